@@ -1,0 +1,54 @@
+"""A line of G-code taken apart: its code and its parameters."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_CODE = re.compile(r"\s*(?P<letter>[GMT])\s*0*(?P<number>\d+)(?:\.\d+)?", re.IGNORECASE)
+_WORD = re.compile(
+    r"(?P<letter>[A-Z])\s*(?P<value>[-+]?(?:\d+\.?\d*|\.\d+))?", re.IGNORECASE
+)
+_NAME = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)")
+_TEXT_CODES = {"M117", "M118", "M23", "M28", "M30", "M32", "M33", "M928", "M16", "M36"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a line says.
+
+    Attributes:
+        code: ``G28``, ``M104``, ``T1`` (leading zeros and sub-codes dropped, upper
+            case), or the first word of a macro such as ``FIRMWARE_RESTART``; ``""`` for
+            an empty line.
+        values: a parameter's letter to its number, or ``None`` for a bare letter; empty
+            for macros and for codes whose argument is a text (``M117``, ``M23``, …).
+
+    """
+
+    code: str
+    values: Mapping[str, float | None]
+
+
+def strip_comment(line: str) -> str:
+    r"""Return a line without its ``;`` comment (``\;`` is none) and outer blanks."""
+    return re.sub(r"(?<!\\);.*", "", line).strip()
+
+
+def parse(line: str) -> Words:
+    """Return the words of one line, without its comment."""
+    line = strip_comment(line)
+    if match := _CODE.match(line):
+        code = f"{match['letter'].upper()}{int(match['number'])}"
+        if code in _TEXT_CODES:
+            return Words(code, {})
+        return Words(code, _values(line[match.end() :]))
+    if match := _NAME.match(line):
+        return Words(match["name"].upper(), {})
+    return Words(line.split(maxsplit=1)[0].upper() if line else "", {})
+
+
+def _values(text: str) -> dict[str, float | None]:
+    return {
+        match["letter"].upper(): float(match["value"]) if match["value"] else None
+        for match in _WORD.finditer(text)
+    }

@@ -1,0 +1,1 @@
+"""One printer on its line."""
