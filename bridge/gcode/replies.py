@@ -1,243 +1,92 @@
 """What a firmware line means: one line of text to typed replies.
 
 A dialect decides where firmwares differ. The wire facts come from logs of real firmware
-(``tests/transcripts``) and from the sources named in ``docs/adr``.
+(``tests/transcripts``) and from the sources named in ``docs/adr``. The rules are found
+by a line's first letter, since every line of the wire comes through here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True)
-class Ok:
-    """The firmware has taken one line.
-
-    Attributes:
-        number: the line, where the firmware says it (Marlin's ADVANCED_OK).
-        temperature: a report came in the same line (``ok T:…``), so this is the answer
-            to a temperature query and to nothing else.
-
-    """
-
-    number: int | None = None
-    temperature: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """The firmware wants this line, and all after it, again."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class TransferError:
-    """A line arrived damaged or out of turn; a :class:`Resend` should follow.
-
-    Attributes:
-        last: the last line the firmware has (Marlin's ``Last Line: n``), if it says.
-
-    """
-
-    text: str
-    last: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """The firmware is alive but cannot take a line yet (``busy: processing``)."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The firmware is idle and has nothing to do (Repetier's ``wait``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The firmware has just (re)booted (``start``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """A host firmware reports its own state (``// Klipper state: Shutdown``).
-
-    Attributes:
-        state: ``ready``, ``shutdown`` or ``disconnect``.
-
-    """
-
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A heater's measured and requested temperature, in °C; ``None``: not said."""
-
-    actual: float | None
-    target: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Temperatures:
-    """A temperature report, asked for or not.
-
-    Attributes:
-        readings: ``T`` (the current tool), ``T0``, ``T1`` …, ``B``, ``C`` and custom
-            sensors under their own name; pseudo sensors (``E``, ``W``, ``@``) left out.
-
-    """
-
-    readings: Mapping[str, Reading] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A position report (``M114``), in mm; ``e`` is the current tool's."""
-
-    x: float
-    y: float
-    z: float
-    e: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Firmware:
-    """What ``M115`` says.
-
-    Attributes:
-        name: ``FIRMWARE_NAME`` (or ``NAME``) with what follows it.
-        fields: every ``KEY:value`` of the line.
-
-    """
-
-    name: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """One ``Cap:NAME:0/1`` line."""
-
-    name: str
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The firmware did not do what the line asked; the link and the printer are fine.
-
-    Attributes:
-        text: the firmware's own words, without their prefix.
-
-    """
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fatal:
-    """The firmware has stopped for good and needs a reset.
-
-    Attributes:
-        text: the firmware's own words.
-        reason: ``thermal_runaway``, ``mintemp``, ``maxtemp``, ``heating_failed``,
-            ``probing_failed``, ``killed``, ``shutdown`` or ``fatal``.
-
-    """
-
-    text: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileListBegin:
-    """The list of an SD card begins (``Begin file list``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileListEnd:
-    """The list of an SD card is complete (``End file list``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardState:
-    """The SD card was mounted (``SD card ok``), or it is not there (``No media``)."""
-
-    ready: bool
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileOpened:
-    """A file was selected (``File opened: small.gco Size: 51``)."""
-
-    name: str
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileSelected:
-    """The selection is complete (``File selected``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrintProgress:
-    """How far an SD print is, in bytes (``SD printing byte 17/107``)."""
-
-    position: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class NotPrinting:
-    """No SD print is under way (``Not SD printing``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrintDone:
-    """An SD print came to its end (``Done printing file``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A host action command (``//action:pause filament_runout``)."""
-
-    name: str
-    argument: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """Anything else; part of the output of the line that is being answered."""
-
-    text: str
-
-
-Reply = (
-    Ok
-    | Resend
-    | TransferError
-    | Busy
-    | Wait
-    | Started
-    | Readiness
-    | Temperatures
-    | Position
-    | Firmware
-    | Capability
-    | Refusal
-    | Fatal
-    | FileListBegin
-    | FileListEnd
-    | CardState
-    | FileOpened
-    | FileSelected
-    | PrintProgress
-    | NotPrinting
-    | PrintDone
-    | Action
-    | Info
+from bridge.gcode.dialects import MARLIN, Dialect
+from bridge.gcode.reply_types import (
+    Action,
+    ActiveTool,
+    Busy,
+    Capability,
+    CardState,
+    CurrentFile,
+    Fatal,
+    File,
+    FileListBegin,
+    FileListEnd,
+    FileOpened,
+    FileSelected,
+    Firmware,
+    FlowFactor,
+    Info,
+    NotPrinting,
+    Ok,
+    Position,
+    PrintDone,
+    PrintProgress,
+    Progress,
+    Readiness,
+    Reading,
+    Refusal,
+    Reply,
+    Resend,
+    SpeedFactor,
+    Started,
+    Temperatures,
+    TransferError,
+    Wait,
 )
+from bridge.gcode.rules import RULES, reported
+
+__all__ = [
+    "Action",
+    "ActiveTool",
+    "Busy",
+    "Capability",
+    "CardState",
+    "CurrentFile",
+    "Fatal",
+    "File",
+    "FileListBegin",
+    "FileListEnd",
+    "FileOpened",
+    "FileSelected",
+    "Firmware",
+    "FlowFactor",
+    "Info",
+    "NotPrinting",
+    "Ok",
+    "Position",
+    "PrintDone",
+    "PrintProgress",
+    "Progress",
+    "Readiness",
+    "Reading",
+    "Refusal",
+    "Reply",
+    "Resend",
+    "SpeedFactor",
+    "Started",
+    "Temperatures",
+    "TransferError",
+    "Wait",
+    "parse",
+]
+
+
+def parse(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
+    """Return what a line says, without its line end; any text is understood somehow.
+
+    ``ok T:20.1 /0.0`` says two things: reports come first, the :class:`Ok` last. A
+    blank line says nothing. What no rule knows is an :class:`Info`.
+    """
+    text = line.replace("\0", "").strip()
+    for pattern, build in RULES.get(text[:1].lower(), ()):
+        if match := pattern.match(text):
+            return build(match, dialect)
+    if not text:
+        return []
+    return reported(text, dialect) or [Info(text)]

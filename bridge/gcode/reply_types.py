@@ -1,0 +1,315 @@
+"""What a firmware can say: the typed replies that :mod:`bridge.gcode.replies` makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The firmware has taken one line.
+
+    Attributes:
+        number: the line, where the firmware says it (Marlin's ADVANCED_OK); it can be
+            negative.
+        temperature: a report came in the same line (``ok T:…``), so this is the answer
+            to a temperature query and to nothing else.
+
+    """
+
+    number: int | None = None
+    temperature: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """The firmware wants this line, and all after it, again."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferError:
+    """A line arrived damaged or out of turn; a :class:`Resend` should follow.
+
+    Attributes:
+        last: the last line the firmware has (Marlin's ``Last Line: n``), if it says.
+
+    """
+
+    text: str
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The firmware is alive but cannot take a line yet (``busy: processing``)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The firmware is idle and has nothing to do (Repetier's ``wait``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The firmware has just (re)booted (``start``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """A host firmware reports its own state (``// Klipper state: Shutdown``).
+
+    Attributes:
+        state: ``ready``, ``not_ready``, ``shutdown`` or ``disconnect``.
+
+    """
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A heater's measured and requested temperature, in °C; ``None``: not said."""
+
+    actual: float | None
+    target: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Temperatures:
+    """A temperature report, asked for or not.
+
+    Attributes:
+        readings: ``T`` (the current tool), ``T0``, ``T1`` …, ``B``, ``C`` and custom
+            sensors under their own name; pseudo sensors (``E``, ``W``, ``@``) left out.
+
+    """
+
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position report (``M114``), in mm.
+
+    Attributes:
+        x: along x.
+        y: along y.
+        z: along z.
+        e: of the extruder; of the first one where several are told.
+        extruders: of every extruder, where the firmware tells them apart (``E0: E1:``).
+
+    """
+
+    x: float
+    y: float
+    z: float
+    e: float | None = None
+    extruders: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """What ``M115`` says.
+
+    Attributes:
+        name: ``FIRMWARE_NAME`` (or ``NAME``) with what follows it.
+        fields: every ``KEY:value`` of the line.
+
+    """
+
+    name: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One ``Cap:NAME:0/1`` line."""
+
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The firmware did not do what the line asked; the link and the printer are fine.
+
+    Attributes:
+        text: the firmware's own words, without their prefix.
+
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """The firmware has stopped for good and needs a reset.
+
+    Attributes:
+        text: the firmware's own words.
+        reason: one of :data:`bridge.gcode.reasons.REASONS`.
+
+    """
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileListBegin:
+    """The list of an SD card begins (``Begin file list``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileListEnd:
+    """The list of an SD card is complete (``End file list``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardState:
+    """The SD card was mounted (``SD card ok``), or it is not there (``No media``)."""
+
+    ready: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileOpened:
+    """A file was selected (``File opened: small.gco Size: 51``)."""
+
+    name: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSelected:
+    """The selection is complete (``File selected``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintProgress:
+    """How far an SD print is, in bytes (``SD printing byte 17/107``)."""
+
+    position: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotPrinting:
+    """No SD print is under way (``Not SD printing``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintDone:
+    """An SD print came to its end (``Done printing file``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentFile:
+    """Which file is selected (``M27 C``); ``None``: none is."""
+
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a print is, as its slicer said with ``M73`` and the firmware repeats.
+
+    Attributes:
+        percent: 0 to 100.
+        remaining: seconds to go; ``None``: not said.
+
+    """
+
+    percent: float
+    remaining: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedFactor:
+    """The feedrate factor in percent (``FR:100%``)."""
+
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFactor:
+    """A tool's flow factor in percent (``E0 Flow: 100%``)."""
+
+    tool: int
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveTool:
+    """The selected tool, counted from 0 (``Active Extruder: 1``)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file on the SD card; an entry of its list, not a reply of its own.
+
+    Attributes:
+        path: how the firmware wants it named.
+        size: in bytes; ``None``: not said.
+        display: the long name, where the firmware has one; else the path's last part.
+        date: ISO 8601 without a zone, in the printer's local time; ``None``: not said.
+
+    """
+
+    path: str
+    size: int | None = None
+    display: str = ""
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A host action command (``//action:pause filament_runout``)."""
+
+    name: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """Anything else; part of the output of the line that is being answered."""
+
+    text: str
+
+
+Reply = (
+    Ok
+    | Resend
+    | TransferError
+    | Busy
+    | Wait
+    | Started
+    | Readiness
+    | Temperatures
+    | Position
+    | Firmware
+    | Capability
+    | Refusal
+    | Fatal
+    | FileListBegin
+    | FileListEnd
+    | CardState
+    | FileOpened
+    | FileSelected
+    | PrintProgress
+    | NotPrinting
+    | PrintDone
+    | CurrentFile
+    | Progress
+    | SpeedFactor
+    | FlowFactor
+    | ActiveTool
+    | Action
+    | Info
+)

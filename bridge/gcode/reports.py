@@ -1,0 +1,114 @@
+"""What a firmware measures and tells about itself: temperatures, position, M115."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.reply_types import Firmware, Position, Reading, Temperatures
+
+# Nine digits are more than any machine needs, and keep floats finite.
+_NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
+_ENTRY = re.compile(
+    rf"(?:^|(?<=\s))(?P<name>[A-Za-z_]\w*):\s*(?P<actual>{_NUMBER}|nan)(?![\w.])"
+    rf"(?:\s*/\s*(?P<slashed>{_NUMBER}|nan)|\s+(?P<bare>{_NUMBER})(?=\s|$))?",
+    re.ASCII | re.IGNORECASE,
+)
+_HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
+_PSEUDO = {"E", "W"}  # the tool that is waited for, and the seconds left (M109)
+_POSITION = re.compile(
+    rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})\s*Y:\s*(?P<y>{_NUMBER})"
+    rf"\s*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
+    re.ASCII,
+)
+_EXTRUDER = re.compile(rf"\s*E(?P<tool>\d{{0,3}}):\s*(?P<e>{_NUMBER})", re.ASCII)
+_TARGET = re.compile(
+    rf"Target(?P<heater>Extr\d{{1,3}}|Bed):\s*(?P<target>{_NUMBER})",
+    re.ASCII | re.IGNORECASE,
+)
+_KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][A-Z0-9_-]*)(?::|\.:?(?=\s))", re.ASCII)
+
+
+def temperatures(text: str, dialect: Dialect) -> Temperatures | None:
+    """Return the readings of a report such as ``T:20.1 /0.0 B:19.4 /0.0 @:0``.
+
+    ``None``: the text is no report. The first reading of a heater counts.
+    """
+    first = _ENTRY.match(text)
+    if first is None:
+        return None
+    readings: dict[str, Reading] = {}
+    for match in _ENTRY.finditer(text):
+        name = match["name"]
+        if name in _PSEUDO and name not in dialect.extra_sensors:
+            continue
+        reading = Reading(_finite(match["actual"]), _finite(_target(match)))
+        readings.setdefault(dialect.extra_sensors.get(name, name), reading)
+    if not any(_HEATER.fullmatch(name) for name in readings):
+        return None
+    if "A" in readings and not any(name[0] == "T" for name in readings):
+        return None  # the joints of a delta machine are called A, B and C
+    return Temperatures(readings)
+
+
+def targets(text: str) -> Temperatures | None:
+    """Return the target of a line such as ``TargetExtr0:200`` (Q-1)."""
+    match = _TARGET.match(text)
+    if match is None:
+        return None
+    heater = match["heater"].lower()
+    name = "B" if heater == "bed" else f"T{int(heater.removeprefix('extr'))}"
+    return Temperatures({name: Reading(None, _finite(match["target"]))})
+
+
+def position(text: str) -> Position | None:
+    """Return the position of a report such as ``X:1.00 Y:2.00 Z:-0.00 E:0.00``.
+
+    Several extruders (``E0:… E1:…``) are told apart; ``e`` is then the first's.
+    """
+    match = _POSITION.match(text)
+    if match is None:
+        return None
+    x, y, z = (float(match[axis]) + 0.0 for axis in "xyz")
+    extruders: list[float] = []
+    single: float | None = None
+    rest = match["rest"]
+    while found := _EXTRUDER.match(rest):
+        value = float(found["e"]) + 0.0
+        if found["tool"]:
+            extruders.append(value)
+        else:
+            single = value
+        rest = rest[found.end() :]
+    if single is None and extruders:
+        single = extruders[0]
+    return Position(x, y, z, single, tuple(extruders))
+
+
+def firmware(text: str) -> Firmware | None:
+    """Return what ``M115`` says: ``KEY:value KEY:value …``, blanks in the values."""
+    fields: dict[str, str] = {}
+    keys = list(_KEY.finditer(text))
+    ends = [*(key.start() for key in keys[1:]), len(text)]
+    for key, end in zip(keys, ends, strict=False):
+        fields.setdefault(key["key"], text[key.end() : end].strip(" ,\t"))
+    name = fields.get("FIRMWARE_NAME")
+    if name is None and "NAME" in fields:
+        name = f"{fields['NAME']} {fields.get('VER', '')}".strip()
+    return None if name is None else Firmware(name, fields)
+
+
+def _target(match: re.Match[str]) -> str | None:
+    return match["slashed"] or match["bare"]
+
+
+def _finite(text: str | None) -> float | None:
+    if text is None:
+        return None
+    value = float(text)
+    return value + 0.0 if math.isfinite(value) else None  # no -0.0
+
+
+def is_placeholder(readings: Mapping[str, Reading]) -> bool:
+    """Tell whether this is the ``T:0`` of a firmware that knows no temperature yet."""
+    return readings == {"T": Reading(0.0)}
