@@ -11,6 +11,32 @@ from enum import Enum
 
 from bridge.gcode import words
 
+LONG_CODES = {
+    "G4": "dwell",
+    "G28": "home",
+    "G29": "probe the bed",
+    "G30": "probe a point",
+    "G32": "probe several points",
+    "G33": "calibrate a delta",
+    "G34": "align the z axis",
+    "G76": "calibrate a probe's temperature",
+    "M0": "wait for the user",
+    "M1": "wait for the user",
+    "M48": "measure the probe",
+    "M109": "wait for a hotend",
+    "M116": "wait for all heaters",
+    "M190": "wait for the bed",
+    "M191": "wait for the chamber",
+    "M226": "wait for a pin",
+    "M303": "tune a heater",
+    "M400": "wait for all moves",
+    "M600": "change the filament",
+    "M701": "load filament",
+    "M702": "unload filament",
+    "M997": "update the firmware",
+}
+"""Lines that take minutes, with what they do (Q-25)."""
+
 
 class Bang(Enum):
     """What a line that starts with ``!!`` means."""
@@ -43,10 +69,8 @@ class Dialect:
         reports_state: says ``// Klipper state: …`` and goes on answering ``M105`` after
             a shutdown, so its state must be asked for with ``state_query``.
         restart: lines that bring a halted firmware back, if it listens to any.
-        answers_empty: answers an empty line with ``ok``.
         e_follows_axes: G90/G91 set the extruder's mode too.
         lower_case_names: wants file names in lower case (Q-7).
-        absolute_names: wants file names with a leading slash (Q-2).
         card_assumed: has a card that is always there and never announced (Q-3).
         repetier_targets: reports targets as ``TargetExtr0:`` and ``TargetBed:`` (Q-1).
         tool_zero_is_bare: ``T:`` beside ``T1:`` is tool 0 (Q-8).
@@ -73,42 +97,15 @@ class Dialect:
     reports_state: bool = False
     state_query: str = ""
     restart: tuple[str, ...] = ()
-    answers_empty: bool = False
     e_follows_axes: bool = True
     lower_case_names: bool = False
-    absolute_names: bool = False
     card_assumed: bool = False
     repetier_targets: bool = False
     tool_zero_is_bare: bool = False
     extra_sensors: Mapping[str, str] = field(default_factory=dict)
     default_feedrate: float = 1500.0
     capabilities: frozenset[str] = frozenset()
-    long_codes: frozenset[str] = frozenset(
-        [
-            "G4",
-            "G28",
-            "G29",
-            "G30",
-            "G32",
-            "G33",
-            "G34",
-            "G76",
-            "M0",
-            "M1",
-            "M48",
-            "M109",
-            "M116",
-            "M190",
-            "M191",
-            "M226",
-            "M303",
-            "M400",
-            "M600",
-            "M701",
-            "M702",
-            "M997",
-        ]
-    )
+    long_codes: frozenset[str] = frozenset(LONG_CODES)
 
     def patience(self, line: str) -> float:
         """Return how long this line may stay unanswered, in seconds."""
@@ -123,6 +120,19 @@ class Dialect:
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",))
+MARLIN1 = Dialect(
+    name="marlin1",
+    detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
+    busy=False,
+    resend_wait=0.2,
+    long_timeout=600.0,
+)
+PRUSA = Dialect(
+    name="prusa",
+    detect=("prusa-firmware",),
+    lower_case_names=True,
+    extra_sensors={"P": "pinda", "A": "ambient"},
+)
 KLIPPER = Dialect(
     name="klipper",
     detect=("klipper",),
@@ -133,14 +143,72 @@ KLIPPER = Dialect(
     bang=Bang.REFUSAL,
     reports_state=True,
     state_query="STATUS",
-    restart=("FIRMWARE_RESTART",),
-    answers_empty=True,
+    restart=("FIRMWARE_RESTART", "RESTART"),
     e_follows_axes=False,
 )
-UNKNOWN = Dialect(name="unknown", busy=False, long_timeout=600.0, bang=Bang.REFUSAL)
+REPRAPFIRMWARE = Dialect(
+    name="reprapfirmware",
+    detect=("reprapfirmware", "reprap firmware"),
+    busy=False,
+    long_timeout=600.0,
+    bang=Bang.REFUSAL,
+)
+REPETIER = Dialect(
+    name="repetier",
+    detect=("repetier", "anet_a8"),
+    busy=False,
+    ok_before_output=True,
+    wait_is_ok=True,
+    repetier_targets=True,
+    e_follows_axes=False,
+    long_timeout=600.0,
+)
+SMOOTHIEWARE = Dialect(
+    name="smoothieware",
+    detect=("smoothie",),
+    busy=False,
+    tool_zero_is_bare=True,
+    long_timeout=600.0,
+    bang=Bang.FATAL,
+)
+MALYAN = Dialect(
+    name="malyan",
+    detect=("malyan",),
+    busy=False,
+    wait_is_ok=True,
+    card_assumed=True,
+    long_timeout=600.0,
+)
+TEACUP = Dialect(
+    name="teacup",
+    detect=("teacup",),
+    busy=False,
+    resend_ok=False,
+    long_timeout=600.0,
+)
+UNKNOWN = Dialect(
+    name="unknown",
+    busy=False,
+    wait_is_ok=True,
+    long_timeout=600.0,
+    bang=Bang.REFUSAL,
+)
 
+# The first whose mark is in the name: the particular before the general.
 DIALECTS: Mapping[str, Dialect] = {
-    dialect.name: dialect for dialect in (MARLIN, KLIPPER, UNKNOWN)
+    dialect.name: dialect
+    for dialect in (
+        PRUSA,
+        KLIPPER,
+        REPRAPFIRMWARE,
+        REPETIER,
+        SMOOTHIEWARE,
+        MALYAN,
+        TEACUP,
+        MARLIN1,
+        MARLIN,
+        UNKNOWN,
+    )
 }
 
 

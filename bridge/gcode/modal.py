@@ -1,10 +1,10 @@
 """The firmware's modal state, as far as it can be told from what was sent."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bridge.gcode import words
-
-Axis = str  # one of x, y, z
+from bridge.gcode.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Modal:
 
 _FAN_FULL = 255
 _MOVES = {"G0", "G1", "G2", "G3", "G5"}
+_FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
 
 
 def track(modal: Modal, line: str, *, e_follows_axes: bool = True) -> Modal:
@@ -42,27 +43,33 @@ def track(modal: Modal, line: str, *, e_follows_axes: bool = True) -> Modal:
     RepRapFirmware; Klipper and Repetier keep it apart.
     """
     said = words.parse(line)
-    values = said.values
-    if said.code in _MOVES:
-        feedrate = values.get("F")
-        return replace(modal, feedrate=feedrate) if feedrate else modal
-    if said.code.startswith("T") and said.code[1:].isdigit():
+    if said.code[:1] == "T" and said.code[1:].isdigit():
         return replace(modal, tool=int(said.code[1:]))
-    match said.code:
-        case "G90" | "G91":
-            relative = said.code == "G91"
-            relative_e = relative if e_follows_axes else modal.relative_e
-            return replace(modal, relative=relative, relative_e=relative_e)
-        case "M82" | "M83":
-            return replace(modal, relative_e=said.code == "M83")
-        case "M106" if not values.get("P"):
-            speed = values.get("S")
-            fan = 100.0 if speed is None else min(100.0, speed * 100 / _FAN_FULL)
-            return replace(modal, fan=round(fan, 1))
-        case "M107" if not values.get("P"):
-            return replace(modal, fan=0.0)
-        case "M220" if (factor := values.get("S")) is not None:
-            return replace(modal, speed_factor=factor)
-        case "M221" if (factor := values.get("S")) is not None:
-            return replace(modal, flow_factor=factor)
-    return modal
+    changes = _changes(modal, said, e_follows_axes=e_follows_axes)
+    return replace(modal, **changes) if changes else modal
+
+
+def _changes(modal: Modal, said: Words, *, e_follows_axes: bool) -> dict[str, Any]:
+    code, values = said.code, said.values
+    factor = values.get("S")
+    changes: dict[str, Any] = {}
+    if code in _MOVES and values.get("F"):
+        changes = {"feedrate": values["F"]}
+    elif code in {"G90", "G91"}:
+        relative = code == "G91"
+        relative_e = relative if e_follows_axes else modal.relative_e
+        changes = {"relative": relative, "relative_e": relative_e}
+    elif code in {"M82", "M83"}:
+        changes = {"relative_e": code == "M83"}
+    elif code in {"M106", "M107"} and not values.get("P"):
+        changes = {"fan": _fan(code, factor)}
+    elif code in _FACTORS and factor is not None:
+        changes = {_FACTORS[code]: factor}
+    return changes
+
+
+def _fan(code: str, speed: float | None) -> float:
+    if code == "M107":
+        return 0.0
+    full = _FAN_FULL if speed is None else max(0.0, min(speed, _FAN_FULL))
+    return round(full * 100 / _FAN_FULL, 1)

@@ -1,0 +1,33 @@
+"""Which of the firmware's lines are the answer to the line it is working on."""
+
+from bridge.gcode import replies, words
+from bridge.gcode.replies import Reply
+from bridge.gcode.window import Line
+
+MAX_OUTPUT = 2000  # lines; a full SD card lists fewer
+_QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
+
+
+def is_query(line: str) -> bool:
+    """Tell whether a line is sent for the sake of its answer."""
+    return words.parse(line).code in _QUERIES
+
+
+def collect(line: Line, reply: Reply, text: str) -> None:
+    """Add what the firmware said to a line's output, unless it came unasked."""
+    if not text or not _belongs(reply, line) or len(line.output) >= MAX_OUTPUT:
+        return
+    line.output.append(text)
+    if isinstance(reply, replies.Refusal | replies.Fatal):
+        line.errors.append(reply.text)
+
+
+def _belongs(reply: Reply, line: Line) -> bool:
+    match reply:
+        case replies.Temperatures():
+            return words.parse(line.text).code == "M105"
+        case replies.PrintProgress() | replies.NotPrinting():
+            return words.parse(line.text).code == "M27"
+        case replies.Busy() | replies.Action():
+            return False
+    return True

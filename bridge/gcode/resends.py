@@ -1,0 +1,54 @@
+"""What to make of a request to send a line again."""
+
+from enum import Enum
+
+from bridge.gcode.window import Window
+
+MAX_SAME = 10
+MAX_STRANGE = 3
+
+
+class Verdict(Enum):
+    """A request that does not lead to a line."""
+
+    IGNORE = "damaged on its way; a probe will bring a better one"
+    RESET = "the firmware counts from the beginning again"
+
+
+class Resends:
+    """Remembers the requests of one conversation."""
+
+    def __init__(self) -> None:
+        self.last_line: int | None = None
+        """The last line the firmware has, as its last transfer error said."""
+        self._same = (-1, 0)
+        self._strange = 0
+
+    def answered(self) -> None:
+        """Take note that lines get through."""
+        self._strange = 0
+
+    def judge(self, number: int, window: Window) -> int | str | Verdict:
+        """Return the line to go on from, why the link failed, or another verdict.
+
+        A line too many is harmless, since the firmware drops it by its number; so of
+        two numbers that contradict each other the smaller one counts.
+        """
+        hint, self.last_line = self.last_line, None
+        if hint is not None and window.covers(hint + 1):
+            number = min(number, hint + 1) if window.covers(number) else hint + 1
+        if not window.covers(number):
+            return self._judge_strange(number, hint)
+        last, times = self._same
+        self._same = (number, times + 1 if number == last else 1)
+        if self._same[1] > MAX_SAME:
+            return f"the printer asks for line {number} again and again"
+        return number
+
+    def _judge_strange(self, number: int, hint: int | None) -> str | Verdict:
+        self._strange += 1
+        if number <= 1 and (hint == 0 or self._strange > 1):
+            return Verdict.RESET
+        if self._strange >= MAX_STRANGE:
+            return f"the printer asks for line {number}, which is gone"
+        return Verdict.IGNORE
