@@ -1,4 +1,8 @@
-"""What the operator decides: frozen models; :func:`load` reads them from a file."""
+"""What the operator decides: frozen models; `bridge.config_file` reads and writes them.
+
+Every setting can be written as a text, since the file and the environment give texts:
+no field takes only numbers of a fixed set.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,8 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
@@ -31,6 +37,18 @@ def _topic(value: str) -> str:
 Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
 
 
+def _anchored(value: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    try:
+        return Path(folder, value.expanduser())
+    except RuntimeError as error:
+        raise ValueError("begins with the home folder of nobody") from error
+
+
+File = Annotated[Path, AfterValidator(_anchored)]
+"""A path; a relative one is taken from the folder of the configuration file."""
+
+
 class Section(BaseModel):
     """A part of the configuration; unknown keys are errors."""
 
@@ -44,11 +62,11 @@ class Tls(Section):
 
     enabled: bool = False
     """Encrypt, and check the broker's certificate."""
-    ca_file: Path | None = None
+    ca_file: File | None = None
     """The authority that signed the broker's certificate; else the system's."""
-    cert_file: Path | None = None
+    cert_file: File | None = None
     """The bridge's own certificate, where the broker asks for one."""
-    key_file: Path | None = None
+    key_file: File | None = None
     """The key of `cert_file`."""
     server_name: str | None = None
     """The name in the broker's certificate, where it is not `mqtt.host`."""
@@ -72,12 +90,12 @@ class Mqtt(Section):
     connect_timeout: Seconds = 10.0
     """Seconds the broker has to answer a connection attempt."""
     client_id: Annotated[str, Field(max_length=64)] | None = None
-    """The bridge's name at the broker; by default `gcode2mqtt-` and the printers' ids."""
+    """The bridge's name at the broker; by default one that is made of its ids."""
     username: str | None = None
     """The bridge's account at the broker."""
     password: SecretStr | None = None
     """Its password; better in `password_file` or `BRIDGE_MQTT__PASSWORD`."""
-    password_file: Path | None = None
+    password_file: File | None = None
     """A file whose first line is the password."""
     tls: Tls = Tls()
     """Encryption."""
@@ -159,7 +177,7 @@ class Serial(Section):
     """The same for homing, heating and other long lines."""
     long_codes: tuple[str, ...] = ()
     """More codes that take long, such as `G29` or a macro's name."""
-    log_file: Path | None = None
+    log_file: File | None = None
     """Where to write everything that goes over the line; rotated at 5 MB."""
 
 
@@ -245,14 +263,14 @@ class Printer(Section):
     name: Annotated[str, Field(min_length=1, max_length=100)] = "3D printer"
     """What people call it."""
     topic: Topic | None = None
-    """Its base topic; by default `printer`, or `printers/<id>` when there are several."""
+    """Its base topic; by default `printer`, with several printers `printers/<id>`."""
     serial: Serial = Serial()
     """The line to it."""
     profile: Profile = Profile()
     """What the machine is."""
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
-    scripts_folder: Path | None = None
+    scripts_folder: File | None = None
     """A folder of more scripts, one file each."""
     blocked: dict[str, str] = BLOCKED
     """Codes that are refused, each with the reason."""
@@ -313,9 +331,13 @@ class Config(Section):
             ("topic", [self.base(p) for p in self.printers]),
             ("serial.port", [p.serial.port for p in self.printers if _exclusive(p)]),
         ):
-            twice = {value for value in values if values.count(value) > 1}
-            if twice:
-                raise ValueError(f"two printers share one {what}: {min(twice)}")
+            for index, value in enumerate(values):
+                if value in values[:index]:
+                    raise PydanticCustomError(
+                        "shared",
+                        "two printers share one {what}: {value}",
+                        {"what": what, "value": value, "index": index},
+                    )
         return self
 
 

@@ -1,0 +1,147 @@
+"""A YAML document as plain values, each with the place where it was written.
+
+Every scalar stays the text that was written: only the models know whether ``on``, ``5``
+or ``0123`` is meant as a switch, a version or a password, so only they convert it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from bridge.errors import ConfigError
+
+Key = tuple[str | int, ...]
+"""The way to a value, such as ``("printers", 0, "serial", "port")``."""
+
+Value = str | list["Value"] | dict[str, "Value"] | None
+
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 20
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {_TAG + name for name in ("bool", "float", "int", "str", "timestamp")}
+_NULL = _TAG + "null"
+_MERGE = _TAG + "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was written, and where.
+
+    Attributes:
+        value: the whole: text, lists, mappings, and ``None`` where nothing is written.
+        places: each value's key to ``file:line`` or the environment variable's name.
+
+    """
+
+    value: Value
+    places: Mapping[Key, str]
+
+    def place(self, key: Key) -> str:
+        """Return where a value is written, or else what it would belong to."""
+        while key and key not in self.places:
+            key = key[:-1]
+        return self.places[key]
+
+
+def parse(text: str, name: str) -> Document:
+    """Return a YAML text's values; ``name`` is what their places are called.
+
+    Raises:
+        ConfigError: It is not YAML, has a key twice, a tag, or more than a
+            configuration can need (such as aliases that multiply).
+
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = name if mark is None else f"{name}:{mark.line + 1}"
+        raise ConfigError(f"{place}: this is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        reason = getattr(error, "reason", "it cannot be read")
+        raise ConfigError(f"{name}: this is not YAML: {reason}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deeply") from None
+    reader = _Reader(name)
+    value = None if root is None else reader.value(root, ())
+    return Document(value, {(): name, **reader.places})
+
+
+class _Reader:
+    """Turns YAML nodes into values and notes their places."""
+
+    def __init__(self, name: str) -> None:
+        self.places: dict[Key, str] = {}
+        self._name = name
+        self._left = _MAX_VALUES
+
+    def value(self, node: yaml.Node, key: Key) -> Value:
+        self._left -= 1
+        if self._left < 0 or len(key) > _MAX_DEPTH:
+            raise self._error(node, "too much or too deep; do aliases multiply?")
+        match node:
+            case yaml.MappingNode():
+                return self._mapping(node, key)
+            case yaml.SequenceNode():
+                return self._sequence(node, key)
+            case yaml.ScalarNode(tag=tag) if tag == _NULL:
+                return None
+            case yaml.ScalarNode(tag=tag, value=str(text)) if tag in _SCALARS:
+                return text
+        raise self._error(node, f"the tag {node.tag} means nothing here")
+
+    def _sequence(self, node: yaml.SequenceNode, key: Key) -> Value:
+        values: list[Value] = []
+        for index, item in enumerate(node.value):
+            self.places[*key, index] = self._place(item)
+            values.append(self.value(item, (*key, index)))
+        return values
+
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> Value:
+        found: dict[str, Value] = {}
+        for name, value in self._own_entries(node):
+            text = self._key_text(name)
+            if text in found:
+                before = self.places[*key, text]
+                raise self._error(name, f"the key {text} is already at {before}")
+            self.places[*key, text] = self._place(name)
+            found[text] = self.value(value, (*key, text))
+        for name, value in self._merged_entries(node, len(key)):
+            text = self._key_text(name)
+            if text not in found:
+                self.places[*key, text] = self._place(name)
+                found[text] = self.value(value, (*key, text))
+        return found
+
+    @staticmethod
+    def _own_entries(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        for name, value in node.value:
+            if name.tag != _MERGE:
+                yield name, value
+
+    def _merged_entries(
+        self, node: yaml.MappingNode, depth: int
+    ) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        for name, value in node.value:
+            if name.tag != _MERGE:
+                continue
+            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for source in sources:
+                if not isinstance(source, yaml.MappingNode):
+                    raise self._error(name, "<< wants a mapping")
+                if depth > _MAX_DEPTH:
+                    raise self._error(name, "nested too deeply")
+                yield from self._own_entries(source)
+                yield from self._merged_entries(source, depth + 1)
+
+    def _key_text(self, node: yaml.Node) -> str:
+        if isinstance(node, yaml.ScalarNode):
+            return str(node.value)
+        raise self._error(node, "a key must be a plain text")
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self._name}:{node.start_mark.line + 1}"
+
+    def _error(self, node: yaml.Node, problem: str) -> ConfigError:
+        return ConfigError(f"{self._place(node)}: {problem}")

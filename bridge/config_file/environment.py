@@ -1,0 +1,98 @@
+"""Environment variables that override the configuration file.
+
+``BRIDGE_<SECTION>__<KEY>``, such as ``BRIDGE_MQTT__PASSWORD`` or
+``BRIDGE_PRINTERS__0__SERIAL__PORT``. Lists and mappings are written as YAML. An empty
+variable counts as absent, since that is how Compose files say so.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from itertools import dropwhile
+
+from bridge.config_file import document, schema
+from bridge.config_file.document import Document, Key, Value
+from bridge.errors import ConfigError
+
+PREFIX = "BRIDGE_"
+_RIVALS = {"password": "password_file", "password_file": "password"}
+
+
+def overlay(base: Document, environ: Mapping[str, str]) -> Document:
+    """Return the document with what the environment says in its place.
+
+    Raises:
+        ConfigError: A ``BRIDGE_`` variable names no setting, or its YAML is wrong.
+
+    """
+    names = sorted(n for n in environ if n.startswith(PREFIX) and environ[n])
+    assigned = {_key(name): name for name in names}
+    value = deepcopy(base.value)
+    places = dict(base.places)
+    for key, name in assigned.items():
+        found = _value(key, name, environ[name])
+        value = _put(value, key, found.value, name)
+        places.update({(*key, *inner): name for inner in found.places})
+        # One way to give the password replaces the other, where only one is overridden.
+        rival = (*key[:-1], _RIVALS.get(str(key[-1]), ""))
+        if rival not in assigned:
+            _drop(value, rival)
+    return Document(value, places)
+
+
+def variable(key: Key) -> str:
+    """Return the name of the variable that overrides a setting."""
+    return PREFIX + "__".join(str(step).upper() for step in key)
+
+
+def _key(name: str) -> Key:
+    steps = name.removeprefix(PREFIX).lower().split("__")
+    key = tuple(int(step) if step.isdecimal() else step for step in steps)
+    if schema.at(key) is None or _inside_mapping(key):
+        index = next(dropwhile(lambda s: not isinstance(s, int), key), 0)
+        known = [
+            variable(tuple(index if step == 0 else step for step in setting))
+            for setting, _ in schema.leaves(schema.root())
+        ]
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "see config.example.yaml"
+        raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
+    return key
+
+
+def _inside_mapping(key: Key) -> bool:
+    """Tell whether a variable names a key of a free mapping, whose case is lost."""
+    owner = schema.at(key[:-1]) or {}
+    return isinstance(key[-1], str) and key[-1] not in schema.keys(owner)
+
+
+def _value(key: Key, name: str, text: str) -> Document:
+    if schema.is_compound(schema.at(key) or {}):
+        return document.parse(text, name)
+    return Document(text, {(): name})
+
+
+def _put(owner: Value, key: Key, value: Value, name: str) -> Value:
+    if not key:
+        return value
+    step, *rest = key
+    if isinstance(step, int):
+        items = list(owner) if isinstance(owner, list) else []
+        if step > len(items):
+            raise ConfigError(f"{name} is set, but only {len(items)} come before it")
+        before = items[step] if step < len(items) else None
+        items[step : step + 1] = [_put(before, tuple(rest), value, name)]
+        return items
+    entries = dict(owner) if isinstance(owner, dict) else {}
+    entries[step] = _put(entries.get(step), tuple(rest), value, name)
+    return entries
+
+
+def _drop(owner: Value, key: Key) -> None:
+    for step in key[:-1]:
+        if isinstance(owner, dict) and isinstance(step, str):
+            owner = owner.get(step)
+        elif isinstance(owner, list) and isinstance(step, int):
+            owner = owner[step]
+    if isinstance(owner, dict):
+        owner.pop(str(key[-1]), None)

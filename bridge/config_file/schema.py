@@ -1,0 +1,141 @@
+"""What the models want at each place, read from their JSON schema."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from bridge.config import Config
+from bridge.config_file.document import Key
+
+Schema = Mapping[str, Any]
+
+_NUMBERS = {"integer": "a whole number", "number": "a number"}
+
+
+@cache
+def root() -> Schema:
+    """Return the whole configuration's schema."""
+    return Config.model_json_schema()
+
+
+def at(key: Key) -> Schema | None:
+    """Return what is wanted at a place, or ``None`` where nothing may be."""
+    schema: Schema | None = root()
+    for step in key:
+        schema = None if schema is None else _child(schema, step)
+    return schema
+
+
+def options(schema: Schema) -> list[Schema]:
+    """Return the alternatives of a schema, each without references; nothing for null.
+
+    What stands beside a reference (its description, its default) is kept.
+    """
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        target = root()["$defs"][name]
+        return [{**target, **{k: v for k, v in schema.items() if k != "$ref"}}]
+    if "anyOf" in schema:
+        return [found for option in schema["anyOf"] for found in options(option)]
+    return [] if schema.get("type") == "null" else [schema]
+
+
+def keys(schema: Schema) -> list[str]:
+    """Return the keys that a section knows."""
+    return [name for option in options(schema) for name in option.get("properties", ())]
+
+
+def leaves(schema: Schema, key: Key = ()) -> Iterator[tuple[Key, Schema]]:
+    """Yield every setting with its key; a list of sections counts as its first item."""
+    for name in keys(schema):
+        child = _child(schema, name) or {}
+        if keys(child):
+            yield from leaves(child, (*key, name))
+        elif (item := _child(child, 0)) and keys(item):
+            yield from leaves(item, (*key, name, 0))
+        else:
+            yield (*key, name), child
+
+
+def is_compound(schema: Schema) -> bool:
+    """Tell whether a list or a mapping is wanted."""
+    return any(option.get("type") in {"array", "object"} for option in options(schema))
+
+
+def is_secret(schema: Schema) -> bool:
+    """Tell whether a value must never be shown."""
+    return any(option.get("format") == "password" for option in options(schema))
+
+
+def wanted(schema: Schema) -> str:
+    """Return in words which values are taken, as in ``a whole number from 1 to 9``."""
+    return " or ".join(dict.fromkeys(_wanted(option) for option in options(schema)))
+
+
+def _child(schema: Schema, step: str | int) -> Schema | None:
+    for option in options(schema):
+        if isinstance(step, int):
+            found = _item(option, step)
+        else:
+            found = option.get("properties", {}).get(step)
+            more = option.get("additionalProperties")
+            if found is None and isinstance(more, dict):
+                found = more
+        if found is not None:
+            return found  # type: ignore[no-any-return]  # JSON schema is untyped
+    return None
+
+
+def _item(option: Schema, index: int) -> Any:  # noqa: ANN401  # JSON schema is untyped
+    fixed = option.get("prefixItems", ())
+    return fixed[index] if index < len(fixed) else option.get("items")
+
+
+def _wanted(option: Schema) -> str:
+    kind = option.get("type")
+    if "enum" in option:
+        *others, last = map(str, option["enum"])
+        words = f"{', '.join(others)} or {last}"
+    elif kind in _NUMBERS:
+        words = _NUMBERS[kind] + _bounds(option)
+    elif kind == "array":
+        words = _wanted_list(option)
+    elif kind == "object":
+        words = "a section" if "properties" in option else "a mapping"
+    elif kind == "boolean":
+        words = "true or false"
+    else:
+        words = _wanted_text(option)
+    return words
+
+
+def _wanted_list(option: Schema) -> str:
+    if fixed := option.get("prefixItems"):
+        return f"a list of {len(fixed)}, each {wanted(fixed[0])}"
+    least = option.get("minItems", 0)
+    count = f" of {least} or more" if least else ""
+    return f"a list{count}, each {wanted(option['items'])}"
+
+
+def _wanted_text(option: Schema) -> str:
+    if "const" in option:
+        return str(option["const"])
+    if "pattern" in option:
+        return f"a text that matches {option['pattern']}"
+    if "maxLength" in option:
+        low, high = option.get("minLength", 0), option["maxLength"]
+        return f"a text of {low} to {high} characters"
+    return "a path" if option.get("format") == "path" else "a text"
+
+
+def _bounds(option: Schema) -> str:
+    above = option.get("exclusiveMinimum")
+    low, high = option.get("minimum"), option.get("maximum")
+    words = [
+        f"above {above:g}" if above is not None else "",
+        "and" if above is not None and high is not None else "",
+        f"from {low:g}" if low is not None else "",
+        f"up to {high:.9g}" if high is not None and low is None else "",
+        f"to {high:.9g}" if high is not None and low is not None else "",
+    ]
+    return "".join(" " + word for word in words if word)

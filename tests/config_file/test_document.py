@@ -1,0 +1,75 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config_file.document import parse
+from bridge.errors import ConfigError
+
+
+def test_every_value_has_a_place() -> None:
+    document = parse("a:\n  - b: 1\n    c: ~\n  - 2\n", "file")
+    assert document.value == {"a": [{"b": "1", "c": None}, "2"]}
+    assert document.places == {
+        (): "file",
+        ("a",): "file:1",
+        ("a", 0): "file:2",
+        ("a", 0, "b"): "file:2",
+        ("a", 0, "c"): "file:3",
+        ("a", 1): "file:4",
+    }
+    assert document.place(("a", 0, "x", "y")) == "file:2"
+
+
+def test_nothing_is_written_in_an_empty_file() -> None:
+    assert parse("# only a comment\n", "file").value is None
+
+
+def test_what_is_written_at_the_place_wins_over_what_is_merged() -> None:
+    text = "base: &b {x: 1, y: 1}\nmore: &m {<<: *b, y: 2}\nend: {<<: [*m], x: 3}"
+    value = parse(text, "file").value
+    assert isinstance(value, dict)
+    assert value["more"] == {"x": "1", "y": "2"}
+    assert value["end"] == {"x": "3", "y": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "file:1: this is not YAML: expected the node content"),
+        ("a: 1\n\tb: 2", "file:2: this is not YAML: found character"),
+        ("a: *b", "file:1: this is not YAML: found undefined alias"),
+        ("a: 1\n---\nb: 2", "file:2: this is not YAML: but found another document"),
+        ("a: \x00", "file: this is not YAML: special characters are not allowed"),
+        ("a: 1\na: 2", "file:2: the key a is already at file:1"),
+        ("? [a]\n: b", "file:1: a key must be a plain text"),
+        ("a: !!python/name:os.system x", "file:1: the tag tag:yaml.org,2002:python"),
+        ("a: !secret x", "file:1: the tag !secret means nothing here"),
+        ("a: !!binary aGk=", "file:1: the tag tag:yaml.org,2002:binary means"),
+        ("a: {<<: 7}", "file:1: << wants a mapping"),
+        ("a: &a {<<: *a}", "file:1: nested too deeply"),
+        ("a: &a [*a]", "file:1: too much or too deep"),
+        ("[" * 30 + "]" * 30, "file:1: too much or too deep"),
+        ("[" * 5000, "file: nested too deeply"),
+    ],
+)
+def test_what_is_no_plain_yaml_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "file")
+    assert str(caught.value).startswith(problem)
+
+
+def test_aliases_that_multiply_are_refused() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    for n in range(1, 12):
+        nine = ", ".join([f"*a{n - 1}"] * 9)
+        bomb += f"a{n}: &a{n} [{nine}]\n"
+    with pytest.raises(ConfigError, match="do aliases multiply"):
+        parse(bomb, "file")
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
+    try:
+        parse(text, "file")
+    except ConfigError as error:
+        assert str(error).startswith("file")  # noqa: PT017  # both ends are fine
