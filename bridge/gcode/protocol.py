@@ -65,6 +65,7 @@ class Protocol:
     def _clear(self) -> None:
         self._connected = False
         self._greeting_until: float | None = None
+        self._doubts = 2  # a plain "ok" to a probe removes one, a clear answer both
         self._deadline: float | None = None  # of what is in flight
         self._hold_until: float | None = None  # nothing is transmitted before
         self._confirm_at: float | None = None
@@ -205,8 +206,8 @@ class Protocol:
         match reply:
             case replies.Resend(number):
                 return self._resend(number, now)
-            case replies.TransferError(_, last):
-                self._resends.last_line = last
+            case replies.TransferError():
+                self._resends.complained(reply)
                 return []
             case replies.Started():
                 return self._started()
@@ -223,9 +224,8 @@ class Protocol:
     def _started(self) -> list[Event]:
         if self._connected or self._halted:
             return self.restart()
-        if head := self._window.head:  # it cannot have heard our greeting
-            self._window.rewind(head.number)
-            self._deadline = None
+        if self._greeting_until is not None:  # it cannot have heard our greeting
+            self._greet_again()
         return []
 
     def _waits(self, now: float) -> None:
@@ -253,18 +253,45 @@ class Protocol:
         if self._resend_oks:
             self._resend_oks -= 1
             return [] if self._resend_oks else self._release()
+        if self._resends.owed and self._connected:
+            return self._requested(None, now)  # the request itself was lost
         head = self._window.head
         if head is None:
             if self._hold_until is not None and self._settling is None:
                 self._hold_until = now + QUIET
             return []
         if not self._connected:
-            self._window.acknowledge(head.number)
-            self._deadline = None
-            self._hold_until = now + QUIET  # every greeting we repeated has its "ok"
-            return []
+            return self._greeted(head, ok, now)
         through = self._answers(ok, head)
         return [] if through is None else self._acknowledge(through, ok, now)
+
+    def _greeted(self, head: Line, ok: replies.Ok, now: float) -> list[Event]:
+        """Believe in a greeting's ``ok`` only when a probe is answered as well."""
+        self._window.acknowledge(head.number)
+        self._deadline = None
+        if not self._is_probe(head):
+            self._hold_until = now + QUIET  # every greeting we repeated has its "ok"
+            return []
+        self._doubts -= 2 if self._is_sure(ok) else 1
+        if self._doubts > 0:
+            self._window.push(Line(PROBE))
+            return []
+        self._connected = True
+        return [Connected()]
+
+    def _greet_again(self) -> None:
+        """Repeat the greeting; a probe instead would be dropped if it was known."""
+        self._deadline = None
+        head = self._window.head
+        if head is None or self._is_probe(head):
+            self._window.restart(self._window.next + RENUMBER)
+            self._window.push(Line(f"M110 N{self._window.next}"))
+        else:
+            self._window.rewind(head.number)
+
+    def _is_sure(self, ok: replies.Ok) -> bool:
+        """Tell an ``ok`` that can only be the answer to its line from a plain one."""
+        return ok.temperature or ok.number is not None or not self.dialect.numbered
 
     def _answers(self, ok: replies.Ok, head: Line) -> int | None:
         """Return up to which line an ``ok`` acknowledges; ``None``: it is stale."""
@@ -285,8 +312,7 @@ class Protocol:
         events: list[Event] = [e for line in skipped for e in self._skip(line)]
         head = self._window.head
         self._deadline = now + self.dialect.patience(head.text) if head else None
-        sure = ok.temperature or ok.number is not None or not self.dialect.numbered
-        if not sure and last.ticket is not None and self._window.idle:
+        if not self._is_sure(ok) and last.ticket is not None and self._window.idle:
             self._confirm_at = now + self._confirm_after
         if self.dialect.ok_before_output and output.is_query(last.text):
             self._settling = last
@@ -312,20 +338,20 @@ class Protocol:
 
     def _resend(self, number: int, now: float) -> list[Event]:
         self.counters.resends += 1
-        window = self._window
         if self.dialect.resend_ok:
             self._resend_oks += 1
             self._hold_until = now + self.dialect.resend_wait
         if not self._connected:
-            if head := window.head:
-                window.rewind(head.number)
-                self._deadline = None
+            self._greet_again()
             return []
-        match self._resends.judge(number, window):
+        return self._requested(number, now)
+
+    def _requested(self, number: int | None, now: float) -> list[Event]:
+        match self._resends.judge(number, self._window):
             case Verdict.RESET:
                 return self.restart()
             case Verdict.IGNORE:
-                if window.head:
+                if self._window.head:
                     self._deadline = now + QUIET
                 return []
             case str(reason):
@@ -352,8 +378,7 @@ class Protocol:
         if line is not None:
             return finish(line)
         if not self._connected and self._window.idle and not self._halted:
-            self._connected = True
-            return [Connected()]
+            self._window.push(Line(PROBE))
         return []
 
     def _silence(self, now: float) -> list[Event]:
@@ -363,14 +388,14 @@ class Protocol:
         if not self._connected:
             if self._greeting_until is not None and now >= self._greeting_until:
                 return [LinkFailed("the printer does not answer; wrong baud rate?")]
-            if head:
-                window.rewind(head.number)
+            self._greet_again()
             return []
         self._silences += 1
         if self._silences > self.dialect.max_probes:
             return [LinkFailed("the printer does not answer any more")]
         if self._answered and all(self._is_probe(x) for x in window.in_flight()):
             window.acknowledge(window.edge - 1)
+            self._confirm_at = now + self._confirm_after
             return []
         if window.edge == window.next:
             window.push(Line(PROBE))

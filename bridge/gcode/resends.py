@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from bridge.gcode.replies import TransferError
 from bridge.gcode.window import Window
 
 MAX_SAME = 10
@@ -19,22 +20,34 @@ class Resends:
     """Remembers the requests of one conversation."""
 
     def __init__(self) -> None:
-        self.last_line: int | None = None
-        """The last line the firmware has, as its last transfer error said."""
+        self._complaint: TransferError | None = None
         self._same = (-1, 0)
         self._strange = 0
+
+    @property
+    def owed(self) -> bool:
+        """A line arrived damaged, and no request for it has come yet."""
+        return self._complaint is not None
+
+    def complained(self, error: TransferError) -> None:
+        """Take note that a request should follow."""
+        self._complaint = error
 
     def answered(self) -> None:
         """Take note that lines get through."""
         self._strange = 0
 
-    def judge(self, number: int, window: Window) -> int | str | Verdict:
+    def judge(self, number: int | None, window: Window) -> int | str | Verdict:
         """Return the line to go on from, why the link failed, or another verdict.
 
         A line too many is harmless, since the firmware drops it by its number; so of
-        two numbers that contradict each other the smaller one counts.
+        two numbers that contradict each other the smaller one counts. ``None``: the
+        request itself did not arrive, and only the complaint tells the line.
         """
-        hint, self.last_line = self.last_line, None
+        complaint, self._complaint = self._complaint, None
+        hint = complaint.last if complaint else None
+        if number is None:
+            number = -1 if hint is None else hint + 1
         if hint is not None and window.covers(hint + 1):
             number = min(number, hint + 1) if window.covers(number) else hint + 1
         if not window.covers(number):
@@ -46,6 +59,8 @@ class Resends:
         return number
 
     def _judge_strange(self, number: int, hint: int | None) -> str | Verdict:
+        if number < 0:
+            return Verdict.IGNORE
         self._strange += 1
         if number <= 1 and (hint == 0 or self._strange > 1):
             return Verdict.RESET

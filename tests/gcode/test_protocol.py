@@ -16,7 +16,10 @@ def ready(dialect: Dialect = QUICK) -> Protocol:
     protocol = Protocol(dialect)
     assert protocol.data_to_send(0) == b"N1000 M110 N1000*125\n"
     assert protocol.receive_data(b"ok\n", 0) == []
-    assert protocol.handle_timeout(0.3) == [Connected()]
+    assert protocol.handle_timeout(0.3) == []
+    assert b"M105" in protocol.data_to_send(0.3)
+    events = protocol.receive_data(b"ok T:20.0 /0.0\n", 0.3)
+    assert events[-1] == Connected()
     return protocol
 
 
@@ -27,10 +30,10 @@ def said(protocol: Protocol, data: bytes, now: float) -> list[Event]:
 def test_one_line_at_a_time() -> None:
     protocol = ready()
     first, second = protocol.send("G28"), protocol.send("M84")
-    assert protocol.data_to_send(1) == b"N1001 G28*35\n"
+    assert protocol.data_to_send(1) == b"N1002 G28*32\n"
     assert protocol.data_to_send(1) == b""
     assert said(protocol, b"ok\n", 2) == [Done(first)]
-    assert protocol.data_to_send(2) == b"N1002 M84*44\n"
+    assert protocol.data_to_send(2) == b"N1003 M84*45\n"
     assert said(protocol, b"ok\n", 3) == [Done(second)]
 
 
@@ -83,7 +86,7 @@ def test_resend_repeats_the_line_and_its_ok_acknowledges_nothing() -> None:
     protocol = ready()
     ticket = protocol.send("G28")
     line = protocol.data_to_send(1)
-    noise = b"Error:checksum mismatch, Last Line: 1000\nResend: 1001\n"
+    noise = b"Error:checksum mismatch, Last Line: 1001\nResend: 1002\n"
     assert said(protocol, noise, 2) == []
     assert protocol.data_to_send(2) == b""  # its "ok" is still to come
     assert said(protocol, b"ok\n", 2) == []
@@ -95,7 +98,7 @@ def test_a_resend_without_ok_is_not_waited_for_long() -> None:
     protocol = ready()
     protocol.send("G28")
     line = protocol.data_to_send(1)
-    said(protocol, b"Resend: 1001\n", 2)
+    said(protocol, b"Resend: 1002\n", 2)
     assert protocol.next_timeout() == 2.5
     assert protocol.handle_timeout(2.5) == []
     assert protocol.data_to_send(2.5) == line
@@ -105,9 +108,9 @@ def test_a_resend_of_the_next_line_acknowledges_the_one_in_flight() -> None:
     protocol = ready()
     ticket = protocol.send("G28")
     protocol.data_to_send(1)
-    assert said(protocol, b"Resend: 1002\nok\n", 2) == [Done(ticket)]
+    assert said(protocol, b"Resend: 1003\nok\n", 2) == [Done(ticket)]
     protocol.send("M84")
-    assert protocol.data_to_send(2) == b"N1002 M84*44\n"
+    assert protocol.data_to_send(2) == b"N1003 M84*45\n"
 
 
 def test_a_line_acknowledged_by_mistake_is_sent_again_and_those_after_it() -> None:
@@ -116,7 +119,7 @@ def test_a_line_acknowledged_by_mistake_is_sent_again_and_those_after_it() -> No
     lost = protocol.data_to_send(1)
     assert said(protocol, b"ok\n", 1) == [Done(first)]  # meant for something else
     after = protocol.data_to_send(1)
-    assert said(protocol, b"Resend: 1001\nok\n", 2) == []
+    assert said(protocol, b"Resend: 1002\nok\n", 2) == []
     assert protocol.data_to_send(2) == lost
     assert said(protocol, b"ok\n", 2) == []
     assert protocol.data_to_send(2) == after
@@ -130,7 +133,7 @@ def test_the_last_line_is_confirmed_by_a_probe() -> None:
     said(protocol, b"ok\n", 2)
     assert protocol.next_timeout() == 3
     protocol.handle_timeout(3)
-    assert protocol.data_to_send(3).startswith(b"N1002 M105*")
+    assert protocol.data_to_send(3).startswith(b"N1003 M105*")
     said(protocol, b"ok T:20.0 /0.0\n", 3)
     assert protocol.next_timeout() is None
 
@@ -158,8 +161,8 @@ def test_after_a_silence_a_probe_finds_the_line_lost() -> None:
     ticket = protocol.send("G1 X1")
     line = protocol.data_to_send(1)
     assert protocol.handle_timeout(11) == []
-    assert protocol.data_to_send(11).startswith(b"N1002 M105*")
-    said(protocol, b"Resend: 1001\nok\n", 11)
+    assert protocol.data_to_send(11).startswith(b"N1003 M105*")
+    said(protocol, b"Resend: 1002\nok\n", 11)
     assert protocol.data_to_send(11) == line
     assert said(protocol, b"ok\n", 12) == [Done(ticket)]
 
@@ -195,7 +198,7 @@ def test_a_start_fails_what_waits_and_nothing_is_repeated() -> None:
         Failed(second, "disconnected", message, sent=False),
         Restarted(),
     ]
-    assert protocol.data_to_send(2) == b"N2002 M110 N2002*125\n"
+    assert protocol.data_to_send(2) == b"N2003 M110 N2003*125\n"
 
 
 def test_a_reset_is_found_out_without_its_start() -> None:
@@ -214,7 +217,9 @@ def test_a_greeting_is_repeated_until_somebody_listens() -> None:
     assert said(protocol, b"\xff\xfe\x00start\nstart\necho:hi\n", 3)
     assert protocol.data_to_send(3) == hello
     said(protocol, b"ok\nok\n", 4)
-    assert protocol.handle_timeout(4.3) == [Connected()]
+    protocol.handle_timeout(4.3)
+    assert b"M105" in protocol.data_to_send(4.3)
+    assert said(protocol, b"ok T:20.0 /0.0\n", 5)[-1] == Connected()
 
 
 def test_a_greeting_that_nobody_answers_ends() -> None:
