@@ -1,0 +1,52 @@
+"""Every test cleans up after itself, or fails."""
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from hypothesis import settings
+
+from tests.support.leaks import nothing_left_behind
+
+# A busy machine must not turn a slow example into a failure.
+settings.register_profile("bridge", deadline=None, print_blob=True)
+settings.load_profile("bridge")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """The developer's own environment must not configure what is tested."""
+    for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks() -> Iterator[None]:
+    with nothing_left_behind():
+        yield
+
+
+@pytest_asyncio.fixture
+async def _no_leaked_tasks() -> AsyncIterator[None]:
+    yield
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"left behind: tasks {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Watch the tasks of every asynchronous test, around its own fixtures.
+
+    Not before `_no_leaks`: the event loop's own threads must be gone when that looks.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_async(item):
+            names = item.fixturenames
+            names.insert(names.index("_no_leaks") + 1, "_no_leaked_tasks")
+
+
+def _is_async(item: pytest.Function) -> bool:
+    function = getattr(item.obj, "hypothesis", item.obj)
+    return inspect.iscoroutinefunction(getattr(function, "inner_test", function))

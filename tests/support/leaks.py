@@ -1,0 +1,73 @@
+"""What a test left behind: threads, processes and open descriptors."""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_DESCRIPTORS = Path("/proc/self/fd")
+# The interpreter and its libraries keep these for as long as the process lives.
+_KEPT = ("/dev/urandom", "/dev/null")
+
+
+def descriptors() -> frozenset[str]:
+    """Return the open descriptors with what they lead to; Linux only."""
+    found = []
+    for entry in _DESCRIPTORS.iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:
+            continue
+        if target not in _KEPT and not target.startswith("/proc/"):
+            found.append(f"{entry.name} -> {target}")
+    return frozenset(found)
+
+
+def threads() -> frozenset[str]:
+    """Return the running threads."""
+    return frozenset(
+        f"{thread.name} {thread.ident}" for thread in threading.enumerate()
+    )
+
+
+def processes() -> frozenset[str]:
+    """Return the ids of child processes, zombies included."""
+    children: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            children.update((task / "children").read_text().split())
+        except FileNotFoundError:
+            continue
+    return frozenset(children)
+
+
+@contextmanager
+def nothing_left_behind(grace: float = 2.0) -> Iterator[None]:
+    """Fail when the block leaves something behind that was not there before it.
+
+    Threads and children that are about to end have ``grace`` seconds for it.
+    """
+    looks: dict[str, Callable[[], frozenset[str]]] = {
+        "descriptors": descriptors,
+        "threads": threads,
+        "processes": processes,
+    }
+    before = {name: look() for name, look in looks.items()}
+    yield
+    for name, look in looks.items():
+        left = _settled(look, before[name], grace)
+        assert not left, f"left behind: {name} {sorted(left)}"
+
+
+def _settled(
+    look: Callable[[], frozenset[str]], before: frozenset[str], grace: float
+) -> frozenset[str]:
+    left = look() - before
+    if left:
+        gc.collect()
+    deadline = time.monotonic() + grace
+    while (left := look() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left

@@ -1,0 +1,145 @@
+"""Which part may know which, read from the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.halves import BRIDGE, DOES_IO, is_pure, modules
+
+_GROUND = {"errors"}
+_BELOW_THE_APP = _GROUND | {"config", "gcode", "commands", "pauses", "threads"}
+MAY_IMPORT = {
+    "__init__": set[str](),
+    "errors": set[str](),
+    "pauses": set[str](),
+    "threads": set[str](),
+    "config": _GROUND,
+    "config_file": _GROUND | {"config"},
+    "logs": _GROUND | {"config"},
+    "gcode": _GROUND,
+    "simulator": _GROUND | {"gcode.codec", "gcode.dialects", "threads"},
+    "commands": _GROUND | {"config", "gcode"},
+    "printer": _BELOW_THE_APP | {"simulator"},
+    "mqtt": _BELOW_THE_APP,
+    "app": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},
+    "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},
+    "cli": {"*"},
+    "__main__": {"cli"},
+}
+"""A part (what follows ``bridge.``) to the parts and modules that it may import."""
+
+IO_MODULES = {
+    "asyncio",
+    "concurrent",
+    "fcntl",
+    "glob",
+    "io",
+    "logging",
+    "multiprocessing",
+    "os",
+    "paho",
+    "pathlib",
+    "pty",
+    "random",
+    "secrets",
+    "select",
+    "selectors",
+    "serial",
+    "shutil",
+    "signal",
+    "socket",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "termios",
+    "threading",
+    "time",
+    "tty",
+    "uuid",
+    "yaml",
+}
+IO_CALLS = {"breakpoint", "input", "open", "print"}
+CLOCKS = {"now", "today", "utcnow"}
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Yield what a module imports anywhere; ``from a import b`` is ``a.b``."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(module: Path) -> str:
+    """Return the part of the house a module belongs to."""
+    name = module.relative_to(BRIDGE).parts[0].removesuffix(".py")
+    return "app" if name.startswith("app_") else name
+
+
+def allowed(importer: str, imported: str) -> bool:
+    """Tell whether a part may import a module of the package, such as `gcode.codec`."""
+    imported = imported if imported != "__version__" else "__init__"
+    names = MAY_IMPORT[importer] | {importer, "*" if importer == "cli" else importer}
+    return "*" in names or any(
+        imported == name or imported.startswith(f"{name}.") for name in names
+    )
+
+
+def ids(module: Path) -> str:
+    return str(module.relative_to(BRIDGE))
+
+
+@pytest.mark.parametrize("module", modules(), ids=ids)
+def test_a_part_imports_only_what_lies_below_it(module: Path) -> None:
+    inside = [
+        name.removeprefix("bridge.")
+        for name in imports(module)
+        if name.startswith("bridge.")
+    ]
+    wrong = [name for name in inside if not allowed(part(module), name)]
+    assert not wrong, f"{part(module)} must not know {wrong}"
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if is_pure(m)], ids=ids)
+def test_the_pure_half_does_no_io(module: Path) -> None:
+    used = {name.partition(".")[0] for name in imports(module)} & IO_MODULES
+    assert not used, f"a pure module must not import {used}"
+    for node in ast.walk(ast.parse(module.read_text())):
+        assert not isinstance(node, ast.Global | ast.Nonlocal), f"line {node.lineno}"
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), "it waits"
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.id if isinstance(called, ast.Name) else ""
+            method = called.attr if isinstance(called, ast.Attribute) else ""
+            assert name not in IO_CALLS, f"line {node.lineno} calls {name}"
+            assert method not in CLOCKS, f"line {node.lineno} reads a clock"
+
+
+def test_the_list_of_io_modules_is_true() -> None:
+    for pattern in DOES_IO:
+        assert list(BRIDGE.glob(pattern)), f"no module is called {pattern}"
+
+
+@pytest.mark.parametrize(
+    ("library", "owner"), [("paho", "mqtt"), ("serial", "printer"), ("yaml", "config")]
+)
+def test_a_library_has_one_owner(library: str, owner: str) -> None:
+    knowing = {
+        ids(module)
+        for module in modules()
+        if any(name.partition(".")[0] == library for name in imports(module))
+    }
+    assert all(name.startswith(owner) for name in knowing)
+
+
+def test_a_wrong_import_would_be_found() -> None:
+    assert not allowed("mqtt", "printer.session.Session")
+    assert not allowed("simulator", "gcode.replies")
+    assert not allowed("gcode", "config.Config")
+    assert allowed("simulator", "gcode.codec.encode")
+    assert allowed("app", "mqtt.broker.Broker")
