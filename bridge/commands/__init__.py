@@ -1,0 +1,178 @@
+"""What a user may ask of a printer: :func:`parse` turns an MQTT message into it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bridge.commands.base import Command, Context, Program
+from bridge.commands.emergency import EmergencyStop
+from bridge.commands.envelope import Envelope, Origin, Outcome, Response
+from bridge.commands.explaining import explained, nearest
+from bridge.commands.reading import Json, check_texts, described, printable, read
+from bridge.commands.registry import TOPICS
+from bridge.errors import RejectedError
+
+__all__ = [
+    "Command",
+    "Context",
+    "Envelope",
+    "Origin",
+    "Outcome",
+    "Program",
+    "Request",
+    "RequestError",
+    "Response",
+    "parse",
+]
+
+MAX_BYTES = 65_536
+"""The largest payload that is read, unless the caller says otherwise."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_LONGEST_ID = 64
+_QUESTION = "request/"
+_RAW = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message that was understood.
+
+    Attributes:
+        topic: what follows the printer's base topic.
+        envelope: what rides beside the command.
+        command: what is asked.
+
+    """
+
+    topic: str
+    envelope: Envelope
+    command: Command
+
+    @property
+    def origin(self) -> Origin:
+        """What its response needs to know of it."""
+        return Origin(self.topic, self.envelope.id, self.command.name)
+
+
+class RequestError(RejectedError):
+    """A message that was not understood.
+
+    Attributes:
+        id: its ``id``, where it could be read.
+        command: its command, where it could be read.
+
+    """
+
+    def __init__(
+        self, cause: RejectedError, id_: str | None, command: str | None
+    ) -> None:
+        super().__init__(cause.message, error=cause.error, code=cause.code)
+        self.id = id_
+        self.command = command
+
+
+def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
+    """Return what an MQTT message asks.
+
+    Args:
+        topic: what follows the printer's base topic: ``head``, ``request/state``, …
+        payload: the message's bytes; for ``emergency`` any will do.
+        max_bytes: larger payloads are refused unread.
+
+    Raises:
+        RequestError: The message is no command; its message names the field.
+
+    """
+    if topic == EmergencyStop.topic:
+        return Request(topic, _emergency_envelope(payload, max_bytes), EmergencyStop())
+    document: Json = {}
+    try:
+        names = _names(topic)
+        if payload or not topic.startswith(_QUESTION):
+            document = read(payload, max_bytes)
+        check_texts(document)
+        kind = _kind(topic, names, document)
+        return Request(topic, *_validated(kind, document))
+    except RejectedError as error:
+        raise RequestError(error, _id(document), _command(topic, document)) from error
+
+
+def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
+    document: Json = {}
+    with suppress(RejectedError):
+        document = read(payload, max_bytes)
+    identity = _id(document)
+    return Envelope() if identity is None else Envelope(id=identity)
+
+
+def _names(topic: str) -> dict[str, type[Command]]:
+    names = TOPICS.get(topic)
+    if names is not None:
+        return dict(names)
+    if topic == "job":
+        message = "the topic job is reserved: this version takes no print jobs"
+    else:
+        message = f"unknown topic {described(topic)}{nearest(topic, TOPICS)}"
+    raise RejectedError(message, error="unknown_topic", code=404)
+
+
+def _kind(topic: str, names: dict[str, type[Command]], document: Json) -> type[Command]:
+    if topic.startswith(_QUESTION):
+        return next(iter(names.values()))
+    if topic == _RAW:
+        given = [name for name in names if name in document]
+        if len(given) != 1:
+            raise RejectedError.invalid(
+                f"the payload must have exactly one of {', '.join(names)}"
+            )
+        return names[given[0]]
+    if "command" not in document:
+        raise RejectedError.invalid(
+            f"command: is missing; it is one of {', '.join(names)}"
+        )
+    name = document["command"]
+    if not isinstance(name, str):
+        raise RejectedError.invalid(f"command: must be a text, not {described(name)}")
+    if name not in names:
+        raise RejectedError.invalid(
+            f"command: {topic} has no {described(name)}{nearest(name, names)}"
+        )
+    return names[name]
+
+
+def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
+    around = {key: document[key] for key in Envelope.model_fields if key in document}
+    own = {key: value for key, value in document.items() if key not in around}
+    known = [*kind.model_fields, *Envelope.model_fields]
+    if kind.topic != _RAW and not kind.topic.startswith(_QUESTION):
+        del own["command"]
+        known.append("command")
+    return _model(Envelope, around, known), _model(kind, own, known)
+
+
+def _model(model: type[_Model], fields: Json, known: list[str]) -> _Model:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise RejectedError.invalid(explained(error, known)) from None
+
+
+def _id(document: Json) -> str | None:
+    value = document.get("id")
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
+        return None
+    return value if printable(value) else None
+
+
+def _command(topic: str, document: Json) -> str | None:
+    if topic.startswith(_QUESTION):
+        return topic.removeprefix(_QUESTION) if topic in TOPICS else None
+    if topic == _RAW:
+        given = [name for name in TOPICS[_RAW] if name in document]
+        return given[0] if len(given) == 1 else None
+    value = document.get("command")
+    return value if isinstance(value, str) and value in TOPICS.get(topic, {}) else None

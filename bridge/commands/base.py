@@ -1,15 +1,16 @@
 """What every command has in common.
 
 A command is declared in one class: its payload, validation, JSON schema, documentation
-and translation to G-code. To add one, add a class to its topic's module.
+and translation to G-code. To add one, add a class to its topic's module and name it in
+that module's ``COMMANDS``.
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, Dialect
@@ -17,6 +18,40 @@ from bridge.gcode.modal import Modal
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A JSON number; booleans, NaN and infinities are refused."""
+
+Tier = Literal["read", "safe", "control", "raw"]
+"""What a topic is a permission for, as `rights` in the configuration has it."""
+
+
+def refuse_null(value: object) -> object:
+    """Refuse a field that is there and says nothing: it may be left out instead.
+
+    Raises:
+        ValueError: It is ``None``.
+
+    """
+    if value is None:
+        raise ValueError("must not be null; leave it out instead")
+    return value
+
+
+NotNull = BeforeValidator(refuse_null)
+"""For a field that may be absent but not ``null``."""
+
+
+class ScriptLibrary(Protocol):
+    """The G-code scripts of one printer."""
+
+    def render(self, name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
+        """Return a script's lines of G-code, without comments and blank lines.
+
+        Raises:
+            RejectedError: There is no such script (404), or it cannot be rendered.
+
+        """
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a script of this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +66,7 @@ class Context:
         capabilities: what the firmware says it can do (``EXTENDED_M20``, …).
         card_ready: an SD card is mounted; ``None``: not known.
         variables: what scripts may read beside these.
+        scripts: the printer's scripts; ``None``: it has none.
 
     """
 
@@ -41,6 +77,7 @@ class Context:
     capabilities: frozenset[str] = frozenset()
     card_ready: bool | None = None
     variables: Mapping[str, object] = field(default_factory=dict)
+    scripts: ScriptLibrary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +89,23 @@ class Program:
             fails ends the program.
         restore: sent after them in any case, so that the machine is left as it was.
         offsets: heater offsets to keep, in °C; nothing is sent for them.
+        emergency: the line is ``M112``: it goes out bare, at once, past every queue,
+            whatever the printer is doing, and is not gated.
+        urgent: all lines are such as the firmware's emergency parser sees early
+            (``M108``, ``M410``, ``M876``): they go out bare, at once, past the queue.
 
     """
 
     lines: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
     offsets: Mapping[str, float] = field(default_factory=dict)
+    emergency: bool = False
+    urgent: bool = False
+
+    @property
+    def gcode(self) -> tuple[str, ...]:
+        """All lines in the order in which they are sent, as the response shows them."""
+        return self.lines + self.restore
 
 
 class Command(BaseModel):
@@ -68,16 +116,28 @@ class Command(BaseModel):
     )
 
     topic: ClassVar[str]
-    """The last level of the topic it arrives on."""
+    """What follows the printer's base topic, such as ``head`` or ``request/state``."""
+    name: ClassVar[str]
+    """How the payload's ``command`` and the response call it."""
+    tier: ClassVar[Tier] = "control"
+    """Which of the operator's rights it needs."""
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ()
+    """Payloads for the documentation, without ``command``."""
+    needs_operational: ClassVar[bool] = True
+    """It is refused while the printer is not there."""
     needs_idle: ClassVar[bool] = False
     """It is refused while a print is under way (but not while it is paused)."""
+    needs_no_print: ClassVar[bool] = False
+    """It is refused while a print is under way or paused."""
     needs_bed: ClassVar[bool] = False
     """It is refused for a printer without a heated bed."""
     needs_chamber: ClassVar[bool] = False
     """It is refused for a printer without a heated chamber."""
+    needs_card: ClassVar[bool] = False
+    """It is refused while no SD card is mounted."""
 
     @abstractmethod
-    def program(self, context: Context) -> Program:
+    def program(self, context: Context, /) -> Program:
         """Return the G-code.
 
         Raises:

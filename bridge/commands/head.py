@@ -1,0 +1,113 @@
+"""The print head: moves, homing, feedrate factor."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bridge.commands import motion
+from bridge.commands.base import Command, Context, NotNull, Program
+from bridge.commands.values import Distance, Factor, SpeedOrFalse
+from bridge.gcode.codec import number
+
+_AXES = ("x", "y", "z")
+_Move = Annotated[Distance | None, NotNull]
+
+
+class Jog(Command):
+    """Move the head; afterwards the printer is in the mode in which it was."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "jog"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"x": 10, "y": -5, "z": 0.02},
+        {"x": 100, "y": 100, "absolute": True, "speed": 3000},
+        {"z": 5, "speed": False},
+    )
+
+    x: _Move = None
+    """How far, or with `absolute` where to, in mm."""
+    y: _Move = None
+    """How far, or with `absolute` where to, in mm."""
+    z: _Move = None
+    """How far, or with `absolute` where to, in mm."""
+    absolute: bool = False
+    """The numbers are coordinates, not distances."""
+    speed: SpeedOrFalse | None = None
+    """Feedrate in mm/min; by default the lowest of the profile's `speeds` of the axes
+    that move; `false` names none, so that the printer's last one holds."""
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if not self._distances():
+            raise ValueError("a jog needs at least one of x, y, z")
+        return self
+
+    def _distances(self) -> dict[str, float]:
+        given = {axis: getattr(self, axis) for axis in _AXES}
+        return {axis: value for axis, value in given.items() if value is not None}
+
+    def program(self, context: Context, /) -> Program:
+        """Return ``G91`` (or ``G90``), the ``G0``, and what gives the mode back."""
+        distances = self._distances()
+        speed = self.speed
+        if speed is None:
+            speeds = context.profile.speeds
+            speed = min(getattr(speeds, axis) for axis in distances)
+        words = [f"{axis.upper()}{number(value)}" for axis, value in distances.items()]
+        if speed:
+            words.append(f"F{number(speed)}")
+        mode = "G90" if self.absolute else "G91"
+        return motion.program(context, (mode, " ".join(["G0", *words])), "G0")
+
+
+def _letters(value: object) -> object:
+    return list(value) if isinstance(value, str) and value else value
+
+
+class Home(Command):
+    """Home some axes, or all of them."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "home"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"axes": ["x", "y"]},
+        {"axes": []},
+    )
+
+    axes: Annotated[
+        tuple[Literal["x", "y", "z"], ...],
+        Field(max_length=12, strict=False),
+        BeforeValidator(_letters),
+    ]
+    """Which, in this order, as a list or as a text such as `"xy"`; an empty list homes
+    all."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return ``G91``, the ``G28``, and what gives the mode back."""
+        words = [f"{axis.upper()}0" for axis in self.axes]
+        return motion.program(context, ("G91", " ".join(["G28", *words])), "G0")
+
+
+class Feedrate(Command):
+    """Set the feedrate factor of all moves, also of a running print."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "feedrate"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"factor": 105},
+        {"factor": 1.05},
+    )
+
+    factor: Factor
+    """1 to 1000 %: an integer is percent; a number with a decimal point is a factor up
+    to 10.0 (1.05 is 105 %) and percent above."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the ``M220``."""
+        return Program((f"M220 S{self.factor}",))
+
+
+COMMANDS = (Jog, Home, Feedrate)

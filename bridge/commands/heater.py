@@ -1,0 +1,97 @@
+"""The bed and the chamber: targets and offsets."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from bridge.commands.base import Command, Context, Program
+from bridge.commands.values import Offset, Target
+from bridge.errors import RejectedError
+from bridge.gcode.codec import number
+
+
+def adjusted(context: Context, heater: str, target: float, field: str) -> float:
+    """Return a target with its heater's offset, in °C; 0 (off) stays 0.
+
+    Raises:
+        RejectedError: The offset takes it below 0.
+
+    """
+    if target == 0 or context.profile.apply_offsets != "always":
+        return target
+    offset = context.offsets.get(heater, 0.0)
+    if target + offset < 0:
+        raise RejectedError.invalid(
+            f"{field}: {number(target)} °C with the offset of {number(offset)} °C of "
+            f"{heater} is below 0; use 0 to turn it off",
+            error="out_of_limits",
+        )
+    return target + offset
+
+
+class BedTarget(Command):
+    """Set the bed's target; nothing waits for it."""
+
+    topic: ClassVar[str] = "bed"
+    name: ClassVar[str] = "target"
+    needs_bed: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"target": 75},)
+
+    target: Target
+    """°C; 0 turns it off."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``M140``."""
+        value = adjusted(context, "bed", self.target, "target")
+        return Program((f"M140 S{number(value)}",))
+
+
+class BedOffset(Command):
+    """Set what is added to the bed's targets; nothing is sent to the printer."""
+
+    topic: ClassVar[str] = "bed"
+    name: ClassVar[str] = "offset"
+    needs_bed: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"offset": -5},)
+
+    offset: Offset
+    """°C, -50 to 50."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the offset to keep, and no line."""
+        return Program(offsets={"bed": self.offset})
+
+
+class ChamberTarget(Command):
+    """Set the chamber's target; nothing waits for it."""
+
+    topic: ClassVar[str] = "chamber"
+    name: ClassVar[str] = "target"
+    needs_chamber: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"target": 50},)
+
+    target: Target
+    """°C; 0 turns it off."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``M141``."""
+        value = adjusted(context, "chamber", self.target, "target")
+        return Program((f"M141 S{number(value)}",))
+
+
+class ChamberOffset(Command):
+    """Set what is added to the chamber's targets; nothing is sent to the printer."""
+
+    topic: ClassVar[str] = "chamber"
+    name: ClassVar[str] = "offset"
+    needs_chamber: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"offset": 5},)
+
+    offset: Offset
+    """°C, -50 to 50."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the offset to keep, and no line."""
+        return Program(offsets={"chamber": self.offset})
+
+
+COMMANDS = (BedTarget, BedOffset, ChamberTarget, ChamberOffset)

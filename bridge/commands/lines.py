@@ -1,0 +1,113 @@
+"""A line of G-code that a person or a template wrote: checked and tidied."""
+
+import re
+from collections.abc import Sequence
+
+from bridge.commands.base import Context, Program
+from bridge.errors import RejectedError
+from bridge.gcode import codec, words
+
+_HIGHEST_NUMBER = 999_999_999
+_EMERGENCY = "M112"
+_URGENT = {"M108", "M410", "M876"}
+
+_CODE = re.compile(r"([GMT])\s*(\d+(?:\.\d+)?)", re.ASCII | re.IGNORECASE)
+_PAIR = re.compile(
+    r"\s*([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))?", re.ASCII | re.IGNORECASE
+)
+_NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
+_SECOND_CODE = re.compile(r"(?<![A-Z])[GM]\s*\d", re.ASCII | re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"')
+
+
+def pairs(line: str) -> list[tuple[str, str]] | None:
+    """Return the parameters of a line that has nothing but letters with numbers.
+
+    ``G1 X10 Y`` gives ``[("X", "10"), ("Y", "")]``; a line with texts, expressions or
+    names, and one that is no G, M or T code, gives ``None``.
+    """
+    code = _CODE.match(line)
+    if code is None or _takes_text(line):
+        return None
+    rest = line[code.end() :].rstrip()
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(rest):
+        match = _PAIR.match(rest, at)
+        if match is None:
+            return None
+        found.append((match[1].upper(), match[2] or ""))
+        at = match.end()
+    return found
+
+
+def clean(text: str, context: Context, where: str) -> str:
+    """Return a line as it is sent, or ``""`` when it is only blanks or a comment.
+
+    The comment goes. Codes are written in upper case with one blank between their
+    parameters, so that what was checked is what every firmware reads (``S0x1F4`` is 0
+    to one and 500 to another); texts, quoted parameters and macros stay as they are.
+
+    Raises:
+        RejectedError: It cannot be sent as one line, or carries more than one code, a
+            line number or a checksum.
+
+    """
+    line = _tidied(words.strip_comment(text))
+    problem = _problem(line, context) if line else None
+    if problem:
+        raise RejectedError.invalid(f"{where}: {problem}")
+    return line
+
+
+def program(lines: Sequence[str]) -> Program:
+    """Return the program of clean lines; an emergency stop among them goes alone."""
+    codes = {words.parse(line).code for line in lines}
+    if _EMERGENCY in codes:
+        return Program((_EMERGENCY,), emergency=True)
+    return Program(tuple(lines))
+
+
+def hastened(program_: Program, context: Context) -> Program:
+    """Return a program that is urgent where the firmware has an emergency parser."""
+    codes = {words.parse(line).code for line in program_.lines}
+    if "EMERGENCY_PARSER" in context.capabilities and codes and codes <= _URGENT:
+        return Program(program_.lines, urgent=True)
+    return program_
+
+
+def _takes_text(line: str) -> bool:
+    code = _CODE.match(line)
+    return code is not None and not words.parse(f"{code[0]} X1").values
+
+
+def _tidied(line: str) -> str:
+    code = _CODE.match(line)
+    if code is None:
+        return line
+    name = f"{code[1].upper()}{code[2]}"
+    parameters = pairs(line)
+    if parameters is None:
+        return name + line[code.end() :]
+    return " ".join([name, *(letter + number for letter, number in parameters)])
+
+
+def _problem(line: str, context: Context) -> str | None:
+    if _NUMBERED.match(line) or words.parse(line).code == "M110":
+        return "must not number lines (N, M110): the bridge does"
+    if context.dialect.numbered and "*" in line:
+        return "must not contain '*': there the checksum begins, which the bridge adds"
+    if line.startswith("@"):
+        return "host commands (@…) are no G-code"
+    rest = _QUOTED.sub("", line)[1:]
+    if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
+        return f"must have one code a line, not several: {_shown(line)}"
+    try:
+        codec.encode(line, _HIGHEST_NUMBER if context.dialect.numbered else None)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _shown(line: str) -> str:
+    return repr(line[:60])

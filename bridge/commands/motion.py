@@ -1,0 +1,55 @@
+"""Motion that leaves no trace: the lines that give the modal state back."""
+
+from collections.abc import Sequence
+
+from bridge.commands.base import Context, Program
+from bridge.gcode import modal
+from bridge.gcode.codec import number
+
+
+def program(context: Context, lines: Sequence[str], move: str) -> Program:
+    """Return a program that ends in the modal state in which it began.
+
+    Args:
+        context: holds the modal state before it, and how the firmware keeps it.
+        lines: what is sent; only G90, G91, M82, M83, G0, G1 and G28 are undone.
+        move: ``G0`` or ``G1``, with which the feedrate is given back.
+
+    The feedrate is given back where it is known; where nobody has set one yet, the
+    firmware's default cannot be asked for and the move's own stays.
+
+    """
+    return Program(
+        tuple(lines), (*_modes(context, lines), *_feed(context, lines, move))
+    )
+
+
+def _after(context: Context, lines: Sequence[str]) -> modal.Modal:
+    state = context.modal
+    for line in lines:
+        state = modal.track(state, line, e_follows_axes=context.dialect.e_follows_axes)
+    return state
+
+
+def _modes(context: Context, lines: Sequence[str]) -> list[str]:
+    before = context.modal
+    axes = "G91" if before.relative else "G90"
+    extruder = "M83" if before.relative_e else "M82"
+    orders = [[axes], [extruder, axes], [axes, extruder]]
+    if "G91" not in lines:
+        orders.insert(0, [])
+    elif "M83" in lines:
+        orders.remove([axes])
+    # The firmware's G90 may set the extruder's mode too: then that one comes last.
+    for order in orders[:-1]:
+        after = _after(context, [*lines, *order])
+        if (after.relative, after.relative_e) == (before.relative, before.relative_e):
+            return order
+    return orders[-1]
+
+
+def _feed(context: Context, lines: Sequence[str], move: str) -> list[str]:
+    before = context.modal.feedrate
+    if before is None or _after(context, lines).feedrate == before:
+        return []
+    return [f"{move} F{number(before)}"]

@@ -1,0 +1,154 @@
+"""Bytes from the network to a JSON object, trusting nothing."""
+
+import json
+import math
+import re
+import unicodedata
+from typing import NoReturn
+
+from bridge.errors import RejectedError
+
+_DEEPEST = 20
+_LONGEST_INTEGER = 20
+_LONGEST_KEY = 100
+_SHOWN = 60
+
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+_UNSPEAKABLE = {"Cc", "Cs", "Zl", "Zp"}
+
+Json = dict[str, object]
+
+
+def read(payload: bytes, max_bytes: int) -> Json:
+    """Return the JSON object in a payload.
+
+    Its texts are free of control characters, line breaks and lone surrogates, its
+    numbers are finite, its keys single, its depth small.
+
+    Raises:
+        RejectedError: It is not such an object; ``invalid_json`` where it is no JSON.
+
+    """
+    if len(payload) > max_bytes:
+        raise RejectedError.invalid(
+            f"the payload has {len(payload)} bytes, more than the {max_bytes} that "
+            "mqtt.max_payload allows"
+        )
+    document = _document(payload)
+    if not isinstance(document, dict):
+        raise RejectedError.invalid(
+            f'the payload must be a JSON object such as {{"command": …}}, '
+            f"not {described(document)}"
+        )
+    return document
+
+
+def check_texts(value: object, place: str = "") -> None:
+    """Refuse texts that could break a line or hide in a log.
+
+    Raises:
+        RejectedError: A text or a key has a control character or a line break; the
+            message names where.
+
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if len(key) > _LONGEST_KEY or not printable(key):
+                raise RejectedError.invalid(
+                    f"{place or 'the payload'}: has a field whose name is longer than "
+                    f"{_LONGEST_KEY} characters or not printable"
+                )
+            check_texts(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_texts(item, f"{place}[{index}]")
+    elif isinstance(value, str) and not printable(value):
+        raise RejectedError.invalid(
+            f"{place}: must not contain line breaks or control characters; several "
+            "lines of G-code go into the list `commands`"
+            if place == "command"
+            else f"{place}: must not contain line breaks or control characters"
+        )
+
+
+def printable(text: str) -> bool:
+    """Return whether a text has no control character, line break or lone surrogate."""
+    if text.isascii():
+        return text.isprintable()
+    return not any(unicodedata.category(mark) in _UNSPEAKABLE for mark in text)
+
+
+def described(value: object) -> str:
+    """Return a value as an error message shows it, short and on one line."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    plain = isinstance(value, str) and printable(value)
+    text = json.dumps(value, ensure_ascii=not plain)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _document(payload: bytes) -> object:
+    if not payload.strip():
+        _invalid("the payload is empty; it must be a JSON object")
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        _invalid(f"the payload is not UTF-8 (byte {error.start})")
+    _check_depth(text)
+    try:
+        document: object = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_float,
+            parse_int=_int,
+            parse_constant=_constant,
+        )
+    except json.JSONDecodeError as error:
+        _invalid(
+            f"the payload is not JSON: {error.msg}, line {error.lineno} column "
+            f"{error.colno}"
+        )
+    return document
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+        elif match[0] in "]}":
+            depth -= 1
+        if depth > _DEEPEST:
+            _invalid(f"the payload is nested deeper than {_DEEPEST} levels")
+
+
+def _invalid(message: str) -> NoReturn:
+    raise RejectedError.invalid(message, error="invalid_json")
+
+
+def _object(pairs: list[tuple[str, object]]) -> Json:
+    document: Json = {}
+    for key, value in pairs:
+        if key in document:
+            _invalid(f"the payload has {described(key)} twice")
+        document[key] = value
+    return document
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        _invalid(f"the payload has a number that is too large: {text[:20]}")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        _invalid(f"the payload has a number that is too large: {text[:20]}…")
+    return int(text)
+
+
+def _constant(text: str) -> NoReturn:
+    _invalid(f"the payload has {text}, which is no JSON number")

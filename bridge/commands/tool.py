@@ -1,0 +1,140 @@
+"""The tools: targets, offsets, selection, extrusion, flow factor."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from bridge.commands import motion
+from bridge.commands.base import Command, Context, Program
+from bridge.commands.heater import adjusted
+from bridge.commands.values import (
+    Distance,
+    Distinct,
+    Factor,
+    Offset,
+    Speed,
+    Target,
+    Tool,
+    ToolOrCurrent,
+    tool_number,
+)
+from bridge.gcode.codec import number
+
+_MOST_TOOLS = 17
+
+
+class ToolTarget(Command):
+    """Set hotend targets; nothing waits for them."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "target"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"targets": {"tool0": 220, "tool1": 205}},
+        {"targets": {"tool": 0}},
+    )
+
+    targets: Annotated[
+        dict[ToolOrCurrent, Target],
+        Field(min_length=1, max_length=_MOST_TOOLS),
+        Distinct,
+    ]
+    """°C by tool: `tool0`, `tool1`, …, or `tool` for the selected one; 0 turns off."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return one ``M104`` for each tool, in the order of the payload."""
+        return Program(
+            tuple(
+                self._line(context, tool, self.targets[tool]) for tool in self.targets
+            )
+        )
+
+    def _line(self, context: Context, tool: str, target: float) -> str:
+        where = f"targets.{tool}"
+        index = tool_number(tool, context, where)
+        value = adjusted(context, f"tool{index}", target, where)
+        profile = context.profile
+        if tool == "tool" or profile.extruders == 1 or profile.shared_nozzle:
+            return f"M104 S{number(value)}"
+        return f"M104 T{index} S{number(value)}"
+
+
+class ToolOffset(Command):
+    """Set what is added to the targets of hotends; nothing is sent to the printer."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "offset"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"offsets": {"tool0": 10, "tool1": -5}},
+    )
+
+    offsets: Annotated[
+        dict[Tool, Offset], Field(min_length=1, max_length=_MOST_TOOLS), Distinct
+    ]
+    """°C by tool, -50 to 50; the offsets of other heaters stay."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the offsets to keep, and no line."""
+        for tool in self.offsets:
+            tool_number(tool, context, f"offsets.{tool}")
+        return Program(offsets=self.offsets)
+
+
+class Select(Command):
+    """Select a tool."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "select"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"tool": "tool1"},)
+
+    tool: Tool
+    """`tool0`, `tool1`, …"""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``T``."""
+        return Program((f"T{tool_number(self.tool, context, 'tool')}",))
+
+
+class Extrude(Command):
+    """Push filament through the selected tool, or pull it back."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "extrude"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"amount": 5},
+        {"amount": -3, "speed": 200},
+    )
+
+    amount: Distance
+    """How much, in mm; negative pulls back."""
+    speed: Speed | None = None
+    """mm/min; by default, and at most, the profile's `speeds.e`."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return ``G91``, ``M83``, the ``G1``, and what gives the modes back."""
+        slowest = context.profile.speeds.e
+        speed = slowest if self.speed is None else min(self.speed, slowest)
+        move = f"G1 E{number(self.amount)} F{number(speed)}"
+        return motion.program(context, ("G91", "M83", move), "G1")
+
+
+class Flowrate(Command):
+    """Set the flow factor of the selected tool, also of a running print."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "flowrate"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"factor": 95},
+        {"factor": 0.95},
+    )
+
+    factor: Factor
+    """As in `head`/`feedrate`."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the ``M221``."""
+        return Program((f"M221 S{self.factor}",))
+
+
+COMMANDS = (ToolTarget, ToolOffset, Select, Extrude, Flowrate)

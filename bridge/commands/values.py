@@ -1,0 +1,132 @@
+"""Kinds of values that several commands take."""
+
+import re
+from math import floor
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, WithJsonSchema, WrapValidator
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
+
+from bridge.commands.base import Context, Finite
+from bridge.errors import RejectedError
+
+_LARGEST = 1_000_000
+_LARGEST_FACTOR = 10
+
+Distance = Annotated[Finite, Field(ge=-_LARGEST, le=_LARGEST)]
+"""Millimetres; the printer's own limits come later (``out_of_limits``)."""
+
+Target = Annotated[Finite, Field(ge=0, le=_LARGEST)]
+"""A heater's target in °C; 0 turns it off."""
+
+Offset = Annotated[Finite, Field(ge=-50, le=50)]
+"""What is added to a heater's targets, in °C."""
+
+Speed = Annotated[Finite, Field(ge=0.001, le=_LARGEST)]
+"""A feedrate in mm/min."""
+
+
+def _no_speed(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    return 0.0 if value is False else handler(value)
+
+
+SpeedOrFalse = Annotated[
+    Speed,
+    WrapValidator(_no_speed),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0.001, "maximum": _LARGEST},
+                {"const": False},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""A feedrate in mm/min; ``false``, kept as 0, stands for a move without one."""
+
+
+def _percent(value: float) -> int:
+    percent = value
+    if isinstance(value, float) and value <= _LARGEST_FACTOR:
+        percent = value * 100
+    whole = floor(percent + 0.5)
+    if not 1 <= whole <= _LARGEST_FACTOR * 100:
+        raise ValueError(
+            f"is {percent:.12g} %, but must be 1 to {_LARGEST_FACTOR * 100} %"
+        )
+    return whole
+
+
+Factor = Annotated[
+    Annotated[int, Field(strict=True)] | Finite, AfterValidator(_percent)
+]
+"""A factor, kept as whole percent.
+
+An integer is percent (``105``). A number with a decimal point is a factor up to 10.0
+(``1.05`` is 105 %, ``1.0`` is 100 %) and percent above (``87.5`` is 88 %).
+"""
+
+_TOOL = re.compile(r"tool(\d{1,3})", re.ASCII)
+
+
+def _tool(value: str) -> str:
+    match = _TOOL.fullmatch(value)
+    if not match:
+        raise ValueError(f'must be tool0, tool1, …, not "{value[:40]}"')
+    return f"tool{int(match[1])}"
+
+
+def _tool_or_current(value: str) -> str:
+    return value if value == "tool" else _tool(value)
+
+
+_TOOL_SCHEMA = {"type": "string", "pattern": r"^tool\d{1,3}$"}
+_CURRENT_SCHEMA = {"type": "string", "pattern": r"^tool\d{0,3}$"}
+
+Tool = Annotated[str, AfterValidator(_tool), WithJsonSchema(_TOOL_SCHEMA)]
+"""A tool by its number: ``tool0``, ``tool1``, …"""
+
+ToolOrCurrent = Annotated[
+    str, AfterValidator(_tool_or_current), WithJsonSchema(_CURRENT_SCHEMA)
+]
+"""A tool, or ``tool`` for the one that is selected."""
+
+
+def _distinct(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    result: object = handler(value)
+    if (
+        isinstance(value, dict)
+        and isinstance(result, dict)
+        and len(result) < len(value)
+    ):
+        raise ValueError("names one tool twice, as in tool1 and tool01")
+    return result
+
+
+Distinct = WrapValidator(_distinct)
+"""For an object with tools as keys."""
+
+
+def tool_number(tool: str, context: Context, field: str) -> int:
+    """Return a tool's number; ``tool`` is the selected one.
+
+    Raises:
+        RejectedError: The printer has no such tool.
+
+    """
+    if tool == "tool":
+        return context.modal.tool
+    number = int(tool.removeprefix("tool"))
+    if number >= context.profile.extruders:
+        raise no_such_tool(f"{field}: ", number, context.profile.extruders)
+    return number
+
+
+def no_such_tool(where: str, number: int, extruders: int) -> RejectedError:
+    """Return the error of a tool that the printer has not; the profile counts them."""
+    has = "tool0 only" if extruders == 1 else f"tool0 to tool{extruders - 1}"
+    return RejectedError.invalid(
+        f"{where}there is no tool{number}, the printer has {has} (profile.extruders)",
+        error="no_such_tool",
+    )
