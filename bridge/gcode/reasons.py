@@ -13,6 +13,7 @@ REASONS: Mapping[str, str] = {
     "mintemp": "mintemp",
     "maxtemp": "maxtemp",
     "heating failed": "heating_failed",
+    "not heating at expected rate": "heating_failed",
     "probing failed": "probing_failed",
     "watchdog": "watchdog",
     "fatal:": "fatal",

@@ -6,6 +6,7 @@ by a line's first letter, since every line of the wire comes through here.
 """
 
 from bridge.gcode.dialects import MARLIN, Dialect
+from bridge.gcode.files import parse_file
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
@@ -35,6 +36,7 @@ from bridge.gcode.reply_types import (
     Resend,
     SpeedFactor,
     Started,
+    Targets,
     Temperatures,
     TransferError,
     Wait,
@@ -70,10 +72,12 @@ __all__ = [
     "Resend",
     "SpeedFactor",
     "Started",
+    "Targets",
     "Temperatures",
     "TransferError",
     "Wait",
     "parse",
+    "parse_file",
 ]
 
 

@@ -71,7 +71,13 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A heater's measured and requested temperature, in °C; ``None``: not said."""
+    """A heater's measured and requested temperature, in °C.
+
+    Attributes:
+        actual: ``None``: the firmware does not know it (``nan``).
+        target: ``None``: not said.
+
+    """
 
     actual: float | None
     target: float | None = None
@@ -88,6 +94,13 @@ class Temperatures:
     """
 
     readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Requested temperatures without measured ones, in °C by the names above."""
+
+    targets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +305,7 @@ Reply = (
     | Started
     | Readiness
     | Temperatures
+    | Targets
     | Position
     | Firmware
     | Capability

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.reply_types import Firmware, Position, Reading, Temperatures
+from bridge.gcode.reply_types import Firmware, Position, Reading, Targets, Temperatures
 
 # Nine digits are more than any machine needs, and keep floats finite.
 _NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
@@ -51,14 +51,14 @@ def temperatures(text: str, dialect: Dialect) -> Temperatures | None:
     return Temperatures(readings)
 
 
-def targets(text: str) -> Temperatures | None:
+def targets(text: str) -> Targets | None:
     """Return the target of a line such as ``TargetExtr0:200`` (Q-1)."""
     match = _TARGET.match(text)
     if match is None:
         return None
     heater = match["heater"].lower()
     name = "B" if heater == "bed" else f"T{int(heater.removeprefix('extr'))}"
-    return Temperatures({name: Reading(None, _finite(match["target"]))})
+    return Targets({name: float(match["target"])})
 
 
 def position(text: str) -> Position | None:

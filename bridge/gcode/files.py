@@ -1,0 +1,61 @@
+"""The entries of an SD card's list (``M20``)."""
+
+import re
+from datetime import datetime
+
+from bridge.gcode.reply_types import File
+
+_TAIL = r"\s+(?P<size>\d{1,15})(?:\s+(?P<date>0x[0-9A-F]{1,8}))?(?:\s+(?P<long>\S.*))?$"
+_ENTRIES = [
+    re.compile(pattern, re.ASCII | re.IGNORECASE)
+    for pattern in (
+        rf'"(?P<path>[^"]+)"{_TAIL}',
+        rf"(?P<path>.*?\.\w{{1,6}}){_TAIL}",  # blanks in the name, so up to its suffix
+        rf"(?P<path>\S+){_TAIL}",
+    )
+]
+_OLDEST = 2008  # who writes without a clock leaves 1980 or another fixed early year
+
+
+def parse_file(line: str) -> File | None:
+    """Return the entry that a line of the list is; ``None``: it cannot be one.
+
+    Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
+    longname``, names in quotes or with blanks. A line without a whole number as its
+    size is a name. Names that could not be sent back are left out.
+    """
+    text = line.replace("\0", "").strip()
+    if not text or text.startswith(("//", "echo:")):
+        return None
+    for pattern in _ENTRIES:
+        if match := pattern.match(text):
+            path, name = match["path"], (match["long"] or "").strip().strip('"')
+            file = File(path, int(match["size"]), name, _date(match["date"]))
+            break
+    else:
+        file = File(text.strip('"'))
+    if not file.path or not file.path.isascii() or not file.path.isprintable():
+        return None
+    display = file.display if file.display.isprintable() else ""
+    last = file.path.rstrip("/").rpartition("/")[2]
+    return File(file.path, file.size, display or last, file.date)
+
+
+def _date(stamp: str | None) -> str | None:
+    """Return a FAT time stamp (date in the upper 16 bits) in ISO 8601."""
+    if stamp is None:
+        return None
+    value = int(stamp, 16)
+    day, clock = value >> 16, value & 0xFFFF
+    try:
+        date = datetime(  # noqa: DTZ001 - FAT keeps local time without its zone
+            1980 + (day >> 9),
+            day >> 5 & 15,
+            day & 31,
+            clock >> 11,
+            clock >> 5 & 63,
+            (clock & 31) * 2,
+        )
+    except ValueError:
+        return None
+    return date.isoformat() if date.year >= _OLDEST else None

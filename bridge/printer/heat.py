@@ -1,0 +1,132 @@
+"""Which reading belongs to which heater, and which target a line sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bridge.config import Profile
+from bridge.gcode import words
+from bridge.gcode.replies import Reading
+
+_SET = {"M104": "T", "M109": "T", "M140": "B", "M190": "B", "M141": "C", "M191": "C"}
+_MAX_SENSORS = 32  # noise on the line must not fill the memory
+_MAX_TOOLS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Heater:
+    """A heater's measured and requested temperature, in °C."""
+
+    actual: float | None = None
+    target: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """All temperatures.
+
+    Attributes:
+        heaters: by name: ``tool0`` …, ``bed``, ``chamber``.
+        sensors: other temperatures in °C, under the firmware's names.
+
+    """
+
+    heaters: Mapping[str, Heater]
+    sensors: Mapping[str, float | None]
+
+
+def heaters_of(profile: Profile) -> dict[str, Heater]:
+    """Return the heaters that a machine has, their temperatures unknown."""
+    tools = [f"tool{number}" for number in range(profile.extruders)]
+    bed = ["bed"] if profile.heated_bed else []
+    chamber = ["chamber"] if profile.heated_chamber else []
+    return {name: Heater() for name in [*tools, *bed, *chamber]}
+
+
+def merge(
+    heat: Heat, readings: Mapping[str, Reading], *, profile: Profile, tool: int
+) -> Heat:
+    """Return the temperatures after a report.
+
+    A reading without a target keeps the target before it. ``T`` is the tool ``tool``
+    where it comes alone, tool 0 beside ``T1``, and nothing new beside ``T0``. ``B`` and
+    ``C`` are dropped where the profile has no such heater: they are reserved names, and
+    must not become sensors.
+    """
+    heaters = dict(heat.heaters)
+    sensors = dict(heat.sensors)
+    for name, reading in _tools(readings, profile, tool).items():
+        heater = _heater(name, profile)
+        if heater is not None:
+            before = heaters.get(heater, Heater())
+            target = before.target if reading.target is None else reading.target
+            heaters[heater] = Heater(reading.actual, target)
+        elif _is_sensor(name) and (name in sensors or len(sensors) < _MAX_SENSORS):
+            sensors[name] = reading.actual
+    return Heat(heaters, sensors)
+
+
+def retarget(
+    heaters: Mapping[str, Heater], targets: Mapping[str, float], profile: Profile
+) -> dict[str, Heater]:
+    """Return the heaters with other targets, by the firmware's names."""
+    changed = dict(heaters)
+    for name, target in targets.items():
+        heater = _heater(name, profile)
+        if heater in changed:
+            changed[heater] = replace(changed[heater], target=target)
+    return changed
+
+
+def targets_of(line: str, *, profile: Profile, tool: int) -> dict[str, float]:
+    """Return the targets that a line sets, by the firmware's names.
+
+    ``M109 R`` and ``M190 R`` (wait also while cooling) set them too.
+    """
+    said = words.parse(line)
+    name = _SET.get(said.code)
+    value = said.values.get("S", said.values.get("R"))
+    if name is None or value is None:
+        return {}
+    if name != "T":
+        return {name: value}
+    if profile.shared_nozzle:
+        return {f"T{number}": value for number in range(profile.extruders)}
+    number = said.values.get("T")
+    return {f"T{tool if number is None else int(min(number, 999))}": value}
+
+
+def _tools(
+    readings: Mapping[str, Reading], profile: Profile, tool: int
+) -> dict[str, Reading]:
+    named = dict(readings)
+    bare = named.pop("T", None)
+    if bare is not None and "T0" not in named:
+        several = any(_number(name) is not None for name in named)
+        named["T0" if several else f"T{tool}"] = bare
+    numbers = [number for name in named if (number := _number(name)) is not None]
+    if profile.shared_nozzle and len(numbers) == 1:
+        shared = named[f"T{numbers[0]}"]
+        named |= {f"T{number}": shared for number in range(profile.extruders)}
+    return named
+
+
+def _number(name: str) -> int | None:
+    digits = name[1:]
+    if name[:1] == "T" and digits.isascii() and digits.isdigit():
+        return int(digits)
+    return None
+
+
+def _heater(name: str, profile: Profile) -> str | None:
+    number = _number(name)
+    if number is not None and number < _MAX_TOOLS:
+        return f"tool{number}"
+    if name == "B" and profile.heated_bed:
+        return "bed"
+    if name == "C" and profile.heated_chamber:
+        return "chamber"
+    return None
+
+
+def _is_sensor(name: str) -> bool:
+    return name not in {"B", "C"} and _number(name) is None

@@ -1,0 +1,305 @@
+"""A print from an SD card, seen from outside: it may have been started at the printer.
+
+The firmware tells little: a byte counter, a few lines and host actions. What it does
+not tell is concluded: rising bytes are a print, and a third ``Not SD printing`` in a
+row is its end (Q-32, Q-34). Times are seconds on a clock that never jumps.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bridge.gcode import words
+
+Phase = Literal[
+    "idle",
+    "starting",
+    "printing",
+    "pausing",
+    "paused",
+    "resuming",
+    "cancelling",
+    "finishing",
+]
+Outcome = Literal["done", "cancelled", "failed"]
+
+_MISSES = 3  # one answer without a print may be a firmware's slip
+_RISES = 2  # what was read ahead still counts after a pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How the last print ended.
+
+    Attributes:
+        outcome: ``done``, ``cancelled`` or ``failed``.
+        file: what was printed; ``None``: not known.
+        elapsed: how long it took without pauses, in seconds; ``None``: its start was
+            not seen.
+        time: when it ended.
+        reason: a stable word where it failed, or ``""``.
+
+    """
+
+    outcome: Outcome
+    file: str | None
+    elapsed: float | None
+    time: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The print under way, or the selected file.
+
+    Attributes:
+        phase: ``idle`` without a print.
+        file: the selected file; ``None``: not known.
+        size: in bytes; ``None``: not known.
+        position: how many bytes were read; ``None``: not known.
+        percent: progress as the slicer says it (``M73 P``).
+        remaining: seconds to go as the slicer says it (``M73 R``), when it said so.
+        told: how long the print had taken when the slicer said so, in seconds.
+        began: when the print was first seen.
+        seen: its start was seen, so ``began`` is when it started.
+        paused_at: when the pause that is on began.
+        pauses: how long the pauses before it took, in seconds.
+        reason: why it is paused (``filament_runout``), or ``""``.
+        misses: how often in a row the firmware denied the print.
+        rises: how often in a row the bytes rose during a pause.
+        counted: the byte counter was reported during this pause.
+        result: how the last print ended.
+
+    """
+
+    phase: Phase = "idle"
+    file: str | None = None
+    size: int | None = None
+    position: int | None = None
+    percent: float | None = None
+    remaining: float | None = None
+    told: float = 0.0
+    began: float = 0.0
+    seen: bool = False
+    paused_at: float | None = None
+    pauses: float = 0.0
+    reason: str = ""
+    misses: int = 0
+    rises: int = 0
+    counted: bool = False
+    result: Result | None = None
+
+    @property
+    def active(self) -> bool:
+        """A print is under way or paused."""
+        return self.phase != "idle"
+
+
+def running_time(job: Job, now: float) -> float:
+    """Return for how long the print has been seen, without its pauses, in seconds."""
+    until = now if job.paused_at is None else job.paused_at
+    return max(0.0, until - job.began - job.pauses)
+
+
+def elapsed(job: Job, now: float) -> float | None:
+    """Return how long the print took so far; ``None``: there is none, or no start."""
+    return running_time(job, now) if job.active and job.seen else None
+
+
+def progress(job: Job) -> float | None:
+    """Return how far the print is, in percent; the slicer knows better than bytes."""
+    if job.percent is not None:
+        return job.percent
+    if job.position is None or not job.size:
+        return None
+    return min(100.0, 100.0 * job.position / job.size)
+
+
+def remaining(job: Job, now: float) -> float | None:
+    """Return how long the print still takes, in seconds; ``None``: not known yet.
+
+    The slicer's ``M73 R`` runs down with the clock; without it, time goes as the bytes.
+    """
+    if not job.active:
+        return None
+    if job.remaining is not None:
+        return max(0.0, job.remaining - (running_time(job, now) - job.told))
+    done = progress(job)
+    if not job.seen or not done:
+        return None
+    return running_time(job, now) * (100.0 - done) / done
+
+
+def start(job: Job, now: float, *, seen: bool = True, phase: Phase = "starting") -> Job:
+    """Return a print that begins; ``seen``: it starts now, not some time before."""
+    if job.active:
+        return job
+    return Job(
+        phase=phase,
+        file=job.file,
+        size=job.size,
+        position=job.position,
+        began=now,
+        seen=seen,
+    )
+
+
+def select(job: Job, name: str, size: int | None) -> Job:
+    """Return the job after a file was opened; a print goes on."""
+    if job.active:
+        return replace(job, file=job.file or name or None, size=job.size or size)
+    return Job(file=name or None, size=size, position=0, result=job.result)
+
+
+def pause(job: Job, now: float, *, reason: str = "", phase: Phase = "paused") -> Job:
+    """Return a print that stands still."""
+    if not job.active:
+        return job
+    since = now if job.paused_at is None else job.paused_at
+    reason = reason or job.reason
+    return replace(job, phase=phase, paused_at=since, reason=reason, misses=0, rises=0)
+
+
+def resume(job: Job, now: float, *, phase: Phase = "printing") -> Job:
+    """Return a print that goes on."""
+    if not job.active:
+        return job
+    stood = 0.0 if job.paused_at is None else max(0.0, now - job.paused_at)
+    return replace(
+        job,
+        phase=phase,
+        paused_at=None,
+        pauses=job.pauses + stood,
+        reason="",
+        misses=0,
+        rises=0,
+        counted=False,
+    )
+
+
+def cancel(job: Job) -> Job:
+    """Return a print that is being cancelled."""
+    return replace(job, phase="cancelling", misses=0) if job.active else job
+
+
+def finish(job: Job, outcome: Outcome, now: float, reason: str = "") -> Job:
+    """Return the job after the print's end; the file stays selected.
+
+    Its counter is unknown then: a firmware may go on reporting where it stopped.
+    """
+    if not job.active:
+        return job
+    result = Result(
+        outcome=outcome,
+        file=job.file,
+        elapsed=elapsed(job, now),
+        time=now,
+        reason=reason,
+    )
+    return Job(file=job.file, size=job.size, result=result)
+
+
+def count(job: Job, position: int, size: int, now: float) -> Job:
+    """Return the job after ``SD printing byte position/size``."""
+    if size == 0:  # Q-32: some say 0/0 for no print at all
+        return miss(job, now)
+    if job.active and job.size not in {None, 0, size}:
+        job = Job(result=finish(job, "cancelled", now).result)
+    before = job.position
+    rose = before is not None and position > before
+    job = replace(job, position=position, size=size)
+    match job.phase:
+        case "idle":
+            begun = start(job, now, seen=before == 0, phase="printing")
+            return begun if rose else job
+        case "starting" | "resuming" if rose:
+            job = resume(job, now)
+        case "pausing" if not rose:
+            job = pause(job, now)
+        case "paused":
+            rises = job.rises + 1 if rose else 0
+            job = replace(job, rises=rises, misses=0, counted=True)
+            return resume(job, now) if rises >= _RISES else job
+        case "cancelling" if not rose:
+            return miss(job, now)
+    if job.phase == "printing" and position >= size:
+        job = replace(job, phase="finishing")
+    return replace(job, misses=0)
+
+
+def miss(job: Job, now: float) -> Job:
+    """Return the job after ``Not SD printing``.
+
+    While it is paused, some firmwares deny a print that they count at other times; only
+    where the counter was seen during this pause is it believed.
+    """
+    if not job.active:
+        return replace(job, position=0)
+    if job.phase == "paused" and not job.counted:
+        return job
+    job = replace(job, misses=job.misses + 1)
+    if job.phase == "finishing":
+        return finish(job, "done", now)
+    if job.phase == "cancelling" or job.misses >= _MISSES:
+        failed = job.phase == "starting"
+        return finish(
+            job,
+            "failed" if failed else "cancelled",
+            now,
+            "not_started" if failed else "",
+        )
+    return job
+
+
+def done(job: Job, now: float) -> Job:
+    """Return the job after ``Done printing file``, also of a print too short to see."""
+    return finish(start(job, now, seen=False), "done", now)
+
+
+def tell(job: Job, percent: float | None, left: float | None, now: float) -> Job:
+    """Return the job after the slicer's word on its progress (``M73``).
+
+    ``percent`` is 0 to 100, ``left`` in seconds; ``None``: not said.
+    """
+    if not job.active:
+        return job
+    job = replace(job, percent=job.percent if percent is None else percent)
+    if left is None:
+        return job
+    return replace(job, remaining=left, told=running_time(job, now))
+
+
+def act(job: Job, action: str, argument: str, now: float) -> Job:
+    """Return the job after a host action (``//action:paused``)."""
+    match action:
+        case "start":
+            return start(job, now)
+        case "pause" | "paused":
+            return pause(job, now, reason=argument)
+        case "resumed" | "resume" if job.active:
+            return resume(job, now) if job.phase != "starting" else job
+        case "resume" if job.file is not None:
+            return start(job, now)
+        case "cancel":
+            return cancel(job)
+    return job
+
+
+def sent(job: Job, line: str, now: float) -> Job:
+    """Return the job after a line went out that concerns it."""
+    said = words.parse(line)
+    match said.code:
+        case "M24" | "RESUME" if job.active:
+            job = resume(job, now, phase="resuming")
+        case "M24" | "RESUME" if job.file is not None:
+            job = start(job, now)
+        case "M25" | "PAUSE" if job.phase != "paused":
+            job = pause(job, now, phase="pausing")
+        case "M524" | "CANCEL_PRINT":
+            job = cancel(job)
+        case "M26" if not job.active:
+            job = replace(job, position=int(min(said.values.get("S") or 0, 1e15)))
+        case "M73":
+            left = said.values.get("R")
+            seconds = None if left is None else left * 60
+            job = tell(job, said.values.get("P"), seconds, now)
+    return job

@@ -1,0 +1,188 @@
+"""What the firmware's reports change in our knowledge of a printer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bridge.config import Profile
+from bridge.gcode import replies, words
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.modal import Modal
+from bridge.gcode.replies import Reply, parse_file
+from bridge.printer import heat, job
+from bridge.printer.heat import Heat
+from bridge.printer.job import Job
+from bridge.printer.model import PrinterState, Prompt
+
+_MAX_FILES = 5000
+_MAX_TEXT = 500  # characters
+_MAX_CHOICES = 20
+_MAX_CAPABILITIES = 200
+_BLOCKING = {"M0", "M1", "M226", "M600"}  # their ok comes after the button
+
+
+def observe(
+    state: PrinterState,
+    reply: Reply,
+    *,
+    now: float,
+    dialect: Dialect,
+    profile: Profile,
+) -> PrinterState:
+    """Return the state after a report; errors are not its business."""
+    match reply:
+        case replies.Temperatures(readings):
+            state = _measured(state, readings, profile)
+        case replies.Targets(targets) if dialect.repetier_targets:
+            heaters = heat.retarget(state.heaters, targets, profile)
+            state = replace(state, heaters=heaters)
+        case replies.Ok():
+            state = _taken(state)
+        case replies.Busy(reason):
+            state = _busy(state, reason, now)
+        case replies.Action(name, argument):
+            state = _action(state, name, argument[:_MAX_TEXT], now)
+        case _:
+            state = _told(_card(state, reply, now), reply)
+    return state
+
+
+def _measured(
+    state: PrinterState, readings: Mapping[str, replies.Reading], profile: Profile
+) -> PrinterState:
+    if state.link == "error":  # a halted host firmware goes on with stale ones
+        return state
+    measured = heat.merge(
+        Heat(state.heaters, state.sensors),
+        readings,
+        profile=profile,
+        tool=_heating_tool(state),
+    )
+    return replace(state, heaters=measured.heaters, sensors=measured.sensors)
+
+
+def _heating_tool(state: PrinterState) -> int:
+    """Return whose temperature a bare ``T:`` is: during M109 T1 it is tool 1's."""
+    said = words.parse(state.line)
+    number = said.values.get("T") if said.code == "M109" else None
+    return state.modal.tool if number is None else int(min(number, 999))
+
+
+def _current(state: PrinterState, position: replies.Position) -> replies.Position:
+    tool = state.modal.tool
+    if tool < len(position.extruders):
+        return replace(position, e=position.extruders[tool])
+    return position
+
+
+def _taken(state: PrinterState) -> PrinterState:
+    """Return the state after a line was taken: nobody is waited for any more."""
+    if state.waiting or words.parse(state.line).code in _BLOCKING:
+        return replace(state, line="", waiting=False, prompt=None)
+    return replace(state, line="")
+
+
+def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
+    if reason != "paused for user":
+        return replace(state, waiting=False) if state.waiting else state
+    paused = state.job
+    if paused.phase in {"printing", "pausing", "resuming", "starting"}:
+        paused = job.pause(paused, now)
+    return replace(state, waiting=True, job=paused)
+
+
+def _action(state: PrinterState, name: str, argument: str, now: float) -> PrinterState:
+    match name:
+        case "notification":
+            state = replace(state, message=argument)
+        case "sd_inserted":
+            state = replace(state, card=True)
+        case "sd_ejected":
+            state = _card_gone(state, now)
+        case _ if name.startswith("prompt_"):
+            state = replace(state, prompt=_asked(state.prompt, name, argument))
+        case _:
+            state = _printed(state, job.act(state.job, name, argument, now))
+    return state
+
+
+def _asked(prompt: Prompt | None, action: str, argument: str) -> Prompt | None:
+    if action == "prompt_begin":
+        return Prompt(argument)
+    if action == "prompt_end" or prompt is None:
+        return None
+    if action in {"prompt_choice", "prompt_button"}:
+        choices = (*prompt.choices, argument)[:_MAX_CHOICES]
+        return replace(prompt, choices=choices)
+    return replace(prompt, shown=prompt.shown or action == "prompt_show")
+
+
+def _card(state: PrinterState, reply: Reply, now: float) -> PrinterState:
+    match reply:
+        case replies.CardState(ready):
+            return replace(state, card=True) if ready else _card_gone(state, now)
+        case replies.FileListBegin():
+            return replace(state, listing=())
+        case replies.FileListEnd() if state.listing is not None:
+            return replace(state, card=True, files=state.listing, listing=None)
+        case replies.Info(text) if state.listing is not None:
+            file = parse_file(text)
+            if file is None or len(state.listing) >= _MAX_FILES:
+                return state
+            return replace(state, listing=(*state.listing, file))
+        case replies.FileOpened() | replies.PrintProgress():
+            state = replace(state, card=True)
+    return _printed(state, _job(state.job, reply, now))
+
+
+def _card_gone(state: PrinterState, now: float) -> PrinterState:
+    ended = job.finish(state.job, "failed", now, "card_removed")
+    return replace(state, card=False, files=(), listing=None, job=ended)
+
+
+def _job(known: Job, reply: Reply, now: float) -> Job:
+    match reply:
+        case replies.FileOpened(name, size):
+            known = job.select(known, name, size)
+        case replies.PrintProgress(position, size):
+            known = job.count(known, position, size, now)
+        case replies.NotPrinting():
+            known = job.miss(known, now)
+        case replies.PrintDone():
+            known = job.done(known, now)
+        case replies.CurrentFile(name) if name is not None and known.file is None:
+            known = replace(known, file=name)
+        case replies.Progress(percent, left):
+            known = job.tell(known, percent, left, now)
+    return known
+
+
+def _printed(state: PrinterState, seen: Job) -> PrinterState:
+    """Return the state with the job; a print changes modes that nobody tells us."""
+    if seen.active and not state.job.active:
+        before = state.modal
+        unknown = Modal(
+            tool=before.tool,
+            speed_factor=before.speed_factor,
+            flow_factor=before.flow_factor,
+        )
+        return replace(state, job=seen, modal=unknown)
+    return replace(state, job=seen)
+
+
+def _told(state: PrinterState, reply: Reply) -> PrinterState:
+    match reply:
+        case replies.Position():
+            state = replace(state, position=_current(state, reply), moved=False)
+        case replies.Firmware():
+            state = replace(state, firmware=reply)
+        case replies.Capability(name, enabled):
+            known = {**state.capabilities, name: enabled}
+            if len(known) <= _MAX_CAPABILITIES:
+                state = replace(state, capabilities=known)
+        case replies.SpeedFactor(percent):
+            state = replace(state, modal=replace(state.modal, speed_factor=percent))
+        case replies.FlowFactor(tool, percent) if tool == state.modal.tool:
+            state = replace(state, modal=replace(state.modal, flow_factor=percent))
+        case replies.ActiveTool(number):
+            state = replace(state, modal=replace(state.modal, tool=number))
+    return state
