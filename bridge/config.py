@@ -107,6 +107,10 @@ class Mqtt(Section):
     """Where, beside `<base>/`, an MQTT 5 response topic may begin."""
     max_payload: Annotated[int, Field(ge=256, le=16_777_216)] = 65_536
     """Largest message taken, in bytes."""
+    max_packet: Annotated[int, Field(ge=65_536, le=134_217_728)] = 16_777_216
+    """MQTT 5: bytes above which the broker drops a message, so it stays unanswered."""
+    state_folder: Path | None = None
+    """Where to remember retained topics; by default `~/.local/state/gcode2mqtt`."""
     per_heater_topics: bool = True
     """Publish `temperature/<heater>` beside `temperature`."""
 

@@ -1,0 +1,298 @@
+"""The broker as the rest of the bridge sees it: sometimes out of reach, never away."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from bridge.config import Mqtt
+from bridge.errors import BrokerError
+from bridge.mqtt import reasons, rivals
+from bridge.mqtt.attempts import Takeovers, Versions
+from bridge.mqtt.client import Client
+from bridge.mqtt.desk import Desk, Presence, Statistics
+from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
+from bridge.mqtt.reasons import AttemptError, Hint, Loss
+from bridge.mqtt.session import OFFLINE, Session, rival
+from bridge.pauses import Pauses, Repeats
+
+log = logging.getLogger(__name__)
+
+STABLE = 10.0
+"""Seconds a connection must have stood to begin with the shortest pause again."""
+
+SAVE_PAUSE = 1.0
+"""Seconds to collect changes of the retained topics before they are written."""
+
+
+class Broker:
+    """One printer's connection to the broker, whose last will is its availability.
+
+    Args:
+        config: how to be on the broker.
+        presence: who we are there, and what we hear.
+        on_message: gets every message heard, retained ones too; what it raises ends
+            :meth:`run`.
+        on_connected: called on each connection, after the retained topics were queued.
+        pauses: how long to wait between attempts.
+
+    """
+
+    def __init__(
+        self,
+        config: Mqtt,
+        presence: Presence,
+        on_message: Callable[[Message], None],
+        *,
+        on_connected: Callable[[], None] | None = None,
+        pauses: Pauses | None = None,
+    ) -> None:
+        self._config = config
+        self._presence = presence
+        self._desk = Desk(
+            config=config,
+            presence=presence,
+            on_message=on_message,
+            on_connected=on_connected,
+        )
+        self._pauses = pauses if pauses is not None else Pauses()
+        self._versions = Versions(config.protocol)
+        self._failures = Repeats()
+        self._session: Session | None = None
+        self._takeovers = Takeovers()
+        self._saving: asyncio.TimerHandle | None = None
+
+    @property
+    def connected(self) -> bool:
+        """A connection stands."""
+        return self._desk.statistics.connected_since is not None
+
+    @property
+    def statistics(self) -> Statistics:
+        """What has been counted; changes as it goes on."""
+        return self._desk.statistics
+
+    @property
+    def dropped(self) -> Mapping[Lane, int]:
+        """How many messages were dropped in each lane, too many or too old."""
+        return self._desk.outbox.dropped
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._desk.outbox)
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection is lost, until cancelled.
+
+        Cancelled, or ended by an error, it says ``offline`` and takes leave.
+
+        Raises:
+            BrokerError: Our client id was taken over twice in a row, or another bridge
+                serves our topics.
+
+        """
+        spread = random.SystemRandom()
+        try:
+            while True:
+                await self._attempt()
+                await asyncio.sleep(self._pauses.take(spread.random()))
+        finally:
+            if self._saving is not None:
+                self._saving.cancel()
+            self._save()
+
+    def publish(  # noqa: PLR0913 - the parts of a message
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        expiry: int | None = None,
+        correlation: bytes | None = None,
+        lane: Lane = Lane.EVENT,
+    ) -> None:
+        """Queue a message; never blocks, and does not fail when the broker is away.
+
+        A retained message is kept and published again on each connection; the same
+        again is not sent, unless it has an expiry. An empty retained one clears its
+        topic.
+
+        Args:
+            topic: where.
+            payload: what.
+            qos: 0, 1 or 2.
+            retain: the broker keeps it.
+            expiry: seconds for which it is good (MQTT 5).
+            correlation: the correlation data of the request it answers (MQTT 5).
+            lane: where it waits, unless it is retained.
+
+        """
+        publication = Publication(
+            topic=topic,
+            payload=payload,
+            qos=qos,
+            retain=retain,
+            expiry=expiry,
+            correlation=correlation,
+            lane=Lane.RETAINED if retain else lane,
+            time=time.monotonic(),
+        )
+        self._desk.outbox.put(publication)
+        if retain and payload:
+            self._remember(topic)
+        self._pump()
+
+    def republish(self) -> None:
+        """Publish all retained topics again, for subscribers that missed them."""
+        self._desk.outbox.republish(last=self._presence.topics.availability)
+        self._pump()
+
+    def clear_leftovers(self) -> None:
+        """Clear what earlier runs left and this one has not published.
+
+        To be called when the printer's retained topics are known.
+        """
+        if self._presence.memory is not None:
+            for topic in self._presence.memory.topics - self._desk.outbox.retained:
+                self.publish(topic, b"", qos=1, retain=True)
+
+    def clear_command(self, topic: str) -> None:
+        """Clear a retained message from a command topic.
+
+        On MQTT 3.1.1 the clearing message comes back to us like a command; it is not
+        passed on. Not so on the emergency topic, where an empty message from somebody
+        else must never be taken for it: there a person has to clear it.
+        """
+        if (
+            topic == self._presence.topics.emergency
+            and self._versions.current is Version.V311
+        ):
+            log.warning(
+                "a message is retained on %s and is not cleared, as MQTT 3.1.1 could "
+                "not tell that from an emergency; stop the bridge, then clear it: "
+                "mosquitto_pub -r -n -t %s",
+                topic,
+                topic,
+            )
+            return
+        if self._session is not None:
+            self._session.expect_echo(topic)
+        self.publish(topic, b"", qos=1, retain=True)
+
+    async def _attempt(self) -> None:
+        """Connect once and serve until the connection is lost."""
+        version = self._versions.current
+        session = Session(self._desk, version)
+        topic = self._presence.topics.availability
+        will = Will(topic=topic, payload=OFFLINE, delay=self._config.will_delay)
+        client = Client(
+            self._config,
+            session,
+            client_id=self._presence.client_id,
+            version=version,
+            will=will,
+        )
+        try:
+            await self._refuse_rival(version)
+            grants = await client.connect()
+        except AttemptError as error:
+            client.close()
+            self._versions.failed(error.hint)
+            self._complain(error.message)
+            return
+        self._arrive(version)
+        begun = time.monotonic()
+        loss = await self._serve(session, client, grants)
+        self._take_loss(loss, time.monotonic() - begun)
+
+    async def _serve(self, session: Session, client: Client, grants: Grants) -> Loss:
+        self._session = session
+        try:
+            return await session.serve(client, grants)
+        except BrokerError:
+            # The topics are the other bridge's: no word on them, not even by the will.
+            await client.disconnect(patience=0.2)
+            raise
+        except (asyncio.CancelledError, Exception):
+            await session.farewell()
+            raise
+        finally:
+            self._session = None
+            self._desk.statistics.connected_since = None
+            session.end()
+            client.close()
+
+    async def _refuse_rival(self, version: Version) -> None:
+        if not self._presence.instance:
+            return
+        try:
+            other = await rivals.look(
+                self._config,
+                self._presence.topics,
+                client_id=self._presence.client_id,
+                instance=self._presence.instance,
+                version=version,
+            )
+        except AttemptError as error:
+            # It may be only the second client id that the broker does not take.
+            if error.hint is not Hint.REFUSED:
+                raise
+            log.debug("cannot look for another bridge: %s", error.message)
+            return
+        if other is not None:
+            raise BrokerError(rival(self._presence.topics, other))
+
+    def _arrive(self, version: Version) -> None:
+        where = reasons.endpoint(self._config)
+        if self._versions.accepted():
+            log.info(
+                "%s does not take MQTT 5; mqtt.protocol: 3.1.1 saves the trying", where
+            )
+        log.info(
+            "%s: connected as %s, MQTT %s",
+            where,
+            self._presence.client_id,
+            version.value,
+        )
+        self._failures.forget()
+        self._desk.statistics.connects += 1
+        self._desk.statistics.protocol = version.value
+        self._desk.statistics.connected_since = datetime.now(UTC)
+
+    def _take_loss(self, loss: Loss, lasted: float) -> None:
+        self._complain(loss.message)
+        if lasted >= STABLE:
+            self._pauses.reset()
+        if self._takeovers.contested(taken_over=loss.taken_over, lasted=lasted):
+            name = self._presence.client_id
+            raise BrokerError(
+                f"another client took over our client id {name!r} twice in a row; "
+                "stop it, or set mqtt.client_id"
+            )
+
+    def _complain(self, message: str) -> None:
+        line = self._failures.note(message, time.monotonic())
+        if line is not None:
+            log.warning("%s", line)
+
+    def _pump(self) -> None:
+        if self._session is not None:
+            self._session.pump()
+
+    def _remember(self, topic: str) -> None:
+        memory = self._presence.memory
+        if memory is None:
+            return
+        memory.add(topic)
+        if self._saving is None and self._session is not None:
+            loop = asyncio.get_running_loop()
+            self._saving = loop.call_later(SAVE_PAUSE, self._save)
+
+    def _save(self) -> None:
+        self._saving = None
+        if self._presence.memory is not None:
+            self._presence.memory.save()

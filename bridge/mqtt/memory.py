@@ -1,0 +1,133 @@
+"""Which retained topics we have left at the broker, known across restarts.
+
+A renamed printer or a removed heater would else leave its topics there for ever.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".retained.json"
+
+
+def render(topics: Iterable[str]) -> str:
+    """Return the content of a file."""
+    return json.dumps({"retained": sorted(topics)}, indent=1) + "\n"
+
+
+def parse(text: str) -> frozenset[str]:
+    """Return the topics in a file.
+
+    Raises:
+        ValueError: It is not one of ours.
+
+    """
+    document = json.loads(text)
+    topics = document.get("retained") if isinstance(document, dict) else None
+    if not isinstance(topics, list) or not all(
+        isinstance(t, str) and t for t in topics
+    ):
+        raise ValueError("it has no list of topics")
+    return frozenset(topics)
+
+
+def default_folder(environ: Mapping[str, str], home: Path) -> Path:
+    """Return where to remember when the configuration does not say it.
+
+    Args:
+        environ: the environment; systemd's ``StateDirectory=`` sets a variable.
+        home: the user's home.
+
+    """
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else home / ".local" / "state") / "gcode2mqtt"
+
+
+class Memory:
+    """The retained topics of one printer, in a file of its own.
+
+    A file that cannot be read or written is worth one warning: the bridge goes on.
+
+    Args:
+        folder: made if it is not there.
+        name: the printer's id.
+
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}{SUFFIX}"
+        self._warned = False
+        self._changed = False
+        self._topics = set(self._load())
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that have a value at the broker, as far as we know."""
+        return frozenset(self._topics)
+
+    def add(self, topic: str) -> None:
+        """Remember a topic."""
+        if topic not in self._topics:
+            self._topics.add(topic)
+            self._changed = True
+
+    def discard(self, topic: str) -> None:
+        """Forget a topic that the broker has cleared."""
+        if topic in self._topics:
+            self._topics.discard(topic)
+            self._changed = True
+
+    def save(self) -> None:
+        """Write the file if anything changed; without topics there is none."""
+        if not self._changed:
+            return
+        self._changed = False
+        try:
+            if self._topics:
+                self._write()
+            else:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            self._warn("write", error)
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed when complete: a power cut leaves the old file or the new one.
+        fresh = self._path.with_suffix(f".{os.getpid()}.new")
+        fresh.write_text(render(self._topics), "utf-8")
+        fresh.replace(self._path)
+
+    def _load(self) -> frozenset[str]:
+        try:
+            return parse(self._path.read_text("utf-8"))
+        except FileNotFoundError:
+            return frozenset()
+        except (OSError, ValueError) as error:
+            self._warn("read", error)
+            return frozenset()
+
+    def _warn(self, verb: str, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "cannot %s %s (%s): retained topics that are no longer used will stay "
+                "at the broker; give the bridge a folder with mqtt.state_folder",
+                verb,
+                self._path,
+                error,
+            )
+
+
+def all_memories(folder: Path) -> dict[str, Memory]:
+    """Return what is remembered in a folder, by printer id: also of former printers."""
+    names = sorted(path.name for path in folder.glob(f"*{SUFFIX}"))
+    return {
+        name: Memory(folder, name)
+        for name in (found.removesuffix(SUFFIX) for found in names)
+    }

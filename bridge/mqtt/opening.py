@@ -1,0 +1,86 @@
+"""Connecting: name lookup, TCP, TLS, WebSocket and CONNECT; blocks, so in a thread."""
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from bridge.config import Mqtt
+from bridge.mqtt import credentials, packets, reasons
+from bridge.mqtt.messages import Version, Will
+
+
+class Opening:
+    """One attempt to connect.
+
+    Attributes:
+        handshaking: TLS has begun.
+
+    """
+
+    def __init__(
+        self, config: Mqtt, *, client_id: str, version: Version, will: Will | None
+    ) -> None:
+        self._config = config
+        self._id = client_id
+        self._v5 = version is Version.V5
+        self._will = will
+        self._tls: credentials.TlsContext | None = None
+
+    @property
+    def handshaking(self) -> bool:
+        """TLS has begun."""
+        return self._tls is not None and self._tls.used
+
+    def open(self) -> paho.Client:
+        """Connect and send CONNECT.
+
+        Sessions end with their connection, so that the broker keeps no commands for us.
+
+        Raises:
+            AttemptError: It did not work; the message says why and what to do.
+
+        """
+        config, client = self._config, self._build()
+        place = (config.host, config.port, config.keepalive)
+        try:
+            if self._v5:
+                properties = packets.connecting(config.max_packet)
+                client.connect(*place, clean_start=True, properties=properties)
+            else:
+                client.connect(*place)
+        except (OSError, ValueError) as error:
+            raise reasons.unreachable(config, error) from error
+        return client
+
+    def _build(self) -> paho.Client:
+        config, v5 = self._config, self._v5
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._id,
+            protocol=(
+                MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
+            ),
+            transport=config.transport,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = config.connect_timeout
+        # How much is on its way is the caller's business, at every QoS.
+        client.max_inflight_messages = 0
+        client.username = config.username
+        client.password = credentials.password(config)
+        client.ws_set_options(path=config.path)
+        if config.tls.enabled:
+            self._tls = credentials.tls_context(config.tls)
+            client.tls_set_context(self._tls)
+        if (will := self._will) is not None:
+            properties = packets.delaying(will.delay) if v5 else None
+            client.will_set(
+                will.topic, will.payload, qos=1, retain=True, properties=properties
+            )
+        return client
+
+
+def drop(client: paho.Client) -> None:
+    """Close the connection of a client that nobody waits for any more."""
+    connection = client.socket()
+    if connection is not None:
+        connection.close()

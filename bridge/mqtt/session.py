@@ -1,0 +1,256 @@
+"""One connection that stands: what is heard on it, and what is on its way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.errors import BrokerError
+from bridge.mqtt import reasons
+from bridge.mqtt.client import Client
+from bridge.mqtt.desk import Desk
+from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version
+from bridge.mqtt.reasons import Loss
+from bridge.mqtt.rivals import instance_of
+from bridge.mqtt.topics import Topics
+
+WINDOW = 20
+"""Messages handed to the client library and not yet settled. The rest waits in the
+outbox, where the latest value of a retained topic replaces the one before."""
+
+WINDOW_BYTES = 1_048_576
+"""The same in bytes; one larger message may go alone."""
+
+FAILURE = 0x80
+"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
+
+ASSERT_PAUSE = 0.2
+"""Seconds before ``online`` is said again, so that two who disagree cannot spin."""
+
+FAREWELL = 1.0
+"""Seconds that the last messages have to reach the broker."""
+
+ONLINE, OFFLINE = b"online", b"offline"
+
+
+class Session:
+    """Listens on a connection and keeps a bounded number of messages on their way."""
+
+    def __init__(self, desk: Desk, version: Version) -> None:
+        self._desk = desk
+        self._version = version
+        self._loop = asyncio.get_running_loop()
+        self._client: Client | None = None
+        self._grants = Grants()
+        self._filters: Sequence[Filter] = ()
+        self._on_way: dict[int, Publication] = {}
+        self._bytes = 0
+        self._settled = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._echoes: Counter[str] = Counter()
+        self._closing = False
+        self._rivals: set[str] = set()
+
+    async def serve(self, client: Client, grants: Grants) -> Loss:
+        """Subscribe, say that we are there, and go on until the connection ends.
+
+        Raises:
+            BrokerError: Another bridge serves our topics.
+            Exception: What ``on_message`` raised.
+
+        """
+        self._client = client
+        self._grants = grants
+        topics = self._desk.topics
+        self._filters = [
+            Filter(topic=topics.availability, own=True),
+            Filter(topic=topics.info),
+            *(Filter(topic=topic) for topic in self._desk.presence.subscriptions),
+        ]
+        patience = self._desk.config.connect_timeout
+        self._timer = self._loop.call_later(patience, self._unanswered)
+        client.subscribe(self._filters)
+        return await client.ended()
+
+    async def farewell(self) -> None:
+        """Say ``offline`` after all that still waits, and leave.
+
+        Without an answer in time we go without taking leave: then the will says it.
+        """
+        self._closing = True
+        client = self._client
+        if client is None:
+            return
+        self._settled.clear()
+        self._desk.outbox.put(self._availability(OFFLINE))
+        self.pump()
+        try:
+            await asyncio.wait_for(self._settled.wait(), FAREWELL)
+        except TimeoutError:
+            return
+        await client.disconnect(patience=FAREWELL / 4)
+
+    def end(self) -> None:
+        """Give back what was on its way."""
+        self._stop_timer()
+        self._client = None
+        for publication in reversed(self._on_way.values()):
+            self._desk.outbox.undelivered(publication)
+        self._on_way.clear()
+        self._bytes = 0
+
+    def pump(self) -> None:
+        """Send what waits, as far as the window lets us."""
+        if self._client is None:
+            return
+        while self._room():
+            publication = self._desk.outbox.take(self._loop.time())
+            if publication is None or not self._send(self._client, publication):
+                break
+        if not self._on_way and not len(self._desk.outbox):
+            self._settled.set()
+
+    def expect_echo(self, topic: str) -> None:
+        """Ignore one empty message there, on 3.1.1: our own that clears the topic."""
+        if self._version is Version.V311:
+            self._echoes[topic] += 1
+
+    def received(self, message: Message) -> None:
+        """Take a message; those about our own availability are for us."""
+        topics = self._desk.topics
+        if message.topic == topics.availability:
+            self._hear_availability(message)
+        elif message.topic == topics.info:
+            self._hear_info(message)
+        elif self._echoes[message.topic] and not message.payload:
+            self._echoes[message.topic] -= 1
+        else:
+            self._desk.statistics.received += 1
+            self._desk.on_message(message)
+
+    def published(self, number: int, code: int) -> None:
+        """Settle a message, and send the next."""
+        publication = self._on_way.pop(number, None)
+        if publication is not None:
+            self._bytes -= publication.size
+            self._settle(publication, code)
+        self.pump()
+
+    def subscribed(self, _number: int, codes: Sequence[int]) -> None:
+        """Warn about what we may not hear, and say that we are there."""
+        self._stop_timer()
+        refused = [
+            (wanted.topic, code)
+            for wanted, code in zip(self._filters, codes, strict=False)
+            if code >= FAILURE
+        ]
+        for topic, code in refused:
+            text = reasons.no_right(self._desk.config, topic, write=False, code=code)
+            self._desk.warn(f"read {topic}", text)
+        self._go_online()
+
+    def _go_online(self) -> None:
+        """Publish the whole table, ``online`` last: then what it promises is there."""
+        outbox = self._desk.outbox
+        outbox.put(self._availability(ONLINE))
+        outbox.republish(last=self._desk.topics.availability)
+        self.pump()
+        if self._desk.on_connected is not None:
+            self._desk.on_connected()
+
+    def _availability(self, payload: bytes) -> Publication:
+        topic = self._desk.topics.availability
+        return Publication(topic=topic, payload=payload, qos=1, retain=True)
+
+    def _hear_availability(self, message: Message) -> None:
+        """Contradict ``offline``: it is the last will of an earlier connection."""
+        if self._replayed(message) or self._closing or self._timer is not None:
+            return
+        if message.payload == OFFLINE:
+            self._timer = self._loop.call_later(ASSERT_PAUSE, self._assert_online)
+
+    def _assert_online(self) -> None:
+        self._timer = None
+        if not self._closing:
+            self._desk.outbox.assert_again(self._desk.topics.availability)
+            self.pump()
+
+    def _hear_info(self, message: Message) -> None:
+        """Settle who stays when another bridge came at the same moment.
+
+        Both decide alike: the lower instance stays, and says its ``info`` again so that
+        the other, which may have come later, hears of it.
+        """
+        other, ours = instance_of(message.payload), self._desk.presence.instance
+        if self._replayed(message) or other in (None, ours) or not ours:
+            return
+        if str(other) < ours:
+            raise BrokerError(rival(self._desk.topics, str(other)))
+        if str(other) not in self._rivals:
+            self._rivals.add(str(other))
+            self._desk.outbox.assert_again(self._desk.topics.info)
+            self.pump()
+
+    def _replayed(self, message: Message) -> bool:
+        return message.retain and self._version is Version.V311
+
+    def _room(self) -> bool:
+        window = min(WINDOW, self._grants.in_flight)
+        return len(self._on_way) < window and self._bytes < WINDOW_BYTES
+
+    def _send(self, client: Client, publication: Publication) -> bool:
+        """Hand a message over; tell whether to go on with the next."""
+        grants = self._grants
+        if grants.packet is not None and publication.size > grants.packet:
+            self._desk.statistics.refused += 1
+            self._desk.warn(
+                f"size {publication.topic}",
+                f"the broker takes messages up to {grants.packet} bytes; one on "
+                f"{publication.topic} was larger and is lost",
+            )
+            return True
+        fitted = replace(
+            publication,
+            qos=min(publication.qos, grants.qos),
+            retain=publication.retain and grants.retain,
+        )
+        number = client.publish(fitted)
+        if number is None:
+            self._desk.outbox.undelivered(publication)
+            self._desk.outbox.assert_again(publication.topic)
+            return False
+        self._on_way[number] = publication
+        self._bytes += publication.size
+        return True
+
+    def _settle(self, publication: Publication, code: int) -> None:
+        desk, topic = self._desk, publication.topic
+        if code >= FAILURE:
+            desk.statistics.refused += 1
+            text = reasons.no_right(desk.config, topic, write=True, code=code)
+            desk.warn(f"write {topic}", text)
+            return
+        desk.statistics.sent += 1
+        desk.outbox.delivered(publication)
+        memory = desk.presence.memory
+        if memory is not None and publication.retain and not publication.payload:
+            memory.discard(topic)
+
+    def _unanswered(self) -> None:
+        self._timer = None
+        if self._client is not None:
+            where = reasons.endpoint(self._desk.config)
+            self._client.give_up(f"{where} did not answer our subscriptions")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def rival(topics: Topics, other: str) -> str:
+    """Return what to say about another bridge."""
+    return (
+        f"another bridge (instance {other}) serves {topics.base}/…; stop it, or give "
+        "one of the two another printers.topic"
+    )
