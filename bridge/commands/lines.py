@@ -97,8 +97,8 @@ def _problem(line: str, context: Context) -> str | None:
         return "must not number lines (N, M110): the bridge does"
     if context.dialect.numbered and "*" in line:
         return "must not contain '*': there the checksum begins, which the bridge adds"
-    if line.startswith("@"):
-        return "host commands (@…) are no G-code"
+    if not re.match("[A-Z_]", line, re.ASCII | re.IGNORECASE):
+        return f"must begin with a letter, as G-code does: {_shown(line)}"
     rest = _QUOTED.sub("", line)[1:]
     if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
         return f"must have one code a line, not several: {_shown(line)}"

@@ -1,0 +1,79 @@
+"""Commands by their ``id``: each is executed once, however often it comes."""
+
+from enum import Enum
+from typing import Generic, TypeVar
+
+from bridge.commands.envelope import Response
+from bridge.errors import RejectedError
+
+_Waiter = TypeVar("_Waiter")
+
+_MOST_WAITERS = 100
+
+
+class Verdict(Enum):
+    """What to do with a command that has an ``id`` and no response yet."""
+
+    EXECUTE = "execute"
+    WAIT = "wait"
+
+
+class Receipts(Generic[_Waiter]):
+    """The responses of the last ten minutes, and who waits for those to come.
+
+    A waiter is whatever the caller needs to answer a repeated command, such as its
+    response topic. Times are seconds on any clock that does not go back.
+
+    Args:
+        window: how long a response is kept, in seconds.
+        capacity: how many are kept; beyond it the oldest goes early.
+
+    """
+
+    def __init__(self, *, window: float = 600.0, capacity: int = 4096) -> None:
+        self._window = window
+        self._capacity = capacity
+        self._running: dict[str, list[_Waiter]] = {}
+        self._finished: dict[str, tuple[float, Response]] = {}
+
+    def admit(self, id_: str, waiter: _Waiter, now: float) -> Response | Verdict:
+        """Return an earlier command's response, or what to do with this one.
+
+        After ``EXECUTE`` the caller must call :meth:`finish`; after ``WAIT`` that call
+        gives the waiter back.
+
+        Raises:
+            RejectedError: A hundred wait already for the response to this ``id``.
+
+        """
+        self._forget(now)
+        if id_ in self._finished:
+            return self._finished[id_][1]
+        waiters = self._running.get(id_)
+        if waiters is None:
+            self._running[id_] = []
+            return Verdict.EXECUTE
+        if len(waiters) >= _MOST_WAITERS:
+            raise RejectedError(
+                f"id: the command with this id still runs, and {_MOST_WAITERS} repeats "
+                "of it wait already",
+                error="queue_full",
+                code=429,
+            )
+        waiters.append(waiter)
+        return Verdict.WAIT
+
+    def finish(self, id_: str, response: Response, now: float) -> tuple[_Waiter, ...]:
+        """Keep the response of an admitted command; return who else wants it."""
+        waiters = self._running.pop(id_, [])
+        self._finished[id_] = (now, response)
+        self._forget(now)
+        return tuple(waiters)
+
+    def _forget(self, now: float) -> None:
+        while self._finished:
+            oldest = next(iter(self._finished))
+            age = now - self._finished[oldest][0]
+            if age < self._window and len(self._finished) <= self._capacity:
+                return
+            del self._finished[oldest]

@@ -1,0 +1,181 @@
+"""Moves in lines of G-code: where they lead, and whether the machine may go there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.config import Profile
+from bridge.errors import RejectedError
+from bridge.gcode import words
+from bridge.gcode.codec import number
+from bridge.gcode.modal import Modal, track
+
+Pairs = Sequence[tuple[str, str]]
+
+_MOVES = {"G0", "G1", "G2", "G3", "G5"}
+_SET = "G92"
+_HOME = "G28"
+_INCHES = "G20"
+_AXES = ("x", "y", "z")
+
+CODES = frozenset({*_MOVES, _SET})
+"""Codes whose parameters must be nothing but letters with numbers."""
+
+_STILL = {"G4", "G10", "G11", "G17", "G21", "G90", "G91"}
+_UNSURE = {"M6", "M24", "M32", "M98", "M125", "M206", "M428", "M600", "M601", "M602"}
+_UNSURE |= {"M603", "M606", "M701", "M702"}
+_SLACK = 1e-6  # mm; sums of decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where the head is, and how the next line is understood.
+
+    Attributes:
+        modal: the modal state.
+        position: mm by axis (``x``, ``y``, ``z``, ``e``), as the printer counts them;
+            an axis that is not known is missing.
+
+    """
+
+    modal: Modal
+    position: Mapping[str, float]
+
+
+def follow(
+    start: Whereabouts, line: str, parameters: Pairs, profile: Profile
+) -> Whereabouts:
+    """Return where a line leads.
+
+    After a macro, and after codes that move by themselves, no axis is known any more.
+    Arcs are checked at their end. After a ``G92`` the limits hold for the coordinates
+    as the printer counts them from then on.
+
+    Raises:
+        RejectedError: ``out_of_limits``: it leaves the volume, pushes too much filament
+            or is too fast. ``blocked``: it changes the unit of all that follows.
+
+    """
+    code = words.parse(line).code
+    if code == _INCHES:
+        raise RejectedError.forbidden(
+            f"{line}: inches would change the meaning of every later move and limit; "
+            "the bridge counts in millimetres"
+        )
+    if code in _MOVES:
+        _check_speed(line, parameters, profile)
+        return replace(start, position=_moved(start, line, parameters, profile))
+    return replace(start, position=_after(code, parameters, start.position))
+
+
+def advanced(start: Whereabouts, line: str, *, e_follows_axes: bool) -> Whereabouts:
+    """Return where we are with the line's effect on the modal state."""
+    return replace(start, modal=track(start.modal, line, e_follows_axes=e_follows_axes))
+
+
+def _after(
+    code: str, parameters: Pairs, position: Mapping[str, float]
+) -> Mapping[str, float]:
+    given = {letter.lower(): text for letter, text in parameters}
+    if code == _SET:
+        said = {axis: float(given[axis]) for axis in given if _is_axis(given, axis)}
+        return {**position, **said} if said else {}
+    if code == _HOME:
+        homed = [axis for axis in _AXES if axis in given] or _AXES
+        return {axis: at for axis, at in position.items() if axis not in homed}
+    still = code in _STILL or (code[:1] == "M" and code[1:].isdigit())
+    return position if still and code not in _UNSURE else {}
+
+
+def _is_axis(given: Mapping[str, str], letter: str) -> bool:
+    return letter in {*_AXES, "e"} and given[letter] != ""
+
+
+def _check_speed(line: str, parameters: Pairs, profile: Profile) -> None:
+    speed = max(
+        (float(t) for letter, t in parameters if letter == "F" and t), default=0
+    )
+    if speed > profile.max_speed:
+        raise _beyond(
+            f"{line}: {number(speed)} mm/min is faster than "
+            f"{number(profile.max_speed)} mm/min (profile.max_speed)"
+        )
+
+
+def _moved(
+    start: Whereabouts, line: str, parameters: Pairs, profile: Profile
+) -> Mapping[str, float]:
+    position = dict(start.position)
+    for letter, text in parameters:
+        axis = letter.lower()
+        if axis not in {*_AXES, "e"}:
+            continue
+        before = position.pop(axis, None)
+        if not text:
+            continue
+        relative = start.modal.relative_e if axis == "e" else start.modal.relative
+        leg = _Leg(axis=axis, value=float(text), relative=relative, before=before)
+        leg.check(line, profile)
+        if leg.after is not None:
+            position[axis] = leg.after
+    return position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leg:
+    """One axis of one move; mm, ``None`` where it cannot be told."""
+
+    axis: str
+    value: float
+    relative: bool
+    before: float | None
+
+    @property
+    def after(self) -> float | None:
+        if not self.relative:
+            return self.value
+        return None if self.before is None else self.before + self.value
+
+    @property
+    def length(self) -> float | None:
+        if self.relative:
+            return self.value
+        return None if self.before is None else self.value - self.before
+
+    def check(self, line: str, profile: Profile) -> None:
+        if self.axis == "e":
+            self._check_extrusion(line, profile)
+            return
+        reach: tuple[float, float] | None = getattr(profile.volume, self.axis)
+        if reach is not None:
+            self._check_reach(line, reach)
+
+    def _check_extrusion(self, line: str, profile: Profile) -> None:
+        longest = profile.max_extrusion
+        if self.length is not None and abs(self.length) > longest + _SLACK:
+            raise _beyond(
+                f"{line}: {number(self.length)} mm of filament is more than "
+                f"{number(longest)} mm at once (profile.max_extrusion)"
+            )
+
+    def _check_reach(self, line: str, reach: tuple[float, float]) -> None:
+        lowest, highest = reach
+        limit = f"{number(lowest)} to {number(highest)} mm (profile.volume.{self.axis})"
+        if self.after is None:
+            if abs(self.value) > highest - lowest + _SLACK:
+                raise _beyond(
+                    f"{line}: {number(self.value)} mm along {self.axis} is longer than "
+                    f"the axis, {limit}"
+                )
+            return
+        # A head that stands outside, as after homing, may come back step by step.
+        if self.before is not None:
+            lowest, highest = min(lowest, self.before), max(highest, self.before)
+        if not lowest - _SLACK <= self.after <= highest + _SLACK:
+            raise _beyond(
+                f"{line}: {self.axis} would be at {number(self.after)} mm, "
+                f"outside {limit}"
+            )
+
+
+def _beyond(message: str) -> RejectedError:
+    return RejectedError.invalid(message, error="out_of_limits")
