@@ -1,135 +1,29 @@
-"""A print from an SD card, seen from outside: it may have been started at the printer.
+"""How a print from an SD card goes on, seen from outside.
 
-The firmware tells little: a byte counter, a few lines and host actions. What it does
-not tell is concluded: rising bytes are a print, and a third ``Not SD printing`` in a
-row is its end (Q-32, Q-34). Times are seconds on a clock that never jumps.
+It may have been started at the printer, and the firmware tells little: a byte counter,
+a few lines and host actions. What it does not tell is concluded: rising bytes are a
+print, and a third ``Not SD printing`` in a row is its end (Q-32, Q-34).
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from bridge.gcode import words
-
-Phase = Literal[
-    "idle",
-    "starting",
-    "printing",
-    "pausing",
-    "paused",
-    "resuming",
-    "cancelling",
-    "finishing",
-]
-Outcome = Literal["done", "cancelled", "failed"]
+from bridge.printer.job_model import (
+    Active,
+    Job,
+    Outcome,
+    Result,
+    elapsed,
+    running_time,
+)
 
 _MISSES = 3  # one answer without a print may be a firmware's slip
 _RISES = 2  # what was read ahead still counts after a pause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How the last print ended.
-
-    Attributes:
-        outcome: ``done``, ``cancelled`` or ``failed``.
-        file: what was printed; ``None``: not known.
-        elapsed: how long it took without pauses, in seconds; ``None``: its start was
-            not seen.
-        time: when it ended.
-        reason: a stable word where it failed, or ``""``.
-
-    """
-
-    outcome: Outcome
-    file: str | None
-    elapsed: float | None
-    time: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """The print under way, or the selected file.
-
-    Attributes:
-        phase: ``idle`` without a print.
-        file: the selected file; ``None``: not known.
-        size: in bytes; ``None``: not known.
-        position: how many bytes were read; ``None``: not known.
-        percent: progress as the slicer says it (``M73 P``).
-        remaining: seconds to go as the slicer says it (``M73 R``), when it said so.
-        told: how long the print had taken when the slicer said so, in seconds.
-        began: when the print was first seen.
-        seen: its start was seen, so ``began`` is when it started.
-        paused_at: when the pause that is on began.
-        pauses: how long the pauses before it took, in seconds.
-        reason: why it is paused (``filament_runout``), or ``""``.
-        misses: how often in a row the firmware denied the print.
-        rises: how often in a row the bytes rose during a pause.
-        counted: the byte counter was reported during this pause.
-        result: how the last print ended.
-
-    """
-
-    phase: Phase = "idle"
-    file: str | None = None
-    size: int | None = None
-    position: int | None = None
-    percent: float | None = None
-    remaining: float | None = None
-    told: float = 0.0
-    began: float = 0.0
-    seen: bool = False
-    paused_at: float | None = None
-    pauses: float = 0.0
-    reason: str = ""
-    misses: int = 0
-    rises: int = 0
-    counted: bool = False
-    result: Result | None = None
-
-    @property
-    def active(self) -> bool:
-        """A print is under way or paused."""
-        return self.phase != "idle"
-
-
-def running_time(job: Job, now: float) -> float:
-    """Return for how long the print has been seen, without its pauses, in seconds."""
-    until = now if job.paused_at is None else job.paused_at
-    return max(0.0, until - job.began - job.pauses)
-
-
-def elapsed(job: Job, now: float) -> float | None:
-    """Return how long the print took so far; ``None``: there is none, or no start."""
-    return running_time(job, now) if job.active and job.seen else None
-
-
-def progress(job: Job) -> float | None:
-    """Return how far the print is, in percent; the slicer knows better than bytes."""
-    if job.percent is not None:
-        return job.percent
-    if job.position is None or not job.size:
-        return None
-    return min(100.0, 100.0 * job.position / job.size)
-
-
-def remaining(job: Job, now: float) -> float | None:
-    """Return how long the print still takes, in seconds; ``None``: not known yet.
-
-    The slicer's ``M73 R`` runs down with the clock; without it, time goes as the bytes.
-    """
-    if not job.active:
-        return None
-    if job.remaining is not None:
-        return max(0.0, job.remaining - (running_time(job, now) - job.told))
-    done = progress(job)
-    if not job.seen or not done:
-        return None
-    return running_time(job, now) * (100.0 - done) / done
-
-
-def start(job: Job, now: float, *, seen: bool = True, phase: Phase = "starting") -> Job:
+def start(
+    job: Job, now: float, *, seen: bool = True, phase: Active = "starting"
+) -> Job:
     """Return a print that begins; ``seen``: it starts now, not some time before."""
     if job.active:
         return job
@@ -150,7 +44,7 @@ def select(job: Job, name: str, size: int | None) -> Job:
     return Job(file=name or None, size=size, position=0, result=job.result)
 
 
-def pause(job: Job, now: float, *, reason: str = "", phase: Phase = "paused") -> Job:
+def pause(job: Job, now: float, *, reason: str = "", phase: Active = "paused") -> Job:
     """Return a print that stands still."""
     if not job.active:
         return job
@@ -159,7 +53,7 @@ def pause(job: Job, now: float, *, reason: str = "", phase: Phase = "paused") ->
     return replace(job, phase=phase, paused_at=since, reason=reason, misses=0, rises=0)
 
 
-def resume(job: Job, now: float, *, phase: Phase = "printing") -> Job:
+def resume(job: Job, now: float, *, phase: Active = "printing") -> Job:
     """Return a print that goes on."""
     if not job.active:
         return job

@@ -11,9 +11,10 @@ from typing import Literal
 from bridge.gcode.modal import Modal
 from bridge.gcode.replies import File, Firmware, Position
 from bridge.printer.heat import Heater
-from bridge.printer.job import Job
+from bridge.printer.job_model import Active, Job
 
 Link = Literal["offline", "connecting", "operational", "error"]
+Word = Link | Active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ class PrinterState:
     resets: int = 0
 
     @property
-    def phase(self) -> str:
+    def phase(self) -> Word:
         """The published state: the link's, or the job's where there is one."""
         if self.link == "operational" and self.job.phase != "idle":
             return self.job.phase

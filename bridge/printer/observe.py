@@ -10,7 +10,7 @@ from bridge.gcode.modal import Modal
 from bridge.gcode.replies import Reply, parse_file
 from bridge.printer import heat, job
 from bridge.printer.heat import Heat
-from bridge.printer.job import Job
+from bridge.printer.job_model import Job
 from bridge.printer.model import PrinterState, Prompt
 
 _MAX_FILES = 5000
@@ -171,7 +171,7 @@ def _printed(state: PrinterState, seen: Job) -> PrinterState:
 
 def _told(state: PrinterState, reply: Reply) -> PrinterState:
     match reply:
-        case replies.Position():
+        case replies.Position() if state.link != "error":
             state = replace(state, position=_current(state, reply), moved=False)
         case replies.Firmware():
             state = replace(state, firmware=reply)

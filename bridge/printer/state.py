@@ -54,7 +54,10 @@ def connecting(state: PrinterState) -> PrinterState:
     Whatever an earlier connection told is forgotten; what the firmware says from now on
     counts, so that the answers of the handshake are known when it is done.
     """
-    return replace(_forgetful(_cold(state)), link="connecting", readiness="")
+    work = state.job
+    if not work.active:  # a print that began without us is not seen from its start
+        work = replace(work, position=None)
+    return replace(_forgetful(_cold(state)), link="connecting", readiness="", job=work)
 
 
 def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:

@@ -1,0 +1,259 @@
+"""The documents that are published about a printer; field names follow OctoPrint's API.
+
+``null`` is what is not known. :mod:`bridge.printer.views` builds them.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from bridge.printer.job_model import Outcome, Phase
+from bridge.printer.model import Word
+
+
+def iso(seconds: float) -> str:
+    """Return Unix time in ISO 8601, in UTC with milliseconds and a ``Z``.
+
+    What no calendar has becomes its nearest day.
+    """
+    bounded = min(max(seconds, 0.0), 253_402_300_799.0)  # the end of the year 9999
+    moment = datetime.fromtimestamp(bounded, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[float, PlainSerializer(iso, return_type=str)]
+"""A moment in Unix time, published in ISO 8601."""
+
+
+class Document(BaseModel):
+    """A published document."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class Flags(Document):
+    """The state as OctoPrint's flags; a paused print does not count as printing."""
+
+    operational: bool
+    """Commands can be sent."""
+    printing: bool
+    """A print is under way, and not paused."""
+    paused: bool
+    """A print is paused; the printer can be moved."""
+    pausing: bool
+    """It is about to pause."""
+    resuming: bool
+    """It is about to go on."""
+    cancelling: bool
+    """It is being cancelled."""
+    finishing: bool
+    """Everything is read; the last moves are carried out."""
+    sdReady: bool  # noqa: N815 - OctoPrint's name
+    """An SD card is mounted."""
+    error: bool
+    """The printer stopped for good."""
+    ready: bool
+    """Operational, and without a print."""
+    closedOrError: bool  # noqa: N815 - OctoPrint's name
+    """Offline or in error."""
+
+
+class Card(Document):
+    """The SD card."""
+
+    ready: bool
+    """It is mounted."""
+
+
+class Position(Document):
+    """Where the head is, in mm, as last reported."""
+
+    x: float
+    """Along x."""
+    y: float
+    """Along y."""
+    z: float
+    """Along z."""
+    e: float | None
+    """Of the extruder."""
+
+
+class Prompt(Document):
+    """What the printer asks the person in front of it."""
+
+    reason: Literal["prompt", "paused"]
+    """It asks something, or it only waits."""
+    text: str
+    """The question."""
+    choices: tuple[str, ...]
+    """The buttons; `M876 S<n>` presses the n-th, counted from 0."""
+
+
+class State(Document):
+    """What `state` holds."""
+
+    state: Word
+    """One word for the state."""
+    text: str
+    """The state as OctoPrint words it."""
+    flags: Flags
+    """The state as OctoPrint's flags."""
+    error: str
+    """The last error, or empty."""
+    sd: Card
+    """The SD card."""
+    tool: int | None
+    """The selected tool, counted from 0."""
+    position: Position | None
+    """Where the head is."""
+    feedrate: int | float | None
+    """The feedrate factor, in percent."""
+    flowrate: int | float | None
+    """The flow factor, in percent."""
+    fan: int | float | None
+    """Part cooling, in percent."""
+    prompt: Prompt | None
+    """What the printer waits for."""
+    message: str
+    """What the printer last notified."""
+    time: Time
+    """When this was so."""
+
+
+class Heater(Document):
+    """A heater's temperatures in °C."""
+
+    actual: float | None
+    """Measured."""
+    target: float | None
+    """Requested of the printer; 0 is off."""
+    offset: float = 0.0
+    """What the bridge adds to a target that it sets."""
+
+
+class TimedHeater(Heater):
+    """What `temperature/<heater>` holds."""
+
+    time: Time
+    """When this was measured."""
+
+
+class Temperatures(Document):
+    """What `temperature` holds: one entry for each heater, and the time."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Heater] = Field(init=False)
+
+    sensors: dict[str, float | None] = {}
+    """Temperatures that nothing heats, in °C; absent where there are none."""
+    time: int
+    """When this was measured, in Unix time."""
+
+    @model_serializer(mode="wrap")
+    def _heaters_first(
+        self, wrapped: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        fields: dict[str, object] = wrapped(self)
+        last = {"time": fields.pop("time")}
+        sensors = fields.pop("sensors")
+        return fields | ({"sensors": sensors} if sensors else {}) | last
+
+
+class File(Document):
+    """One entry of `sd/files`."""
+
+    name: str
+    """The last part of its path."""
+    path: str
+    """How the firmware wants it named."""
+    size: int | None
+    """In bytes."""
+    display: str
+    """Its long name, where the firmware tells one."""
+    date: str | None
+    """ISO 8601 without a zone, by the printer's clock."""
+
+
+class Files(RootModel[tuple[File, ...]]):
+    """What `sd/files` holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Result(Document):
+    """How a print ended."""
+
+    outcome: Outcome
+    """How."""
+    file: str | None
+    """Which print."""
+    elapsed: int | None
+    """Its duration without pauses, in seconds; null where its start was not seen."""
+    reason: str
+    """Why it failed, or empty."""
+    time: Time
+    """When it ended."""
+
+
+class Job(Document):
+    """What `job/state` holds."""
+
+    state: Phase | None
+    """What the print does; null while the printer is away."""
+    file: str | None
+    """The selected file's path."""
+    display: str | None
+    """Its long name, where it is known."""
+    size: int | None
+    """In bytes."""
+    position: int | None
+    """How many bytes are read."""
+    progress: float | None
+    """In percent: as the slicer says it, else by bytes."""
+    elapsed: int | None
+    """Seconds without pauses; null where the start was not seen."""
+    remaining: int | None
+    """Seconds to go: as the slicer says it, else estimated."""
+    reason: str
+    """Why it is paused, where the printer says so."""
+    result: Result | None
+    """How the last print ended; until the next one begins."""
+    time: Time
+    """When this was so."""
+
+
+class Error(Document):
+    """What `error` holds; empty when nothing is wrong."""
+
+    error: str = ""
+    """The firmware's own words, or the bridge's."""
+    reason: str = ""
+    """A stable word, such as `thermal_runaway`."""
+    consequence: str = ""
+    """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`."""
+    logs: tuple[str, ...] = ()
+    """The last lines of the wire."""
+    time: str = ""
+    """When it happened."""
+
+
+class Event(Document):
+    """What `event` carries; what else it says depends on the event."""
+
+    model_config = ConfigDict(extra="allow")
+
+    event: str
+    """What happened."""
+    seq: int
+    """Counts up by one with each event since the bridge started."""
+    time: Time
+    """When."""

@@ -1,0 +1,59 @@
+"""What has to be asked of a printer again and again, because it does not tell."""
+
+from dataclasses import dataclass
+
+from bridge.gcode import words
+from bridge.gcode.dialects import Dialect
+from bridge.printer.model import PrinterState
+
+_CARD = 1.0  # a print started at the printer must show within two seconds
+_NAME = 30.0
+_POSITION = 2.0
+_POSITION_IN_PRINT = 5.0
+_READINESS = 10.0
+_REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A query to repeat.
+
+    Attributes:
+        line: what to send.
+        interval: seconds between two of them.
+
+    """
+
+    line: str
+    interval: float
+
+
+def wanted_polls(
+    state: PrinterState, *, dialect: Dialect, interval: float
+) -> tuple[Poll, ...]:
+    """Return the queries that this printer needs now.
+
+    ``interval`` is the time between two temperature reports, in seconds. Nothing is
+    asked of a printer that waits for a person: it would answer all of it at once later.
+    What the firmware reports by itself, or does not know, is not asked.
+    """
+    if state.link != "operational" or state.waiting:
+        return ()
+    polls = [Poll("M105", interval)]
+    if state.card is not False:
+        polls.append(Poll("M27", _CARD))
+    if state.job.active and state.job.file is None and state.capabilities:
+        polls.append(Poll("M27 C", _NAME))
+    if state.job.active:
+        polls.append(Poll("M114", _POSITION_IN_PRINT))
+    elif state.moved or state.position is None:
+        polls.append(Poll("M114", _POSITION))
+    if dialect.state_query:
+        polls.append(Poll(dialect.state_query, _READINESS))
+    return tuple(poll for poll in polls if _needed(state, poll.line))
+
+
+def _needed(state: PrinterState, line: str) -> bool:
+    code = words.parse(line).code
+    reported = _REPORTED_BY.get(line) in state.autoreports
+    return code not in state.refused and not reported
