@@ -62,13 +62,15 @@ class Tls(Section):
 
     enabled: bool = False
     """Encrypt, and check the broker's certificate."""
-    ca_file: File | None = None
+    ca_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/ca.pem"])
     """The authority that signed the broker's certificate; else the system's."""
-    cert_file: File | None = None
+    cert_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/bridge.pem"]
+    )
     """The bridge's own certificate, where the broker asks for one."""
-    key_file: File | None = None
+    key_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/bridge.key"])
     """The key of `cert_file`."""
-    server_name: str | None = None
+    server_name: str | None = Field(default=None, examples=["broker.lan"])
     """The name in the broker's certificate, where it is not `mqtt.host`."""
 
 
@@ -89,13 +91,17 @@ class Mqtt(Section):
     """Seconds between signs of life; the broker takes us for dead after 1.5 times."""
     connect_timeout: Seconds = 10.0
     """Seconds the broker has to answer a connection attempt."""
-    client_id: Annotated[str, Field(max_length=64)] | None = None
+    client_id: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, examples=["workshop"]
+    )
     """The bridge's name at the broker; by default one that is made of its ids."""
-    username: str | None = None
+    username: str | None = Field(default=None, examples=["bridge"])
     """The bridge's account at the broker."""
-    password: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, examples=["secret"])
     """Its password; better in `password_file` or `BRIDGE_MQTT__PASSWORD`."""
-    password_file: File | None = None
+    password_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/password"]
+    )
     """A file whose first line is the password."""
     tls: Tls = Tls()
     """Encryption."""
@@ -109,7 +115,7 @@ class Mqtt(Section):
     """Largest message taken, in bytes."""
     max_packet: Annotated[int, Field(ge=65_536, le=134_217_728)] = 16_777_216
     """MQTT 5: bytes above which the broker drops a message, so it stays unanswered."""
-    state_folder: Path | None = None
+    state_folder: File | None = Field(default=None, examples=["/var/lib/gcode2mqtt"])
     """Where to remember retained topics; by default `~/.local/state/gcode2mqtt`."""
     per_heater_topics: bool = True
     """Publish `temperature/<heater>` beside `temperature`."""
@@ -175,13 +181,13 @@ class Serial(Section):
     """The firmware's family, or `auto` to ask it."""
     connect_timeout: Seconds = 30.0
     """Seconds the printer has to answer after the port was opened."""
-    ok_timeout: Seconds | None = None
+    ok_timeout: Seconds | None = Field(default=None, examples=[10])
     """Seconds a line may stay unanswered; by default the firmware family's."""
-    long_timeout: Seconds | None = None
+    long_timeout: Seconds | None = Field(default=None, examples=[300])
     """The same for homing, heating and other long lines."""
     long_codes: tuple[str, ...] = ()
     """More codes that take long, such as `G29` or a macro's name."""
-    log_file: File | None = None
+    log_file: File | None = Field(default=None, examples=["wire.log"])
     """Where to write everything that goes over the line; rotated at 5 MB."""
 
 
@@ -215,11 +221,11 @@ Range = tuple[Millimetres, Millimetres]
 class Volume(Section):
     """How far each axis may go, in mm as [lowest, highest]; not checked when absent."""
 
-    x: Range | None = None
+    x: Range | None = Field(default=None, examples=[[0, 220]])
     """Along x."""
-    y: Range | None = None
+    y: Range | None = Field(default=None, examples=[[0, 220]])
     """Along y."""
-    z: Range | None = None
+    z: Range | None = Field(default=None, examples=[[0, 250]])
     """Along z."""
 
 
@@ -266,7 +272,7 @@ class Printer(Section):
     """Short and stable: it names topics and entities."""
     name: Annotated[str, Field(min_length=1, max_length=100)] = "3D printer"
     """What people call it."""
-    topic: Topic | None = None
+    topic: Topic | None = Field(default=None, examples=["workshop/ender"])
     """Its base topic; by default `printer`, with several printers `printers/<id>`."""
     serial: Serial = Serial()
     """The line to it."""
@@ -274,7 +280,7 @@ class Printer(Section):
     """What the machine is."""
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
-    scripts_folder: File | None = None
+    scripts_folder: File | None = Field(default=None, examples=["scripts"])
     """A folder of more scripts, one file each."""
     blocked: dict[str, str] = BLOCKED
     """Codes that are refused, each with the reason."""

@@ -20,10 +20,10 @@ def root() -> Schema:
 
 def at(key: Key) -> Schema | None:
     """Return what is wanted at a place, or ``None`` where nothing may be."""
-    schema: Schema | None = root()
+    schema = root()
     for step in key:
-        schema = None if schema is None else _child(schema, step)
-    return schema
+        schema = child(schema, step)
+    return schema or None
 
 
 def options(schema: Schema) -> list[Schema]:
@@ -48,13 +48,28 @@ def keys(schema: Schema) -> list[str]:
 def leaves(schema: Schema, key: Key = ()) -> Iterator[tuple[Key, Schema]]:
     """Yield every setting with its key; a list of sections counts as its first item."""
     for name in keys(schema):
-        child = _child(schema, name) or {}
-        if keys(child):
-            yield from leaves(child, (*key, name))
-        elif (item := _child(child, 0)) and keys(item):
+        found = child(schema, name)
+        if keys(found):
+            yield from leaves(found, (*key, name))
+        elif item := section_of_list(found):
             yield from leaves(item, (*key, name, 0))
         else:
-            yield (*key, name), child
+            yield (*key, name), found
+
+
+def child(schema: Schema, step: str | int) -> Schema:
+    """Return what a section or a list wants at a key or an index; empty: nothing."""
+    for option in options(schema):
+        found = _item(option, step) if isinstance(step, int) else _entry(option, step)
+        if found is not None:
+            return found
+    return {}
+
+
+def section_of_list(schema: Schema) -> Schema | None:
+    """Return the section that a list is made of, if it is made of one."""
+    item = child(schema, 0)
+    return item if keys(item) else None
 
 
 def is_compound(schema: Schema) -> bool:
@@ -67,28 +82,27 @@ def is_secret(schema: Schema) -> bool:
     return any(option.get("format") == "password" for option in options(schema))
 
 
+def description(schema: Schema) -> str:
+    """Return what a setting is; a section's own words are said only once."""
+    texts = [option.get("description", "") for option in (schema, *options(schema))]
+    return str(next(filter(None, texts)))
+
+
 def wanted(schema: Schema) -> str:
     """Return in words which values are taken, as in ``a whole number from 1 to 9``."""
     return " or ".join(dict.fromkeys(_wanted(option) for option in options(schema)))
 
 
-def _child(schema: Schema, step: str | int) -> Schema | None:
-    for option in options(schema):
-        if isinstance(step, int):
-            found = _item(option, step)
-        else:
-            found = option.get("properties", {}).get(step)
-            more = option.get("additionalProperties")
-            if found is None and isinstance(more, dict):
-                found = more
-        if found is not None:
-            return found  # type: ignore[no-any-return]  # JSON schema is untyped
-    return None
+def _entry(option: Schema, name: str) -> Schema | None:
+    found: Schema | None = option.get("properties", {}).get(name)
+    more = option.get("additionalProperties")
+    return more if found is None and isinstance(more, dict) else found
 
 
-def _item(option: Schema, index: int) -> Any:  # noqa: ANN401  # JSON schema is untyped
+def _item(option: Schema, index: int) -> Schema | None:
     fixed = option.get("prefixItems", ())
-    return fixed[index] if index < len(fixed) else option.get("items")
+    found: Schema | None = fixed[index] if index < len(fixed) else option.get("items")
+    return found
 
 
 def _wanted(option: Schema) -> str:
