@@ -1,0 +1,239 @@
+"""The commands that heat, cool and report temperatures."""
+
+import math
+
+from bridge.simulator.heaters import Heater
+from bridge.simulator.lines import Command
+from bridge.simulator.machine import Machine, RefusedError, Steps
+from bridge.simulator.personalities import Powers
+
+RESIDENCY = 10.0  # how long a temperature must hold before a wait ends
+FAN_FULL = 255
+
+
+def temperatures(machine: Machine) -> str:
+    """Return the temperature report as this firmware writes it."""
+    person = machine.personality
+    tools = [
+        (f"T{n}", machine.heaters[f"tool{n}"], str(n)) for n in range(machine.tools)
+    ]
+    named = tools if len(tools) > 1 or person.first_tool else []
+    entries = [("T", tools[machine.tool][1], "")] if person.bare_tool else []
+    if person.tool_one and len(tools) > 1:
+        entries, named = [("T", tools[0][1], "")], tools[1:]
+    rest = [
+        (letter, machine.heaters[name], letter)
+        for letter, name in (("B", "bed"), ("C", "chamber"))
+        if name in machine.heaters
+    ]
+    entries = [*entries, *rest, *named]
+    parts = []
+    for label, heater, _ in entries:
+        actual = heater.advance(machine.now)
+        value = (
+            f"{actual:.{person.digits}f}{person.slash}{heater.target:.{person.digits}f}"
+        )
+        power = f" @{heater.power}" if person.powers is Powers.INLINE else ""
+        parts.append(f"{label}:{value}{power}")
+    if person.powers is Powers.BEHIND:
+        parts += _powers(machine, [*rest, *(named if len(tools) > 1 else [])])
+    return " ".join(parts) + person.report_tail
+
+
+def _powers(machine: Machine, entries: list[tuple[str, Heater, str]]) -> list[str]:
+    current = machine.heaters[f"tool{machine.tool}"]
+    powers = [f"@:{current.power}"]
+    for label, heater, mark in entries:
+        prefix = f"@{mark}" if label.startswith("T") else f"{mark}@"
+        powers.append(f"{prefix}:{heater.power}")
+    return powers
+
+
+def report(machine: Machine) -> None:
+    """Say the temperatures unasked, as M155 has it done."""
+    machine.say(f" {temperatures(machine)}")
+
+
+def _known_tool(machine: Machine, command: Command) -> bool:
+    if machine.heater(command) is not None:
+        return True
+    wrong = int(command.words.get("T", 0))
+    machine.say(f"echo:{command.code} Invalid extruder {wrong}")
+    return False
+
+
+def read(machine: Machine, command: Command) -> None:
+    """M105; with a tool that does not exist Marlin never answers ``ok``."""
+    if not _known_tool(machine, command):
+        machine.answered = True
+        return
+    if machine.personality.ok_first:
+        machine.say(temperatures(machine))
+    else:
+        machine.ok(temperatures(machine))
+
+
+def announce(machine: Machine, heater: Heater, name: str) -> None:
+    """Say the new target where the firmware does."""
+    if machine.personality.echoes_targets:
+        label = name.replace("tool", "Extr").replace("bed", "Bed")
+        machine.say(f"Target{label}:{heater.target:.0f}")
+
+
+def set_hotend(machine: Machine, command: Command) -> None:
+    """M104."""
+    if _known_tool(machine, command) and "S" in command.words:
+        _aim(machine, _hotend(machine, command), command.words["S"])
+
+
+def _hotend(machine: Machine, command: Command) -> str:
+    return f"tool{int(command.words.get('T', machine.tool))}"
+
+
+def _aim(machine: Machine, name: str, target: float) -> None:
+    heater = machine.heaters[name]
+    if name == "bed":
+        rising = target > heater.advance(machine.now)
+        machine.action(f"notification Bed {'Heating' if rising else 'Cooling'}...")
+    heater.set_target(target, machine.now)
+    announce(machine, heater, name)
+
+
+def wait_hotend(machine: Machine, command: Command) -> Steps | None:
+    """M109: S waits for heating only, R for cooling too."""
+    if not _known_tool(machine, command):
+        return None
+    return _set_and_wait(machine, command, _hotend(machine, command))
+
+
+def set_bed(machine: Machine, command: Command) -> None:
+    """M140."""
+    _set_other(machine, command, "bed")
+
+
+def set_chamber(machine: Machine, command: Command) -> None:
+    """M141."""
+    _set_other(machine, command, "chamber")
+
+
+def _set_other(machine: Machine, command: Command, name: str) -> None:
+    if name not in machine.heaters:
+        raise unknown(machine, command)
+    if "S" in command.words:
+        _aim(machine, name, command.words["S"])
+
+
+def wait_bed(machine: Machine, command: Command) -> Steps | None:
+    """M190."""
+    return _wait_other(machine, command, "bed")
+
+
+def wait_chamber(machine: Machine, command: Command) -> Steps | None:
+    """M191."""
+    return _wait_other(machine, command, "chamber")
+
+
+def _wait_other(machine: Machine, command: Command, name: str) -> Steps | None:
+    if name not in machine.heaters:
+        raise unknown(machine, command)
+    return _set_and_wait(machine, command, name)
+
+
+def unknown(machine: Machine, command: Command) -> RefusedError:
+    """Return what the firmware says to a command that it does not have."""
+    text = machine.personality.unknown.replace("{line}", command.line.lstrip(" "))
+    return RefusedError(*filter(None, [text]))
+
+
+def _set_and_wait(machine: Machine, command: Command, name: str) -> Steps | None:
+    words = command.words
+    target = words.get("R", words.get("S"))
+    if target is None:
+        return None
+    _aim(machine, name, target)
+    heater = machine.heaters[name]
+    cooling = heater.target < heater.advance(machine.now)
+    if cooling and "R" not in words:
+        return None
+    return _wait(machine, name)
+
+
+def _wait(machine: Machine, name: str) -> Steps:
+    heater = machine.heaters[name]
+    residency = RESIDENCY / machine.speed if heater.target else 0.0
+    report_at, since = machine.now, math.inf
+    machine.released = False
+    while not machine.released:
+        heater.advance(machine.now)
+        since = min(since, machine.now) if heater.near else math.inf
+        if machine.now >= since + residency or _hopeless(heater):
+            return
+        if machine.now >= report_at:
+            _say_wait(machine, since, residency)
+            report_at = machine.now + 1.0
+        edge = heater.target + math.copysign(0.9, heater.actual - heater.target)
+        arrival = machine.now + heater.seconds_to(edge) + 0.001
+        done = since + residency
+        yield min(report_at, done, arrival if since == math.inf else math.inf)
+
+
+def _hopeless(heater: Heater) -> bool:
+    """Nothing cools below the room; real firmwares give up on the slope."""
+    return heater.target < heater.ambient and heater.actual < heater.ambient + 5
+
+
+def _say_wait(machine: Machine, since: float, residency: float) -> None:
+    left = math.ceil(since + residency - machine.now) if since < math.inf else "?"
+    if machine.personality.wait_energy:
+        actual = machine.heaters[f"tool{machine.tool}"].advance(machine.now)
+        machine.say(f"T:{actual:.1f} E:{machine.tool} W:{left}")
+    else:
+        machine.say(f" {temperatures(machine)} W:{left}")
+
+
+def autoreport(machine: Machine, command: Command) -> None:
+    """M155; in firmwares without it an unknown command."""
+    if not offers(machine, "AUTOREPORT_TEMP"):
+        raise unknown(machine, command)
+    if "S" in command.words:
+        machine.temperature_report.every(min(command.words["S"], 60), machine.now)
+
+
+def offers(machine: Machine, capability: str) -> bool:
+    """Return whether the firmware says that it can do this."""
+    return f"{capability}:1" in machine.personality.capabilities
+
+
+def fan_on(machine: Machine, command: Command) -> None:
+    """M106: S is 0 to 255, full without it."""
+    if int(command.words.get("P", 0)):
+        return
+    machine.fan = min(max(command.words.get("S", FAN_FULL), 0.0), FAN_FULL)
+    _say_fan(machine)
+
+
+def fan_off(machine: Machine, command: Command) -> None:
+    """M107."""
+    if int(command.words.get("P", 0)):
+        return
+    machine.fan = 0.0
+    _say_fan(machine)
+
+
+def _say_fan(machine: Machine) -> None:
+    if machine.personality.actions:
+        machine.say(f"M106 P0 S{machine.fan:.0f}")
+
+
+COMMANDS = {
+    "M104": set_hotend,
+    "M105": read,
+    "M106": fan_on,
+    "M107": fan_off,
+    "M109": wait_hotend,
+    "M140": set_bed,
+    "M141": set_chamber,
+    "M155": autoreport,
+    "M190": wait_bed,
+    "M191": wait_chamber,
+}

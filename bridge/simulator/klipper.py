@@ -1,0 +1,257 @@
+"""Klipper's way: no banner, no numbers, refusals with ``!!``, a silent shutdown."""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.simulator import klipper_card, klipper_commands
+from bridge.simulator.heaters import Heater
+from bridge.simulator.klipper_commands import Handler, Line, classic_words
+from bridge.simulator.lines import RECEIVE_BUFFER
+from bridge.simulator.machine import Machine, RefusedError, Steps
+from bridge.simulator.moving import say_position
+
+BLIND_AFTER = 20  # lines that wait; past them even a bare M112 is not seen
+DISCONNECT = 0.03  # seconds from FIRMWARE_RESTART to the loss of the connection
+LISTEN = 1.0  # seconds until it reads again
+READY = 2.0  # seconds until it is ready again
+HELP_WIDTH = 10
+
+STARTING = (
+    "Printer is not ready",
+    "The klippy host software is attempting to connect.  Please",
+    "retry in a few moments.",
+)
+_REMEDY = (
+    "Once the underlying issue is corrected, use the",
+    '"FIRMWARE_RESTART" command to reset the firmware, reload the',
+    "config, and restart the host software.",
+)
+BY_COMMAND = "Shutdown due to M112 command"
+NO_RESTART = "Can not update MCU 'mcu' config as it is shutdown"
+
+_NUMBER = re.compile(r"\s*[Nn]\d+[^A-Za-z_*]*")
+_NAME = re.compile(r"[^A-Z_*]*(?:[A-Z_]+|\*)?[^A-Z_*]*", re.IGNORECASE)
+_STOP = re.compile(r"\s*(?:N\d+\s*)?M112(?:\s|$)", re.IGNORECASE)
+_CLASSIC = re.compile(r"[A-Z]\d+(?:\.\d+)?")
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Bytes to lines as a program on a computer does it: only LF ends a line."""
+
+    room: int = RECEIVE_BUFFER
+    _start: str = ""
+    _lines: deque[str] = field(default_factory=deque)
+
+    def feed(self, data: bytes) -> list[tuple[str, int | None]]:
+        """Take a chunk; one that is not UTF-8 is dropped as a whole."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return []
+        *lines, start = (self._start + text).split("\n")
+        self._start = start[: self.room]
+        seen: list[tuple[str, int | None]] = []
+        for line in lines:
+            if len(self._lines) < self.room:
+                self._lines.append(line)
+            if len(self._lines) <= BLIND_AFTER and _STOP.match(line):
+                seen.append(("M112", None))
+        return seen
+
+    def next_line(self) -> str | None:
+        """Return the next line, empty ones too."""
+        return self._lines.popleft() if self._lines else None
+
+    def flush(self) -> None:
+        """Keep everything: Klipper never throws away what has arrived."""
+
+
+def accept(_machine: Machine, line: str, _flush: Callable[[], None]) -> str:
+    """Return a line without number and comment; the checksum is nobody's concern."""
+    text = line.split(";", 1)[0].strip()
+    if match := _NUMBER.match(text):
+        text = text[match.end() :]
+    return text
+
+
+def parse(text: str) -> Line:
+    """Take a line apart.
+
+    Raises:
+        RefusedError: It is malformed.
+
+    """
+    match = _NAME.match(text)
+    head = match[0] if match else text
+    name, rest = head.strip().upper(), text[len(head) :].lstrip()
+    if _CLASSIC.fullmatch(name):
+        return Line(text, name, rest, classic_words(rest))
+    bare = text.split("*", 1)[0]
+    if name not in COMMANDS:
+        return Line(text, name, rest, {})
+    return Line(
+        bare, name, rest, klipper_commands.extended_words(bare, bare[len(head) :])
+    )
+
+
+def dispatch(machine: Machine, text: str) -> Steps | None:
+    """Carry a line out.
+
+    Raises:
+        RefusedError: It was not carried out.
+
+    """
+    if not text:
+        return None
+    line = parse(text)
+    if machine.shutdown and line.name not in ALWAYS:
+        raise refusal(machine)
+    if line.name[:1] == "T" and line.name[1:].isdigit():
+        klipper_commands.select_tool(machine, line)
+        return None
+    handler = COMMANDS.get(line.name)
+    if handler is None:
+        raise klipper_commands.unknown(line)
+    return handler(machine, line)
+
+
+def refusal(machine: Machine, *between: str) -> RefusedError:
+    """Return what it says to everything when it is not ready."""
+    lines = [f"// {line}" for line in machine.shutdown]
+    return RefusedError(*lines, *between, f"!! {machine.shutdown[0]}")
+
+
+def shut_down(machine: Machine, reason: str, end: str = "Printer is shutdown") -> None:
+    """Stop everything; the reason is told only to the next real command."""
+    if machine.shutdown:
+        return
+    machine.stale = klipper_commands.temperatures(machine)
+    machine.shutdown = (reason, *_REMEDY, end)
+    machine.switch_off()
+    machine.motion.stop(machine.now)
+    machine.card.printing = False
+    machine.say("// Klipper state: Shutdown")
+    if machine.running.upper().startswith("G28"):
+        machine.say("!! Homing failed due to printer shutdown")
+
+
+def heed(machine: Machine, code: str, _answer: int | None, *, running: bool) -> None:
+    """Act on a bare M112 that came while a command runs."""
+    if running and code == "M112":
+        shut_down(machine, BY_COMMAND)
+
+
+def trip(machine: Machine, heater: Heater) -> None:
+    """Let the verification of heaters act on one that does not heat."""
+    heater.trips_at = None
+    name = "heater_bed" if heater.label == "bed" else "extruder"
+    shut_down(machine, f"Heater {name} not heating at expected rate")
+
+
+def boot(machine: Machine) -> None:
+    """Switch on: ready at once, or waiting for a microcontroller."""
+    if not machine.options.get("ready", True):
+        machine.shutdown, machine.stale = STARTING, "T:0"
+
+
+def emergency_stop(machine: Machine, _line: Line) -> None:
+    """M112."""
+    if machine.shutdown == STARTING:
+        machine.shutdown = (BY_COMMAND, *_REMEDY, "Printer is shutdown")
+    else:
+        shut_down(machine, BY_COMMAND)
+
+
+def read_temperatures(machine: Machine, _line: Line) -> None:
+    """M105; after a shutdown what it was then."""
+    if machine.shutdown:
+        machine.ok(machine.stale)
+    else:
+        machine.ok(klipper_commands.temperatures(machine))
+
+
+def identify(machine: Machine, _line: Line) -> None:
+    """M115: one line."""
+    machine.ok(machine.personality.identity)
+
+
+def position(machine: Machine, line: Line) -> None:
+    """M114."""
+    say_position(machine, line.classic())
+
+
+def status(machine: Machine, _line: Line) -> None:
+    """STATUS."""
+    if machine.shutdown:
+        raise refusal(machine, "// Klipper state: Not ready")
+    machine.say("// Klipper state: Ready")
+
+
+def help_lines(machine: Machine, _line: Line) -> None:
+    """HELP."""
+    names = sorted(name for name in COMMANDS if not _CLASSIC.fullmatch(name))
+    if machine.shutdown:
+        machine.say("// Printer is not ready - not all commands available.")
+        names = [name for name in names if name in ALWAYS]
+    machine.say("// Available extended commands:")
+    for name in names:
+        machine.say(f"// {name:{HELP_WIDTH}}: {name.capitalize().replace('_', ' ')}")
+
+
+def restart_firmware(machine: Machine, _line: Line) -> None:
+    """FIRMWARE_RESTART: away at once, back after a while."""
+    _restart(machine, ())
+
+
+def restart(machine: Machine, _line: Line) -> None:
+    """RESTART: the microcontroller stays as it is, also when it is shut down."""
+    stuck = machine.shutdown and machine.shutdown != STARTING
+    end = "Error configuring printer"
+    _restart(machine, (NO_RESTART, *_REMEDY, end) if stuck else ())
+
+
+def _restart(machine: Machine, afterwards: tuple[str, ...]) -> None:
+    machine.ok()
+    away = machine.now + DISCONNECT
+
+    def disconnect() -> None:
+        machine.say("// Klipper state: Disconnect")
+        machine.renew()
+        machine.shutdown, machine.stale = STARTING, "T:0"
+        machine.deaf_until = away + LISTEN / machine.speed
+        machine.later.append((machine.deaf_until, lambda: None))
+        machine.later.append((away + READY / machine.speed, come_back))
+
+    def come_back() -> None:
+        machine.shutdown = afterwards
+        if not afterwards:
+            machine.say("// Klipper state: Ready")
+
+    machine.deaf_until = away
+    machine.later.append((away, disconnect))
+
+
+ALWAYS = frozenset(
+    {
+        "M21", "M105", "M110", "M112", "M114", "M115", "M118",
+        "FIRMWARE_RESTART", "GET_POSITION", "HELP", "RESPOND", "RESTART", "STATUS",
+    }
+)  # fmt: skip
+"""What is answered also when it is not ready."""
+
+COMMANDS: dict[str, Handler] = {
+    **klipper_commands.COMMANDS,
+    **klipper_card.COMMANDS,
+    "M105": read_temperatures,
+    "M110": klipper_commands.accept,
+    "M112": emergency_stop,
+    "M114": position,
+    "M115": identify,
+    "FIRMWARE_RESTART": restart_firmware,
+    "HELP": help_lines,
+    "RESTART": restart,
+    "STATUS": status,
+}

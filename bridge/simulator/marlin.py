@@ -1,0 +1,155 @@
+"""What is Marlin's way, and that of all who descend from the same firmware."""
+
+from collections.abc import Callable
+
+from bridge.gcode.codec import checksum
+from bridge.simulator.heaters import Heater
+from bridge.simulator.heating import unknown
+from bridge.simulator.hosting import COMMANDS
+from bridge.simulator.lines import RECEIVE_BUFFER, Command
+from bridge.simulator.machine import Machine, Steps
+
+ROOM = RECEIVE_BUFFER
+QUEUE = 4  # lines that it takes from the receive buffer before it carries one out
+
+
+def greet(machine: Machine) -> None:
+    """Say what it says after a reset."""
+    for line in machine.personality.banner:
+        if line != "echo:SD card ok" or machine.card.inserted:
+            machine.say(line)
+
+
+def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None:
+    """Check a line's number; return its command, or ``None`` when there is none.
+
+    What is dropped here is answered here. Without an emergency parser this is where
+    M112 and M108 are noticed.
+    """
+    numbering = machine.numbering
+    machine.number = None
+    if not machine.personality.numbered:
+        return _without_number(line)
+    before = numbering.last
+    command, why = numbering.check(
+        line, repeats_silent=machine.personality.repeats_silent
+    )
+    numbered = numbering.last != before or line.lstrip().startswith("N")
+    if command and machine.card.writing and not numbered:
+        is_end = command.startswith("M29")
+        command, why = (command, "") if is_end else ("", "No Checksum with line number")
+    if why:
+        flush()
+        _ask_again(machine, why)
+    if not command and (why or numbered):
+        return None
+    if numbered:
+        machine.number = numbering.last
+    return _notice(machine, command)
+
+
+def _without_number(line: str) -> str:
+    text = line.split("*", 1)[0].strip()
+    if text.startswith("N") and text[1:2].isdigit():
+        text = text[1:].lstrip("0123456789").strip()
+    return text
+
+
+def _notice(machine: Machine, command: str) -> str | None:
+    if command.startswith("M108"):
+        machine.released = True
+    elif command.startswith("M112") and not command[4:5].isdigit():
+        emergency_stop(machine)
+        return None
+    return command
+
+
+def emergency_stop(machine: Machine) -> None:
+    """M112."""
+    machine.resets = machine.personality.halt_resets
+    machine.kill(*(() if machine.resets else machine.personality.halt))
+
+
+def _ask_again(machine: Machine, why: str) -> None:
+    personality, last = machine.personality, machine.numbering.last
+    if personality.complaint:
+        machine.say(personality.complaint.format(why=why, last=last))
+    expected = checksum(b"N%d" % (last + 1))
+    machine.say(personality.request.format(n=last + 1, sum=expected))
+    if machine.options.get("resend_ok", personality.request_ok):
+        machine.say("ok")
+
+
+def dispatch(machine: Machine, line: str) -> Steps | None:
+    """Carry a line out.
+
+    Raises:
+        RefusedError: It was not carried out.
+
+    """
+    if machine.card.writing and not line.startswith("M29"):
+        machine.card.write(line)
+        return None
+    command = Command.parse(line)
+    code = command.code
+    handler = COMMANDS.get("T" if code[:1] == "T" else code)
+    if handler is None:
+        machine.answered = machine.personality.words_unanswered and not code
+        raise unknown(machine, command)
+    return handler(machine, command)
+
+
+def heed(machine: Machine, code: str, answer: int | None, *, running: bool) -> None:
+    """Act on what the emergency parser saw in a line."""
+    if code not in machine.personality.early or not has_emergency_parser(machine):
+        return
+    if code == "M112":
+        emergency_stop(machine)
+    elif running and code == "M410":
+        machine.motion.stop(machine.now)
+    elif running and (code == "M108" or answer is not None):
+        machine.released = True
+
+
+def has_emergency_parser(machine: Machine) -> bool:
+    """Return whether M112 is seen past a running command."""
+    wanted = machine.options.get("emergency_parser", True)
+    return wanted and bool(machine.personality.early)
+
+
+def answer_halted(machine: Machine, data: bytes) -> None:
+    """Answer each line of a host that does not know yet, as Smoothieware does."""
+    for line in data.split(b"\n"):
+        if line.strip():
+            machine.say(machine.personality.halt_answer)
+            if b"M999" in line:
+                machine.stopped = False
+
+
+def trip(machine: Machine, heater: Heater) -> None:
+    """Let the thermal protection act on a heater that does not heat."""
+    heater.trips_at = None
+    if heater.advance(machine.now) < heater.target / 2 + heater.ambient / 2:
+        what, name = "Heating failed", "Heating Failed"
+    else:
+        what, name = "Thermal Runaway", "Thermal Runaway"
+    fail(machine, heater, what, name)
+
+
+def fail(machine: Machine, heater: Heater, what: str, name: str) -> None:
+    """Kill the machine because of a heater."""
+    if machine.personality.two_line_heat:
+        number = heater.label.removeprefix("E")
+        machine.kill(
+            f"Error:{number if number.isdigit() else '-1'}",
+            f": {what}, system stopped! Heater_ID: {heater.label}",
+            "Error:Printer halted. kill() called!",
+        )
+        return
+    machine.say(f"Error:{what}, system stopped! Heater_ID: {heater.label}")
+    machine.say("")
+    if machine.personality.actions:
+        machine.say(f"echo:{name}")
+        machine.action(f"notification {name}")
+    end = [line for line in machine.personality.halt if not line.startswith("echo:")]
+    machine.kill(*end)

@@ -1,0 +1,142 @@
+"""What a person does at the printer, and what breaks there."""
+
+from collections.abc import Callable
+
+from bridge.simulator import klipper, marlin
+from bridge.simulator.heaters import Heater
+from bridge.simulator.heating import announce
+from bridge.simulator.machine import Machine
+from bridge.simulator.personalities import Family
+
+Arguments = tuple[str | float, ...]
+
+
+def press(machine: Machine, action: str, arguments: Arguments) -> None:
+    """Do something at the printer.
+
+    Raises:
+        ValueError: There is no such action, heater or file.
+
+    """
+    if action not in ACTIONS:
+        raise ValueError(f"no action {action!r}; there are: {', '.join(ACTIONS)}")
+    ACTIONS[action](machine, arguments)
+
+
+def _text(arguments: Arguments) -> str:
+    if not arguments:
+        raise ValueError("the action needs an argument")
+    return str(arguments[0])
+
+
+def _is_klipper(machine: Machine) -> bool:
+    return machine.personality.family is Family.KLIPPER
+
+
+def _start(machine: Machine, arguments: Arguments) -> None:
+    name = _text(arguments)
+    if machine.card.find(name) is None:
+        raise ValueError(f"no file {name!r} on the card")
+    machine.injected += [f"M23 {name}", "M24"]
+
+
+def _pause(machine: Machine, _arguments: Arguments) -> None:
+    machine.injected.append("PAUSE" if _is_klipper(machine) else "M25")
+
+
+def _resume(machine: Machine, _arguments: Arguments) -> None:
+    machine.injected.append("RESUME" if _is_klipper(machine) else "M24")
+
+
+def _cancel(machine: Machine, _arguments: Arguments) -> None:
+    machine.action("cancel")
+    machine.injected.append("CANCEL_PRINT" if _is_klipper(machine) else "M524")
+
+
+def _runout(machine: Machine, _arguments: Arguments) -> None:
+    if _is_klipper(machine):
+        machine.injected.append("PAUSE")
+        return
+    machine.action("pause filament_runout")
+    machine.injected.append("M600")
+
+
+def _button(machine: Machine, _arguments: Arguments) -> None:
+    machine.released = True
+
+
+def _pull(machine: Machine, _arguments: Arguments) -> None:
+    was_printing = machine.card.printing
+    machine.card.eject(inserted=False)
+    if was_printing:
+        machine.say("Error:SD read error")
+    machine.say("echo:SD card released")
+    machine.action("notification Media Removed")
+
+
+def _insert(machine: Machine, _arguments: Arguments) -> None:
+    machine.card.inserted = machine.card.mounted = True
+    machine.say("echo:SD card ok")
+    machine.action("notification Media Inserted")
+
+
+def _heater(machine: Machine, arguments: Arguments) -> tuple[str, Heater]:
+    name = _text(arguments)
+    if name not in machine.heaters:
+        known = ", ".join(machine.heaters)
+        raise ValueError(f"no heater {name!r}; there are: {known}")
+    return name, machine.heaters[name]
+
+
+def _target(machine: Machine, arguments: Arguments) -> None:
+    name, heater = _heater(machine, arguments)
+    heater.set_target(float(arguments[1]), machine.now)
+    announce(machine, heater, name)
+
+
+def _break(machine: Machine, arguments: Arguments) -> None:
+    _heater(machine, arguments)[1].set_broken(machine.now, broken=True)
+
+
+def _mend(machine: Machine, arguments: Arguments) -> None:
+    _heater(machine, arguments)[1].set_broken(machine.now, broken=False)
+
+
+def _too_cold(machine: Machine, arguments: Arguments) -> None:
+    marlin.fail(machine, _heater(machine, arguments)[1], "MINTEMP triggered", "MINTEMP")
+
+
+def _too_hot(machine: Machine, arguments: Arguments) -> None:
+    marlin.fail(machine, _heater(machine, arguments)[1], "MAXTEMP triggered", "MAXTEMP")
+
+
+def _kill(machine: Machine, _arguments: Arguments) -> None:
+    marlin.emergency_stop(machine)
+
+
+def _shut_down(machine: Machine, arguments: Arguments) -> None:
+    klipper.shut_down(machine, _text(arguments))
+
+
+def _say(machine: Machine, arguments: Arguments) -> None:
+    machine.say(_text(arguments))
+
+
+ACTIONS: dict[str, Callable[[Machine, Arguments], None]] = {
+    "start": _start,
+    "pause": _pause,
+    "resume": _resume,
+    "cancel": _cancel,
+    "runout": _runout,
+    "press": _button,
+    "pull": _pull,
+    "insert": _insert,
+    "target": _target,
+    "break": _break,
+    "mend": _mend,
+    "mintemp": _too_cold,
+    "maxtemp": _too_hot,
+    "kill": _kill,
+    "shutdown": _shut_down,
+    "say": _say,
+}
