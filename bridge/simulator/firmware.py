@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Unpack
 
-from bridge.simulator import heating, marlin, moving, runner, storage
+from bridge.simulator import heating, marlin, moving, options, runner, storage
 from bridge.simulator.heaters import Heater
 from bridge.simulator.machine import Machine, Options, Report, build
 from bridge.simulator.panel import press
@@ -37,19 +37,30 @@ class Firmware:
 
     """
 
-    def __init__(self, personality: str = "marlin", **options: Unpack[Options]) -> None:
+    def __init__(self, personality: str = "marlin", **built: Unpack[Options]) -> None:
         if personality not in PERSONALITIES:
             known = ", ".join(PERSONALITIES)
             raise ValueError(f"no firmware {personality!r}; there are: {known}")
-        if not 1 <= options.get("extruders", 1) <= moving.MAX_TOOLS:
+        if not 1 <= built.get("extruders", 1) <= moving.MAX_TOOLS:
             raise ValueError(f"extruders must be 1 to {moving.MAX_TOOLS}")
-        if not 0 < options.get("speed", 1.0) < math.inf:
+        if not 0 < built.get("speed", 1.0) < math.inf:
             raise ValueError("speed must be above 0")
         self.personality = PERSONALITIES[personality]
         self.executed: list[str] = []
-        self.machine: Machine = build(self.personality, options)
+        self.machine: Machine = build(self.personality, built)
         self._idle = Report()
         self._switch_on()
+
+    @classmethod
+    def from_url(cls, url: str) -> "Firmware":
+        """Return the firmware that ``simulator://marlin?extruders=2&bed=0`` describes.
+
+        Raises:
+            ValueError: The personality, an option or a value is unknown.
+
+        """
+        name, values = options.parse(url)
+        return cls(name, **values)
 
     def _switch_on(self) -> None:
         machine = self.machine

@@ -165,21 +165,19 @@ MARLIN = Personality(
 MARLIN1 = Personality(
     name="marlin1",
     identity=(
-        "FIRMWARE_NAME:Marlin 1.1.9 (Github) "
-        "SOURCE_CODE_URL:https://github.com/MarlinFirmware/Marlin "
-        "PROTOCOL_VERSION:1.0 MACHINE_TYPE:Simulated EXTRUDER_COUNT:{extruders} "
-        "UUID:00000000-0000-4000-8000-000000000001"
+        "FIRMWARE_NAME:Marlin V1; Sprinter/grbl mashup for gen6 "
+        "FIRMWARE_URL:https://github.com/MarlinFirmware/Marlin/ PROTOCOL_VERSION:1.0 "
+        "MACHINE_TYPE:Mendel EXTRUDER_COUNT:{extruders} "
+        "UUID:00000000-0000-0000-0000-000000000000"
     ),
-    capabilities=("AUTOREPORT_TEMP:0", "EMERGENCY_PARSER:0"),
     banner=(
         "start",
-        "echo:Marlin 1.1.9",
-        "echo: Last Updated: 2018-07-31 | Author: (none, default config)",
+        "echo:Marlin 1.0.2",
+        "echo: Last Updated: 2015-01-01 | Author: (none, default config)",
         "echo: Free Memory: 3810  PlannerBufferBytes: 1232",
         "echo:SD card ok",
     ),
     wait_energy=True,
-    home_position=True,
     two_line_heat=True,
 )
 PRUSA = Personality(

@@ -1,7 +1,5 @@
 """The commands of the SD card."""
 
-from pathlib import PurePosixPath
-
 from bridge.simulator.card import File
 from bridge.simulator.heating import unknown
 from bridge.simulator.lines import Command
@@ -153,7 +151,7 @@ def write(machine: Machine, command: Command) -> None:
         machine.say(f"open failed, File: {name}.")
         return
     machine.card.writing = name.lstrip("/").upper()
-    shown = PurePosixPath(name).name
+    shown = name.rpartition("/")[2]
     machine.say(f"Writing to file: {shown}")
     machine.action(f"notification {shown}\r")
 

@@ -1,0 +1,208 @@
+"""What a bad cable does to a conversation: a plan, drawn from a seed or written down.
+
+A fault hits one *unit*: a line with its line break, or what a chunk has behind its last
+one. Corruption changes exactly one byte, never a line break and never into one, so an
+XOR checksum over the line always notices it; only the ``N`` in front, where a checksum
+is asked for at all, is as weak as on a real line. Loss takes a unit or a byte.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import repeat
+
+_LINE_BREAKS = b"\r\n"
+_MASK = (1 << 64) - 1
+
+
+class Kind(Enum):
+    """What happens to a unit."""
+
+    LOSE = "lose"  # all of it
+    LOSE_BYTE = "lose_byte"  # one byte, at ``where``
+    CORRUPT = "corrupt"  # one byte, at ``where``
+    MERGE = "merge"  # its line break is lost: it fuses with the next one
+    SPLIT = "split"  # it comes in two pieces, ``seconds`` apart
+    DUPLICATE = "duplicate"  # it comes twice
+    DELAY = "delay"  # it and all behind it come later
+    SILENCE = "silence"  # it and all that comes for ``seconds`` is lost
+    RESET = "reset"  # the printer is reset before it arrives
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        kind: what it is.
+        where: which byte of the unit, counted around.
+        seconds: how long, where it lasts.
+        change: what a corrupted byte is XORed with.
+
+    """
+
+    kind: Kind
+    where: int = 0
+    seconds: float = 0.2
+    change: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What arrives, and when; ``reset`` presses the printer's reset button first."""
+
+    at: float
+    data: bytes
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """How often a unit suffers each fault, as a probability from 0 to 1."""
+
+    lose: float = 0.0
+    lose_byte: float = 0.0
+    corrupt: float = 0.0
+    merge: float = 0.0
+    split: float = 0.0
+    duplicate: float = 0.0
+    delay: float = 0.0
+    silence: float = 0.0
+    reset: float = 0.0
+    seconds: float = 0.2
+
+    def of(self, kind: Kind) -> float:
+        """Return the probability of a kind."""
+        value: float = getattr(self, kind.value)
+        return value
+
+
+def draw(rates: Rates, seed: int) -> Iterator[Fault | None]:
+    """Yield for ever what happens to each unit; the same seed gives the same plan."""
+    numbers = _numbers(seed)
+    while True:
+        left = next(numbers)
+        chosen = None
+        for kind in Kind:
+            left -= rates.of(kind)
+            if left < 0:
+                where, change = int(next(numbers) * 96), 1 + int(next(numbers) * 255)
+                chosen = Fault(kind, where, rates.seconds, change)
+                break
+        yield chosen
+
+
+def _numbers(seed: int) -> Iterator[float]:
+    """Yield pseudo-random numbers from 0 to 1 (SplitMix64, as published by Vigna)."""
+    state = seed & _MASK
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        yield (mixed ^ (mixed >> 31)) / 2**64
+
+
+def units(data: bytes) -> list[bytes]:
+    r"""Cut a chunk behind each ``\n``."""
+    pieces = data.split(b"\n")
+    lines = [piece + b"\n" for piece in pieces[:-1]]
+    return [*lines, pieces[-1]] if pieces[-1] else lines
+
+
+@dataclass(slots=True)
+class Channel:
+    """One direction of a line; what goes in comes out in order, or not at all.
+
+    Attributes:
+        plan: what happens to the first unit, the second …; when it ends, nothing more.
+
+    """
+
+    plan: Iterator[Fault | None] = field(default_factory=lambda: repeat(None))
+    _free_at: float = -math.inf
+    _silent_until: float = -math.inf
+
+    @classmethod
+    def of(cls, faults: Iterable[Fault | None]) -> "Channel":
+        """Return a channel with this plan."""
+        return cls(iter(faults))
+
+    def carry(self, data: bytes, now: float) -> list[Delivery]:
+        """Return what becomes of bytes that are sent now."""
+        deliveries: list[Delivery] = []
+        for unit in units(data):
+            fault = next(self.plan, None)
+            if fault is not None and fault.kind is Kind.SILENCE:
+                self._silent_until = now + fault.seconds
+            if now < self._silent_until:
+                continue
+            for delivery in _suffer(unit, fault, now):
+                at = max(delivery.at, self._free_at)
+                self._free_at = at
+                deliveries.append(Delivery(at, delivery.data, delivery.reset))
+        return deliveries
+
+
+def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
+    if fault is None:
+        return [Delivery(now, unit)]
+    later = now + fault.seconds
+    place = fault.where % len(unit)
+    pieces = [(now, unit)]
+    match fault.kind:
+        case Kind.LOSE | Kind.SILENCE:
+            pieces = []
+        case Kind.DUPLICATE:
+            pieces *= 2
+        case Kind.DELAY:
+            pieces = [(later, unit)]
+        case Kind.SPLIT:
+            pieces = [(now, unit[:place]), (later, unit[place:])]
+        case Kind.MERGE:
+            pieces = [(now, unit.rstrip(_LINE_BREAKS))]
+        case Kind.LOSE_BYTE:
+            pieces = [(now, unit[:place] + unit[place + 1 :])]
+        case Kind.CORRUPT:
+            pieces = [(now, corrupt(unit, place, fault.change))]
+        case Kind.RESET:
+            return [Delivery(now, unit, reset=True)]
+    return [Delivery(at, data) for at, data in pieces if data]
+
+
+def corrupt(unit: bytes, place: int, change: int) -> bytes:
+    """Return the unit with one byte changed, but for its line break."""
+    text = unit.rstrip(_LINE_BREAKS)
+    if not text:
+        return unit
+    place %= len(text)
+    byte = text[place] ^ (change % 256 or 1)
+    while byte in _LINE_BREAKS or byte == text[place]:
+        byte = (byte + 1) % 256
+    return unit[:place] + bytes([byte]) + unit[place + 1 :]
+
+
+@dataclass(slots=True)
+class Faults:
+    """Both directions of a line.
+
+    Attributes:
+        to_printer: what the host sends.
+        to_host: what the printer says.
+
+    """
+
+    to_printer: Channel = field(default_factory=Channel)
+    to_host: Channel = field(default_factory=Channel)
+
+    @classmethod
+    def random(cls, rates: Rates, seed: int) -> "Faults":
+        """Return faults at the same rates in both directions.
+
+        Resets come from the host's side only: there is one printer.
+        """
+        quiet = Rates(
+            **{kind.value: rates.of(kind) for kind in Kind if kind is not Kind.RESET},
+            seconds=rates.seconds,
+        )
+        return cls(Channel(draw(rates, seed)), Channel(draw(quiet, ~seed)))
