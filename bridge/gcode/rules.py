@@ -208,7 +208,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _rule(r"Cap:(?P<name>\w+):(?P<on>[01])$", _capability),
         _rule(r"Current file:\s*(?P<name>.*)", _current_file),
         _rule(r"(?P<text>Cannot (?:open|enter).*)", _refusal),
-        _rule(r"(?P<text>Card successfully initialized(?P<gone>(?!)|))", _card),
+        _rule(r"(?P<text>Card successfully initialized)(?P<gone>(?!))?", _card),
     ],
     "d": [
         _rule(r"Done printing file", _is(PrintDone())),

@@ -1,8 +1,9 @@
 """What went wrong with a printer, told over several lines or late."""
 
+import re
 from dataclasses import replace
 
-from bridge.gcode import reasons, words
+from bridge.gcode import reasons
 from bridge.gcode.replies import Fatal
 from bridge.printer.model import PrinterState, Problem
 
@@ -11,6 +12,10 @@ SHUT_DOWN = "the firmware has shut down"
 
 _MAX_ERROR = 1000  # characters
 _MAX_CODES = 100
+# Only as the bridge writes it: "m27" or "M 27" is refused where M27 is known.
+_UNKNOWN = re.compile(
+    r'Unknown command:\s*"?(?P<code>[GMT]\d{1,4})(?=[\s"]|$)', re.ASCII
+)
 
 
 def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
@@ -50,10 +55,10 @@ def _halted(state: PrinterState, error: str, reason: str, now: float) -> Printer
 
 def refused(state: PrinterState, text: str) -> PrinterState:
     """Return the state after a refusal: it may tell a code, or a late reason."""
-    if text.lower().startswith("unknown command"):
-        code = words.parse(text.partition(":")[2].strip(' "')).code
+    if unknown := _UNKNOWN.match(text):
+        code = unknown["code"]
         card = True if code == "M22" else state.card
-        if code and len(state.refused) < _MAX_CODES:
+        if len(state.refused) < _MAX_CODES:
             return replace(state, refused=state.refused | {code}, card=card)
         return state
     problem = state.problem
