@@ -117,6 +117,8 @@ class Mqtt(Section):
     """MQTT 5: bytes above which the broker drops a message, so it stays unanswered."""
     state_folder: File | None = Field(default=None, examples=["/var/lib/gcode2mqtt"])
     """Where to remember retained topics; by default `~/.local/state/gcode2mqtt`."""
+    console: bool = False
+    """Publish every line of the wire on `console`."""
     per_heater_topics: bool = True
     """Publish `temperature/<heater>` beside `temperature`."""
 
@@ -179,6 +181,8 @@ class Serial(Section):
         "unknown",
     ] = "auto"
     """The firmware's family, or `auto` to ask it."""
+    dtr: bool = True
+    """Raise DTR on opening, which resets most boards; `false` leaves it as it is."""
     connect_timeout: Seconds = 30.0
     """Seconds the printer has to answer after the port was opened."""
     ok_timeout: Seconds | None = Field(default=None, examples=[10])

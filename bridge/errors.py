@@ -5,6 +5,8 @@ What the caller of a command did wrong, or what the printer's state forbids, is 
 not a :class:`BridgeError` is a bug: the process publishes ``offline`` and dies.
 """
 
+from typing import ClassVar, Literal
+
 
 class BridgeError(Exception):
     """Base of all our errors."""
@@ -33,7 +35,7 @@ class CommandError(BridgeError):
 
     """
 
-    status = "rejected"
+    status: ClassVar[Literal["rejected", "failed", "expired"]] = "rejected"
 
     def __init__(self, message: str, *, error: str, code: int) -> None:
         super().__init__(message)
@@ -71,9 +73,17 @@ class ExpiredError(CommandError):
 
 
 class FailedError(CommandError):
-    """Something was sent, and the printer refused it, kept silent or went away."""
+    """Something was sent, and the printer refused it, kept silent or went away.
+
+    Attributes:
+        sent: the line in question was transmitted; it may have been carried out.
+        output: what the firmware said to it.
+
+    """
 
     status = "failed"
+    sent: bool = True
+    output: tuple[str, ...] = ()
 
     @classmethod
     def firmware(cls, message: str) -> "FailedError":

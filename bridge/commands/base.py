@@ -53,6 +53,9 @@ class ScriptLibrary(Protocol):
     def has(self, name: str) -> bool:
         """Return whether there is a script of this name."""
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all scripts, in order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:

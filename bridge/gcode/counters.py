@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Counts since the conversation began.
+    """Counts since the bridge started.
 
     Attributes:
         lines: transmitted, repeated ones included.
@@ -14,6 +14,7 @@ class Counters:
         timeouts: silences that were longer than a line's patience.
         restarts: resets of the firmware.
         round_trips: seconds from each of the last lines to its ``ok``.
+        answered_at: when the last of these came, in seconds.
 
     """
 
@@ -22,3 +23,4 @@ class Counters:
     timeouts: int = 0
     restarts: int = 0
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    answered_at: float = 0.0

@@ -59,4 +59,8 @@ class LinkFailed:
     reason: str
 
 
-Event = Connected | Restarted | Done | Failed | LinkFailed | Reply
+Said = Connected | Restarted | Reply
+"""What concerns the whole printer."""
+
+Event = Said | Done | Failed | LinkFailed
+"""Everything; the others concern one line, or end the conversation."""

@@ -46,10 +46,11 @@ class Protocol:
         first_number: int = RENUMBER,
         connect_timeout: float = 30.0,
         confirm_after: float = 1.0,
+        counters: Counters | None = None,
     ) -> None:
         self.dialect = dialect
         """May be replaced when the firmware has said what it is."""
-        self.counters = Counters()
+        self.counters = counters or Counters()
         self._connect_timeout = connect_timeout
         self._confirm_after = confirm_after
         self._receiver = Receiver()
@@ -309,6 +310,7 @@ class Protocol:
         self._answered = True
         if last.transmissions == 1:
             self.counters.round_trips.append(now - last.sent_at)
+            self.counters.answered_at = now
         events: list[Event] = [e for line in skipped for e in self._skip(line)]
         head = self._window.head
         self._deadline = now + self.dialect.patience(head.text) if head else None
@@ -382,7 +384,7 @@ class Protocol:
         return []
 
     def _silence(self, now: float) -> list[Event]:
-        window, head = self._window, self._window.head
+        window = self._window
         self._deadline = None
         self.counters.timeouts += 1
         if not self._connected:

@@ -111,6 +111,13 @@ class Topics:
         levels = (*COMMANDS, f"{REQUESTS}/+")
         return tuple(f"{self.base}/{level}" for level in levels)
 
+    def table(self) -> dict[str, str]:
+        """Return every topic by what it is for, as ``info`` tells them."""
+        said = ("availability", "connection", "state", "temperature", "sd_files")
+        more = ("job_state", "error", "info", "health", "event", "console", "response")
+        known = {name: str(getattr(self, name)) for name in (*said, *more)}
+        return known | {name: f"{self.base}/{name}" for name in (*COMMANDS, REQUESTS)}
+
     def split(self, topic: str) -> str | None:
         """Return what follows the base, or ``None`` for a topic of somebody else."""
         base, slash, rest = topic.partition(f"{self.base}/")

@@ -81,6 +81,17 @@ class Info(Document):
     """When this was so."""
 
 
+class RoundTrip(Document):
+    """Seconds from a line to its `ok`, over the last 256 lines; null before the first."""
+
+    median: float | None
+    """Half of them were faster."""
+    p99: float | None
+    """One in a hundred was slower."""
+    age: float | None
+    """Seconds since the last of them."""
+
+
 class Health(Document):
     """What `health` holds."""
 
@@ -92,8 +103,8 @@ class Health(Document):
     """Counters of the printer's side."""
     queue: int
     """Lines that wait to be sent."""
-    round_trip: float | None
-    """Seconds from the last line to its `ok`."""
+    round_trip: RoundTrip
+    """How long the last lines took."""
     time: Time
     """When this was so."""
 

@@ -1,0 +1,184 @@
+"""What the broker is told of one printer, and when."""
+
+import asyncio
+import time
+from statistics import median, quantiles
+
+from pydantic import BaseModel
+
+from bridge import __version__
+from bridge.config import Config
+from bridge.mqtt.broker import Broker
+from bridge.mqtt.messages import Lane
+from bridge.mqtt.topics import Topics
+from bridge.printer import about, documents, views
+from bridge.printer.events import Event
+from bridge.printer.printer import Printer
+from bridge.printer.telemetry import JobGate, TemperatureGate
+from bridge.printer.wire_log import Entry
+
+HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
+_TIME = {"time"}
+
+
+class Publisher:
+    """Publishes one printer's documents when they have something new to say."""
+
+    def __init__(
+        self,
+        config: Config,
+        printer: Printer,
+        topics: Topics,
+        broker: Broker,
+        *,
+        instance: str,
+    ) -> None:
+        self._config = config
+        self._printer = printer
+        self._topics = topics
+        self._broker = broker
+        self._instance = instance
+        self._published: dict[str, object] = {}
+        self._temperatures = TemperatureGate(config.telemetry)
+        self._jobs = JobGate()
+        self._seq = 0
+        self._started = self.now()
+        self._health_due = 0.0
+
+    @staticmethod
+    def now() -> float:
+        """Return the time of the printer's clock, in seconds."""
+        return asyncio.get_running_loop().time()
+
+    def epoch(self) -> float:
+        """Return what to add to :meth:`now` to get Unix time."""
+        return time.time() - self.now()
+
+    def changed(self) -> None:
+        """Publish what is new in the printer's state."""
+        state, now, epoch = self._printer.state, self.now(), self.epoch()
+        online = "online" if state.link == "operational" else "offline"
+        self._retain(self._topics.connection, online.encode())
+        self._document(self._topics.info, self.info())
+        self._document(self._topics.error, views.error(state, epoch=epoch))
+        self._document(self._topics.state, views.state(state, now=now, epoch=epoch))
+        self._document(self._topics.sd_files, views.files(state))
+        job = views.job_state(state, now=now, epoch=epoch)
+        if self._jobs.due(job, now):
+            self._retain(self._topics.job_state, _json(job), qos=1)
+        self._telemetry()
+
+    def tick(self) -> None:
+        """Publish what is due although nothing changed; to be called every second."""
+        self._telemetry()
+        now = self.now()
+        if now >= self._health_due:
+            self._health_due = now + self._config.telemetry.heartbeat
+            self._retain(self._topics.health, _json(self.health()), qos=0)
+
+    def event(self, name: str, **data: object) -> None:
+        """Publish that something happened."""
+        self._seq += 1
+        document = documents.Event.model_validate(
+            {**data, "event": name, "seq": self._seq, "time": time.time()}
+        )
+        self._broker.publish(
+            self._topics.event, _json(document), qos=1, lane=Lane.EVENT
+        )
+
+    def happened(self, happening: Event) -> None:
+        """Publish what happened to the printer."""
+        self.event(happening.name, **happening.data)
+
+    def console(self, entry: Entry) -> None:
+        """Publish a line of the wire."""
+        self._broker.publish(
+            self._topics.console, entry.console.encode(), qos=0, lane=Lane.CONSOLE
+        )
+
+    def info(self) -> about.Info:
+        """Return what ``info`` holds."""
+        printer = self._printer
+        place = printer.place
+        link = about.Link(
+            version=__version__,
+            instance=self._instance,
+            family=printer.dialect.name,
+            topics=self._topics.table(),
+            port=place.port if place else None,
+            baudrate=place.baudrate if place else None,
+        )
+        return about.info(
+            printer.state, printer.config, link, now=self.now(), epoch=self.epoch()
+        )
+
+    def health(self) -> about.Health:
+        """Return what ``health`` holds."""
+        printer, broker = self._printer, self._broker
+        link, statistics = printer.link, broker.statistics
+        trips = sorted(link.counters.round_trips)
+        return about.Health(
+            uptime=int(self.now() - self._started),
+            mqtt={
+                "reconnects": statistics.reconnects,
+                "received": statistics.received,
+                "sent": statistics.sent,
+                "refused": statistics.refused,
+                "dropped": sum(broker.dropped.values()),
+                "waiting": broker.waiting,
+            },
+            serial={
+                "reconnects": max(link.connects - 1, 0),
+                "lines": link.counters.lines,
+                "resends": link.counters.resends,
+                "timeouts": link.counters.timeouts,
+                "restarts": link.counters.restarts,
+            },
+            queue=printer.turns.waiting,
+            round_trip=about.RoundTrip(
+                median=_seconds(median(trips)) if trips else None,
+                p99=_seconds(quantiles(trips, n=100)[98]) if len(trips) > 1 else None,
+                age=_seconds(self.now() - link.counters.answered_at) if trips else None,
+            ),
+            time=time.time(),
+        )
+
+    def closing(self) -> None:
+        """Say that the bridge leaves the printer, while there is still a connection."""
+        self.changed()
+
+    def _telemetry(self) -> None:
+        state, now = self._printer.state, self.now()
+        if not self._temperatures.due(state, now):
+            return
+        epoch = self.epoch()
+        document = views.temperatures(state, now=now, epoch=epoch)
+        lifetime = round(HEARTBEATS * self._config.telemetry.heartbeat)
+        self._retain(self._topics.temperature, _json(document), qos=0, expiry=lifetime)
+        if self._config.mqtt.per_heater_topics:
+            for name in state.heaters:
+                entry = views.timed_heater(state, name, now=now, epoch=epoch)
+                self._retain(
+                    self._topics.heater(name), _json(entry), qos=0, expiry=lifetime
+                )
+
+    def _document(self, topic: str, document: BaseModel) -> None:
+        """Publish a document unless only its time is new."""
+        exclude = _TIME if "time" in type(document).model_fields else None
+        content = document.model_dump(exclude=exclude)
+        if self._published.get(topic) != content:
+            self._published[topic] = content
+            self._retain(topic, _json(document))
+
+    def _retain(
+        self, topic: str, payload: bytes, *, qos: int = 1, expiry: int | None = None
+    ) -> None:
+        self._broker.publish(topic, payload, qos=qos, retain=True, expiry=expiry)
+
+
+def _json(document: BaseModel) -> bytes:
+    return document.model_dump_json().encode()
+
+
+def _seconds(value: float) -> float:
+    return round(value, 4)

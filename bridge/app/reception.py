@@ -1,0 +1,156 @@
+"""Every message gets exactly one answer: what is admitted, refused or repeated."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from bridge.app.rates import Rates
+from bridge.commands import Origin, Outcome, Request, RequestError, Response, parse
+from bridge.commands.base import Command
+from bridge.commands.envelope import skew_warning
+from bridge.commands.receipts import Receipts, Verdict
+from bridge.config import Config
+from bridge.errors import CommandError, RejectedError
+from bridge.mqtt.messages import Message
+from bridge.mqtt.topics import Topics, response_topic_allowed
+from bridge.printer.printer import Run
+
+log = logging.getLogger("bridge.commands")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where an answer goes: a topic, and the sender's correlation data."""
+
+    topic: str
+    correlation: bytes | None = None
+
+
+Perform = Callable[[Request, Run, float], Awaitable[object]]
+"""Carries a request out; takes the run to fill and the arrival in epoch seconds."""
+
+
+class Reception:
+    """Stands between the broker and one printer.
+
+    Args:
+        config: the rights and limits.
+        topics: the printer's.
+        perform: carries out what is admitted, and returns the answer to a question.
+        respond: publishes a response.
+        clear: clears a retained message from a command topic.
+
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        topics: Topics,
+        *,
+        perform: Perform,
+        respond: Callable[[Response, Sender], None],
+        clear: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._topics = topics
+        self._perform = perform
+        self._respond = respond
+        self._clear = clear
+        self._rates = Rates(config.limits.rate)
+        self._receipts: Receipts[Sender] = Receipts()
+
+    async def answer(self, message: Message, rest: str) -> None:
+        """Answer one message; ``rest`` is its topic without the base."""
+        arrived, begun = time.time(), asyncio.get_running_loop().time()
+        sender = self._sender(message)
+        origin, run = Origin(rest), Run()
+        data: object = None
+        error: CommandError | None = None
+        kept: str | None = None
+        try:
+            self._guard(message, rest, begun)
+            request = parse(
+                rest, message.payload, max_bytes=self._config.mqtt.max_payload
+            )
+            warning = skew_warning(request.envelope, arrived)
+            origin = replace(request.origin, warning=warning)
+            self._permit(request.command)
+            if _is_kept(request):
+                first = self._receipts.admit(origin.id or "", sender, begun)
+                if isinstance(first, Response):
+                    self._respond(first, sender)
+                    return
+                if first is Verdict.WAIT:
+                    return
+                kept = origin.id
+            data = await self._perform(request, run, arrived)
+        except RequestError as refusal:
+            origin, error = Origin(rest, refusal.id, refusal.command), refusal
+        except CommandError as refusal:
+            error = refusal
+        now = asyncio.get_running_loop().time()
+        outcome = Outcome(run.gcode, run.output, now - begun, data)
+        response = Response.to(origin, outcome, time.time(), error)
+        self._respond(response, sender)
+        if kept is not None:
+            for other in self._receipts.finish(kept, response, now):
+                self._respond(response, other)
+
+    def _sender(self, message: Message) -> Sender:
+        wanted = message.response_topic
+        if wanted is not None:
+            prefixes = self._config.mqtt.response_prefixes
+            if response_topic_allowed(wanted, self._topics, prefixes):
+                return Sender(wanted, message.correlation)
+            log.warning("the response topic %s is not allowed", wanted)
+        return Sender(self._topics.response, message.correlation)
+
+    def _guard(self, message: Message, rest: str, now: float) -> None:
+        if message.retain:
+            self._refuse_retained(message)
+        if rest == "emergency" or rest.startswith("request/"):
+            return  # a flood of commands must hold up neither a stop nor a question
+        if rest in self._known and not self._rates.take(rest, now):
+            rate = self._config.limits.rate
+            raise RejectedError(
+                f"more than {rate:g} messages a second on {rest}; see limits.rate",
+                error="rate_limited",
+                code=429,
+            )
+
+    @property
+    def _known(self) -> frozenset[str]:
+        names = (self._topics.split(topic) for topic in self._topics.commands)
+        return frozenset(name for name in names if name)
+
+    def _refuse_retained(self, message: Message) -> None:
+        log.warning("a retained command on %s was not executed", message.topic)
+        if message.payload and self._config.mqtt.clear_retained_commands:
+            self._clear(message.topic)
+        raise RejectedError.invalid(
+            "the message has the RETAIN flag, and would be executed again after every "
+            "restart; send commands without it",
+            error="retained",
+        )
+
+    def _permit(self, command: Command) -> None:
+        if not getattr(self._config.rights, command.tier):
+            raise RejectedError.forbidden(
+                f"rights.{command.tier} is off in the bridge's configuration",
+                error="forbidden",
+            )
+
+
+def _is_kept(request: Request) -> bool:
+    """Tell whether a repeated id means the same command, not to be done twice.
+
+    A question may be asked again, a dry run does nothing, and an emergency stop that
+    comes twice must stop twice.
+    """
+    return (
+        request.envelope.id is not None
+        and not request.envelope.dry_run
+        and request.command.tier not in {"read", "safe"}
+    )

@@ -1,0 +1,144 @@
+"""One printer and its broker, tied together: messages in, answers and states out."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from bridge.app.answers import answer
+from bridge.app.publisher import Publisher
+from bridge.app.reception import Reception, Sender
+from bridge.commands import Request, Response
+from bridge.commands.envelope import expires_at
+from bridge.commands.requests import Republish
+from bridge.config import Config
+from bridge.config import Printer as PrinterConfig
+from bridge.mqtt.broker import Broker
+from bridge.mqtt.desk import Presence
+from bridge.mqtt.memory import Memory
+from bridge.mqtt.messages import Lane, Message
+from bridge.mqtt.topics import Topics
+from bridge.printer.events import Event
+from bridge.printer.printer import Printer, Run
+from bridge.printer.wire_log import Entry
+
+TICK = 1.0
+
+
+class Station:
+    """Serves one printer to one broker."""
+
+    def __init__(
+        self,
+        config: Config,
+        printer: PrinterConfig,
+        *,
+        instance: str,
+        taken: Callable[[], Collection[str]] = tuple,
+        memory: Memory | None = None,
+    ) -> None:
+        self.name = printer.id
+        self.topics = Topics(config.base(printer))
+        self._config = config
+        self.printer = Printer(
+            printer,
+            telemetry=config.telemetry,
+            limits=config.limits,
+            on_change=self._changed,
+            on_event=self._happened,
+            on_entry=self._wired,
+            taken=taken,
+        )
+        presence = Presence(
+            client_id=client_id(config, printer),
+            topics=self.topics,
+            instance=instance,
+            subscriptions=self.topics.commands,
+            memory=memory,
+        )
+        self.broker = Broker(config.mqtt, presence, self._received)
+        self.publisher = Publisher(
+            config, self.printer, self.topics, self.broker, instance=instance
+        )
+        self._reception = Reception(
+            config,
+            self.topics,
+            perform=self._perform,
+            respond=self._respond,
+            clear=self.broker.clear_command,
+        )
+        self._tasks: asyncio.TaskGroup | None = None
+        self._dirty = False
+
+    async def run(self) -> None:
+        """Serve until cancelled: then the printer's port is freed, then ``offline``."""
+        async with asyncio.TaskGroup() as broker:
+            connection = broker.create_task(self.broker.run())
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    self._tasks = tasks
+                    self._changed()
+                    tasks.create_task(self.printer.run())
+                    tasks.create_task(self._tick())
+            finally:
+                self._tasks = None
+                self.publisher.closing()
+                connection.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            self.publisher.tick()
+            await asyncio.sleep(TICK)
+
+    def _received(self, message: Message) -> None:
+        rest = self.topics.split(message.topic)
+        if rest is not None and self._tasks is not None:
+            self._tasks.create_task(self._reception.answer(message, rest))
+
+    async def _perform(self, request: Request, run: Run, arrived: float) -> object:
+        command, envelope = request.command, request.envelope
+        if isinstance(command, Republish):
+            self.broker.republish()
+            return None
+        if envelope.dry_run:
+            run.gcode.extend(self.printer.plan(command).program.gcode)
+            return None
+        await self.printer.execute(
+            command,
+            run,
+            expires=expires_at(envelope, arrived),
+            timeout=envelope.timeout,
+        )
+        return answer(command, self.printer, self.publisher)
+
+    def _respond(self, response: Response, sender: Sender) -> None:
+        self.broker.publish(
+            sender.topic,
+            response.model_dump_json().encode(),
+            qos=1,
+            correlation=sender.correlation,
+            lane=Lane.RESPONSE,
+        )
+
+    def _changed(self) -> None:
+        """Publish after the present bytes are digested, once for all changes."""
+        if not self._dirty:
+            self._dirty = True
+            asyncio.get_running_loop().call_soon(self._publish)
+
+    def _publish(self) -> None:
+        self._dirty = False
+        self.publisher.changed()
+
+    def _happened(self, event: Event) -> None:
+        self.publisher.happened(event)
+
+    def _wired(self, entry: Entry) -> None:
+        if self._config.mqtt.console:
+            self.publisher.console(entry)
+
+
+def client_id(config: Config, printer: PrinterConfig) -> str:
+    """Return a printer's client id: the same after a restart, so that it is known."""
+    named = config.mqtt.client_id
+    if named is None:
+        return f"gcode2mqtt-{printer.id}"
+    return named if len(config.printers) == 1 else f"{named}-{printer.id}"

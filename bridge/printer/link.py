@@ -1,0 +1,219 @@
+"""The line to one printer: found, opened, set up, and opened again, for ever."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+from bridge.config import Serial
+from bridge.errors import FailedError, LinkError
+from bridge.gcode.counters import Counters
+from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
+from bridge.gcode.events import Connected, Restarted, Said
+from bridge.gcode.protocol import RENUMBER, Protocol
+from bridge.pauses import Pauses, Repeats
+from bridge.printer import ports
+from bridge.printer.session import Session
+from bridge.printer.setup import Identity, set_up
+from bridge.printer.transport import open_transport
+from bridge.printer.wire_log import WireLog
+
+TRIAL = 7.0  # seconds a port has to answer when there are others to try
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+NOISY = 200  # what a wrong baud rate looks like: damaged lines and no answer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a printer may be: a port or URL, and a baud rate in bits a second."""
+
+    port: str
+    baudrate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A port was opened; the firmware has not answered yet."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The firmware has said what it is, and can be used."""
+
+    identity: Identity
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The link could not be opened, or broke; ``reason`` is a sentence."""
+
+    reason: str
+
+
+LinkEvent = Opened | Ready | Closed | Said
+
+
+def configured_dialect(config: Serial) -> Dialect | None:
+    """Return the dialect that the operator chose, if any."""
+    return None if config.firmware == "auto" else DIALECTS[config.firmware]
+
+
+def with_patience(dialect: Dialect, config: Serial) -> Dialect:
+    """Return a dialect with the operator's own timeouts."""
+    return replace(
+        dialect,
+        ok_timeout=config.ok_timeout or dialect.ok_timeout,
+        long_timeout=config.long_timeout or dialect.long_timeout,
+        long_codes=dialect.long_codes | {code.upper() for code in config.long_codes},
+    )
+
+
+class Link:
+    """Keeps one printer connected.
+
+    ``on_event`` is called in order, from the event loop. ``attend`` runs as long as the
+    printer can be used, anew after each of its resets.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a link needs is what its owner decides
+        self,
+        config: Serial,
+        *,
+        interval: float,
+        on_event: Callable[[LinkEvent], None],
+        attend: Callable[[Session], Awaitable[None]],
+        wire: WireLog,
+        taken: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._config = config
+        self._interval = interval
+        self._on_event = on_event
+        self._attend = attend
+        self._wire = wire
+        self._taken = taken
+        self._found: Place | None = None
+        self._next_number = 0
+        self._log = logging.getLogger("bridge.printer")
+        self._repeats = Repeats()
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        self._attendance: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
+        self.session: Session | None = None
+        """The open conversation, if there is one."""
+        self.connects = 0
+        """How often the printer could be used."""
+        self.counters = Counters()
+        """What went over the line in all conversations."""
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the link breaks, until cancelled."""
+        while True:
+            places = list(self._places())
+            reason = "no serial port was found; is the printer plugged in and on?"
+            for place in places:
+                was = self._found
+                reason = await self._converse(place, alone=len(places) == 1)
+                if self._found is not was or self._found == place:
+                    break
+            self._on_event(Closed(reason))
+            now = asyncio.get_running_loop().time()
+            if text := self._repeats.note(reason, now):
+                self._log.warning("%s", text)
+            await self._pause()
+
+    def reconnect(self) -> None:
+        """Close the port and open it again at once."""
+        self._again.set()
+        if self.session is not None:
+            self.session.close()
+
+    async def _pause(self) -> None:
+        pause = self._pauses.take(random.random())  # noqa: S311 - no secret
+        self._again.clear()
+        try:
+            async with asyncio.timeout(pause):
+                await self._again.wait()
+        except TimeoutError:
+            return
+
+    def _places(self) -> Iterator[Place]:
+        """Yield where to look: where the printer was last, then by likelihood."""
+        config = self._config
+        if self._found is not None:
+            yield self._found
+        found = [ports.stable_name(config.port)]
+        if config.port == "auto":
+            found = ports.candidates(self._taken())
+        rates = ports.baudrates() if config.baudrate == "auto" else (config.baudrate,)
+        if len(found) > 1 and config.baudrate == "auto":
+            rates = rates[:2]  # every rate on every port would take minutes
+        if "://" in config.port:
+            rates = rates[:1]
+        for rate in rates:
+            for port in found:
+                if Place(port, rate) != self._found:
+                    yield Place(port, rate)
+
+    async def _converse(self, place: Place, *, alone: bool) -> str:
+        """Talk to what is at a place until that ends; return why it did."""
+        config = self._config
+        trusted = alone or place == self._found
+        try:
+            transport = await open_transport(place.port, place.baudrate, dtr=config.dtr)
+        except LinkError as error:
+            return str(error)
+        protocol = Protocol(
+            with_patience(configured_dialect(config) or UNKNOWN, config),
+            first_number=self._next_number + RENUMBER,
+            connect_timeout=config.connect_timeout if trusted else TRIAL,
+            counters=self.counters,
+        )
+        session = Session(
+            transport,
+            protocol,
+            on_event=lambda event: self._heard(event, place, tasks),
+            wire=self._wire,
+        )
+        self.session = session
+        self._on_event(Opened(place))
+        reason = ""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.run())
+        except* LinkError as group:
+            reason = str(group.exceptions[0])
+        finally:
+            session.close()
+            self.session = None
+            self._next_number = protocol.next_number
+        if protocol.noise > NOISY and not protocol.counters.round_trips:
+            reason = f"only noise comes from {place.port}: wrong baud rate?"
+        return reason
+
+    def _heard(self, event: Said, place: Place, tasks: asyncio.TaskGroup) -> None:
+        if isinstance(event, Connected | Restarted) and self._attendance is not None:
+            self._attendance.cancel()
+            self._attendance = None
+        self._on_event(event)
+        if isinstance(event, Connected) and self.session is not None:
+            task = tasks.create_task(self._serve(self.session, place))
+            self._attendance = task
+
+    async def _serve(self, session: Session, place: Place) -> None:
+        config = self._config
+        try:
+            identity = await set_up(session, configured_dialect(config), self._interval)
+            dialect = with_patience(identity.dialect, config)
+            session.protocol.dialect = dialect
+            self._found = place
+            self.connects += 1
+            self._pauses.reset()
+            self._repeats.forget()
+            self._on_event(Ready(replace(identity, dialect=dialect), place))
+            await self._attend(session)
+        except FailedError:
+            return  # the link ends as well, or the printer was stopped or reset

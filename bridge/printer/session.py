@@ -1,0 +1,143 @@
+"""One open link: a transport, a protocol, and the only clock they know."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from bridge.errors import FailedError, LinkError
+from bridge.gcode.events import Done, Event, Failed, LinkFailed, Said
+from bridge.gcode.protocol import Protocol
+from bridge.printer.transport import Transport
+from bridge.printer.wire_log import WireLog
+
+_ERRORS = {
+    "timeout": FailedError.timeout,
+    "disconnected": FailedError.disconnected,
+    "emergency_stopped": FailedError.stopped,
+    "firmware_error": FailedError.firmware,
+}
+
+
+class Session:
+    """A conversation with a printer, from open to the first :class:`LinkError`.
+
+    ``on_event`` is called for everything but the fate of single lines, in order, from
+    the event loop; it must not block.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        protocol: Protocol,
+        *,
+        on_event: Callable[[Said], None],
+        wire: WireLog,
+    ) -> None:
+        self.protocol = protocol
+        self._transport = transport
+        self._on_event = on_event
+        self._wire = wire
+        self._waiting: dict[int, asyncio.Future[Done]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._failure = "the link to the printer broke"
+
+    async def run(self) -> None:
+        """Serve the link until it breaks; always ends in an exception."""
+        try:
+            self._pump([])
+            while data := await self._transport.read():
+                now = self._loop.time()
+                self._wire.received(data, now)
+                self._pump(self.protocol.receive_data(data, now))
+            raise LinkError(self._failure)
+        finally:
+            self.close()
+
+    async def line(self, text: str, *, ahead: bool = False) -> Done:
+        """Send one line and wait until the firmware has taken it.
+
+        Raises:
+            FailedError: The line was not answered, or the link or the printer went away
+                meanwhile; its ``sent`` attribute tells whether it was transmitted.
+            ValueError: It is no line that can be sent.
+
+        """
+        if self._closed:
+            raise FailedError.disconnected(self._failure)
+        ticket = self.protocol.send(text, ahead=ahead)
+        future: asyncio.Future[Done] = self._loop.create_future()
+        self._waiting[ticket] = future
+        self._pump([])
+        return await future
+
+    def urgent(self, *lines: str) -> None:
+        """Send lines at once and bare, past everything that waits or is not written."""
+        if self._closed:
+            return
+        for text in lines:
+            self.protocol.send_now(text)
+        now = self._loop.time()
+        if data := self.protocol.urgent_data(now):
+            self._wire.sent(data, now)
+            self._transport.write_now(data)
+        self._pump([])
+
+    def halt(self, error: str, message: str) -> None:
+        """Fail everything that waits; send nothing more until a reset."""
+        self._pump(self.protocol.halt(error, message))
+
+    def restart(self) -> None:
+        """Talk again to a firmware that was reset."""
+        if not self._closed:
+            self._pump(self.protocol.restart())
+
+    def close(self) -> None:
+        """Free the port; what waits fails. :meth:`run` ends with a LinkError."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.close()
+        self._dispatch(self.protocol.halt("disconnected", self._failure))
+
+    def _pump(self, events: Iterable[Event]) -> None:
+        """Act on events, send what is due and set the next alarm."""
+        self._dispatch(events)
+        if self._closed:
+            return
+        now = self._loop.time()
+        if data := self.protocol.data_to_send(now):
+            self._wire.sent(data, now)
+            self._transport.write(data)
+        if self._timer is not None:
+            self._timer.cancel()
+        when = self.protocol.next_timeout()
+        self._timer = None if when is None else self._loop.call_at(when, self._alarm)
+
+    def _dispatch(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case Done(ticket):
+                    future = self._waiting.pop(ticket)
+                    if not future.done():  # whoever waited may have been cancelled
+                        future.set_result(event)
+                case Failed(ticket):
+                    self._fail(self._waiting.pop(ticket), event)
+                case LinkFailed(reason):
+                    self._failure = reason
+                    self._transport.close()  # run() reads the end and raises
+                case _:
+                    self._on_event(event)
+
+    @staticmethod
+    def _fail(future: asyncio.Future[Done], event: Failed) -> None:
+        if not future.done():
+            error = _ERRORS[event.error](event.message)
+            error.sent, error.output = event.sent, event.output
+            future.set_exception(error)
+
+    def _alarm(self) -> None:
+        self._timer = None
+        self._pump(self.protocol.handle_timeout(self._loop.time()))

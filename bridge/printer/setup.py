@@ -1,0 +1,103 @@
+"""What is said to a printer before it is ours to use, and after each of its resets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.errors import FailedError
+from bridge.gcode import replies
+from bridge.gcode.dialects import UNKNOWN, Dialect, detect
+from bridge.printer.session import Session
+
+AUTOREPORT_TEMPERATURE = "AUTOREPORT_TEMP"
+AUTOREPORT_CARD = "AUTOREPORT_SD_STATUS"
+PROMPTS = "PROMPT_SUPPORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a printer says it is.
+
+    Attributes:
+        dialect: how it speaks.
+        firmware: its ``FIRMWARE_NAME``, ``""`` if it did not say.
+        fields: all that it says about itself.
+        capabilities: what it says it can do.
+
+    """
+
+    dialect: Dialect
+    firmware: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    capabilities: frozenset[str] = frozenset()
+
+
+def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
+    """Return who answered ``M115`` with these lines."""
+    firmware = replies.Firmware("")
+    capabilities: set[str] = set()
+    for text in output:
+        for reply in replies.parse(text):
+            match reply:
+                case replies.Firmware():
+                    firmware = reply
+                case replies.Capability(name, enabled=True):
+                    capabilities.add(name)
+    found = detect(firmware.name) if firmware.name else UNKNOWN
+    dialect = configured or found
+    return Identity(
+        dialect,
+        firmware.name,
+        firmware.fields,
+        frozenset(capabilities) | dialect.capabilities,
+    )
+
+
+async def ask(session: Session, line: str) -> tuple[str, ...]:
+    """Return what the printer answers; nothing if it refuses or does not know.
+
+    Raises:
+        FailedError: The link or the printer went away.
+
+    """
+    try:
+        done = await session.line(line, ahead=True)
+    except FailedError as error:
+        if error.error == "timeout":  # it goes on talking, so we go on too
+            return ()
+        raise
+    return () if done.errors else done.output
+
+
+async def set_up(
+    session: Session, configured: Dialect | None, interval: float
+) -> Identity:
+    """Ask a printer what it is and have it report by itself what it can.
+
+    ``interval`` is the time between two temperature reports, in seconds.
+
+    Raises:
+        FailedError: The link or the printer went away meanwhile.
+
+    """
+    identity = identify(await ask(session, "M115"), configured)
+    session.protocol.dialect = identity.dialect
+    seconds = max(1, round(interval))
+    if AUTOREPORT_TEMPERATURE in identity.capabilities:
+        await ask(session, f"M155 S{seconds}")
+    if AUTOREPORT_CARD in identity.capabilities:
+        await ask(session, "M27 S1")
+    if PROMPTS in identity.capabilities:
+        await ask(session, "M876 P1")
+    await ask(session, "M105")
+    await ask(session, "M114")
+    await find_card(session, identity)
+    return identity
+
+
+async def find_card(session: Session, identity: Identity) -> None:
+    """Find out about the SD card without disturbing a print from it."""
+    if any("SD printing byte" in line for line in await ask(session, "M27")):
+        return  # mounting the card anew would end that print
+    if await ask(session, "M21") or identity.dialect.card_assumed:
+        extended = "EXTENDED_M20" in identity.capabilities
+        await ask(session, "M20 L T" if extended else "M20")

@@ -1,0 +1,49 @@
+"""Whose turn it is: one command at a time, in the order of arrival, none for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from bridge.errors import CommandError, RejectedError
+
+
+class Turns:
+    """A bounded queue of commands before one printer; its size is counted in lines."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = asyncio.Lock()
+        self._epoch = 0
+        self._error: Callable[[], CommandError] | None = None
+        self.waiting = 0
+        """Lines that wait or are being carried out."""
+
+    @asynccontextmanager
+    async def turn(self, lines: int) -> AsyncIterator[None]:
+        """Wait for a turn of so many lines.
+
+        Raises:
+            RejectedError: The queue is full; nothing waits.
+            CommandError: What :meth:`interrupt` was given, if it was called meanwhile.
+
+        """
+        if self.waiting + lines > self._limit:
+            raise RejectedError(
+                f"{self.waiting} lines wait already; limits.queue allows {self._limit}",
+                error="queue_full",
+                code=429,
+            )
+        epoch = self._epoch
+        self.waiting += lines
+        try:
+            async with self._lock:
+                if epoch != self._epoch and self._error is not None:
+                    raise self._error()
+                yield
+        finally:
+            self.waiting -= lines
+
+    def interrupt(self, error: Callable[[], CommandError]) -> None:
+        """Have everything that waits end with this error instead of its turn."""
+        self._epoch += 1
+        self._error = error
