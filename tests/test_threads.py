@@ -1,0 +1,108 @@
+"""Blocking calls that are waited for, and that are not."""
+
+import asyncio
+import threading
+
+import pytest
+
+from bridge.threads import hangs, in_thread
+
+DEADLINE = 20.0
+NAME = "open the door"
+
+
+class Door:
+    """A blocking call that ends when it is let go; what it returns must not be lost."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.free = threading.Event()
+        self.cleaned = threading.Event()
+        self.rubbish: list[str] = []
+
+    def call(self) -> str:
+        self.entered.set()
+        assert self.free.wait(DEADLINE)
+        return "result"
+
+    def abandon(self, result: str) -> None:
+        self.rubbish.append(result)
+        self.cleaned.set()
+
+    async def open(self) -> str:
+        return await in_thread(self.call, self.abandon, name=NAME)
+
+    async def cleaned_up(self) -> None:
+        assert await asyncio.to_thread(self.cleaned.wait, DEADLINE)
+        assert self.rubbish == ["result"]
+
+
+async def test_the_result_is_returned_and_kept() -> None:
+    door = Door()
+    door.free.set()
+    assert await door.open() == "result"
+    assert door.rubbish == []
+    assert not hangs(NAME)
+
+
+async def test_an_error_is_raised_where_it_is_awaited() -> None:
+    def fail() -> str:
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        await in_thread(fail, Door().abandon)
+
+
+async def test_a_call_that_hangs_is_abandoned_and_its_result_cleaned_up() -> None:
+    door = Door()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await door.open()
+    assert hangs(NAME)
+    assert not hangs("something else")
+    assert door.rubbish == []
+    door.free.set()
+    await door.cleaned_up()
+
+
+async def test_a_result_that_comes_with_the_cancellation_is_cleaned_up() -> None:
+    door = Door()
+    opening = asyncio.create_task(door.open())
+    await asyncio.sleep(0)
+    assert door.entered.wait(DEADLINE)
+    door.free.set()
+    for thread in threading.enumerate():
+        if thread.name == NAME:
+            thread.join(DEADLINE)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert door.rubbish == ["result"]
+
+
+async def test_a_failure_that_comes_too_late_concerns_nobody() -> None:
+    door = Door()
+
+    def fail() -> str:
+        door.free.wait(DEADLINE)
+        raise OSError("too late")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await in_thread(fail, door.abandon)
+    door.free.set()
+    assert door.rubbish == []
+
+
+def test_a_call_that_outlives_the_event_loop_is_cleaned_up() -> None:
+    door = Door()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await door.open()
+
+    asyncio.run(give_up())
+    door.free.set()
+    assert door.cleaned.wait(DEADLINE)
+    assert door.rubbish == ["result"]
