@@ -1,0 +1,61 @@
+"""What a printer said and nobody has read yet."""
+
+import asyncio
+
+
+class Inbox:
+    """Bytes from a link, waiting for the one task that reads them."""
+
+    LIMIT = 262_144
+    """Bytes beyond which the link should not be read any further."""
+
+    __slots__ = ("_data", "_ended", "_waiter")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._ended = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether more is unread than should be."""
+        return len(self._data) >= self.LIMIT
+
+    def put(self, data: bytes) -> None:
+        """Add bytes; after the end they are dropped."""
+        if not self._ended:
+            self._data += data
+            self._wake()
+
+    def end(self) -> None:
+        """Say that no more will come; what is there can still be read."""
+        self._ended = True
+        self._wake()
+
+    def close(self) -> None:
+        """End, and drop what is unread."""
+        self._data.clear()
+        self.end()
+
+    async def get(self) -> bytes:
+        """Wait for bytes and return all there are; none at all after the end.
+
+        Raises:
+            RuntimeError: Another task is reading already.
+
+        """
+        if self._waiter is not None:
+            raise RuntimeError("only one task may read a link")
+        if not self._data and not self._ended:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

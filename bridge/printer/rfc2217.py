@@ -1,0 +1,52 @@
+"""A serial port that a server offers by RFC 2217: ``rfc2217://host:port``."""
+
+import asyncio
+import threading
+import warnings
+from functools import partial
+
+import serial.rfc2217
+
+from bridge.printer.link_errors import host_and_port, late, network_error, rfc2217_error
+from bridge.printer.reader_thread import ThreadTransport
+from bridge.threads import hangs, in_thread
+
+
+async def open_rfc2217(
+    url: str, baudrate: int, *, dtr: bool, within: float
+) -> ThreadTransport:
+    """Connect to a serial server and let it set its port up.
+
+    Raises:
+        LinkError: It cannot be reached, or it does not speak RFC 2217; the message says
+            what to do about it.
+
+    """
+    host_and_port(url)
+    name = f"open {url}"
+    if hangs(name):
+        raise late(url)
+    try:
+        async with asyncio.timeout(within):
+            opening = partial(_open, url, baudrate, dtr=dtr)
+            device = await in_thread(opening, _close, name=name)
+    except TimeoutError as error:
+        raise late(url) from error
+    except serial.SerialException as error:
+        if isinstance(error.__context__, OSError):
+            raise network_error(url, error.__context__) from error
+        raise rfc2217_error(url, baudrate) from error
+    except (OSError, ValueError) as error:
+        raise rfc2217_error(url, baudrate) from error
+    return ThreadTransport(device)
+
+
+def _open(url: str, baudrate: int, *, dtr: bool) -> serial.rfc2217.Serial:
+    # pyserial 3.5 starts its thread in a way that newer Pythons advise against
+    warnings.filterwarnings("ignore", "set(Daemon|Name)", DeprecationWarning)
+    return serial.rfc2217.Serial(url, baudrate, dsrdtr=not dtr)
+
+
+def _close(device: serial.rfc2217.Serial) -> None:
+    # pyserial waits for its own thread and 0.3 s more, wherever this runs
+    threading.Thread(target=device.close, daemon=True).start()
