@@ -49,8 +49,6 @@ def observe(
 def _measured(
     state: PrinterState, readings: Mapping[str, replies.Reading], profile: Profile
 ) -> PrinterState:
-    if state.link == "error":  # a halted host firmware goes on with stale ones
-        return state
     measured = heat.merge(
         Heat(state.heaters, state.sensors),
         readings,
@@ -171,7 +169,7 @@ def _printed(state: PrinterState, seen: Job) -> PrinterState:
 
 def _told(state: PrinterState, reply: Reply) -> PrinterState:
     match reply:
-        case replies.Position() if state.link != "error":
+        case replies.Position():
             state = replace(state, position=_current(state, reply), moved=False)
         case replies.Firmware():
             state = replace(state, firmware=reply)

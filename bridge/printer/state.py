@@ -126,7 +126,11 @@ def apply(
     dialect: Dialect,
     profile: Profile,
 ) -> PrinterState:
-    """Return the state after the firmware said something."""
+    """Return the state after the firmware said something.
+
+    A halted printer tells its reason and nothing else that could be believed: some go
+    on answering with what was true before.
+    """
     match reply:
         case Fatal():
             return trouble.stopped(_halted(state, reply.reason, now), reply, now)
@@ -136,6 +140,8 @@ def apply(
             return trouble.readiness(state, word, now)
         case Refusal(text):
             return trouble.refused(state, text)
+    if state.link == "error":
+        return state
     return observe(state, reply, now=now, dialect=dialect, profile=profile)
 
 
@@ -145,8 +151,10 @@ def sent(
     """Return the state after a line went out, as if the firmware will do it.
 
     Targets, modes, fan, factors and the tool are believed at once; the next report puts
-    right what the firmware refused.
+    right what the firmware refused. A halted printer does nothing of it.
     """
+    if state.link == "error":
+        return state
     code = words.parse(line).code
     said = words.parse(line).values
     tool = state.modal.tool

@@ -1,0 +1,312 @@
+"""Prints seen from outside, as the firmware tells of them."""
+
+import pytest
+
+from bridge.printer import job as jobs
+from bridge.printer.job_model import Job, elapsed, progress, remaining, running_time
+from tests.support.knowing import Knowing
+
+SELECTED = ("File opened: a.gco Size: 1000", "File selected")
+
+
+@pytest.fixture
+def printer() -> Knowing:
+    return Knowing()
+
+
+def printing() -> Knowing:
+    printer = Knowing()
+    printer.says(*SELECTED)
+    printer.sends("M24")
+    printer.at(10).says("SD printing byte 100/1000")
+    printer.events.clear()
+    return printer
+
+
+def phase(printer: Knowing) -> str:
+    return printer.state.job.phase
+
+
+def test_a_print_that_we_start(printer: Knowing) -> None:
+    printer.says(*SELECTED)
+    assert phase(printer) == "idle"
+    printer.sends("M24")
+    assert phase(printer) == "starting"
+    printer.at(1).says("SD printing byte 0/1000")
+    assert phase(printer) == "starting"
+    printer.at(2).says("SD printing byte 36/1000")
+    assert phase(printer) == "printing"
+    printer.at(60).says("SD printing byte 1000/1000")
+    assert phase(printer) == "finishing"
+    printer.at(62).says("Done printing file")
+    result = printer.state.job.result
+    assert phase(printer) == "idle"
+    assert result is not None
+    assert (result.outcome, result.file, result.elapsed) == ("done", "a.gco", 62)
+    assert printer.happened() == ["print_started", "print_done"]
+
+
+def test_a_print_that_is_started_at_the_printer_and_polled(printer: Knowing) -> None:
+    printer.says("Not SD printing")
+    printer.at(1).says("SD printing byte 40/1000")
+    assert phase(printer) == "printing"
+    assert elapsed(printer.state.job, 5) == 4
+    assert printer.happened() == ["print_started"]
+
+
+def test_a_print_that_is_started_at_the_printer_and_told(printer: Knowing) -> None:
+    printer.says(*SELECTED, "//action:resume")
+    assert phase(printer) == "starting"
+
+
+def test_a_host_action_starts_a_print(printer: Knowing) -> None:
+    printer.says("//action:start")
+    assert phase(printer) == "starting"
+
+
+def test_a_resume_without_a_file_starts_nothing(printer: Knowing) -> None:
+    printer.says("//action:resume", "//action:resumed", "//action:cancel")
+    printer.sends("M24", "M25", "M524")
+    assert phase(printer) == "idle"
+
+
+def test_a_print_that_runs_already_when_we_come_has_no_known_start(
+    printer: Knowing,
+) -> None:
+    printer.says("SD printing byte 500/1000")
+    assert phase(printer) == "idle"
+    printer.at(1).says("SD printing byte 510/1000")
+    assert phase(printer) == "printing"
+    assert elapsed(printer.state.job, 100) is None
+    assert remaining(printer.state.job, 100) is None
+    printer.at(50).says("Done printing file")
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.elapsed is None
+
+
+def test_a_selected_file_with_a_start_position_is_no_print(printer: Knowing) -> None:
+    printer.says(*SELECTED)
+    printer.sends("M26 S10")
+    printer.says("SD printing byte 10/1000", "SD printing byte 10/1000")
+    assert phase(printer) == "idle"
+
+
+def test_a_print_too_short_to_be_seen_is_told_by_its_end(printer: Knowing) -> None:
+    printer.says(*SELECTED, "Done printing file")
+    assert printer.happened() == ["print_started", "print_done"]
+
+
+def test_an_end_before_the_last_byte_counts() -> None:
+    printer = printing()
+    printer.says("Done printing file")
+    assert printer.happened() == ["print_done"]
+
+
+def test_all_read_and_nothing_printed_any_more_is_done() -> None:
+    printer = printing()
+    printer.says("SD printing byte 1000/1000", "Not SD printing")
+    assert printer.happened() == ["print_done"]
+
+
+def test_the_third_denial_in_a_row_is_a_cancel() -> None:
+    printer = printing()
+    printer.says("Not SD printing", "SD printing byte 0/0")
+    assert phase(printer) == "printing"
+    printer.says("SD printing byte 200/1000", "Not SD printing", "Not SD printing")
+    assert phase(printer) == "printing"
+    printer.says("Not SD printing")
+    assert phase(printer) == "idle"
+    assert printer.happened() == ["print_cancelled"]
+
+
+def test_a_start_that_leads_to_nothing_failed(printer: Knowing) -> None:
+    printer.says(*SELECTED)
+    printer.sends("M24")
+    printer.says(*["Not SD printing"] * 3)
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.reason == "not_started"
+    assert printer.happened() == ["print_started", "print_failed"]
+
+
+def test_a_pause_and_its_end_by_host_actions() -> None:
+    printer = printing()
+    printer.at(20).says("//action:pause")
+    assert phase(printer) == "paused"
+    assert elapsed(printer.state.job, 1000) == 20
+    printer.at(120).says("//action:resume")
+    assert phase(printer) == "printing"
+    assert elapsed(printer.state.job, 130) == 30
+    assert printer.happened() == ["print_paused", "print_resumed"]
+
+
+def test_a_pause_that_we_ask_for_and_its_end() -> None:
+    printer = printing()
+    printer.sends("M25")
+    assert phase(printer) == "pausing"
+    printer.says("SD printing byte 150/1000")
+    assert phase(printer) == "pausing"
+    printer.says("SD printing byte 150/1000")
+    assert phase(printer) == "paused"
+    printer.sends("M25")
+    assert phase(printer) == "paused"
+    printer.sends("M24")
+    assert phase(printer) == "resuming"
+    printer.says("SD printing byte 160/1000")
+    assert phase(printer) == "printing"
+    assert printer.happened() == ["print_paused", "print_resumed"]
+
+
+def test_what_was_read_ahead_does_not_end_a_pause_but_bytes_that_go_on_do() -> None:
+    printer = printing()
+    printer.says("//action:paused", "SD printing byte 120/1000")
+    assert phase(printer) == "paused"
+    printer.says("SD printing byte 120/1000", "SD printing byte 130/1000")
+    assert phase(printer) == "paused"
+    printer.says("SD printing byte 140/1000")
+    assert phase(printer) == "printing"
+
+
+def test_a_firmware_that_denies_paused_prints_is_not_believed() -> None:
+    printer = printing()
+    printer.says("//action:paused", *["Not SD printing"] * 5)
+    assert phase(printer) == "paused"
+
+
+def test_a_paused_print_that_was_counted_can_be_cancelled_at_the_printer() -> None:
+    printer = printing()
+    printer.says("//action:paused", "SD printing byte 100/1000")
+    printer.says(*["Not SD printing"] * 3)
+    assert printer.happened() == ["print_paused", "print_cancelled"]
+
+
+def test_filament_runs_out() -> None:
+    printer = printing()
+    printer.says("//action:pause filament_runout\r")
+    assert printer.state.job.reason == "filament_runout"
+    assert printer.happened() == ["print_paused", "filament_runout"]
+    printer.says("//action:paused")
+    assert printer.state.job.reason == "filament_runout"
+    printer.says("//action:resumed")
+    assert printer.state.job.reason == ""
+
+
+@pytest.mark.parametrize("how", ["M524", "CANCEL_PRINT"])
+def test_a_cancel_that_we_ask_for(how: str) -> None:
+    printer = printing()
+    printer.sends(how)
+    assert phase(printer) == "cancelling"
+    printer.says("SD printing byte 110/1000")
+    assert phase(printer) == "cancelling"
+    printer.says("Not SD printing")
+    assert printer.happened() == ["print_cancelled"]
+
+
+def test_a_cancelled_file_may_go_on_being_reported() -> None:
+    printer = printing()
+    printer.says("//action:cancel", "SD printing byte 100/1000")
+    assert phase(printer) == "idle"
+    printer.says("SD printing byte 100/1000")
+    assert phase(printer) == "idle"
+
+
+def test_a_resume_while_it_starts_or_cancels_changes_little(printer: Knowing) -> None:
+    printer.says(*SELECTED, "//action:start", "//action:resume", "//action:start")
+    assert phase(printer) == "starting"
+
+
+def test_waiting_for_a_person_is_a_pause() -> None:
+    printer = printing()
+    printer.says("echo:busy: processing")
+    assert phase(printer) == "printing"
+    printer.says("echo:busy: paused for user")
+    assert phase(printer) == "paused"
+
+
+def test_a_card_that_is_pulled_fails_the_print() -> None:
+    printer = printing()
+    printer.says("echo:SD card released")
+    printer.says("echo:SD card ok", "SD printing byte 100/1000")
+    assert phase(printer) == "idle"
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.reason == "card_removed"
+
+
+def test_another_file_means_that_the_first_print_is_over() -> None:
+    printer = printing()
+    printer.says("SD printing byte 5/77")
+    assert phase(printer) == "idle"
+    assert printer.happened() == ["print_cancelled"]
+    printer.says("SD printing byte 9/77")
+    assert phase(printer) == "printing"
+
+
+def test_a_file_opened_by_a_print_is_a_part_of_it() -> None:
+    printer = printing()
+    printer.says("File opened: part.gco Size: 5")
+    assert (printer.state.job.file, printer.state.job.size) == ("a.gco", 1000)
+
+
+def test_a_file_without_name_and_size_gets_them_later(printer: Knowing) -> None:
+    printer.says("File opened", "SD printing byte 0/500")
+    assert (printer.state.job.file, printer.state.job.size) == (None, 500)
+    printer.says("SD printing byte 5/500", "Current file: (no file)")
+    printer.says("Current file: B.GCO")
+    printer.says("Current file: C.GCO")
+    assert printer.state.job.file == "B.GCO"
+
+
+def test_the_slicer_knows_better_than_the_bytes() -> None:
+    printer = printing()
+    assert progress(printer.state.job) == 10
+    assert remaining(printer.state.job, 10) == pytest.approx(90)
+    printer.at(20).sends("M73 P40 R5")
+    assert progress(printer.state.job) == 40
+    assert remaining(printer.state.job, 20) == 300
+    assert remaining(printer.state.job, 80) == 240
+    assert remaining(printer.state.job, 8000) == 0
+    printer.sends("M73 R2")
+    assert progress(printer.state.job) == 40
+    assert remaining(printer.state.job, 20) == 120
+    printer.sends("M73 P50")
+    assert progress(printer.state.job) == 50
+    printer.says("echo:Progress: 60%; Time left: 1m")
+    assert progress(printer.state.job) == 60
+    assert remaining(printer.state.job, 20) == 60
+
+
+def test_without_a_print_there_is_no_progress(printer: Knowing) -> None:
+    printer.sends("M73 P40 R5")
+    printer.says("SD printing byte 5/500")
+    assert printer.state.job.percent is None
+    assert progress(Job()) is None
+    assert remaining(printer.state.job, 5) is None
+    assert elapsed(printer.state.job, 5) is None
+    assert progress(Job(position=5, size=0)) is None
+    assert progress(Job(position=50, size=5)) == 100
+
+
+def test_nothing_done_yet_cannot_be_extrapolated(printer: Knowing) -> None:
+    printer.says(*SELECTED)
+    printer.sends("M24")
+    assert remaining(printer.state.job, 5) is None
+
+
+def test_a_clock_that_stands_gives_no_negative_times() -> None:
+    assert running_time(Job(phase="printing", began=10), 5) == 0
+    paused = Job(phase="paused", began=0, paused_at=10)
+    assert jobs.resume(paused, 5).pauses == 0
+
+
+def test_the_last_result_stays_until_the_next_print(printer: Knowing) -> None:
+    printer.says(*SELECTED, "Done printing file", "File opened: b.gco Size: 5")
+    assert printer.state.job.result is not None
+    printer.sends("M24")
+    assert printer.state.job.result is None
+
+
+def test_transitions_without_a_print_change_nothing() -> None:
+    idle = Job(file="a.gco")
+    assert jobs.pause(idle, 1) == jobs.resume(idle, 1) == jobs.cancel(idle) == idle
+    assert jobs.finish(idle, "done", 1) == idle
+    assert jobs.act(idle, "notification", "x", 1) == idle
+    assert jobs.sent(idle, "G28", 1) == idle

@@ -1,0 +1,93 @@
+"""A printer's state as a dialogue leaves it: lines of the host and of the firmware."""
+
+from dataclasses import dataclass, field
+
+from bridge.config import Profile
+from bridge.gcode.dialects import MARLIN, Dialect
+from bridge.gcode.replies import Ok, parse
+from bridge.printer import events
+from bridge.printer import state as known
+from bridge.printer.events import Event
+from bridge.printer.state import PrinterState
+
+
+@dataclass
+class Knowing:
+    """Folds a dialogue into a state and keeps the events on the way.
+
+    Attributes:
+        profile: the machine.
+        dialect: the firmware's.
+        now: the time of the next line, in seconds.
+
+    """
+
+    profile: Profile = field(default_factory=Profile)
+    dialect: Dialect = MARLIN
+    now: float = 0.0
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = known.initial(self.profile)
+        self.become(known.connecting(self.state))
+        self.become(known.connected(self.state, dialect=self.dialect))
+        self.events.clear()
+
+    def become(self, state: PrinterState) -> None:
+        """Take a state, and note what happened."""
+        self.events += events.diff(self.state, state)
+        self.state = state
+
+    def says(self, *lines: str) -> PrinterState:
+        """Have the firmware say lines at the present time."""
+        for line in lines:
+            for reply in parse(line, self.dialect):
+                self.become(
+                    known.apply(
+                        self.state,
+                        reply,
+                        now=self.now,
+                        dialect=self.dialect,
+                        profile=self.profile,
+                    )
+                )
+        return self.state
+
+    def sends(self, *lines: str) -> PrinterState:
+        """Have the host send lines that the firmware takes at once."""
+        for line in lines:
+            self.begins(line)
+            self.become(
+                known.apply(
+                    self.state,
+                    Ok(),
+                    now=self.now,
+                    dialect=self.dialect,
+                    profile=self.profile,
+                )
+            )
+        return self.state
+
+    def begins(self, line: str) -> PrinterState:
+        """Have the host send a line that is not answered yet."""
+        self.become(
+            known.sent(
+                self.state,
+                line,
+                now=self.now,
+                dialect=self.dialect,
+                profile=self.profile,
+            )
+        )
+        return self.state
+
+    def at(self, now: float) -> "Knowing":
+        """Let time go on until then."""
+        self.now = now
+        return self
+
+    def happened(self) -> list[str]:
+        """Return the names of the events so far, and forget them."""
+        names = [event.name for event in self.events]
+        self.events.clear()
+        return names
