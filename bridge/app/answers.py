@@ -90,4 +90,4 @@ def _points(
 ) -> list[Point] | None:
     if not command.history:
         return None
-    return list(printer.history.newest(now, command.limit))
+    return list(printer.observer.history.newest(now, command.limit))

@@ -99,11 +99,11 @@ class Publisher:
     def info(self) -> about.Info:
         """Return what ``info`` holds."""
         printer = self._printer
-        place = printer.place
+        place = printer.observer.place
         link = about.Link(
             version=__version__,
             instance=self._instance,
-            family=printer.dialect.name,
+            family=printer.observer.dialect.name,
             topics=self._topics.table(),
             port=place.port if place else None,
             baudrate=place.baudrate if place else None,

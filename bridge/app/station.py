@@ -17,7 +17,7 @@ from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.topics import Topics
 from bridge.printer.events import Event
-from bridge.printer.printer import Printer, Run
+from bridge.printer.printer import Listeners, Printer, Run
 from bridge.printer.wire_log import Entry
 
 TICK = 1.0
@@ -40,11 +40,9 @@ class Station:
         self._config = config
         self.printer = Printer(
             printer,
+            Listeners(self._changed, self._happened, self._wired),
             telemetry=config.telemetry,
             limits=config.limits,
-            on_change=self._changed,
-            on_event=self._happened,
-            on_entry=self._wired,
             taken=taken,
         )
         presence = Presence(
@@ -105,7 +103,7 @@ class Station:
             command,
             run,
             expires=expires_at(envelope, arrived),
-            timeout=envelope.timeout,
+            within=envelope.timeout,
         )
         return answer(command, self.printer, self.publisher)
 
