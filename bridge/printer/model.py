@@ -78,6 +78,7 @@ class PrinterState:
         listing: the list that is coming in.
         job: the print that is seen, and how the last one ended.
         problem: why the printer stopped.
+        halted: it has stopped and was not met anew since; nothing it measures counts.
         prompt: what the printer asks.
         waiting: the printer does nothing until somebody answers it.
         message: what the printer last notified (``//action:notification``).
@@ -105,6 +106,7 @@ class PrinterState:
     listing: tuple[File, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None
+    halted: bool = False
     prompt: Prompt | None = None
     waiting: bool = False
     message: str = ""

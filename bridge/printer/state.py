@@ -140,7 +140,7 @@ def apply(
             return trouble.readiness(state, word, now)
         case Refusal(text):
             return trouble.refused(state, text)
-    if state.link == "error":
+    if state.halted:
         return state
     return observe(state, reply, now=now, dialect=dialect, profile=profile)
 
@@ -153,7 +153,7 @@ def sent(
     Targets, modes, fan, factors and the tool are believed at once; the next report puts
     right what the firmware refused. A halted printer does nothing of it.
     """
-    if state.link == "error":
+    if state.halted:
         return state
     code = words.parse(line).code
     said = words.parse(line).values
@@ -212,4 +212,4 @@ def _forgetful(state: PrinterState) -> PrinterState:
 
 def _halted(state: PrinterState, reason: str, now: float) -> PrinterState:
     ended = job.finish(state.job, "failed", now, reason)
-    return replace(_cold(state), link="error", job=ended, line="")
+    return replace(_cold(state), link="error", halted=True, job=ended, line="")

@@ -407,6 +407,13 @@ def test_a_halted_printer_does_nothing(klipper: Knowing) -> None:
     assert klipper.sends("M104 S200", "G28", "M24") == before
 
 
+def test_a_halted_printer_that_is_met_anew_is_believed(klipper: Knowing) -> None:
+    klipper.says("// Klipper state: Shutdown")
+    klipper.become(replace(known.connecting(klipper.state), link="error"))
+    klipper.says("ok B:21.5 /0.0 T0:21.5 /0.0")
+    assert klipper.state.heaters["bed"] == Heater(21.5, 0)
+
+
 def test_an_ordinary_refusal_changes_nothing(klipper: Knowing) -> None:
     before = klipper.state
     assert klipper.says("!! Must home axis first: 10.000 0.000 0.000") == before
