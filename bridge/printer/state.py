@@ -57,11 +57,17 @@ def connecting(state: PrinterState) -> PrinterState:
     work = state.job
     if not work.active:  # a print that began without us is not seen from its start
         work = replace(work, position=None)
-    return replace(_forgetful(_cold(state)), link="connecting", readiness="", job=work)
+    fresh = _forgetful(_cold(state))
+    return replace(fresh, link="connecting", readiness="", halted=False, job=work)
 
 
 def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
-    """Return the state after a successful handshake: the last problem is over."""
+    """Return the state after a successful handshake: the last problem is over.
+
+    A printer that said meanwhile that it has stopped stays in error.
+    """
+    if state.halted:
+        return state
     return replace(
         state,
         link="operational",

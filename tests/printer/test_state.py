@@ -414,6 +414,15 @@ def test_a_halted_printer_that_is_met_anew_is_believed(klipper: Knowing) -> None
     assert klipper.state.heaters["bed"] == Heater(21.5, 0)
 
 
+def test_a_printer_that_stops_during_the_handshake_is_not_operational(
+    klipper: Knowing,
+) -> None:
+    klipper.become(known.connecting(klipper.state))
+    klipper.says("// Klipper state: Shutdown")
+    klipper.become(known.connected(klipper.state, dialect=KLIPPER))
+    assert klipper.state.phase == "error"
+
+
 def test_an_ordinary_refusal_changes_nothing(klipper: Knowing) -> None:
     before = klipper.state
     assert klipper.says("!! Must home axis first: 10.000 0.000 0.000") == before
