@@ -5,7 +5,7 @@ import math
 from bridge.simulator.heaters import Heater
 from bridge.simulator.lines import Command
 from bridge.simulator.machine import Machine, RefusedError, Steps
-from bridge.simulator.personalities import Powers
+from bridge.simulator.personality import Powers
 
 RESIDENCY = 10.0  # how long a temperature must hold before a wait ends
 FAN_FULL = 255

@@ -84,6 +84,19 @@ def settings(machine: Machine, _command: Command) -> None:
         machine.say(f"echo:{line}")
 
 
+def setting(machine: Machine, command: Command) -> None:
+    """M92 and the like: without words they say what is set."""
+    if not command.text:
+        for line in SETTINGS:
+            if line.startswith(f"  {command.code} "):
+                machine.say(line)
+
+
+def check(machine: Machine, _command: Command) -> None:
+    """M504."""
+    machine.say("echo:EEPROM OK")
+
+
 def load(machine: Machine, command: Command) -> None:
     """M501."""
     machine.say("echo:V87 stored settings retrieved (614 bytes; crc 43744)")
@@ -170,7 +183,7 @@ COMMANDS = {
     "M76": pause_timer,
     "M77": accept,
     "M85": accept,
-    "M92": accept,
+    "M92": setting,
     "M108": answer,
     "M110": renumber,
     "M111": accept,
@@ -180,17 +193,18 @@ COMMANDS = {
     "M118": echo,
     "M120": accept,
     "M121": accept,
-    "M200": accept,
-    "M201": accept,
-    "M203": accept,
-    "M204": accept,
-    "M205": accept,
-    "M206": accept,
-    "M301": accept,
+    "M200": setting,
+    "M201": setting,
+    "M203": setting,
+    "M204": setting,
+    "M205": setting,
+    "M206": setting,
+    "M301": setting,
     "M500": store,
     "M501": load,
     "M502": defaults,
     "M503": settings,
+    "M504": check,
     "M600": change_filament,
     "M876": answer,
     "M999": revive,

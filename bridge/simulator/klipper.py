@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.simulator import klipper_card, klipper_commands
+from bridge.simulator import klipper_card, klipper_commands, klipper_heating
 from bridge.simulator.heaters import Heater
 from bridge.simulator.klipper_commands import Handler, Line, classic_words
-from bridge.simulator.lines import RECEIVE_BUFFER
+from bridge.simulator.lines import RECEIVE_BUFFER, Command
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.moving import say_position
 
@@ -32,7 +32,9 @@ BY_COMMAND = "Shutdown due to M112 command"
 NO_RESTART = "Can not update MCU 'mcu' config as it is shutdown"
 
 _NUMBER = re.compile(r"\s*[Nn]\d+[^A-Za-z_*]*")
-_NAME = re.compile(r"[^A-Z_*]*(?:[A-Z_]+|\*)?[^A-Z_*]*", re.IGNORECASE)
+_NAME = re.compile(
+    r'[^A-Z_*\s]*(?:[A-Z_]+|\*)?(?: *\d[\d.]*|[^A-Z_*\s"/]*)', re.IGNORECASE
+)
 _STOP = re.compile(r"\s*(?:N\d+\s*)?M112(?:\s|$)", re.IGNORECASE)
 _CLASSIC = re.compile(r"[A-Z]\d+(?:\.\d+)?")
 
@@ -128,7 +130,7 @@ def shut_down(machine: Machine, reason: str, end: str = "Printer is shutdown") -
     """Stop everything; the reason is told only to the next real command."""
     if machine.shutdown:
         return
-    machine.stale = klipper_commands.temperatures(machine)
+    machine.stale = klipper_heating.temperatures(machine)
     machine.shutdown = (reason, *_REMEDY, end)
     machine.switch_off()
     machine.motion.stop(machine.now)
@@ -170,7 +172,7 @@ def read_temperatures(machine: Machine, _line: Line) -> None:
     if machine.shutdown:
         machine.ok(machine.stale)
     else:
-        machine.ok(klipper_commands.temperatures(machine))
+        machine.ok(klipper_heating.temperatures(machine))
 
 
 def identify(machine: Machine, _line: Line) -> None:
@@ -179,8 +181,8 @@ def identify(machine: Machine, _line: Line) -> None:
 
 
 def position(machine: Machine, line: Line) -> None:
-    """M114."""
-    say_position(machine, line.classic())
+    """M114; what follows it is nobody's concern."""
+    say_position(machine, Command.parse(line.name))
 
 
 def status(machine: Machine, _line: Line) -> None:
@@ -244,6 +246,7 @@ ALWAYS = frozenset(
 
 COMMANDS: dict[str, Handler] = {
     **klipper_commands.COMMANDS,
+    **klipper_heating.COMMANDS,
     **klipper_card.COMMANDS,
     "M105": read_temperatures,
     "M110": klipper_commands.accept,

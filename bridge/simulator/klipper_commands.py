@@ -6,13 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.simulator import moving
-from bridge.simulator.heaters import Heater
 from bridge.simulator.lines import Command
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.motion import AXES, SIZE
 
-MAXIMUM = 300.0
-SETTLED = 1.0  # °C around the target at which a wait ends
 LOOKAHEAD = 2.0  # seconds of moves that are planned ahead
 
 _PAIR = re.compile(r"([A-Z_]+|\*)([^A-Z_*]*)")
@@ -53,7 +50,9 @@ class Line:
         except ValueError:
             result = math.nan
         if not math.isfinite(result):
-            raise RefusedError(f"!! Error on '{self.text}': unable to parse {value}")
+            raise RefusedError(
+                f"!! Error on '{self.text}': unable to parse {value}".rstrip()
+            )
         return result
 
     def classic(self) -> Command:
@@ -98,78 +97,9 @@ def accept(_machine: Machine, _line: Line) -> None:
     """Do nothing: a setting that the simulated machine has not."""
 
 
-def temperatures(machine: Machine) -> str:
-    """Return the report: the bed first, one decimal."""
-    order = sorted(machine.heaters.items(), key=lambda item: item[0])
-    return " ".join(
-        f"{_label(name)}:{heater.advance(machine.now):.1f} /{heater.target:.1f}"
-        for name, heater in order
-    )
-
-
-def _label(name: str) -> str:
-    return {"bed": "B", "chamber": "C"}.get(name, name.replace("tool", "T"))
-
-
-def _heater(machine: Machine, line: Line) -> Heater:
-    name = f"tool{int(line.number('T', machine.tool))}"
-    if name not in machine.heaters:
-        raise RefusedError("!! Extruder not configured")
-    return machine.heaters[name]
-
-
-def _bed(machine: Machine, line: Line) -> Heater:
-    if "bed" not in machine.heaters:
-        raise unknown(line)
-    return machine.heaters["bed"]
-
-
 def unknown(line: Line) -> RefusedError:
     """Return what Klipper says to a command that it does not have."""
     return RefusedError(f'// Unknown command:"{line.name}"')
-
-
-def _aim(machine: Machine, heater: Heater, target: float) -> None:
-    if not 0 <= target <= MAXIMUM:
-        limits = f"(0.0:{MAXIMUM:.1f})"
-        raise RefusedError(
-            f"!! Requested temperature ({target:.1f}) out of range {limits}"
-        )
-    heater.set_target(target, machine.now)
-
-
-def set_hotend(machine: Machine, line: Line) -> None:
-    """M104; without S it is 0."""
-    _aim(machine, _heater(machine, line), line.number("S", 0.0))
-
-
-def set_bed(machine: Machine, line: Line) -> None:
-    """M140."""
-    _aim(machine, _bed(machine, line), line.number("S", 0.0))
-
-
-def wait_hotend(machine: Machine, line: Line) -> Steps | None:
-    """M109; nothing but M112 ends it early."""
-    return _wait(machine, _heater(machine, line), line.number("S", 0.0))
-
-
-def wait_bed(machine: Machine, line: Line) -> Steps | None:
-    """M190."""
-    return _wait(machine, _bed(machine, line), line.number("S", 0.0))
-
-
-def _wait(machine: Machine, heater: Heater, target: float) -> Steps | None:
-    _aim(machine, heater, target)
-    return _report_until(machine, heater) if target else None
-
-
-def _report_until(machine: Machine, heater: Heater) -> Steps:
-    while abs(heater.advance(machine.now) - heater.target) > SETTLED:
-        machine.say(temperatures(machine))
-        edge = heater.target + math.copysign(
-            SETTLED * 0.9, heater.actual - heater.target
-        )
-        yield machine.now + min(1.0, heater.seconds_to(edge) + 0.001)
 
 
 def move(machine: Machine, line: Line) -> Steps | None:
@@ -181,7 +111,7 @@ def move(machine: Machine, line: Line) -> Steps | None:
     filament = words.get("E", 0.0)
     if not motion.relative_e and "E" in words:
         filament -= motion.extruder
-    _check_move(machine, words, target, filament)
+    _check_move(machine, target, filament)
     if "F" in words:
         motion.feedrate = words["F"]
     motion.extruder += filament
@@ -202,14 +132,13 @@ def _move_words(line: Line) -> dict[str, float]:
     return words
 
 
-def _check_move(
-    machine: Machine, words: dict[str, float], target: dict[str, float], filament: float
-) -> None:
+def _check_move(machine: Machine, target: dict[str, float], filament: float) -> None:
     where = "{X:.3f} {Y:.3f} {Z:.3f}".format(**target) + f" [{filament:.3f}]"
     for axis in AXES:
-        if axis in words and axis not in machine.motion.homed:
+        moves = target[axis] != machine.motion.position[axis]
+        if moves and axis not in machine.motion.homed:
             raise RefusedError(f"!! Must home axis first: {where}")
-        if axis in words and not 0 <= target[axis] <= SIZE:
+        if moves and not 0 <= target[axis] <= SIZE:
             raise RefusedError(f"!! Move out of range: {where}")
     if filament and moving.is_cold(machine):
         raise RefusedError(
@@ -283,25 +212,6 @@ def select_tool(machine: Machine, line: Line) -> None:
     machine.tool = tool
 
 
-def set_heater(machine: Machine, line: Line) -> None:
-    """SET_HEATER_TEMPERATURE."""
-    names = {"heater_bed": "bed", "extruder": "tool0"}
-    names |= {f"extruder{n}": f"tool{n}" for n in range(1, machine.tools)}
-    wanted = line.words.get("HEATER", "")
-    if names.get(wanted) not in machine.heaters:
-        options = ", ".join(f"'{name}'" for name in names)
-        raise RefusedError(
-            f"!! The value '{wanted}' is not valid for HEATER. Options: {options}"
-        )
-    _aim(machine, machine.heaters[names[wanted]], line.number("TARGET", 0.0))
-
-
-def switch_off(machine: Machine, _line: Line) -> None:
-    """TURN_OFF_HEATERS."""
-    for heater in machine.heaters.values():
-        heater.set_target(0.0, machine.now)
-
-
 def fan(machine: Machine, line: Line) -> None:
     """M106 and M107: without a word."""
     speed = line.number("S", 255.0) if line.name == "M106" else 0.0
@@ -315,6 +225,20 @@ def factor(machine: Machine, line: Line) -> None:
         machine.motion.speed_factor = value
     else:
         machine.motion.flow_factor = value
+
+
+def set_offset(_machine: Machine, line: Line) -> None:
+    """SET_GCODE_OFFSET."""
+    for axis in AXES:
+        line.number(axis, 0.0)
+
+
+def set_kinematic_position(machine: Machine, line: Line) -> None:
+    """SET_KINEMATIC_POSITION: the axes count as homed."""
+    for axis in AXES:
+        now_at = machine.motion.position[axis]
+        machine.motion.position[axis] = line.number(axis, now_at)
+    machine.motion.homed.update(AXES)
 
 
 COMMANDS: dict[str, Handler] = {
@@ -331,21 +255,17 @@ COMMANDS: dict[str, Handler] = {
     "M82": shared(moving.absolute_e),
     "M83": shared(moving.relative_e),
     "M84": shared(moving.motors_off),
-    "M104": set_hotend,
     "M106": fan,
     "M107": fan,
-    "M109": wait_hotend,
     "M73": accept,
     "M119": endstops,
-    "M140": set_bed,
-    "M190": wait_bed,
     "M204": accept,
     "M220": factor,
     "M221": factor,
     "M400": shared(moving.finish_moves),
     "QUERY_ENDSTOPS": endstops,
-    "SET_HEATER_TEMPERATURE": set_heater,
-    "TURN_OFF_HEATERS": switch_off,
-    "TEMPERATURE_WAIT": accept,
+    "FORCE_MOVE": accept,
+    "SET_GCODE_OFFSET": set_offset,
+    "SET_KINEMATIC_POSITION": set_kinematic_position,
     "SAVE_CONFIG": accept,
 }

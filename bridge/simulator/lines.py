@@ -130,9 +130,16 @@ class Receiver:
 
 @dataclass(slots=True)
 class Numbering:
-    """Which line comes next, and whether a line is what it claims to be."""
+    """Which line comes next, and whether a line is what it claims to be.
+
+    Attributes:
+        last: the number of the last line that was right, or what M110 made of it.
+        own: the number in front of the last line, as an ``ok`` repeats it.
+
+    """
 
     last: int = 0
+    own: int = 0
 
     def check(self, line: str, *, repeats_silent: bool) -> tuple[str, str]:
         """Return the command of a line, or why it is refused.
@@ -159,5 +166,5 @@ class Numbering:
             return "", "No Checksum with line number"
         if not given.isdigit() or checksum(body.encode("latin-1")) != int(given[:9]):
             return "", "checksum mismatch"
-        self.last = number
+        self.last, self.own = number, int(match[1])
         return text, ""

@@ -9,7 +9,7 @@ from bridge.simulator.card import KLIPPER_FILES, MARLIN_FILES, Card, File
 from bridge.simulator.heaters import BED, CHAMBER, HOTEND, Heater
 from bridge.simulator.lines import Command, Numbering
 from bridge.simulator.motion import Motion
-from bridge.simulator.personalities import Family, Personality
+from bridge.simulator.personality import Family, Personality
 
 BUSY_INTERVAL = 2.0
 DONE_AFTER = 0.05  # seconds between the last byte of a card's file and its last word

@@ -44,7 +44,7 @@ def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None
     if not command and (why or numbered):
         return None
     if numbered:
-        machine.number = numbering.last
+        machine.number = numbering.own
     return _notice(machine, command)
 
 

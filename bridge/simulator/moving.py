@@ -243,6 +243,7 @@ COMMANDS = {
     "G91": relative,
     "G92": set_position,
     "G92.1": reset_offsets,
+    "T": select_tool,
     "M18": motors_off,
     "M82": absolute_e,
     "M83": relative_e,

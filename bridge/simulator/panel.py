@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from bridge.simulator import klipper, marlin
+from bridge.simulator import klipper, marlin, storage
 from bridge.simulator.heaters import Heater
 from bridge.simulator.heating import announce
 from bridge.simulator.machine import Machine
-from bridge.simulator.personalities import Family
+from bridge.simulator.personality import Family
 
 Arguments = tuple[str | float, ...]
 
@@ -66,18 +66,17 @@ def _button(machine: Machine, _arguments: Arguments) -> None:
 
 
 def _pull(machine: Machine, _arguments: Arguments) -> None:
-    was_printing = machine.card.printing
+    if machine.card.printing:
+        machine.card.inserted = machine.card.mounted = False
+        return
     machine.card.eject(inserted=False)
-    if was_printing:
-        machine.say("Error:SD read error")
-    machine.say("echo:SD card released")
-    machine.action("notification Media Removed")
+    storage.announce_card(machine, inserted=False)
 
 
 def _insert(machine: Machine, _arguments: Arguments) -> None:
     machine.card.inserted = machine.card.mounted = True
-    machine.say("echo:SD card ok")
-    machine.action("notification Media Inserted")
+    if not machine.card.printing:
+        storage.announce_card(machine, inserted=True)
 
 
 def _heater(machine: Machine, arguments: Arguments) -> tuple[str, Heater]:

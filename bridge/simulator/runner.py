@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.simulator import klipper, marlin, moving
+from bridge.simulator import klipper, marlin, moving, storage
 from bridge.simulator.heaters import Heater
 from bridge.simulator.lines import Receiver
 from bridge.simulator.machine import Machine, RefusedError, Steps
-from bridge.simulator.personalities import Family
+from bridge.simulator.personality import Family
 
 CARD_PACE = 0.002  # seconds that a line from the card takes at least
 MAX_EXECUTED = 100_000  # lines that are remembered, so that a long demo does not grow
@@ -212,6 +212,10 @@ class Runner:
         machine, card = self.machine, self.machine.card
         if not card.printing or self._card_at > machine.now:
             return False
+        if not card.inserted:
+            machine.quiet, machine.answered = True, False
+            self._begin(storage.unreadable(machine))
+            return True
         machine.motion.settle(machine.now)
         if len(machine.motion.moves) > moving.PLANNER:
             return False

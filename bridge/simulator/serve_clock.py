@@ -34,7 +34,7 @@ class Clock:
         """Switch the firmware on; must be called within the event loop."""
         self.firmware = firmware
         self.send: Callable[[bytes], None] = _nowhere
-        self._faults = faults or Faults()
+        self._faults = faults
         self._wire = wire
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,7 +58,8 @@ class Clock:
 
     def receive(self, data: bytes) -> None:
         """Take what the host sends."""
-        self._carry(self._faults.to_printer, data, self._arrive)
+        channel = self._faults.to_printer if self._faults else None
+        self._carry(channel, data, self._arrive)
 
     def close(self) -> None:
         """Switch it off; what is under way is lost."""
@@ -70,9 +71,12 @@ class Clock:
             self._timer.cancel()
 
     def _carry(
-        self, channel: Channel, data: bytes, arrive: Callable[[Delivery], None]
+        self, channel: Channel | None, data: bytes, arrive: Callable[[Delivery], None]
     ) -> None:
         now = self._loop.time()
+        if channel is None:
+            arrive(Delivery(now, data))
+            return
         for delivery in channel.carry(data, now):
             if delivery.at <= now:
                 arrive(delivery)
@@ -98,7 +102,8 @@ class Clock:
         if self._closed:
             return
         if data:
-            self._carry(self._faults.to_host, data, self._reach_host)
+            channel = self._faults.to_host if self._faults else None
+            self._carry(channel, data, self._reach_host)
         if self._timer is not None:
             self._timer.cancel()
         due = self.firmware.next_event(self._loop.time())

@@ -6,7 +6,9 @@ from bridge.simulator.lines import Command
 from bridge.simulator.machine import Machine, Steps
 from bridge.simulator.moving import home, say_position
 
-LONG_NAME = 25  # characters of a long name that M20 L shows
+LONG_NAME = 26  # characters of a long name that M20 L shows
+READ_ERRORS = 10
+READ_ERROR_PAUSE = 0.01  # some thousand lines a second on a fast link
 CANCEL_LIFT = 5.0  # mm; Marlin's script after an abort
 
 
@@ -110,6 +112,24 @@ def parked(machine: Machine, command: Command, title: str) -> Steps:
     yield from machine.wait_for_user()
     machine.motion.plan(back, 0, machine.now)
     yield from machine.wait_for_moves()
+
+
+def unreadable(machine: Machine) -> Steps:
+    """Complain about a card that was pulled while it was read, until it is back."""
+    while not machine.card.inserted:
+        for _ in range(READ_ERRORS):
+            machine.say("Error:SD read error")
+        yield machine.now + READ_ERROR_PAUSE
+    announce_card(machine, inserted=False)
+    announce_card(machine, inserted=True)
+    machine.card.close()
+    yield from _clean_up(machine)
+
+
+def announce_card(machine: Machine, *, inserted: bool) -> None:
+    """Say that the card came or went."""
+    machine.say("echo:SD card ok" if inserted else "echo:SD card released")
+    machine.action(f"notification Media {'Inserted' if inserted else 'Removed'}")
 
 
 def seek(machine: Machine, command: Command) -> None:
