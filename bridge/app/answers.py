@@ -57,7 +57,7 @@ def _files(printer: Printer, _publisher: Publisher) -> Json:
 
 
 def _scripts(printer: Printer, _publisher: Publisher) -> Json:
-    return list(printer.scripts.names()) if printer.scripts else []
+    return list(printer.scripts.names) if printer.scripts else []
 
 
 _KNOWN: Mapping[type[Command], Callable[[Printer, Publisher], Json]] = {

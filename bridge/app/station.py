@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender
+from bridge.app.scripts_folder import read_folder
 from bridge.commands import Request, Response
 from bridge.commands.envelope import expires_at
 from bridge.commands.requests import Republish
+from bridge.commands.scripts import Scripts
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
 from bridge.mqtt.broker import Broker
@@ -18,6 +20,7 @@ from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.topics import Topics
 from bridge.printer.events import Event
 from bridge.printer.printer import Listeners, Printer, Run
+from bridge.printer.wire_file import WireFile
 from bridge.printer.wire_log import Entry
 
 TICK = 1.0
@@ -43,6 +46,7 @@ class Station:
             Listeners(self._changed, self._happened, self._wired),
             telemetry=config.telemetry,
             limits=config.limits,
+            scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
             taken=taken,
         )
         presence = Presence(
@@ -63,6 +67,8 @@ class Station:
             respond=self._respond,
             clear=self.broker.clear_command,
         )
+        log_file = printer.serial.log_file
+        self._wire_file = WireFile(log_file) if log_file else None
         self._tasks: asyncio.TaskGroup | None = None
         self._dirty = False
 
@@ -80,6 +86,8 @@ class Station:
                 self._tasks = None
                 self.publisher.closing()
                 connection.cancel()
+                if self._wire_file is not None:
+                    self._wire_file.close()
 
     async def _tick(self) -> None:
         while True:
@@ -130,6 +138,8 @@ class Station:
         self.publisher.happened(event)
 
     def _wired(self, entry: Entry) -> None:
+        if self._wire_file is not None:
+            self._wire_file.write(entry)
         if self._config.mqtt.console:
             self.publisher.console(entry)
 

@@ -53,8 +53,9 @@ class ScriptLibrary(Protocol):
     def has(self, name: str) -> bool:
         """Return whether there is a script of this name."""
 
+    @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of all scripts, in order."""
+        """The names of all scripts that can be run, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

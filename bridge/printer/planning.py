@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
+from bridge.commands.scripts import printer_profile
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
@@ -48,7 +49,7 @@ def variables_of(state: PrinterState, config: PrinterConfig) -> Mapping[str, obj
     position = state.position
     where = {axis: getattr(position, axis, None) for axis in "xyze"}
     return {
-        "printer_profile": config.profile.model_dump(),
+        "printer_profile": printer_profile(config.profile),
         "last_position": {
             **where,
             "f": state.modal.feedrate,

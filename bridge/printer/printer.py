@@ -1,8 +1,10 @@
 """One printer: what it is told, one command at a time, and what becomes of that."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,7 +15,7 @@ from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, ExpiredError, FailedError
 from bridge.gcode import replies
 from bridge.gcode.events import Restarted
-from bridge.printer import safety
+from bridge.printer import hooks, safety
 from bridge.printer.events import Event
 from bridge.printer.history import History
 from bridge.printer.link import Closed, Link, LinkEvent
@@ -26,6 +28,9 @@ from bridge.printer.setup import ask
 from bridge.printer.turns import Turns
 from bridge.printer.wire_log import Entry, WireLog
 
+log = logging.getLogger("bridge.printer")
+
+LEAVE = 1.0  # seconds that the last script has
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
 _STILL_THERE = {"firmware_error", "timeout"}
@@ -85,8 +90,9 @@ class Printer:
             history=History(telemetry.history),
             wire=wire,
             on_change=listeners.on_change,
-            on_event=listeners.on_event,
+            on_event=self._happened,
         )
+        self._listeners = listeners
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
@@ -105,9 +111,13 @@ class Printer:
 
     async def run(self) -> None:
         """Keep the printer connected until cancelled; then free its port."""
+        link = asyncio.create_task(self.link.run())
         try:
-            await self.link.run()
+            await asyncio.shield(link)
         finally:
+            await self._take_leave()
+            link.cancel()
+            await asyncio.gather(link, return_exceptions=True)
             self.observer.left()
             for work in list(self._works):
                 work.cancel()
@@ -262,6 +272,25 @@ class Printer:
         run.output.extend(done.output)
         self.observer.taken()
         return FailedError.firmware("; ".join(done.errors)) if done.errors else None
+
+    async def _take_leave(self) -> None:
+        if self.state.link == "operational" and not self.state.job.active:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE):
+                    await self._run_hook(hooks.LEAVING)
+
+    def _happened(self, event: Event) -> None:
+        self._listeners.on_event(event)
+        if name := hooks.BY_EVENT.get(event.name):
+            self._begin(self._run_hook(name, event))
+
+    async def _run_hook(self, name: str, event: Event | None = None) -> None:
+        if self.scripts is None or not self.scripts.has(name):
+            return
+        try:
+            await self.execute(hooks.hook(name, event), Run())
+        except CommandError as error:
+            log.warning("the script %s did not run: %s", name, error.message)
 
     def _heard(self, event: LinkEvent) -> None:
         match event:

@@ -1,0 +1,41 @@
+"""The scripts in an operator's folder."""
+
+from pathlib import Path
+
+from bridge.errors import ConfigError
+
+LARGEST = 65_536
+MOST = 1000
+
+
+def read_folder(folder: Path | None) -> dict[str, str]:
+    """Return the templates in a folder by their path below it, hidden files left out.
+
+    Raises:
+        ConfigError: The folder or a file in it cannot be read, or is too large.
+
+    """
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise ConfigError(f"scripts_folder: {folder} is not a folder")
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") for part in name.split("/")) or path.is_dir():
+            continue
+        if len(found) >= MOST:
+            raise ConfigError(f"scripts_folder: {folder} has more than {MOST} files")
+        found[name] = _read(path)
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ConfigError(f"scripts_folder: {path} is larger than {LARGEST} bytes")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"scripts_folder: {path} is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"scripts_folder: {path}: {error.strerror}") from None
