@@ -53,6 +53,8 @@ class Observer:
             case Ready(identity, place):
                 self.place = place
                 self.dialect = identity.dialect
+                for line in identity.reports:
+                    self.sent(line)
                 self.become(knowledge.connected(self.state, dialect=self.dialect))
             case Restarted():
                 self.at = {}

@@ -1,7 +1,7 @@
 """What is said to a printer before it is ours to use, and after each of its resets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.errors import FailedError
 from bridge.gcode import replies
@@ -22,6 +22,7 @@ class Identity:
         firmware: its ``FIRMWARE_NAME``, ``""`` if it did not say.
         fields: all that it says about itself.
         capabilities: what it says it can do.
+        reports: the lines by which it was told to report by itself.
 
     """
 
@@ -29,6 +30,7 @@ class Identity:
     firmware: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
+    reports: tuple[str, ...] = ()
 
 
 def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
@@ -82,16 +84,16 @@ async def set_up(
     identity = identify(await ask(session, "M115"), configured)
     session.protocol.dialect = identity.dialect
     seconds = max(1, round(interval))
-    if AUTOREPORT_TEMPERATURE in identity.capabilities:
-        await ask(session, f"M155 S{seconds}")
-    if AUTOREPORT_CARD in identity.capabilities:
-        await ask(session, "M27 S1")
+    wanted = {AUTOREPORT_TEMPERATURE: f"M155 S{seconds}", AUTOREPORT_CARD: "M27 S1"}
+    reports = [wanted[name] for name in wanted if name in identity.capabilities]
+    for line in reports:
+        await ask(session, line)
     if PROMPTS in identity.capabilities:
         await ask(session, "M876 P1")
     await ask(session, "M105")
     await ask(session, "M114")
     await find_card(session, identity)
-    return identity
+    return replace(identity, reports=tuple(reports))
 
 
 async def find_card(session: Session, identity: Identity) -> None:
