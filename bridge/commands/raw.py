@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bridge.commands import lines
 from bridge.commands.base import Command, Context, Program, Tier
+from bridge.commands.scripts import printer_profile
 from bridge.commands.substitution import substituted
 from bridge.errors import RejectedError
 
@@ -97,23 +98,38 @@ class RawScript(_Raw):
 
     def program(self, context: Context, /) -> Program:
         """Return the script's lines."""
-        if context.scripts is None:
-            raise RejectedError(
-                f'script: there is no script "{self.script}", as none is configured',
-                error="unknown_script",
-                code=404,
-            )
-        variables = {
-            **context.variables,
-            "parameters": self.parameters,
-            "context": self.context,
-        }
-        rendered = context.scripts.render(self.script, variables)
-        clean = [
-            lines.clean(line, context, f"script {self.script}, line {number}")
-            for number, line in enumerate(rendered, 1)
-        ]
-        return lines.program([line for line in clean if line])
+        values = {"parameters": self.parameters, "context": self.context}
+        return lines.program(script_lines(self.script, context, values))
+
+
+def script_lines(
+    name: str, context: Context, variables: Mapping[str, object]
+) -> tuple[str, ...]:
+    """Return a script's lines as they are sent.
+
+    Args:
+        name: the script's.
+        context: of the printer; its ``variables`` and profile can be read too.
+        variables: more that the script may read.
+
+    Raises:
+        RejectedError: There is no such script (404), it cannot be rendered, or one of
+            its lines cannot be sent.
+
+    """
+    if context.scripts is None:
+        raise RejectedError(
+            f'script: there is no script "{name}", as none is configured',
+            error="unknown_script",
+            code=404,
+        )
+    known = {
+        **context.variables,
+        "printer_profile": printer_profile(context.profile),
+        **variables,
+    }
+    rendered = context.scripts.render(name, known)
+    return tuple(lines.clean(line, context, f"script {name}") for line in rendered)
 
 
 COMMANDS = (RawCommand, RawCommands, RawScript)
