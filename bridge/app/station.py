@@ -71,6 +71,7 @@ class Station:
         self._wire_file = WireFile(log_file) if log_file else None
         self._tasks: asyncio.TaskGroup | None = None
         self._dirty = False
+        self._tidied = False
 
     async def run(self) -> None:
         """Serve until cancelled: then the printer's port is freed, then ``offline``."""
@@ -133,6 +134,9 @@ class Station:
     def _publish(self) -> None:
         self._dirty = False
         self.publisher.changed()
+        if self.printer.state.link == "operational" and not self._tidied:
+            self._tidied = True  # its heaters, and so its topics, are known now
+            self.broker.clear_leftovers()
 
     def _happened(self, event: Event) -> None:
         self.publisher.happened(event)
