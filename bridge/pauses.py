@@ -1,6 +1,7 @@
 """How long to wait before trying again, and how often to say that it failed."""
 
-from dataclasses import dataclass
+KINDS = 16
+"""Different failures that are told apart; of more, the first is forgotten."""
 
 
 class Pauses:
@@ -27,32 +28,29 @@ class Pauses:
         self._next = self._first
 
 
-@dataclass(slots=True)
 class Repeats:
     """Says a thing at once, and then only now and again, with how often it came.
 
-    Attributes:
+    Args:
         every: seconds between two times that the same is said.
 
     """
 
-    every: float = 600.0
-    _text: str = ""
-    _said: float = 0.0
-    _count: int = 0
+    def __init__(self, every: float = 600.0) -> None:
+        self._every = every
+        self._said: dict[str, tuple[float, int]] = {}
 
     def note(self, text: str, now: float) -> str | None:
         """Return what to log for this failure, or ``None`` when it was said lately."""
-        if text != self._text:
-            self._text, self._said, self._count = text, now, 0
-            return text
-        self._count += 1
-        if now - self._said < self.every:
+        said, count = self._said.get(text, (now - self._every, 0))
+        if now - said < self._every:
+            self._said[text] = (said, count + 1)
             return None
-        self._said, count = now, self._count
-        self._count = 0
-        return f"{text} ({count} more times)"
+        self._said[text] = (now, 0)
+        while len(self._said) > KINDS:
+            del self._said[next(iter(self._said))]
+        return f"{text} ({count + 1} more times)" if count else text
 
     def forget(self) -> None:
         """Say the next failure at once, whatever it is."""
-        self._text = ""
+        self._said.clear()

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from bridge.mqtt.messages import Version
-from bridge.mqtt.reasons import Hint
+from bridge.mqtt.reasons import Hint, Loss
 
 CLOSINGS = 2
 """Closed connections after which an older version is tried."""
@@ -58,20 +58,30 @@ class Versions:
 
 
 class Takeovers:
-    """Counts how often another client has thrown us out, with our client id."""
+    """Tells when to give way to another client that uses our client id."""
 
     def __init__(self) -> None:
         self._count = 0
 
-    def contested(self, *, taken_over: bool, lasted: float) -> bool:
+    @property
+    def suspicious(self) -> bool:
+        """The latest connection may have been taken over; a witness is wanted."""
+        return self._count > 0
+
+    def contested(self, loss: Loss, *, witnessed: bool, lasted: float) -> bool:
         """Learn how a connection ended; tell whether to stop instead of fighting.
 
+        A single loss without a reason is only a suspicion. The second in a row is
+        certain when the broker says so, or when a witness was spared.
+
         Args:
-            taken_over: by another client with our client id.
+            loss: how it ended.
+            witnessed: another connection of ours stayed in order.
             lasted: seconds that it stood.
 
         """
-        if lasted >= FIGHT or not taken_over:
+        certain = loss.taken_over or (loss.unexplained and witnessed)
+        if lasted >= FIGHT or not certain:
             self._count = 0
-        self._count += taken_over
-        return self._count >= TAKEOVERS
+        self._count += loss.taken_over or loss.unexplained
+        return certain and self._count >= TAKEOVERS

@@ -5,7 +5,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
@@ -16,15 +15,13 @@ from bridge.mqtt.desk import Desk, Presence, Statistics
 from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
 from bridge.mqtt.reasons import AttemptError, Hint, Loss
 from bridge.mqtt.session import OFFLINE, Session, rival
+from bridge.mqtt.witness import Witness
 from bridge.pauses import Pauses, Repeats
 
 log = logging.getLogger(__name__)
 
 STABLE = 10.0
 """Seconds a connection must have stood to begin with the shortest pause again."""
-
-SAVE_PAUSE = 1.0
-"""Seconds to collect changes of the retained topics before they are written."""
 
 
 class Broker:
@@ -62,11 +59,10 @@ class Broker:
         self._failures = Repeats()
         self._session: Session | None = None
         self._takeovers = Takeovers()
-        self._saving: asyncio.TimerHandle | None = None
 
     @property
     def connected(self) -> bool:
-        """A connection stands."""
+        """A connection stands, and the broker has answered our subscriptions."""
         return self._desk.statistics.connected_since is not None
 
     @property
@@ -100,8 +96,6 @@ class Broker:
                 await self._attempt()
                 await asyncio.sleep(self._pauses.take(spread.random()))
         finally:
-            if self._saving is not None:
-                self._saving.cancel()
             self._save()
 
     def publish(  # noqa: PLR0913 - the parts of a message
@@ -161,27 +155,9 @@ class Broker:
                 self.publish(topic, b"", qos=1, retain=True)
 
     def clear_command(self, topic: str) -> None:
-        """Clear a retained message from a command topic.
-
-        On MQTT 3.1.1 the clearing message comes back to us like a command; it is not
-        passed on. Not so on the emergency topic, where an empty message from somebody
-        else must never be taken for it: there a person has to clear it.
-        """
-        if (
-            topic == self._presence.topics.emergency
-            and self._versions.current is Version.V311
-        ):
-            log.warning(
-                "a message is retained on %s and is not cleared, as MQTT 3.1.1 could "
-                "not tell that from an emergency; stop the bridge, then clear it: "
-                "mosquitto_pub -r -n -t %s",
-                topic,
-                topic,
-            )
-            return
-        if self._session is not None:
-            self._session.expect_echo(topic)
-        self.publish(topic, b"", qos=1, retain=True)
+        """Clear a retained message from a command topic."""
+        if self._session is not None and self._session.may_clear(topic):
+            self.publish(topic, b"", qos=1, retain=True)
 
     async def _attempt(self) -> None:
         """Connect once and serve until the connection is lost."""
@@ -206,8 +182,25 @@ class Broker:
             return
         self._arrive(version)
         begun = time.monotonic()
-        loss = await self._serve(session, client, grants)
-        self._take_loss(loss, time.monotonic() - begun)
+        witness = await self._call_witness(version)
+        try:
+            loss = await self._serve(session, client, grants)
+            lasted = time.monotonic() - begun
+            self._take_loss(loss, lasted, witnessed=await witness.confirms())
+        finally:
+            witness.leave()
+
+    async def _call_witness(self, version: Version) -> Witness:
+        """Return a second connection, or none where there is no suspicion."""
+        witness = Witness(
+            self._config,
+            client_id=f"{self._presence.client_id}-witness",
+            version=version,
+            topic=self._presence.topics.availability,
+        )
+        if self._takeovers.suspicious:
+            await witness.come()
+        return witness
 
     async def _serve(self, session: Session, client: Client, grants: Grants) -> Loss:
         self._session = session
@@ -222,7 +215,6 @@ class Broker:
             raise
         finally:
             self._session = None
-            self._desk.statistics.connected_since = None
             session.end()
             client.close()
 
@@ -259,15 +251,13 @@ class Broker:
             version.value,
         )
         self._failures.forget()
-        self._desk.statistics.connects += 1
-        self._desk.statistics.protocol = version.value
-        self._desk.statistics.connected_since = datetime.now(UTC)
+        self._save()
 
-    def _take_loss(self, loss: Loss, lasted: float) -> None:
+    def _take_loss(self, loss: Loss, lasted: float, *, witnessed: bool) -> None:
         self._complain(loss.message)
         if lasted >= STABLE:
             self._pauses.reset()
-        if self._takeovers.contested(taken_over=loss.taken_over, lasted=lasted):
+        if self._takeovers.contested(loss, witnessed=witnessed, lasted=lasted):
             name = self._presence.client_id
             raise BrokerError(
                 f"another client took over our client id {name!r} twice in a row; "
@@ -285,14 +275,12 @@ class Broker:
 
     def _remember(self, topic: str) -> None:
         memory = self._presence.memory
-        if memory is None:
-            return
-        memory.add(topic)
-        if self._saving is None and self._session is not None:
-            loop = asyncio.get_running_loop()
-            self._saving = loop.call_later(SAVE_PAUSE, self._save)
+        if memory is not None:
+            memory.add(topic)
+            # Until there is a connection there are many, and nothing is retained yet.
+            if self._session is not None:
+                memory.save()
 
     def _save(self) -> None:
-        self._saving = None
         if self._presence.memory is not None:
             self._presence.memory.save()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import LogLevel
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -69,7 +68,6 @@ class Client:
         self._watch: Watch | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._news: list[Callable[[], None]] = []
-        self._detail = ""
         self._served = False
 
     async def connect(self) -> Grants:
@@ -152,8 +150,7 @@ class Client:
         """Let the event loop drive it from here on."""
         connection = client.socket()
         if connection is None:
-            raise reasons.closed_early(self._config, "")
-        client.on_log = self._on_log
+            raise reasons.closed_early(self._config)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -221,24 +218,19 @@ class Client:
     def _end(self, loss: Loss) -> None:
         self._release()
         if not self._accepted.done():
-            error = reasons.closed_early(self._config, self._detail)
+            error = reasons.closed_early(self._config)
             self._accepted.set_exception(error)
         if not self._ended.done():
             self._ended.set_result(loss)
 
-    def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
-        if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
-            self._detail = text
-
     def _on_connect(
         self,
-        client: paho.Client,
+        _client: object,
         _data: object,
         _flags: object,
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        client.on_log = None
         if self._accepted.done():
             return
         if reason.is_failure:

@@ -12,12 +12,12 @@ class TlsContext(ssl.SSLContext):
 
     Attributes:
         server_name: the name to find in the certificate instead.
-        used: a handshake has begun.
+        connection: what it encrypts; ``None``: TLS has not begun.
 
     """
 
     server_name: str | None = None
-    used: bool = False
+    connection: ssl.SSLSocket | None = None
 
     def wrap_socket(  # type: ignore[override]  # all that the MQTT client passes
         self,
@@ -27,12 +27,12 @@ class TlsContext(ssl.SSLContext):
         do_handshake_on_connect: bool = True,
     ) -> ssl.SSLSocket:
         """Begin TLS with the configured name."""
-        self.used = True
-        return super().wrap_socket(
+        self.connection = super().wrap_socket(
             sock,
             server_hostname=self.server_name or server_hostname,
             do_handshake_on_connect=do_handshake_on_connect,
         )
+        return self.connection
 
 
 def password(config: Mqtt) -> str | None:

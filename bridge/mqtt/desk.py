@@ -42,13 +42,13 @@ class Statistics:
     """What went over all connections of one broker.
 
     Attributes:
-        connects: connections that stood.
+        connects: connections on which we said ``online``.
         received: messages from the broker.
         sent: messages that the broker has taken.
         refused: messages that it has not taken, for want of a right or for their size.
         protocol: the MQTT version of the latest connection.
-        connected_since: when the present one began, with a zone; ``None``: there is
-            none.
+        connected_since: when we said it on the present one, with a zone; ``None``:
+            there is none.
 
     """
 

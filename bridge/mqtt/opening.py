@@ -1,11 +1,29 @@
 """Connecting: name lookup, TCP, TLS, WebSocket and CONNECT; blocks, so in a thread."""
 
+import socket
+
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bridge.config import Mqtt
 from bridge.mqtt import credentials, packets, reasons
 from bridge.mqtt.messages import Version, Will
+
+
+class _Client(paho.Client):
+    """Remembers its socket, which paho forgets to close when a handshake fails."""
+
+    made: socket.socket | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        self.made = super()._create_socket_connection()
+        return self.made
+
+    def _create_unix_socket_connection(self) -> socket.socket:
+        self.made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.made.settimeout(self.connect_timeout)
+        self.made.connect(self.host)
+        return self.made
 
 
 class Opening:
@@ -28,7 +46,7 @@ class Opening:
     @property
     def handshaking(self) -> bool:
         """TLS has begun."""
-        return self._tls is not None and self._tls.used
+        return self._tls is not None and self._tls.connection is not None
 
     def open(self) -> paho.Client:
         """Connect and send CONNECT.
@@ -48,12 +66,20 @@ class Opening:
             else:
                 client.connect(*place)
         except (OSError, ValueError) as error:
-            raise reasons.unreachable(config, error) from error
+            self._close(client)
+            raise reasons.unreachable(
+                config, error, handshaking=self.handshaking
+            ) from error
         return client
 
-    def _build(self) -> paho.Client:
+    def _close(self, client: _Client) -> None:
+        encrypted = self._tls.connection if self._tls is not None else None
+        for connection in filter(None, (encrypted, client.made)):
+            connection.close()
+
+    def _build(self) -> _Client:
         config, v5 = self._config, self._v5
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._id,
             protocol=(

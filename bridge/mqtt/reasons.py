@@ -37,11 +37,13 @@ class Loss:
     Attributes:
         message: one line for the log.
         taken_over: another client came with our client id.
+        unexplained: the broker closed the connection, or the network broke it.
 
     """
 
     message: str
     taken_over: bool = False
+    unexplained: bool = False
 
 
 REFUSALS = {
@@ -143,7 +145,7 @@ def refused(config: Mqtt, client_id: str, code: int) -> AttemptError:
     return AttemptError(f"{endpoint(config)}: {reason}", hint)
 
 
-def closed_early(config: Mqtt, detail: str) -> AttemptError:
+def closed_early(config: Mqtt) -> AttemptError:
     """Return the error of a connection that ended without a CONNACK."""
     if config.tls.enabled:
         advice = (
@@ -155,9 +157,8 @@ def closed_early(config: Mqtt, detail: str) -> AttemptError:
             "is it an MQTT broker, does it take this MQTT version (mqtt.protocol), "
             "and does the port want TLS (mqtt.tls.enabled)?"
         )
-    why = f" ({detail})" if detail else ""
     return AttemptError(
-        f"{endpoint(config)} closed the connection without an answer{why}: {advice}",
+        f"{endpoint(config)} closed the connection without an answer: {advice}",
         Hint.CLOSED,
     )
 
@@ -184,13 +185,21 @@ def silent(config: Mqtt, *, handshaking: bool, connected: bool) -> AttemptError:
     return AttemptError(f"{where} did not answer within {wait}: {advice}", hint)
 
 
-def unreachable(config: Mqtt, error: Exception) -> AttemptError:
-    """Return the error of an attempt that ended before MQTT began."""
-    text = (
-        _certificate(config, error)
-        if isinstance(error, ssl.SSLCertVerificationError)
-        else _network(config, error)
-    )
+def unreachable(config: Mqtt, error: Exception, *, handshaking: bool) -> AttemptError:
+    """Return the error of an attempt that ended before MQTT began.
+
+    Args:
+        config: how we tried.
+        error: what went wrong.
+        handshaking: TLS had begun.
+
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = _certificate(config, error)
+    elif handshaking and isinstance(error, ConnectionError | TimeoutError):
+        text = _NO_TLS.format(detail=error)
+    else:
+        text = _network(config, error)
     return AttemptError(f"{endpoint(config)}: {text}")
 
 
@@ -219,7 +228,11 @@ def lost(
             "allow a topic to {user}, or another client uses our id {client_id!r}"
         )
     reason = text.format(client_id=client_id, user=user(config))
-    return Loss(f"{endpoint(config)}: {reason}", told and code == TAKEN_OVER)
+    return Loss(
+        f"{endpoint(config)}: {reason}",
+        taken_over=told and code == TAKEN_OVER,
+        unexplained=not told and code != SILENT,
+    )
 
 
 def no_right(config: Mqtt, topic: str, *, write: bool, code: int) -> str:

@@ -1,9 +1,9 @@
 """One connection that stands: what is heard on it, and what is on its way."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from bridge.errors import BrokerError
 from bridge.mqtt import reasons
@@ -27,8 +27,8 @@ FAILURE = 0x80
 ASSERT_PAUSE = 0.2
 """Seconds before ``online`` is said again, so that two who disagree cannot spin."""
 
-FAREWELL = 1.0
-"""Seconds that the last messages have to reach the broker."""
+FAREWELL = 0.5
+"""Seconds for each step of taking leave: the last messages, ``offline``, DISCONNECT."""
 
 ONLINE, OFFLINE = b"online", b"offline"
 
@@ -47,7 +47,7 @@ class Session:
         self._bytes = 0
         self._settled = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._echoes: Counter[str] = Counter()
+        self._echoes: set[str] = set()
         self._closing = False
         self._rivals: set[str] = set()
 
@@ -81,19 +81,16 @@ class Session:
         client = self._client
         if client is None:
             return
-        self._settled.clear()
+        await self._drain()
         self._desk.outbox.put(self._availability(OFFLINE))
-        self.pump()
-        try:
-            await asyncio.wait_for(self._settled.wait(), FAREWELL)
-        except TimeoutError:
-            return
-        await client.disconnect(patience=FAREWELL / 4)
+        if await self._drain():
+            await client.disconnect(patience=FAREWELL)
 
     def end(self) -> None:
         """Give back what was on its way."""
         self._stop_timer()
         self._client = None
+        self._desk.statistics.connected_since = None
         for publication in reversed(self._on_way.values()):
             self._desk.outbox.undelivered(publication)
         self._on_way.clear()
@@ -110,10 +107,24 @@ class Session:
         if not self._on_way and not len(self._desk.outbox):
             self._settled.set()
 
-    def expect_echo(self, topic: str) -> None:
-        """Ignore one empty message there, on 3.1.1: our own that clears the topic."""
-        if self._version is Version.V311:
-            self._echoes[topic] += 1
+    def may_clear(self, topic: str) -> bool:
+        """Prepare for clearing a command topic; tell whether that is safe.
+
+        On MQTT 3.1.1 the clearing message comes back like a command and must be told
+        from one. An emergency must not be missed: there a person has to do it.
+        """
+        if self._version is Version.V5:
+            return True
+        if topic == self._desk.topics.emergency:
+            self._desk.warn(
+                f"clear {topic}",
+                f"a message is retained on {topic} and is not cleared, as MQTT 3.1.1 "
+                "could not tell that from an emergency; stop the bridge, then clear "
+                f"it: mosquitto_pub -r -n -t {topic}",
+            )
+            return False
+        self._echoes.add(topic)
+        return True
 
     def received(self, message: Message) -> None:
         """Take a message; those about our own availability are for us."""
@@ -122,8 +133,8 @@ class Session:
             self._hear_availability(message)
         elif message.topic == topics.info:
             self._hear_info(message)
-        elif self._echoes[message.topic] and not message.payload:
-            self._echoes[message.topic] -= 1
+        elif message.topic in self._echoes and not message.payload:
+            self._echoes.discard(message.topic)
         else:
             self._desk.statistics.received += 1
             self._desk.on_message(message)
@@ -149,9 +160,22 @@ class Session:
             self._desk.warn(f"read {topic}", text)
         self._go_online()
 
+    async def _drain(self) -> bool:
+        """Wait until everything has reached the broker; tell whether it did."""
+        self._settled.clear()
+        self.pump()
+        try:
+            await asyncio.wait_for(self._settled.wait(), FAREWELL)
+        except TimeoutError:
+            return False
+        return True
+
     def _go_online(self) -> None:
         """Publish the whole table, ``online`` last: then what it promises is there."""
-        outbox = self._desk.outbox
+        outbox, statistics = self._desk.outbox, self._desk.statistics
+        statistics.connects += 1
+        statistics.protocol = self._version.value
+        statistics.connected_since = datetime.now(UTC)
         outbox.put(self._availability(ONLINE))
         outbox.republish(last=self._desk.topics.availability)
         self.pump()

@@ -1,0 +1,94 @@
+"""What one connection teaches the next, as dialogues."""
+
+from bridge.mqtt.attempts import Takeovers, Versions
+from bridge.mqtt.messages import Version
+from bridge.mqtt.reasons import Hint, Loss
+
+TOLD = Loss("told", taken_over=True)
+UNEXPLAINED = Loss("broken", unexplained=True)
+EXPLAINED = Loss("shutting down")
+
+
+def test_five_is_tried_first_and_stays() -> None:
+    versions = Versions("auto")
+    assert versions.current is Version.V5
+    assert not versions.accepted()
+    for _ in range(5):
+        versions.failed(Hint.CLOSED)
+    assert versions.current is Version.V5
+
+
+def test_a_broker_that_refuses_five_is_asked_for_3_1_1() -> None:
+    versions = Versions("auto")
+    versions.failed(Hint.VERSION)
+    assert versions.current is Version.V311
+    assert versions.accepted()
+    assert not versions.accepted()
+    versions.failed(Hint.CLOSED)
+    assert versions.current is Version.V311
+
+
+def test_a_broker_that_was_replaced_may_take_five_again() -> None:
+    versions = Versions("auto")
+    versions.failed(Hint.VERSION)
+    versions.accepted()
+    versions.failed(Hint.VERSION)
+    assert versions.current is Version.V5
+
+
+def test_a_broker_that_closes_the_connection_gets_each_version_in_turn() -> None:
+    versions = Versions("auto")
+    tried = []
+    for _ in range(6):
+        tried.append(versions.current)
+        versions.failed(Hint.CLOSED)
+    five, three = Version.V5, Version.V311
+    assert tried == [five, five, three, five, five, three]
+
+
+def test_a_broker_that_is_not_there_teaches_nothing() -> None:
+    versions = Versions("auto")
+    for hint in (Hint.NONE, Hint.REFUSED) * 5:
+        versions.failed(hint)
+    assert versions.current is Version.V5
+
+
+def test_a_configured_version_is_kept() -> None:
+    versions = Versions("3.1.1")
+    assert versions.current is Version.V311
+    versions.failed(Hint.VERSION)
+    assert versions.current is Version.V311
+    assert not versions.accepted()
+    assert Versions("5").current is Version.V5
+
+
+def test_the_second_takeover_that_the_broker_tells_is_enough() -> None:
+    takeovers = Takeovers()
+    assert not takeovers.contested(TOLD, witnessed=False, lasted=1)
+    assert takeovers.suspicious
+    assert takeovers.contested(TOLD, witnessed=False, lasted=1)
+
+
+def test_an_unexplained_loss_counts_when_a_witness_was_spared() -> None:
+    takeovers = Takeovers()
+    assert not takeovers.contested(UNEXPLAINED, witnessed=False, lasted=500)
+    assert takeovers.contested(UNEXPLAINED, witnessed=True, lasted=1)
+
+
+def test_unexplained_losses_without_a_witness_are_the_network() -> None:
+    takeovers = Takeovers()
+    for _ in range(10):
+        assert not takeovers.contested(UNEXPLAINED, witnessed=False, lasted=1)
+
+
+def test_a_connection_that_lasted_ends_the_suspicion() -> None:
+    takeovers = Takeovers()
+    assert not takeovers.contested(TOLD, witnessed=False, lasted=1)
+    assert not takeovers.contested(TOLD, witnessed=True, lasted=60)
+
+
+def test_an_explained_loss_ends_the_suspicion() -> None:
+    takeovers = Takeovers()
+    takeovers.contested(UNEXPLAINED, witnessed=False, lasted=1)
+    assert not takeovers.contested(EXPLAINED, witnessed=True, lasted=1)
+    assert not takeovers.suspicious

@@ -1,0 +1,97 @@
+"""Topics are what the interface says."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.mqtt.topics import COMMANDS, Topics, response_topic_allowed
+
+TOPICS = Topics("printers/ender")
+
+
+def test_every_topic_is_below_the_base() -> None:
+    said = {
+        TOPICS.availability: "availability",
+        TOPICS.connection: "connection",
+        TOPICS.state: "state",
+        TOPICS.temperature: "temperature",
+        TOPICS.heater("tool0"): "temperature/tool0",
+        TOPICS.sd_files: "sd/files",
+        TOPICS.job_state: "job/state",
+        TOPICS.error: "error",
+        TOPICS.info: "info",
+        TOPICS.health: "health",
+        TOPICS.event: "event",
+        TOPICS.console: "console",
+        TOPICS.response: "response",
+        TOPICS.ping: "request/ping",
+        TOPICS.emergency: "emergency",
+    }
+    for topic, rest in said.items():
+        assert topic == f"printers/ender/{rest}"
+        assert TOPICS.split(topic) == rest
+
+
+def test_commands_are_subscribed_one_by_one_so_that_rights_can_be_given_so() -> None:
+    assert TOPICS.commands == (
+        "printers/ender/head",
+        "printers/ender/tool",
+        "printers/ender/bed",
+        "printers/ender/chamber",
+        "printers/ender/sd",
+        "printers/ender/job",
+        "printers/ender/command",
+        "printers/ender/emergency",
+        "printers/ender/request/+",
+    )
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "+", "#", "tool\0"])
+def test_a_heater_is_one_level(name: str) -> None:
+    with pytest.raises(ValueError, match="level of a topic"):
+        TOPICS.heater(name)
+
+
+@pytest.mark.parametrize(
+    "topic", ["printers/ender", "printers/ender/", "printers/ender2/head", "head", ""]
+)
+def test_what_is_not_below_the_base_is_not_ours(topic: str) -> None:
+    assert TOPICS.split(topic) is None
+    assert not TOPICS.is_command(topic)
+
+
+@given(st.text(min_size=1))
+def test_split_undoes_joining(rest: str) -> None:
+    assert TOPICS.split(f"printers/ender/{rest}") == rest
+
+
+@pytest.mark.parametrize(
+    "topic", ["reply/me", "printers/ender/response", "printers/ender/reply/17"]
+)
+def test_answers_go_below_the_base_and_the_allowed_prefixes(topic: str) -> None:
+    assert response_topic_allowed(topic, TOPICS, ("reply/",))
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "elsewhere/lamp",
+        "reply/+",
+        "reply/#",
+        "reply/a\0b",
+        "$SYS/broker",
+        "printers/other/head",
+        "reply/" + "x" * 70_000,
+        "printers/ender",
+    ],
+)
+def test_answers_go_nowhere_else(topic: str) -> None:
+    assert not response_topic_allowed(topic, TOPICS, ("reply/", ""))
+
+
+@pytest.mark.parametrize("level", [*COMMANDS, "request/state", "request/x/y"])
+def test_no_answer_commands_the_printer(level: str) -> None:
+    topic = f"printers/ender/{level}"
+    assert TOPICS.is_command(topic)
+    assert not response_topic_allowed(topic, TOPICS, ("printers/", "reply/"))

@@ -1,0 +1,243 @@
+"""A real Mosquitto: a container where an engine can run one, else the binary.
+
+Never a skip: where neither is to be had, the tests that ask for a broker fail with the
+line that installs it. ``GCODE2MQTT_TEST_BROKER`` forces one with ``container`` or
+``binary``.
+"""
+
+import functools
+import gc
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+
+IMAGE = "eclipse-mosquitto:2"
+CHOICE = "GCODE2MQTT_TEST_BROKER"
+RUNNING = " running"
+"""What a line of Mosquitto's log ends with when it listens everywhere."""
+
+
+class BrokerUnavailableError(RuntimeError):
+    """No real broker could be started; the tests must fail on this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What a test wants of the broker.
+
+    Attributes:
+        options: lines of ``mosquitto.conf`` after the listener; ``{folder}`` is where
+            the files are.
+        files: what lies beside the configuration.
+        persistent: retained messages survive an orderly restart.
+        websockets: it listens for them, on a port of their own.
+
+    """
+
+    options: str = "allow_anonymous true"
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    persistent: bool = False
+    websockets: bool = False
+
+    def configuration(self, folder: str, port: int, websocket_port: int) -> str:
+        """Return a ``mosquitto.conf``."""
+        lines = [
+            f"persistence {str(self.persistent).lower()}",
+            f"persistence_location {folder}/",
+            f"listener {port}",
+            self.options.replace("{folder}", folder),
+        ]
+        if self.websockets:
+            lines += [f"listener {websocket_port}", "protocol websockets"]
+        return "\n".join(lines) + "\n"
+
+
+class Mosquitto(Protocol):
+    """A broker that a test can start and stop; it keeps its ports."""
+
+    host: str
+    port: int
+    websocket_port: int
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+
+    def stop(self) -> None:
+        """Stop it in order."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+    def log(self) -> str:
+        """Return its log."""
+
+    def close(self) -> None:
+        """Stop it for good."""
+
+
+class BinaryMosquitto:
+    """The binary on the PATH."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, spec: Spec, binary: str) -> None:
+        self._binary = binary
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
+        self._log = self._folder / "log"
+        self.port, self.websocket_port = _free_port(), _free_port()
+        for name, content in spec.files.items():
+            (self._folder / name).write_bytes(content)
+        # Started by root it would give up its rights, and with them our folder.
+        user = "user root\n" if os.geteuid() == 0 else ""
+        text = spec.configuration(str(self._folder), self.port, self.websocket_port)
+        (self._folder / "mosquitto.conf").write_text(user + text)
+
+    def start(self) -> None:
+        before = self.log().count(RUNNING)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binary, "-v", "-c", str(self._folder / "mosquitto.conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        _wait_for_log(self, before)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+
+class ContainerMosquitto:
+    """The official image."""
+
+    def __init__(self, spec: Spec) -> None:
+        folder = "/mosquitto/config"
+        text = spec.configuration(folder, 1883, 9001)
+        # Fixed ports at the host: a restart must not change them.
+        self.port, self.websocket_port = _free_port(), _free_port()
+        container = DockerContainer(IMAGE)
+        container.with_bind_ports(1883, self.port)
+        container.with_bind_ports(9001, self.websocket_port)
+        for name, content in {**spec.files, "mosquitto.conf": text.encode()}.items():
+            container.with_copy_into_container(content, f"{folder}/{name}", 0o644)
+        self._container = container
+        container.start()
+        self.host = container.get_container_host_ip()
+        _wait_for_log(self, 0)
+
+    def start(self) -> None:
+        before = self.log().count(RUNNING)
+        self._container.get_wrapped_container().start()
+        _wait_for_log(self, before)
+
+    def stop(self) -> None:
+        self._container.get_wrapped_container().stop(timeout=10)
+
+    def kill(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def log(self) -> str:
+        return b"".join(self._container.get_logs()).decode(errors="replace")
+
+    def close(self) -> None:
+        self._container.stop()
+
+
+@contextmanager
+def mosquitto(spec: Spec | None = None, *, start: bool = True) -> Iterator[Mosquitto]:
+    """Run a broker; without ``start`` it is only prepared, its port is free."""
+    broker = _make(spec if spec is not None else Spec())
+    try:
+        if not start:
+            broker.stop()
+        yield broker
+    finally:
+        broker.close()
+
+
+def binary() -> str:
+    """Return the path of Mosquitto's binary.
+
+    Raises:
+        BrokerUnavailableError: There is none; the message says how to install it.
+
+    """
+    places = os.pathsep.join(
+        [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]
+    )
+    found = shutil.which("mosquitto", path=places)
+    if found is None:
+        raise BrokerUnavailableError(
+            "no broker for the tests: no container engine answers and there is no "
+            "mosquitto on the PATH; as root: apt-get install mosquitto"
+        )
+    return found
+
+
+def _make(spec: Spec) -> Mosquitto:
+    if os.environ.get(CHOICE, _engine()) == "container":
+        return ContainerMosquitto(spec)
+    broker = BinaryMosquitto(spec, binary())
+    broker.start()
+    return broker
+
+
+@functools.cache
+def _engine() -> str:
+    """Return what to use where nobody has chosen: a container if one can run."""
+    with warnings.catch_warnings():
+        # A failed attempt leaks its socket; the collector must not complain later.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            # Without a limit a silent engine would be waited for a minute.
+            client = DockerClient(timeout=2).client
+            client.ping()
+            client.close()
+            ContainerMosquitto(Spec()).close()
+        except Exception:  # noqa: BLE001 - whatever is wrong there, the binary will do
+            return "binary"
+        finally:
+            gc.collect()
+    return "container"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for_log(broker: Mosquitto, before: int) -> None:
+    deadline = time.monotonic() + 30
+    while broker.log().count(RUNNING) <= before:
+        if time.monotonic() > deadline:
+            raise BrokerUnavailableError(f"mosquitto does not start:\n{broker.log()}")
+        time.sleep(0.01)

@@ -1,0 +1,161 @@
+"""A client for the tests: paho in its own thread, kept simple and apart from ours."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message that the client got."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    qos: int
+    correlation: bytes | None
+    expiry: int | None
+
+
+class TestClient:
+    """Hears what it subscribed to, and publishes."""
+
+    __test__ = False
+
+    def __init__(self, client: paho.Client) -> None:
+        self._client = client
+        self.heard: list[Heard] = []
+        self.refused: list[int] = []
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+
+    def payloads(self, topic: str) -> list[bytes]:
+        """Return what has been heard on a topic, oldest first."""
+        return [heard.payload for heard in self.heard if heard.topic == topic]
+
+    async def hears(self, topic: str, payload: bytes | None = None) -> Heard:
+        """Wait for a message on a topic and return the latest."""
+
+        def there() -> list[Heard]:
+            return [
+                heard
+                for heard in self.heard
+                if heard.topic == topic and payload in (None, heard.payload)
+            ]
+
+        await until(lambda: bool(there()))
+        return there()[-1]
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes = b"",
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        **properties: object,
+    ) -> None:
+        """Publish, and wait until the broker has it; properties by paho's names."""
+        made = self._properties(properties)
+        told = self._client.publish(topic, payload, qos, retain, made)
+        await until(told.is_published)
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 0 without waiting."""
+        self._client.publish(topic, payload, 0)
+
+    def _properties(self, wanted: dict[str, object]) -> Properties | None:
+        if not wanted:
+            return None
+        properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        for name, value in wanted.items():
+            setattr(properties, name, value)
+        typed: Properties = properties
+        return typed
+
+    def _on_message(
+        self, _client: object, _data: object, message: paho.MQTTMessage
+    ) -> None:
+        properties = message.properties
+        self.heard.append(
+            Heard(
+                message.topic,
+                bytes(message.payload),
+                message.retain,
+                message.qos,
+                getattr(properties, "CorrelationData", None),
+                getattr(properties, "MessageExpiryInterval", None),
+            )
+        )
+
+    def _on_publish(
+        self,
+        _client: object,
+        _data: object,
+        _number: int,
+        reason: ReasonCode,
+        _: object,
+    ) -> None:
+        if reason.value >= 0x80:
+            self.refused.append(reason.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How a test client connects, beside the address."""
+
+    client_id: str = ""
+    username: str | None = None
+    password: str | None = None
+    version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+    authority_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+
+@contextmanager
+def connected(
+    port: int, *filters: str, account: Account | None = None, host: str = "127.0.0.1"
+) -> Iterator[TestClient]:
+    """Run a client that has been accepted, and its subscriptions answered."""
+    who = account if account is not None else Account()
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2, client_id=who.client_id, protocol=who.version
+    )
+    client.username, client.password = who.username, who.password
+    if who.authority_file is not None:
+        client.tls_set(who.authority_file, who.certificate_file, who.key_file)
+    test_client = TestClient(client)
+    ready: list[object] = []
+    client.on_connect = lambda *arguments: ready.append(arguments[3])
+    client.on_subscribe = lambda *arguments: ready.append(arguments[3])
+    client.connect(host, port)
+    client.loop_start()
+    try:
+        _wait(ready, 1)
+        if filters:
+            client.subscribe([(topic, 1) for topic in filters])
+            _wait(ready, 2)
+        yield test_client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        # Closes the sockets by which its thread was woken.
+        client.reinitialise()
+
+
+def _wait(ready: list[object], count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(ready) < count:
+        assert time.monotonic() < deadline, f"the broker does not answer: {ready}"
+        time.sleep(0.002)
