@@ -102,9 +102,8 @@ def count(job: Job, position: int, size: int, now: float) -> Job:
     rose = before is not None and position > before
     job = replace(job, position=position, size=size)
     match job.phase:
-        case "idle":
-            begun = start(job, now, seen=before == 0, phase="printing")
-            return begun if rose else job
+        case "idle" if rose:
+            job = start(job, now, seen=before == 0, phase="printing")
         case "starting" | "resuming" if rose:
             job = resume(job, now)
         case "pausing" if not rose:
@@ -197,3 +196,9 @@ def sent(job: Job, line: str, now: float) -> Job:
             seconds = None if left is None else left * 60
             job = tell(job, said.values.get("P"), seconds, now)
     return job
+
+
+def taken(job: Job, line: str, now: float) -> Job:
+    """Return the job after a line was taken: firmwares stop before they say ``ok``."""
+    asked = words.parse(line).code in {"M25", "PAUSE"}
+    return pause(job, now) if asked and job.phase == "pausing" else job

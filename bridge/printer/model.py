@@ -83,6 +83,7 @@ class PrinterState:
         waiting: the printer does nothing until somebody answers it.
         message: what the printer last notified (``//action:notification``).
         line: the line that the firmware works on, or ``""``.
+        tool_before: the tool before that line.
         homings: how often it was told to home, to notice one.
         homed: the axes of the last homing.
         resets: how often it was reset while connected, to notice one.
@@ -111,6 +112,7 @@ class PrinterState:
     waiting: bool = False
     message: str = ""
     line: str = ""
+    tool_before: int = 0
     homings: int = 0
     homed: tuple[str, ...] = ()
     resets: int = 0

@@ -36,7 +36,7 @@ def observe(
             heaters = heat.retarget(state.heaters, targets, profile)
             state = replace(state, heaters=heaters)
         case replies.Ok():
-            state = _taken(state)
+            state = _taken(state, now)
         case replies.Busy(reason):
             state = _busy(state, reason, now)
         case replies.Action(name, argument):
@@ -72,11 +72,16 @@ def _current(state: PrinterState, position: replies.Position) -> replies.Positio
     return position
 
 
-def _taken(state: PrinterState) -> PrinterState:
+def _taken(state: PrinterState, now: float) -> PrinterState:
     """Return the state after a line was taken: nobody is waited for any more."""
-    if state.waiting or words.parse(state.line).code in _BLOCKING:
-        return replace(state, line="", waiting=False, prompt=None)
-    return replace(state, line="")
+    answered = state.waiting or words.parse(state.line).code in _BLOCKING
+    return replace(
+        state,
+        line="",
+        waiting=False,
+        prompt=None if answered else state.prompt,
+        job=job.taken(state.job, state.line, now),
+    )
 
 
 def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:

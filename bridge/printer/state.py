@@ -172,6 +172,7 @@ def sent(
         job=job.sent(state.job, line, now),
         moved=state.moved or code in _MOVES,
         line=line,
+        tool_before=tool,
     )
     if code in _REPORTS and "S" in said:
         on = state.autoreports | {code} if said["S"] else state.autoreports - {code}

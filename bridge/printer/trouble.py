@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from bridge.gcode import reasons
+from bridge.gcode import reasons, words
 from bridge.gcode.replies import Fatal
 from bridge.printer.model import PrinterState, Problem
 
@@ -54,7 +54,12 @@ def _halted(state: PrinterState, error: str, reason: str, now: float) -> Printer
 
 
 def refused(state: PrinterState, text: str) -> PrinterState:
-    """Return the state after a refusal: it may tell a code, or a late reason."""
+    """Return the state after a refusal: it may tell a code, or a late reason.
+
+    A tool that the firmware does not have was not selected (Q-27).
+    """
+    if words.parse(state.line).code[:1] == "T":
+        state = replace(state, modal=replace(state.modal, tool=state.tool_before))
     if unknown := _UNKNOWN.match(text):
         code = unknown["code"]
         card = True if code == "M22" else state.card

@@ -22,7 +22,7 @@ from bridge.gcode.replies import (
     TransferError,
     parse,
 )
-from tests.support.transcripts import FOLDER, dialect_of, heard, logs, read
+from tests.support.wire_logs import FOLDER, dialect_of, heard, logs, read
 
 ONLY_TEXT = [
     r"PowerUp|x86_64 Initialized|Marlin [\w.-]+",  # the banner

@@ -141,7 +141,7 @@ def test_a_pause_and_its_end_by_host_actions() -> None:
 
 def test_a_pause_that_we_ask_for_and_its_end() -> None:
     printer = printing()
-    printer.sends("M25")
+    printer.begins("M25")
     assert phase(printer) == "pausing"
     printer.says("SD printing byte 150/1000")
     assert phase(printer) == "pausing"
@@ -154,6 +154,12 @@ def test_a_pause_that_we_ask_for_and_its_end() -> None:
     printer.says("SD printing byte 160/1000")
     assert phase(printer) == "printing"
     assert printer.happened() == ["print_paused", "print_resumed"]
+
+
+def test_a_firmware_that_took_the_pause_has_paused() -> None:
+    printer = printing()
+    printer.sends("M25")
+    assert phase(printer) == "paused"
 
 
 def test_what_was_read_ahead_does_not_end_a_pause_but_bytes_that_go_on_do() -> None:

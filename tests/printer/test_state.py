@@ -105,6 +105,15 @@ def test_modes_are_followed(printer: Knowing) -> None:
     assert printer.state.modal.tool == 0
 
 
+def test_a_tool_that_the_printer_does_not_have_was_not_selected(
+    printer: Knowing,
+) -> None:
+    printer.begins("T9")
+    printer.says("echo:T9 Invalid extruder", "ok", "T:20 /0")
+    assert printer.state.modal.tool == 0
+    assert printer.state.heaters["tool0"] == Heater(20, 0)
+
+
 def test_a_print_changes_modes_that_nobody_tells(printer: Knowing) -> None:
     printer.says("File opened: a.gco Size: 100")
     printer.sends("G91", "M106 S255", "M220 S90")

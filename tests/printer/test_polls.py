@@ -1,0 +1,75 @@
+"""What has to be asked of a printer again and again."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.gcode.dialects import KLIPPER
+from bridge.printer import state as known
+from bridge.printer.polls import Poll, wanted_polls
+from tests.support.knowing import Knowing
+
+PLACE = "X:1 Y:2 Z:3 E:4"
+
+
+@pytest.fixture
+def printer() -> Knowing:
+    return Knowing()
+
+
+def asked(printer: Knowing) -> dict[str, float]:
+    polls = wanted_polls(printer.state, dialect=printer.dialect, interval=2)
+    return {poll.line: poll.interval for poll in polls}
+
+
+def test_a_silent_firmware_is_asked_for_everything(printer: Knowing) -> None:
+    assert asked(printer) == {"M105": 2, "M27": 1, "M114": 2}
+    printer.says(PLACE)
+    assert asked(printer) == {"M105": 2, "M27": 1}
+
+
+def test_what_is_reported_is_not_asked_for(printer: Knowing) -> None:
+    printer.sends("M155 S2", "M27 S1", "M154 S5")
+    assert asked(printer) == {}
+    printer.sends("M155 S0")
+    assert asked(printer) == {"M105": 2}
+
+
+def test_what_the_firmware_does_not_know_is_not_asked_for(printer: Knowing) -> None:
+    printer.says('echo:Unknown command: "M27"', 'echo:Unknown command: "M114"')
+    assert asked(printer) == {"M105": 2}
+
+
+def test_without_a_card_there_is_no_print_to_ask_for(printer: Knowing) -> None:
+    printer.says(PLACE, "echo:No media")
+    assert asked(printer) == {"M105": 2}
+
+
+def test_after_a_move_the_position_is_asked_for(printer: Knowing) -> None:
+    printer.says(PLACE)
+    printer.sends("G0 X5")
+    assert asked(printer)["M114"] == 2
+
+
+def test_during_a_print_its_name_and_the_position_are_asked_for(
+    printer: Knowing,
+) -> None:
+    printer.says(PLACE, "//action:start")
+    assert asked(printer) == {"M105": 2, "M27": 1, "M114": 5}
+    printer.says("Cap:SDCARD:1")
+    assert asked(printer) == {"M105": 2, "M27": 1, "M27 C": 30, "M114": 5}
+    printer.says("Current file: A.GCO")
+    assert "M27 C" not in asked(printer)
+
+
+def test_a_firmware_that_can_stop_in_silence_is_asked_for_its_state() -> None:
+    printer = Knowing(dialect=KLIPPER)
+    assert asked(printer)["STATUS"] == 10
+
+
+def test_who_waits_or_is_away_is_not_asked(printer: Knowing) -> None:
+    away = known.disconnected(printer.state)
+    assert wanted_polls(away, dialect=KLIPPER, interval=2) == ()
+    waiting = replace(printer.state, waiting=True)
+    assert wanted_polls(waiting, dialect=KLIPPER, interval=2) == ()
+    assert Poll("M105", 2) in wanted_polls(printer.state, dialect=KLIPPER, interval=2)

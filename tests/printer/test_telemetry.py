@@ -1,0 +1,142 @@
+"""When the temperatures and the job are published."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.config import Telemetry
+from bridge.printer import state as known
+from bridge.printer import views
+from bridge.printer.telemetry import JobGate, TemperatureGate
+from tests.support.knowing import Knowing
+
+
+@pytest.fixture
+def printer() -> Knowing:
+    printer = Knowing()
+    printer.says("T:20 /0 B:20 /0")
+    return printer
+
+
+@pytest.fixture
+def gate(printer: Knowing) -> TemperatureGate:
+    gate = TemperatureGate(Telemetry())
+    assert gate.due(printer.state, 0)
+    return gate
+
+
+def test_the_first_is_published_at_once(printer: Knowing) -> None:
+    gate = TemperatureGate(Telemetry())
+    assert gate.next_due() == float("-inf")
+    assert gate.due(printer.state, 100)
+
+
+def test_a_small_change_waits_for_the_heartbeat(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:20.1 /0 B:19.9 /0")
+    assert not gate.due(printer.state, 59.9)
+    assert gate.next_due() == 60
+    assert gate.due(printer.state, 60)
+    assert gate.next_due() == 120
+
+
+def test_a_change_by_the_deadband_is_published(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:20.2 /0 B:20 /0")
+    assert gate.due(printer.state, 1)
+
+
+def test_small_changes_add_up(printer: Knowing, gate: TemperatureGate) -> None:
+    printer.says("T:20.1 /0")
+    assert not gate.due(printer.state, 2)
+    printer.says("T:20.2 /0")
+    assert gate.due(printer.state, 4)
+
+
+def test_changes_are_not_published_too_often(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:25 /0")
+    assert not gate.due(printer.state, 0.5)
+    assert gate.next_due() == 1
+    assert gate.due(printer.state, 1)
+
+
+def test_a_change_that_is_gone_again_needs_no_publication(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:25 /0")
+    assert not gate.due(printer.state, 0.5)
+    printer.says("T:20 /0")
+    assert not gate.due(printer.state, 1)
+    assert gate.next_due() == 60
+
+
+def test_a_new_target_is_published_at_once(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.sends("M104 S200")
+    assert gate.due(printer.state, 0.01)
+    assert not gate.due(printer.state, 0.02)
+
+
+def test_a_new_offset_is_published_at_once(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    assert gate.due(known.with_offsets(printer.state, {"bed": 5}), 0.01)
+
+
+def test_unknown_is_published_at_once(printer: Knowing, gate: TemperatureGate) -> None:
+    away = known.disconnected(printer.state)
+    assert gate.due(away, 0.01)
+    assert not gate.due(away, 0.02)
+    assert gate.due(printer.state, 0.03)
+
+
+def test_sensors_and_new_heaters_count_too(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:20 /0 P:30")
+    assert gate.due(printer.state, 0.01)
+    printer.says("T:20 /0 P:31")
+    assert gate.due(printer.state, 2)
+
+
+def test_without_a_deadband_every_change_counts_but_no_repetition(
+    printer: Knowing,
+) -> None:
+    gate = TemperatureGate(Telemetry(deadband=0, min_interval=0))
+    assert gate.due(printer.state, 0)
+    assert not gate.due(printer.state, 1)
+    printer.says("T:20.01 /0")
+    assert gate.due(printer.state, 1)
+
+
+def test_the_job_is_published_when_it_changes_and_seldom_while_it_goes_on(
+    printer: Knowing,
+) -> None:
+    gate = JobGate()
+
+    def due(now: float) -> bool:
+        return gate.due(views.job_state(printer.state, now=now, epoch=0), now)
+
+    assert due(0)
+    assert not due(100)
+    printer.says("File opened: a.gco Size: 1000")
+    assert due(100)
+    printer.at(101).says("SD printing byte 10/1000")
+    assert due(101)
+    printer.says("SD printing byte 20/1000")
+    assert not due(105.9)
+    assert due(106)
+    printer.says("//action:paused")
+    assert due(106.1)
+    assert not due(200)
+
+
+def test_a_state_is_compared_by_its_temperatures_only(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    assert not gate.due(replace(printer.state, message="hello"), 1)
