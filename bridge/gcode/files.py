@@ -3,7 +3,9 @@
 import re
 from datetime import datetime
 
-from bridge.gcode.reply_types import File
+from bridge.gcode.card_types import (
+    File,
+)
 
 _TAIL = r"\s+(?P<size>\d{1,15})(?:\s+(?P<date>0x[0-9A-F]{1,8}))?(?:\s+(?P<long>\S.*))?$"
 _ENTRIES = [

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.gcode.dialects import Bang, Dialect
-from bridge.gcode.reply_types import Fatal, Refusal, Reply, TransferError
+from bridge.gcode.reply_types import (
+    Fatal,
+    Refusal,
+    Reply,
+    TransferError,
+)
 
 REASONS: Mapping[str, str] = {
     "thermal runaway": "thermal_runaway",

@@ -5,6 +5,19 @@ A dialect decides where firmwares differ. The wire facts come from logs of real 
 by a line's first letter, since every line of the wire comes through here.
 """
 
+from bridge.gcode.card_types import (
+    CardState,
+    CurrentFile,
+    File,
+    FileListBegin,
+    FileListEnd,
+    FileOpened,
+    FileSelected,
+    NotPrinting,
+    PrintDone,
+    PrintProgress,
+    Progress,
+)
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.files import parse_file
 from bridge.gcode.reply_types import (
@@ -12,23 +25,12 @@ from bridge.gcode.reply_types import (
     ActiveTool,
     Busy,
     Capability,
-    CardState,
-    CurrentFile,
     Fatal,
-    File,
-    FileListBegin,
-    FileListEnd,
-    FileOpened,
-    FileSelected,
     Firmware,
     FlowFactor,
     Info,
-    NotPrinting,
     Ok,
     Position,
-    PrintDone,
-    PrintProgress,
-    Progress,
     Readiness,
     Reading,
     Refusal,

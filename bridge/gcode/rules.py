@@ -4,26 +4,28 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from bridge.gcode import reasons, reports
+from bridge.gcode.card_types import (
+    CardState,
+    CurrentFile,
+    FileListBegin,
+    FileListEnd,
+    FileOpened,
+    FileSelected,
+    NotPrinting,
+    PrintDone,
+    PrintProgress,
+    Progress,
+)
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
     Busy,
     Capability,
-    CardState,
-    CurrentFile,
     Fatal,
-    FileListBegin,
-    FileListEnd,
-    FileOpened,
-    FileSelected,
     FlowFactor,
     Info,
-    NotPrinting,
     Ok,
-    PrintDone,
-    PrintProgress,
-    Progress,
     Readiness,
     Refusal,
     Reply,
