@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from bridge.errors import LinkError
 
 _MISSING = {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}
-_NOT_A_PORT = {errno.ENOTTY, errno.EISDIR, errno.EINVAL}
+_GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
+_NOT_A_PORT = {errno.ENOTTY, errno.EISDIR}
 
 
 def host_and_port(url: str) -> tuple[str, int]:
@@ -47,7 +48,7 @@ def serial_error(port: str, baudrate: int, error: Exception) -> LinkError:
         return LinkError(f"no permission to open {port}: {permission_remedy(port)}")
     if code in {errno.EAGAIN, errno.EBUSY}:
         return LinkError(f"{port} is in use by {holders(port)}: stop that program")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) or code == errno.EINVAL:
         return LinkError(
             f"{port} refuses {baudrate} baud: set serial.baudrate to a rate that the "
             "adapter has, usually 115200 or 250000"
@@ -65,7 +66,7 @@ def serial_error(port: str, baudrate: int, error: Exception) -> LinkError:
 def network_error(url: str, error: BaseException) -> LinkError:
     """Return why a printer on the network cannot be reached."""
     host = urlsplit(url).hostname
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return LinkError(
             f"the name {host!r} in serial.port is unknown: check its spelling or use "
             "the IP address"
@@ -108,21 +109,25 @@ def permission_remedy(port: str) -> str:
     try:
         status = Path(port).stat()
     except OSError:
-        return "its directory may not be read"
-    shared = status.st_mode & (stat.S_IRGRP | stat.S_IWGRP)
-    if shared != stat.S_IRGRP | stat.S_IWGRP or status.st_gid == 0:
+        return "the folder it is in may not be read by the bridge's user"
+    shared = status.st_mode & _GROUP_MAY == _GROUP_MAY
+    if not shared or status.st_gid == 0:
         return (
             "only its owner may use it; add a udev rule that gives it to the group "
             "dialout"
         )
-    try:
-        group = grp.getgrgid(status.st_gid).gr_name
-    except KeyError:
-        group = str(status.st_gid)
+    group = _group(status.st_gid)
     return (
         f"it belongs to the group {group}; `usermod -aG {group} <user>` adds the "
         "bridge's user to it, from the next login on"
     )
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def holders(port: str) -> str:

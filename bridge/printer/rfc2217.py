@@ -7,6 +7,7 @@ from functools import partial
 
 import serial.rfc2217
 
+from bridge.errors import LinkError
 from bridge.printer.link_errors import host_and_port, late, network_error, rfc2217_error
 from bridge.printer.reader_thread import ThreadTransport
 from bridge.threads import hangs, in_thread
@@ -33,9 +34,7 @@ async def open_rfc2217(
     except TimeoutError as error:
         raise late(url) from error
     except serial.SerialException as error:
-        if isinstance(error.__context__, OSError):
-            raise network_error(url, error.__context__) from error
-        raise rfc2217_error(url, baudrate) from error
+        raise _explain(url, baudrate, error) from error
     except (OSError, ValueError) as error:
         raise rfc2217_error(url, baudrate) from error
     return ThreadTransport(device)
@@ -45,6 +44,16 @@ def _open(url: str, baudrate: int, *, dtr: bool) -> serial.rfc2217.Serial:
     # pyserial 3.5 starts its thread in a way that newer Pythons advise against
     warnings.filterwarnings("ignore", "set(Daemon|Name)", DeprecationWarning)
     return serial.rfc2217.Serial(url, baudrate, dsrdtr=not dtr)
+
+
+def _explain(url: str, baudrate: int, error: serial.SerialException) -> LinkError:
+    """Tell a server that is not there from one that is another kind of server."""
+    cause = error.__context__
+    if isinstance(cause, serial.SerialException):
+        return rfc2217_error(url, baudrate)
+    if isinstance(cause, OSError | UnicodeError):
+        return network_error(url, cause)
+    return rfc2217_error(url, baudrate)
 
 
 def _close(device: serial.rfc2217.Serial) -> None:

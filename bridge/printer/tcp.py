@@ -37,7 +37,7 @@ async def open_tcp(url: str, *, within: float) -> DescriptorTransport:
             connected = await _connect_first(addresses)
     except TimeoutError as error:
         raise late(url) from error
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise network_error(url, error) from error
     return DescriptorTransport(connected.detach())
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import termios
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from bridge.errors import LinkError
 from bridge.printer.transport import Transport, open_transport
-from bridge.threads import hangs
+from bridge.threads import hangs, in_thread
 from tests.support.leaks import descriptors
 from tests.support.peers import PtyPeer
 from tests.support.waiting import until
@@ -135,6 +136,22 @@ async def test_the_lock_outlives_the_opening(printer: PtyPeer, link: Transport) 
     await printer.send(b"start\n")
     assert await read_line(link) == b"start\n"
     assert "is in use" in await refusal(printer.url)
+
+
+async def test_a_port_that_takes_too_long_to_open(printer: PtyPeer) -> None:
+    with pytest.raises(LinkError, match="hangs while it is opened: unplug"):
+        await open_transport(printer.url, 115_200, within=0)
+    await until(lambda: not hangs(f"open {printer.url}"))
+    (await open_transport(printer.url, 115_200)).close()
+
+
+async def test_a_port_that_still_hangs_costs_no_second_thread() -> None:
+    free = threading.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await in_thread(free.wait, lambda _: None, name="open /dev/ttyUSB7")
+    assert "hangs while it is opened" in await refusal("/dev/ttyUSB7")
+    free.set()
 
 
 async def test_cancelled_openings_keep_nothing_open(printer: PtyPeer) -> None:

@@ -87,6 +87,11 @@ class Rfc2217Server:
         self._received = bytearray()
         self._news = asyncio.Event()
 
+    @property
+    def connected(self) -> bool:
+        """Whether a client is there."""
+        return bool(self._serving)
+
     async def start(self) -> "Rfc2217Server":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
