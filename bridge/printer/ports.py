@@ -97,15 +97,36 @@ def stable_name(
 
     An adapter without a serial number shares its name in ``by-id`` with every other of
     its kind, so that the wrong printer could answer to it. For those it is the name of
-    the USB socket. Without any stable name, or when ``port`` is one or a URL, it is
-    ``port`` itself.
+    the USB socket. Without any stable name it is ``port`` itself, and so it is when
+    ``port`` is a URL or a link: somebody chose that name.
     """
-    if "://" in port or Path(port).parent.parent == dev / "serial":
+    if "://" in port or Path(port).is_symlink():
         return port
     device = os.path.realpath(port)
     found = pyserial_ports.comports() if details is None else list(details)
     known = {os.path.realpath(info.device): info for info in found}
     return _stable(device, dev, known.get(device)) or port
+
+
+class FixedPort:
+    """A port of the configuration, found again after a replug.
+
+    The stable name is looked up while the device is there and kept from then on: the
+    kernel may give ``/dev/ttyUSB0`` to another printer in the meantime.
+    """
+
+    def __init__(self, port: str, dev: Path = DEV) -> None:
+        """Follow ``port``, which need not be there yet."""
+        self._port = port
+        self._dev = dev
+        self._name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name to open now."""
+        if self._name is None and Path(self._port).exists():
+            self._name = stable_name(self._port, self._dev)
+        return self._name or self._port
 
 
 def baudrates(last: int | None = None) -> tuple[int, ...]:
