@@ -1,0 +1,175 @@
+"""The log of the wire: what it looks like, and that nothing is lost in it."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.printer.wire_log import (
+    LONGEST,
+    Direction,
+    Entry,
+    LogFormatError,
+    WireLog,
+    escape,
+    read_log,
+    write_log,
+)
+
+TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
+
+
+def test_a_conversation_as_it_is_written() -> None:
+    written: list[str] = []
+    log = WireLog(lambda entry: written.append(write_log(entry, 1000.0)))
+    log.note("port opened", 1000.0)
+    log.sent(b"N12 G28*17\n", 1012.3456)
+    log.received(b"echo:busy: processing\no", 1014.0)
+    log.received(b"k\r\n", 1014.5)
+    log.sent(b"M105\nM114\n", 1015.0)
+    assert "".join(written) == (
+        "    0.0000 # port opened\n"
+        "   12.3456 > N12 G28*17\\n\n"
+        "   14.0000 < echo:busy: processing\n"
+        "   14.5000 < ok\\r\n"
+        "   15.0000 > M105\\n\n"
+        "   15.0000 > M114\\n\n"
+    )
+
+
+def test_the_last_lines_for_a_person() -> None:
+    log = WireLog(keep=3)
+    log.sent(b"M105\n", 0.0)
+    log.sent(b"N12 G28*17\n", 1.0)
+    log.received(b"ok \xc3\x84\r\nError:\\x\n", 2.0)
+    assert log.tail == [">>> N12 G28*17", "<<< ok \\xc3\\x84", "<<< Error:\\\\x"]
+    log.note("port closed", 3.0)
+    assert log.tail[-1] == "### port closed"
+
+
+def test_half_a_line_is_not_lost_when_something_comes_between() -> None:
+    entries: list[Entry] = []
+    log = WireLog(entries.append)
+    log.received(b"T:19", 1.0)
+    log.sent(b"M112\n", 2.0)
+    log.received(b".5\n", 3.0)
+    assert [write_log(entry) for entry in entries] == [
+        "    1.0000 < T:19\\\n",
+        "    2.0000 > M112\\n\n",
+        "    3.0000 < .5\n",
+    ]
+
+
+def test_noise_without_line_feeds_does_not_pile_up() -> None:
+    entries: list[Entry] = []
+    log = WireLog(entries.append)
+    for _ in range(10):
+        log.received(bytes(LONGEST // 2), 0.0)
+    assert sum(len(entry.data) for entry in entries) == 5 * LONGEST
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"G1 X1", "G1 X1"),
+        (b"\n\r\t\\", "\\n\\r\\t\\\\"),
+        (b"\x00\x7f\xff", "\\x00\\x7f\\xff"),
+    ],
+)
+def test_bytes_are_shown_as_printable_text(data: bytes, text: str) -> None:
+    assert escape(data) == text
+
+
+lines = st.binary(max_size=20).map(lambda data: data.replace(b"\n", b"\\"))
+entries = st.builds(
+    Entry,
+    time=st.integers(0, 10_000_000).map(lambda ticks: ticks / 10_000),
+    direction=st.sampled_from([Direction.SENT, Direction.RECEIVED]),
+    data=st.builds(lambda line, end: line + end, lines, st.sampled_from([b"\n", b""])),
+)
+
+
+@given(st.lists(entries))
+def test_what_is_written_can_be_read(conversation: list[Entry]) -> None:
+    conversation.sort(key=lambda entry: entry.time)
+    assert list(read_log(map(write_log, conversation))) == conversation
+
+
+@given(st.lists(st.tuples(st.sampled_from(["sent", "received"]), st.binary())))
+def test_every_byte_is_logged_in_its_order(
+    conversation: list[tuple[str, bytes]],
+) -> None:
+    entries: list[Entry] = []
+    log = WireLog(entries.append)
+    for way, data in conversation:
+        if way == "sent":
+            log.sent(data, 0.0)
+        else:
+            log.received(data, 0.0)
+    log.note("end", 0.0)
+    for way, direction in (("sent", Direction.SENT), ("received", Direction.RECEIVED)):
+        assert b"".join(
+            data for which, data in conversation if which == way
+        ) == b"".join(entry.data for entry in entries if entry.direction is direction)
+
+
+def test_both_styles_of_transcripts_are_read_and_the_console_too() -> None:
+    log = """
+    0.0000 # start banner
+    0.0134 < start
+    0.0200 # --- 'M115'
+    3.0032 > M115\\n
+    3.7197 < //action:notification 0s\\r
+    9.6745 < Ã¤ÿ\\x80\\r
+   10.1006 >> 'M105\\n'
+   10.2584 << "!! Error on 'M26': missing S\\n"
+   10.3000 ## a note
+>>> N12 G28*17
+<<< ok
+   10.4000 <
+"""
+    assert [
+        (e.time, e.direction.value, e.data) for e in read_log(log.splitlines())
+    ] == [
+        (0.0134, "<", b"start\n"),
+        (3.0032, ">", b"M115\n"),
+        (3.7197, "<", b"//action:notification 0s\r\n"),
+        (9.6745, "<", b"\xc3\xa4\xff\x80\r\n"),
+        (10.1006, ">", b"M105\n"),
+        (10.2584, "<", b"!! Error on 'M26': missing S\n"),
+        (10.2584, ">", b"N12 G28*17\n"),
+        (10.2584, "<", b"ok\n"),
+        (10.4, "<", b"\n"),
+    ]
+
+
+def test_characters_that_are_no_bytes_are_read_as_utf_8() -> None:
+    (entry,) = read_log(["0.5 < 20 € µ"])
+    assert entry.data == "20 € µ\n".encode()
+
+
+def test_times_go_on_where_a_log_begins_anew() -> None:
+    log = ["5.0 > a\\n", "9.0 < ok", "0.5 > b\\n", "1.0 < ok"]
+    assert [entry.time for entry in read_log(log)] == [5.0, 9.0, 9.5, 10.0]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(TRANSCRIPTS.rglob("*.txt")), ids=lambda p: p.name
+)
+def test_every_transcript_is_read(path: Path) -> None:
+    entries = list(read_log(path.read_text().splitlines()))
+    assert {entry.direction for entry in entries} == {
+        Direction.SENT,
+        Direction.RECEIVED,
+    }
+    assert all(a.time <= b.time for a, b in itertools.pairwise(entries))
+
+
+@pytest.mark.parametrize(
+    "line", ["G28", "12.3 G28", "12.3 = G28", ">> G28", "<< 5", ">>>> x", "1.0 >x"]
+)
+def test_a_line_that_is_no_entry_is_named(line: str) -> None:
+    with pytest.raises(LogFormatError, match="line 2 of the log"):
+        list(read_log(["1.0 < ok", line]))
