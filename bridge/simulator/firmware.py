@@ -121,6 +121,11 @@ class Firmware:
         file = self.machine.card.selected
         return file.name if file else None
 
+    @property
+    def pending(self) -> int:
+        """How much of what has arrived is not yet looked at: bytes, at most."""
+        return self._runner.receiver.pending
+
     def receive_data(self, data: bytes, now: float) -> bytes:
         """Take bytes from the host; return what the firmware says up to now."""
         self._catch_up(now)

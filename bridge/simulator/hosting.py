@@ -1,6 +1,7 @@
 """The commands between firmware and host: identity, settings, messages, people."""
 
 from bridge.simulator import heating, moving, storage
+from bridge.simulator.heating import unknown
 from bridge.simulator.lines import Command, read_words
 from bridge.simulator.machine import Machine, Steps
 
@@ -136,10 +137,10 @@ def stop_and_ask(machine: Machine, command: Command) -> Steps:
     machine.user_wait = machine.released = False
 
 
-def change_filament(machine: Machine, command: Command) -> Steps | None:
+def change_filament(machine: Machine, command: Command) -> Steps:
     """M600: park, wait for a person, go on."""
-    if not machine.personality.actions:
-        return None
+    if not machine.options.get("filament_change", True):
+        raise unknown(machine, command)
     return _change_filament(machine, command)
 
 
@@ -151,6 +152,11 @@ def _change_filament(machine: Machine, command: Command) -> Steps:
 
 def answer(machine: Machine, _command: Command) -> None:
     """M108 and M876: whoever waits was released when the line arrived."""
+
+
+def motors_on(machine: Machine, _command: Command) -> None:
+    """M17."""
+    machine.action("notification No Move.")
 
 
 def pause_timer(machine: Machine, _command: Command) -> None:
@@ -177,7 +183,7 @@ COMMANDS = {
     "G21": accept,
     "M0": stop_and_ask,
     "M1": stop_and_ask,
-    "M17": accept,
+    "M17": motors_on,
     "M73": accept,
     "M75": accept,
     "M76": pause_timer,

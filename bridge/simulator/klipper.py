@@ -46,6 +46,7 @@ class Receiver:
     room: int = RECEIVE_BUFFER
     _start: str = ""
     _lines: deque[str] = field(default_factory=deque)
+    _waiting: int = 0
 
     def feed(self, data: bytes) -> list[tuple[str, int | None]]:
         """Take a chunk; one that is not UTF-8 is dropped as a whole."""
@@ -54,18 +55,28 @@ class Receiver:
         except UnicodeDecodeError:
             return []
         *lines, start = (self._start + text).split("\n")
-        self._start = start[: self.room]
+        self._start = start[: self.room - self._waiting]
         seen: list[tuple[str, int | None]] = []
         for line in lines:
-            if len(self._lines) < self.room:
+            if self._waiting + len(line) < self.room:
                 self._lines.append(line)
+                self._waiting += len(line) + 1
             if len(self._lines) <= BLIND_AFTER and _STOP.match(line):
                 seen.append(("M112", None))
         return seen
 
+    @property
+    def pending(self) -> int:
+        """Characters that wait, at most so many."""
+        return self._waiting + len(self._start)
+
     def next_line(self) -> str | None:
         """Return the next line, empty ones too."""
-        return self._lines.popleft() if self._lines else None
+        if not self._lines:
+            return None
+        line = self._lines.popleft()
+        self._waiting -= len(line) + 1
+        return line
 
     def flush(self) -> None:
         """Keep everything: Klipper never throws away what has arrived."""
@@ -76,6 +87,7 @@ def accept(_machine: Machine, line: str, _flush: Callable[[], None]) -> str:
     text = line.split(";", 1)[0].strip()
     if match := _NUMBER.match(text):
         text = text[match.end() :]
+        text = (text.rpartition("*")[0] or text).rstrip()
     return text
 
 

@@ -159,6 +159,12 @@ def _wait_for_room(machine: Machine) -> Steps:
         machine.motion.settle(machine.now)
 
 
+def room_at(machine: Machine) -> float:
+    """Return when another move can be planned; -inf when it can at once."""
+    moves = machine.motion.moves
+    return moves[-1].end - LOOKAHEAD / machine.speed if moves else -math.inf
+
+
 def home(machine: Machine, line: Line) -> Steps:
     """G28: without a word when it is done."""
     return moving.home(

@@ -112,6 +112,11 @@ class Receiver:
                 found.append((match[1].decode(), answer))
         return found
 
+    @property
+    def pending(self) -> int:
+        """Bytes that wait."""
+        return len(self._buffer)
+
     def next_line(self) -> str | None:
         """Return the next line that is not empty, without comments."""
         while match := _ENDS.search(self._buffer):
@@ -164,7 +169,7 @@ class Numbering:
             return "", "Line Number is not Last Line Number+1"
         if not star:
             return "", "No Checksum with line number"
-        if not given.isdigit() or checksum(body.encode("latin-1")) != int(given[:9]):
+        if not given.isdecimal() or checksum(body.encode("latin-1")) != int(given[:9]):
             return "", "checksum mismatch"
         self.last, self.own = number, int(match[1])
         return text, ""

@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
         emergency_parser: it sees M108, M112, M410 and M876 past a running command.
         advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
         park: M25 parks the head and waits for a person (Marlin only).
+        filament_change: it knows M600 (Marlin only).
         resend_ok: an ``ok`` that acknowledges nothing follows a resend request.
         boot: seconds after a reset in which it hears nothing and says nothing.
         room: bytes in the receive buffer.
@@ -43,6 +44,7 @@ class Options(TypedDict, total=False):
     emergency_parser: bool
     advanced_ok: bool
     park: bool
+    filament_change: bool
     resend_ok: bool
     boot: float
     room: int
@@ -175,7 +177,7 @@ class Machine:
             if self.number is not None:
                 parts.append(f"N{self.number}")
             parts += [f"P{max(0, 15 - len(self.motion.moves))}", "B3"]
-        if output:
+        if output and not self.personality.mute:
             parts.append(output)
         self.out.append(" ".join(parts))
 

@@ -29,7 +29,7 @@ def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None
     numbering = machine.numbering
     machine.number = None
     if not machine.personality.numbered:
-        return _without_number(line)
+        return _notice(machine, _without_number(line))
     before = numbering.last
     command, why = numbering.check(
         line, repeats_silent=machine.personality.repeats_silent
@@ -40,7 +40,7 @@ def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None
         command, why = (command, "") if is_end else ("", "No Checksum with line number")
     if why:
         flush()
-        _ask_again(machine, why)
+        _ask_again(machine, line, why)
     if not command and (why or numbered):
         return None
     if numbered:
@@ -70,11 +70,11 @@ def emergency_stop(machine: Machine) -> None:
     machine.kill(*(() if machine.resets else machine.personality.halt))
 
 
-def _ask_again(machine: Machine, why: str) -> None:
+def _ask_again(machine: Machine, line: str, why: str) -> None:
     personality, last = machine.personality, machine.numbering.last
     if personality.complaint:
         machine.say(personality.complaint.format(why=why, last=last))
-    expected = checksum(b"N%d" % (last + 1))
+    expected = checksum(line.rpartition("*")[0].encode("latin-1"))
     machine.say(personality.request.format(n=last + 1, sum=expected))
     if machine.options.get("resend_ok", personality.request_ok):
         machine.say("ok")

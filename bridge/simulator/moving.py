@@ -42,6 +42,12 @@ def _wait_for_room(machine: Machine) -> Steps:
         machine.motion.settle(machine.now)
 
 
+def room_at(machine: Machine) -> float:
+    """Return when another move can be planned; -inf when it can at once."""
+    moves = machine.motion.moves
+    return moves[0].end if len(moves) >= PLANNER else -math.inf
+
+
 def arc(machine: Machine, command: Command) -> Steps | None:
     """G2 and G3."""
     if not command.has("IJR"):

@@ -15,6 +15,7 @@ _FLAGS = (
     "emergency_parser",
     "advanced_ok",
     "park",
+    "filament_change",
     "resend_ok",
     "ready",
 )

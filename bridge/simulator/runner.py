@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.simulator import klipper, marlin, moving, storage
+from bridge.simulator import klipper, klipper_commands, marlin, moving, storage
 from bridge.simulator.heaters import Heater
 from bridge.simulator.lines import Receiver
 from bridge.simulator.machine import Machine, RefusedError, Steps
@@ -24,6 +24,7 @@ class Ways:
         accept: takes a line's number off, or answers a bad line.
         dispatch: carries a line out.
         heed: acts on a line past a running command.
+        room_at: when the card may be read on, as the planner is full before.
         trip: acts on a heater that does not heat.
 
     """
@@ -32,15 +33,26 @@ class Ways:
     accept: Callable[[Machine, str, Callable[[], None]], str | None]
     dispatch: Callable[[Machine, str], Steps | None]
     heed: Callable[..., None]
+    room_at: Callable[[Machine], float]
     trip: Callable[[Machine, Heater], None]
 
 
 WAYS = {
     Family.MARLIN: Ways(
-        Receiver, marlin.accept, marlin.dispatch, marlin.heed, marlin.trip
+        receiver=Receiver,
+        accept=marlin.accept,
+        dispatch=marlin.dispatch,
+        heed=marlin.heed,
+        room_at=moving.room_at,
+        trip=marlin.trip,
     ),
     Family.KLIPPER: Ways(
-        klipper.Receiver, klipper.accept, klipper.dispatch, klipper.heed, klipper.trip
+        receiver=klipper.Receiver,
+        accept=klipper.accept,
+        dispatch=klipper.dispatch,
+        heed=klipper.heed,
+        room_at=klipper_commands.room_at,
+        trip=klipper.trip,
     ),
 }
 
@@ -73,10 +85,9 @@ class Runner:
         if self._steps is not None:
             return min(self._wake, self._busy_at)
         if machine.card.printing:
-            moves = machine.motion.moves
-            if moves and (len(moves) > moving.PLANNER or machine.card.at_end):
-                return moves[0].end
-            return self._card_at
+            if machine.card.at_end:
+                return max(self._card_at, machine.motion.ends_at(self._card_at))
+            return max(self._card_at, self.ways.room_at(machine))
         return math.inf
 
     @property
@@ -217,7 +228,7 @@ class Runner:
             self._begin(storage.unreadable(machine))
             return True
         machine.motion.settle(machine.now)
-        if len(machine.motion.moves) > moving.PLANNER:
+        if self.ways.room_at(machine) > machine.now:
             return False
         position, line = card.position, card.next_line()
         if line is None:

@@ -1,63 +1,64 @@
-"""The logs of real firmware: who said what, and when."""
+"""The logs of real firmware under ``tests/transcripts``, read as dialogues."""
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.gcode.dialects import DIALECTS, Dialect
+ROOT = Path(__file__).parent.parent / "transcripts"
 
-FOLDER = Path(__file__).parent.parent / "transcripts"
-_LINE = re.compile(r"\s*(?P<time>[\d.]+) (?P<mark>>>?|<<?) ?(?P<text>.*)")
-_ESCAPE = re.compile(r"\\(?:x(?P<hex>[0-9a-f]{2})|(?P<letter>[rnt]))")
-_LETTERS = {"r": "\r", "n": "\n", "t": "\t"}
+_LINE = re.compile(r" *(\d+\.\d+) (>>|<<|##|>|<|#) ?(.*)")
+_EVENT = re.compile(r"-* ?(reset\b.*|card pulled.*|card put back.*)")
+_ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|.)")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a log, without its line feed.
+@dataclass(slots=True)
+class Exchange:
+    """What the host sent at a time, and what came before it sent again.
 
     Attributes:
-        time: seconds since the log began.
-        by_host: the host said it, else the firmware.
-        text: what was said.
+        at: seconds from the beginning of the log.
+        sent: the bytes of the host; none before the first, and none where somebody
+            pressed reset or pulled the card, as the remark says.
+        replies: the printer's lines, without their ``\\n``.
+        remark: the log's last remark before it.
 
     """
 
-    time: float
-    by_host: bool
-    text: str
+    at: float
+    sent: bytes
+    replies: list[str] = field(default_factory=list)
+    remark: str = ""
 
 
-def logs() -> list[Path]:
-    """Return every log."""
-    return sorted(FOLDER.glob("*/*.txt"))
+def _unescape(text: str) -> str:
+    def replace(match: re.Match[str]) -> str:
+        mark = match[1]
+        return chr(int(mark[1:], 16)) if mark[0] == "x" else _ESCAPES[mark]
+
+    return _ESCAPE.sub(replace, text)
 
 
-def dialect_of(log: Path) -> Dialect:
-    """Return the dialect of the firmware that a log is of."""
-    return DIALECTS[log.parent.name]
-
-
-def read(log: Path) -> Iterator[Line]:
-    """Yield the lines of a log, remarks left out."""
-    for written in log.read_text(encoding="utf-8").splitlines():
-        match = _LINE.fullmatch(written)
+def read(firmware: str, name: str) -> list[Exchange]:
+    """Return the exchanges of a log such as ``marlin``, ``m21-lines``."""
+    exchanges = [Exchange(0.0, b"")]
+    remark = ""
+    for line in (ROOT / firmware / f"{name}.txt").read_text().splitlines():
+        match = _LINE.fullmatch(line)
         if match is None:
             continue
-        text = match["text"]
-        quoted = len(match["mark"]) == 2
-        said = ast.literal_eval(text) if quoted else _ESCAPE.sub(_unescape, text)
-        yield Line(float(match["time"]), match["mark"][0] == ">", said.rstrip("\n"))
-
-
-def heard(log: Path) -> list[str]:
-    """Return what the firmware said, line by line."""
-    return [line.text for line in read(log) if not line.by_host]
-
-
-def _unescape(match: re.Match[str]) -> str:
-    if match["hex"]:
-        return chr(int(match["hex"], 16))
-    return _LETTERS[match["letter"]]
+        at, kind, text = float(match[1]), match[2], match[3]
+        if kind in {">", "<"}:
+            text = _unescape(text)
+        elif kind in {">>", "<<"}:
+            text = str(ast.literal_eval(text))
+        if kind in {"#", "##"}:
+            remark = text
+            if _EVENT.match(text):
+                exchanges.append(Exchange(at, b"", [], remark))
+        elif kind in {">", ">>"}:
+            exchanges.append(Exchange(at, text.encode("latin-1"), [], remark))
+        else:
+            exchanges[-1].replies.append(text.removesuffix("\n"))
+    return exchanges
