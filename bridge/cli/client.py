@@ -1,0 +1,98 @@
+"""``gcode2mqtt send`` and ``watch``: for those who have no MQTT client."""
+
+import argparse
+import asyncio
+import json
+import os
+import uuid
+from typing import Any
+
+from bridge.cli.until_signal import run_until_signal
+from bridge.config import Mqtt
+from bridge.config_file import load
+from bridge.errors import ConfigError
+from bridge.mqtt.messages import Message
+from bridge.mqtt.topics import Topics
+from bridge.mqtt.visitor import visit
+
+PATIENCE = 600.0
+"""Seconds for a response: heating up takes minutes."""
+
+
+def send(chosen: argparse.Namespace) -> int:
+    """Publish a command and print its response; return 0 where that is ``finished``.
+
+    Raises:
+        ConfigError: The payload is no JSON object.
+        BrokerError: The broker cannot be reached.
+
+    """
+    payload = _object(chosen.payload)
+    payload.setdefault("id", uuid.uuid4().hex)
+    response = asyncio.run(_exchange(_broker(chosen), chosen, payload))
+    if response is None:
+        print(f"no response within {PATIENCE:g} s: does a bridge serve {chosen.topic}?")
+        return 1
+    print(json.dumps(response, ensure_ascii=False))
+    return 0 if response.get("status") == "finished" else 1
+
+
+def watch(chosen: argparse.Namespace) -> int:
+    """Print what is published until a signal; return 0.
+
+    Raises:
+        BrokerError: The broker cannot be reached, or the connection is lost.
+
+    """
+    run_until_signal(_print_all(_broker(chosen), chosen.topic))
+    return 0
+
+
+async def _exchange(
+    broker: Mqtt, chosen: argparse.Namespace, payload: dict[str, Any]
+) -> dict[str, Any] | None:
+    responses = Topics(chosen.topic).response
+    async with visit(broker, [responses]) as visitor:
+        topic = f"{chosen.topic}/{chosen.to.strip('/')}"
+        visitor.publish(topic, json.dumps(payload).encode())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    response = _read(await visitor.message())
+                    if response.get("id") == payload["id"]:
+                        return response
+        except TimeoutError:
+            return None
+
+
+async def _print_all(broker: Mqtt, topic: str) -> None:
+    async with visit(broker, [f"{topic}/#"]) as visitor:
+        while True:
+            message = await visitor.message()
+            text = message.payload.decode(errors="backslashreplace")
+            print(message.topic, text, flush=True)
+
+
+def _broker(chosen: argparse.Namespace) -> Mqtt:
+    if chosen.config is not None:
+        return load(chosen.config, os.environ).mqtt
+    host, port = chosen.broker
+    return Mqtt(host=host, port=port)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        payload = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"the payload is not JSON: {error}") from error
+    if not isinstance(payload, dict):
+        raise ConfigError('the payload is no JSON object such as {"command": "home"}')
+    return payload
+
+
+def _read(message: Message) -> dict[str, Any]:
+    try:
+        document = json.loads(message.payload)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,38 @@
+"""``gcode2mqtt demo``."""
+
+import argparse
+import asyncio
+import contextlib
+
+from bridge import logs
+from bridge.cli.until_signal import run_until_signal
+from bridge.config import Log
+from bridge.demo.invitation import invite
+from bridge.demo.scenario import play_all
+from bridge.demo.screen import Screen
+from bridge.demo.stage import Stage, present
+
+
+def demo(chosen: argparse.Namespace) -> int:
+    """Run the demo; return 0, or 1 where the scenario did not go as it must.
+
+    Raises:
+        BridgeError: Something could not be started.
+
+    """
+    logs.configure(Log(level="error"))
+    screen = Screen()
+    verdicts: list[bool] = []
+
+    async def play(stage: Stage) -> bool:
+        return await (play_all if chosen.script else invite)(stage, screen)
+
+    screen.title("A broker, a simulated printer and the bridge start")
+
+    async def show() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(chosen.seconds):
+                verdicts.append(await present(play, screen.wire, chosen.broker))
+
+    run_until_signal(show())
+    return 0 if all(verdicts) else 1

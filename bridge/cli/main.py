@@ -1,0 +1,55 @@
+"""From the command line to a command, and from its end to an exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from bridge.cli import parser
+from bridge.errors import BridgeError, ConfigError
+
+# Only the chosen command is imported, so that --help is quick on a small machine.
+_COMMANDS = {
+    "run": "bridge.cli.run:run",
+    "demo": "bridge.cli.demonstrate:demo",
+    "simulate": "bridge.cli.simulate:simulate",
+    "check": "bridge.cli.check:check",
+    "ports": "bridge.cli.ports:ports",
+    "schema": "bridge.cli.schema:schema",
+    "replay": "bridge.cli.replay:replay",
+    "send": "bridge.cli.client:send",
+    "watch": "bridge.cli.client:watch",
+}
+
+FAILED = 1
+WRONG = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was typed and return the exit code."""
+    chosen = parser.build().parse_args(arguments)
+    try:
+        code = _function(chosen.command)(chosen)
+        sys.stdout.flush()
+    except ConfigError as error:
+        return _complain(error, WRONG)
+    except BridgeError as error:
+        return _complain(error, FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def _function(command: str) -> Callable[[argparse.Namespace], int]:
+    module, _, name = _COMMANDS[command].partition(":")
+    function: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
+    return function
+
+
+def _complain(error: BridgeError, code: int) -> int:
+    line = "".join(char if char.isprintable() else "�" for char in str(error))
+    print(f"gcode2mqtt: {line}", file=sys.stderr)
+    return code

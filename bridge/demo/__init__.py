@@ -1,0 +1,1 @@
+"""Everything at work on one machine: a broker, a simulated printer and the bridge."""

@@ -1,0 +1,151 @@
+"""What the daemon tells about itself: one line an event, on standard error."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+from bridge.config import Config, Log
+
+ROOT = "bridge"
+_SHORTEST_SECRET = 4
+_COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
+_PLAIN = "\033[0m"
+# syslog's levels, which journald reads at the beginning of a line
+_SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+
+
+class Formatter(logging.Formatter):
+    """Makes a record one line, without secrets and without control characters."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        """Prepare to leave out ``secrets``; very short ones could be any word."""
+        super().__init__()
+        self._secrets = [text for text in secrets if len(text) >= _SHORTEST_SECRET]
+
+    def clean(self, text: str) -> str:
+        """Return a text without secrets, and with its control characters escaped.
+
+        What a printer or a client sends can be part of a message, and must not forge
+        lines or steer the terminal.
+        """
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode()
+            for char in text
+        )
+
+    def trace(self, record: logging.LogRecord) -> list[str]:
+        """Return the lines of the exception that belongs to a record."""
+        if not record.exc_info:
+            return []
+        return [
+            self.clean(x) for x in self.formatException(record.exc_info).split("\n")
+        ]
+
+
+class Text(Formatter):
+    """For people: time, level, part, printer, message."""
+
+    def __init__(
+        self, secrets: Collection[str] = (), *, journal: bool, colour: bool
+    ) -> None:
+        """Choose the looks.
+
+        Args:
+            secrets: what must not appear.
+            journal: leave out the time, which journald adds, and tell it the level.
+            colour: mark warnings and errors for a terminal.
+
+        """
+        super().__init__(secrets)
+        self._journal = journal
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, and those of the exception under it."""
+        printer = getattr(record, "printer", None)
+        words = [
+            f"{record.levelname:<7}",
+            f"{_part(record)}:",
+            f"[{printer}]" if printer else "",
+            self.clean(record.getMessage()),
+        ]
+        lines = [" ".join(filter(None, words)), *self.trace(record)]
+        if self._journal:
+            level = _SYSLOG.get(record.levelname, 6)
+            return "\n".join(f"<{level}>{line}" for line in lines)
+        moment = datetime.fromtimestamp(record.created, UTC).astimezone()
+        text = f"{moment:%Y-%m-%d %H:%M:%S} " + "\n".join(lines)
+        colour = _COLOURS.get(record.levelname, "") if self._colour else ""
+        return f"{colour}{text}{_PLAIN}" if colour else text
+
+
+class Json(Formatter):
+    """For machines: one object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a JSON object in one line."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        document = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "part": _part(record),
+            "printer": getattr(record, "printer", None),
+            "message": self.clean(record.getMessage()),
+            "exception": "\n".join(self.trace(record)) or None,
+        }
+        return json.dumps({k: v for k, v in document.items() if v is not None})
+
+
+def secrets(config: Config) -> list[str]:
+    """Return what must never be logged."""
+    password = config.mqtt.password
+    return [] if password is None else [password.get_secret_value()]
+
+
+def configure(
+    log: Log,
+    hidden: Iterable[str] = (),
+    stream: TextIO = sys.stderr,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Send all records to a stream, as the configuration says.
+
+    Args:
+        log: how much, and in which form.
+        hidden: texts that are replaced by ``***``.
+        stream: where to.
+        environ: tells whether journald is at its other end, and ``NO_COLOR``.
+
+    """
+    handler = logging.StreamHandler(stream)
+    if log.format == "json":
+        handler.setFormatter(Json(tuple(hidden)))
+    else:
+        colour = stream.isatty() and not environ.get("NO_COLOR")
+        journal = _is_journal(stream, environ)
+        handler.setFormatter(Text(tuple(hidden), journal=journal, colour=colour))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(ROOT).setLevel(log.level.upper())
+    for part, level in log.levels.items():
+        logging.getLogger(f"{ROOT}.{part}").setLevel(level.upper())
+
+
+def _part(record: logging.LogRecord) -> str:
+    return record.name.removeprefix(f"{ROOT}.")
+
+
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Tell whether a stream leads to journald, which says where it listens."""
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
