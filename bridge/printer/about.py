@@ -82,7 +82,7 @@ class Info(Document):
 
 
 class RoundTrip(Document):
-    """Seconds from a line to its `ok`, over the last 256 lines; null before the first."""
+    """Seconds from a line to its `ok`, over the last 256; null before the first."""
 
     median: float | None
     """Half of them were faster."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bridge.config import Serial
 from bridge.errors import FailedError, LinkError
@@ -14,47 +14,15 @@ from bridge.gcode.events import Connected, Restarted, Said
 from bridge.gcode.protocol import RENUMBER, Protocol
 from bridge.pauses import Pauses, Repeats
 from bridge.printer import ports
+from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.session import Session
-from bridge.printer.setup import Identity, set_up
+from bridge.printer.setup import set_up
 from bridge.printer.transport import open_transport
 from bridge.printer.wire_log import WireLog
 
 TRIAL = 7.0  # seconds a port has to answer when there are others to try
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 NOISY = 200  # what a wrong baud rate looks like: damaged lines and no answer
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a printer may be: a port or URL, and a baud rate in bits a second."""
-
-    port: str
-    baudrate: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A port was opened; the firmware has not answered yet."""
-
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The firmware has said what it is, and can be used."""
-
-    identity: Identity
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The link could not be opened, or broke; ``reason`` is a sentence."""
-
-    reason: str
-
-
-LinkEvent = Opened | Ready | Closed | Said
 
 
 def configured_dialect(config: Serial) -> Dialect | None:
@@ -95,6 +63,7 @@ class Link:
         self._attend = attend
         self._wire = wire
         self._taken = taken
+        self._port = ports.FixedPort(config.port)
         self._found: Place | None = None
         self._next_number = 0
         self._log = logging.getLogger("bridge.printer")
@@ -145,7 +114,7 @@ class Link:
         config = self._config
         if self._found is not None:
             yield self._found
-        found = [ports.stable_name(config.port)]
+        found = [self._port.name]
         if config.port == "auto":
             found = ports.candidates(self._taken())
         rates = ports.baudrates() if config.baudrate == "auto" else (config.baudrate,)

@@ -1,6 +1,5 @@
 """What is known of one printer, kept up to date by all that is heard and sent."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from bridge.gcode.events import Connected, Restarted
 from bridge.printer import events
 from bridge.printer import state as knowledge
 from bridge.printer.history import History
-from bridge.printer.link import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.model import PrinterState, Problem
 from bridge.printer.wire_log import WireLog
 
@@ -23,17 +22,20 @@ class Observer:
     happened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it watches with, and who listens
         self,
         config: PrinterConfig,
         *,
         history: History,
         wire: WireLog,
+        clock: Callable[[], float],
         on_change: Callable[[], None],
         on_event: Callable[[events.Event], None],
     ) -> None:
         self._config = config
         self._wire = wire
+        self.clock = clock
+        """Tells the time, in seconds; it never jumps."""
         self._on_change = on_change
         self._on_event = on_event
         self.state = knowledge.initial(config.profile)
@@ -58,7 +60,7 @@ class Observer:
                 self.become(knowledge.connected(self.state, dialect=self.dialect))
             case Restarted():
                 self.at = {}
-                self.become(knowledge.reset(self.state, now=self.now()))
+                self.become(knowledge.reset(self.state, now=self.clock()))
             case Closed(reason):
                 self._closed(reason)
             case _:
@@ -69,7 +71,7 @@ class Observer:
         state = knowledge.sent(
             self.state,
             line,
-            now=self.now(),
+            now=self.clock(),
             dialect=self.dialect,
             profile=self._config.profile,
         )
@@ -109,23 +111,18 @@ class Observer:
             self._on_event(event)
         self._on_change()
 
-    @staticmethod
-    def now() -> float:
-        """Return the time of the printer's clock, in seconds."""
-        return asyncio.get_running_loop().time()
-
     def _said(self, reply: replies.Reply) -> None:
         self._apply(reply)
         if isinstance(reply, replies.Position):
             self.at = _coordinates(self.state)
         elif isinstance(reply, replies.Temperatures):
-            self.history.add(self.state.heaters, self.now())
+            self.history.add(self.state.heaters, self.clock())
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(
             self.state,
             reply,
-            now=self.now(),
+            now=self.clock(),
             dialect=self.dialect,
             profile=self._config.profile,
         )
@@ -144,7 +141,7 @@ class Observer:
             reason=reason,
             consequence=consequence,
             logs=tuple(self._wire.tail),
-            time=self.now(),
+            time=self.clock(),
         )
 
 

@@ -18,7 +18,8 @@ from bridge.gcode.events import Restarted
 from bridge.printer import hooks, safety
 from bridge.printer.events import Event
 from bridge.printer.history import History
-from bridge.printer.link import Closed, Link, LinkEvent
+from bridge.printer.link import Link
+from bridge.printer.link_events import Closed, LinkEvent
 from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan, context_of, plan, situation_of
@@ -89,6 +90,7 @@ class Printer:
             config,
             history=History(telemetry.history),
             wire=wire,
+            clock=asyncio.get_running_loop().time,
             on_change=listeners.on_change,
             on_event=self._happened,
         )
@@ -324,7 +326,7 @@ class Printer:
         """Keep what we know fresh, as long as the printer can be used."""
         due: dict[str, float] = {}
         while True:
-            now = self.observer.now()
+            now = self.observer.clock()
             polls = wanted_polls(
                 self.state, dialect=self.observer.dialect, interval=self._interval
             )

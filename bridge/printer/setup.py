@@ -1,57 +1,15 @@
 """What is said to a printer before it is ours to use, and after each of its resets."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bridge.errors import FailedError
-from bridge.gcode import replies
-from bridge.gcode.dialects import UNKNOWN, Dialect, detect
+from bridge.gcode.dialects import Dialect
+from bridge.printer.identity import Identity, identify
 from bridge.printer.session import Session
 
 AUTOREPORT_TEMPERATURE = "AUTOREPORT_TEMP"
 AUTOREPORT_CARD = "AUTOREPORT_SD_STATUS"
 PROMPTS = "PROMPT_SUPPORT"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a printer says it is.
-
-    Attributes:
-        dialect: how it speaks.
-        firmware: its ``FIRMWARE_NAME``, ``""`` if it did not say.
-        fields: all that it says about itself.
-        capabilities: what it says it can do.
-        reports: the lines by which it was told to report by itself.
-
-    """
-
-    dialect: Dialect
-    firmware: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
-    capabilities: frozenset[str] = frozenset()
-    reports: tuple[str, ...] = ()
-
-
-def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
-    """Return who answered ``M115`` with these lines."""
-    firmware = replies.Firmware("")
-    capabilities: set[str] = set()
-    for text in output:
-        for reply in replies.parse(text):
-            match reply:
-                case replies.Firmware():
-                    firmware = reply
-                case replies.Capability(name, enabled=True):
-                    capabilities.add(name)
-    found = detect(firmware.name) if firmware.name else UNKNOWN
-    dialect = configured or found
-    return Identity(
-        dialect,
-        firmware.name,
-        firmware.fields,
-        frozenset(capabilities) | dialect.capabilities,
-    )
 
 
 async def ask(session: Session, line: str) -> tuple[str, ...]:

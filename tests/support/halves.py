@@ -11,7 +11,7 @@ BRIDGE = ROOT / "bridge"
 
 DOES_IO = (
     "__main__.py",
-    "app*.py",
+    "app/*.py",
     "cli/*.py",
     "config.py",  # resolves paths
     "config_file/*.py",
@@ -28,11 +28,12 @@ DOES_IO = (
     "mqtt/reasons.py",  # names the errors of sockets and TLS
     "mqtt/rivals.py",
     "mqtt/session.py",
+    "mqtt/visitor.py",
     "mqtt/watch.py",
     "mqtt/witness.py",
-    "printer/connect.py",
     "printer/descriptor.py",
     "printer/inbox.py",
+    "printer/link.py",
     "printer/link_errors.py",
     "printer/ports.py",
     "printer/printer.py",
@@ -44,6 +45,7 @@ DOES_IO = (
     "printer/simulated.py",
     "printer/tcp.py",
     "printer/transport.py",
+    "printer/turns.py",
     "printer/wire_file.py",
     "simulator/serve*.py",
     "threads.py",
