@@ -1,0 +1,41 @@
+"""One broker for all tests; for each module a printer and a bridge.
+
+A module says with ``PRINTER`` which simulated printer it wants, with ``SECTIONS`` and
+``SETTINGS`` how the bridge and its printer are configured.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.brokers import Mosquitto, Spec, mosquitto
+from tests.support.printers import SimulatedPrinter, simulated
+from tests.support.stages import Stage, stage
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Mosquitto]:
+    # Without it every answer takes 50 ms, as nobody waits for anything else.
+    with mosquitto(
+        Spec(options="allow_anonymous true\nset_tcp_nodelay true")
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bridge(
+    request: pytest.FixtureRequest,
+    broker: Mosquitto,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage[SimulatedPrinter]]:
+    module = request.module
+    folder = tmp_path_factory.mktemp("bridge")
+    url = getattr(module, "PRINTER", "simulator://marlin?speed=1000")
+    base = module.__name__.rpartition("test_")[2]
+    sections = getattr(module, "SECTIONS", None)
+    settings = getattr(module, "SETTINGS", {})
+    with (
+        simulated(url, folder / "printer") as printer,
+        stage(broker, printer, folder, base, sections, **settings) as running,
+    ):
+        yield running

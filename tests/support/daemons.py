@@ -1,0 +1,97 @@
+"""The real console script ``gcode2mqtt``, as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+SCRIPT = Path(sys.executable).with_name("gcode2mqtt")
+"""Where the installation has put it."""
+
+DEADLINE = 20.0
+"""Seconds until a process counts as hanging, on a busy machine too."""
+
+
+def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the script until it ends by itself."""
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+class Daemon:
+    """``gcode2mqtt run``; its log is kept in a file."""
+
+    def __init__(self, folder: Path, config: Mapping[str, object]) -> None:
+        self.config = folder / "config.yaml"
+        self.config.write_text(yaml.safe_dump(dict(config)))
+        self._log = folder / "log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [SCRIPT, "run", "--config", self.config],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C at the terminal of the tests is not meant for it.
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has logged, and every traceback."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        """It has not ended."""
+        return self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._process.pid, number)
+
+    def ended(self, within: float = DEADLINE) -> int:
+        """Wait until it ends and return its exit code."""
+        return self._process.wait(within)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise
+
+
+@contextmanager
+def daemon(folder: Path, config: Mapping[str, object]) -> Iterator[Daemon]:
+    """Run the daemon; however the block ends, it ends too, and without a traceback."""
+    process = Daemon(folder, config)
+    try:
+        yield process
+    finally:
+        process.close()
+    assert "Traceback" not in process.log, process.log
+
+
+def wait_for(
+    condition: Callable[[], object], what: str = "it", within: float = DEADLINE
+) -> None:
+    """Return once the condition holds, for places where no event loop runs."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen in time"
+        time.sleep(0.002)
