@@ -81,7 +81,7 @@ def _sentence(error: ErrorDetails) -> str:
         return f"must be {_EXPECTED[kind]}, not {described(given)}"
     if kind in _BOUND:
         word, key = _BOUND[kind]
-        return f"must be {word} {context[key]:g}, not {described(given)}"
+        return f"must be {word} {context[key]:.12g}, not {described(given)}"
     if kind in _SIZE:
         word, key, unit = _SIZE[kind]
         count = context[key]

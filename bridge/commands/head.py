@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from bridge.commands import motion
 from bridge.commands.base import Command, Context, NotNull, Program
@@ -17,6 +23,9 @@ _Move = Annotated[Distance | None, NotNull]
 class Jog(Command):
     """Move the head; afterwards the printer is in the mode in which it was."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [axis]} for axis in _AXES]}
+    )
     topic: ClassVar[str] = "head"
     name: ClassVar[str] = "jog"
     needs_idle: ClassVar[bool] = True
@@ -81,6 +90,14 @@ class Home(Command):
         tuple[Literal["x", "y", "z"], ...],
         Field(max_length=12, strict=False),
         BeforeValidator(_letters),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "array", "items": {"enum": list(_AXES)}, "maxItems": 12},
+                    {"type": "string", "pattern": "^[xyz]{1,12}$"},
+                ]
+            }
+        ),
     ]
     """Which, in this order, as a list or as a text such as `"xy"`; an empty list homes
     all."""

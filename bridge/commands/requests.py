@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bridge.commands.base import Command, Context, NotNull, Program, Tier
 
@@ -51,6 +51,17 @@ class State(_History):
         tuple[Literal["temperature", "sd", "state"], ...],
         Field(max_length=10, strict=False),
         BeforeValidator(_words),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {
+                        "type": "array",
+                        "items": {"enum": ["temperature", "sd", "state"]},
+                    },
+                    {"type": "string"},
+                ]
+            }
+        ),
     ] = ()
     """What to leave out, as a list or as a text with commas."""
 

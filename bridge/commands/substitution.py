@@ -9,7 +9,7 @@ from bridge.gcode.codec import number
 _TOKEN = re.compile(
     r"""
     (?P<literal> %% | \{\{ | \}\} )
-    | %\( (?P<name> [^()]* ) \) (?P<format> [-+0\ ]* \d{0,2} (?:\.\d{1,2})? [a-zA-Z]? )
+    | %\( (?P<name> [^()]* ) \) (?P<format> [-+0\ #]* \d* (?:\.\d*)? [a-zA-Z] )
     | \{ (?P<brace> [^{}:]* ) (?: : (?P<spec> [^{}]* ) )? \}
     | (?P<stray> [{}] | %\( )
     """,

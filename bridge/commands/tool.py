@@ -36,7 +36,11 @@ class ToolTarget(Command):
 
     targets: Annotated[
         dict[ToolOrCurrent, Target],
-        Field(min_length=1, max_length=_MOST_TOOLS),
+        Field(
+            min_length=1,
+            max_length=_MOST_TOOLS,
+            json_schema_extra={"additionalProperties": False},
+        ),
         Distinct,
     ]
     """°C by tool: `tool0`, `tool1`, …, or `tool` for the selected one; 0 turns off."""
@@ -69,7 +73,13 @@ class ToolOffset(Command):
     )
 
     offsets: Annotated[
-        dict[Tool, Offset], Field(min_length=1, max_length=_MOST_TOOLS), Distinct
+        dict[Tool, Offset],
+        Field(
+            min_length=1,
+            max_length=_MOST_TOOLS,
+            json_schema_extra={"additionalProperties": False},
+        ),
+        Distinct,
     ]
     """°C by tool, -50 to 50; the offsets of other heaters stay."""
 

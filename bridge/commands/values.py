@@ -50,16 +50,17 @@ def _percent(value: float) -> int:
     percent = value
     if isinstance(value, float) and value <= _LARGEST_FACTOR:
         percent = value * 100
-    whole = floor(percent + 0.5)
-    if not 1 <= whole <= _LARGEST_FACTOR * 100:
+    if not 1 <= percent <= _LARGEST_FACTOR * 100:
         raise ValueError(
             f"is {percent:.12g} %, but must be 1 to {_LARGEST_FACTOR * 100} %"
         )
-    return whole
+    return floor(percent + 0.5)
 
 
 Factor = Annotated[
-    Annotated[int, Field(strict=True)] | Finite, AfterValidator(_percent)
+    Annotated[int, Field(strict=True)] | Finite,
+    AfterValidator(_percent),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 1000}),
 ]
 """A factor, kept as whole percent.
 

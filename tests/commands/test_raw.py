@@ -1,0 +1,221 @@
+"""Raw G-code: what is tidied, what is refused, what goes past the queue."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import commands
+from bridge.commands import Context, Program
+from bridge.commands.lines import clean, pairs
+from bridge.errors import RejectedError
+from bridge.gcode import codec
+from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
+
+PARSER = Context(capabilities=frozenset({"EMERGENCY_PARSER"}))
+
+
+def run(payload: dict[str, Any], context: Context | None = None) -> Program:
+    request = commands.parse("command", json.dumps(payload).encode())
+    return request.command.program(context or Context())
+
+
+def refused(payload: dict[str, Any], context: Context | None = None) -> str:
+    with pytest.raises(RejectedError) as caught:
+        run(payload, context)
+    assert (caught.value.code, caught.value.error) == (400, "invalid_payload")
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("g28", "G28"),
+        ("  g1 x10.50y-5  F3000 ; fast ", "G1 X10.50 Y-5 F3000"),
+        ("G1X10E5", "G1 X10 E5"),
+        ("m104 s0x1F4", "M104 S0 X1 F4"),
+        ("M104 S3e2", "M104 S3 E2"),
+        ("M104 S 210", "M104 S210"),
+        ("g28 x y", "G28 X Y"),
+        ("G38.2 z-5", "G38.2 Z-5"),
+        ("t1", "T1"),
+        ("T?", "T?"),
+        ("Tx", "Tx"),
+        ("m117 Hello g28 World", "M117 Hello g28 World"),
+        ("M117 x1", "M117 x1"),
+        (r"M117 a\;b ; c", r"M117 a\;b"),
+        ("m23 File~1.gco", "M23 File~1.gco"),
+        ('M587 S"My Net" P"g28"', 'M587 S"My Net" P"g28"'),
+        ("m98 P'macro g'", "M98 P'macro g'"),
+        ("G1 X{global.x}", "G1 X{global.x}"),
+        ("set_pin pin=led value=1", "set_pin pin=led value=1"),
+        ("FIRMWARE_RESTART", "FIRMWARE_RESTART"),
+        ("_PARK X=5", "_PARK X=5"),
+    ],
+)
+def test_lines_are_tidied(text: str, line: str) -> None:
+    assert run({"command": text}).lines == (line,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("   ", "command: has no G-code"),
+        ("; nothing", "command: has no G-code"),
+        ("M117 \u00fc", "command: a line must be printable ASCII"),
+        ("N5 G28", "command: must not number lines"),
+        ("n 5 G28", "command: must not number lines"),
+        ("M110 N0", "command: must not number lines"),
+        ("m0110", "command: must not number lines"),
+        ("G28*33", "command: must not contain '*'"),
+        ("@pause", "command: must begin with a letter"),
+        ("/M500", "command: must begin with a letter"),
+        ("28", "command: must begin with a letter"),
+        ("G1 X10 M500", "command: must have one code a line"),
+        ("G53 G1 X5", "command: must have one code a line"),
+        ("M117 " + "x" * 80, "command: a line must be shorter than 96 bytes"),
+    ],
+)
+def test_lines_are_refused(text: str, message: str) -> None:
+    assert message in refused({"command": text})
+
+
+def test_a_list_names_the_line_that_is_wrong() -> None:
+    assert refused({"commands": ["G28", "; x"]}).startswith("commands[1]: ")
+
+
+def test_where_lines_have_no_numbers_more_fits_and_a_star_is_a_star() -> None:
+    context = Context(dialect=KLIPPER)
+    assert run({"command": "RESPOND MSG=a*b"}, context).lines == ("RESPOND MSG=a*b",)
+    run({"command": "M117 " + "x" * 85}, context)
+    assert "shorter than 96" in refused({"command": "M117 " + "x" * 91}, context)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"command": "M112"},
+        {"command": "m0112 ; stop"},
+        {"commands": ["G28", "M112", "G29"]},
+        {"command": "M%(n)s", "parameters": {"n": "112"}},
+    ],
+)
+def test_an_emergency_stop_goes_alone(payload: dict[str, Any]) -> None:
+    program = run(payload)
+    assert program.emergency
+    assert program.gcode == ("M112",)
+
+
+def test_a_text_about_it_is_no_emergency_stop() -> None:
+    assert not run({"command": "M117 M112"}).emergency
+
+
+@pytest.mark.parametrize(
+    ("lines", "context", "urgent"),
+    [
+        (["M108"], PARSER, True),
+        (["M876 S0"], PARSER, True),
+        (["M410", "M108"], PARSER, True),
+        (["M108"], Context(), False),
+        (["G28", "M108"], PARSER, False),
+    ],
+)
+def test_urgent_lines(lines: list[str], context: Context, *, urgent: bool) -> None:
+    program = run({"commands": lines}, context)
+    assert (program.urgent, program.emergency) == (urgent, False)
+    assert program.lines == tuple(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("M104 S%(t)s", "M104 S205.5"),
+        ("M104 S{t}", "M104 S205.5"),
+        ("M104 S%(t)d", "M104 S205"),
+        ("M104 S%(t)i", "M104 S205"),
+        ("M104 S%(t).2f", "M104 S205.50"),
+        ("M104 S{t:.0f}", "M104 S206"),
+        ("M104 S{ t }", "M104 S205.5"),
+        ("G1 X{tiny}", "G1 X0.00001"),
+        ("G1 X{big}", "G1 X12345678901234567890"),
+        ("M117 {name} %(name)s", "M117 bed bed"),
+        ("M117 {name:5}|", "M117   bed|"),
+        ("M117 %(name).2s", "M117 be"),
+        ("M117 50% {{x}} 100%%", "M117 50% {x} 100%"),
+        ("M117 %d", "M117 %d"),
+    ],
+)
+def test_parameters(text: str, line: str) -> None:
+    values = {"t": 205.5, "tiny": 1e-5, "big": 12345678901234567890, "name": "bed"}
+    assert run({"command": text, "parameters": values}).lines == (line,)
+
+
+def test_without_parameters_the_text_is_sent_untouched() -> None:
+    assert run({"command": "M117 50% {x} %(y)s"}).lines == ("M117 50% {x} %(y)s",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("M104 S{u}", "command: the parameter u is missing; given are f, s, t, y"),
+        ("M104 S%(u)s", "command: the parameter u is missing"),
+        ("M104 S{t.real}", '"t.real" is not the name of a parameter'),
+        ("M104 S{t[0]}", '"t[0]" is not the name of a parameter'),
+        ("M104 S%(t.real)s", '"t.real" is not the name of a parameter'),
+        ("M104 S{}", '"" is not the name of a parameter'),
+        ("M104 S{t", 'a single "{" is no placeholder'),
+        ("M104 St}", 'a single "}" is no placeholder'),
+        ("M104 S%(t", 'a single "%(" is no placeholder'),
+        ("M104 S{t:999999999}", "must end in s, or for a number in d or f"),
+        ("M104 S%(t)999999999d", "must end in s, or for a number in d or f"),
+        ("M104 S%(t)5", 'a single "%(" is no placeholder'),
+        ("M104 S%(t) X5", "must end in s, or for a number in d or f"),
+        ("M104 S{t!r}", '"t!r" is not the name of a parameter'),
+        ("M104 S%(t)x", "must end in s, or for a number in d or f"),
+        ("M104 S%(t)e", "must end in s, or for a number in d or f"),
+        ("M104 S%(s)d", "must end in s, or for a number in d or f"),
+        ("M104 S{t:.2}", "must end in f"),
+        ("M104 S{y}", "parameters.y: must be a text or a number"),
+        ("M104 S{f}", "parameters.f: must be a text or a number"),
+    ],
+)
+def test_bad_placeholders(text: str, message: str) -> None:
+    parameters = {"t": 5, "s": "x", "y": True, "f": [1]}
+    assert message in refused({"command": text, "parameters": parameters})
+
+
+def test_parameters_cannot_bring_in_what_a_line_may_not_have() -> None:
+    payload = {"command": "M117 {x}", "parameters": {"x": "\u00fc"}}
+    assert "printable ASCII" in refused(payload)
+    payload = {"command": "{x}", "parameters": {"x": "N5 G28"}}
+    assert "must not number lines" in refused(payload)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("G1 X10 Y-.5 Z+3.", [("X", "10"), ("Y", "-.5"), ("Z", "+3.")]),
+        ("G28", []),
+        ("G28 x", [("X", "")]),
+        ("M104 S200 S300", [("S", "200"), ("S", "300")]),
+        ("M104 S{x}", None),
+        ("M117 X1", None),
+        ("PARK X1", None),
+    ],
+)
+def test_pairs(line: str, expected: list[tuple[str, str]] | None) -> None:
+    assert pairs(line) == expected
+
+
+@given(st.text(max_size=120), st.sampled_from([MARLIN, KLIPPER]))
+def test_a_clean_line_can_be_sent(text: str, dialect: Dialect) -> None:
+    context = Context(dialect=dialect)
+    try:
+        line = clean(text, context, "here")
+    except RejectedError:
+        line = ""
+    if line:
+        assert clean(line, context, "here") == line
+        codec.encode(line, 999_999_999 if dialect.numbered else None)
