@@ -24,6 +24,7 @@ from bridge.printer.wire_file import WireFile
 from bridge.printer.wire_log import Entry
 
 TICK = 1.0
+LAST_ANSWERS = 0.5  # seconds for what still waits when the bridge ends
 
 
 class Station:
@@ -69,7 +70,8 @@ class Station:
         )
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
-        self._tasks: asyncio.TaskGroup | None = None
+        self._answers: asyncio.TaskGroup | None = None
+        self._answering: set[asyncio.Task[None]] = set()
         self._dirty = False
         self._tidied = False
 
@@ -78,17 +80,26 @@ class Station:
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    self._tasks = tasks
-                    self._changed()
-                    tasks.create_task(self.printer.run())
-                    tasks.create_task(self._tick())
+                async with asyncio.TaskGroup() as answers:
+                    await self._serve(answers)
             finally:
-                self._tasks = None
                 self.publisher.closing()
                 connection.cancel()
                 if self._wire_file is not None:
                     self._wire_file.close()
+
+    async def _serve(self, answers: asyncio.TaskGroup) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._answers = answers
+                self._changed()
+                tasks.create_task(self.printer.run())
+                tasks.create_task(self._tick())
+        finally:
+            self._answers = None
+            if self._answering:
+                # The printer is away now, and what waited for it fails.
+                await asyncio.wait(self._answering, timeout=LAST_ANSWERS)
 
     async def _tick(self) -> None:
         while True:
@@ -97,8 +108,11 @@ class Station:
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
-        if rest is not None and self._tasks is not None:
-            self._tasks.create_task(self._reception.answer(message, rest))
+        if rest is None or self._answers is None:
+            return
+        task = self._answers.create_task(self._reception.answer(message, rest))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     async def _perform(self, request: Request, run: Run, arrived: float) -> object:
         command, envelope = request.command, request.envelope

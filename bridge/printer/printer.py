@@ -118,11 +118,11 @@ class Printer:
             await asyncio.shield(link)
         finally:
             await self._take_leave()
+            self._interrupt("the bridge is shutting down")
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
             self.observer.left()
-            for work in list(self._works):
-                work.cancel()
+            # They end by themselves, so that whoever waits gets an answer.
             await asyncio.gather(*self._works, return_exceptions=True)
 
     def plan(self, command: Command) -> Plan:

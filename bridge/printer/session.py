@@ -64,7 +64,9 @@ class Session:
 
         """
         if self._closed:
-            raise FailedError.disconnected(self._failure)
+            error = FailedError.disconnected(self._failure)
+            error.sent = False
+            raise error
         ticket = self.protocol.send(text, ahead=ahead)
         future: asyncio.Future[Done] = self._loop.create_future()
         self._waiting[ticket] = future
