@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bridge.app.station import Station
@@ -52,20 +53,26 @@ def build(config: Config) -> list[Station]:
     """
     instance = uuid.uuid4().hex
     folder = config.mqtt.state_folder or default_folder(os.environ, Path.home())
-    taken = frozenset(
-        printer.serial.port
-        for printer in config.printers
-        if printer.serial.port != "auto"
-    )
-    return [
-        Station(
+    stations: list[Station] = []
+    for printer in config.printers:
+        station = Station(
             config,
             printer,
             instance=instance,
-            taken=lambda: taken,
+            taken=partial(_taken, stations, printer.id),
             memory=Memory(folder, printer.id),
+            folder=folder,
         )
-        for printer in config.printers
+        stations.append(station)
+    return stations
+
+
+def _taken(stations: Sequence[Station], name: str) -> list[str]:
+    """Return the ports of the other printers, which one on ``auto`` must not try."""
+    return [
+        port
+        for station in stations
+        if station.name != name and (port := station.port) is not None
     ]
 
 

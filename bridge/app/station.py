@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from pathlib import Path
 
+from bridge.app import places
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender
 from bridge.app.scripts_folder import read_folder
 from bridge.commands import Request, Response
-from bridge.commands.envelope import expires_at
 from bridge.commands.requests import Republish
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
@@ -19,6 +20,7 @@ from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.topics import Topics
 from bridge.printer.events import Event
+from bridge.printer.link_events import Place
 from bridge.printer.printer import Listeners, Printer, Run
 from bridge.printer.wire_file import WireFile
 from bridge.printer.wire_log import Entry
@@ -30,7 +32,7 @@ LAST_ANSWERS = 0.5  # seconds for what still waits when the bridge ends
 class Station:
     """Serves one printer to one broker."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it shares with the other stations
         self,
         config: Config,
         printer: PrinterConfig,
@@ -38,8 +40,11 @@ class Station:
         instance: str,
         taken: Callable[[], Collection[str]] = tuple,
         memory: Memory | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.name = printer.id
+        guessed = "auto" in {printer.serial.port, printer.serial.baudrate}
+        self._folder = folder if guessed else None
         self.topics = Topics(config.base(printer))
         self._config = config
         self.printer = Printer(
@@ -49,6 +54,7 @@ class Station:
             limits=config.limits,
             scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
             taken=taken,
+            found=self._recalled(printer),
         )
         presence = Presence(
             client_id=client_id(config, printer),
@@ -74,6 +80,14 @@ class Station:
         self._answering: set[asyncio.Task[None]] = set()
         self._dirty = False
         self._tidied = False
+
+    @property
+    def port(self) -> str | None:
+        """The port it has or was given; ``None``: it is still looked for."""
+        if self.printer.observer.place is not None:
+            return self.printer.observer.place.port
+        given = self.printer.config.serial.port
+        return None if given == "auto" else given
 
     async def run(self) -> None:
         """Serve until cancelled: then the printer's port is freed, then ``offline``."""
@@ -114,7 +128,9 @@ class Station:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _perform(self, request: Request, run: Run, arrived: float) -> object:
+    async def _perform(
+        self, request: Request, run: Run, expires: float | None
+    ) -> object:
         command, envelope = request.command, request.envelope
         if isinstance(command, Republish):
             self.broker.republish()
@@ -125,10 +141,22 @@ class Station:
         await self.printer.execute(
             command,
             run,
-            expires=expires_at(envelope, arrived),
+            expires=expires,
             within=envelope.timeout,
         )
         return answer(command, self.printer, self.publisher)
+
+    def _recalled(self, printer: PrinterConfig) -> Place | None:
+        if self._folder is None:
+            return None
+        place = places.recall(self._folder, printer.id)
+        given = printer.serial.port
+        return place if place and given in {"auto", place.port} else None
+
+    def _remember(self) -> None:
+        place = self.printer.observer.place
+        if self._folder is not None and place is not None:
+            places.remember(self._folder, self.name, place)
 
     def _respond(self, response: Response, sender: Sender) -> None:
         self.broker.publish(
@@ -151,6 +179,7 @@ class Station:
         if self.printer.state.link == "operational" and not self._tidied:
             self._tidied = True  # its heaters, and so its topics, are known now
             self.broker.clear_leftovers()
+            self._remember()
 
     def _happened(self, event: Event) -> None:
         self.publisher.happened(event)

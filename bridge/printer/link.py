@@ -56,6 +56,7 @@ class Link:
         attend: Callable[[Session], Awaitable[None]],
         wire: WireLog,
         taken: Callable[[], Collection[str]] = tuple,
+        found: Place | None = None,
     ) -> None:
         self._config = config
         self._interval = interval
@@ -64,7 +65,7 @@ class Link:
         self._wire = wire
         self._taken = taken
         self._port = ports.FixedPort(config.port)
-        self._found: Place | None = None
+        self._found = found
         self._next_number = 0
         self._log = logging.getLogger("bridge.printer")
         self._repeats = Repeats()

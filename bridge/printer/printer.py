@@ -19,7 +19,7 @@ from bridge.printer import hooks, safety
 from bridge.printer.events import Event
 from bridge.printer.history import History
 from bridge.printer.link import Link
-from bridge.printer.link_events import Closed, LinkEvent
+from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan, context_of, plan, situation_of
@@ -81,6 +81,7 @@ class Printer:
         limits: Limits,
         scripts: ScriptLibrary | None = None,
         taken: Callable[[], Collection[str]] = tuple,
+        found: Place | None = None,
     ) -> None:
         self.config = config
         self.scripts = scripts
@@ -102,6 +103,7 @@ class Printer:
             attend=self._attend,
             wire=wire,
             taken=taken,
+            found=found,
         )
         self._interval = telemetry.interval
         self._works: set[asyncio.Task[None]] = set()
