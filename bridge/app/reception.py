@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from bridge.app.rates import Rates
 from bridge.commands import Origin, Outcome, Request, RequestError, Response, parse
 from bridge.commands.base import Command
-from bridge.commands.envelope import skew_warning
+from bridge.commands.envelope import expires_at, expiry_message, skew_warning
 from bridge.commands.receipts import Receipts, Verdict
 from bridge.config import Config
-from bridge.errors import CommandError, RejectedError
+from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics, response_topic_allowed
 from bridge.printer.printer import Run
@@ -28,8 +28,9 @@ class Sender:
     correlation: bytes | None = None
 
 
-Perform = Callable[[Request, Run, float], Awaitable[object]]
-"""Carries a request out; takes the run to fill and the arrival in epoch seconds."""
+Perform = Callable[[Request, Run, float | None], Awaitable[object]]
+"""Carries a request out; takes the run to fill, and the epoch seconds after which it
+must not begin."""
 
 
 class Reception:
@@ -85,7 +86,7 @@ class Reception:
                 if first is Verdict.WAIT:
                     return
                 kept = origin.id
-            data = await self._perform(request, run, arrived)
+            data = await self._timely(request, run, arrived, message.expiry)
         except RequestError as refusal:
             origin, error = Origin(rest, refusal.id, refusal.command), refusal
         except CommandError as refusal:
@@ -97,6 +98,18 @@ class Reception:
         if kept is not None:
             for other in self._receipts.finish(kept, response, now):
                 self._respond(response, other)
+
+    async def _timely(
+        self, request: Request, run: Run, arrived: float, expiry: int | None
+    ) -> object:
+        envelope = request.envelope
+        expires = expires_at(envelope, arrived, expiry)
+        if expires is not None and time.time() >= expires:
+            raise ExpiredError(expiry_message(envelope, time.time()))
+        try:
+            return await self._perform(request, run, expires)
+        except ExpiredError:
+            raise ExpiredError(expiry_message(envelope, time.time())) from None
 
     def _sender(self, message: Message) -> Sender:
         wanted = message.response_topic
