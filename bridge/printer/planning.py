@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
-from bridge.commands.scripts import printer_profile
+from bridge.commands.lines import program as as_program
+from bridge.commands.raw import script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
@@ -33,7 +34,7 @@ def context_of(
         offsets=state.offsets,
         capabilities=capabilities_of(state, dialect),
         card_ready=state.card,
-        variables=variables_of(state, config),
+        variables=variables_of(state),
         scripts=scripts,
     )
 
@@ -44,12 +45,11 @@ def capabilities_of(state: PrinterState, dialect: Dialect) -> frozenset[str]:
     return frozenset(said) | dialect.capabilities
 
 
-def variables_of(state: PrinterState, config: PrinterConfig) -> Mapping[str, object]:
+def variables_of(state: PrinterState) -> Mapping[str, object]:
     """Return the variables that OctoPrint documents for scripts."""
     position = state.position
     where = {axis: getattr(position, axis, None) for axis in "xyze"}
     return {
-        "printer_profile": printer_profile(config.profile),
         "last_position": {
             **where,
             "f": state.modal.feedrate,
@@ -133,10 +133,11 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
             lines.append(line)
             continue
         change = {"old": tool, "new": int(code[1:])}
-        variables = {**context.variables, "tool": change}
-        for name, inside in ((BEFORE_TOOL, ()), (AFTER_TOOL, (line,))):
-            lines += inside
-            if scripts.has(name):
-                lines += scripts.render(name, variables)
+        if scripts.has(BEFORE_TOOL):
+            lines += script_lines(BEFORE_TOOL, context, {"tool": change})
+        lines.append(line)
+        if scripts.has(AFTER_TOOL):
+            lines += script_lines(AFTER_TOOL, context, {"tool": change})
         tool = change["new"]
-    return replace(program, lines=tuple(lines))
+    wrapped = as_program(lines)
+    return replace(program, lines=wrapped.lines, emergency=wrapped.emergency)
