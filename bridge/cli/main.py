@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "bridge.cli.demonstrate:demo",
     "simulate": "bridge.cli.simulate:simulate",
     "check": "bridge.cli.check:check",
+    "health": "bridge.cli.health:health",
     "ports": "bridge.cli.ports:ports",
     "schema": "bridge.cli.schema:schema",
     "replay": "bridge.cli.replay:replay",

@@ -39,6 +39,14 @@ example:
   gcode2mqtt check --config my.yaml
 """
 
+_HEALTH = """\
+Asks the broker for the daemon's availability and its last sign of life, for probes such
+as a container's. Exit code 1 where a printer's bridge is not there.
+
+example:
+  gcode2mqtt health --config my.yaml
+"""
+
 _DEMO = """\
 Starts an MQTT broker on a free port of this machine, a simulated printer and the
 bridge, and tells what to try. Nothing outside of it is touched.
@@ -118,6 +126,7 @@ def build() -> argparse.ArgumentParser:
     _add_demo(add("demo", "show everything at work, without a printer", _DEMO))
     _add_simulate(add("simulate", "run the simulated printer alone", _SIMULATE))
     _add_config(add("check", "check a configuration and print it", _CHECK))
+    _add_config(add("health", "tell whether the running daemon is well", _HEALTH))
     add("ports", "list the serial ports by stable name")
     _add_send(add("send", "send a command to a printer over MQTT", _SEND))
     _add_client(add("watch", "watch what a printer publishes", _WATCH))

@@ -1,6 +1,7 @@
 """``gcode2mqtt replay``."""
 
 import argparse
+import re
 from collections.abc import Iterable, Iterator
 
 from bridge.config import Profile
@@ -14,6 +15,7 @@ from bridge.printer.views import flags
 from bridge.printer.wire_log import Direction, Entry, read_log
 
 _COLUMN = 60
+_FRAME = re.compile(r"^N\d+ ?(.*?)\*\d+$")
 
 
 def replay(chosen: argparse.Namespace) -> int:
@@ -31,6 +33,8 @@ def replay(chosen: argparse.Namespace) -> int:
         with chosen.file.open(encoding="utf-8") as lines:
             for line in explained(read_log(lines), chosen.firmware):
                 print(line)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigError(f"{chosen.file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -48,7 +52,12 @@ def explained(entries: Iterable[Entry], firmware: str = "auto") -> Iterator[str]
         text = entry.data.decode("ascii", "backslashreplace").rstrip("\r\n")
         line = f"{entry.time:10.3f} {entry.direction.value} {text}"
         if entry.direction is Direction.SENT:
+            code = _FRAME.sub(r"\1", text)
+            known = state.sent(
+                known, code, now=entry.time, dialect=dialect, profile=profile
+            )
             yield line
+            yield from _changes(before, known)
             continue
         replies = parse(text, dialect)
         if firmware == "auto":

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bridge.app.published import topics
+from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
 
 ROOT = Path(__file__).parent.parent.parent
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
+    "docs/commands.md": markdown,
     "docs/configuration.md": reference,
+    "docs/topics.md": topics,
 }
 
 if __name__ == "__main__":

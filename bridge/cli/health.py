@@ -1,0 +1,72 @@
+"""``gcode2mqtt health``: tells whether the daemon of a configuration is alive."""
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from datetime import datetime
+
+from bridge.config import Config, Mqtt
+from bridge.config_file import load
+from bridge.mqtt.topics import Topics
+from bridge.mqtt.visitor import visit
+
+PATIENCE = 5.0
+"""Seconds that the broker has for what is retained."""
+
+_BEATS = 3
+"""Heartbeats that may be missing."""
+
+
+def health(chosen: argparse.Namespace) -> int:
+    """Print how each printer's bridge is; return 0 where all are well.
+
+    Seen from the broker, as any client sees it: what is retained says ``online``, and
+    the last sign of life is not old.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        BrokerError: The broker cannot be reached.
+
+    """
+    config = load(chosen.config, os.environ)
+    return asyncio.run(_all_well(config))
+
+
+async def _all_well(config: Config) -> int:
+    patience = config.telemetry.heartbeat * _BEATS
+    problems = 0
+    for printer in config.printers:
+        topics = Topics(config.base(printer))
+        found = await _retained(config.mqtt, [topics.availability, topics.health])
+        problem = _problem(found, topics, patience)
+        print(f"{printer.id}: {problem or 'online'}")
+        problems += bool(problem)
+    return 1 if problems else 0
+
+
+async def _retained(mqtt: Mqtt, topics: list[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    async with visit(mqtt, topics) as visitor:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while len(found) < len(topics):
+                    message = await visitor.message()
+                    found[message.topic] = message.payload
+        except TimeoutError:
+            pass  # nothing is retained there, and that is the finding
+    return found
+
+
+def _problem(found: dict[str, bytes], topics: Topics, patience: float) -> str:
+    if found.get(topics.availability) != b"online":
+        return f"offline, says {topics.availability}"
+    try:
+        last = datetime.fromisoformat(json.loads(found[topics.health])["time"])
+    except (KeyError, TypeError, ValueError):
+        return f"no sign of life on {topics.health}"
+    age = time.time() - last.timestamp()
+    if age > patience:
+        return f"the last sign of life on {topics.health} is {age:.0f} s old"
+    return ""

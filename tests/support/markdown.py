@@ -1,0 +1,77 @@
+"""What stands in the documents."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+_FENCE = re.compile(
+    r"^```(?P<language>\w*)[ ]*(?P<label>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        place: file and line.
+        language: ``json``, ``yaml``, ``sh``, …
+        label: what follows the language.
+        text: what stands in it.
+
+    """
+
+    place: str
+    language: str
+    label: str
+    text: str
+
+
+def documents() -> list[Path]:
+    """Return every document of the repository."""
+    folders = [
+        ROOT.glob("*.md"),
+        ROOT.glob("docs/**/*.md"),
+        ROOT.glob("deploy/**/*.md"),
+    ]
+    return sorted(path for folder in folders for path in folder)
+
+
+def blocks(language: str) -> list[Block]:
+    """Return all blocks in a language."""
+    return [
+        block
+        for path in documents()
+        for block in _blocks(path)
+        if block.language == language
+    ]
+
+
+def commands(program: str) -> list[tuple[str, list[str]]]:
+    """Return each call of a program in the shell blocks: its place and arguments."""
+    found = []
+    for block in blocks("sh"):
+        for line in block.text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if program in words:
+                found.append((block.place, words[words.index(program) + 1 :]))
+    return found
+
+
+def links(path: Path) -> Iterator[str]:
+    """Yield what a document links to, without anchors."""
+    for match in _LINK.finditer(path.read_text()):
+        yield match["target"]
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    text = path.read_text()
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        place = f"{path.relative_to(ROOT)}:{line}"
+        yield Block(place, match["language"], match["label"].strip(), match["text"])

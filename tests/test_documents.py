@@ -1,0 +1,105 @@
+"""The documents say what the code does."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from bridge.cli import parser
+from bridge.commands import Response, parse
+from bridge.config_file import load
+from bridge.printer import about
+from bridge.printer import documents as published
+from tests.support.documents import GENERATED, ROOT
+from tests.support.markdown import Block, blocks, commands, documents, links
+
+MODELS: Mapping[str, type[BaseModel]] = {
+    "response": Response,
+    "state": published.State,
+    "temperature": published.Temperatures,
+    "job/state": published.Job,
+    "error": published.Error,
+    "event": published.Event,
+    "info": about.Info,
+    "health": about.Health,
+}
+"""What a JSON block's label means, beside the command topics."""
+
+COMMAND_TOPICS = ("head", "tool", "bed", "chamber", "sd", "command", "request")
+
+
+def place(block: Block) -> str:
+    return block.place
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_what_is_made_from_the_code_is_up_to_date(name: str) -> None:
+    assert (ROOT / name).read_text() == GENERATED[name](), "run scripts/documents"
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=place)
+def test_json_in_the_documents_is_what_the_models_take(block: Block) -> None:
+    if block.label in MODELS:
+        document = json.loads(block.text)
+        if MODELS[block.label] is not Response and isinstance(document["time"], str):
+            # Published as ISO 8601, known inside as Unix time.
+            moment = datetime.fromisoformat(document["time"])
+            document["time"] = moment.timestamp()
+        MODELS[block.label].model_validate(document)
+    elif block.label.partition("/")[0] in COMMAND_TOPICS:
+        parse(block.label, block.text.encode())
+    else:
+        pytest.fail(f'a JSON block says what it is: "json response", not {block.label}')
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=place)
+def test_yaml_in_the_documents_is_a_configuration(block: Block, tmp_path: Path) -> None:
+    written = yaml.safe_load(block.text)
+    if block.label:  # it is another program's
+        return
+    # The file is not on this machine, and the rest of a section need not be shown.
+    written.get("mqtt", {}).pop("password_file", None)
+    written.setdefault("printers", [{}])
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(written))
+    load(file, {})
+
+
+PUBLISHED = commands("mosquitto_pub")
+
+
+@pytest.mark.parametrize(("where", "words"), PUBLISHED, ids=[w for w, _ in PUBLISHED])
+def test_what_the_documents_publish_is_a_command(where: str, words: list[str]) -> None:
+    topic = words[words.index("-t") + 1]
+    payload = words[words.index("-m") + 1] if "-m" in words else ""
+    base, _, rest = topic.removeprefix("printers/").partition("/")
+    assert base, where
+    parse(rest, payload.encode())
+
+
+CALLED = commands("gcode2mqtt")
+
+
+@pytest.mark.parametrize(("where", "words"), CALLED, ids=[w for w, _ in CALLED])
+def test_what_the_documents_type_can_be_typed(where: str, words: list[str]) -> None:
+    if words == ["--help"]:
+        return
+    chosen = parser.build().parse_args([w for w in words if w not in {">", "&"}])
+    assert chosen.command, where
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in links(path):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_readme_has_ten_examples() -> None:
+    shown = [words for where, words in PUBLISHED if where.startswith("README.md")]
+    assert len(shown) >= 9
+    assert any(where.startswith("README.md") for where, _ in commands("mosquitto_sub"))
