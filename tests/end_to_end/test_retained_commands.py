@@ -1,0 +1,125 @@
+"""A retained command would be executed again after every restart: it never is."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.mqtt.topics import COMMANDS
+from tests.support.brokers import Mosquitto
+from tests.support.mqtt_client import TestClient, connected
+from tests.support.printers import SimulatedPrinter, simulated
+from tests.support.stages import Json, Stage, stage
+from tests.support.waiting import until
+
+TOPICS = (*COMMANDS, "request/state")
+PAYLOADS: dict[str, Json] = {
+    "head": {"command": "home", "axes": []},
+    "tool": {"command": "target", "targets": {"tool0": 200}},
+    "bed": {"command": "target", "target": 60},
+    "chamber": {"command": "target", "target": 40},
+    "sd": {"command": "refresh"},
+    "job": {"command": "start"},
+    "command": {"command": "M106"},
+}
+
+
+def payload_for(topic: str) -> bytes:
+    return json.dumps({"id": f"kept on {topic}", **PAYLOADS.get(topic, {})}).encode()
+
+
+async def is_kept(broker: Mosquitto, topic: str) -> bool:
+    """Tell whether the broker keeps a message there."""
+    with connected(broker.port, topic, "end", host=broker.host) as client:
+        await client.publish("end", b"")
+        await client.hears("end")
+        return any(heard.topic == topic and heard.retain for heard in client.heard)
+
+
+async def is_cleared(broker: Mosquitto, topic: str) -> None:
+    async with asyncio.timeout(10):
+        while await is_kept(broker, topic):
+            pass
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+async def test_while_it_runs(
+    bridge: Stage[SimulatedPrinter], broker: Mosquitto, topic: str
+) -> None:
+    before = len(bridge.printer.wire.chunks)
+    answer = await bridge.call(topic, payload_for(topic), retain=True)
+    assert (answer["status"], answer["error"]) == ("rejected", "retained")
+    assert (answer["code"], answer["topic"]) == (400, topic)
+    assert "RETAIN" in answer["message"]
+    await bridge.fence()
+    assert len(bridge.printer.wire.sent(before)) == 1
+    assert not await is_kept(broker, bridge.topic(topic))
+    assert f"retained command on {bridge.topic(topic)}" in bridge.daemon.log
+
+
+async def test_somebody_elses_clearing_is_no_command(
+    bridge: Stage[SimulatedPrinter],
+) -> None:
+    await bridge.client.publish(bridge.topic("emergency"), b"", retain=True)
+    await bridge.fence()
+    assert bridge.latest("state")["state"] == "operational"
+
+
+@pytest.fixture
+def printer(tmp_path: Path) -> Iterator[SimulatedPrinter]:
+    with simulated("simulator://marlin?speed=1000", tmp_path / "printer") as running:
+        yield running
+
+
+async def keep(client: TestClient, base: str) -> None:
+    for topic in TOPICS:
+        await client.publish(f"{base}/{topic}", payload_for(topic), retain=True)
+
+
+async def test_before_it_starts(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    with connected(broker.port, host=broker.host) as client:
+        await keep(client, "kept-5")
+    with stage(broker, printer, tmp_path, "kept-5") as bridge:
+        await bridge.fence()
+        assert bridge.printer.wire.sent()[:-1] == setup_lines(bridge)
+        # MQTT 5 lets us ask the broker not to send them at all.
+        assert bridge.client.payloads(bridge.topic("response")) == []
+        assert bridge.latest("state")["state"] == "operational"
+
+
+async def test_before_it_starts_on_mqtt_3(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    with connected(broker.port, host=broker.host) as client:
+        await keep(client, "kept-3")
+    sections = {"mqtt": {"protocol": "3.1.1"}}
+    with stage(broker, printer, tmp_path, "kept-3", sections) as bridge:
+        await until(
+            lambda: len(bridge.client.payloads("kept-3/response")) >= len(TOPICS)
+        )
+        responses = [
+            json.loads(one) for one in bridge.client.payloads("kept-3/response")
+        ]
+        assert {one["topic"] for one in responses} == set(TOPICS)
+        assert {one["error"] for one in responses} == {"retained"}
+        assert len(responses) == len(TOPICS)
+        assert bridge.printer.wire.sent() == setup_lines(bridge)
+        for topic in TOPICS:
+            if topic != "emergency":  # an empty message there would stop the machine
+                await is_cleared(broker, f"kept-3/{topic}")
+        assert await is_kept(broker, "kept-3/emergency")
+        assert "mosquitto_pub -r -n -t kept-3/emergency" in bridge.daemon.log
+        assert bridge.latest("state")["state"] == "operational"
+        assert len(bridge.client.payloads("kept-3/response")) == len(TOPICS)
+    with connected(broker.port, host=broker.host) as client:
+        await client.publish("kept-3/emergency", b"", retain=True)
+
+
+def setup_lines(bridge: Stage[SimulatedPrinter]) -> list[str]:
+    """Return what the bridge sends by itself when it meets the printer."""
+    lines = bridge.printer.wire.sent()
+    return [line for line in lines if line.split()[0] in {"M110", "M876", "M21", "M20"}]
