@@ -37,6 +37,8 @@ _EXAMPLE_HEAD = """\
 _REFERENCE_HEAD = """\
 # Configuration
 
+Written from the code by `scripts/documents`; do not edit.
+
 One YAML file, by default `./config.yaml` or `/etc/gcode2mqtt/config.yaml`. All settings
 have defaults, save that there must be a printer: this is a complete configuration.
 
