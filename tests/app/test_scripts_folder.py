@@ -1,0 +1,56 @@
+"""The operator's folder of scripts."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.app.scripts_folder import LARGEST, read_folder
+from bridge.errors import ConfigError
+
+
+def test_scripts_are_named_by_their_path(tmp_path: Path) -> None:
+    (tmp_path / "snippets").mkdir()
+    (tmp_path / "snippets" / "hot").write_text("M104 S200")
+    (tmp_path / "preheat").write_text("{% snippet 'hot' %}")
+    (tmp_path / ".hidden").write_text("M112")
+    assert read_folder(tmp_path) == {
+        "preheat": "{% snippet 'hot' %}",
+        "snippets/hot": "M104 S200",
+    }
+
+
+def test_no_folder_has_no_scripts() -> None:
+    assert read_folder(None) == {}
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere is not a folder"):
+        read_folder(tmp_path / "nowhere")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="bad is not UTF-8"):
+        read_folder(tmp_path)
+
+
+def test_a_file_that_is_too_large_is_named(tmp_path: Path) -> None:
+    (tmp_path / "big").write_text("x" * (LARGEST + 1))
+    with pytest.raises(ConfigError, match="big is larger than"):
+        read_folder(tmp_path)
+
+
+def test_a_folder_with_too_many_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.app.scripts_folder.MOST", 1)
+    for name in "ab":
+        (tmp_path / name).write_text("M105")
+    with pytest.raises(ConfigError, match="more than 1 files"):
+        read_folder(tmp_path)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="gone: No such file"):
+        read_folder(tmp_path)
