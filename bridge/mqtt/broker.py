@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
@@ -77,8 +77,9 @@ class Broker:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait to be sent."""
-        return len(self._desk.outbox)
+        """How many messages the broker does not have yet."""
+        on_way = self._session.unsettled if self._session is not None else 0
+        return len(self._desk.outbox) + on_way
 
     async def run(self) -> None:
         """Connect, and again whenever the connection is lost, until cancelled.
@@ -118,7 +119,7 @@ class Broker:
         Args:
             topic: where.
             payload: what.
-            qos: 0, 1 or 2.
+            qos: 0 or 1.
             retain: the broker keeps it.
             expiry: seconds for which it is good (MQTT 5).
             correlation: the correlation data of the request it answers (MQTT 5).
@@ -151,8 +152,19 @@ class Broker:
         To be called when the printer's retained topics are known.
         """
         if self._presence.memory is not None:
-            for topic in self._presence.memory.topics - self._desk.outbox.retained:
-                self.publish(topic, b"", qos=1, retain=True)
+            self.clear(self._presence.memory.topics - self._desk.outbox.retained)
+
+    def clear(self, topics: Iterable[str]) -> None:
+        """Clear retained topics."""
+        for topic in topics:
+            self.publish(topic, b"", qos=1, retain=True)
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Leave retained topics as they are: they are not ours any more."""
+        if self._presence.memory is not None:
+            for topic in topics:
+                self._presence.memory.discard(topic)
+            self._save()
 
     def clear_command(self, topic: str) -> None:
         """Clear a retained message from a command topic."""

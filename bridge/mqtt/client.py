@@ -27,6 +27,9 @@ from bridge.threads import in_thread
 READS = 32
 """Packets that TLS may hold ready before others have their turn."""
 
+FAILURE = 0x80
+"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
+
 TICK = 1.0
 """Seconds between looks at the keepalive."""
 

@@ -47,7 +47,7 @@ class Publication:
     Attributes:
         topic: where.
         payload: what; empty and retained clears the topic.
-        qos: 0, 1 or 2.
+        qos: 0 or 1; a broker that takes our last will takes these.
         retain: the broker keeps it for those who come later.
         expiry: seconds for which it is good (MQTT 5).
         correlation: correlation data of the request that this answers (MQTT 5).
@@ -119,12 +119,8 @@ class Grants:
     Attributes:
         in_flight: unacknowledged messages.
         packet: bytes of one packet; ``None``: any.
-        qos: the highest quality of service.
-        retain: it keeps retained messages.
 
     """
 
     in_flight: int = 65_535
     packet: int | None = None
-    qos: int = 2
-    retain: bool = True

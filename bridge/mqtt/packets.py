@@ -90,8 +90,6 @@ def grants(properties: Properties | None) -> Grants:
     return Grants(
         in_flight=getattr(properties, "ReceiveMaximum", default.in_flight),
         packet=getattr(properties, "MaximumPacketSize", default.packet),
-        qos=getattr(properties, "MaximumQoS", default.qos),
-        retain=bool(getattr(properties, "RetainAvailable", default.retain)),
     )
 
 

@@ -4,7 +4,7 @@ Only one bridge may serve a base topic: two would both carry out each command. W
 the other one lives is asked, because what a crashed bridge left behind looks the same:
 ``availability`` says ``online`` and ``info`` names another instance. Every living
 bridge answers every question, so we ask one. The reasons are in
-``docs/adr/0010-one-bridge-per-topic.md``.
+``docs/adr/0009-one-bridge-per-topic.md``.
 """
 
 import asyncio

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.errors import BrokerError
 from bridge.mqtt import reasons
-from bridge.mqtt.client import Client
+from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.desk import Desk
 from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version
 from bridge.mqtt.reasons import Loss
@@ -20,9 +19,6 @@ outbox, where the latest value of a retained topic replaces the one before."""
 
 WINDOW_BYTES = 1_048_576
 """The same in bytes; one larger message may go alone."""
-
-FAILURE = 0x80
-"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
 
 ASSERT_PAUSE = 0.2
 """Seconds before ``online`` is said again, so that two who disagree cannot spin."""
@@ -106,6 +102,11 @@ class Session:
                 break
         if not self._on_way and not len(self._desk.outbox):
             self._settled.set()
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages are on their way."""
+        return len(self._on_way)
 
     def may_clear(self, topic: str) -> bool:
         """Prepare for clearing a command topic; tell whether that is safe.
@@ -233,12 +234,7 @@ class Session:
                 f"{publication.topic} was larger and is lost",
             )
             return True
-        fitted = replace(
-            publication,
-            qos=min(publication.qos, grants.qos),
-            retain=publication.retain and grants.retain,
-        )
-        number = client.publish(fitted)
+        number = client.publish(publication)
         if number is None:
             self._desk.outbox.undelivered(publication)
             self._desk.outbox.assert_again(publication.topic)

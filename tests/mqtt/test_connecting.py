@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from bridge.config import Mqtt, Tls
 from tests.support.bridges import bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.certificates import Pair, authority, stranger
+from tests.support.servers import picky, server
 from tests.support.waiting import until
 
 TLS_OPTIONS = """allow_anonymous true
@@ -205,24 +205,6 @@ async def test_a_port_with_tls_meets_us_without(
     assert "want TLS (mqtt.tls.enabled)" in line
 
 
-@asynccontextmanager
-async def server(
-    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[int]:
-    """Run something that is no broker."""
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        finally:
-            writer.close()
-
-    running = await asyncio.start_server(take, "127.0.0.1", 0)
-    async with running:
-        port: int = running.sockets[0].getsockname()[1]
-        yield port
-
-
 async def test_a_silent_server(caplog: pytest.LogCaptureFixture) -> None:
     async def say_nothing(
         reader: asyncio.StreamReader, _writer: asyncio.StreamWriter
@@ -252,29 +234,15 @@ async def test_a_server_that_talks_something_else(
 @pytest.mark.parametrize("answer", [b"", b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00"])
 async def test_a_broker_that_only_takes_3_1_1(broker: Mosquitto, answer: bytes) -> None:
     """It closes the connection, or refuses the version in one of the two ways."""
-
-    async def take_old_only(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        first = await reader.readexactly(9)
-        if first[-1] != 4:
-            writer.write(answer)
-            return
-        back, on = await asyncio.open_connection(broker.host, broker.port)
-        on.write(first)
-        passing = [asyncio.create_task(_pass(reader, on)), _pass(back, writer)]
-        await asyncio.gather(*passing, return_exceptions=True)
-        on.close()
-
-    async with server(take_old_only) as port, bridge(config(port)) as printer:
+    old_only = picky(
+        broker.host,
+        broker.port,
+        unwanted=lambda connect: b"MQTT\x04" not in connect,
+        answer=answer,
+    )
+    async with server(old_only) as port, bridge(config(port)) as printer:
         await printer.online()
         assert printer.broker.statistics.protocol == "3.1.1"
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(4096):
-        writer.write(data)
-    writer.close()
 
 
 async def test_a_failure_that_changes_is_said_again(

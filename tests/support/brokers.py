@@ -5,8 +5,10 @@ line that installs it. ``GCODE2MQTT_TEST_BROKER`` forces one with ``container`` 
 ``binary``.
 """
 
+import base64
 import functools
 import gc
+import hashlib
 import os
 import shutil
 import socket
@@ -25,6 +27,7 @@ from testcontainers.core.docker_client import DockerClient
 
 IMAGE = "eclipse-mosquitto:2"
 CHOICE = "GCODE2MQTT_TEST_BROKER"
+PLUGIN = "mosquitto_dynamic_security.so"
 RUNNING = " running"
 """What a line of Mosquitto's log ends with when it listens everywhere."""
 
@@ -39,7 +42,8 @@ class Spec:
 
     Attributes:
         options: lines of ``mosquitto.conf`` after the listener; ``{folder}`` is where
-            the files are.
+            the files are, ``{plugins}`` where Mosquitto's own plugins are.
+        whole: a ``mosquitto.conf`` instead, with ``{port}`` and ``{second_port}``.
         files: what lies beside the configuration.
         persistent: retained messages survive an orderly restart.
         websockets: it listens for them, on a port of their own.
@@ -47,21 +51,25 @@ class Spec:
     """
 
     options: str = "allow_anonymous true"
+    whole: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
     persistent: bool = False
     websockets: bool = False
 
-    def configuration(self, folder: str, port: int, websocket_port: int) -> str:
-        """Return a ``mosquitto.conf``."""
+    def configuration(self, places: Mapping[str, object]) -> str:
+        """Return a ``mosquitto.conf``, with the places filled in."""
         lines = [
             f"persistence {str(self.persistent).lower()}",
-            f"persistence_location {folder}/",
-            f"listener {port}",
-            self.options.replace("{folder}", folder),
+            "persistence_location {folder}/",
+            "listener {port}",
+            self.options,
         ]
         if self.websockets:
-            lines += [f"listener {websocket_port}", "protocol websockets"]
-        return "\n".join(lines) + "\n"
+            lines += ["listener {second_port}", "protocol websockets"]
+        text = self.whole or "\n".join(lines) + "\n"
+        for name, value in places.items():
+            text = text.replace(f"{{{name}}}", str(value))
+        return text
 
 
 class Mosquitto(Protocol):
@@ -69,7 +77,7 @@ class Mosquitto(Protocol):
 
     host: str
     port: int
-    websocket_port: int
+    second_port: int
 
     def start(self) -> None:
         """Start it and wait until it listens."""
@@ -97,12 +105,18 @@ class BinaryMosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
         self._log = self._folder / "log"
-        self.port, self.websocket_port = _free_port(), _free_port()
+        self.port, self.second_port = _free_port(), _free_port()
         for name, content in spec.files.items():
             (self._folder / name).write_bytes(content)
         # Started by root it would give up its rights, and with them our folder.
         user = "user root\n" if os.geteuid() == 0 else ""
-        text = spec.configuration(str(self._folder), self.port, self.websocket_port)
+        places = {
+            "folder": self._folder,
+            "plugins": next(Path("/usr/lib").rglob(PLUGIN)).parent,
+            "port": self.port,
+            "second_port": self.second_port,
+        }
+        text = spec.configuration(places)
         (self._folder / "mosquitto.conf").write_text(user + text)
 
     def start(self) -> None:
@@ -139,12 +153,19 @@ class ContainerMosquitto:
 
     def __init__(self, spec: Spec) -> None:
         folder = "/mosquitto/config"
-        text = spec.configuration(folder, 1883, 9001)
+        text = spec.configuration(
+            {
+                "folder": folder,
+                "plugins": "/usr/lib",
+                "port": 1883,
+                "second_port": 9001,
+            }
+        )
         # Fixed ports at the host: a restart must not change them.
-        self.port, self.websocket_port = _free_port(), _free_port()
+        self.port, self.second_port = _free_port(), _free_port()
         container = DockerContainer(IMAGE)
         container.with_bind_ports(1883, self.port)
-        container.with_bind_ports(9001, self.websocket_port)
+        container.with_bind_ports(9001, self.second_port)
         for name, content in {**spec.files, "mosquitto.conf": text.encode()}.items():
             container.with_copy_into_container(content, f"{folder}/{name}", 0o644)
         self._container = container
@@ -180,6 +201,19 @@ def mosquitto(spec: Spec | None = None, *, start: bool = True) -> Iterator[Mosqu
         yield broker
     finally:
         broker.close()
+
+
+def hashed(password: str) -> tuple[str, str]:
+    """Return a salt and what Mosquitto makes of a password with it, in 101 rounds."""
+    salt = b"twelve bytes"
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+    return base64.b64encode(salt).decode(), base64.b64encode(digest).decode()
+
+
+def password_line(username: str, password: str) -> str:
+    """Return a line of a password file as ``mosquitto_passwd`` writes it."""
+    salt, digest = hashed(password)
+    return f"{username}:$7$101${salt}${digest}\n"
 
 
 def binary() -> str:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -137,17 +137,19 @@ def connected(
     if who.authority_file is not None:
         client.tls_set(who.authority_file, who.certificate_file, who.key_file)
     test_client = TestClient(client)
-    ready: list[object] = []
-    client.on_connect = lambda *arguments: ready.append(arguments[3])
-    client.on_subscribe = lambda *arguments: ready.append(arguments[3])
+    accepted: list[ReasonCode] = []
+    answered: list[object] = []
+    client.on_connect = lambda *arguments: accepted.append(arguments[3])
+    client.on_subscribe = lambda *arguments: answered.append(arguments[3])
     client.on_socket_open = _hurry
     client.connect(host, port)
     client.loop_start()
     try:
-        _wait(ready, 1)
+        _wait_for(accepted)
+        assert not accepted[0].is_failure, f"the broker refuses: {accepted}"
         if filters:
             client.subscribe([(topic, 1) for topic in filters])
-            _wait(ready, 2)
+            _wait_for(answered)
         yield test_client
     finally:
         client.disconnect()
@@ -162,8 +164,8 @@ def _hurry(_client: object, _data: object, own: object) -> None:
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _wait(ready: list[object], count: int) -> None:
+def _wait_for(answers: Sequence[object]) -> None:
     deadline = time.monotonic() + 10
-    while len(ready) < count:
-        assert time.monotonic() < deadline, f"the broker does not answer: {ready}"
+    while not answers:
+        assert time.monotonic() < deadline, "the broker does not answer"
         time.sleep(0.002)

@@ -1,0 +1,137 @@
+"""Two bridges on one topic: the second refuses to start, the first is not disturbed."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from bridge.config import Mqtt
+from bridge.errors import BrokerError
+from bridge.mqtt.rivals import instance_of
+from bridge.mqtt.topics import Topics
+from tests.support.bridges import TOPICS, bridge, presence
+from tests.support.brokers import Mosquitto
+from tests.support.mqtt_client import connected
+from tests.support.servers import picky, server
+from tests.support.waiting import until
+
+REFUSED_ID = b"\x20\x03\x00\x85\x00"
+
+
+def config(port: int, protocol: str = "5") -> Mqtt:
+    return Mqtt.model_validate(
+        {"host": "127.0.0.1", "port": port, "protocol": protocol}
+    )
+
+
+def info(instance: str) -> bytes:
+    return json.dumps({"instance": instance}).encode()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("client_id", ["gcode2mqtt-printer", "another"])
+async def test_the_second_refuses_and_the_first_does_not_notice(
+    broker: Mosquitto, protocol: str, client_id: str
+) -> None:
+    mqtt = config(broker.port, protocol)
+    second = replace(presence("two"), client_id=client_id)
+    with connected(broker.port, TOPICS.availability) as watcher:
+        async with bridge(mqtt) as first:
+            await first.online()
+            async with bridge(mqtt, second) as refused:
+                error = await refused.fails()
+            assert isinstance(error, BrokerError)
+            assert "another bridge (instance one) serves printer/…" in str(error)
+            assert first.broker.statistics.connects == 1
+            assert watcher.payloads(TOPICS.availability) == [b"online"]
+
+
+async def test_another_printer_is_no_rival(broker: Mosquitto) -> None:
+    mqtt = config(broker.port)
+    other = presence("two", Topics("printers/other"))
+    async with bridge(mqtt) as first, bridge(mqtt, other) as second:
+        await first.online()
+        await second.online()
+
+
+async def test_what_a_crashed_bridge_left_keeps_nobody_from_starting(
+    broker: Mosquitto,
+) -> None:
+    with connected(broker.port) as past:
+        await past.publish(TOPICS.availability, b"online", retain=True)
+        await past.publish(TOPICS.info, info("crashed"), retain=True)
+    async with bridge(config(broker.port)) as printer:
+        await printer.online()
+
+
+async def test_after_a_lost_connection_our_own_traces_are_no_rival(
+    broker: Mosquitto,
+) -> None:
+    with connected(broker.port) as past:
+        await past.publish(TOPICS.availability, b"online", retain=True)
+        await past.publish(TOPICS.info, info("one"), retain=True)
+        async with bridge(config(broker.port)) as printer:
+            await printer.online()
+            assert not printer.heard
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_of_two_that_came_at_the_same_moment_the_lower_stays(
+    broker: Mosquitto, protocol: str
+) -> None:
+    async with bridge(config(broker.port, protocol), presence("m")) as printer:
+        await printer.online()
+        with connected(broker.port, "printer/#") as other:
+            await until(lambda: len(other.payloads(TOPICS.info)) == 1)
+            await other.publish(TOPICS.info, info("z"), retain=True)
+            await until(lambda: other.payloads(TOPICS.info)[-1] == info("m"))
+            await other.publish(TOPICS.info, info("a"), retain=True)
+            error = await printer.fails()
+            assert "another bridge (instance a) serves printer/…" in str(error)
+            await other.publish("printer/done")
+            await other.hears("printer/done")
+            assert other.payloads(TOPICS.availability) == [b"online"]
+
+
+async def test_a_broker_that_takes_only_one_client_id_is_served_nevertheless(
+    broker: Mosquitto,
+) -> None:
+    strict = picky(
+        broker.host,
+        broker.port,
+        unwanted=lambda connect: b"-look" in connect,
+        answer=REFUSED_ID,
+    )
+    async with server(strict) as port, bridge(config(port)) as printer:
+        await printer.online()
+
+
+async def test_without_an_instance_nobody_is_looked_for(broker: Mosquitto) -> None:
+    async with bridge(config(broker.port), presence("")) as printer:
+        await printer.online()
+        with connected(broker.port) as other:
+            await other.publish(TOPICS.info, info("a"))
+            await other.publish("printer/head", b"{}")
+        await until(lambda: bool(printer.heard))
+        assert "-look" not in broker.log()
+        await asyncio.sleep(0)
+        assert printer.broker.connected
+
+
+@pytest.mark.parametrize(
+    ("payload", "instance"),
+    [
+        (b'{"instance": "abc", "version": 1}', "abc"),
+        (b'{"version": 1}', None),
+        (b'{"instance": 5}', None),
+        (b"[]", None),
+        (b"", None),
+        (b"\xff", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_an_instance_is_read_from_whatever_is_retained(
+    payload: bytes, instance: str | None
+) -> None:
+    assert instance_of(payload) == instance

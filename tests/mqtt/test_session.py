@@ -1,0 +1,164 @@
+"""Brokers with limits, and servers that answer CONNECT and then go wrong."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bridge.config import Mqtt
+from bridge.mqtt.messages import Lane
+from bridge.mqtt.watch import Watch
+from tests.support.bridges import TOPICS, bridge, presence
+from tests.support.brokers import Spec, mosquitto
+from tests.support.mqtt_client import connected
+from tests.support.servers import server
+from tests.support.waiting import until
+
+ACCEPTED = b"\x20\x03\x00\x00\x00"
+ACCEPTED_3 = b"\x20\x02\x00\x00"
+
+
+def config(port: int, protocol: str = "5") -> Mqtt:
+    return Mqtt.model_validate(
+        {
+            "host": "127.0.0.1",
+            "port": port,
+            "protocol": protocol,
+            "connect_timeout": 0.5,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("retain_available false", "the broker cannot retain messages"),
+        ("max_qos 0", "the broker does not take QoS 1"),
+    ],
+)
+async def test_a_broker_without_what_a_will_needs(
+    caplog: pytest.LogCaptureFixture, option: str, line: str
+) -> None:
+    options = f"allow_anonymous true\n{option}"
+    with mosquitto(Spec(options=options)) as broker:
+        async with bridge(config(broker.port)) as printer:
+            await until(lambda: bool(caplog.records))
+            assert not printer.broker.connected
+    assert line in caplog.text
+    assert "which a last will needs" in caplog.text
+
+
+async def test_a_broker_that_takes_one_message_at_a_time_gets_all() -> None:
+    options = "allow_anonymous true\nmax_inflight_messages 1"
+    with (
+        mosquitto(Spec(options=options)) as broker,
+        connected(broker.port, TOPICS.response) as watcher,
+    ):
+        async with bridge(config(broker.port)) as printer:
+            await printer.online()
+            for number in range(100):
+                payload = b"%d" % number
+                printer.broker.publish(
+                    TOPICS.response, payload, qos=1, lane=Lane.RESPONSE
+                )
+            await watcher.hears(TOPICS.response, b"99")
+            assert printer.broker.statistics.connects == 1
+    assert watcher.payloads(TOPICS.response) == [b"%d" % n for n in range(100)]
+
+
+def saying(
+    *packets: bytes,
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """Return a server that accepts everybody, sends packets, and waits."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        for packet in packets:
+            writer.write(packet)
+        await writer.drain()
+        while await reader.read(4096):
+            pass
+
+    return talk
+
+
+async def test_a_broker_that_never_answers_the_subscription_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with server(saying(ACCEPTED)) as port, bridge(config(port)):
+        await until(lambda: bool(caplog.records))
+    assert "did not answer our subscriptions" in caplog.text
+
+
+async def test_a_broker_that_closes_at_once_is_suspected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def accept_and_close(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read(4096)
+        writer.write(ACCEPTED)
+        await reader.read(4096)
+
+    async with server(accept_and_close) as port, bridge(config(port), presence("")):
+        await until(lambda: bool(caplog.records))
+    assert "closed the connection right after accepting it" in caplog.text
+    assert "another client uses our id 'gcode2mqtt-printer'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\xf0\x00",
+        b"\x30\x02\xff\xff",
+        b"\x30\xff\xff\xff\xff\xff",
+        b"\x40\x01\x00",
+        b"\x40\x03\x00\x01\xff",
+        b"\x90\x01\x00",
+        b"\x90\x04\x00\x01\x00\x03",
+        b"\xe0\x01\xff",
+        b"\x20\x03\x00\xff\x00",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("accepted", [ACCEPTED, b""])
+async def test_nonsense_ends_the_connection_and_not_the_bridge(
+    caplog: pytest.LogCaptureFixture, accepted: bytes, packet: bytes
+) -> None:
+    async with (
+        server(saying(accepted, packet)) as port,
+        bridge(config(port), presence("")) as printer,
+    ):
+        await until(lambda: bool(caplog.records))
+        assert not printer.task.done()
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+async def test_a_topic_that_is_no_text_is_left_out() -> None:
+    bad = b"\x30\x06\x00\x03\xff\xfe\xfdx"
+    good = b"\x30\x0f\x00\x0cprinter/head!"
+    async with (
+        server(saying(ACCEPTED_3, bad, good)) as port,
+        bridge(config(port, "3.1.1"), presence("")) as printer,
+    ):
+        await until(lambda: bool(printer.heard))
+    assert [message.topic for message in printer.heard] == ["printer/head"]
+
+
+async def test_acknowledgements_go_out_at_once() -> None:
+    """Mosquitto's Nagle and our delayed acknowledgement would cost 40 ms."""
+    option = (socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        with ours, listener.accept()[0]:
+            watch = Watch(ours.fileno(), lambda: None, lambda: None)
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            ours.setsockopt(*option, 0)
+            assert not ours.getsockopt(*option)
+            watch.acknowledge_at_once()
+            assert ours.getsockopt(*option)
+            watch.close()
+            watch.close()
+            watch.want_write(wanted=True)
+            watch.acknowledge_at_once()

@@ -1,0 +1,61 @@
+"""Servers that are no broker, or only sometimes one."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(talk: Talk) -> AsyncIterator[int]:
+    """Run something on a port."""
+
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        # A cancelled handler would be reported as an error by Python 3.11.
+        with contextlib.suppress(asyncio.CancelledError):
+            await talk(reader, writer)
+        writer.close()
+
+    running = await asyncio.start_server(take, "127.0.0.1", 0)
+    port: int = running.sockets[0].getsockname()[1]
+    try:
+        yield port
+    finally:
+        running.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks)
+
+
+def picky(
+    host: str, port: int, *, unwanted: Callable[[bytes], bool], answer: bytes
+) -> Talk:
+    """Return a way into a broker for those whose CONNECT it likes."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(4096)
+        if unwanted(first):
+            writer.write(answer)
+            return
+        back, on = await asyncio.open_connection(host, port)
+        on.write(first)
+        try:
+            await asyncio.gather(_pass(reader, on), _pass(back, writer))
+        finally:
+            on.close()
+
+    return talk
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(4096):
+            writer.write(data)
+    writer.close()
