@@ -147,6 +147,8 @@ class Channel:
 def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
     if fault is None:
         return [Delivery(now, unit)]
+    if fault.kind is Kind.RESET:
+        return [Delivery(now, unit, reset=True)]
     later = now + fault.seconds
     place = fault.where % len(unit)
     pieces = [(now, unit)]
@@ -163,10 +165,8 @@ def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
             pieces = [(now, unit.rstrip(_LINE_BREAKS))]
         case Kind.LOSE_BYTE:
             pieces = [(now, unit[:place] + unit[place + 1 :])]
-        case Kind.CORRUPT:
+        case _:  # Kind.CORRUPT
             pieces = [(now, corrupt(unit, place, fault.change))]
-        case Kind.RESET:
-            return [Delivery(now, unit, reset=True)]
     return [Delivery(at, data) for at, data in pieces if data]
 
 

@@ -15,7 +15,7 @@ from typing import Unpack
 
 from bridge.simulator import heating, marlin, moving, options, runner, storage
 from bridge.simulator.heaters import Heater
-from bridge.simulator.machine import Machine, Options, Report, build
+from bridge.simulator.machine import Machine, Options, Report, build, check
 from bridge.simulator.panel import press
 from bridge.simulator.personalities import PERSONALITIES
 
@@ -41,10 +41,7 @@ class Firmware:
         if personality not in PERSONALITIES:
             known = ", ".join(PERSONALITIES)
             raise ValueError(f"no firmware {personality!r}; there are: {known}")
-        if not 1 <= built.get("extruders", 1) <= moving.MAX_TOOLS:
-            raise ValueError(f"extruders must be 1 to {moving.MAX_TOOLS}")
-        if not 0 < built.get("speed", 1.0) < math.inf:
-            raise ValueError("speed must be above 0")
+        check(built)
         self.personality = PERSONALITIES[personality]
         self.executed: list[str] = []
         self.machine: Machine = build(self.personality, built)
@@ -166,9 +163,13 @@ class Firmware:
         boot = machine.options.get("boot", 0.0)
         machine.boots_until = machine.now + boot
         if boot:
-            machine.later.append((machine.boots_until, lambda: marlin.greet(machine)))
+            machine.later.append((machine.boots_until, self._greet))
         else:
-            marlin.greet(machine)
+            self._greet()
+
+    def _greet(self) -> None:
+        if not self.machine.stopped:
+            marlin.greet(self.machine)
 
     def _reset_itself(self) -> None:
         if self.machine.resets:

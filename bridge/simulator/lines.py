@@ -14,7 +14,7 @@ RECEIVE_BUFFER = 16_384  # bytes; about what a pty holds. A real UART has 64 to 
 _ENDS = re.compile(rb"[\r\n]")
 _ODD = re.compile(rb"[;\\\x00\x08]")
 _EARLY = re.compile(rb"\s*(?:N-?\d+\s*)?(M\d+)(?:\s+S(\d+))?")
-_NUMBER = re.compile(r" *N(-?\d+)")
+_NUMBER = re.compile(r" *N(-?\d+|)")
 _NUMBER_OF_M110 = re.compile(r"M110\s*N(-?\d+)")
 _CODE = re.compile(r" *([GM]\d+(?:\.\d+)?|T\d+|T[?xc])")
 _WORD = re.compile(r"([A-Z]) *([-+]?(?:\d+\.?\d*|\.\d+))?")
@@ -157,7 +157,7 @@ class Numbering:
         match = _NUMBER.match(line)
         if match is None:
             return line.split("*", 1)[0], ""
-        number = int(match[1])
+        number = own = int(match[1] or 0)
         body, star, given = line.rpartition("*")
         text = (body if star else line)[match.end() :].strip()
         if text.startswith("M110"):
@@ -171,5 +171,5 @@ class Numbering:
             return "", "No Checksum with line number"
         if not given.isdecimal() or checksum(body.encode("latin-1")) != int(given[:9]):
             return "", "checksum mismatch"
-        self.last, self.own = number, int(match[1])
+        self.last, self.own = number, own
         return text, ""

@@ -12,7 +12,7 @@ from bridge.simulator.motion import Motion
 from bridge.simulator.personality import Family, Personality
 
 BUSY_INTERVAL = 2.0
-DONE_AFTER = 0.05  # seconds between the last byte of a card's file and its last word
+MAX_TOOLS = 8
 
 
 class Options(TypedDict, total=False):
@@ -224,6 +224,23 @@ class Machine:
         self.motion.stop(self.now)
         self.card.printing = False
         self.stopped = True
+
+
+def check(options: Options) -> None:
+    """Make sure that such a machine can be built.
+
+    Raises:
+        ValueError: An option has no sensible value.
+
+    """
+    if not 1 <= options.get("extruders", 1) <= MAX_TOOLS:
+        raise ValueError(f"extruders must be 1 to {MAX_TOOLS}")
+    if not 0 < options.get("speed", 1.0) < math.inf:
+        raise ValueError("speed must be above 0")
+    if not 0 <= options.get("boot", 0.0) < math.inf:
+        raise ValueError("boot must be 0 or more")
+    if options.get("room", 1) < 1:
+        raise ValueError("room must be 1 or more")
 
 
 def build(personality: Personality, options: Options, now: float = 0.0) -> Machine:

@@ -8,7 +8,6 @@ from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.motion import AXES, SIZE, STEPS
 
 PLANNER = 15  # moves that are planned at a time
-MAX_TOOLS = 8
 ARC = 1.6  # an arc is about so much longer than its chord
 
 

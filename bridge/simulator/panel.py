@@ -102,15 +102,26 @@ def _mend(machine: Machine, arguments: Arguments) -> None:
 
 
 def _too_cold(machine: Machine, arguments: Arguments) -> None:
-    marlin.fail(machine, _heater(machine, arguments)[1], "MINTEMP triggered", "MINTEMP")
+    _sensor_fails(machine, arguments, "MINTEMP")
 
 
 def _too_hot(machine: Machine, arguments: Arguments) -> None:
-    marlin.fail(machine, _heater(machine, arguments)[1], "MAXTEMP triggered", "MAXTEMP")
+    _sensor_fails(machine, arguments, "MAXTEMP")
+
+
+def _sensor_fails(machine: Machine, arguments: Arguments, name: str) -> None:
+    _, heater = _heater(machine, arguments)
+    if _is_klipper(machine):
+        klipper.shut_down(machine, "ADC out of range")
+    else:
+        marlin.fail(machine, heater, f"{name} triggered", name)
 
 
 def _kill(machine: Machine, _arguments: Arguments) -> None:
-    marlin.emergency_stop(machine)
+    if _is_klipper(machine):
+        klipper.shut_down(machine, klipper.BY_COMMAND)
+    else:
+        marlin.emergency_stop(machine)
 
 
 def _shut_down(machine: Machine, arguments: Arguments) -> None:

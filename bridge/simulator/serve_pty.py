@@ -1,6 +1,7 @@
 """A firmware behind a pseudo-terminal, which looks like a serial port."""
 
 import asyncio
+import contextlib
 import os
 import tty
 from pathlib import Path
@@ -26,6 +27,11 @@ class PtyServer:
         self._master: int | None = None
         self._slave: int | None = None
         self._backlog = bytearray()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that nobody has taken yet."""
+        return len(self._backlog)
 
     def plug(self) -> None:
         """Make the port appear.
@@ -69,17 +75,16 @@ class PtyServer:
         self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        for descriptor in (self._master, self._slave):
-            if descriptor is not None:
-                os.close(descriptor)
+        ends = (self._master, self._slave)
+        for descriptor in [end for end in ends if end is not None]:
+            os.close(descriptor)
         self._master = self._slave = None
         self._backlog.clear()
 
     def _read(self, master: int) -> None:
-        try:
+        data = b""
+        with contextlib.suppress(BlockingIOError):
             data = os.read(master, CHUNK)
-        except BlockingIOError:
-            return
         self.clock.receive(data)
 
     def _write(self, data: bytes) -> None:
@@ -91,10 +96,9 @@ class PtyServer:
             self._flush(self._master)
 
     def _flush(self, master: int) -> None:
-        try:
+        written = 0
+        with contextlib.suppress(BlockingIOError):
             written = os.write(master, self._backlog)
-        except BlockingIOError:
-            written = 0
         del self._backlog[:written]
         if self._backlog:
             self._loop.add_writer(master, self._flush, master)

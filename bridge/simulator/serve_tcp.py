@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import cast
 
 from bridge.errors import LinkError
 from bridge.simulator.serve_clock import Clock
@@ -15,12 +16,12 @@ class _Client(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self.transport = transport
-            self._server.welcome(self)
+        self.transport = cast("asyncio.Transport", transport)
+        if not self._server.welcomes(self):
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._server.hear(self, data)
+        self._server.clock.receive(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -42,6 +43,11 @@ class TcpServer:
             return 0
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    @property
+    def taken(self) -> bool:
+        """There is a client."""
+        return self._client is not None
 
     async def listen(self, host: str, port: int) -> None:
         """Open the port; 0 takes a free one.
@@ -73,17 +79,11 @@ class TcpServer:
         if self._client is not None and self._client.transport is not None:
             self._client.transport.abort()
 
-    def welcome(self, client: _Client) -> None:
-        """Take a client, or turn it away while there is another one."""
+    def welcomes(self, client: _Client) -> bool:
+        """Take a client, unless there is another one."""
         if self._client is None:
             self._client = client
-        elif client.transport is not None:
-            client.transport.abort()
-
-    def hear(self, client: _Client, data: bytes) -> None:
-        """Take what the client sends."""
-        if client is self._client:
-            self.clock.receive(data)
+        return self._client is client
 
     def leave(self, client: _Client) -> None:
         """Make room for the next client."""

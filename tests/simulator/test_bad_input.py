@@ -43,14 +43,13 @@ def test_nothing_that_arrives_makes_it_fail(
 
 
 @pytest.mark.parametrize("name", list(PERSONALITIES))
-@pytest.mark.parametrize("byte", [b"x", b"\n", b";", b"\0", b"M105\n", b"G28\n"])
-def test_a_flood_takes_bounded_memory(name: str, byte: bytes) -> None:
-    firmware = Firmware(name)
-    firmware.receive_data(b"G4 S1000\n", 0.0)
-    for _ in range(20):
-        firmware.receive_data(byte * 10_000, 0.0)
-    waiting = firmware.pending
-    assert waiting <= 16_384
+def test_a_flood_takes_bounded_memory(name: str) -> None:
+    for piece in (b"x", b"\n", b";", b"\0", b"M105\n"):
+        firmware = Firmware(name)
+        firmware.receive_data(b"G4 S1000\n", 0.0)
+        for _ in range(5):
+            firmware.receive_data(piece * 10_000, 0.0)
+        assert firmware.pending <= 16_384
 
 
 def test_a_line_without_an_end_does_not_stop_the_next_one() -> None:

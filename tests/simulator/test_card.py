@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.simulator.card import File
+from bridge.simulator.card import Card, File
 from bridge.simulator.firmware import Firmware
 from tests.support.talk import Talk
 
@@ -230,3 +230,56 @@ def test_a_person_sets_a_target_and_stops_the_machine() -> None:
     assert talk.press("say", "hello") == ["hello"]
     assert talk.press("kill")[-1] == "//action:poweroff"
     assert talk.press("say", "hello") == []
+
+
+def test_what_the_card_says_has_no_ok_of_its_own() -> None:
+    asks = File("ASKS.GCO", b"M105\nM114\nfoo\n")
+    talk = Talk(Firmware("marlin", files=(asks,)))
+    heard = talk.press("start", "asks.gco")[-1:] + talk.wait(5)
+    assert [line[:9] for line in heard] == [
+        "T:21.00 /",
+        "X:0.00 Y:",
+        "echo:Unkn",
+        "Done prin",
+    ]
+
+
+def test_a_file_may_fill_the_card() -> None:
+    card = Card.of(())
+    for _ in range(5):
+        card.write("x" * 1_000_000)
+    assert len(card.written) <= 5_000_000
+    before = len(card.written)
+    card.write("more")
+    assert len(card.written) == before
+
+
+def test_nothing_is_read_where_nothing_is_selected() -> None:
+    assert Card.of(()).next_line() is None
+
+
+def test_old_firmwares_have_no_long_names() -> None:
+    talk = Talk(Firmware("marlin1", files=(SHORT,)))
+    assert talk.ask("M20 L")[1] == "SHORT.GCO 25"
+    assert talk.ask("M33 short.gco")[0] == 'echo:Unknown command: "M33 short.gco"'
+    talk.press("start", "SHORT.GCO")
+    talk.wait(1)
+    assert talk.ask("M27") == ["Not SD printing", "ok"]
+
+
+def test_a_cancel_by_hand_of_a_firmware_without_actions() -> None:
+    talk = Talk(Firmware("marlin1", files=(LONG,)))
+    talk.press("start", "LONG.GCO")
+    talk.wait(10)
+    assert talk.press("cancel") == []
+    assert talk.wait(60) == []
+    assert talk.firmware.position["z"] == 5.0
+
+
+def test_the_end_of_a_print_comes_after_its_last_move() -> None:
+    slow = File("SLOW.GCO", b"G1 X100 F600\n")
+    talk = Talk(Firmware("marlin", files=(slow,)))
+    talk.press("start", "slow.gco")
+    talk.wait(5)
+    assert talk.ask("M27") == ["SD printing byte 13/13\r", "ok"]
+    assert talk.wait(6) == ["Done printing file"]

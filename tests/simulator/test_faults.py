@@ -99,6 +99,11 @@ def test_corruption_changes_one_byte_and_no_line_break(
     assert checksum(changed) != checksum(unit)
 
 
+def test_corruption_does_not_make_a_line_break() -> None:
+    assert corrupt(b"\x0b\n", 0, 1) == b"\x0c\n"
+    assert corrupt(b"\x0c\n", 0, 1) == b"\x0e\n"
+
+
 @pytest.mark.parametrize("unit", [b"", b"\n", b"\r\n"])
 def test_there_must_be_something_to_corrupt(unit: bytes) -> None:
     assert corrupt(unit, 3, 5) == unit

@@ -189,55 +189,6 @@ def test_it_may_not_be_ready() -> None:
     assert "// STATUS    : Status" in helped
 
 
-def test_a_print_at_the_panel() -> None:
-    talk = klipper()
-    heard = talk.press("start", "square.gcode")
-    assert heard == ["File opened:square.gcode Size:313", "File selected"]
-    talk.wait(7)
-    talk.press("pause")
-    assert talk.ask("M27")[0].startswith("SD printing byte ")
-    assert talk.press("resume") == []
-    assert talk.press("runout") == []
-    assert not talk.firmware.printing
-    assert talk.press("resume") == []
-    assert talk.wait(60) == ["Done printing file"]
-    talk.press("start", "square.gcode")
-    assert talk.press("cancel") == []
-    talk.wait(20)
-    assert talk.firmware.selected is None
-
-
-def test_an_error_in_a_file_stops_it_where_it_is() -> None:
-    talk = klipper()
-    talk.press("start", "bad.gcode")
-    heard = talk.wait(20)
-    assert heard == ["!! Move out of range: 999.000 0.000 0.000 [0.000]"]
-    assert talk.ask("M27") == ["SD printing byte 4/24", "ok"]
-
-
-def test_files_with_their_ways() -> None:
-    talk = klipper()
-    assert talk.ask("M26") == ["!! Error on 'M26': missing S", "ok"]
-    talk.ask("M23 square.gcode")
-    talk.ask("M26 S3")
-    assert talk.ask("M27 S2") == ["SD printing byte 3/313", "ok"]
-    talk.ask("G28")
-    talk.ask("M24")
-    assert talk.ask("M26 S0") == ["!! SD busy", "ok"]
-    talk.ask("SDCARD_RESET_FILE")
-    assert talk.ask("M27") == ["Not SD printing.", "ok"]
-    assert talk.ask("SDCARD_PRINT_FILE FILENAME=square.gcode")[-1] == "ok"
-    assert talk.firmware.printing
-
-
-def test_moves_wait_when_too_much_is_planned() -> None:
-    talk = klipper()
-    talk.ask("G28")
-    assert talk.send("G1 X100 F1200") == ["ok"]
-    assert talk.send("G1 X0 F1200") == []
-    assert talk.wait(4) == ["ok"]
-
-
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -247,6 +198,7 @@ def test_moves_wait_when_too_much_is_planned() -> None:
         ("SET_GCODE_OFFSET Z=nan", "!! Error on 'SET_GCODE_OFFSET Z=nan': unable"),
         ("M104 T1 S60", "!! Extruder not configured"),
         ("M104 S999", "!! Requested temperature (999.0) out of range (0.0:300.0)"),
+        ("M23 nosuch", "!! Unable to open file"),
         ("T0", '// Unknown command:"T0"'),
         ("M28 x", "!! SD write not supported"),
         ("G 28", '// Unknown command:"G 28"'),
@@ -262,42 +214,17 @@ def test_what_it_refuses_it_says(line: str, said: str) -> None:
     assert heard[-2].startswith(said)
 
 
-def test_modes_of_its_own() -> None:
-    talk = klipper(extruders=2)
-    for line in ("M83", "G91", "M220 S50", "M221", "M106 S64", "T1"):
-        assert talk.ask(line) == ["ok"]
-    assert talk.firmware.modal["relative"] is True
-    assert talk.firmware.modal["relative_e"] is True
-    talk.ask("G90")
-    assert talk.firmware.modal["relative_e"] is True, "G90 leaves the extruder alone"
-    assert talk.firmware.modal["speed_factor"] == 50.0
-    assert talk.firmware.modal["tool"] == 1
-    assert talk.ask("T5") == ['// Unknown command:"T5"', "ok"]
-
-
-def test_heaters_by_their_own_names() -> None:
-    talk = klipper(chamber=True, bed=False)
-    talk.ask("SET_HEATER_TEMPERATURE HEATER=extruder TARGET=40")
-    assert talk.firmware.heaters["tool0"].target == 40.0
-    assert talk.ask("TURN_OFF_HEATERS") == ["ok"]
-    assert talk.firmware.heaters["tool0"].target == 0.0
-    assert talk.ask("M105") == ["ok C:21.0 /0.0 T0:21.0 /0.0"]
-    assert talk.ask("M140 S40") == ['// Unknown command:"M140"', "ok"]
-
-
-def test_kinematics_can_be_forced() -> None:
+@pytest.mark.parametrize(
+    ("action", "arguments", "reason"),
+    [
+        ("kill", (), "!! Shutdown due to M112 command"),
+        ("mintemp", ("bed",), "!! ADC out of range"),
+        ("maxtemp", ("tool0",), "!! ADC out of range"),
+    ],
+)
+def test_what_goes_wrong_at_the_printer_shuts_it_down(
+    action: str, arguments: tuple[str, ...], reason: str
+) -> None:
     talk = klipper()
-    talk.ask("SET_KINEMATIC_POSITION X=10 Y=10 Z=10")
-    assert talk.ask("G1 X12 F3000") == ["ok"]
-    assert talk.ask("SET_GCODE_OFFSET Z=abc")[0].startswith("!! Error on")
-
-
-def test_pausing_without_a_print_is_an_action() -> None:
-    talk = klipper()
-    assert talk.ask("PAUSE") == ["// action:paused", "ok"]
-    assert talk.ask("PAUSE") == ["// Print already paused", "ok"]
-    assert talk.ask("RESUME") == ["// action:resumed", "ok"]
-    assert talk.ask("RESUME") == ["// Print is not paused, resume aborted", "ok"]
-    talk.ask("PAUSE")
-    talk.ask("CLEAR_PAUSE")
-    assert talk.ask("CANCEL_PRINT") == ["// action:cancel", "ok"]
+    assert talk.press(action, *arguments) == ["// Klipper state: Shutdown"]
+    assert reason in talk.ask("G28")

@@ -220,3 +220,11 @@ def test_the_machine_must_be_possible() -> None:
         Firmware(extruders=0)
     with pytest.raises(ValueError, match="speed must be above 0"):
         Firmware(speed=0.0)
+
+
+def test_a_firmware_that_is_quiet_keeps_factors_and_tools_to_itself() -> None:
+    talk = talk_to("marlin1", extruders=2)
+    for line in ("M220", "M221", "T1", "M106 S5", "G92 E1"):
+        assert talk.ask(line)[-1] == "ok"
+    assert talk.firmware.modal["tool"] == 1
+    assert talk_to("repetier").send("G92 E1") == ["ok"]
