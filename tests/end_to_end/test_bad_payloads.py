@@ -201,7 +201,6 @@ BAD: dict[str, tuple[str, object, str, str]] = {
         "dry_run",
     ),
     "unknown question": ("request/weather", b"", "unknown_topic", "weather"),
-    "a job": ("job", {"command": "start"}, "unknown_topic", "job"),
     "negative limit": (
         "request/state",
         {"history": True, "limit": -1},

@@ -45,7 +45,7 @@ def complete(model: type[BaseModel], document: Json) -> bool:
     """Tell whether a document is one of the model's, without a field too many."""
     moments = {
         key: datetime.fromisoformat(document[key]).timestamp()
-        for key in ("time",)
+        for key in ("time", "started_at")
         if isinstance(document.get(key), str) and document[key]
     }
     read = model.model_validate({**document, **moments})

@@ -25,12 +25,15 @@ def config_of(
     sections: Mapping[str, Any] | None = None,
     **printer: object,
 ) -> Json:
-    """Return a configuration of one printer; sections of other names are merged in."""
+    """Return a configuration of one printer; sections of other names are merged in.
+
+    Its id is made of its base topic: two bridges of one id would have one client id.
+    """
     sections = dict(sections or {})
     mqtt = {"host": broker.host, "port": broker.port, **sections.pop("mqtt", {})}
     serial = {"port": str(port), "baudrate": 115200}
     serial.update(sections.pop("serial", {}))
-    one = {"id": "printer", "topic": base, "serial": serial, **printer}
+    one = {"id": base.lower(), "topic": base, "serial": serial, **printer}
     return {"mqtt": mqtt, "printers": [one], **sections}
 
 
