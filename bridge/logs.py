@@ -111,7 +111,7 @@ def secrets(config: Config) -> list[str]:
 def configure(
     log: Log,
     hidden: Iterable[str] = (),
-    stream: TextIO = sys.stderr,
+    stream: TextIO | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
     """Send all records to a stream, as the configuration says.
@@ -119,10 +119,11 @@ def configure(
     Args:
         log: how much, and in which form.
         hidden: texts that are replaced by ``***``.
-        stream: where to.
+        stream: where to; by default standard error.
         environ: tells whether journald is at its other end, and ``NO_COLOR``.
 
     """
+    stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
     if log.format == "json":
         handler.setFormatter(Json(tuple(hidden)))

@@ -12,7 +12,7 @@ from bridge.config_file import load
 from bridge.mqtt.topics import Topics
 from bridge.mqtt.visitor import visit
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that the broker has for what is retained."""
 
 _BEATS = 3

@@ -10,12 +10,14 @@ from bridge.cli import parser
 from bridge.errors import BridgeError, ConfigError
 
 # Only the chosen command is imported, so that --help is quick on a small machine.
-_COMMANDS = {
+COMMANDS = {
     "run": "bridge.cli.run:run",
     "demo": "bridge.cli.demonstrate:demo",
     "simulate": "bridge.cli.simulate:simulate",
     "check": "bridge.cli.check:check",
     "health": "bridge.cli.health:health",
+    "doctor": "bridge.cli.doctor:doctor",
+    "purge": "bridge.cli.purge:purge",
     "ports": "bridge.cli.ports:ports",
     "schema": "bridge.cli.schema:schema",
     "replay": "bridge.cli.replay:replay",
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _function(command: str) -> Callable[[argparse.Namespace], int]:
-    module, _, name = _COMMANDS[command].partition(":")
+    module, _, name = COMMANDS[command].partition(":")
     function: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
     return function
 

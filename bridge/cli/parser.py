@@ -47,6 +47,26 @@ example:
   gcode2mqtt health --config my.yaml
 """
 
+_DOCTOR = """\
+Tries everything that the daemon needs: the broker, TLS, the account, the right to each
+topic, what is left on the topics, the serial port and the printer. One line each; what
+is wrong comes with a remedy and makes the exit code 1. To try the printer it opens its
+port, which resets most boards; --no-printer leaves that out.
+
+examples:
+  gcode2mqtt doctor --config my.yaml
+  gcode2mqtt doctor --config my.yaml --json
+"""
+
+_PURGE = """\
+Clears the retained topics of this configuration's printers, and of former ones, for
+example before the bridge is given up. It must not run meanwhile. Exit code 1 where the
+broker refuses to clear one.
+
+example:
+  gcode2mqtt purge --config my.yaml
+"""
+
 _DEMO = """\
 Starts an MQTT broker on a free port of this machine, a simulated printer and the
 bridge, and tells what to try. Nothing outside of it is touched.
@@ -127,6 +147,8 @@ def build() -> argparse.ArgumentParser:
     _add_simulate(add("simulate", "run the simulated printer alone", _SIMULATE))
     _add_config(add("check", "check a configuration and print it", _CHECK))
     _add_config(add("health", "tell whether the running daemon is well", _HEALTH))
+    _add_doctor(add("doctor", "find out why it does not work", _DOCTOR))
+    _add_config(add("purge", "clear everything at the broker", _PURGE))
     add("ports", "list the serial ports by stable name")
     _add_send(add("send", "send a command to a printer over MQTT", _SEND))
     _add_client(add("watch", "watch what a printer publishes", _WATCH))
@@ -146,6 +168,14 @@ def build() -> argparse.ArgumentParser:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--no-printer", action="store_true", help="do not open the serial port"
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

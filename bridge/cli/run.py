@@ -5,7 +5,7 @@ import os
 
 from bridge import app, logs
 from bridge.cli.until_signal import run_until_signal
-from bridge.config_file import load
+from bridge.config_file import load, locate
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -18,5 +18,5 @@ def run(chosen: argparse.Namespace) -> int:
     """
     config = load(chosen.config, os.environ)
     logs.configure(config.log, logs.secrets(config))
-    run_until_signal(app.run(config))
+    run_until_signal(app.run(config, origin=locate(chosen.config)))
     return 0

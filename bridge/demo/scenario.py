@@ -107,9 +107,12 @@ STEPS = (
 class Performance:
     """Plays steps on a stage."""
 
-    def __init__(self, stage: Stage, screen: Screen) -> None:
+    def __init__(
+        self, stage: Stage, screen: Screen, *, patience: float = PATIENCE
+    ) -> None:
         self._stage = stage
         self._screen = screen
+        self._patience = patience
         self._latest: dict[str, Mapping[str, object]] = {}
         self._texts: dict[str, str] = {}
         self._responses: list[Mapping[str, object]] = []
@@ -123,17 +126,20 @@ class Performance:
             )
         )
 
-    async def until(
-        self, condition: Callable[[], bool], within: float | None = PATIENCE
-    ) -> bool:
+    async def until(self, condition: Callable[[], bool]) -> bool:
         """Show what is published until a condition holds; tell whether it came to."""
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(self._patience):
                 while not condition():
                     await self._hear()
         except TimeoutError:
             return False
         return True
+
+    async def go_on(self) -> None:
+        """Show what is published until cancelled."""
+        while True:
+            await self._hear()
 
     async def play(self, step: Step) -> bool:
         """Do a step; tell whether everything was as it must be."""

@@ -2,14 +2,18 @@
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridge import app
+from bridge.app import leftovers
 from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
+from bridge.mqtt.memory import all_memories
+from bridge.mqtt.purge import Purge
 from bridge.mqtt.visitor import Visitor, visit
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
@@ -67,7 +71,7 @@ async def present(
                 return await _with_bridge(config, play(stage))
         finally:
             if broker is not None:
-                await _clear_away(mqtt, base)
+                await _clear_away(config)
 
 
 async def _with_bridge(config: Config, play: Awaitable[bool]) -> bool:
@@ -114,11 +118,9 @@ def _config(mqtt: Mqtt, base: str, port: str) -> Config:
     return Config(mqtt=mqtt, telemetry=Telemetry(interval=1.0), printers=(printer,))
 
 
-async def _clear_away(mqtt: Mqtt, base: str) -> None:
+async def _clear_away(config: Config) -> None:
     """Leave nothing retained on somebody else's broker."""
-    async with visit(mqtt, [f"{base}/#"]) as visitor:
-        # What is retained comes before what is published after subscribing.
-        visitor.publish(f"{base}/end", b"")
-        while (message := await visitor.message()).topic != f"{base}/end":
-            if message.retain and message.payload:
-                visitor.publish(message.topic, b"", retain=True)
+    folder = config.mqtt.state_folder
+    assert folder is not None  # noqa: S101 - every demo has a folder of its own
+    memories = all_memories(folder, leftovers.owner(config)).values()
+    await Purge(memories).run(config.mqtt, client_id=f"gcode2mqtt-{uuid.uuid4().hex}")

@@ -1,0 +1,24 @@
+"""``gcode2mqtt purge``."""
+
+import argparse
+import asyncio
+import os
+
+from bridge.app.purging import purge as clear
+from bridge.config_file import load, locate
+
+
+def purge(chosen: argparse.Namespace) -> int:
+    """Clear all retained topics; return 0, or 1 where the broker refused some.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        BrokerError: The broker cannot be reached, or the bridge still runs.
+
+    """
+    config = load(chosen.config, os.environ)
+    done = asyncio.run(clear(config, locate(chosen.config)))
+    for topic in done.refused:
+        print(f"not cleared, for want of the right to write it: {topic}")
+    print(f"{len(done.cleared)} topics cleared, {len(done.refused)} refused")
+    return 1 if done.refused else 0

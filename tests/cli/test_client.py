@@ -1,0 +1,156 @@
+"""``send``, ``watch`` and ``health``, against a real broker and a real bridge."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.config import Config
+from tests.support.brokers import Mosquitto, mosquitto
+from tests.support.daemons import DEADLINE, SCRIPT, Daemon, daemon, run_script
+from tests.support.mqtt_client import TestClient, connected
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Mosquitto]:
+    with mosquitto() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def seen(broker: Mosquitto) -> Iterator[TestClient]:
+    with connected(broker.port, "printer/#", host=broker.host) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def bridge(
+    broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Daemon]:
+    folder = tmp_path_factory.mktemp("bridge")
+    config = {
+        "mqtt": {
+            "host": broker.host,
+            "port": broker.port,
+            "state_folder": str(folder / "state"),
+        },
+        "printers": [{"serial": {"port": "simulator://marlin?speed=100"}}],
+    }
+    with daemon(folder, config) as running:
+        yield running
+
+
+@pytest.fixture
+async def online(bridge: Daemon, seen: TestClient) -> Daemon:
+    await seen.hears("printer/connection", b"online")
+    return bridge
+
+
+def place(broker: Mosquitto) -> tuple[str, str]:
+    return "--broker", f"{broker.host}:{broker.port}"
+
+
+@pytest.mark.usefixtures("online")
+async def test_send_prints_the_response(broker: Mosquitto) -> None:
+    done = run_script("send", *place(broker), "command", '{"command": "M114"}')
+    response = json.loads(done.stdout)
+    assert (done.returncode, response["status"]) == (0, "finished")
+    assert response["output"][0].startswith("X:")
+
+
+@pytest.mark.usefixtures("online")
+async def test_a_refused_command_is_exit_code_1(broker: Mosquitto) -> None:
+    payload = '{"command": "jog", "x": "far", "id": "mine"}'
+    done = run_script("send", *place(broker), "head", payload)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"] == "invalid_payload"
+    assert json.loads(done.stdout)["id"] == "mine"
+
+
+async def test_send_takes_the_broker_from_a_configuration(online: Daemon) -> None:
+    done = run_script("send", "--config", online.config, "request/ping")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["command"] == "ping"
+
+
+@pytest.mark.parametrize("payload", ["", "jog", "[1]", "3"])
+def test_what_is_no_json_object_is_not_sent(payload: str) -> None:
+    done = run_script("send", "head", payload)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["send", "head"], ["watch"]])
+def test_a_broker_that_is_not_there_is_exit_code_1(command: list[str]) -> None:
+    done = run_script(*command, "--broker", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("online")
+async def test_watch_prints_what_is_published(broker: Mosquitto) -> None:
+    with subprocess.Popen(  # noqa: ASYNC220 - the test waits for nothing else
+        [SCRIPT, "watch", *place(broker)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert any(line == "printer/availability online\n" for line in lines)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+
+
+async def test_health_sees_the_daemon(online: Daemon, seen: TestClient) -> None:
+    await seen.hears("printer/health")
+    done = run_script("health", "--config", online.config)
+    assert (done.returncode, done.stdout) == (0, "printer: online\n")
+
+
+def write(folder: Path, broker: Mosquitto, topic: str) -> Path:
+    config = {
+        "mqtt": {"host": broker.host, "port": broker.port},
+        "printers": [{"topic": topic}],
+    }
+    Config.model_validate(config)
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("retained", "problem"),
+    [
+        ((b"offline", b"{}"), "offline, says elsewhere/availability"),
+        ((b"online", b"no json"), "no sign of life on elsewhere/health"),
+        (
+            (b"online", b'{"time": "2020-01-01T00:00:00Z"}'),
+            "the last sign of life on elsewhere/health is ",
+        ),
+    ],
+)
+async def test_health_sees_that_there_is_no_daemon(
+    broker: Mosquitto,
+    seen: TestClient,
+    tmp_path: Path,
+    retained: tuple[bytes, bytes],
+    problem: str,
+) -> None:
+    for what, payload in zip(("availability", "health"), retained, strict=True):
+        await seen.publish(f"elsewhere/{what}", payload, retain=True)
+    done = run_script("health", "--config", write(tmp_path, broker, "elsewhere"))
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"printer: {problem}")
+
+
+def test_health_without_a_word_from_anybody(broker: Mosquitto, tmp_path: Path) -> None:
+    done = run_script("health", "--config", write(tmp_path, broker, "nobody"))
+    assert done.returncode == 1
+    assert done.stdout == "printer: offline, says nobody/availability\n"

@@ -1,0 +1,139 @@
+import io
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import TracebackType
+
+import pytest
+
+from bridge import logs
+from bridge.config import Config, Log, Mqtt, Printer
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    for name in ("bridge", "bridge.mqtt"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def logged(log: Log, message: str = "hello", *, part: str = "printer") -> str:
+    stream = io.StringIO()
+    logs.configure(log, ["hunter2", "abc"], stream, {})
+    logging.getLogger(f"bridge.{part}").warning(message, extra={"printer": "ender"})
+    return stream.getvalue()
+
+
+def failure() -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    try:
+        int("hunter2")
+    except ValueError as error:
+        return type(error), error, error.__traceback__
+    pytest.fail("that was no number")
+
+
+def test_a_line_for_people_tells_when_where_and_what() -> None:
+    line = logged(Log())
+    assert line.endswith(" WARNING printer: [ender] hello\n")
+    assert line[:4].isdecimal()
+
+
+def test_an_object_for_machines() -> None:
+    document = json.loads(logged(Log(format="json")))
+    assert document["message"] == "hello"
+    assert document["level"] == "warning"
+    assert document["part"] == "printer"
+    assert document["printer"] == "ender"
+    assert document["time"].endswith("+00:00")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_secrets_never_show(form: str) -> None:
+    log = Log.model_validate({"format": form})
+    assert "hunter2" not in logged(log, "the password is hunter2")
+    assert "***" in logged(log, "the password is hunter2")
+
+
+def test_a_secret_as_short_as_a_word_is_left_alone() -> None:
+    assert "alphabet abc" in logged(Log(), "alphabet abc")
+
+
+def test_nobody_forges_a_line_or_steers_the_terminal() -> None:
+    line = logged(Log(), "echo:\n2026 ERROR fire \x1b[2J")
+    assert line.count("\n") == 1
+    assert r"echo:\n2026 ERROR fire \x1b[2J" in line
+
+
+@pytest.mark.parametrize(
+    ("log", "part", "shows"),
+    [
+        (Log(level="error"), "printer", False),
+        (Log(level="error", levels={"mqtt": "debug"}), "mqtt", True),
+        (Log(level="debug", levels={"mqtt": "error"}), "mqtt.session", False),
+    ],
+)
+def test_each_part_has_its_level(log: Log, part: str, *, shows: bool) -> None:
+    assert bool(logged(log, part=part)) is shows
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_exception_is_told_without_secrets(form: str) -> None:
+    stream = io.StringIO()
+    logs.configure(Log.model_validate({"format": form}), ["hunter2"], stream, {})
+    logging.getLogger("bridge").error("it broke", exc_info=failure())
+    assert "with base 10: '***'" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_the_journal_gets_levels_instead_of_times() -> None:
+    with tempfile.TemporaryFile("w+") as stream:
+        status = os.fstat(stream.fileno())
+        environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        logs.configure(Log(), (), stream, environ)
+        logging.getLogger("bridge.mqtt").error("gone", exc_info=failure())
+        stream.seek(0)
+        lines = stream.read().splitlines()
+    assert lines[0] == "<3>ERROR   mqtt: gone"
+    assert all(line.startswith("<3>") for line in lines)
+
+
+class Terminal(io.StringIO):
+    """A stream that counts as a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_colour_is_for_terminals_that_want_it(
+    environ: dict[str, str], *, coloured: bool
+) -> None:
+    stream = Terminal()
+    logs.configure(Log(), (), stream, environ)
+    logging.getLogger("bridge").warning("careful")
+    logging.getLogger("bridge").info("fine")
+    first, second = stream.getvalue().splitlines()
+    assert first.startswith("\033[33m") is coloured
+    assert not second.startswith("\033")
+
+
+def test_what_is_secret_comes_from_the_configuration() -> None:
+    printers = (Printer(),)
+    mqtt = Mqtt.model_validate({"password": "hunter2"})
+    assert logs.secrets(Config(mqtt=mqtt, printers=printers)) == ["hunter2"]
+    assert logs.secrets(Config(printers=printers)) == []
+
+
+def test_by_default_it_goes_to_standard_error() -> None:
+    logs.configure(Log())
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    assert handler.stream is sys.stderr
