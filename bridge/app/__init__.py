@@ -7,15 +7,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from bridge.app import leftovers
+from bridge.app.leftovers import owner_of
 from bridge.app.station import Station
 from bridge.config import Config
 from bridge.errors import BridgeError
-from bridge.mqtt.memory import Memory, default_folder
+from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
 
 Watch = Callable[[Sequence[Station]], None]
 
 
-async def run(config: Config, *, on_stations: Watch | None = None) -> None:
+async def run(
+    config: Config, *, origin: Path | None = None, on_stations: Watch | None = None
+) -> None:
     """Serve all configured printers until cancelled.
 
     Each printer has its own connection to the broker, so that its availability is its
@@ -23,6 +27,8 @@ async def run(config: Config, *, on_stations: Watch | None = None) -> None:
 
     Args:
         config: what to serve.
+        origin: the file it was read from: what that file's printers, also former ones,
+            have left at the broker is ours to clear.
         on_stations: gets what was built, before it runs.
 
     Raises:
@@ -30,7 +36,13 @@ async def run(config: Config, *, on_stations: Watch | None = None) -> None:
             owns its topics; the others are stopped as well.
 
     """
-    stations = build(config)
+    folder = config.mqtt.state_folder or default_folder(os.environ, Path.home())
+    owner = owner_of(origin, config.mqtt)
+    with exclusive(folder, owner) as alone:
+        await _serve(build(config, folder, owner, inherits=alone), on_stations)
+
+
+async def _serve(stations: Sequence[Station], on_stations: Watch | None) -> None:
     if on_stations is not None:
         on_stations(stations)
     try:
@@ -44,15 +56,26 @@ async def run(config: Config, *, on_stations: Watch | None = None) -> None:
         raise _first(expected) from None
 
 
-def build(config: Config) -> list[Station]:
+def build(
+    config: Config, folder: Path, owner: str = "", *, inherits: bool = True
+) -> list[Station]:
     """Return a station for each printer; nothing is connected yet.
+
+    Args:
+        config: what to serve.
+        folder: where the process remembers things.
+        owner: whose memories there are ours.
+        inherits: clear what its former printers left.
 
     Raises:
         ConfigError: A scripts folder cannot be read.
 
     """
     instance = uuid.uuid4().hex
-    folder = config.mqtt.state_folder or default_folder(os.environ, Path.home())
+    memories = all_memories(folder, owner) if inherits else {}
+    for printer in config.printers:
+        memories.setdefault(printer.id, Memory(folder, printer.id, owner))
+    shares = leftovers.settle(config, memories)
     stations: list[Station] = []
     for printer in config.printers:
         station = Station(
@@ -60,7 +83,8 @@ def build(config: Config) -> list[Station]:
             printer,
             instance=instance,
             taken=partial(_taken, stations, printer.id),
-            memory=Memory(folder, printer.id),
+            memory=memories[printer.id],
+            gone=shares[printer.id].gone,
             folder=folder,
         )
         stations.append(station)

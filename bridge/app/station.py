@@ -1,10 +1,12 @@
 """One printer and its broker, tied together: messages in, answers and states out."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
+from functools import partial
 from pathlib import Path
 
-from bridge.app import places
+from bridge.app import leftovers, places
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender
@@ -14,10 +16,11 @@ from bridge.commands.requests import Republish
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
+from bridge.mqtt import rivals
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.desk import Presence
 from bridge.mqtt.memory import Memory
-from bridge.mqtt.messages import Lane, Message
+from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.topics import Topics
 from bridge.printer.events import Event
 from bridge.printer.link_events import Place
@@ -40,9 +43,11 @@ class Station:
         instance: str,
         taken: Callable[[], Collection[str]] = tuple,
         memory: Memory | None = None,
+        gone: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
     ) -> None:
         self.name = printer.id
+        self._gone = gone or {}
         guessed = "auto" in {printer.serial.port, printer.serial.baudrate}
         self._folder = folder if guessed else None
         self.topics = Topics(config.base(printer))
@@ -56,14 +61,17 @@ class Station:
             taken=taken,
             found=self._recalled(printer),
         )
-        presence = Presence(
+        self._presence = Presence(
             client_id=client_id(config, printer),
             topics=self.topics,
             instance=instance,
             subscriptions=self.topics.commands,
             memory=memory,
         )
-        self.broker = Broker(config.mqtt, presence, self._received)
+        self._met = asyncio.Event()
+        self.broker = Broker(
+            config.mqtt, self._presence, self._received, on_connected=self._met.set
+        )
         self.publisher = Publisher(
             config, self.printer, self.topics, self.broker, instance=instance
         )
@@ -109,6 +117,7 @@ class Station:
                 self._changed()
                 tasks.create_task(self.printer.run())
                 tasks.create_task(self._tick())
+                tasks.create_task(self._clear_gone())
         finally:
             self._answers = None
             if self._answering:
@@ -119,6 +128,18 @@ class Station:
         while True:
             self.publisher.tick()
             await asyncio.sleep(TICK)
+
+    async def _clear_gone(self) -> None:
+        await self._met.wait()
+        presence, version = self._presence, self.broker.statistics.protocol
+        find = partial(
+            rivals.look,
+            self._config.mqtt,
+            client_id=presence.client_id,
+            instance=presence.instance,
+            version=Version(version),
+        )
+        await leftovers.clear_gone(self._gone, self.broker, find)
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)

@@ -42,6 +42,16 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     return _with_password(config, written)
 
 
+def locate(path: Path | None) -> Path:
+    """Return the absolute path of the file that :func:`load` reads, links resolved.
+
+    Raises:
+        ConfigError: None is named, and there is none.
+
+    """
+    return (_found() if path is None else path).resolve()
+
+
 def _found() -> Path:
     for path in SEARCHED:
         if path.exists():

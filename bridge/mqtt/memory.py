@@ -1,12 +1,17 @@
 """Which retained topics we have left at the broker, known across restarts.
 
-A renamed printer or a removed heater would else leave its topics there for ever.
+A renamed printer or a removed heater would else leave its topics there for ever. Each
+file says whose it is: several bridges may share a folder, and none may clear what
+another one lives by. The reasons are in ``docs/adr/0013-remembered-topics.md``.
 """
 
+import fcntl
+import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -14,13 +19,14 @@ log = logging.getLogger(__name__)
 SUFFIX = ".retained.json"
 
 
-def render(topics: Iterable[str]) -> str:
+def render(topics: Iterable[str], owner: str = "") -> str:
     """Return the content of a file."""
-    return json.dumps({"retained": sorted(topics)}, indent=1) + "\n"
+    document = {"owner": owner, "retained": sorted(topics)}
+    return json.dumps(document, indent=1) + "\n"
 
 
-def parse(text: str) -> frozenset[str]:
-    """Return the topics in a file.
+def parse(text: str, owner: str = "") -> frozenset[str]:
+    """Return the topics in an owner's file.
 
     Raises:
         ValueError: It is not one of ours.
@@ -32,6 +38,8 @@ def parse(text: str) -> frozenset[str]:
         isinstance(t, str) and t for t in topics
     ):
         raise ValueError("it has no list of topics")
+    if document.get("owner", "") != owner:
+        raise ValueError("it belongs to another configuration")
     return frozenset(topics)
 
 
@@ -57,11 +65,13 @@ class Memory:
     Args:
         folder: made if it is not there.
         name: the printer's id.
+        owner: who may read it: the configuration, and the broker it is for.
 
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}{SUFFIX}"
+    def __init__(self, folder: Path, name: str, owner: str = "") -> None:
+        self._path = folder / f"{name}{_ending(owner)}"
+        self._owner = owner
         self._warned = False
         self._changed = False
         self._topics = set(self._load())
@@ -100,12 +110,12 @@ class Memory:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # Renamed when complete: a power cut leaves the old file or the new one.
         fresh = self._path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(render(self._topics), "utf-8")
+        fresh.write_text(render(self._topics, self._owner), "utf-8")
         fresh.replace(self._path)
 
     def _load(self) -> frozenset[str]:
         try:
-            return parse(self._path.read_text("utf-8"))
+            return parse(self._path.read_text("utf-8"), self._owner)
         except FileNotFoundError:
             return frozenset()
         except (OSError, ValueError) as error:
@@ -124,10 +134,42 @@ class Memory:
             )
 
 
-def all_memories(folder: Path) -> dict[str, Memory]:
-    """Return what is remembered in a folder, by printer id: also of former printers."""
-    names = sorted(path.name for path in folder.glob(f"*{SUFFIX}"))
+def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
+    """Return an owner's memories in a folder by printer id: also of former printers."""
+    ending = _ending(owner)
+    names = (path.name for path in folder.glob(f"*{ending}"))
+    ids = (name.removesuffix(ending) for name in names)
+    # Without an owner the ending is that of all files.
     return {
-        name: Memory(folder, name)
-        for name in (found.removesuffix(SUFFIX) for found in names)
+        name: Memory(folder, name, owner) for name in sorted(ids) if "." not in name
     }
+
+
+@contextmanager
+def exclusive(folder: Path, owner: str) -> Iterator[bool]:
+    """Tell whether no other process works with an owner's files, until the block ends.
+
+    Two containers may both call their configuration ``/config.yaml``, for example.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{_digest(owner)}.lock").open("a")
+    except OSError:
+        yield True  # then nothing is remembered either
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def _ending(owner: str) -> str:
+    return f".{_digest(owner)}{SUFFIX}" if owner else SUFFIX
+
+
+def _digest(owner: str) -> str:
+    """Return what makes the names of an owner's files its own."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:12]

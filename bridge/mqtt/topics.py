@@ -3,7 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-COMMANDS = ("head", "tool", "bed", "chamber", "sd", "job", "command", "emergency")
+COMMANDS = (
+    "head",
+    "tool",
+    "bed",
+    "chamber",
+    "sd",
+    "job",
+    "link",
+    "command",
+    "emergency",
+)
 """The topics a printer is commanded on, without their base."""
 
 REQUESTS = "request"
@@ -110,6 +120,21 @@ class Topics:
         """What to subscribe to."""
         levels = (*COMMANDS, f"{REQUESTS}/+")
         return tuple(f"{self.base}/{level}" for level in levels)
+
+    def retained(self, heaters: Iterable[str]) -> tuple[str, ...]:
+        """Return the topics that a printer with these heaters leaves at the broker."""
+        fixed = (
+            self.availability,
+            self.connection,
+            self.state,
+            self.temperature,
+            self.sd_files,
+            self.job_state,
+            self.error,
+            self.info,
+            self.health,
+        )
+        return (*fixed, *map(self.heater, heaters))
 
     def table(self) -> dict[str, str]:
         """Return every topic by what it is for, as ``info`` tells them."""

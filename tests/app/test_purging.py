@@ -1,0 +1,91 @@
+"""Purging clears all that a configuration's bridge has left, unless it still runs."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.app.leftovers import owner_of
+from bridge.app.purging import purge
+from bridge.config import Config, Mqtt, Printer
+from bridge.errors import BrokerError
+from bridge.mqtt.memory import Memory, all_memories
+from tests.support.apps import running
+from tests.support.brokers import Mosquitto, Spec, mosquitto
+from tests.support.mqtt_client import connected
+
+
+def configured(broker: Mosquitto, folder: Path, protocol: str = "auto") -> Config:
+    return Config(
+        mqtt=Mqtt.model_validate(
+            {
+                "host": broker.host,
+                "port": broker.port,
+                "protocol": protocol,
+                "state_folder": folder,
+            }
+        ),
+        printers=(Printer.model_validate({"serial": {"port": "simulator://marlin"}}),),
+    )
+
+
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1"])
+async def test_nothing_of_ours_is_left(tmp_path: Path, protocol: str) -> None:
+    with mosquitto() as broker:
+        config, origin = configured(broker, tmp_path, protocol), Path("/my.yaml")
+        async with running(config, origin) as app:
+            await app.online()
+        memory = Memory(tmp_path, "former", owner_of(origin, config.mqtt))
+        memory.add("former/state")
+        memory.save()
+        with connected(broker.port) as others:
+            for topic in ("former/state", "somebody/else"):
+                await others.publish(topic, b"x", retain=True)
+        done = await purge(config, origin)
+        assert {"printer/availability", "printer/temperature/bed"} <= set(done.cleared)
+        assert done.refused == []
+        with connected(broker.port, "#") as late:
+            await late.hears("somebody/else")
+            assert [heard.topic for heard in late.heard] == ["somebody/else"]
+    assert all_memories(tmp_path, owner_of(origin, config.mqtt)) == {}
+
+
+async def test_what_was_never_remembered_is_cleared_too(tmp_path: Path) -> None:
+    with mosquitto() as broker:
+        async with running(configured(broker, tmp_path / "lost")) as app:
+            await app.online()
+        await purge(configured(broker, tmp_path / "new"))
+        with connected(broker.port, "#") as late:
+            await late.publish("the/end", b"x", retain=True)
+            await late.hears("the/end")
+            assert [heard.topic for heard in late.heard] == ["the/end"]
+
+
+async def test_not_while_the_bridge_runs(tmp_path: Path) -> None:
+    with mosquitto() as broker:
+        config = configured(broker, tmp_path)
+        async with running(config) as app:
+            await app.online()
+            with pytest.raises(BrokerError, match="the bridge of this configuration"):
+                await purge(config)
+            elsewhere = configured(broker, tmp_path / "elsewhere")
+            with pytest.raises(BrokerError, match=r"serves printer/….*stop it first"):
+                await purge(elsewhere)
+            with connected(broker.port, "#") as late:
+                await late.hears("printer/availability", b"online")
+
+
+async def test_without_a_broker_it_says_why(tmp_path: Path) -> None:
+    with (
+        mosquitto(start=False) as broker,
+        pytest.raises(BrokerError, match="nothing listens there"),
+    ):
+        await purge(configured(broker, tmp_path))
+
+
+async def test_what_the_broker_refuses_is_told(tmp_path: Path) -> None:
+    acl = b"topic read #\ntopic write printer/state\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        done = await purge(configured(broker, tmp_path))
+        assert done.cleared == ["printer/state"]
+        assert "printer/info" in done.refused
