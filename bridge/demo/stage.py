@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge import app
-from bridge.app import leftovers
 from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
-from bridge.mqtt.memory import all_memories
+from bridge.mqtt.memory import Memory
 from bridge.mqtt.purge import Purge
 from bridge.mqtt.visitor import Visitor, visit
 from bridge.simulator.firmware import Firmware
@@ -122,5 +121,5 @@ async def _clear_away(config: Config) -> None:
     """Leave nothing retained on somebody else's broker."""
     folder = config.mqtt.state_folder
     assert folder is not None  # noqa: S101 - every demo has a folder of its own
-    memories = all_memories(folder, leftovers.owner(config)).values()
+    memories = [Memory(folder, printer.id) for printer in config.printers]
     await Purge(memories).run(config.mqtt, client_id=f"gcode2mqtt-{uuid.uuid4().hex}")
