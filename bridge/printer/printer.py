@@ -13,7 +13,6 @@ from bridge.commands.base import ScriptLibrary
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, ExpiredError, FailedError
-from bridge.gcode import replies
 from bridge.gcode.events import Restarted
 from bridge.printer import hooks, safety
 from bridge.printer.events import Event
@@ -35,6 +34,7 @@ LEAVE = 1.0  # seconds that the last script has
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
 _STILL_THERE = {"firmware_error", "timeout"}
+_UNREADY = {"shutdown", "not_ready", "disconnect"}
 
 
 @dataclass(slots=True)
@@ -302,13 +302,14 @@ class Printer:
                 self._interrupt("the printer was reset")
             case Closed(reason):
                 self._interrupt(reason)
+        before = self.state.readiness
         self.observer.heard(event)
         session = self.link.session
         if session is None:
             return
         if self.state.link == "error" and not session.protocol.halted:
             self._halt(session)
-        elif isinstance(event, replies.Readiness) and event.state == "ready":
+        elif self.state.readiness == "ready" and before in _UNREADY:
             session.restart()
 
     def _interrupt(self, reason: str) -> None:
