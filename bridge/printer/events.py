@@ -80,7 +80,8 @@ def _job(before: Job, after: Job) -> Iterator[Event]:
 
 
 def _end(result: Result) -> Event:
-    data: dict[str, object] = {"file": result.file, "elapsed": result.elapsed}
+    elapsed = None if result.elapsed is None else round(result.elapsed)
+    data: dict[str, object] = {"file": result.file, "elapsed": elapsed}
     if result.outcome == "failed":
         data["reason"] = result.reason
     return Event(_ENDS[result.outcome], data)
