@@ -1,5 +1,7 @@
 """Temperatures of the last half hour; they outlive a connection."""
 
+import math
+from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,11 @@ class Point:
     heaters: Mapping[str, Heater]
 
 
+_Row = tuple[tuple[str, ...], bytes]
+"""Names of heaters, and what each measures and is set to; a hundred
+printers make so many points that as objects they would fill a small computer."""
+
+
 class History:
     """A bounded row of points, at most one a second.
 
@@ -33,26 +40,48 @@ class History:
     def __init__(self, minutes: float) -> None:
         self._window = minutes * 60
         self._spacing = max(_MIN_SPACING, self._window / _MAX_POINTS)
-        self._points: deque[Point] = deque(maxlen=_MAX_POINTS + 1)
+        self._rows: deque[_Row] = deque(maxlen=_MAX_POINTS + 1)
+        self._times: deque[float] = deque(maxlen=_MAX_POINTS + 1)
+        self._names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._rows)
 
     def add(self, heaters: Mapping[str, Heater], now: float) -> None:
         """Keep a report, unless the one before it is too near."""
         self._forget(now)
-        too_near = self._points and now - self._points[-1].time < self._spacing
-        if self._window > 0 and not too_near:
-            self._points.append(Point(now, dict(heaters)))
+        too_near = self._times and now - self._times[-1] < self._spacing
+        if self._window <= 0 or too_near:
+            return
+        names = tuple(heaters)
+        if names != self._names:
+            self._names = names
+        self._times.append(now)
+        self._rows.append((self._names, _packed(heaters)))
 
     def newest(self, now: float, limit: int | None = None) -> Iterator[Point]:
         """Return the points of the window, the newest first, at most ``limit``."""
         self._forget(now)
-        for number, point in enumerate(reversed(self._points)):
+        rows = zip(reversed(self._times), reversed(self._rows), strict=True)
+        for number, (time, (names, packed)) in enumerate(rows):
             if limit is not None and number >= limit:
                 return
-            yield point
+            yield Point(time, _heaters(names, packed))
 
     def _forget(self, now: float) -> None:
-        while self._points and self._points[0].time < now - self._window:
-            self._points.popleft()
+        while self._times and self._times[0] < now - self._window:
+            self._times.popleft()
+            self._rows.popleft()
+
+
+def _packed(heaters: Mapping[str, Heater]) -> bytes:
+    pairs = ((heater.actual, heater.target) for heater in heaters.values())
+    numbers = (math.nan if value is None else value for pair in pairs for value in pair)
+    return array("d", numbers).tobytes()
+
+
+def _heaters(names: tuple[str, ...], packed: bytes) -> dict[str, Heater]:
+    numbers = array("d", packed)
+    values = [None if math.isnan(number) else number for number in numbers]
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return {name: Heater(*pair) for name, pair in zip(names, pairs, strict=True)}

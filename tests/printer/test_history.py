@@ -57,6 +57,18 @@ def test_a_point_does_not_change_with_its_source() -> None:
     assert next(history.newest(1)).heaters == TWENTY
 
 
+def test_what_is_unknown_stays_unknown_also_when_heaters_come_and_go() -> None:
+    history = History(30)
+    points = [
+        {"tool0": Heater(None, None)},
+        {"tool0": Heater(20.5, None), "bed": Heater(None, 60)},
+        {"bed": Heater(-3.25, 0)},
+    ]
+    for second, heaters in enumerate(points):
+        history.add(heaters, second)
+    assert [point.heaters for point in history.newest(2)] == points[::-1]
+
+
 def test_a_long_window_is_thinned_so_that_memory_stays_bounded() -> None:
     history = History(1440)
     for second in range(0, 100_000, 3):
