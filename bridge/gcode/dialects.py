@@ -54,7 +54,9 @@ class Dialect:
     Attributes:
         name: how the configuration calls it.
         detect: substrings of the lower-case firmware name (Q-1 … Q-7).
-        numbered: understands ``N…*checksum`` and asks to resend.
+        numbered: understands ``N…*checksum`` and asks to resend a damaged line.
+        counts: asks for a line that is missing, and drops one that it has; otherwise
+            a lost line cannot be told from a lost ``ok``.
         resend_ok: follows ``Resend: n`` with an ``ok`` that acknowledges nothing; the
             protocol waits ``resend_wait`` for it, then goes on without (Q-9).
         busy: says ``busy:`` while it works; otherwise any line is a sign of life.
@@ -69,6 +71,9 @@ class Dialect:
         reports_state: says ``// Klipper state: …`` and goes on answering ``M105`` after
             a shutdown, so its state must be asked for with ``state_query``.
         restart: lines that bring a halted firmware back, if it listens to any.
+        pause: lines that pause a print from the SD card.
+        resume: lines that go on with it.
+        cancel: lines that end it; none: it has none that leaves the printer ready.
         e_follows_axes: G90/G91 set the extruder's mode too.
         lower_case_names: wants file names in lower case (Q-7).
         card_assumed: has a card that is always there and never announced (Q-3).
@@ -84,6 +89,7 @@ class Dialect:
     name: str
     detect: tuple[str, ...] = ()
     numbered: bool = True
+    counts: bool = True
     resend_ok: bool = True
     resend_wait: float = 0.5
     busy: bool = True
@@ -97,6 +103,9 @@ class Dialect:
     reports_state: bool = False
     state_query: str = ""
     restart: tuple[str, ...] = ()
+    pause: tuple[str, ...] = ("M25",)
+    resume: tuple[str, ...] = ("M24",)
+    cancel: tuple[str, ...] = ("M25", "M26 S0")
     e_follows_axes: bool = True
     lower_case_names: bool = False
     card_assumed: bool = False
@@ -119,7 +128,7 @@ class Dialect:
         return self.ok_timeout
 
 
-MARLIN = Dialect(name="marlin", detect=("marlin",))
+MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))
 MARLIN1 = Dialect(
     name="marlin1",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
@@ -137,6 +146,7 @@ KLIPPER = Dialect(
     name="klipper",
     detect=("klipper",),
     numbered=False,
+    counts=False,
     busy=False,
     ok_timeout=60.0,
     long_timeout=900.0,
@@ -144,11 +154,16 @@ KLIPPER = Dialect(
     reports_state=True,
     state_query="STATUS",
     restart=("FIRMWARE_RESTART", "RESTART"),
+    pause=("PAUSE",),
+    resume=("RESUME",),
+    cancel=("CANCEL_PRINT",),
     e_follows_axes=False,
 )
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
+    cancel=(),  # M0 does it, and much more
+    counts=False,
     busy=False,
     long_timeout=600.0,
     bang=Bang.REFUSAL,
@@ -188,6 +203,7 @@ TEACUP = Dialect(
 )
 UNKNOWN = Dialect(
     name="unknown",
+    counts=False,
     busy=False,
     wait_is_ok=True,
     long_timeout=600.0,

@@ -23,6 +23,8 @@ class Resends:
         self._complaint: TransferError | None = None
         self._same = (-1, 0)
         self._strange = 0
+        self.counting = False
+        """The firmware has shown that it knows which line comes next."""
 
     @property
     def owed(self) -> bool:
@@ -32,17 +34,27 @@ class Resends:
     def complained(self, error: TransferError) -> None:
         """Take note that a request should follow."""
         self._complaint = error
+        self.counting = self.counting or error.last is not None
 
     def answered(self) -> None:
         """Take note that lines get through."""
         self._strange = 0
 
-    def judge(self, number: int | None, window: Window) -> int | str | Verdict:
+    def judge(
+        self, number: int | None, window: Window, *, counts: bool
+    ) -> int | str | Verdict:
         """Return the line to go on from, why the link failed, or another verdict.
 
-        A line too many is harmless, since the firmware drops it by its number; so of
-        two numbers that contradict each other the smaller one counts. ``None``: the
-        request itself did not arrive, and only the complaint tells the line.
+        A line too many is harmless, since a firmware that counts drops it by its
+        number; so of two numbers that contradict each other the smaller one counts.
+        Where it does not count, nothing but the one line in flight may be repeated.
+
+        Args:
+            number: what was asked for; ``None``: the request itself did not arrive, and
+                only the complaint tells the line.
+            window: the lines that were sent.
+            counts: the firmware knows which line comes next.
+
         """
         complaint, self._complaint = self._complaint, None
         hint = complaint.last if complaint else None
@@ -52,6 +64,8 @@ class Resends:
             number = min(number, hint + 1) if window.covers(number) else hint + 1
         if not window.covers(number):
             return self._judge_strange(number, hint)
+        if not counts and [line.number for line in window.in_flight()] != [number]:
+            return Verdict.IGNORE
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:

@@ -83,6 +83,11 @@ class Window:
         self.edge += 1
         return line
 
+    @property
+    def latest(self) -> Line:
+        """The line that was transmitted last."""
+        return self._lines[self.edge - 1 - self._lines[0].number]
+
     def acknowledge(self, through: int) -> list[Line]:
         """Take all lines up to this number as done; return those that were not yet."""
         done = [x for x in self._lines if self.cursor <= x.number <= through]
@@ -94,6 +99,11 @@ class Window:
         """Tell whether the conversation can go on from this line."""
         oldest = self._lines[0].number if self._lines else self.next
         return oldest <= number <= self.next
+
+    def forget(self, before: int) -> None:
+        """Drop history: none of the lines before this number is ever sent again."""
+        while self._lines and self._lines[0].number < min(before, self.cursor):
+            self._lines.popleft()
 
     def rewind(self, number: int) -> None:
         """Send this line, and all after it, again."""

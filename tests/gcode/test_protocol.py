@@ -231,7 +231,7 @@ def test_a_greeting_that_nobody_answers_ends() -> None:
         now = protocol.next_timeout() or 99
         events = protocol.handle_timeout(now)
     assert events == [LinkFailed("the printer does not answer; wrong baud rate?")]
-    assert now == 6
+    assert now == 5
 
 
 def test_an_urgent_line_goes_bare_and_at_once() -> None:

@@ -1,0 +1,230 @@
+"""Lines and their acknowledgements, once both sides agree on a number.
+
+One line is in flight at a time. ``ok`` finishes it; ``Resend: n`` finishes what came
+before n and has n sent again. After a silence nobody can know whether the line or its
+``ok`` was lost, so a numbered probe follows: the firmware either answers it or asks for
+the lost line. Acknowledged lines are kept for a while, because an ``ok`` too many makes
+a line look done that was not; an idle line is probed for the same reason.
+"""
+
+from bridge.gcode import output
+from bridge.gcode.events import Event, LinkFailed, Restarted
+from bridge.gcode.fates import finish, give_up
+from bridge.gcode.patience import renewed
+from bridge.gcode.queue import Queue
+from bridge.gcode.replies import Ok, Reply, TransferError
+from bridge.gcode.resends import Resends, Verdict
+from bridge.gcode.window import Line
+from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
+
+NO_ANSWER = "the printer does not answer any more"
+IN_DOUBT = 2  # plain "ok"s to probes until nothing is in doubt; one clear answer does
+
+
+class Exchange:
+    """Sends line after line; tells what became of each."""
+
+    def __init__(self, wire: Wire, confirm_after: float) -> None:
+        self._wire = wire
+        self._window = wire.window
+        self._confirm_after = confirm_after
+        self._resends = Resends()
+        self._resend_oks = 0  # yet to come; they acknowledge nothing
+        self._settling: Line | None = None  # has its "ok", but not its output
+        self._urged = False  # an urgent line's own "ok" follows that of the line
+        self._silences = 0
+        self._answered = True  # something was acknowledged since the last probe
+        self._probe_due = False
+        self._doubts = 0  # whether the last lines were taken
+
+    @property
+    def _counts(self) -> bool:
+        """Whether the firmware drops lines that it has, and asks for missing ones."""
+        dialect = self._wire.dialect
+        return dialect.numbered and (dialect.counts or self._resends.counting)
+
+    def data_to_send(self, queue: Queue, now: float) -> bytes:
+        """Return the bytes of the next line, if it is its time."""
+        window, dialect = self._window, self._wire.dialect
+        if window.idle and (line := queue.pop()):
+            window.push(line)
+        if not self._probe_due and not window.cursor == window.edge < window.next:
+            return b""
+        self._probe_due = False
+        data = self._wire.transmit(now, numbered=dialect.numbered)
+        self._wire.answer_by = now + dialect.patience(window.latest.text)
+        return data
+
+    def said(self, reply: Reply, text: str, now: float) -> None:
+        """Take what the firmware says; it may be output of a line."""
+        wire, head = self._wire, self._window.head
+        if line := self._settling or head:
+            output.collect(line, reply, text)
+        if self._settling:
+            wire.hold_until = now + wire.dialect.output_wait
+        if head and wire.answer_by is not None:
+            patience = renewed(reply, head.text, wire.dialect)
+            if patience is not None:
+                wire.answer_by = now + patience
+                self._silences = 0
+
+    def waits(self, now: float) -> None:
+        """React to an idle firmware: with a line in flight, something was lost."""
+        wire = self._wire
+        if wire.dialect.wait_is_ok and self._answered and wire.answer_by is not None:
+            wire.answer_by = now
+
+    def urged(self, now: float) -> None:
+        """Take note that urgent lines go out: their "ok"s acknowledge nothing."""
+        self._wire.hold_until = now + QUIET
+        self._urged = self._window.head is not None
+
+    def ok(self, ok: Ok, now: float) -> list[Event]:
+        """Take an ``ok``: of the oldest line in flight, unless it tells otherwise."""
+        if self._resend_oks:
+            self._resend_oks -= 1
+            return [] if self._resend_oks else self.release()
+        if self._resends.owed:
+            return self._requested(None, now)  # the request itself was lost
+        head = self._window.head
+        if head is None:
+            if self._wire.hold_until is not None and self._settling is None:
+                self._wire.hold_until = now + QUIET
+            return []
+        through = self._answers(ok, head)
+        return [] if through is None else self._acknowledge(through, ok, now)
+
+    def complained(self, error: TransferError) -> None:
+        """Take note that a line arrived damaged."""
+        self._resends.complained(error)
+
+    def resend(self, number: int, now: float) -> list[Event]:
+        """React to the request for a line."""
+        dialect = self._wire.dialect
+        if dialect.resend_ok:
+            self._resend_oks += 1
+            self._wire.hold_until = now + dialect.resend_wait
+        return self._requested(number, now)
+
+    def silence(self, now: float) -> list[Event]:
+        """Find out whether a line was lost, or its ``ok``."""
+        window, wire = self._window, self._wire
+        wire.answer_by = None
+        self._silences += 1
+        if self._silences > wire.dialect.max_probes:
+            return [LinkFailed(NO_ANSWER)]
+        if self._answered and all(is_probe(line) for line in window.in_flight()):
+            window.acknowledge(window.edge - 1)
+            self._doubt(now)
+            return []
+        if window.edge == window.next:
+            window.push(probe())
+        self._answered = False
+        self._probe_due = True
+        return []
+
+    def confirm(self) -> None:
+        """Ask an idle firmware whether it got everything."""
+        self._wire.confirm_at = None
+        if self._window.idle:
+            self._answered = False
+            self._window.push(probe())
+
+    def release(self) -> list[Event]:
+        """Go on after a pause."""
+        self._wire.hold_until = None
+        self._resend_oks = 0
+        return self._settle(None)
+
+    def abandon(self) -> list[Event]:
+        """Finish what has its ``ok``; the rest is lost."""
+        return self._settle(None)
+
+    def _settle(self, line: Line | None) -> list[Event]:
+        """Finish the line whose output came last; wait for that of this one."""
+        settled, self._settling = self._settling, line
+        return finish(settled) if settled is not None else []
+
+    def _answers(self, ok: Ok, head: Line) -> int | None:
+        """Return up to which line an ``ok`` acknowledges; ``None``: it is stale."""
+        if ok.number is not None and self._wire.dialect.numbered:
+            is_ours = head.number <= ok.number < self._window.edge
+            return ok.number if is_ours else None
+        if ok.temperature:
+            flying = self._window.in_flight()
+            queries = (line for line in flying if line.text.startswith(PROBE))
+            return next((line.number for line in queries), None)
+        return head.number
+
+    def _acknowledge(self, through: int, ok: Ok, now: float) -> list[Event]:
+        wire = self._wire
+        *skipped, last = self._window.acknowledge(through)
+        self._silences = 0
+        self._resends.answered()
+        self._answered = True
+        self._believe(last, ok, now)
+        if last.transmissions == 1:
+            wire.counters.round_trips.append(now - last.sent_at)
+            wire.counters.answered_at = now
+        events = self._settle(None)
+        events += [event for line in skipped for event in self._skip(line)]
+        head = self._window.head
+        wire.answer_by = now + wire.dialect.patience(head.text) if head else None
+        if self._urged:
+            self._urged = False
+            wire.hold_until = now + QUIET
+        if wire.dialect.ok_before_output and output.is_query(last.text):
+            self._settle(last)
+            wire.hold_until = now + wire.dialect.output_wait
+            return events
+        return [*events, *finish(last)]
+
+    def _skip(self, line: Line) -> list[Event]:
+        """Finish a line whose ``ok`` never came although a later one was answered."""
+        if self._counts:
+            return finish(line)  # numbers are taken in order: it was carried out
+        message = f"the printer did not acknowledge {line.text!r}; it may have done it"
+        return give_up(line, "timeout", message)
+
+    def _believe(self, last: Line, ok: Ok, now: float) -> None:
+        """Count what speaks for and against everything having been taken."""
+        if ok.temperature:
+            self._doubts = 0
+        elif last.text.startswith(PROBE):
+            self._doubts = max(0, self._doubts - 1)
+        else:
+            self._doubts = IN_DOUBT
+        if self._doubts:
+            self._doubt(now, self._doubts)
+
+    def _doubt(self, now: float, doubts: int = IN_DOUBT) -> None:
+        """Have an idle line confirmed, where a lost line could still be sent again."""
+        self._doubts = doubts
+        if self._wire.dialect.numbered and self._window.idle:
+            self._wire.confirm_at = now + self._confirm_after
+
+    def _requested(self, number: int | None, now: float) -> list[Event]:
+        match self._resends.judge(number, self._window, counts=self._counts):
+            case Verdict.RESET:
+                return [Restarted()]
+            case Verdict.IGNORE:
+                if self._window.head:
+                    self._wire.answer_by = now + QUIET
+                return []
+            case str(reason):
+                return [LinkFailed(reason)]
+            case int(first):
+                return self._rewind(first, now)
+
+    def _rewind(self, first: int, now: float) -> list[Event]:
+        """Send all from this line on again; what came before it was taken."""
+        self._silences = 0
+        self._answered = True
+        self._wire.answer_by = None
+        done = self._window.acknowledge(first - 1)
+        self._window.rewind(first)
+        for line in self._window.unacknowledged():
+            line.output.clear()
+            line.errors.clear()
+        self._doubt(now)
+        return [event for line in done for event in finish(line)]

@@ -1,0 +1,146 @@
+"""The law of the wire, against every simulated firmware behind a bad cable.
+
+Each line is carried out exactly once and in order, or it is reported as failed and was
+carried out at most once. ``docs/adr`` tells what a line number proves, and what remains
+of the law where a firmware does not count its lines.
+
+``scripts/law`` runs as many examples as you like.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from bridge.gcode.dialects import DIALECTS
+from bridge.simulator.faults import Fault, Kind
+from bridge.simulator.machine import Options
+from bridge.simulator.personalities import PERSONALITIES
+from tests.support.conversation import POLL, URGENT, Conversation, Told
+
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "150"))  # of each firmware
+SPEED = 20.0  # of the simulated machines: homing takes a second
+
+COUNTING = [name for name in PERSONALITIES if DIALECTS[name].counts]
+TRUSTING = [name for name in PERSONALITIES if not DIALECTS[name].counts]
+"""These carry out whatever line they get, or may do so."""
+
+WHOLE = (Kind.SPLIT, Kind.DELAY)  # nothing is lost, damaged or repeated
+NO_ECHO = (*WHOLE, Kind.LOSE, Kind.SILENCE, Kind.RESET)
+
+law = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """What happens to the lines of both directions, and what else may differ."""
+
+    up: list[Fault | None]
+    down: list[Fault | None]
+    late: bool
+    fused: bool
+    advanced_ok: bool
+    resend_ok: bool | None
+
+    def between(self, name: str) -> Conversation:
+        options = Options(speed=SPEED, advanced_ok=self.advanced_ok)
+        if self.resend_ok is not None:
+            options["resend_ok"] = self.resend_ok
+        dialect = DIALECTS[name]
+        return Conversation(
+            replace(dialect, ok_timeout=10.0, long_timeout=30.0, max_probes=6),
+            name,
+            to_printer=self.up,
+            to_host=self.down,
+            late=self.late,
+            fused=self.fused,
+            **options,
+        )
+
+
+def cables(up: Iterable[Kind], down: Iterable[Kind]) -> st.SearchStrategy[Cable]:
+    return st.builds(
+        Cable,
+        up=_plans(up),
+        down=_plans(kind for kind in down if kind is not Kind.RESET),
+        late=st.booleans(),
+        fused=st.booleans(),
+        advanced_ok=st.booleans(),
+        resend_ok=st.sampled_from([None, True, False]),
+    )
+
+
+def _plans(kinds: Iterable[Kind]) -> st.SearchStrategy[list[Fault | None]]:
+    fault = st.builds(
+        Fault,
+        st.sampled_from(list(kinds)),
+        where=st.integers(0, 40),
+        seconds=st.sampled_from([0.1, 1.0, 7.0, 13.0]),
+        change=st.integers(1, 255),
+    )
+    return st.lists(st.one_of(st.none(), st.none(), fault), max_size=30)
+
+
+_SHAPES = ("M104 S{}", "G4 P{}00", "M106 S{}", "G28 X{}", "M114 X{}", POLL, URGENT)
+scripts = st.lists(st.sampled_from(_SHAPES), max_size=10).map(
+    lambda shapes: [shape.format(number) for number, shape in enumerate(shapes, 10)]
+)
+
+
+def ours(lines: list[str], script: list[str]) -> list[str]:
+    return [line for line in lines if line in script and line not in {POLL, URGENT}]
+
+
+def assert_fates(script: list[str], talk: Conversation, told: Told) -> None:
+    script, executed = ours(script, script), ours(talk.executed, script)
+    fates = ours(told.done + told.failed, script)
+    assert sorted(fates) == sorted(script), "each line has one fate"
+    assert executed == [line for line in script if line in executed], "once, in order"
+    assert not set(executed) & (set(told.failed) - told.sent), "what stayed here"
+
+
+def assert_law(script: list[str], talk: Conversation, told: Told) -> None:
+    assert_fates(script, talk, told)
+    lost = set(ours(told.done, script)) - set(talk.executed)
+    assert not lost or told.resets, "what is done was carried out"
+
+
+@pytest.mark.parametrize("name", COUNTING)
+@law
+@given(script=scripts, cable=cables(Kind, Kind))
+def test_each_line_is_carried_out_once_or_reported(
+    name: str, script: list[str], cable: Cable
+) -> None:
+    talk = cable.between(name)
+    told = talk.run(script)
+    assume(not talk.forged)
+    assert_law(script, talk, told)
+
+
+@pytest.mark.parametrize("name", TRUSTING)
+@law
+@given(script=scripts, cable=cables([*WHOLE, Kind.RESET], WHOLE))
+def test_without_counting_that_holds_while_nothing_is_lost(
+    name: str, script: list[str], cable: Cable
+) -> None:
+    talk = cable.between(name)
+    assert_law(script, talk, talk.run(script))
+
+
+@pytest.mark.parametrize("name", TRUSTING)
+@law
+@given(script=scripts, cable=cables(NO_ECHO, Kind))
+def test_without_counting_a_line_is_carried_out_at_most_once(
+    name: str, script: list[str], cable: Cable
+) -> None:
+    talk = cable.between(name)
+    told = talk.run(script)
+    assume(not talk.forged)
+    assert_fates(script, talk, told)

@@ -1,0 +1,213 @@
+"""A host and a simulated firmware in virtual time, with a bad cable between them."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Unpack
+
+from bridge.gcode.codec import checksum
+from bridge.gcode.dialects import UNKNOWN, Dialect
+from bridge.gcode.events import (
+    Connected,
+    Done,
+    Event,
+    Failed,
+    LinkFailed,
+    Restarted,
+)
+from bridge.gcode.protocol import RENUMBER, Protocol
+from bridge.simulator.faults import Channel, Delivery, Fault
+from bridge.simulator.firmware import Firmware
+from bridge.simulator.machine import Options
+
+STEPS = 5_000  # a conversation that takes more goes on for ever
+AFTERWARDS = 120.0  # seconds in which the firmware finishes what it has taken
+WAITING = 3  # lines that the host has waiting at a time
+POLL = "M105"
+URGENT = "M108"
+
+
+@dataclass(slots=True)
+class Told:
+    """What the host says became of a script.
+
+    Attributes:
+        done: the lines that were taken, in this order.
+        failed: the lines that failed.
+        sent: those of these that may have been carried out.
+        cut: those that were done before the last reset or new conversation.
+        resets: how often somebody pressed the printer's reset button.
+        conversations: how many it took.
+
+    """
+
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    sent: set[str] = field(default_factory=set)
+    cut: set[str] = field(default_factory=set)
+    resets: int = 0
+    conversations: int = 1
+
+
+class Conversation:
+    """Runs until every line's fate is known and both sides are quiet.
+
+    When the host gives the link up it opens a new conversation with the same firmware,
+    as the bridge does, and goes on with the lines that were not tried yet.
+
+    Args:
+        dialect: what the host knows the firmware for.
+        personality: what the firmware is.
+        to_printer: what happens to the host's lines.
+        to_host: what happens to the firmware's lines.
+        late: the host finds out the dialect only when the firmware has answered.
+        fused: what arrives at one time arrives in one piece.
+        options: the firmware's.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - a cable has two directions and two ends
+        self,
+        dialect: Dialect,
+        personality: str,
+        *,
+        to_printer: Iterable[Fault | None] = (),
+        to_host: Iterable[Fault | None] = (),
+        late: bool = False,
+        fused: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        self.dialect = dialect
+        self.firmware = Firmware(personality, **options)
+        self.told = Told()
+        self.now = 0.0
+        self.transmitted: list[bytes] = []
+        self.events: list[Event] = []
+        self.forged = False
+        """The firmware got a line that its checksum does not tell from one of ours."""
+        self._late = late
+        self._fused = fused
+        self._up = Channel.of(to_printer)
+        self._down = Channel.of(to_host)
+        self._under_way: list[tuple[float, int, bool, Delivery]] = []
+        self._order = count()
+        self._number = RENUMBER
+        self._tickets: dict[int, str] = {}
+        self._arriving = b""
+        self._open()
+
+    @property
+    def executed(self) -> list[str]:
+        """What the firmware did, our probes and all."""
+        return self.firmware.executed
+
+    def run(self, script: Iterable[str]) -> Told:
+        """Send each of these lines once; ``M105`` ahead of others, ``M108`` at once."""
+        lines = list(script)
+        self._say(self.firmware.reset(self.now))
+        for _ in range(STEPS):
+            while lines and len(self._tickets) < WAITING:
+                self._type(lines.pop(0))
+            if not self._step() and not self._tickets:
+                self._say(self.firmware.handle_time(self.now + AFTERWARDS))
+                return self.told
+        raise AssertionError(f"no end: {self.events[-20:]}")
+
+    def _type(self, line: str) -> None:
+        if line == URGENT:
+            self.protocol.send_now(line)
+            self._send(self._up, self.protocol.urgent_data(self.now), to_host=False)
+        else:
+            ticket = self.protocol.send(line, ahead=line == POLL)
+            self._tickets[ticket] = line
+
+    def _open(self) -> None:
+        self.protocol = Protocol(
+            self._first_dialect(), first_number=self._number, connect_timeout=1000.0
+        )
+
+    def _first_dialect(self) -> Dialect:
+        return UNKNOWN if self._late else self.dialect
+
+    def _step(self) -> bool:
+        """Let the next thing happen; tell whether there was one."""
+        if data := self.protocol.data_to_send(self.now):
+            self.transmitted += data.splitlines(keepends=True)
+            self._send(self._up, data, to_host=False)
+            return True
+        arrives = self._under_way[0][0] if self._under_way else None
+        alarm = self.protocol.next_timeout()
+        if arrives is None and alarm is None and not self._tickets:
+            return False
+        speaks = self.firmware.next_event(self.now)
+        times = [time for time in (arrives, alarm, speaks) if time is not None]
+        self.now = max(self.now, min(times))
+        if arrives is not None and arrives <= self.now:
+            self._arrive()
+        elif speaks is not None and speaks <= self.now:
+            self._say(self.firmware.handle_time(self.now))
+        else:
+            self._hear(self.protocol.handle_timeout(self.now))
+        return True
+
+    def _say(self, data: bytes) -> None:
+        self._send(self._down, data, to_host=True)
+
+    def _send(self, channel: Channel, data: bytes, *, to_host: bool) -> None:
+        for delivery in channel.carry(data, self.now):
+            entry = (delivery.at, next(self._order), to_host, delivery)
+            heapq.heappush(self._under_way, entry)
+
+    def _arrive(self) -> None:
+        at, _, to_host, delivery = heapq.heappop(self._under_way)
+        data = delivery.data
+        while self._fused and self._goes_with(at, to_host=to_host):
+            data += heapq.heappop(self._under_way)[3].data
+        if to_host:
+            self._hear(self.protocol.receive_data(data, self.now))
+            return
+        if delivery.reset:
+            self.told.resets += 1
+            self._arriving = b""
+            self._say(self.firmware.reset(self.now))
+        self._notice_forgery(data)
+        self._say(self.firmware.receive_data(data, self.now))
+
+    def _goes_with(self, at: float, *, to_host: bool) -> bool:
+        if not self._under_way:
+            return False
+        time, _, direction, delivery = self._under_way[0]
+        return time == at and direction == to_host and not delivery.reset
+
+    def _notice_forgery(self, data: bytes) -> None:
+        *lines, self._arriving = (self._arriving + data).split(b"\n")
+        for line in lines:
+            body, star, given = line.rpartition(b"*")
+            whole = star and given.isdigit() and int(given) == checksum(body)
+            if whole and line + b"\n" not in self.transmitted:
+                self.forged = True
+
+    def _hear(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.events.append(event)
+            match event:
+                case Connected():
+                    self.protocol.dialect = self.dialect
+                case Restarted():
+                    self.told.cut.update(self.told.done)
+                case Done(ticket):
+                    self.told.done.append(self._tickets.pop(ticket))
+                case Failed(ticket, sent=sent):
+                    line = self._tickets.pop(ticket)
+                    self.told.failed.append(line)
+                    self.told.sent |= {line} if sent else set()
+                case LinkFailed():
+                    self._reopen()
+
+    def _reopen(self) -> None:
+        self._number = self.protocol.next_number + RENUMBER
+        self.told.conversations += 1
+        self.told.cut.update(self.told.done)
+        self._hear(self.protocol.halt("disconnected", "the link was given up"))
+        self._open()
