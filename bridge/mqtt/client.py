@@ -20,7 +20,7 @@ from bridge.config import Mqtt
 from bridge.mqtt import packets, reasons
 from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version, Will
 from bridge.mqtt.opening import Opening, drop
-from bridge.mqtt.reasons import Loss
+from bridge.mqtt.reasons import Loss, Stage
 from bridge.mqtt.watch import Watch
 from bridge.threads import in_thread
 
@@ -86,11 +86,8 @@ class Client:
                 self._attach(self._paho)
                 return await asyncio.shield(self._accepted)
         except TimeoutError as error:
-            raise reasons.silent(
-                self._config,
-                handshaking=self._opening.handshaking,
-                connected=self._paho is not None,
-            ) from error
+            stage = self._opening.stage if self._paho is None else Stage.MQTT
+            raise reasons.silent(self._config, stage) from error
         finally:
             if not self._accepted.done() or self._accepted.exception() is not None:
                 self.close()

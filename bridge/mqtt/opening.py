@@ -8,6 +8,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from bridge.config import Mqtt
 from bridge.mqtt import credentials, packets, reasons
 from bridge.mqtt.messages import Version, Will
+from bridge.mqtt.reasons import Stage
 
 
 class _Client(paho.Client):
@@ -27,12 +28,7 @@ class _Client(paho.Client):
 
 
 class Opening:
-    """One attempt to connect.
-
-    Attributes:
-        handshaking: TLS has begun.
-
-    """
+    """One attempt to connect."""
 
     def __init__(
         self, config: Mqtt, *, client_id: str, version: Version, will: Will | None
@@ -42,11 +38,16 @@ class Opening:
         self._v5 = version is Version.V5
         self._will = will
         self._tls: credentials.TlsContext | None = None
+        self._client: _Client | None = None
 
     @property
-    def handshaking(self) -> bool:
-        """TLS has begun."""
-        return self._tls is not None and self._tls.connection is not None
+    def stage(self) -> Stage:
+        """How far it has come; may be asked while it is under way."""
+        if self._tls is not None and self._tls.connection is not None:
+            return Stage.TLS
+        if self._client is not None and self._client.made is not None:
+            return Stage.TCP
+        return Stage.NOTHING
 
     def open(self) -> paho.Client:
         """Connect and send CONNECT.
@@ -57,7 +58,8 @@ class Opening:
             AttemptError: It did not work; the message says why and what to do.
 
         """
-        config, client = self._config, self._build()
+        config = self._config
+        self._client = client = self._build()
         place = (config.host, config.port, config.keepalive)
         try:
             if self._v5:
@@ -65,11 +67,9 @@ class Opening:
                 client.connect(*place, clean_start=True, properties=properties)
             else:
                 client.connect(*place)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError) as error:
             self._close(client)
-            raise reasons.unreachable(
-                config, error, handshaking=self.handshaking
-            ) from error
+            raise reasons.unreachable(config, error, self.stage) from error
         return client
 
     def _close(self, client: _Client) -> None:

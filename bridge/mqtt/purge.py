@@ -15,9 +15,6 @@ from bridge.mqtt.reasons import AttemptError, Hint
 WINDOW = 20
 """Messages on their way at a time."""
 
-PATIENCE = 10.0
-"""Seconds that the broker has to answer each of them."""
-
 
 class Purge:
     """Clears the topics that memories hold, and takes what is cleared out of them.
@@ -55,7 +52,7 @@ class Purge:
             while self._waiting or self._on_way:
                 self._fill(client)
                 self._answered.clear()
-                await asyncio.wait_for(self._answered.wait(), PATIENCE)
+                await asyncio.wait_for(self._answered.wait(), config.connect_timeout)
             await client.disconnect(patience=1)
         except TimeoutError as error:
             left = len(self._waiting) + len(self._on_way)

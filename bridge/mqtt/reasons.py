@@ -21,6 +21,17 @@ class Hint(Enum):
     """It answered, and does not let us in."""
 
 
+class Stage(Enum):
+    """How far an attempt to connect came."""
+
+    NOTHING = "nothing"
+    TCP = "TCP"
+    TLS = "TLS"
+    """Its handshake has begun."""
+    MQTT = "MQTT"
+    """All below it stands; only the CONNACK is missing."""
+
+
 class AttemptError(BridgeError):
     """One attempt to reach the broker failed; a later one may succeed."""
 
@@ -110,6 +121,8 @@ UNREACHABLE: tuple[tuple[type[Exception], str | None, str], ...] = (
     (FileNotFoundError, "unix", _NO_SOCKET),
     (PermissionError, "unix", _LOCKED),
     (ConnectionError, "websockets", _NO_WEBSOCKET),
+    (ValueError, "websockets", _NO_WEBSOCKET),
+    (LookupError, "websockets", _NO_WEBSOCKET),
     (Exception, None, _OTHER),
 )
 """Errors before MQTT begins, by their kind and the transport they are special to."""
@@ -163,40 +176,27 @@ def closed_early(config: Mqtt) -> AttemptError:
     )
 
 
-def silent(config: Mqtt, *, handshaking: bool, connected: bool) -> AttemptError:
-    """Return the error of a broker that did not answer in time.
-
-    Args:
-        config: how we tried.
-        handshaking: TLS had begun.
-        connected: the connection stood, only the CONNACK did not come.
-
-    """
+def silent(config: Mqtt, stage: Stage) -> AttemptError:
+    """Return the error of a broker that did not answer in time."""
     where, wait = endpoint(config), f"{config.connect_timeout:g} s"
-    if connected and config.tls.enabled:
+    advice = {
+        Stage.NOTHING: "is it on, and does a firewall let us through? Check mqtt.host",
+        Stage.TCP: "is it a WebSocket? Check mqtt.port and mqtt.path",
+        Stage.TLS: "does the port speak TLS (usually 8883)? Else switch "
+        "mqtt.tls.enabled off",
+        Stage.MQTT: "does the port want TLS (mqtt.tls.enabled), is it MQTT at all?",
+    }[stage]
+    if stage is Stage.MQTT and config.tls.enabled:
         advice = "it may want a client certificate (mqtt.tls.cert_file)"
-    elif connected:
-        advice = "does the port want TLS (mqtt.tls.enabled), is it MQTT at all?"
-    elif handshaking:
-        advice = "does the port speak TLS (usually 8883)? Else switch mqtt.tls.enabled"
-    else:
-        advice = "is it on, and does a firewall let us through? Check mqtt.host"
-    hint = Hint.CLOSED if connected else Hint.NONE
+    hint = Hint.CLOSED if stage is Stage.MQTT else Hint.NONE
     return AttemptError(f"{where} did not answer within {wait}: {advice}", hint)
 
 
-def unreachable(config: Mqtt, error: Exception, *, handshaking: bool) -> AttemptError:
-    """Return the error of an attempt that ended before MQTT began.
-
-    Args:
-        config: how we tried.
-        error: what went wrong.
-        handshaking: TLS had begun.
-
-    """
+def unreachable(config: Mqtt, error: Exception, stage: Stage) -> AttemptError:
+    """Return the error of an attempt that ended before MQTT began."""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _certificate(config, error)
-    elif handshaking and isinstance(error, ConnectionError | TimeoutError):
+    elif stage is Stage.TLS and isinstance(error, ConnectionError | TimeoutError):
         text = _NO_TLS.format(detail=error)
     else:
         text = _network(config, error)

@@ -12,7 +12,7 @@ from bridge.config import Mqtt, Tls
 from tests.support.bridges import bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.certificates import Pair, authority, stranger
-from tests.support.servers import picky, server
+from tests.support.servers import picky, saying, server
 from tests.support.waiting import until
 
 TLS_OPTIONS = """allow_anonymous true
@@ -206,14 +206,32 @@ async def test_a_port_with_tls_meets_us_without(
 
 
 async def test_a_silent_server(caplog: pytest.LogCaptureFixture) -> None:
-    async def say_nothing(
-        reader: asyncio.StreamReader, _writer: asyncio.StreamWriter
-    ) -> None:
-        await reader.read()
-
-    async with server(say_nothing) as port:
+    async with server(saying()) as port:
         line = await complaint(caplog, config(port, connect_timeout=0.2))
     assert "did not answer within 0.2 s: does the port want TLS" in line
+
+
+async def test_a_server_that_is_silent_about_tls(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with server(saying()) as port:
+        tls = Tls(enabled=True)
+        line = await complaint(caplog, config(port, tls=tls, connect_timeout=0.3))
+    assert "does the port speak TLS (usually 8883)?" in line
+
+
+async def test_a_host_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
+    """A full queue of connections: nothing answers, as from a host that is off."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        filling = [socket.socket() for _ in range(4)]
+        for one in filling:
+            one.setblocking(False)  # noqa: FBT003 - the standard library's
+            one.connect_ex(address)
+        line = await complaint(caplog, config(address[1], connect_timeout=0.3))
+        for one in filling:
+            one.close()
+    assert "is it on, and does a firewall let us through?" in line
 
 
 async def test_a_server_that_talks_something_else(

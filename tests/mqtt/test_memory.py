@@ -15,7 +15,7 @@ from bridge.mqtt.purge import Purge
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.mqtt_client import connected
-from tests.support.servers import picky, server
+from tests.support.servers import picky, saying, server
 from tests.support.waiting import until
 
 
@@ -183,6 +183,18 @@ async def test_purge_says_why_it_cannot(tmp_path: Path) -> None:
         pytest.raises(BrokerError, match="nothing listens there"),
     ):
         await Purge([memory]).run(config(broker.port), client_id="purge")
+    assert memory.topics == {"printer/state"}
+
+
+async def test_purge_says_what_is_left_when_the_broker_falls_silent(
+    tmp_path: Path,
+) -> None:
+    memory = Memory(tmp_path, "printer")
+    memory.add("printer/state")
+    async with server(saying(b"\x20\x03\x00\x00\x00")) as port:
+        mqtt = config(port).model_copy(update={"connect_timeout": 0.2})
+        with pytest.raises(BrokerError, match="1 topics are not cleared yet"):
+            await Purge([memory]).run(mqtt, client_id="gcode2mqtt-purge")
     assert memory.topics == {"printer/state"}
 
 

@@ -41,10 +41,10 @@ def most_that_waits() -> int:
 
 
 async def memory_of_a_flood(printer: Bridge) -> int:
-    """Return the bytes that 50 MB of messages leave behind."""
+    """Return the bytes that 15 MB of messages leave behind."""
     tracemalloc.start()
     try:
-        for _ in range(100):
+        for _ in range(30):
             flood(printer, 100)
             await asyncio.sleep(0)
         return tracemalloc.get_traced_memory()[0]

@@ -2,17 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from bridge.config import Mqtt
+from bridge.errors import BrokerError
 from bridge.mqtt.messages import Lane
 from bridge.mqtt.watch import Watch
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Spec, mosquitto
 from tests.support.mqtt_client import connected
-from tests.support.servers import server
+from tests.support.servers import saying, server
 from tests.support.waiting import until
 
 ACCEPTED = b"\x20\x03\x00\x00\x00"
@@ -67,22 +67,6 @@ async def test_a_broker_that_takes_one_message_at_a_time_gets_all() -> None:
     assert watcher.payloads(TOPICS.response) == [b"%d" % n for n in range(100)]
 
 
-def saying(
-    *packets: bytes,
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    """Return a server that accepts everybody, sends packets, and waits."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(4096)
-        for packet in packets:
-            writer.write(packet)
-        await writer.drain()
-        while await reader.read(4096):
-            pass
-
-    return talk
-
-
 async def test_a_broker_that_never_answers_the_subscription_is_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -133,6 +117,26 @@ async def test_nonsense_ends_the_connection_and_not_the_bridge(
         await until(lambda: bool(caplog.records))
         assert not printer.task.done()
     assert all(record.exc_info is None for record in caplog.records)
+
+
+async def test_what_the_broker_gives_as_its_reason_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    leaving = saying(ACCEPTED, b"\xe0\x01\x8b")
+    async with server(leaving) as port, bridge(config(port), presence("")):
+        await until(lambda: bool(caplog.records))
+    assert "the broker is shutting down" in caplog.text
+
+
+async def test_a_takeover_that_the_broker_tells_twice_stops_the_bridge() -> None:
+    telling = saying(ACCEPTED, b"\xe0\x01\x8e")
+    async with (
+        server(telling) as port,
+        bridge(config(port), presence("")) as printer,
+    ):
+        error = await printer.fails()
+    assert isinstance(error, BrokerError)
+    assert "client id 'gcode2mqtt-printer' twice in a row" in str(error)
 
 
 async def test_a_topic_that_is_no_text_is_left_out() -> None:

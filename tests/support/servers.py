@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,9 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(talk: Talk) -> AsyncIterator[int]:
+async def server(
+    talk: Talk, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Run something on a port."""
 
     tasks: set[asyncio.Task[None]] = set()
@@ -18,12 +21,12 @@ async def server(talk: Talk) -> AsyncIterator[int]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        # A cancelled handler would be reported as an error by Python 3.11.
-        with contextlib.suppress(asyncio.CancelledError):
+        # A cancelled or reset handler would be reported as an error by Python 3.11.
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await talk(reader, writer)
         writer.close()
 
-    running = await asyncio.start_server(take, "127.0.0.1", 0)
+    running = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls)
     port: int = running.sockets[0].getsockname()[1]
     try:
         yield port
@@ -32,6 +35,19 @@ async def server(talk: Talk) -> AsyncIterator[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks)
+
+
+def saying(*packets: bytes) -> Talk:
+    """Return a server that answers the first packet with these, and waits."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.writelines(packets)
+        await writer.drain()
+        while await reader.read(4096):
+            pass
+
+    return talk
 
 
 def picky(
