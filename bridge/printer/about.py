@@ -135,7 +135,7 @@ def info(
     known: PrinterState, printer: Printer, link: Link, *, now: float, epoch: float
 ) -> Info:
     """Return what ``info`` holds."""
-    said = known.firmware
+    said = None if known.link == "offline" else known.firmware
     named = Firmware(name=said.name, family=link.family) if said else None
     return Info(
         version=link.version,
