@@ -262,7 +262,7 @@ class Printer:
 
     async def _line(self, line: str, run: Run) -> CommandError | None:
         session = self.link.session
-        if session is None:
+        if session is None or session.closed:
             return FailedError.disconnected("the printer went away")
         run.gcode.append(line)
         self.observer.sent(line)

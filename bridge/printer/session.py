@@ -42,6 +42,11 @@ class Session:
         self._closed = False
         self._failure = "the link to the printer broke"
 
+    @property
+    def closed(self) -> bool:
+        """Nothing goes over it any more."""
+        return self._closed
+
     async def run(self) -> None:
         """Serve the link until it breaks; always ends in an exception."""
         try:
