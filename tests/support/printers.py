@@ -130,6 +130,7 @@ class ScriptedPrinter:
     Attributes:
         held: codes that stay unacknowledged until :meth:`release`.
         silent: it says nothing at all.
+        mute_at: the code at which it falls silent.
 
     """
 
@@ -144,6 +145,7 @@ class ScriptedPrinter:
         self.wire = Wire()
         self.held: set[str] = set()
         self.silent = silent
+        self.mute_at = ""
         self._answers = dict(answers or {"M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)"})
         self._owed = 0
         self._lock = threading.Lock()
@@ -184,6 +186,7 @@ class ScriptedPrinter:
     def _hear(self, line: bytes) -> None:
         self.wire.add(">", line + b"\n")
         words = unframed(line).split()
+        self.silent = self.silent or words[:1] == [self.mute_at]
         if not words or self.silent:
             return
         if words[0] in self.held:
