@@ -1,8 +1,8 @@
 """Everything that may go wrong and that we expect.
 
 What the caller of a command did wrong, or what the printer's state forbids, is a
-:class:`CommandError`; it becomes the one MQTT response of that command. Anything that is
-not a :class:`BridgeError` is a bug: the process publishes ``offline`` and dies.
+:class:`CommandError`; it becomes the one MQTT response of that command. Anything that
+is not a :class:`BridgeError` is a bug: the process publishes ``offline`` and dies.
 """
 
 from typing import ClassVar, Literal
