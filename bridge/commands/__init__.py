@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "RequestError",
     "Response",
+    "origin_of",
     "parse",
 ]
 
@@ -32,6 +33,7 @@ MAX_BYTES = 65_536
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+_GLANCE = 4096  # bytes that are read although the message is refused
 _LONGEST_ID = 64
 _QUESTION = "request/"
 _RAW = "command"
@@ -101,6 +103,17 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
         raise RequestError(error, _id(document), _command(topic, document)) from error
 
 
+def origin_of(topic: str, payload: bytes) -> Origin:
+    """Return who wants an answer to a message that is refused unread.
+
+    Only short ones are looked into, and nothing of them is checked.
+    """
+    document: Json = {}
+    with suppress(RejectedError):
+        document = read(payload, _GLANCE)
+    return Origin(topic, _id(document), _command(topic, document))
+
+
 def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
     document: Json = {}
     with suppress(RejectedError):
@@ -113,10 +126,7 @@ def _names(topic: str) -> dict[str, type[Command]]:
     names = TOPICS.get(topic)
     if names is not None:
         return dict(names)
-    if topic == "job":
-        message = "the topic job is reserved: this version takes no print jobs"
-    else:
-        message = f"unknown topic {described(topic)}{nearest(topic, TOPICS)}"
+    message = f"unknown topic {described(topic)}{nearest(topic, TOPICS)}"
     raise RejectedError(message, error="unknown_topic", code=404)
 
 

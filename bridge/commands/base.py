@@ -69,6 +69,7 @@ class Context:
         offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
         capabilities: what the firmware says it can do (``EXTENDED_M20``, …).
         card_ready: an SD card is mounted; ``None``: not known.
+        phase: what the print does (``printing``, ``paused``, …); ``idle`` without one.
         variables: what scripts may read beside these.
         scripts: the printer's scripts; ``None``: it has none.
 
@@ -80,6 +81,7 @@ class Context:
     offsets: Mapping[str, float] = field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
     card_ready: bool | None = None
+    phase: str = "idle"
     variables: Mapping[str, object] = field(default_factory=dict)
     scripts: ScriptLibrary | None = None
 
@@ -139,6 +141,10 @@ class Command(BaseModel):
     """It is refused for a printer without a heated chamber."""
     needs_card: ClassVar[bool] = False
     """It is refused while no SD card is mounted."""
+    needs_print: ClassVar[bool] = False
+    """It is refused without a print, under way or paused."""
+    needs_file: ClassVar[bool] = False
+    """It is refused while no file is selected."""
 
     @abstractmethod
     def program(self, context: Context, /) -> Program:

@@ -37,6 +37,8 @@ _CONDITIONS = {
     "needs_bed": "refused without a heated bed",
     "needs_chamber": "refused without a heated chamber",
     "needs_card": "refused while no SD card is mounted",
+    "needs_print": "refused without a print, under way or paused",
+    "needs_file": "refused while no file is selected",
 }
 _CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),

@@ -127,4 +127,16 @@ class Feedrate(Command):
         return Program((f"M220 S{self.factor}",))
 
 
-COMMANDS = (Jog, Home, Feedrate)
+class MotorsOff(Command):
+    """Let go of all motors; they lose their position."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "motors_off"
+    needs_no_print: ClassVar[bool] = True
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the ``M18``."""
+        return Program(("M18",))
+
+
+COMMANDS = (Jog, Home, Feedrate, MotorsOff)

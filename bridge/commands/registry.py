@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from bridge.commands import emergency, head, heater, raw, requests, sd, tool
+from bridge.commands import (
+    emergency,
+    head,
+    heater,
+    job,
+    link,
+    raw,
+    requests,
+    sd,
+    tool,
+)
 from bridge.commands.base import Command
 
 COMMANDS: tuple[type[Command], ...] = (
@@ -10,6 +20,8 @@ COMMANDS: tuple[type[Command], ...] = (
     *tool.COMMANDS,
     *heater.COMMANDS,
     *sd.COMMANDS,
+    *job.COMMANDS,
+    *link.COMMANDS,
     *raw.COMMANDS,
     *emergency.COMMANDS,
     *requests.COMMANDS,

@@ -14,7 +14,7 @@ from bridge.commands.registry import COMMANDS
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMED = {"head", "tool", "bed", "chamber", "sd"}
+_NAMED = {"head", "tool", "bed", "chamber", "sd", "job", "link"}
 
 
 class _Generator(GenerateJsonSchema):

@@ -1,4 +1,4 @@
-"""The tools: targets, offsets, selection, extrusion, flow factor."""
+"""The tools: targets, offsets, selection, extrusion, flow factor, cooling down."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -147,4 +147,23 @@ class Flowrate(Command):
         return Program((f"M221 S{self.factor}",))
 
 
-COMMANDS = (ToolTarget, ToolOffset, Select, Extrude, Flowrate)
+class CoolDown(Command):
+    """Turn off every heater: the hotends, the bed and the chamber."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "cool_down"
+    needs_idle: ClassVar[bool] = True
+
+    def program(self, context: Context, /) -> Program:
+        """Return an ``M104`` for each hotend, the ``M140`` and the ``M141``."""
+        profile = context.profile
+        if profile.extruders == 1 or profile.shared_nozzle:
+            lines = ["M104 S0"]
+        else:
+            lines = [f"M104 T{index} S0" for index in range(profile.extruders)]
+        lines += ["M140 S0"] if profile.heated_bed else []
+        lines += ["M141 S0"] if profile.heated_chamber else []
+        return Program(tuple(lines))
+
+
+COMMANDS = (ToolTarget, ToolOffset, Select, Extrude, Flowrate, CoolDown)

@@ -191,6 +191,8 @@ def sent(job: Job, line: str, now: float) -> Job:
             job = cancel(job)
         case "M26" if not job.active:
             job = replace(job, position=int(min(said.values.get("S") or 0, 1e15)))
+        case "M26" if job.paused_at is not None and not said.values.get("S"):
+            job = cancel(job)  # rewound while it stands: it will not go on from there
         case "M73":
             left = said.values.get("R")
             seconds = None if left is None else left * 60

@@ -34,6 +34,7 @@ def context_of(
         offsets=state.offsets,
         capabilities=capabilities_of(state, dialect),
         card_ready=state.card,
+        phase=state.job.phase,
         variables=variables_of(state),
         scripts=scripts,
     )
@@ -76,6 +77,7 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         printing=state.printing,
         paused=state.phase == "paused",
         card_ready=state.card,
+        file_selected=state.job.file is not None,
     )
 
 

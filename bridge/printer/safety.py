@@ -28,6 +28,7 @@ class Situation:
         printing: a print is under way; also while it starts, pauses, resumes or ends.
         paused: a print is paused; ``printing`` is false then.
         card_ready: an SD card is mounted; ``None``: not known.
+        file_selected: it is known which file would be printed.
 
     """
 
@@ -36,6 +37,7 @@ class Situation:
     printing: bool = False
     paused: bool = False
     card_ready: bool | None = None
+    file_selected: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ def gate(command: Command, situation: Situation) -> None:
 
     Raises:
         RejectedError: Code 409: ``not_operational``, ``no_heated_bed``,
-            ``no_heated_chamber``, ``printing`` or ``sd_not_ready``.
+            ``no_heated_chamber``, ``printing``, ``not_printing``, ``sd_not_ready`` or
+            ``no_file``.
 
     """
     what = f"{command.topic} {command.name}"
@@ -84,9 +87,20 @@ def gate(command: Command, situation: Situation) -> None:
         raise RejectedError.conflict(f"{what}: a print is under way", "printing")
     if situation.paused and command.needs_no_print:
         raise RejectedError.conflict(f"{what}: a print is paused", "printing")
+    if command.needs_print and not (situation.printing or situation.paused):
+        raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
+    _gate_card(command, situation, what)
+
+
+def _gate_card(command: Command, situation: Situation, what: str) -> None:
     if command.needs_card and situation.card_ready is False:
         raise RejectedError.conflict(
             f"{what}: no SD card is mounted; send init first", "sd_not_ready"
+        )
+    if command.needs_file and not situation.file_selected:
+        raise RejectedError.conflict(
+            f"{what}: no file is selected; select one at the printer, or with M23",
+            "no_file",
         )
 
 

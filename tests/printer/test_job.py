@@ -316,3 +316,16 @@ def test_transitions_without_a_print_change_nothing() -> None:
     assert jobs.finish(idle, "done", 1) == idle
     assert jobs.act(idle, "notification", "x", 1) == idle
     assert jobs.sent(idle, "G28", 1) == idle
+
+
+def test_a_paused_print_that_is_rewound_is_cancelled(printer: Knowing) -> None:
+    """How firmwares without an own command for it cancel a print."""
+    printer.says("File opened: a.gco Size: 1000")
+    printer.sends("M24")
+    printer.at(1).says("SD printing byte 10/1000", "SD printing byte 20/1000")
+    printer.sends("M25", "M26 S0")
+    phases = [printer.state.phase]
+    printer.at(2).says("Not SD printing")
+    assert [*phases, printer.state.phase] == ["cancelling", "operational"]
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.outcome == "cancelled"

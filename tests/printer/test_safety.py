@@ -17,16 +17,19 @@ ALWAYS = {"offline": "", "printing": "", "paused": ""}
 CONNECTED = {"offline": "not_operational", "printing": "", "paused": ""}
 IDLE = {"offline": "not_operational", "printing": "printing", "paused": ""}
 NO_PRINT = {"offline": "not_operational", "printing": "printing", "paused": "printing"}
+PRINT = {"offline": "not_operational", "operational": "not_printing"}
 
 MATRIX: dict[tuple[str, str], tuple[dict[str, str], str]] = {
     ("head", "jog"): (IDLE, ""),
     ("head", "home"): (IDLE, ""),
     ("head", "feedrate"): (CONNECTED, ""),
+    ("head", "motors_off"): (NO_PRINT, ""),
     ("tool", "target"): (CONNECTED, ""),
     ("tool", "offset"): (CONNECTED, ""),
     ("tool", "select"): (CONNECTED, ""),
     ("tool", "extrude"): (IDLE, ""),
     ("tool", "flowrate"): (CONNECTED, ""),
+    ("tool", "cool_down"): (IDLE, ""),
     ("bed", "target"): (CONNECTED, "bed"),
     ("bed", "offset"): (CONNECTED, "bed"),
     ("chamber", "target"): (CONNECTED, "chamber"),
@@ -34,6 +37,12 @@ MATRIX: dict[tuple[str, str], tuple[dict[str, str], str]] = {
     ("sd", "init"): (NO_PRINT, ""),
     ("sd", "refresh"): (NO_PRINT, "card"),
     ("sd", "release"): (NO_PRINT, "card"),
+    ("job", "start"): (NO_PRINT, "card"),
+    ("job", "pause"): (PRINT, ""),
+    ("job", "resume"): (PRINT, ""),
+    ("job", "cancel"): (PRINT, ""),
+    ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
+    ("link", "acknowledge"): (ALWAYS, ""),
     ("command", "command"): (CONNECTED, ""),
     ("command", "commands"): (CONNECTED, ""),
     ("command", "script"): (CONNECTED, ""),
@@ -103,6 +112,14 @@ def test_the_matrix(command: type, state: str) -> None:
 def test_a_card_nobody_knows_of_is_tried() -> None:
     refresh = next(c for c in COMMANDS if (c.topic, c.name) == ("sd", "refresh"))
     gate(refresh(), Situation(card_ready=None))
+
+
+def test_nothing_is_started_that_nobody_has_selected() -> None:
+    start = next(c for c in COMMANDS if (c.topic, c.name) == ("job", "start"))
+    gate(start(), Situation(file_selected=True))
+    with pytest.raises(RejectedError, match="no file is selected") as caught:
+        gate(start(), Situation(file_selected=False))
+    assert (caught.value.code, caught.value.error) == (409, "no_file")
 
 
 BOX = Profile(
