@@ -43,6 +43,7 @@ class Publisher:
         self._jobs = JobGate()
         self._seq = 0
         self._started = self.now()
+        self._started_at = time.time()
         self._health_due = 0.0
 
     @staticmethod
@@ -63,7 +64,7 @@ class Publisher:
         self._document(self._topics.error, views.error(state, epoch=epoch))
         self._document(self._topics.state, views.state(state, now=now, epoch=epoch))
         self._document(self._topics.sd_files, views.files(state))
-        job = views.job_state(state, now=now, epoch=epoch)
+        job = self._jobs.steady(views.job_state(state, now=now, epoch=epoch))
         if self._jobs.due(job, now):
             self._retain(self._topics.job_state, _json(job), qos=1)
         self._telemetry()
@@ -119,6 +120,7 @@ class Publisher:
         trips = sorted(link.counters.round_trips)
         return about.Health(
             uptime=int(self.now() - self._started),
+            started_at=self._started_at,
             mqtt={
                 "reconnects": statistics.reconnects,
                 "received": statistics.received,

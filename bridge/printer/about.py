@@ -97,6 +97,8 @@ class Health(Document):
 
     uptime: int
     """Seconds since the bridge started."""
+    started_at: Time
+    """When the bridge started."""
     mqtt: Mapping[str, int | float | None]
     """Counters of the broker's side."""
     serial: Mapping[str, int | float | None]

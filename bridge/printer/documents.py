@@ -33,6 +33,10 @@ def iso(seconds: float) -> str:
 Time = Annotated[float, PlainSerializer(iso, return_type=str)]
 """A moment in Unix time, published in ISO 8601."""
 
+Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
+"""Why a person has to come: it stopped, it asks something, it has no filament, or it
+paused for another reason of its own."""
+
 
 class Document(BaseModel):
     """A published document."""
@@ -98,6 +102,21 @@ class Prompt(Document):
     """The buttons; `M876 S<n>` presses the n-th, counted from 0."""
 
 
+class Can(Document):
+    """What could be asked of the printer now, as far as its state decides that."""
+
+    start: bool
+    """Print the selected file."""
+    pause: bool
+    """Pause the print."""
+    resume: bool
+    """Go on with it."""
+    cancel: bool
+    """End it."""
+    move: bool
+    """Jog, home and extrude."""
+
+
 class State(Document):
     """What `state` holds."""
 
@@ -125,6 +144,14 @@ class State(Document):
     """What the printer waits for."""
     message: str
     """What the printer last notified."""
+    attention: Attention
+    """Why a person has to come, or `none`."""
+    can: Can
+    """What could be asked now."""
+    hot: bool | None
+    """A heater is above 45 °C, or on its way there: do not touch."""
+    safe_to_power_off: bool | None
+    """Nothing is printed, every heater is off, and no hotend is above 50 °C."""
     time: Time
     """When this was so."""
 
@@ -223,6 +250,10 @@ class Job(Document):
     """Seconds without pauses; null where the start was not seen."""
     remaining: int | None
     """Seconds to go: as the slicer says it, else estimated."""
+    started_at: Time | None
+    """When the print began; null where that was not seen."""
+    finish_at: Time | None
+    """When it will be done; null while it is paused. Moves by minutes, not seconds."""
     reason: str
     """Why it is paused, where the printer says so."""
     result: Result | None

@@ -120,3 +120,14 @@ def remaining(job: Job, now: float) -> float | None:
     if not job.seen or not done:
         return None
     return running_time(job, now) * (100.0 - done) / done
+
+
+def started(job: Job) -> float | None:
+    """Return when the print began; ``None``: there is none, or it was not seen."""
+    return job.began if job.active and job.seen else None
+
+
+def finish(job: Job, now: float) -> float | None:
+    """Return when the print will be done; ``None``: not known, or it is paused."""
+    left = remaining(job, now)
+    return None if left is None or job.paused_at is not None else now + left

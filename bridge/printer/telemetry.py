@@ -7,6 +7,7 @@ from bridge.printer.documents import Job
 from bridge.printer.model import PrinterState
 
 _NOISE = 1e-9  # °C; 20.2 - 20.0 is a little less than 0.2
+_SAME_MOMENT = 60.0  # seconds by which a time of day may be wrong
 
 
 class TemperatureGate:
@@ -66,6 +67,22 @@ class JobGate:
         self._published: float | None = None
         self._job: Job | None = None
 
+    def steady(self, job: Job) -> Job:
+        """Return the job with the moments published before, unless they really moved.
+
+        An estimate changes with every report; whoever shows it as a time of day wants
+        to see that only when it makes a difference.
+        """
+        before = self._job
+        if before is None or before.file != job.file:
+            return job
+        kept = {
+            name: getattr(before, name)
+            for name in ("started_at", "finish_at")
+            if _near(getattr(before, name), getattr(job, name))
+        }
+        return job.model_copy(update=kept)
+
     def due(self, job: Job, now: float) -> bool:
         """Tell whether to publish this document, and take it as done."""
         if self._job is not None and self._published is not None:
@@ -86,6 +103,12 @@ def _facts(state: PrinterState, values: Mapping[str, float | None]) -> object:
     targets = {name: heater.target for name, heater in state.heaters.items()}
     known = {name: value is not None for name, value in values.items()}
     return targets, known, dict(state.offsets)
+
+
+def _near(before: float | None, after: float | None) -> bool:
+    return (
+        before is not None and after is not None and abs(after - before) <= _SAME_MOMENT
+    )
 
 
 def _standing(job: Job) -> object:

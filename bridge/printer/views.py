@@ -8,7 +8,7 @@ the clock as it is now.
 from collections.abc import Sequence
 
 from bridge.gcode.replies import File
-from bridge.printer import documents, job_model
+from bridge.printer import caution, documents, job_model
 from bridge.printer.heat import Heater
 from bridge.printer.model import PrinterState
 
@@ -48,6 +48,10 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         fan=_plain(factors.fan),
         prompt=_prompt(known),
         message=known.message,
+        attention=caution.attention(known),
+        can=caution.can(known),
+        hot=caution.hot(known),
+        safe_to_power_off=caution.safe_to_power_off(known),
         time=now + epoch,
     )
 
@@ -117,6 +121,8 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         progress=None if away else tenths(job_model.progress(work)),
         elapsed=None if away else _seconds(job_model.elapsed(work, now)),
         remaining=None if away else _seconds(job_model.remaining(work, now)),
+        started_at=_at(job_model.started(work), epoch),
+        finish_at=None if away else _at(job_model.finish(work, now), epoch),
         reason=work.reason,
         result=_result(work.result, epoch),
         time=now + epoch,
@@ -195,6 +201,10 @@ def _result(result: job_model.Result | None, epoch: float) -> documents.Result |
 def _plain(value: float | None) -> float | None:
     """Return a whole number without a decimal point, as the examples show it."""
     return int(value) if value is not None and value.is_integer() else value
+
+
+def _at(moment: float | None, epoch: float) -> float | None:
+    return None if moment is None else float(round(moment + epoch))
 
 
 def _seconds(value: float | None) -> int | None:

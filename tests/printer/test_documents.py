@@ -63,6 +63,16 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "fan": 0,
         "prompt": None,
         "message": "",
+        "attention": "none",
+        "can": {
+            "start": False,
+            "pause": False,
+            "resume": False,
+            "cancel": False,
+            "move": True,
+        },
+        "hot": None,
+        "safe_to_power_off": None,
         "time": TIME,
     }
 
@@ -248,6 +258,8 @@ def test_the_job(printer: Knowing) -> None:
         "progress": 30.0,
         "elapsed": 31,
         "remaining": 73,
+        "started_at": "2025-11-22T17:05:00.000Z",
+        "finish_at": "2025-11-22T17:06:45.000Z",
         "reason": "",
         "result": None,
         "time": TIME,

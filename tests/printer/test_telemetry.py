@@ -140,3 +140,39 @@ def test_a_state_is_compared_by_its_temperatures_only(
     printer: Knowing, gate: TemperatureGate
 ) -> None:
     assert not gate.due(replace(printer.state, message="hello"), 1)
+
+
+def test_the_time_of_day_at_which_it_is_done_does_not_tremble(printer: Knowing) -> None:
+    gate = JobGate()
+    printer.says("File opened: a.gco Size: 1000")
+    printer.sends("M24")
+
+    def finish(now: float, left: float) -> float | None:
+        printer.at(now).sends(f"M73 P10 R{left:g}")
+        job = gate.steady(views.job_state(printer.state, now=now, epoch=0))
+        gate.due(job, now)
+        return job.finish_at
+
+    assert finish(0, 10) == 600
+    assert finish(10, 10) == 600
+    assert finish(60, 10) == 600
+    assert finish(61, 10) == 661
+    printer.says("//action:paused")
+    assert (
+        gate.steady(views.job_state(printer.state, now=70, epoch=0)).finish_at is None
+    )
+
+
+def test_another_print_has_its_own_start(printer: Knowing) -> None:
+    gate = JobGate()
+
+    def started(now: float, file: str) -> float | None:
+        printer.at(now).says(f"File opened: {file} Size: 1000")
+        printer.sends("M24")
+        job = gate.steady(views.job_state(printer.state, now=now, epoch=0))
+        gate.due(job, now)
+        printer.says("Done printing file")
+        return job.started_at
+
+    assert started(0, "a.gco") == 0
+    assert started(30, "b.gco") == 30

@@ -1,0 +1,124 @@
+"""What people around a printer should know."""
+
+import pytest
+
+from bridge.printer import state as known
+from bridge.printer.caution import attention, can, hot, safe_to_power_off
+from bridge.printer.model import Problem
+from tests.support.knowing import Knowing
+
+STOPPED = Problem(error="Thermal", reason="thermal_runaway", consequence="halted")
+
+
+@pytest.fixture
+def printer() -> Knowing:
+    return Knowing()
+
+
+def printing() -> Knowing:
+    printer = Knowing()
+    printer.says("File opened: a.gco Size: 99", "T:20 /0 B:20 /0")
+    printer.sends("M24")
+    printer.at(5).says("SD printing byte 5/99", "SD printing byte 9/99")
+    return printer
+
+
+def allowed(printer: Knowing) -> set[str]:
+    return {name for name, able in can(printer.state).model_dump().items() if able}
+
+
+def test_what_can_be_asked_follows_the_print(printer: Knowing) -> None:
+    assert allowed(printer) == {"move"}
+    printer.says("File opened: a.gco Size: 99")
+    assert allowed(printer) == {"move", "start"}
+    printer.sends("M24")
+    assert allowed(printer) == {"pause", "cancel"}
+    printer.says("//action:paused")
+    assert allowed(printer) == {"resume", "cancel", "move"}
+    printer.sends("M24")
+    assert allowed(printer) == {"pause", "cancel"}
+    printer.sends("M524")
+    assert allowed(printer) == set()
+    printer.says("Not SD printing")
+    assert allowed(printer) == {"move", "start"}
+
+
+def test_nothing_can_be_asked_of_a_printer_that_is_away(printer: Knowing) -> None:
+    printer.says("File opened: a.gco Size: 99")
+    printer.become(known.disconnected(printer.state))
+    assert allowed(printer) == set()
+
+
+def test_nothing_is_started_without_a_card(printer: Knowing) -> None:
+    printer.says("File opened: a.gco Size: 99", "echo:SD card released")
+    assert "start" not in allowed(printer)
+
+
+def test_why_a_person_has_to_come(printer: Knowing) -> None:
+    assert attention(printer.state) == "none"
+    printer.says("//action:prompt_begin Nozzle clean?", "//action:prompt_show")
+    assert attention(printer.state) == "prompt"
+    printer.become(known.failed(printer.state, STOPPED))
+    assert attention(printer.state) == "error"
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [("", "none"), (" filament_runout", "filament_runout"), (" door open", "paused")],
+)
+def test_a_pause_of_the_printer_s_own_has_a_reason(reason: str, word: str) -> None:
+    printer = printing()
+    printer.says(f"//action:paused{reason}")
+    assert attention(printer.state) == word
+    printer.says("//action:resumed")
+    assert attention(printer.state) == "none"
+
+
+@pytest.mark.parametrize(
+    ("report", "burns"),
+    [
+        ("T:20 /0 B:20 /0", False),
+        ("T:44.9 /0 B:20 /0", False),
+        ("T:45 /0 B:20 /0", True),
+        ("T:20 /0 B:45 /0", True),
+        ("T:20 /210 B:20 /0", True),
+        ("T:20 /0 B:39.8 /40", True),
+        ("T:20 /0 B:38 /39", False),
+    ],
+)
+def test_what_burns(printer: Knowing, report: str, *, burns: bool) -> None:
+    printer.says(report)
+    assert hot(printer.state) is burns
+
+
+def test_a_printer_that_is_away_may_be_hot(printer: Knowing) -> None:
+    assert hot(printer.state) is None
+    printer.says("T:210 /0 B:20 /0")
+    printer.become(known.disconnected(printer.state))
+    assert hot(printer.state) is None
+    assert safe_to_power_off(printer.state) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "safe"),
+    [
+        ("T:20 /0 B:20 /0", True),
+        ("T:50 /0 B:90 /0", True),
+        ("T:50.1 /0 B:20 /0", False),
+        ("T:20 /0 B:20 /50", False),
+        ("T:20 /30 B:20 /0", False),
+    ],
+)
+def test_when_it_can_be_switched_off(
+    printer: Knowing, report: str, *, safe: bool
+) -> None:
+    assert safe_to_power_off(printer.state) is None
+    printer.says(report)
+    assert safe_to_power_off(printer.state) is safe
+
+
+def test_a_print_is_not_switched_off() -> None:
+    printer = printing()
+    assert safe_to_power_off(printer.state) is False
+    printer.says("//action:paused")
+    assert safe_to_power_off(printer.state) is False
