@@ -146,7 +146,7 @@ class Rights(Section):
     safe: bool = True
     """`emergency`"""
     control: bool = True
-    """`head`, `tool`, `bed`, `chamber`, `sd`"""
+    """`head`, `tool`, `bed`, `chamber`, `sd`, `job`, `link`"""
     raw: bool = True
     """`command`"""
 
@@ -301,6 +301,8 @@ class HomeAssistant(Section):
     """Where Home Assistant says that it has started."""
     birth_payload: str = "online"
     """What it says there."""
+    scripts: tuple[str, ...] = ()
+    """Names of scripts that it shows as buttons, for each printer that has them."""
 
 
 class Log(Section):

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app import leftovers, places
+from bridge.app.announcer import Announcer
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender
 from bridge.app.scripts_folder import read_folder
 from bridge.commands import Request, Response
+from bridge.commands.link import Acknowledge, Reconnect
 from bridge.commands.requests import Republish
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
@@ -65,7 +67,7 @@ class Station:
             client_id=client_id(config, printer),
             topics=self.topics,
             instance=instance,
-            subscriptions=self.topics.commands,
+            subscriptions=(*self.topics.commands, *Announcer.subscriptions(config)),
             memory=memory,
         )
         self._met = asyncio.Event()
@@ -74,6 +76,9 @@ class Station:
         )
         self.publisher = Publisher(
             config, self.printer, self.topics, self.broker, instance=instance
+        )
+        self._announcer = Announcer(
+            config, self.printer, self.topics, self.broker, folder=folder
         )
         self._reception = Reception(
             config,
@@ -105,6 +110,7 @@ class Station:
                 async with asyncio.TaskGroup() as answers:
                     await self._serve(answers)
             finally:
+                self._announcer.close()
                 self.publisher.closing()
                 connection.cancel()
                 if self._wire_file is not None:
@@ -127,6 +133,7 @@ class Station:
     async def _tick(self) -> None:
         while True:
             self.publisher.tick()
+            self._announcer.tick()
             await asyncio.sleep(TICK)
 
     async def _clear_gone(self) -> None:
@@ -143,7 +150,7 @@ class Station:
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
-        if rest is None or self._answers is None:
+        if self._announcer.heard(message) or rest is None or self._answers is None:
             return
         task = self._answers.create_task(self._reception.answer(message, rest))
         self._answering.add(task)
@@ -153,11 +160,14 @@ class Station:
         self, request: Request, run: Run, expires: float | None
     ) -> object:
         command, envelope = request.command, request.envelope
+        if envelope.dry_run:
+            run.gcode.extend(self.printer.plan(command).program.gcode)
+            return None
         if isinstance(command, Republish):
             self.broker.republish()
             return None
-        if envelope.dry_run:
-            run.gcode.extend(self.printer.plan(command).program.gcode)
+        if isinstance(command, Reconnect | Acknowledge):
+            self._tend_link(command)
             return None
         await self.printer.execute(
             command,
@@ -166,6 +176,19 @@ class Station:
             within=envelope.timeout,
         )
         return answer(command, self.printer, self.publisher)
+
+    def _tend_link(self, command: Reconnect | Acknowledge) -> None:
+        """Do what concerns the line to the printer.
+
+        Raises:
+            RejectedError: It must not be done now.
+
+        """
+        self.printer.plan(command)
+        if isinstance(command, Acknowledge):
+            self.printer.observer.acknowledged()
+        else:
+            self.printer.link.reconnect()
 
     def _recalled(self, printer: PrinterConfig) -> Place | None:
         if self._folder is None:
