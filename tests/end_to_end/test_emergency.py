@@ -7,7 +7,7 @@ import pytest_asyncio
 from bridge.printer import documents
 from tests.support.brokers import Mosquitto
 from tests.support.printers import SimulatedPrinter, simulated
-from tests.support.stages import Stage, stage
+from tests.support.stages import Stage, reset, stage
 from tests.support.waiting import until
 
 PRINTER = "simulator://marlin"
@@ -20,16 +20,6 @@ async def fresh(bridge: Stage[SimulatedPrinter]) -> Stage[SimulatedPrinter]:
     """The bridge, with a printer that was just reset."""
     await reset(bridge)
     return bridge
-
-
-async def reset(bridge: Stage[SimulatedPrinter]) -> list[str]:
-    """Reset the printer until it can be used again; return what happened."""
-    events = len(bridge.events())
-    bridge.printer.reset()
-    await until(lambda: "connected" in bridge.event_names(events))
-    await bridge.operational()
-    await until(lambda: bridge.latest("error")["error"] == "")
-    return bridge.event_names(events)
 
 
 async def test_a_line_that_the_firmware_refuses(

@@ -3,8 +3,7 @@
 import pytest
 
 from tests.support.printers import SimulatedPrinter
-from tests.support.stages import Json, Stage
-from tests.support.waiting import until
+from tests.support.stages import Json, Stage, reset
 
 PRINTER = "simulator://marlin?extruders=2&chamber=1&speed=1000"
 SETTINGS = {"profile": {"extruders": 2, "heated_chamber": True}}
@@ -100,9 +99,7 @@ EXAMPLES: list[tuple[str, Json, list[str]]] = [
 
 async def fresh(bridge: Stage[SimulatedPrinter]) -> None:
     """Forget what earlier moves have left, and heat the nozzle."""
-    begun = len(bridge.events())
-    bridge.printer.reset()
-    await until(lambda: "connected" in bridge.event_names(begun))
+    await reset(bridge)
     answer = await bridge.call("command", {"command": "M109 S200"})
     assert answer["status"] == "finished", answer
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from tests.support.brokers import Mosquitto
 from tests.support.daemons import Daemon, daemon, wait_for
 from tests.support.mqtt_client import TestClient, connected
-from tests.support.printers import Printer
+from tests.support.printers import Printer, SimulatedPrinter
 from tests.support.waiting import until
 
 Json = dict[str, Any]
@@ -114,6 +114,16 @@ class Stage(Generic[AnyPrinter]):
         return bool(self.client.payloads(self.topic(rest))) and (
             self.latest(rest)["state"] == word
         )
+
+
+async def reset(bridge: Stage[SimulatedPrinter]) -> list[str]:
+    """Reset the printer until it can be used again; return what happened."""
+    events = len(bridge.events())
+    bridge.printer.reset()
+    await until(lambda: "connected" in bridge.event_names(events))
+    await bridge.operational()
+    await until(lambda: bridge.latest("error")["error"] == "")
+    return bridge.event_names(events)
 
 
 @contextmanager
