@@ -213,7 +213,7 @@ class Exchange:
                 return []
             case str(reason):
                 return [LinkFailed(reason)]
-            case int(first):
+            case first:
                 return self._rewind(first, now)
 
     def _rewind(self, first: int, now: float) -> list[Event]:

@@ -21,7 +21,8 @@ class Greeting:
     def __init__(self, wire: Wire, timeout: float) -> None:
         self._wire = wire
         self._timeout = timeout
-        self._until: float | None = None
+        self._until = 0.0
+        self._begun = False
         self._doubts = 1  # each plain "ok" to a probe removes one, a clear answer all
         self._first_probe = 0
         self._unheeded = 0  # greetings after which the firmware still asked for line 1
@@ -29,7 +30,8 @@ class Greeting:
     def data_to_send(self, now: float) -> bytes:
         """Return the bytes to send, if it is time to send any."""
         wire, window = self._wire, self._wire.window
-        if self._until is None:
+        if not self._begun:
+            self._begun = True
             self._until = now + self._timeout
             window.push(_hello(window.next))
         if window.edge == window.next:
@@ -41,13 +43,13 @@ class Greeting:
 
     def started(self) -> None:
         """React to a boot: whatever was sent before went unheard."""
-        if self._until is not None:
+        if self._begun:
             self._again()
 
     def resend(self, number: int, now: float) -> None:
         """React to a request for a line; it must not lead to a flood of greetings."""
         head = self._wire.window.head
-        if head is not None:
+        if head is not None and now < self._until:
             self._unheeded += is_probe(head) and number <= 1
             self._again()
             self._wire.hold_until = now + QUIET  # for the "ok" of the request
@@ -55,7 +57,7 @@ class Greeting:
     def silence(self, now: float) -> list[Event]:
         """React to a greeting that nobody answered."""
         self._wire.answer_by = None
-        if self._until is not None and now >= self._until:
+        if now >= self._until:
             return [LinkFailed(NO_ANSWER)]
         self._again()
         return []
@@ -88,7 +90,7 @@ class Greeting:
     def release(self) -> list[Event]:
         """Go on after a pause."""
         self._wire.hold_until = None
-        if self._wire.window.idle and self._until is not None:
+        if self._wire.window.idle and self._begun:
             self._wire.window.push(probe())
         return []
 

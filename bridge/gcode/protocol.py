@@ -245,7 +245,7 @@ class Protocol:
                 events = exchange.resend(number, now)
             case replies.TransferError():
                 exchange.complained(reply)
-            case replies.Wait():
+            case _:
                 exchange.waits(now)
         return self.restart() if Restarted() in events else events
 

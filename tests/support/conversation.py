@@ -17,6 +17,7 @@ from bridge.gcode.events import (
     Restarted,
 )
 from bridge.gcode.protocol import RENUMBER, Protocol
+from bridge.gcode.replies import Busy
 from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.machine import Options
@@ -204,6 +205,8 @@ class Conversation:
                     self.told.sent |= {line} if sent else set()
                 case LinkFailed():
                     self._reopen()
+                case Busy("paused for user"):  # a damaged bare line can do that
+                    self._say(self.firmware.panel("press", now=self.now))
 
     def _reopen(self) -> None:
         self._number = self.protocol.next_number + RENUMBER

@@ -1,0 +1,54 @@
+"""How firmwares differ, as far as a table says it."""
+
+import pytest
+
+from bridge.gcode.dialects import DIALECTS, LONG_CODES, MARLIN, detect
+from bridge.gcode.replies import Firmware, parse
+from bridge.simulator.personalities import PERSONALITIES
+
+NAMES = {
+    "Marlin bugfix-2.1.x (Nov 22 2026 18:19:05)": "marlin",
+    "Marlin 1.1.9 (Github)": "marlin",
+    "Marlin 1.0.2": "marlin1",
+    "Marlin V1; Sprinter/grbl mashup for gen6": "marlin1",
+    "Prusa-Firmware 3.13.3 based on Marlin": "prusa",
+    "Klipper": "klipper",
+    "RepRapFirmware for Duet 2 WiFi/Ethernet": "reprapfirmware",
+    "Repetier_0.92.9": "repetier",
+    "ANET_A8_20160728": "repetier",
+    "Smoothieware": "smoothieware",
+    "Malyan VER: 3.5": "malyan",
+    "Teacup": "teacup",
+    "Sailfish": "unknown",
+    "": "unknown",
+}
+
+
+@pytest.mark.parametrize(("name", "dialect"), NAMES.items())
+def test_a_firmware_is_known_by_its_name(name: str, dialect: str) -> None:
+    assert detect(name).name == dialect
+
+
+@pytest.mark.parametrize("personality", PERSONALITIES.values(), ids=lambda p: p.name)
+def test_each_simulated_firmware_is_known_by_its_own_m115(personality: object) -> None:
+    identity: str = getattr(personality, "identity", "")
+    name: str = getattr(personality, "name", "")
+    found = [reply for reply in parse(identity) if isinstance(reply, Firmware)]
+    assert (detect(found[0].name).name if found else "unknown") == name
+
+
+def test_each_dialect_is_found_under_its_own_name() -> None:
+    assert all(dialect.name == name for name, dialect in DIALECTS.items())
+    assert list(DIALECTS) != sorted(DIALECTS), "the particular comes before the general"
+
+
+@pytest.mark.parametrize("code", LONG_CODES.keys() - {"G4"})
+def test_long_lines_are_given_time(code: str) -> None:
+    assert MARLIN.patience(f"{code} S1") == MARLIN.long_timeout
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"), [("G4 S600", 610), ("G4 P1500", 11.5), ("G4", 10), ("G1", 10)]
+)
+def test_others_only_as_much_as_they_say(line: str, seconds: float) -> None:
+    assert MARLIN.patience(line) == seconds

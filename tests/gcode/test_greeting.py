@@ -1,0 +1,138 @@
+"""The beginning of a conversation, as dialogues."""
+
+from dataclasses import replace
+
+from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, UNKNOWN
+from bridge.gcode.events import Connected, LinkFailed, Restarted
+from tests.support.dialogue import Dialogue, connected
+
+MET = [Connected()]
+
+
+def test_nothing_is_said_to_a_firmware_that_was_not_opened_yet() -> None:
+    talk = Dialogue(UNKNOWN)
+    talk.hears("start", "ok", "Resend: 1", "wait", "Error:checksum mismatch")
+    assert talk.sends() == "M110 N1000"
+
+
+def test_an_ok_from_before_does_not_count_as_an_answer() -> None:
+    talk = Dialogue(UNKNOWN)
+    talk.sends()
+    assert talk.hears("ok") == []
+    assert talk.hears("ok") == [], "another one, for a greeting that came twice"
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok") == []
+    assert talk.sends() == "M105", "this may still have been an old one"
+    assert talk.hears("ok") == MET
+
+
+def test_each_repeated_greeting_owes_an_ok() -> None:
+    talk = Dialogue(UNKNOWN)
+    for _ in range(2):
+        assert talk.sends() == "M110 N1000"
+        talk.waits(2)
+    assert talk.sends() == "M110 N1000"
+    talk.hears("ok")
+    talk.waits(1)
+    for _ in range(3):
+        assert talk.sends() == "M105"
+        assert talk.hears("ok") == []
+    assert talk.sends() == "M105"
+    assert talk.hears("ok") == MET
+
+
+def test_a_numbered_ok_tells_whose_it_is() -> None:
+    talk = Dialogue(REPETIER)
+    talk.sends()
+    assert talk.hears("ok 57") == []
+    assert talk.hears("ok 1000") == []
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok 1000") == []
+    assert talk.hears("ok 1001") == MET
+
+
+def test_a_start_begins_the_greeting_anew() -> None:
+    talk = Dialogue(MARLIN)
+    talk.sends()
+    talk.hears("start", "echo:Marlin")
+    assert talk.sends() == "M110 N1000"
+    talk.hears("ok")
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    talk.hears("start")
+    assert talk.sends() == "M110 N2002", (
+        "the probe went unheard, and its number with it"
+    )
+
+
+def test_a_damaged_greeting_is_repeated_after_a_moment() -> None:
+    talk = Dialogue(MARLIN)
+    talk.sends()
+    talk.hears("Error:checksum mismatch, Last Line: 0", "Resend: 1", "ok")
+    assert talk.sends() == ""
+    talk.waits(1)
+    assert talk.sends() == "M110 N1000"
+
+
+def test_one_who_asks_for_ever_is_not_listened_to_for_ever() -> None:
+    talk = Dialogue(MARLIN, connect_timeout=5.0)
+    talk.sends()
+    events = talk.hears("Resend: 1")
+    while not events and talk.now < 60:
+        events = talk.waits(1)
+        talk.sends()
+        events += talk.hears("Resend: 1") if not events else []
+    assert events == [LinkFailed("the printer does not answer; wrong baud rate?")]
+    assert talk.now < 7
+
+
+def test_a_firmware_that_counts_from_its_own_start_is_followed() -> None:
+    talk = Dialogue(MARLIN)
+    assert talk.sends() == "M110 N1000"
+    for number in (2002, 0):
+        talk.hears("ok")
+        talk.waits(1)
+        assert talk.sends() == "M105"
+        talk.hears("Resend: 1", "ok")
+        talk.waits(1)
+        assert talk.sends() == f"M110 N{number}"
+    talk.hears("ok")
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok T:20.0 /0.0")[-1:] == MET
+    talk.protocol.send("G28")
+    assert talk.sends() == "G28"
+    talk.hears("ok")
+    assert Restarted() in talk.hears(
+        "Error:Line Number is not Last Line Number+1, Last Line: 0", "Resend: 1"
+    ), "line 1 was answered before, so this is a reset"
+
+
+def test_the_greeting_is_never_sent_again_among_other_lines() -> None:
+    talk = connected(replace(MARLIN, resend_ok=False))
+    talk.protocol.send("G28")
+    assert talk.sends() == "G28"
+    talk.hears("rs N1000")
+    talk.waits(1)
+    assert talk.sends() == "M105", "the request was damaged; a probe brings another"
+
+
+def test_a_late_or_missing_answer_of_the_greeting_probe_is_waited_for() -> None:
+    talk = Dialogue(UNKNOWN)
+    talk.sends()
+    talk.hears("ok")
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    talk.waits(2)
+    assert talk.sends().startswith("M110")
+
+
+def test_klipper_has_no_banner_and_answers_at_once() -> None:
+    talk = Dialogue(KLIPPER)
+    talk.sends()
+    assert talk.hears("ok") == []
+    talk.waits(1)
+    talk.sends()
+    assert talk.hears("ok T:0") == MET, "it is not ready, but it is there"
