@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from bridge.commands import Command, Context
+from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
@@ -25,7 +25,7 @@ from bridge.printer.planning import Plan, context_of, plan, situation_of
 from bridge.printer.polls import wanted_polls
 from bridge.printer.session import Session
 from bridge.printer.setup import ask
-from bridge.printer.turns import Turns
+from bridge.printer.turns import Interrupted, Turns
 from bridge.printer.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
@@ -237,7 +237,7 @@ class Printer:
     async def _carry_out(
         self, command: Command, lines: int, run: Run, expires: float | None
     ) -> None:
-        async with self.turns.turn(lines):
+        async with self.turns.turn(lines) as interrupted:
             if run.abandoned:
                 return
             if expires is not None and time.time() >= expires:
@@ -248,17 +248,23 @@ class Printer:
                 self.observer.offsets(program.offsets)
             if program.gcode:
                 self.observer.at = {}  # until it is known how far this came
-            error: CommandError | None = None
-            for line in program.lines:
-                if run.abandoned or error is not None:
-                    break
-                error = await self._line(line, run)
-            if error is None or error.error in _STILL_THERE:
-                for line in program.restore:
-                    error = await self._line(line, run) or error
-            if error is not None:
+            if error := await self._send(program, run, interrupted):
                 raise error
-            self.observer.at = planned.arrives
+            if not run.abandoned:
+                self.observer.at = planned.arrives
+
+    async def _send(
+        self, program: Program, run: Run, interrupted: Interrupted
+    ) -> CommandError | None:
+        error: CommandError | None = None
+        for line in program.lines:
+            if run.abandoned or error is not None:
+                break
+            error = interrupted() or await self._line(line, run)
+        if error is None or error.error in _STILL_THERE:
+            for line in program.restore:
+                error = interrupted() or await self._line(line, run) or error
+        return error
 
     async def _line(self, line: str, run: Run) -> CommandError | None:
         session = self.link.session

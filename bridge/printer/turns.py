@@ -3,8 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from bridge.errors import CommandError, RejectedError
+
+Interrupted = Callable[[], CommandError | None]
+"""Tells why a turn is over before its end: the next line would meet another firmware
+than the last one did. ``None``: it goes on."""
 
 
 class Turns:
@@ -19,8 +24,8 @@ class Turns:
         """Lines that wait or are being carried out."""
 
     @asynccontextmanager
-    async def turn(self, lines: int) -> AsyncIterator[None]:
-        """Wait for a turn of so many lines.
+    async def turn(self, lines: int) -> AsyncIterator[Interrupted]:
+        """Wait for a turn of so many lines; see :data:`Interrupted` before each.
 
         Raises:
             RejectedError: The queue is full; nothing waits.
@@ -33,17 +38,20 @@ class Turns:
                 error="queue_full",
                 code=429,
             )
-        epoch = self._epoch
+        interrupted = partial(self._since, self._epoch)
         self.waiting += lines
         try:
             async with self._lock:
-                if epoch != self._epoch and self._error is not None:
-                    raise self._error()
-                yield
+                if error := interrupted():
+                    raise error
+                yield interrupted
         finally:
             self.waiting -= lines
 
     def interrupt(self, error: Callable[[], CommandError]) -> None:
-        """Have everything that waits end with this error instead of its turn."""
+        """Have everything end with this error: what waits, and what has its turn."""
         self._epoch += 1
         self._error = error
+
+    def _since(self, epoch: int) -> CommandError | None:
+        return None if epoch == self._epoch or self._error is None else self._error()

@@ -125,7 +125,8 @@ class ScriptedPrinter:
 
     Args:
         link: where its port appears.
-        answers: what it says before its ``ok``, by code.
+        answers: what it says before its ``ok``, by code; or all that it says, where
+            that begins with the ``ok``.
 
     Attributes:
         held: codes that stay unacknowledged until :meth:`release`.
@@ -192,8 +193,8 @@ class ScriptedPrinter:
         if words[0] in self.held:
             self._owed += 1
             return
-        answer = self._answers.get(words[0], "")
-        self._say(f"{answer}\nok\n" if answer else "ok\n")
+        answer = self._answers.get(words[0], "ok")
+        self._say(f"{answer}\n" if answer.startswith("ok") else f"{answer}\nok\n")
 
     def _say(self, text: str) -> None:
         if text:

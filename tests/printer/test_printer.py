@@ -1,0 +1,235 @@
+"""A printer carries out one command at a time, and tells what became of it."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import ExpiredError, FailedError, RejectedError
+from bridge.printer.printer import Run
+from tests.support.live import command_of, live
+from tests.support.printers import scripted
+from tests.support.waiting import until
+
+FAST = "simulator://marlin?speed=1000"
+REAL = "simulator://marlin"
+JOG = ("G91", "G0 X5 F6000", "G90")
+
+
+async def test_it_gets_to_know_the_printer() -> None:
+    async with live(FAST) as it:
+        state = it.printer.state
+        assert state.firmware is not None
+        assert state.firmware.name.startswith("Marlin")
+        assert state.heaters["tool0"].actual is not None
+        assert [file.path for file in state.files][:1] == ["SMALL.GCO"]
+        assert "connected" in it.event_names
+        assert it.printer.link.connects == 1
+
+
+async def test_a_command_tells_what_was_sent_and_said() -> None:
+    async with live(FAST) as it:
+        run = await it.does("head", command="jog", x=5)
+        assert tuple(run.gcode) == JOG == tuple(it.sent)
+        asked = await it.does("command", command="M114")
+        assert len(asked.output) == 1
+        assert asked.output[0].startswith("X:5.00")
+        assert it.printer.observer.at["x"] == 5.0
+
+
+async def test_commands_do_not_mix() -> None:
+    async with live(FAST) as it:
+        await asyncio.gather(
+            *(it.begins("head", command="jog", x=step) for step in (1, 2, 3)),
+            it.begins("command", commands=["M106 S1", "M107"]),
+        )
+        begun = [index for index, line in enumerate(it.sent) if line == "G91"]
+        moves = [it.sent[index + 1].split()[1] for index in begun]
+        assert moves == ["X1", "X2", "X3"]
+        assert it.sent[-2:] == ["M106 S1", "M107"]
+
+
+async def test_offsets_need_no_line_and_are_added() -> None:
+    async with live(FAST) as it:
+        assert (await it.does("bed", command="offset", offset=5)).gcode == []
+        assert (await it.does("bed", command="target", target=50)).gcode == ["M140 S55"]
+        assert it.printer.state.offsets["bed"] == 5
+        assert it.printer.state.heaters["bed"].target == 55
+
+
+async def test_it_is_planned_again_when_its_turn_comes() -> None:
+    """What waits is held against the state of then, not of its arrival."""
+    async with live(REAL) as it:
+        first = it.begins("command", commands=["G4 P200", "G91"])
+        run = Run()
+        second = it.begins("head", run, command="jog", x=5)
+        await asyncio.gather(first, second)
+        assert run.gcode == ["G0 X5 F6000"] or run.gcode[-1] == "G91"
+
+
+async def test_a_full_queue() -> None:
+    async with live(REAL, queue=3) as it:
+        first = it.begins("command", command="G4 S600")
+        await it.has_sent("G4 S600")
+        with pytest.raises(RejectedError, match=r"limits\.queue") as caught:
+            await it.does("command", commands=["M106", "M107", "M105"])
+        assert (caught.value.error, caught.value.code) == ("queue_full", 429)
+        first.cancel()
+
+
+async def test_too_late() -> None:
+    async with live(FAST) as it:
+        with pytest.raises(ExpiredError):
+            await it.printer.execute(
+                command_of("command", command="M106"), Run(), expires=time.time() - 1
+            )
+        assert it.sent == []
+
+
+async def test_no_patience_for_the_rest() -> None:
+    async with live(REAL) as it:
+        run = Run()
+        with pytest.raises(FailedError, match=r"0\.05 s") as caught:
+            await it.printer.execute(
+                command_of("command", commands=["G4 P300", "M106"]), run, within=0.05
+            )
+        assert (caught.value.error, run.abandoned) == ("timeout", True)
+        assert run.gcode == ["G4 P300"]
+        await it.does("command", command="M107")  # its turn comes after the G4
+        assert it.sent == ["G4 P300", "M107"]
+
+
+async def test_a_refused_line_leaves_the_modes_as_they_were() -> None:
+    async with live(FAST) as it:
+        await it.does("command", command="G1 F1500")
+        run = Run()
+        with pytest.raises(FailedError, match="cold extrusion") as caught:
+            await it.printer.execute(
+                command_of("tool", command="extrude", amount=5), run
+            )
+        assert caught.value.error == "firmware_error"
+        assert run.gcode == ["G91", "M83", "G1 E5 F300", "M82", "G90", "G1 F1500"]
+
+
+async def test_a_refused_jog_on_klipper() -> None:
+    async with live("simulator://klipper?speed=1000") as it:
+        run = Run()
+        with pytest.raises(FailedError, match="Must home axis first"):
+            await it.printer.execute(command_of("head", command="jog", x=5), run)
+        assert tuple(run.gcode) == JOG
+
+
+async def test_a_line_that_is_refused_ends_the_command() -> None:
+    async with live(FAST) as it:
+        run = Run()
+        with pytest.raises(FailedError, match="M9999"):
+            await it.printer.execute(
+                command_of("command", commands=["M9999", "M106"]), run
+            )
+        assert run.gcode == ["M9999"]
+
+
+async def test_an_emergency_stop_passes_everything() -> None:
+    async with live(REAL) as it:
+        running, waiting = Run(), Run()
+        tasks = [
+            it.begins("command", running, commands=["G4 S600", "M106"]),
+            it.begins("head", waiting, command="jog", x=5),
+        ]
+        await it.has_sent("G4 S600")
+        assert (await it.does("emergency")).gcode == ["M112"]
+        errors = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [getattr(error, "error", error) for error in errors] == [
+            "emergency_stopped"
+        ] * 2
+        assert (running.gcode, waiting.gcode) == (["G4 S600"], [])
+        assert it.sent == ["G4 S600", "M112"]
+        state = it.printer.state
+        assert (state.link, state.halted) == ("error", True)
+        assert state.problem is not None
+        assert state.problem.reason == "emergency_stop"
+        with pytest.raises(RejectedError) as refused:
+            await it.does("head", command="jog", x=5)
+        assert refused.value.error == "not_operational"
+
+
+async def test_after_an_emergency_stop_it_is_met_anew() -> None:
+    async with live(FAST) as it:
+        await it.does("emergency")
+        it.printer.link.reconnect()
+        await it.operational()
+        assert it.printer.state.problem is None
+        assert tuple((await it.does("head", command="jog", x=5)).gcode) == JOG
+
+
+async def test_klipper_is_brought_back() -> None:
+    async with live("simulator://klipper?speed=1000") as it:
+        await it.does("emergency")
+        await until(lambda: it.printer.state.readiness == "shutdown")
+        with pytest.raises(RejectedError):
+            await it.does("command", command="M106")
+        for _ in range(2):  # what it said before counts for nothing
+            run = await it.does("command", command="FIRMWARE_RESTART")
+            assert run.gcode == ["FIRMWARE_RESTART"]
+            await it.operational()
+        assert "printer_reset" in it.event_names
+
+
+async def test_klipper_says_that_it_is_ready_all_the_time() -> None:
+    async with live("simulator://klipper?speed=1000") as it:
+        await it.does("command", command="STATUS")
+        await it.does("command", command="STATUS")
+        assert "printer_reset" not in it.event_names
+
+
+async def test_what_cannot_wait_passes_what_waits() -> None:
+    async with live(REAL) as it:
+        heating = it.begins("command", command="M109 S200")
+        await it.has_sent("M109 S200")
+        assert (await it.does("command", command="M108")).gcode == ["M108"]
+        await asyncio.wait_for(heating, 10)
+
+
+async def test_a_script_is_one_command() -> None:
+    scripts = {"warm": "M106 S1\nM107"}
+    async with live(FAST, scripts=scripts) as it:
+        await asyncio.gather(
+            it.begins("command", script="warm"), it.begins("head", command="jog", x=5)
+        )
+        assert it.sent == ["M106 S1", "M107", *JOG]
+
+
+async def test_leaving_answers_what_waits() -> None:
+    async with live(REAL) as it:
+        running, waiting = Run(), Run()
+        tasks = [
+            it.begins("command", running, command="G4 S600"),
+            it.begins("head", waiting, command="jog", x=5),
+        ]
+        await it.has_sent("G4 S600")
+        await it.end()
+        errors = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [getattr(error, "error", error) for error in errors] == [
+            "disconnected"
+        ] * 2
+        assert (running.gcode, waiting.gcode) == (["G4 S600"], [])
+        assert it.printer.state.link == "offline"
+        with pytest.raises(RejectedError):
+            await it.does("command", command="M106")
+
+
+async def test_a_reset_between_two_lines_of_a_command(tmp_path: Path) -> None:
+    """The firmware that has just started must not get the rest: it is in no G91."""
+    port = tmp_path / "port"
+    answers = {"M115": "FIRMWARE_NAME:Marlin 2.1", "G91": "ok\nstart"}
+    with scripted(port, answers) as printer:
+        async with live(str(port)) as it:
+            run = Run()
+            with pytest.raises(FailedError) as caught:
+                await it.printer.execute(command_of("head", command="jog", x=5), run)
+            assert caught.value.error == "disconnected"
+            assert run.gcode == ["G91"]
+            await it.operational()
+            await it.does("command", command="M84")
+            assert "G0 X5 F6000" not in printer.wire.sent()

@@ -1,0 +1,109 @@
+"""The bridge's printer in the test's own event loop, without a broker."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bridge.commands import Command, parse
+from bridge.commands.scripts import Scripts
+from bridge.config import Limits, Profile, Serial, Telemetry
+from bridge.config import Printer as PrinterConfig
+from bridge.printer.events import Event
+from bridge.printer.printer import Listeners, Printer, Run
+from bridge.printer.wire_log import Direction, Entry
+from tests.support.printers import POLLS, unframed
+from tests.support.waiting import until
+
+OWN = POLLS | {"M110", "M876", "M21", "M20"}
+"""Codes that the bridge sends by itself."""
+
+
+def command_of(topic: str, **payload: object) -> Command:
+    """Return the command of a message."""
+    return parse(topic, json.dumps(payload).encode()).command
+
+
+@dataclass
+class Live:
+    """A printer that runs, and what it did."""
+
+    printer: Printer
+    task: asyncio.Task[None]
+    entries: list[Entry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def sent(self) -> list[str]:
+        """The lines of commands, as they went out."""
+        lines = [
+            unframed(entry.data)
+            for entry in self.entries
+            if entry.direction is Direction.SENT and entry.data.strip()
+        ]
+        return [line for line in lines if line.split()[0] not in OWN]
+
+    @property
+    def event_names(self) -> list[str]:
+        """What happened."""
+        return [event.name for event in self.events]
+
+    async def does(self, topic: str, **payload: object) -> Run:
+        """Carry a command out."""
+        run = Run()
+        await self.printer.execute(command_of(topic, **payload), run)
+        return run
+
+    def begins(
+        self, topic: str, run: Run | None = None, **payload: object
+    ) -> "asyncio.Task[None]":
+        """Begin to carry a command out."""
+        command = command_of(topic, **payload)
+        run = run if run is not None else Run()
+        return asyncio.create_task(self.printer.execute(command, run))
+
+    async def operational(self) -> None:
+        """Wait until the printer can be used."""
+        await until(lambda: self.printer.state.link == "operational")
+
+    async def has_sent(self, line: str) -> None:
+        """Wait until a line has gone out."""
+        await until(lambda: line in self.sent)
+
+    async def end(self) -> None:
+        """Leave the printer."""
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+
+@asynccontextmanager
+async def live(
+    port: str,
+    *,
+    scripts: Mapping[str, str] | None = None,
+    queue: int = 256,
+    **profile: object,
+) -> AsyncIterator[Live]:
+    """Run a printer until it can be used."""
+    entries: list[Entry] = []
+    events: list[Event] = []
+    config = PrinterConfig(
+        serial=Serial(port=port, baudrate=115_200),
+        profile=Profile.model_validate(profile),
+    )
+    printer = Printer(
+        config,
+        Listeners(lambda: None, events.append, entries.append),
+        telemetry=Telemetry(),
+        limits=Limits(queue=queue),
+        scripts=Scripts(scripts or {}),
+    )
+    running = Live(printer, asyncio.create_task(printer.run()), entries, events)
+    try:
+        await running.operational()
+        yield running
+    finally:
+        await running.end()
