@@ -34,7 +34,8 @@ class Receipts(Generic[_Waiter]):
         self._window = window
         self._capacity = capacity
         self._running: dict[str, list[_Waiter]] = {}
-        self._finished: dict[str, tuple[float, Response]] = {}
+        # As text they take a fifth of the memory.
+        self._finished: dict[str, tuple[float, str]] = {}
 
     def admit(self, id_: str, waiter: _Waiter, now: float) -> Response | Verdict:
         """Return an earlier command's response, or what to do with this one.
@@ -48,7 +49,7 @@ class Receipts(Generic[_Waiter]):
         """
         self._forget(now)
         if id_ in self._finished:
-            return self._finished[id_][1]
+            return Response.model_validate_json(self._finished[id_][1])
         waiters = self._running.get(id_)
         if waiters is None:
             self._running[id_] = []
@@ -66,7 +67,7 @@ class Receipts(Generic[_Waiter]):
     def finish(self, id_: str, response: Response, now: float) -> tuple[_Waiter, ...]:
         """Keep the response of an admitted command; return who else wants it."""
         waiters = self._running.pop(id_, [])
-        self._finished[id_] = (now, response)
+        self._finished[id_] = (now, response.model_dump_json())
         self._forget(now)
         return tuple(waiters)
 
