@@ -7,7 +7,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bridge.app.rates import Rates
-from bridge.commands import Origin, Outcome, Request, RequestError, Response, parse
+from bridge.commands import (
+    Origin,
+    Outcome,
+    Request,
+    RequestError,
+    Response,
+    origin_of,
+    parse,
+)
 from bridge.commands.base import Command
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
 from bridge.commands.receipts import Receipts, Verdict
@@ -15,7 +23,7 @@ from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics, response_topic_allowed
-from bridge.printer.printer import Run
+from bridge.printer.executor import Run
 
 log = logging.getLogger("bridge.commands")
 
@@ -42,10 +50,11 @@ class Reception:
         perform: carries out what is admitted, and returns the answer to a question.
         respond: publishes a response.
         clear: clears a retained message from a command topic.
+        refused: gets the response to every message that was refused, except in a flood.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - both its sides
         self,
         config: Config,
         topics: Topics,
@@ -53,12 +62,15 @@ class Reception:
         perform: Perform,
         respond: Callable[[Response, Sender], None],
         clear: Callable[[str], None],
+        refused: Callable[[Response], None],
     ) -> None:
         self._config = config
         self._topics = topics
         self._perform = perform
         self._respond = respond
         self._clear = clear
+        self._refused = refused
+        self._refusals = Rates(config.limits.rate)
         self._rates = Rates(config.limits.rate)
         self._receipts: Receipts[Sender] = Receipts()
 
@@ -66,7 +78,8 @@ class Reception:
         """Answer one message; ``rest`` is its topic without the base."""
         arrived, begun = time.time(), asyncio.get_running_loop().time()
         sender = self._sender(message)
-        origin, run = Origin(rest), Run()
+        origin: Origin | None = None
+        run = Run()
         data: object = None
         error: CommandError | None = None
         kept: str | None = None
@@ -91,13 +104,20 @@ class Reception:
             origin, error = Origin(rest, refusal.id, refusal.command), refusal
         except CommandError as refusal:
             error = refusal
+        origin = origin or origin_of(rest, message.payload)
         now = asyncio.get_running_loop().time()
         outcome = Outcome(run.gcode, run.output, now - begun, data)
         response = Response.to(origin, outcome, time.time(), error)
         self._respond(response, sender)
+        self._tell(response, now)
         if kept is not None:
             for other in self._receipts.finish(kept, response, now):
                 self._respond(response, other)
+
+    def _tell(self, response: Response, now: float) -> None:
+        # A flood of refusals must not push more important events out of their lane.
+        if response.status == "rejected" and self._refusals.take("", now):
+            self._refused(response)
 
     async def _timely(
         self, request: Request, run: Run, arrived: float, expiry: int | None
@@ -123,8 +143,9 @@ class Reception:
     def _guard(self, message: Message, rest: str, now: float) -> None:
         if message.retain:
             self._refuse_retained(message)
-        if rest == "emergency" or rest.startswith("request/"):
-            return  # a flood of commands must hold up neither a stop nor a question
+        if rest in {"emergency", "job"} or rest.startswith("request/"):
+            # A flood of commands must hold up no stop, no cancelling and no question.
+            return
         if rest in self._known and not self._rates.take(rest, now):
             rate = self._config.limits.rate
             raise RejectedError(

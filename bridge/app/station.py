@@ -1,6 +1,7 @@
 """One printer and its broker, tied together: messages in, answers and states out."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -25,10 +26,27 @@ from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.topics import Topics
 from bridge.printer.events import Event
+from bridge.printer.executor import Run
 from bridge.printer.link_events import Place
-from bridge.printer.printer import Listeners, Printer, Run
+from bridge.printer.printer import Listeners, Printer
 from bridge.printer.wire_file import WireFile
 from bridge.printer.wire_log import Entry
+
+log = logging.getLogger("bridge.printer")
+
+LOGGED = {
+    "connected",
+    "disconnected",
+    "printer_reset",
+    "error",
+    "print_started",
+    "print_paused",
+    "print_resumed",
+    "print_done",
+    "print_cancelled",
+    "print_failed",
+}
+"""Events that belong into the daemon's log as well."""
 
 TICK = 1.0
 LAST_ANSWERS = 0.5  # seconds for what still waits when the bridge ends
@@ -86,6 +104,7 @@ class Station:
             perform=self._perform,
             respond=self._respond,
             clear=self.broker.clear_command,
+            refused=self.publisher.refused,
         )
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
@@ -116,6 +135,11 @@ class Station:
                 if self._wire_file is not None:
                     self._wire_file.close()
 
+    def inherit(self, gone: Mapping[str, AbstractSet[str]]) -> None:
+        """Clear what printers have left that are served no more."""
+        if gone and self._answers is not None:
+            self._answers.create_task(self._clear(gone))
+
     async def _serve(self, answers: asyncio.TaskGroup) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -123,7 +147,7 @@ class Station:
                 self._changed()
                 tasks.create_task(self.printer.run())
                 tasks.create_task(self._tick())
-                tasks.create_task(self._clear_gone())
+                tasks.create_task(self._clear(self._gone))
         finally:
             self._answers = None
             if self._answering:
@@ -136,7 +160,7 @@ class Station:
             self._announcer.tick()
             await asyncio.sleep(TICK)
 
-    async def _clear_gone(self) -> None:
+    async def _clear(self, gone: Mapping[str, AbstractSet[str]]) -> None:
         await self._met.wait()
         presence, version = self._presence, self.broker.statistics.protocol
         find = partial(
@@ -146,7 +170,7 @@ class Station:
             instance=presence.instance,
             version=Version(version),
         )
-        await leftovers.clear_gone(self._gone, self.broker, find)
+        await leftovers.clear_gone(gone, self.broker, find)
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
@@ -226,6 +250,9 @@ class Station:
             self._remember()
 
     def _happened(self, event: Event) -> None:
+        if event.name in LOGGED:
+            words = " ".join(f"{name}={value}" for name, value in event.data.items())
+            log.info("%s", f"{event.name} {words}".rstrip())
         self.publisher.happened(event)
 
     def _wired(self, entry: Entry) -> None:

@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
-from bridge.commands import Command, Context, Program
+from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.errors import CommandError, ExpiredError, FailedError
+from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.printer import hooks, safety
 from bridge.printer.events import Event
+from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
 from bridge.printer.link import Link
 from bridge.printer.link_events import Closed, LinkEvent, Place
@@ -25,7 +25,7 @@ from bridge.printer.planning import Plan, context_of, plan, situation_of
 from bridge.printer.polls import wanted_polls
 from bridge.printer.session import Session
 from bridge.printer.setup import ask
-from bridge.printer.turns import Interrupted, Turns
+from bridge.printer.turns import Turns
 from bridge.printer.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
@@ -33,24 +33,7 @@ log = logging.getLogger("bridge.printer")
 LEAVE = 1.0  # seconds that the last script has
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
-_STILL_THERE = {"firmware_error", "timeout"}
 _UNREADY = {"shutdown", "not_ready", "disconnect"}
-
-
-@dataclass(slots=True)
-class Run:
-    """How far one command came.
-
-    Attributes:
-        gcode: the lines that were sent.
-        output: what the printer said to them.
-        abandoned: nobody waits for it any more; no further line is to be sent.
-
-    """
-
-    gcode: list[str] = field(default_factory=list)
-    output: list[str] = field(default_factory=list)
-    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +89,7 @@ class Printer:
             found=found,
         )
         self._interval = telemetry.interval
-        self._works: set[asyncio.Task[None]] = set()
+        self.executor = Executor(self.link, self.observer, self.turns, self.plan)
 
     @property
     def state(self) -> PrinterState:
@@ -125,7 +108,7 @@ class Printer:
             await asyncio.gather(link, return_exceptions=True)
             self.observer.left()
             # They end by themselves, so that whoever waits gets an answer.
-            await asyncio.gather(*self._works, return_exceptions=True)
+            await self.executor.finished()
 
     def plan(self, command: Command) -> Plan:
         """Return what would be sent for a command now.
@@ -171,19 +154,29 @@ class Printer:
             return
         program = self.plan(command).program
         if program.emergency:
-            run.gcode.extend(program.lines)
             self.stop()
+            run.gcode.extend(program.lines)
         elif program.urgent:
             self._hurry(program.lines, run)
         elif program.gcode or program.offsets:
-            work = self._carry_out(command, len(program.gcode), run, expires)
-            await self._wait(self._begin(work), run, within)
+            lines = len(program.gcode)
+            await self.executor.execute(
+                command, lines, run, expires=expires, within=within
+            )
 
     def stop(self) -> None:
-        """Stop the machine at once, past everything that waits."""
-        if self.link.session is not None:
-            self.link.session.urgent("M112")
-            self.link.session.halt("emergency_stopped", STOP_MESSAGE)
+        """Stop the machine at once, past everything that waits.
+
+        Raises:
+            FailedError: There is no link to send anything over.
+
+        """
+        if self.link.session is None:
+            raise FailedError.disconnected(
+                "the printer is away, so nothing could be sent; cut its power"
+            )
+        self.link.session.urgent("M112")
+        self.link.session.halt("emergency_stopped", STOP_MESSAGE)
         self.turns.interrupt(partial(FailedError.stopped, STOP_MESSAGE))
         self.observer.stopped("emergency_stop", STOP_MESSAGE)
 
@@ -210,79 +203,6 @@ class Printer:
     def _context(self) -> Context:
         return context_of(self.state, self.config, self.observer.dialect, self.scripts)
 
-    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._works.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._works.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, CommandError):
-            raise error
-
-    @staticmethod
-    async def _wait(work: asyncio.Task[None], run: Run, within: float | None) -> None:
-        try:
-            async with asyncio.timeout(within):
-                await asyncio.shield(work)
-        except TimeoutError:
-            run.abandoned = True
-            raise FailedError.timeout(
-                f"the printer did not finish within {within:g} s; the line it works on "
-                "goes on"
-            ) from None
-
-    async def _carry_out(
-        self, command: Command, lines: int, run: Run, expires: float | None
-    ) -> None:
-        async with self.turns.turn(lines) as interrupted:
-            if run.abandoned:
-                return
-            if expires is not None and time.time() >= expires:
-                raise ExpiredError("the command waited too long for its turn")
-            planned = self.plan(command)
-            program = planned.program
-            if program.offsets:
-                self.observer.offsets(program.offsets)
-            if program.gcode:
-                self.observer.at = {}  # until it is known how far this came
-            if error := await self._send(program, run, interrupted):
-                raise error
-            if not run.abandoned:
-                self.observer.at = planned.arrives
-
-    async def _send(
-        self, program: Program, run: Run, interrupted: Interrupted
-    ) -> CommandError | None:
-        error: CommandError | None = None
-        for line in program.lines:
-            if run.abandoned or error is not None:
-                break
-            error = interrupted() or await self._line(line, run)
-        if error is None or error.error in _STILL_THERE:
-            for line in program.restore:
-                error = interrupted() or await self._line(line, run) or error
-        return error
-
-    async def _line(self, line: str, run: Run) -> CommandError | None:
-        session = self.link.session
-        if session is None or session.closed:
-            return FailedError.disconnected("the printer went away")
-        run.gcode.append(line)
-        self.observer.sent(line)
-        try:
-            done = await session.line(line)
-        except FailedError as error:
-            if not error.sent:
-                run.gcode.pop()
-            run.output.extend(error.output)
-            return error
-        run.output.extend(done.output)
-        self.observer.taken()
-        return FailedError.firmware("; ".join(done.errors)) if done.errors else None
-
     async def _take_leave(self) -> None:
         if self.state.link == "operational" and not self.state.job.active:
             with suppress(TimeoutError):
@@ -292,7 +212,7 @@ class Printer:
     def _happened(self, event: Event) -> None:
         self._listeners.on_event(event)
         if name := hooks.BY_EVENT.get(event.name):
-            self._begin(self._run_hook(name, event))
+            self.executor.begin(self._run_hook(name, event))
 
     async def _run_hook(self, name: str, event: Event | None = None) -> None:
         if self.scripts is None or not self.scripts.has(name):

@@ -1,0 +1,144 @@
+"""Commands in their turn: each carried out line by line, whoever waits for it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+
+from bridge.commands import Command, Program
+from bridge.errors import CommandError, ExpiredError, FailedError
+from bridge.printer.link import Link
+from bridge.printer.observer import Observer
+from bridge.printer.planning import Plan
+from bridge.printer.turns import Interrupted, Turns
+
+_STILL_THERE = {"firmware_error", "timeout"}
+
+
+@dataclass(slots=True)
+class Run:
+    """How far one command came.
+
+    Attributes:
+        gcode: the lines that were sent.
+        output: what the printer said to them.
+        abandoned: nobody waits for it any more; no further line is to be sent.
+
+    """
+
+    gcode: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
+    abandoned: bool = False
+
+
+class Executor:
+    """Sends what commands become; one command at a time, in the order of arrival."""
+
+    def __init__(
+        self,
+        link: Link,
+        observer: Observer,
+        turns: Turns,
+        plan: Callable[[Command], Plan],
+    ) -> None:
+        self._link = link
+        self._observer = observer
+        self._turns = turns
+        self._plan = plan
+        self._works: set[asyncio.Task[None]] = set()
+
+    async def execute(
+        self,
+        command: Command,
+        lines: int,
+        run: Run,
+        *,
+        expires: float | None,
+        within: float | None,
+    ) -> None:
+        """Carry out a command of so many lines when its turn comes.
+
+        Raises:
+            CommandError: As :meth:`Printer.execute` says.
+
+        """
+        work = self.begin(self._carry_out(command, lines, run, expires))
+        await self._wait(work, run, within)
+
+    async def finished(self) -> None:
+        """Wait until nothing is being carried out any more."""
+        await asyncio.gather(*self._works, return_exceptions=True)
+
+    def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Let something go on that the printer must not be closed before."""
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._works.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, CommandError):
+            raise error
+
+    @staticmethod
+    async def _wait(work: asyncio.Task[None], run: Run, within: float | None) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(work)
+        except TimeoutError:
+            run.abandoned = True
+            raise FailedError.timeout(
+                f"the printer did not finish within {within:g} s; the line it works on "
+                "goes on"
+            ) from None
+
+    async def _carry_out(
+        self, command: Command, lines: int, run: Run, expires: float | None
+    ) -> None:
+        async with self._turns.turn(lines) as interrupted:
+            if run.abandoned:
+                return
+            if expires is not None and time.time() >= expires:
+                raise ExpiredError("the command waited too long for its turn")
+            planned = self._plan(command)
+            program = planned.program
+            if program.offsets:
+                self._observer.offsets(program.offsets)
+            if program.gcode:
+                self._observer.at = {}  # until it is known how far this came
+            if error := await self._send(program, run, interrupted):
+                raise error
+            if not run.abandoned:
+                self._observer.at = planned.arrives
+
+    async def _send(
+        self, program: Program, run: Run, interrupted: Interrupted
+    ) -> CommandError | None:
+        error: CommandError | None = None
+        for line in program.lines:
+            if run.abandoned or error is not None:
+                break
+            error = interrupted() or await self._line(line, run)
+        if error is None or error.error in _STILL_THERE:
+            for line in program.restore:
+                error = interrupted() or await self._line(line, run) or error
+        return error
+
+    async def _line(self, line: str, run: Run) -> CommandError | None:
+        session = self._link.session
+        if session is None or session.closed:
+            return FailedError.disconnected("the printer went away")
+        run.gcode.append(line)
+        self._observer.sent(line)
+        try:
+            done = await session.line(line)
+        except FailedError as error:
+            if not error.sent:
+                run.gcode.pop()
+            run.output.extend(error.output)
+            return error
+        run.output.extend(done.output)
+        self._observer.taken()
+        return FailedError.firmware("; ".join(done.errors)) if done.errors else None
