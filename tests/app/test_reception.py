@@ -1,0 +1,295 @@
+"""Every message gets exactly one answer."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bridge.app.reception import Reception, Sender
+from bridge.commands import Request, Response
+from bridge.config import Config
+from bridge.errors import ExpiredError, FailedError
+from bridge.mqtt.messages import Message
+from bridge.mqtt.topics import Topics
+from bridge.printer.executor import Run
+
+TOPICS = Topics("printer")
+JOG = {"command": "jog", "x": 1}
+
+
+@dataclass
+class Desk:
+    """A reception, and what went through it."""
+
+    config: Config
+    work: Callable[[], Awaitable[object]]
+    performed: list[Request] = field(default_factory=list)
+    expiries: list[float | None] = field(default_factory=list)
+    answers: list[tuple[Response, Sender]] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)
+    refused: list[Response] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reception = Reception(
+            self.config,
+            TOPICS,
+            perform=self._perform,
+            respond=lambda response, sender: self.answers.append((response, sender)),
+            clear=self.cleared.append,
+            refused=self.refused.append,
+        )
+
+    async def _perform(
+        self,
+        request: Request,
+        run: Run,
+        expires: float | None,
+    ) -> object:
+        self.performed.append(request)
+        self.expiries.append(expires)
+        run.gcode.append("G91")
+        return await self.work()
+
+    async def hears(
+        self,
+        rest: str,
+        payload: object = b"",
+        **properties: Any,  # noqa: ANN401
+    ) -> Response:
+        """Answer a message, and return the one answer to it."""
+        before = len(self.answers)
+        await self.take(rest, payload, **properties)
+        assert len(self.answers) == before + 1
+        return self.answers[-1][0]
+
+    async def take(
+        self,
+        rest: str,
+        payload: object = b"",
+        **properties: Any,  # noqa: ANN401
+    ) -> None:
+        """Answer a message."""
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        message = Message(topic=f"printer/{rest}", payload=raw, **properties)
+        await self.reception.answer(message, rest)
+
+
+async def nothing() -> object:
+    return None
+
+
+def desk(work: Callable[[], Awaitable[object]] = nothing, **sections: object) -> Desk:
+    document = {"printers": [{"id": "printer"}], **sections}
+    return Desk(Config.model_validate(document), work)
+
+
+async def test_what_is_admitted_is_performed() -> None:
+    async def work() -> object:
+        return {"x": 1}
+
+    it = desk(work)
+    answer = await it.hears("head", {**JOG, "id": "17"})
+    assert (answer.status, answer.code, answer.id) == ("finished", 200, "17")
+    assert (answer.topic, answer.command) == ("head", "jog")
+    assert (answer.gcode, answer.data) == (("G91",), {"x": 1})
+    assert [request.command.name for request in it.performed] == ["jog"]
+
+
+async def test_what_fails_tells_how_far_it_came() -> None:
+    async def work() -> object:
+        raise FailedError.timeout("too slow")
+
+    answer = await desk(work).hears("head", JOG)
+    assert (answer.status, answer.code, answer.error) == ("failed", 408, "timeout")
+    assert (answer.message, answer.gcode) == ("too slow", ("G91",))
+
+
+async def test_what_is_not_understood_is_refused() -> None:
+    it = desk()
+    answer = await it.hears("head", {"command": "jog", "x": "a", "id": "17"})
+    assert (answer.status, answer.error, answer.id) == (
+        "rejected",
+        "invalid_payload",
+        "17",
+    )
+    assert it.performed == []
+    assert it.refused == [answer]
+
+
+async def test_a_bug_is_no_answer() -> None:
+    async def work() -> object:
+        raise ZeroDivisionError
+
+    it = desk(work)
+    with pytest.raises(ZeroDivisionError):
+        await it.take("head", JOG)
+    assert it.answers == []
+
+
+# Retained
+
+
+@pytest.mark.parametrize(
+    ("clears", "payload", "cleared"),
+    [
+        (True, b"{}", ["printer/head"]),
+        (False, b"{}", []),
+        (True, b"", []),  # that was somebody who clears
+    ],
+)
+async def test_a_retained_message(
+    *, clears: bool, payload: bytes, cleared: list[str]
+) -> None:
+    it = desk(mqtt={"clear_retained_commands": clears})
+    answer = await it.hears("head", payload, retain=True)
+    assert (answer.status, answer.error, answer.code) == ("rejected", "retained", 400)
+    assert (it.cleared, it.performed) == (cleared, [])
+
+
+# Where the answer goes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes_to"),
+    [
+        (None, "printer/response"),
+        ("reply/me", "reply/me"),
+        ("printer/mine", "printer/mine"),
+        ("printer/head", "printer/response"),
+        ("elsewhere", "printer/response"),
+        ("reply/+", "printer/response"),
+        ("$SYS/x", "printer/response"),
+    ],
+)
+async def test_where_the_answer_goes(wanted: str | None, goes_to: str) -> None:
+    it = desk()
+    await it.hears("head", JOG, response_topic=wanted, correlation=b"17")
+    assert it.answers[-1][1] == Sender(goes_to, b"17")
+
+
+# Rights and rates
+
+
+@pytest.mark.parametrize(
+    ("tier", "topic", "payload"),
+    [
+        ("read", "request/info", {}),
+        ("safe", "emergency", {}),
+        ("control", "head", JOG),
+        ("raw", "command", {"command": "M105"}),
+    ],
+)
+async def test_a_right_that_is_off(tier: str, topic: str, payload: object) -> None:
+    it = desk(rights={tier: False})
+    answer = await it.hears(topic, payload)
+    assert (answer.status, answer.code, answer.error) == ("rejected", 403, "forbidden")
+    assert answer.message is not None
+    assert f"rights.{tier}" in answer.message
+    assert it.performed == []
+    others = desk(rights={tier: True})
+    assert (await others.hears(topic, payload)).status == "finished"
+
+
+async def test_a_flood() -> None:
+    it = desk(limits={"rate": 0.001})
+    assert (await it.hears("head", JOG)).status == "finished"
+    for _ in range(3):
+        answer = await it.hears("head", JOG)
+        assert (answer.code, answer.error) == (429, "rate_limited")
+    assert len(it.refused) == 1  # a flood of refusals is no news
+    for topic in ("request/info", "emergency"):
+        for _ in range(3):
+            assert (await it.hears(topic)).status == "finished"
+
+
+# Age
+
+
+async def test_too_old_on_arrival() -> None:
+    it = desk()
+    old = {**JOG, "issued_at": time.time() - 10, "ttl": 5}
+    answer = await it.hears("head", old)
+    assert (answer.status, answer.code, answer.error) == ("expired", 410, "expired")
+    assert answer.message is not None
+    assert "ttl is 5 s" in answer.message
+    assert it.performed == []
+
+
+async def test_an_expiry_goes_along() -> None:
+    it = desk()
+    before = time.time()
+    await it.hears("head", {**JOG, "ttl": 100}, expiry=50)
+    await it.hears("head", JOG)
+    assert it.expiries[0] == pytest.approx(before + 50, abs=10)
+    assert it.expiries[1] is None
+
+
+async def test_too_old_when_its_turn_came() -> None:
+    async def work() -> object:
+        raise ExpiredError("waited too long")
+
+    answer = await desk(work).hears("head", {**JOG, "ttl": 3})
+    assert answer.message == "the command waited longer than its ttl of 3 s"
+
+
+async def test_a_clock_that_is_ahead() -> None:
+    answer = await desk().hears("head", {**JOG, "issued_at": time.time() + 600})
+    assert (answer.status, answer.error) == ("finished", None)
+    assert answer.warning is not None
+
+
+# The same again
+
+
+async def test_the_same_id_again() -> None:
+    it = desk()
+    first = await it.hears("head", {**JOG, "id": "a"})
+    assert await it.hears("head", {**JOG, "id": "a"}) == first
+    assert len(it.performed) == 1
+    await it.hears("head", {**JOG, "id": "b"})
+    assert len(it.performed) == 2
+
+
+async def test_the_same_id_while_it_works() -> None:
+    go_on = asyncio.Event()
+
+    async def work() -> object:
+        await go_on.wait()
+        return None
+
+    it = desk(work)
+    first = asyncio.create_task(
+        it.take("head", {**JOG, "id": "a"}, response_topic="reply/1")
+    )
+    await asyncio.sleep(0)
+    for number in (2, 3):
+        await it.take("head", {**JOG, "id": "a"}, response_topic=f"reply/{number}")
+    assert it.answers == []
+    go_on.set()
+    await first
+    assert [sender.topic for _, sender in it.answers] == [
+        "reply/1",
+        "reply/2",
+        "reply/3",
+    ]
+    assert len({id(response) for response, _ in it.answers}) == 1
+    assert len(it.performed) == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("request/info", {"id": "a"}),
+        ("emergency", {"id": "a"}),
+        ("head", {**JOG, "id": "a", "dry_run": True}),
+    ],
+)
+async def test_what_is_done_again(topic: str, payload: object) -> None:
+    it = desk()
+    await it.hears(topic, payload)
+    await it.hears(topic, payload)
+    assert len(it.performed) == 2
