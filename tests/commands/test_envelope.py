@@ -158,7 +158,7 @@ def test_a_repeated_command_gets_the_response_of_the_first() -> None:
     assert receipts.admit("a", "second", 1.0) is Verdict.WAIT
     assert receipts.admit("a", "third", 2.0) is Verdict.WAIT
     assert receipts.finish("a", DONE, 3.0) == ("second", "third")
-    assert receipts.admit("a", "fourth", 4.0) is DONE
+    assert receipts.admit("a", "fourth", 4.0) == DONE
     assert receipts.finish("b", DONE, 5.0) == ()
 
 
@@ -167,7 +167,7 @@ def test_ten_minutes_after_its_end_a_command_is_new_again() -> None:
     receipts.admit("a", "first", 0.0)
     assert receipts.admit("a", "again", 10_000.0) is Verdict.WAIT
     receipts.finish("a", DONE, 10_000.0)
-    assert receipts.admit("a", "again", 10_599.9) is DONE
+    assert receipts.admit("a", "again", 10_599.9) == DONE
     assert receipts.admit("a", "again", 10_600.0) is Verdict.EXECUTE
 
 
@@ -177,7 +177,7 @@ def test_memory_is_bounded() -> None:
         receipts.admit(name, 0, 0.0)
         receipts.finish(name, DONE, 0.0)
     assert receipts.admit("a", 0, 1.0) is Verdict.EXECUTE
-    assert receipts.admit("c", 0, 1.0) is DONE
+    assert receipts.admit("c", 0, 1.0) == DONE
     for number in range(100):
         assert receipts.admit("a", number, 1.0) is Verdict.WAIT
     with pytest.raises(RejectedError, match="100 repeats") as caught:
