@@ -11,6 +11,7 @@ from bridge.gcode.replies import parse
 from bridge.gcode.reply_types import Firmware
 from bridge.printer import state
 from bridge.printer.model import PrinterState
+from bridge.printer.replay import Replay
 from bridge.printer.views import flags
 from bridge.printer.wire_log import Direction, Entry, read_log
 
@@ -43,8 +44,9 @@ def replay(chosen: argparse.Namespace) -> int:
 
 
 def explained(entries: Iterable[Entry], firmware: str = "auto") -> Iterator[str]:
-    """Yield each entry, with what the bridge makes of it, and each change of state."""
+    """Yield each entry, with what the bridge makes of it, and what changes by it."""
     dialect = DIALECTS.get(firmware, UNKNOWN)
+    fates = Replay(dialect)
     profile = Profile()
     known = state.connected(state.initial(profile), dialect=dialect)
     for entry in entries:
@@ -57,16 +59,18 @@ def explained(entries: Iterable[Entry], firmware: str = "auto") -> Iterator[str]
                 known, code, now=entry.time, dialect=dialect, profile=profile
             )
             yield line
+            yield from map(_noted, fates.take(entry))
             yield from _changes(before, known)
             continue
         replies = parse(text, dialect)
         if firmware == "auto":
-            dialect = _dialect(replies, dialect)
+            dialect = fates.dialect = _dialect(replies, dialect)
         for reply in replies:
             known = state.apply(
                 known, reply, now=entry.time, dialect=dialect, profile=profile
             )
         yield f"{line:<{_COLUMN}} {'; '.join(map(repr, replies))}".rstrip()
+        yield from map(_noted, fates.take(entry))
         yield from _changes(before, known)
 
 
@@ -79,4 +83,8 @@ def _changes(before: PrinterState, after: PrinterState) -> Iterator[str]:
     old, new = (flags(one).model_dump() for one in (before, after))
     for name, value in new.items():
         if value != old[name]:
-            yield f"{'':>10} = {name}: {str(value).lower()}"
+            yield _noted(f"{name}: {str(value).lower()}")
+
+
+def _noted(text: str) -> str:
+    return f"{'':>10} = {text}"

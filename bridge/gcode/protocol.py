@@ -196,6 +196,34 @@ class Protocol:
         self._halted = False
         return [*events, Restarted()]
 
+    def adopt(
+        self, number: int | None, text: str, now: float
+    ) -> tuple[int | None, list[Event]]:
+        """Take a line for ours that a log says was sent.
+
+        What a log says next can then be taken as :meth:`receive_data` does.
+
+        Returns:
+            Its ticket, and what it ends. There is no ticket where it repeats a line, or
+            goes past them.
+
+        """
+        window = self._wire.window
+        if number is None and self._connected and self.dialect.numbered:
+            return None, []
+        events = self._exchange.release()
+        if number == window.edge < window.next:
+            self._wire.launch(now)
+            return None, events
+        if number not in {None, window.next}:
+            events += self._abandon("disconnected", "the log goes on elsewhere")
+            window.restart(number or 0)
+        self._connected = True
+        line = Line(text, next(self._tickets))
+        window.push(line)
+        self._wire.launch(now)
+        return line.ticket, events
+
     def _abandon(self, error: str, message: str) -> list[Event]:
         events = self._exchange.abandon()
         for line in [*self._wire.window.unacknowledged(), *self._queue.drain()]:

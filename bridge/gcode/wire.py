@@ -63,9 +63,14 @@ class Wire:
 
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the next line; it is in flight from now on."""
+        line = self.launch(now)
+        return codec.encode(line.text, line.number if numbered else None)
+
+    def launch(self, now: float) -> Line:
+        """Return the next line; it is in flight from now on."""
         line = self.window.transmit()
         line.sent_at = now
         line.transmissions += 1
         self.counters.lines += 1
         self.confirm_at = None
-        return codec.encode(line.text, line.number if numbered else None)
+        return line

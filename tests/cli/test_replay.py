@@ -24,6 +24,7 @@ def test_each_line_is_told_with_what_it_means() -> None:
     started = lines.index("           = printing: true")
     assert started > lines.index("     0.400 > N2 M24*19")
     assert "           = printing: false" in lines[started:]
+    assert "           = done: M24" in lines
 
 
 def test_the_firmware_is_known_from_what_it_says() -> None:

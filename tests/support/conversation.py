@@ -205,10 +205,15 @@ class Conversation:
                     self.told.sent |= {line} if sent else set()
                 case LinkFailed():
                     self._reopen()
-                case Busy("paused for user"):  # a damaged bare line can do that
-                    self._say(self.firmware.panel("press", now=self.now))
+                case Busy("paused for user"):
+                    self._press()
+
+    def _press(self) -> None:
+        """Let a person help: ``M108``, when damaged, can be ``M0``, which waits."""
+        self._say(self.firmware.panel("press", now=self.now))
 
     def _reopen(self) -> None:
+        self._press()
         self._number = self.protocol.next_number + RENUMBER
         self.told.conversations += 1
         self.told.cut.update(self.told.done)
