@@ -164,8 +164,7 @@ class Exchange:
         self._answered = True
         self._believe(last, ok, now)
         if last.transmissions == 1:
-            wire.counters.round_trips.append(now - last.sent_at)
-            wire.counters.answered_at = now
+            wire.counters.answered(now - last.sent_at, now)
         events = self._settle(None)
         events += [event for line in skipped for event in self._skip(line)]
         head = self._window.head

@@ -21,6 +21,7 @@ from bridge.printer.transport import open_transport
 from bridge.printer.wire_log import WireLog
 
 TRIAL = 7.0  # seconds a port has to answer when there are others to try
+OPENING = 30.0  # seconds that an attempt to open a port takes at the most
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 NOISY = 200  # what a wrong baud rate looks like: damaged lines and no answer
 
@@ -72,6 +73,7 @@ class Link:
         self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         self._attendance: asyncio.Task[None] | None = None
         self._again = asyncio.Event()
+        self._open_by: float | None = None
         self.session: Session | None = None
         """The open conversation, if there is one."""
         self.connects = 0
@@ -100,6 +102,12 @@ class Link:
         self._again.set()
         if self.session is not None:
             self.session.close()
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds something is late that is due; 0: nothing is."""
+        if self.session is not None:
+            return self.session.late(now)
+        return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
 
     async def _pause(self) -> None:
         pause = self._pauses.take(random.random())  # noqa: S311 - no secret
@@ -132,10 +140,13 @@ class Link:
         """Talk to what is at a place until that ends; return why it did."""
         config = self._config
         trusted = alone or place == self._found
+        self._open_by = asyncio.get_running_loop().time() + OPENING
         try:
             transport = await open_transport(place.port, place.baudrate, dtr=config.dtr)
         except LinkError as error:
             return str(error)
+        finally:
+            self._open_by = None
         protocol = Protocol(
             with_patience(configured_dialect(config) or UNKNOWN, config),
             first_number=self._next_number + RENUMBER,

@@ -40,12 +40,25 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._over = False
+        self._touched = self._loop.time()
         self._failure = "the link to the printer broke"
 
     @property
     def closed(self) -> bool:
         """Nothing goes over it any more."""
         return self._closed
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds something is late that is due; 0: nothing is."""
+        if self._over:
+            return 0.0
+        due = self.protocol.next_timeout()
+        if self._closed:
+            due = self._touched
+        elif due is None and self._waiting and not self.protocol.halted:
+            due = self._touched  # what waits must have an alarm
+        return 0.0 if due is None else max(0.0, now - due)
 
     async def run(self) -> None:
         """Serve the link until it breaks; always ends in an exception."""
@@ -57,6 +70,7 @@ class Session:
                 self._pump(self.protocol.receive_data(data, now))
             raise LinkError(self._failure)
         finally:
+            self._over = True
             self.close()
 
     async def line(self, text: str, *, ahead: bool = False) -> Done:
@@ -104,6 +118,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        self._touched = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
@@ -114,7 +129,7 @@ class Session:
         self._dispatch(events)
         if self._closed:
             return
-        now = self._loop.time()
+        now = self._touched = self._loop.time()
         if data := self.protocol.data_to_send(now):
             self._wire.sent(data, now)
             self._transport.write(data)
@@ -134,6 +149,7 @@ class Session:
                     self._fail(self._waiting.pop(ticket), event)
                 case LinkFailed(reason):
                     self._failure = reason
+                    self._touched = self._loop.time()
                     self._transport.close()  # run() reads the end and raises
                 case _:
                     self._on_event(event)
