@@ -152,7 +152,9 @@ class Broker:
         To be called when the printer's retained topics are known.
         """
         if self._presence.memory is not None:
-            self.clear(self._presence.memory.topics - self._desk.outbox.retained)
+            # Our availability may only be said a moment later.
+            used = {*self._desk.outbox.retained, self._presence.topics.availability}
+            self.clear(self._presence.memory.topics - used)
 
     def clear(self, topics: Iterable[str]) -> None:
         """Clear retained topics."""
