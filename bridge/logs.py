@@ -4,11 +4,14 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Collection, Iterable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.config import Config, Log
+from bridge.pauses import Repeats
 
 ROOT = "bridge"
 _SHORTEST_SECRET = 4
@@ -16,6 +19,40 @@ _COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
 _PLAIN = "\033[0m"
 # syslog's levels, which journald reads at the beginning of a line
 _SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+
+_printer: ContextVar[str | None] = ContextVar("printer", default=None)
+
+
+def about(printer: str) -> None:
+    """Have the printer's id in whatever the current task logs, and its callbacks."""
+    _printer.set(printer)
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes what is new, and how often it came when it comes again and again.
+
+    Args:
+        stream: where to.
+        every: seconds in which the same is written once.
+
+    """
+
+    def __init__(self, stream: TextIO, every: float = 5.0) -> None:
+        """Write to a stream."""
+        super().__init__(stream)
+        self._every = every
+        self._repeats: dict[str, Repeats] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless the same one was written just now."""
+        printer = getattr(record, "printer", None) or _printer.get()
+        vars(record)["printer"] = printer
+        subject = f"{record.levelname} {record.name} {printer}"
+        repeats = self._repeats.setdefault(subject, Repeats(self._every))
+        text = repeats.note(record.getMessage(), time.monotonic())
+        if text is not None:
+            record.msg, record.args = text, ()
+            super().emit(record)
 
 
 class Formatter(logging.Formatter):
@@ -124,7 +161,7 @@ def configure(
 
     """
     stream = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(stream)
+    handler = Handler(stream)
     if log.format == "json":
         handler.setFormatter(Json(tuple(hidden)))
     else:

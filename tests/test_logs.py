@@ -1,3 +1,4 @@
+import contextvars
 import io
 import json
 import logging
@@ -11,6 +12,7 @@ import pytest
 
 from bridge import logs
 from bridge.config import Config, Log, Mqtt, Printer
+from tests.support.daemons import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +139,40 @@ def test_by_default_it_goes_to_standard_error() -> None:
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
     assert handler.stream is sys.stderr
+
+
+def test_what_a_printer_s_task_logs_names_the_printer() -> None:
+    stream = io.StringIO()
+    logs.configure(Log(), (), stream, {})
+
+    def tell() -> None:
+        logs.about("ender")
+        logging.getLogger("bridge.mqtt").info("connected")
+
+    contextvars.copy_context().run(tell)
+    logging.getLogger("bridge.mqtt").info("nobody's")
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith(" INFO    mqtt: [ender] connected")
+    assert second.endswith(" INFO    mqtt: nobody's")
+
+
+def test_the_same_again_is_counted_and_not_repeated() -> None:
+    stream = io.StringIO()
+    handler = logs.Handler(stream, every=0.05)
+    for _ in range(3):
+        handler.handle(record_of("mqtt", "no right"))
+    handler.handle(record_of("printer", "no right"))
+    handler.handle(record_of("mqtt", "something else"))
+    lines = stream.getvalue().splitlines()
+    assert lines == ["no right", "no right", "something else"]
+    wait_for(lambda: again(handler, stream), "the count")
+
+
+def again(handler: logging.Handler, stream: io.StringIO) -> bool:
+    handler.handle(record_of("mqtt", "no right"))
+    return " more times)" in stream.getvalue()
+
+
+def record_of(part: str, text: str) -> logging.LogRecord:
+    fields = {"name": f"bridge.{part}", "levelname": "WARNING", "msg": text}
+    return logging.makeLogRecord(fields)
