@@ -316,6 +316,15 @@ class Log(Section):
     """For people or for machines."""
 
 
+class Metrics(Section):
+    """Figures for Prometheus, and a page for probes, over HTTP."""
+
+    port: Port | None = Field(default=None, examples=[9464])
+    """TCP port of `/metrics` and `/healthz`; without one there are none."""
+    host: str = "127.0.0.1"
+    """Address it is bound to; `0.0.0.0` lets everybody in the network read."""
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -331,6 +340,8 @@ class Config(Section):
     """Discovery."""
     log: Log = Log()
     """The daemon's log."""
+    metrics: Metrics = Metrics()
+    """Figures over HTTP."""
     printers: Annotated[tuple[Printer, ...], Field(min_length=1, max_length=1000)]
     """The printers."""
 

@@ -2,10 +2,13 @@
 
 import argparse
 import os
+from functools import partial
 
-from bridge import app, logs
+from bridge import logs
+from bridge.app.service import Service
 from bridge.cli.until_signal import run_until_signal
 from bridge.config_file import load, locate
+from bridge.notify import Notifier
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -18,5 +21,9 @@ def run(chosen: argparse.Namespace) -> int:
     """
     config = load(chosen.config, os.environ)
     logs.configure(config.log, logs.secrets(config))
-    run_until_signal(app.run(config, origin=locate(chosen.config)))
+    # Always the same file, also where another one appears that is looked for first.
+    origin = locate(chosen.config)
+    read = partial(load, chosen.config or origin, os.environ)
+    service = Service(read, origin, Notifier(os.environ))
+    run_until_signal(service.run(config), on_hangup=service.reload)
     return 0

@@ -32,9 +32,14 @@ def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 class Daemon:
     """``gcode2mqtt run``; its log is kept in a file."""
 
-    def __init__(self, folder: Path, config: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, object],
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.config = folder / "config.yaml"
-        self.config.write_text(yaml.safe_dump(dict(config)))
+        self.write(config)
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -44,7 +49,12 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C at the terminal of the tests is not meant for it.
                 start_new_session=True,
+                env={**os.environ, **(environ or {})},
             )
+
+    def write(self, config: Mapping[str, object]) -> None:
+        """Write another configuration, which it reads when it is told to."""
+        self.config.write_text(yaml.safe_dump(dict(config)))
 
     @property
     def log(self) -> str:
@@ -77,9 +87,13 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, config: Mapping[str, object]) -> Iterator[Daemon]:
+def daemon(
+    folder: Path,
+    config: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Daemon]:
     """Run the daemon; however the block ends, it ends too, and without a traceback."""
-    process = Daemon(folder, config)
+    process = Daemon(folder, config, environ)
     try:
         yield process
     finally:

@@ -1,0 +1,148 @@
+"""A small HTTP server for ``/metrics`` and ``/healthz``, in the event loop."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from dataclasses import dataclass
+
+from bridge.app.fleet import Fleet
+from bridge.app.vitals import hung
+from bridge.config import Metrics
+
+log = logging.getLogger("bridge.metrics")
+
+PATIENCE = 5.0
+"""Seconds that a client has for its request."""
+
+LONGEST = 8192
+"""Bytes of a request."""
+
+MOST = 16
+"""Clients at a time."""
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    status: str
+    kind: str
+    body: bytes
+
+
+class Endpoint:
+    """Tells how the printers are, where the configuration wants that.
+
+    Args:
+        fleet: the printers.
+
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._server: asyncio.Server | None = None
+        self._settings = Metrics()
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def apply(self, settings: Metrics) -> None:
+        """Listen where the settings say; a port that is taken costs only a warning."""
+        if settings == self._settings and (self._server or settings.port is None):
+            return
+        await self.close()
+        self._settings = settings
+        if settings.port is None:
+            return
+        try:
+            self._server = await asyncio.start_server(
+                self._arrived, settings.host, settings.port, limit=LONGEST
+            )
+        except OSError as error:
+            log.warning(
+                "no metrics at %s:%d (%s); the printers go on without; choose another "
+                "metrics.port or metrics.host, and reload",
+                settings.host,
+                settings.port,
+                error.strerror or error,
+            )
+        else:
+            log.info("metrics at http://%s:%d/metrics", settings.host, settings.port)
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    def _arrived(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if len(self._clients) >= MOST:
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(
+            TimeoutError,
+            OSError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ):
+            async with asyncio.timeout(PATIENCE):
+                request = await reader.readuntil(b"\r\n\r\n")
+                method, _, rest = request.partition(b" ")
+                page = self._page(method, rest.partition(b" ")[0])
+                writer.write(_rendered(page, head_only=method == b"HEAD"))
+                await writer.drain()
+        writer.close()
+
+    def _page(self, method: bytes, target: bytes) -> _Page:
+        if method not in {b"GET", b"HEAD"}:
+            return _Page("405 Method Not Allowed", _TEXT, b"only GET and HEAD\n")
+        match target.partition(b"?")[0]:
+            case b"/metrics":
+                return self._metrics()
+            case b"/healthz":
+                return self._health()
+        return _Page("404 Not Found", _TEXT, b"there are /metrics and /healthz\n")
+
+    def _metrics(self) -> _Page:
+        # 6 MB that are only spent where somebody looks at them.
+        from bridge.app.metrics import KIND, render  # noqa: PLC0415
+
+        return _Page("200 OK", KIND, render(self._fleet))
+
+    def _health(self) -> _Page:
+        """Return 200 while every session makes progress, whatever is connected."""
+        stations = self._fleet.stations
+        problem = hung(stations, asyncio.get_running_loop().time())
+        document = {
+            "status": problem or "ok",
+            "printers": {
+                station.name: {
+                    "state": station.printer.state.phase,
+                    "broker": station.broker.connected,
+                }
+                for station in stations
+            },
+        }
+        status = "503 Service Unavailable" if problem else "200 OK"
+        return _Page(status, "application/json", json.dumps(document).encode() + b"\n")
+
+
+def _rendered(page: _Page, *, head_only: bool) -> bytes:
+    head = (
+        f"HTTP/1.1 {page.status}\r\n"
+        f"Content-Type: {page.kind}\r\n"
+        f"Content-Length: {len(page.body)}\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    return head.encode() + (b"" if head_only else page.body)

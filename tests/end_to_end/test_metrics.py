@@ -1,0 +1,186 @@
+"""What Prometheus and probes read over HTTP, and what cannot harm the printer."""
+
+import http.client
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.brokers import Mosquitto
+from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
+from tests.support.stages import Stage, config_of, stage
+from tests.support.waiting import until
+
+Json = dict[str, Any]
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+PORT = free_port()
+PRINTER = "simulator://marlin?speed=1000"
+SECTIONS = {"metrics": {"port": PORT}}
+
+
+def get(path: str, port: int = PORT, method: str = "GET") -> tuple[int, str, str]:
+    """Return status, type and content of a page."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        client.request(method, path)
+        answer = client.getresponse()
+        kind = answer.getheader("Content-Type", "")
+        return answer.status, kind, answer.read().decode()
+    finally:
+        client.close()
+
+
+def samples(port: int = PORT) -> Samples:
+    status, kind, text = get("/metrics", port)
+    assert status == 200
+    assert kind.startswith("text/plain; version=")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def of(found: Samples, name: str, **labels: str) -> float:
+    return found[f"gcode2mqtt_{name}", frozenset(labels.items())]
+
+
+async def test_temperatures_state_and_what_is_counted(
+    bridge: Stage[SimulatedPrinter],
+) -> None:
+    printer = "metrics"
+    before = samples()
+    await bridge.call("tool", {"command": "target", "targets": {"tool0": 205}})
+    await bridge.fence()
+    after = samples()
+    assert of(after, "target_celsius", printer=printer, heater="tool0") == 205
+    assert of(after, "temperature_celsius", printer=printer, heater="bed") > 0
+    assert of(after, "state", printer=printer, state="operational") == 1
+    assert of(after, "state", printer=printer, state="printing") == 0
+    assert of(after, "mqtt_connected", printer=printer) == 1
+    assert of(after, "queue_lines", printer=printer) == 0
+    assert of(after, "late_seconds", printer=printer) == 0
+    for name in ("lines_total", "mqtt_received_total", "mqtt_sent_total"):
+        assert of(after, name, printer=printer) > of(before, name, printer=printer)
+    for name in ("resends", "timeouts", "restarts", "reconnects", "mqtt_reconnects"):
+        assert of(after, f"{name}_total", printer=printer) == 0
+    count = of(after, "round_trip_seconds_count", printer=printer)
+    assert count > of(before, "round_trip_seconds_count", printer=printer)
+    assert of(after, "round_trip_seconds_bucket", printer=printer, le="+Inf") == count
+    assert of(after, "round_trip_seconds_sum", printer=printer) > 0
+    assert after["process_resident_memory_bytes", frozenset()] > 1e6
+    assert after["process_cpu_seconds_total", frozenset()] > 0
+
+
+async def test_health_of_a_bridge_that_is_well(bridge: Stage[SimulatedPrinter]) -> None:
+    assert bridge.daemon.running
+    status, kind, text = get("/healthz")
+    assert (status, kind) == (200, "application/json")
+    assert json.loads(text) == {
+        "status": "ok",
+        "printers": {"metrics": {"state": "operational", "broker": True}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/", 404, "there are /metrics and /healthz\n"),
+        ("GET", "/healthz?verbose", 200, None),
+        ("HEAD", "/metrics", 200, ""),
+        ("POST", "/metrics", 405, "only GET and HEAD\n"),
+    ],
+)
+async def test_other_requests(
+    bridge: Stage[SimulatedPrinter], method: str, path: str, status: int, text: str
+) -> None:
+    assert bridge.daemon.running
+    found, _, content = get(path, method=method)
+    assert found == status
+    assert text in {None, content}
+
+
+async def test_clients_that_say_nothing_or_nonsense_hold_up_nobody(
+    bridge: Stage[SimulatedPrinter],
+) -> None:
+    with sockets(20) as clients:
+        for client in clients[:8]:
+            client.sendall(b"\x00" * 20_000)
+        await bridge.fence()
+    await until(lambda: status_of() == 200)
+
+
+def status_of() -> int:
+    try:
+        return get("/healthz")[0]
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+@contextmanager
+def sockets(count: int) -> Iterator[list[socket.socket]]:
+    made = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for one in made:
+            one.close()
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+async def test_a_port_in_use_costs_one_line_and_no_printer(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with (
+        taken_port() as port,
+        scripted(tmp_path / "printer") as printer,
+        stage(
+            broker, printer, tmp_path, "taken", {"metrics": {"port": port}}
+        ) as running,
+    ):
+        await running.fence()
+        said = [x for x in running.daemon.log.splitlines() if "metrics" in x]
+        assert len(said) == 1
+        assert f"no metrics at 127.0.0.1:{port} (" in said[0]
+        # The other program ends, and a reload is all it takes.
+        free = free_port()
+        await reload(running, broker, printer, {"metrics": {"port": free}})
+        assert of(samples(free), "lines_total", printer="taken") > 0
+        await reload(running, broker, printer, {})
+        with pytest.raises(ConnectionRefusedError):
+            get("/healthz", free)
+        assert running.client.payloads("taken/availability")[-1] == b"online"
+
+
+async def reload(
+    running: Stage[ScriptedPrinter],
+    broker: Mosquitto,
+    printer: ScriptedPrinter,
+    sections: Json,
+) -> None:
+    before = running.daemon.log.count("read again")
+    running.daemon.write(config_of(broker, printer.link, running.base, sections))
+    running.daemon.signal(signal.SIGHUP)
+    await until(lambda: running.daemon.log.count("read again") > before)

@@ -1,0 +1,236 @@
+"""SIGHUP: printers come, change and go while the others go on."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.brokers import Mosquitto
+from tests.support.daemons import Daemon, daemon
+from tests.support.mqtt_client import TestClient, connected
+from tests.support.printers import ScriptedPrinter, scripted
+from tests.support.waiting import until
+
+Json = dict[str, Any]
+IDS = ("steady", "changed", "removed", "added")
+READ_AGAIN = "configuration read again"
+
+
+class Shop:
+    """A bridge and as many printers as there are names."""
+
+    def __init__(
+        self,
+        broker: Mosquitto,
+        client: TestClient,
+        base: str,
+        printers: dict[str, ScriptedPrinter],
+        folder: Path,
+    ) -> None:
+        self._broker = broker
+        self.client = client
+        self._base = base
+        self.printers = printers
+        self._folder = folder
+
+    def config(self, *names: str, **sections: object) -> Json:
+        """Return a configuration of these printers; keywords are its sections."""
+        mqtt = {"host": self._broker.host, "port": self._broker.port}
+        mqtt["state_folder"] = str(self._folder / "state")
+        return {"mqtt": mqtt, "printers": [self.printer(x) for x in names], **sections}
+
+    def printer(self, name: str, **settings: object) -> Json:
+        """Return one printer's part of it."""
+        serial = {"port": str(self.printers[name].link), "baudrate": 115200}
+        return {
+            "id": name,
+            "topic": f"{self._base}/{name}",
+            "serial": serial,
+            **settings,
+        }
+
+    def topic(self, name: str, rest: str) -> str:
+        """Return a topic of a printer."""
+        return f"{self._base}/{name}/{rest}"
+
+    def said(self, name: str, topic: str = "availability") -> list[bytes]:
+        """Return what was published about a printer."""
+        return self.client.payloads(self.topic(name, topic))
+
+    async def online(self, *names: str, times: int = 1) -> None:
+        """Wait until these printers can be used, for the so manieth time."""
+        await until(lambda: all(self._is_online(name, times) for name in names), 20)
+
+    def _is_online(self, name: str, times: int) -> bool:
+        here = [self.said(name, topic) for topic in ("availability", "connection")]
+        return all(said.count(b"online") >= times for said in here)
+
+    def mark(self, printer: str, number: int) -> None:
+        """Send a line that tells its number."""
+        payload = {"command": f"M117 {number}", "id": f"{printer}-{number}", "ttl": 5}
+        self.client.send(self.topic(printer, "command"), json.dumps(payload).encode())
+
+
+@pytest.fixture
+def shop(
+    broker: Mosquitto, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Shop]:
+    base = request.node.name
+    with (
+        connected(broker.port, f"{base}/#", host=broker.host) as client,
+        scripted(tmp_path / "steady") as steady,
+        scripted(tmp_path / "changed") as changed,
+        scripted(tmp_path / "removed") as removed,
+        scripted(tmp_path / "added") as added,
+    ):
+        printers = dict(zip(IDS, (steady, changed, removed, added), strict=True))
+        yield Shop(broker, client, base, printers, tmp_path)
+
+
+async def stream(shop: Shop, over: asyncio.Event) -> int:
+    """Send lines to the printer that stays, until it is over; return how many."""
+    number = 0
+    while not over.is_set():
+        number += 1
+        shop.mark("steady", number)
+        # As fast as they are answered, five ahead: the queue has room for that.
+        await answered(shop, number - 4)
+    await answered(shop, number)
+    return number
+
+
+async def answered(shop: Shop, count: int) -> None:
+    await until(lambda: len(answers(shop)) >= count)
+
+
+def answers(shop: Shop) -> list[Json]:
+    return [json.loads(payload) for payload in shop.said("steady", "response")]
+
+
+async def reload(process: Daemon, config: Json) -> None:
+    process.write(config)
+    before = process.log.count(READ_AGAIN)
+    process.signal(signal.SIGHUP)
+    await until(lambda: process.log.count(READ_AGAIN) > before, 20)
+
+
+async def test_printers_come_change_and_go_while_one_works(
+    shop: Shop, tmp_path: Path
+) -> None:
+    before = shop.config("steady", "changed", "removed", limits={"rate": 10_000})
+    after = shop.config("steady", "changed", "added", limits={"rate": 10_000})
+    after["printers"][1]["profile"] = {"max_temperature": {"bed": 50}}
+    over = asyncio.Event()
+    with daemon(tmp_path, before) as process:
+        await shop.online("steady", "changed", "removed")
+        wire = len(shop.printers["steady"].wire.chunks)
+        work = asyncio.create_task(stream(shop, over))
+        await until(lambda: len(answers(shop)) >= 20)
+        await reload(process, after)
+        await shop.online("added")
+        await shop.online("changed", times=2)
+        await until(lambda: shop.said("removed")[-2:] == [b"offline", b""])
+        middle = len(answers(shop))
+        await until(lambda: len(answers(shop)) >= middle + 20)
+        over.set()
+        count = await work
+        # None was lost, late (they would have expired) or done twice.
+        assert [answer["status"] for answer in answers(shop)] == ["finished"] * count
+        sent = shop.printers["steady"].wire.sent(wire)
+        assert sent == [f"M117 {number}" for number in range(1, count + 1)]
+        assert shop.said("steady") == [b"online"]
+        assert shop.said("changed")[:3] == [b"online", b"offline", b"online"]
+        assert "added: added; changed: changed; removed: removed" in process.log
+        await refuses_heat(shop)
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 0
+
+
+async def refuses_heat(shop: Shop) -> None:
+    """The printer that was changed knows its new limit."""
+    payload = json.dumps({"command": "target", "target": 60}).encode()
+    await shop.client.publish(shop.topic("changed", "bed"), payload)
+    answer = json.loads(
+        (await shop.client.hears(shop.topic("changed", "response"))).payload
+    )
+    assert answer["error"] == "out_of_limits"
+
+
+BAD = {
+    "unknown key": "mqtt: {hots: x}\nprinters: [{}]\n",
+    "no YAML": "mqtt: {host: [\n",
+    "a missing password file": (
+        "mqtt: {username: a, password_file: nowhere}\nprinters: [{}]\n"
+    ),
+    "a missing scripts folder": "printers: [{scripts_folder: nowhere}]\n",
+    "a port out of range": "metrics: {port: 65536}\nprinters: [{}]\n",
+    "no file": None,
+}
+
+
+async def test_a_bad_file_is_refused_and_the_old_one_stays(
+    shop: Shop, tmp_path: Path
+) -> None:
+    with daemon(tmp_path, shop.config("steady")) as process:
+        await shop.online("steady")
+        for number, text in enumerate(BAD.values(), 1):
+            await is_refused(process, text, number)
+            shop.mark("steady", number)
+            await answered(shop, number)
+        assert shop.said("steady") == [b"online"]
+        assert {answer["status"] for answer in answers(shop)} == {"finished"}
+        # And a good one is taken after that.
+        await reload(process, shop.config("steady", "added"))
+        await shop.online("added")
+
+
+async def is_refused(process: Daemon, text: str | None, times: int) -> None:
+    process.config.unlink(missing_ok=True)
+    if text is not None:
+        process.config.write_text(text)
+    process.signal(signal.SIGHUP)
+    refused = "ERROR   app: the old configuration stays in force: "
+    await until(lambda: process.log.count(refused) == times)
+
+
+async def test_what_is_said_and_how_much_changes_at_once(
+    shop: Shop, tmp_path: Path
+) -> None:
+    with daemon(tmp_path, shop.config("steady")) as process:
+        await shop.online("steady")
+        form = {"format": "json", "level": "info"}
+        await reload(process, shop.config("steady", log=form))
+        line = process.log.splitlines()[-1]
+        assert json.loads(line)["message"] == f"{READ_AGAIN}; 1 left alone"
+        assert shop.said("steady") == [b"online"]
+
+
+async def test_another_state_folder_begins_everything_anew(
+    shop: Shop, tmp_path: Path
+) -> None:
+    config = shop.config("steady")
+    with daemon(tmp_path, config) as process:
+        await shop.online("steady")
+        config["mqtt"]["state_folder"] = str(tmp_path / "elsewhere")
+        await reload(process, config)
+        await shop.online("steady", times=2)
+        assert shop.said("steady") == [b"online", b"offline", b"online"]
+        assert list((tmp_path / "elsewhere").iterdir())
+
+
+async def test_a_port_that_moves_to_another_printer_is_free_in_time(
+    shop: Shop, tmp_path: Path
+) -> None:
+    config = shop.config("removed")
+    with daemon(tmp_path, config) as process:
+        await shop.online("removed")
+        heir = shop.printer("added")
+        heir["serial"]["port"] = str(shop.printers["removed"].link)
+        config["printers"] = [heir]
+        await reload(process, config)
+        await shop.online("added")
+        assert "in use" not in process.log

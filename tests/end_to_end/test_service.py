@@ -1,0 +1,93 @@
+"""The bridge under a service manager: its signs of life, and a hang that ends them."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.support.brokers import Mosquitto
+from tests.support.daemons import daemon
+from tests.support.managers import manager
+from tests.support.printers import scripted
+from tests.support.stages import config_of
+from tests.support.waiting import until
+
+WATCHDOG = 0.6
+
+
+async def test_from_ready_to_stopping(broker: Mosquitto, tmp_path: Path) -> None:
+    with (
+        manager(WATCHDOG) as listening,
+        scripted(tmp_path / "printer") as printer,
+        daemon(
+            tmp_path,
+            config_of(broker, printer.link, "service"),
+            listening.environ,
+        ) as process,
+    ):
+        await until(lambda: listening.count("WATCHDOG") >= 3, 20)
+        assert listening.heard[0] == {"READY": "1"}
+        whole = {
+            "STATUS": "printers connected: 1 of 1, at the broker: 1 of 1",
+        }
+        await until(lambda: whole in listening.heard)
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        process.signal(signal.SIGHUP)
+        await until(lambda: listening.count("READY") == 2)
+        assert listening.count("RELOADING") == 1
+        reloading = next(x for x in listening.heard if "RELOADING" in x)
+        after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert before <= int(reloading["MONOTONIC_USEC"]) <= after
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 0
+        assert listening.heard[-1] == {"STOPPING": "1"}
+
+
+async def test_neither_an_absent_printer_nor_broker_ends_the_signs_of_life(
+    tmp_path: Path,
+) -> None:
+    config = {
+        "mqtt": {"host": "127.0.0.1", "port": 1},
+        "printers": [{"serial": {"port": str(tmp_path / "none")}}],
+    }
+    with (
+        manager(WATCHDOG) as listening,
+        daemon(tmp_path, config, listening.environ) as process,
+    ):
+        await until(lambda: listening.count("WATCHDOG") >= 5, 20)
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 0
+
+
+async def test_a_bridge_that_hangs_gives_no_sign_of_life(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """The log of the wire is a pipe that nobody reads: writing there blocks."""
+    pipe = tmp_path / "wire.log"
+    os.mkfifo(pipe)
+    config = config_of(broker, tmp_path / "printer", "hung")
+    config["printers"][0]["serial"]["log_file"] = str(pipe)
+    with (
+        manager(WATCHDOG) as listening,
+        daemon(tmp_path, config, listening.environ) as process,
+    ):
+        await until(lambda: listening.count("WATCHDOG") >= 3, 20)
+        with scripted(tmp_path / "printer"):
+            quiet = Quiet(WATCHDOG * 3)
+            await until(lambda: quiet.since(listening.count("WATCHDOG")), 30)
+        assert process.running
+        process.signal(signal.SIGKILL)
+
+
+class Quiet:
+    """Tells whether a count has not changed for some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._count = -1
+        self._since = time.monotonic()
+
+    def since(self, count: int) -> bool:
+        if count != self._count:
+            self._count, self._since = count, time.monotonic()
+        return time.monotonic() - self._since > self._seconds
