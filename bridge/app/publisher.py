@@ -2,17 +2,20 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from statistics import median, quantiles
 
 from pydantic import BaseModel
 
 from bridge import __version__
+from bridge.commands import Response
 from bridge.config import Config
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.mqtt.topics import Topics
 from bridge.printer import about, documents, views
 from bridge.printer.events import Event
+from bridge.printer.model import PrinterState
 from bridge.printer.printer import Printer
 from bridge.printer.telemetry import JobGate, TemperatureGate
 from bridge.printer.wire_log import Entry
@@ -39,6 +42,7 @@ class Publisher:
         self._broker = broker
         self._instance = instance
         self._published: dict[str, object] = {}
+        self._seen: dict[str, object] = {}
         self._temperatures = TemperatureGate(config.telemetry)
         self._jobs = JobGate()
         self._seq = 0
@@ -57,17 +61,38 @@ class Publisher:
 
     def changed(self) -> None:
         """Publish what is new in the printer's state."""
-        state, now, epoch = self._printer.state, self.now(), self.epoch()
+        state, observer = self._printer.state, self._printer.observer
+        # Most changes are temperatures, and lines that come and go: for those alone no
+        # document is made, because a hundred printers have thousands of them.
+        rest = replace(state, line="", tool_before=0, heaters={}, sensors={})
+        names = tuple(state.heaters), tuple(state.sensors)
+        slow = self._is_new("", (rest, names, observer.place, observer.dialect))
+        if slow:
+            self._facts(state)
+        if self._is_new("state", state.heaters) or slow:
+            document = views.state(state, now=self.now(), epoch=self.epoch())
+            self._document(self._topics.state, document)
+        if slow or state.job.active:
+            self._job(state)
+        self._telemetry()
+
+    def _facts(self, state: PrinterState) -> None:
         online = "online" if state.link == "operational" else "offline"
         self._retain(self._topics.connection, online.encode())
         self._document(self._topics.info, self.info())
-        self._document(self._topics.error, views.error(state, epoch=epoch))
-        self._document(self._topics.state, views.state(state, now=now, epoch=epoch))
+        self._document(self._topics.error, views.error(state, epoch=self.epoch()))
         self._document(self._topics.sd_files, views.files(state))
-        job = self._jobs.steady(views.job_state(state, now=now, epoch=epoch))
+
+    def _job(self, state: PrinterState) -> None:
+        now = self.now()
+        job = self._jobs.steady(views.job_state(state, now=now, epoch=self.epoch()))
         if self._jobs.due(job, now):
             self._retain(self._topics.job_state, _json(job), qos=1)
-        self._telemetry()
+
+    def _is_new(self, what: str, facts: object) -> bool:
+        known = what in self._seen and self._seen[what] == facts
+        self._seen[what] = facts
+        return not known
 
     def tick(self) -> None:
         """Publish what is due although nothing changed; to be called every second."""
@@ -90,6 +115,11 @@ class Publisher:
     def happened(self, happening: Event) -> None:
         """Publish what happened to the printer."""
         self.event(happening.name, **happening.data)
+
+    def refused(self, response: Response) -> None:
+        """Publish that a command was refused, for those who did not send it."""
+        told = {"id", "topic", "command", "code", "error", "message"}
+        self.event("command_rejected", **response.model_dump(include=told))
 
     def console(self, entry: Entry) -> None:
         """Publish a line of the wire."""

@@ -1,7 +1,7 @@
 """From a command to the lines that may be sent now; pure."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
@@ -17,6 +17,7 @@ from bridge.printer.model import PrinterState
 from bridge.printer.safety import Rules, Situation
 
 LONGEST_NUMBER = 10**8  # a line must fit with any number that it may get
+_CONFLICT = 409
 BEFORE_TOOL, AFTER_TOOL = "beforeToolChange", "afterToolChange"
 
 
@@ -57,7 +58,8 @@ def variables_of(state: PrinterState) -> Mapping[str, object]:
             "t": state.modal.tool,
         },
         "last_temperature": {
-            _short(name): asdict(heater) for name, heater in state.heaters.items()
+            _short(name): {"actual": heater.actual, "target": heater.target}
+            for name, heater in state.heaters.items()
         },
         "last_fanspeed": state.modal.fan,
         "relative_axes_requested": state.modal.relative,
@@ -108,6 +110,18 @@ def plan(
             it, in this order.
 
     """
+    try:
+        planned = _unconditional(command, context, rules)
+    except RejectedError as error:
+        if error.code == _CONFLICT:
+            safety.gate(command, situation)  # that it is away matters more
+        raise
+    if not planned.program.emergency:
+        safety.gate(command, situation)
+    return planned
+
+
+def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
     program = _with_tool_scripts(command.program(context), context)
     if program.emergency:
         return Plan(program, rules.position)
@@ -116,9 +130,7 @@ def plan(
             codec.encode(line, LONGEST_NUMBER)
         except ValueError as error:
             raise RejectedError.invalid(str(error)) from None
-    arrives = safety.check(program.gcode, rules)
-    safety.gate(command, situation)
-    return Plan(program, arrives)
+    return Plan(program, safety.check(program.gcode, rules))
 
 
 def _with_tool_scripts(program: Program, context: Context) -> Program:
@@ -135,11 +147,12 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
             lines.append(line)
             continue
         change = {"old": tool, "new": int(code[1:])}
-        if scripts.has(BEFORE_TOOL):
-            lines += script_lines(BEFORE_TOOL, context, {"tool": change})
-        lines.append(line)
-        if scripts.has(AFTER_TOOL):
-            lines += script_lines(AFTER_TOOL, context, {"tool": change})
+        for script, selected in ((BEFORE_TOOL, tool), (AFTER_TOOL, change["new"])):
+            if script == AFTER_TOOL:
+                lines.append(line)
+            if scripts.has(script):
+                there = replace(context, modal=replace(context.modal, tool=selected))
+                lines += script_lines(script, there, {"tool": change})
         tool = change["new"]
     wrapped = as_program(lines)
     return replace(program, lines=wrapped.lines, emergency=wrapped.emergency)

@@ -12,74 +12,14 @@ from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError
 from bridge.gcode.modal import Modal
 from bridge.printer.safety import Rules, Situation, check, gate
+from tests.support.matrix import MATRIX, refusal
 
-ALWAYS = {"offline": "", "printing": "", "paused": ""}
-CONNECTED = {"offline": "not_operational", "printing": "", "paused": ""}
-IDLE = {"offline": "not_operational", "printing": "printing", "paused": ""}
-NO_PRINT = {"offline": "not_operational", "printing": "printing", "paused": "printing"}
-PRINT = {"offline": "not_operational", "operational": "not_printing"}
-
-MATRIX: dict[tuple[str, str], tuple[dict[str, str], str]] = {
-    ("head", "jog"): (IDLE, ""),
-    ("head", "home"): (IDLE, ""),
-    ("head", "feedrate"): (CONNECTED, ""),
-    ("head", "motors_off"): (NO_PRINT, ""),
-    ("tool", "target"): (CONNECTED, ""),
-    ("tool", "offset"): (CONNECTED, ""),
-    ("tool", "select"): (CONNECTED, ""),
-    ("tool", "extrude"): (IDLE, ""),
-    ("tool", "flowrate"): (CONNECTED, ""),
-    ("tool", "cool_down"): (IDLE, ""),
-    ("bed", "target"): (CONNECTED, "bed"),
-    ("bed", "offset"): (CONNECTED, "bed"),
-    ("chamber", "target"): (CONNECTED, "chamber"),
-    ("chamber", "offset"): (CONNECTED, "chamber"),
-    ("sd", "init"): (NO_PRINT, ""),
-    ("sd", "refresh"): (NO_PRINT, "card"),
-    ("sd", "release"): (NO_PRINT, "card"),
-    ("job", "start"): (NO_PRINT, "card"),
-    ("job", "pause"): (PRINT, ""),
-    ("job", "resume"): (PRINT, ""),
-    ("job", "cancel"): (PRINT, ""),
-    ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
-    ("link", "acknowledge"): (ALWAYS, ""),
-    ("command", "command"): (CONNECTED, ""),
-    ("command", "commands"): (CONNECTED, ""),
-    ("command", "script"): (CONNECTED, ""),
-    ("emergency", "emergency"): (ALWAYS, ""),
-    ("request/state", "state"): (CONNECTED, ""),
-    ("request/temperature", "temperature"): (ALWAYS, ""),
-    ("request/tool", "tool"): (CONNECTED, ""),
-    ("request/bed", "bed"): (CONNECTED, "bed"),
-    ("request/chamber", "chamber"): (CONNECTED, "chamber"),
-    ("request/sd", "sd"): (ALWAYS, ""),
-    ("request/position", "position"): (CONNECTED, ""),
-    ("request/error", "error"): (ALWAYS, ""),
-    ("request/info", "info"): (ALWAYS, ""),
-    ("request/files", "files"): (ALWAYS, ""),
-    ("request/scripts", "scripts"): (ALWAYS, ""),
-    ("request/ping", "ping"): (CONNECTED, ""),
-    ("request/refresh", "refresh"): (ALWAYS, ""),
-}
 SITUATIONS = {
     "offline": {"operational": False},
     "operational": {},
     "printing": {"printing": True},
     "paused": {"paused": True},
 }
-
-
-def expected(
-    key: tuple[str, str], state: str, *, bed: bool, chamber: bool, card: bool | None
-) -> str:
-    states, needs = MATRIX[key]
-    if state == "offline" and states[state]:
-        return states[state]
-    if needs == "bed" and not bed:
-        return "no_heated_bed"
-    if needs == "chamber" and not chamber:
-        return "no_heated_chamber"
-    return states.get(state) or ("sd_not_ready" if needs == "card" and not card else "")
 
 
 def test_every_command_is_in_the_matrix() -> None:
@@ -99,7 +39,7 @@ def test_the_matrix(command: type, state: str) -> None:
             **SITUATIONS[state],
         )
         key = (topic_command.topic, topic_command.name)
-        word = expected(key, state, bed=bed, chamber=chamber, card=card)
+        word = refusal(key, state, bed=bed, chamber=chamber, card=card)
         if not word:
             gate(asked, situation)
             continue

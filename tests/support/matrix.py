@@ -1,0 +1,90 @@
+"""Which command is refused when: OctoPrint's matrix with our decisions, as a table."""
+
+from collections.abc import Mapping
+
+from bridge.commands.registry import COMMANDS
+
+Key = tuple[str, str]
+
+_AWAY = {"offline": "not_operational"}
+
+ALWAYS: Mapping[str, str] = {}
+CONNECTED = _AWAY
+IDLE = {**_AWAY, "printing": "printing"}
+NO_PRINT = {**IDLE, "paused": "printing"}
+PRINT = {**_AWAY, "operational": "not_printing"}
+
+MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
+    ("head", "jog"): (IDLE, ""),
+    ("head", "home"): (IDLE, ""),
+    ("head", "feedrate"): (CONNECTED, ""),
+    ("head", "motors_off"): (NO_PRINT, ""),
+    ("tool", "target"): (CONNECTED, ""),
+    ("tool", "offset"): (CONNECTED, ""),
+    ("tool", "select"): (CONNECTED, ""),
+    ("tool", "extrude"): (IDLE, ""),
+    ("tool", "flowrate"): (CONNECTED, ""),
+    ("tool", "cool_down"): (IDLE, ""),
+    ("bed", "target"): (CONNECTED, "bed"),
+    ("bed", "offset"): (CONNECTED, "bed"),
+    ("chamber", "target"): (CONNECTED, "chamber"),
+    ("chamber", "offset"): (CONNECTED, "chamber"),
+    ("sd", "init"): (NO_PRINT, ""),
+    ("sd", "refresh"): (NO_PRINT, "card"),
+    ("sd", "release"): (NO_PRINT, "card"),
+    ("job", "start"): (NO_PRINT, "card"),
+    ("job", "pause"): (PRINT, ""),
+    ("job", "resume"): (PRINT, ""),
+    ("job", "cancel"): (PRINT, ""),
+    ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
+    ("link", "acknowledge"): (ALWAYS, ""),
+    ("command", "command"): (CONNECTED, ""),
+    ("command", "commands"): (CONNECTED, ""),
+    ("command", "script"): (CONNECTED, ""),
+    ("emergency", "emergency"): (ALWAYS, ""),
+    ("request/state", "state"): (CONNECTED, ""),
+    ("request/temperature", "temperature"): (ALWAYS, ""),
+    ("request/tool", "tool"): (CONNECTED, ""),
+    ("request/bed", "bed"): (CONNECTED, "bed"),
+    ("request/chamber", "chamber"): (CONNECTED, "chamber"),
+    ("request/sd", "sd"): (ALWAYS, ""),
+    ("request/position", "position"): (CONNECTED, ""),
+    ("request/error", "error"): (ALWAYS, ""),
+    ("request/info", "info"): (ALWAYS, ""),
+    ("request/files", "files"): (ALWAYS, ""),
+    ("request/scripts", "scripts"): (ALWAYS, ""),
+    ("request/ping", "ping"): (CONNECTED, ""),
+    ("request/refresh", "refresh"): (ALWAYS, ""),
+}
+"""By topic and command: the error word by kind of state, and what it needs."""
+
+STATES = {
+    "offline": "offline",
+    "connecting": "offline",
+    "error": "offline",
+    "operational": "operational",
+    "starting": "printing",
+    "printing": "printing",
+    "pausing": "printing",
+    "resuming": "printing",
+    "cancelling": "printing",
+    "finishing": "printing",
+    "paused": "paused",
+}
+"""Every published state, by the kind that the matrix knows."""
+
+KEYS = tuple((command.topic, command.name) for command in COMMANDS)
+
+
+def refusal(
+    key: Key, kind: str, *, bed: bool, chamber: bool, card: bool | None = True
+) -> str:
+    """Return the error word of a command in a kind of state, or ``""``."""
+    states, needs = MATRIX[key]
+    if kind == "offline" and states.get(kind):
+        return states[kind]
+    if needs == "bed" and not bed:
+        return "no_heated_bed"
+    if needs == "chamber" and not chamber:
+        return "no_heated_chamber"
+    return states.get(kind) or ("sd_not_ready" if needs == "card" and not card else "")
