@@ -4,28 +4,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from bridge.commands.base import Command, Context, Program
+from bridge.commands.offsets import adjusted
 from bridge.commands.values import Offset, Target
-from bridge.errors import RejectedError
 from bridge.gcode.codec import number
-
-
-def adjusted(context: Context, heater: str, target: float, field: str) -> float:
-    """Return a target with its heater's offset, in °C; 0 (off) stays 0.
-
-    Raises:
-        RejectedError: The offset takes it below 0.
-
-    """
-    if target == 0 or context.profile.apply_offsets != "always":
-        return target
-    offset = context.offsets.get(heater, 0.0)
-    if target + offset < 0:
-        raise RejectedError.invalid(
-            f"{field}: {number(target)} °C with the offset of {number(offset)} °C of "
-            f"{heater} is below 0; use 0 to turn it off",
-            error="out_of_limits",
-        )
-    return target + offset
 
 
 class BedTarget(Command):

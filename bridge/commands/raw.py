@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bridge.commands import lines
 from bridge.commands.base import Command, Context, Program, Tier
+from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.commands.substitution import substituted
 from bridge.errors import RejectedError
@@ -128,8 +129,11 @@ def script_lines(
         "printer_profile": printer_profile(context.profile),
         **variables,
     }
+    where = f"script {name}"
     rendered = context.scripts.render(name, known)
-    return tuple(lines.clean(line, context, f"script {name}") for line in rendered)
+    return with_offsets(
+        [lines.clean(line, context, where) for line in rendered], context, where
+    )
 
 
 COMMANDS = (RawCommand, RawCommands, RawScript)

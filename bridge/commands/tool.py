@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bridge.commands import motion
 from bridge.commands.base import Command, Context, Program
-from bridge.commands.heater import adjusted
+from bridge.commands.offsets import adjusted
 from bridge.commands.values import (
     Distance,
     Distinct,

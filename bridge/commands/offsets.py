@@ -1,0 +1,77 @@
+"""Offsets: what is added to the targets that the bridge sets, never to 0."""
+
+from collections.abc import Iterable
+
+from bridge.commands.base import Context
+from bridge.commands.lines import pairs
+from bridge.errors import RejectedError
+from bridge.gcode import modal, words
+from bridge.gcode.codec import number
+
+_HEATERS = {
+    "M104": "tool",
+    "M109": "tool",
+    "M140": "bed",
+    "M190": "bed",
+    "M141": "chamber",
+    "M191": "chamber",
+}
+_TARGETS = "SR"
+
+
+def adjusted(context: Context, heater: str, target: float, field: str) -> float:
+    """Return a target with its heater's offset, in °C; 0 and below (off) stays.
+
+    Raises:
+        RejectedError: The offset takes it below 0.
+
+    """
+    if target <= 0 or context.profile.apply_offsets != "always":
+        return target
+    offset = context.offsets.get(heater, 0.0)
+    if target + offset < 0:
+        raise RejectedError.invalid(
+            f"{field}: {number(target)} °C with the offset of {number(offset)} °C of "
+            f"{heater} is below 0; use 0 to turn it off",
+            error="out_of_limits",
+        )
+    return target + offset
+
+
+def with_offsets(lines: Iterable[str], context: Context, where: str) -> tuple[str, ...]:
+    """Return clean lines with the offsets in M104, M109, M140, M190, M141, M191.
+
+    Args:
+        lines: as they would be sent without.
+        context: the offsets, and the tool that is selected before the first line.
+        where: what the lines are a part of, for errors.
+
+    Raises:
+        RejectedError: An offset takes a target below 0.
+
+    """
+    result: list[str] = []
+    state = context.modal
+    for line in lines:
+        result.append(_adjusted(line, context, state.tool, where))
+        state = modal.track(state, line)
+    return tuple(result)
+
+
+def _adjusted(line: str, context: Context, selected: int, where: str) -> str:
+    code = words.parse(line).code
+    parameters = pairs(line)
+    if code not in _HEATERS or parameters is None:
+        return line
+    heater = _HEATERS[code]
+    if heater == "tool":
+        named = dict(parameters).get("T")
+        heater += str(int(float(named)) if named else selected)
+    said = [code]
+    for letter, text in parameters:
+        value = text
+        if letter in _TARGETS and text:
+            field = f"{where}, {line}"
+            value = number(adjusted(context, heater, float(text), field))
+        said.append(letter + value)
+    return " ".join(said)
