@@ -176,6 +176,7 @@ class Protocol:
         if wire.confirm_at is not None and now >= wire.confirm_at:
             self._exchange.confirm()
         if wire.answer_by is not None and now >= wire.answer_by:
+            self.counters.timeouts += 1
             events += phase.silence(now)
         return events
 

@@ -403,6 +403,16 @@ def test_only_so_much_history_is_kept() -> None:
     assert talk.sends() == "M105"
 
 
+def test_silences_and_requests_are_counted() -> None:
+    talk = connected(HURRIED)
+    talk.protocol.send("G1 X1")
+    talk.sends()
+    talk.waits(10)
+    talk.hears("Resend: 1002", "ok")
+    counters = talk.protocol.counters
+    assert (counters.timeouts, counters.resends) == (1, 1)
+
+
 def test_a_protocol_tells_how_it_is() -> None:
     talk = connected(HURRIED)
     protocol = talk.protocol

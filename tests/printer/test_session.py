@@ -1,0 +1,157 @@
+"""One open link, on real parts: a simulated printer behind a pseudo-terminal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bridge.errors import FailedError, LinkError
+from bridge.gcode.dialects import MARLIN
+from bridge.gcode.events import Connected, Restarted
+from bridge.gcode.protocol import Protocol
+from bridge.gcode.replies import Fatal
+from bridge.printer.session import Session
+from bridge.printer.transport import open_transport
+from bridge.printer.wire_log import WireLog
+from bridge.simulator.firmware import Firmware
+from bridge.simulator.serve import PtyServer, pty_server
+from tests.support.lines import talk_to
+from tests.support.peers import PtyPeer
+from tests.support.waiting import until
+
+QUICK = replace(MARLIN, ok_timeout=0.3, resend_wait=0.05)
+
+
+@pytest_asyncio.fixture
+async def printer(tmp_path: Path) -> AsyncIterator[PtyServer]:
+    async with pty_server(Firmware("marlin"), tmp_path / "printer") as server:
+        yield server
+
+
+async def test_a_line_is_answered_with_its_output(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        done = await talk.session.line("M114")
+        assert done.output[0].startswith("X:0.00 Y:0.00")
+        refused = await talk.session.line("M999999")
+        assert refused.errors == ('Unknown command: "M999999"',)
+
+
+async def test_a_caller_who_gave_up_does_no_harm(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        waiting = asyncio.create_task(talk.session.line("G4 P100"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        assert not (await talk.session.line("M84")).errors
+        lost = asyncio.create_task(talk.session.line("G4 S9"))
+        await asyncio.sleep(0)
+        lost.cancel()
+        talk.session.close()
+    assert lost.cancelled()
+
+
+async def test_a_reset_fails_what_waits_and_the_next_line_works(
+    printer: PtyServer,
+) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        waiting = [
+            asyncio.create_task(talk.session.line(line)) for line in ("G4 S9", "M84")
+        ]
+        await asyncio.sleep(0)
+        printer.clock.reset()
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [error.sent for error in errors if isinstance(error, FailedError)] == [
+            True,
+            False,
+        ]
+        assert Restarted() in talk.events
+        await until(lambda: talk.events.count(Connected()) == 2)
+        assert not (await talk.session.line("M84")).errors
+        assert "G4 S9" not in printer.clock.firmware.executed[-2:]
+
+
+async def test_a_reset_without_a_start_is_found_out(printer: PtyServer) -> None:
+    async with talk_to(printer.path, QUICK) as talk:
+        await talk.session.line("M84")
+        printer.clock.firmware.reset(asyncio.get_running_loop().time())
+        with pytest.raises(FailedError, match="the printer was reset"):
+            await talk.session.line("M104 S50")
+        assert not (await talk.session.line("M84")).errors
+        assert "M104 S50" not in printer.clock.firmware.executed
+
+
+@pytest.mark.parametrize("line", ["G28", "M109 S250", "G4 S600"])
+async def test_an_emergency_goes_past_a_long_line_and_all_that_waits(
+    printer: PtyServer, line: str
+) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        running = asyncio.create_task(talk.session.line(line))
+        waiting = [
+            asyncio.create_task(talk.session.line(f"M104 S{number % 99}"))
+            for number in range(500)
+        ]
+        await until(lambda: line in printer.clock.firmware.executed)
+        talk.session.urgent("M112")
+        talk.session.halt("emergency_stopped", "stopped")
+        ends = await asyncio.gather(running, *waiting, return_exceptions=True)
+        assert {getattr(end, "error", end) for end in ends} == {"emergency_stopped"}
+        await until(lambda: printer.clock.firmware.halted)
+        await until(lambda: any(isinstance(x, Fatal) for x in talk.events))
+        assert printer.clock.firmware.executed[-1] == line
+        assert printer.clock.firmware.heaters["tool0"].target == 0
+        printer.clock.reset()
+        await until(lambda: talk.events.count(Connected()) == 2)
+        assert not (await talk.session.line("M84")).errors
+
+
+async def test_an_emergency_goes_past_a_full_port() -> None:
+    """The printer reads nothing, and the port's buffer is full."""
+    peer = PtyPeer()
+    transport = await open_transport(peer.url, 115_200)
+    session = Session(
+        transport, Protocol(MARLIN), on_event=lambda _: None, wire=WireLog()
+    )
+    running = asyncio.create_task(session.run())
+    await until(lambda: b"M110" in peer.drain())
+    while not transport.pending:
+        transport.write(b"G1 X1 ; nobody reads this\n" * 100)
+    session.urgent("M112")
+    await until(lambda: (data := peer.drain()) != b"" and b"\nM112\n" in b"\n" + data)
+    session.close()
+    with pytest.raises(LinkError):
+        await running
+    peer.unplug()
+
+
+async def test_a_printer_that_falls_silent_ends_the_link(tmp_path: Path) -> None:
+    silent = replace(QUICK, ok_timeout=0.05, max_probes=2)
+    async with pty_server(Firmware("marlin"), tmp_path / "printer") as printer:
+        transport = await open_transport(str(tmp_path / "printer"), 115_200)
+        met = asyncio.Event()
+        session = Session(
+            transport,
+            Protocol(silent),
+            on_event=lambda event: met.set() if event == Connected() else None,
+            wire=WireLog(),
+        )
+        running = asyncio.create_task(session.run())
+        await met.wait()
+        printer.clock.send = lambda _: None
+        with pytest.raises(FailedError, match="does not answer any more") as caught:
+            await session.line("M84")
+        assert caught.value.sent
+        with pytest.raises(LinkError, match="does not answer any more"):
+            await running
+        with pytest.raises(FailedError):
+            await session.line("M84")
+        session.urgent("M112")
+        session.restart()
+
+
+async def test_a_line_that_cannot_be_sent_is_refused(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        with pytest.raises(ValueError, match="a line must"):
+            await talk.session.line("M117 a\nM112")
+        assert not (await talk.session.line("M84")).errors
