@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _CODE = re.compile(r"\s*(?P<letter>[GMT])\s*0*(?P<number>\d+)(?:\.\d+)?", re.IGNORECASE)
 _WORD = re.compile(
@@ -31,9 +32,10 @@ class Words:
 
 def strip_comment(line: str) -> str:
     r"""Return a line without its ``;`` comment (``\;`` is none) and outer blanks."""
-    return re.sub(r"(?<!\\);.*", "", line).strip()
+    return (re.sub(r"(?<!\\);.*", "", line) if ";" in line else line).strip()
 
 
+@lru_cache(maxsize=1024)
 def parse(line: str) -> Words:
     """Return the words of one line, without its comment."""
     line = strip_comment(line)
