@@ -1,0 +1,91 @@
+"""The units and the udev rule are what their readers take."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemons import SCRIPT
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+UNITS = ("gcode2mqtt.service", "gcode2mqtt@.service")
+ANALYZE = shutil.which("systemd-analyze")
+EXPOSED = 30
+"""Tenths: what systemd calls OK."""
+
+_KEY = r"[A-Z]+(?:\{\w+\})?"
+_RULE = re.compile(rf'{_KEY}(?:==|!=|\+=|=)"[^"]*"(?:, {_KEY}(?:==|!=|\+=|=)"[^"]*")*')
+
+
+def unit(name: str) -> str:
+    return (DEPLOY / "systemd" / name).read_text()
+
+
+def analyze(folder: Path, name: str, *arguments: str) -> tuple[int, str]:
+    """Return the exit code, and what is said of a unit that is installed."""
+    if ANALYZE is None:
+        pytest.fail("systemd-analyze is not here; as root: apt-get install systemd")
+    file = folder / name
+    installed = unit(name).replace("/opt/gcode2mqtt/bin/gcode2mqtt", str(SCRIPT))
+    file.write_text(installed)
+    done = subprocess.run(
+        [ANALYZE, *arguments, file], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_has_nothing_to_say(tmp_path: Path, name: str) -> None:
+    assert analyze(tmp_path, name, "verify") == (0, "")
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_exposes_little(tmp_path: Path, name: str) -> None:
+    limit = f"--threshold={EXPOSED}"
+    code, said = analyze(tmp_path, name, "security", "--offline=true", limit)
+    assert code == 0, said
+
+
+def test_a_key_that_systemd_does_not_know_would_be_found(tmp_path: Path) -> None:
+    name = "wrong.service"
+    (tmp_path / name).write_text(unit(UNITS[0]).replace("WatchdogSec", "WatchdogSecs"))
+    assert ANALYZE is not None
+    done = subprocess.run(
+        [ANALYZE, "verify", tmp_path / name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "WatchdogSecs" in done.stderr
+
+
+def test_the_template_differs_only_in_whose_it_is() -> None:
+    alone, template = (settings(unit(name)) for name in UNITS)
+    assert template == [
+        line.replace("for 3D printers", "for %i")
+        .replace("/config.yaml", "/%i.yaml")
+        .replace("StateDirectory=gcode2mqtt", "StateDirectory=gcode2mqtt/%i")
+        for line in alone
+    ]
+
+
+def settings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_udev_can_read_every_line() -> None:
+    rules = (DEPLOY / "udev" / "90-gcode2mqtt.rules").read_text().splitlines()
+    told = [line.removeprefix("#") for line in rules if "==" in line or "=" in line]
+    lines = [line for line in told if not line.startswith(" ")]
+    assert len(lines) >= 8
+    for line in lines:
+        assert _RULE.fullmatch(line), line
+
+
+def test_udev_jumps_to_where_there_is_something() -> None:
+    text = (DEPLOY / "udev" / "90-gcode2mqtt.rules").read_text()
+    assert set(re.findall(r'GOTO="(\w+)"', text)) == set(
+        re.findall(r'LABEL="(\w+)"', text)
+    )
