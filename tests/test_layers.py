@@ -9,10 +9,18 @@ import pytest
 from tests.support.halves import BRIDGE, DOES_IO, is_pure, modules
 
 _GROUND = {"errors"}
-_BELOW_THE_APP = _GROUND | {"config", "gcode", "commands", "pauses", "threads"}
+_BELOW_THE_APP = _GROUND | {
+    "commands",
+    "config",
+    "findings",
+    "gcode",
+    "pauses",
+    "threads",
+}
 MAY_IMPORT = {
     "__init__": set[str](),
     "errors": set[str](),
+    "findings": set[str](),
     "pauses": set[str](),
     "threads": set[str](),
     "config": _GROUND,

@@ -1,0 +1,60 @@
+"""Everything that the daemon needs, tried one after the other."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from bridge.config import Config, Printer
+from bridge.errors import BridgeError
+from bridge.findings import Finding
+from bridge.mqtt.diagnosis import BrokerDiagnosis
+from bridge.mqtt.topics import Topics
+from bridge.printer import diagnosis
+
+
+async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Finding]:
+    """Yield what was found, as it is found.
+
+    Args:
+        config: what the daemon would be started with.
+        printers: open the serial ports too.
+
+    """
+    broker = BrokerDiagnosis(config)
+    served: set[str] = set()
+    try:
+        async for finding in _broker(broker, config):
+            if finding.check == "bridge" and finding.printer is not None:
+                served.add(finding.printer)
+            yield finding
+    except BridgeError as error:
+        yield Finding("broker", "wrong", str(error))
+    finally:
+        await broker.leave()
+    for printer in config.printers if printers else ():
+        if printer.id in served:
+            text = "not opened: the bridge that runs has it"
+            yield Finding("port", "note", text, printer.id)
+            continue
+        async for finding in _line(printer, config):
+            yield replace(finding, printer=printer.id)
+
+
+async def _broker(broker: BrokerDiagnosis, config: Config) -> AsyncIterator[Finding]:
+    async for finding in broker.connection():
+        yield finding
+    if not broker.reachable:
+        return
+    async for finding in broker.home_assistant():
+        yield finding
+    for printer in config.printers:
+        async for finding in broker.topics(Topics(config.base(printer))):
+            yield replace(finding, printer=printer.id)
+
+
+def _line(printer: Printer, config: Config) -> AsyncIterator[Finding]:
+    others = [
+        other.serial.port
+        for other in config.printers
+        if other.id != printer.id and other.serial.port != "auto"
+    ]
+    return diagnosis.examine(printer, config.telemetry, lambda: others)

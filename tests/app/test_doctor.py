@@ -1,0 +1,256 @@
+"""The doctor finds each deficit, names the remedy and disturbs nobody."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from bridge.app.doctor import examine
+from bridge.config import Config
+from bridge.findings import Finding
+from bridge.mqtt.exposure import exposed
+from tests.support.apps import running
+from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
+from tests.support.certificates import authority, stranger
+from tests.support.daemons import run_script
+from tests.support.mqtt_client import connected
+
+SIMULATOR = "simulator://marlin"
+
+
+def configured(broker: Mosquitto, port: str = SIMULATOR, **mqtt: object) -> Config:
+    where = {"host": broker.host, "port": broker.port, **mqtt}
+    return Config.model_validate(
+        {"mqtt": where, "printers": [{"serial": {"port": port}}]}
+    )
+
+
+async def diagnosed(config: Config, *, printers: bool = True) -> list[Finding]:
+    return [finding async for finding in examine(config, printers=printers)]
+
+
+def only(findings: Sequence[Finding], check: str) -> Finding:
+    """Return the one finding of a check."""
+    (found,) = [finding for finding in findings if finding.check == check]
+    return found
+
+
+def wrong(findings: Sequence[Finding]) -> list[str]:
+    return [finding.check for finding in findings if finding.verdict == "wrong"]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_where_all_is_well(protocol: str) -> None:
+    with mosquitto() as broker:
+        findings = await diagnosed(configured(broker, protocol=protocol))
+    assert wrong(findings) == []
+    assert only(findings, "broker").text.endswith(f"with MQTT {protocol}")
+    assert "family marlin" in only(findings, "firmware").text
+    assert only(findings, "firmware").printer == "printer"
+
+
+async def test_it_leaves_nothing_and_changes_nothing() -> None:
+    with mosquitto() as broker, connected(broker.port) as others:
+        for topic in ("state", "temperature/bed"):
+            await others.publish(f"printer/{topic}", b"as it was", retain=True)
+        assert wrong(await diagnosed(configured(broker))) == []
+        await others.publish("the/end", b"x", retain=True)
+        with connected(broker.port, "#") as late:
+            await late.hears("the/end")
+            assert {heard.topic: heard.payload for heard in late.heard} == {
+                "printer/state": b"as it was",
+                "printer/temperature/bed": b"as it was",
+                "the/end": b"x",
+            }
+
+
+async def test_a_broker_that_is_away_does_not_keep_it_from_the_printer() -> None:
+    with mosquitto(start=False) as broker:
+        findings = await diagnosed(configured(broker))
+    assert wrong(findings) == ["broker"]
+    assert "is the broker running" in only(findings, "broker").text
+    assert only(findings, "firmware").verdict == "ok"
+
+
+async def test_a_printer_that_is_away(tmp_path: Path) -> None:
+    with mosquitto() as broker:
+        findings = await diagnosed(configured(broker, str(tmp_path / "ttyUSB9")))
+    assert wrong(findings) == ["port"]
+    assert "is the printer plugged in" in only(findings, "port").text
+
+
+async def test_a_port_with_nothing_behind_it_is_not_opened_unasked() -> None:
+    with mosquitto() as broker:
+        findings = await diagnosed(configured(broker), printers=False)
+    assert not any(finding.check in {"port", "firmware"} for finding in findings)
+
+
+async def test_a_wrong_password() -> None:
+    files = {"passwords": password_line("bridge", "right").encode()}
+    options = "allow_anonymous false\npassword_file {folder}/passwords"
+    with mosquitto(Spec(options=options, files=files)) as broker:
+        findings = await diagnosed(
+            configured(broker, username="bridge", password=SecretStr("wrong"))
+        )
+    assert wrong(findings) == ["account"]
+    assert only(findings, "broker").verdict == "ok"
+    assert "mqtt.password" in only(findings, "account").text
+
+
+@pytest.mark.parametrize(
+    ("trusted", "problem"),
+    [(True, None), (False, "put the authority's certificate into mqtt.tls.ca_file")],
+)
+async def test_encryption(
+    tmp_path: Path, *, trusted: bool, problem: str | None
+) -> None:
+    pair = authority().issue("localhost", "127.0.0.1")
+    options = "allow_anonymous true\ncertfile {folder}/pem\nkeyfile {folder}/key"
+    signer = authority() if trusted else stranger()
+    (tmp_path / "ca.pem").write_bytes(signer.certificate)
+    files = {"pem": pair.certificate, "key": pair.key}
+    with mosquitto(Spec(options=options, files=files)) as broker:
+        tls = {"enabled": True, "ca_file": tmp_path / "ca.pem"}
+        findings = await diagnosed(configured(broker, tls=tls))
+    if problem is None:
+        assert "is trusted" in only(findings, "TLS").text
+    else:
+        assert problem in only(findings, "broker").text
+
+
+READABLE = "topic read #\n"
+WRITABLE = "topic write homeassistant/#\n"
+
+
+@pytest.mark.parametrize("forbidden", ["state", "info", "event", "response", "health"])
+async def test_a_topic_that_must_not_be_written(forbidden: str) -> None:
+    every = ("availability", "connection", "state", "temperature", "sd/files")
+    more = ("job/state", "error", "info", "health", "event", "response")
+    lines = [f"topic write printer/{x}\n" for x in (*every, *more) if x != forbidden]
+    acl = "".join([READABLE, WRITABLE, *lines]).encode()
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        findings = await diagnosed(configured(broker), printers=False)
+    (finding,) = [finding for finding in findings if finding.verdict == "wrong"]
+    assert finding.check == "publish"
+    assert f"publish on printer/{forbidden} (not authorised)" in finding.text
+    assert "give it the right to write" in finding.text
+
+
+async def test_topics_that_must_not_be_heard() -> None:
+    pattern = b"topic write #\n"
+    options = (
+        "allow_anonymous true\nacl_file {folder}/acl\n"
+        "plugin {plugins}/mosquitto_dynamic_security.so\n"
+        "plugin_opt_config_file {folder}/roles.json"
+    )
+    roles = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": True,
+            "unsubscribe": True,
+        },
+        "anonymousGroup": "all",
+        "groups": [{"groupname": "all", "roles": [{"rolename": "deaf"}]}],
+        "roles": [
+            {
+                "rolename": "deaf",
+                "acls": [
+                    {
+                        "acltype": "subscribeLiteral",
+                        "topic": topic,
+                        "priority": 1,
+                        "allow": False,
+                    }
+                    for topic in ("printer/head", "homeassistant/status")
+                ],
+            }
+        ],
+    }
+    files = {"acl": pattern, "roles.json": json.dumps(roles).encode()}
+    with mosquitto(
+        Spec(options=options.replace("acl_file {folder}/acl\n", ""), files=files)
+    ) as broker:
+        findings = await diagnosed(configured(broker), printers=False)
+    assert wrong(findings) == ["birth", "subscribe"]
+    assert "subscribe to homeassistant/status" in only(findings, "birth").text
+    texts = [finding.text for finding in findings if finding.check == "subscribe"]
+    assert any("subscribe to printer/head" in text for text in texts)
+
+
+async def test_a_message_left_on_a_command_topic() -> None:
+    with mosquitto() as broker, connected(broker.port) as careless:
+        await careless.publish("printer/head", b"{}", retain=True)
+        findings = await diagnosed(configured(broker), printers=False)
+    assert wrong(findings) == ["retained"]
+    assert "mosquitto_pub -r -n -t printer/head" in only(findings, "retained").text
+
+
+async def test_while_the_bridge_runs_it_is_left_alone(tmp_path: Path) -> None:
+    with mosquitto() as broker:
+        config = configured(broker, state_folder=tmp_path)
+        async with running(config) as app:
+            await app.online()
+            with connected(broker.port, "printer/event", "printer/state") as watcher:
+                findings = await diagnosed(config)
+                watcher.heard.clear()
+            assert app.stations[0].broker.statistics.reconnects == 0
+    assert wrong(findings) == []
+    note = only(findings, "bridge")
+    assert note.verdict == "note"
+    assert "serves printer/… now" in note.text
+    assert only(findings, "port").text == "not opened: the bridge that runs has it"
+    assert not any(finding.check == "publish" for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "raw", "warned"),
+    [
+        ({"host": "broker.lan"}, True, True),
+        ({"host": "192.0.2.1"}, True, True),
+        ({"host": "broker.lan"}, False, False),
+        ({"host": "broker.lan", "username": "bridge"}, True, False),
+        ({"host": "broker.lan", "tls": {"cert_file": "my.pem"}}, True, False),
+        ({"host": "localhost"}, True, False),
+        ({"host": "127.0.0.1"}, True, False),
+        ({"host": "::1"}, True, False),
+        ({"host": "/run/mqtt", "transport": "unix"}, True, False),
+    ],
+)
+def test_an_open_broker_is_worth_a_warning(
+    mqtt: dict[str, Any], *, raw: bool, warned: bool
+) -> None:
+    config = Config.model_validate({"mqtt": mqtt, "printers": [{}]})
+    assert (exposed(config.mqtt, raw=raw) is not None) == warned
+
+
+def written(folder: Path, broker: Mosquitto, port: str) -> Path:
+    file = folder / "config.yaml"
+    document = {
+        "mqtt": {"host": broker.host, "port": broker.port},
+        "printers": [{"serial": {"port": port}}],
+    }
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    with mosquitto() as broker:
+        done = run_script("doctor", "--config", written(tmp_path, broker, SIMULATOR))
+        assert done.returncode == 0, done.stdout
+        assert all(line.startswith(("ok", "note")) for line in done.stdout.splitlines())
+        bad = written(tmp_path, broker, "/dev/no\x07thing")
+        done = run_script("doctor", "--config", bad)
+        assert done.returncode == 1
+        assert "WRONG printer port: there is no serial port /dev/no" in done.stdout
+        assert "\x07" not in done.stdout
+        done = run_script("doctor", "--config", bad, "--json", "--no-printer")
+        assert done.returncode == 0
+        findings = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {finding["verdict"] for finding in findings} <= {"ok", "note"}
+        assert findings[0]["check"] == "broker"
