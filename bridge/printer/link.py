@@ -1,6 +1,7 @@
 """The line to one printer: found, opened, set up, and opened again, for ever."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -45,7 +46,9 @@ class Link:
     """Keeps one printer connected.
 
     ``on_event`` is called in order, from the event loop. ``attend`` runs as long as the
-    printer can be used, anew after each of its resets.
+    printer can be used, anew after each of its resets. ``found`` is where it was the
+    last time, ``candidates`` which ports may be tried but those that are taken, and
+    ``trial`` how many seconds a port has to answer when there are others to try.
     """
 
     def __init__(  # noqa: PLR0913 - what a link needs is what its owner decides
@@ -58,8 +61,12 @@ class Link:
         wire: WireLog,
         taken: Callable[[], Collection[str]] = tuple,
         found: Place | None = None,
+        candidates: Callable[[Collection[str]], list[str]] = ports.candidates,
+        trial: float = TRIAL,
     ) -> None:
         self._config = config
+        self._candidates = candidates
+        self._trial = trial
         self._interval = interval
         self._on_event = on_event
         self._attend = attend
@@ -87,10 +94,10 @@ class Link:
             places = list(self._places())
             reason = "no serial port was found; is the printer plugged in and on?"
             for place in places:
-                was = self._found
+                connects = self.connects
                 reason = await self._converse(place, alone=len(places) == 1)
-                if self._found is not was or self._found == place:
-                    break
+                if self.connects > connects:
+                    break  # it was here, and will be here again
             self._on_event(Closed(reason))
             now = asyncio.get_running_loop().time()
             if text := self._repeats.note(reason, now):
@@ -111,12 +118,10 @@ class Link:
 
     async def _pause(self) -> None:
         pause = self._pauses.take(random.random())  # noqa: S311 - no secret
-        self._again.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._again.wait()
-        except TimeoutError:
-            return
+        self._again.clear()
 
     def _places(self) -> Iterator[Place]:
         """Yield where to look: where the printer was last, then by likelihood."""
@@ -125,7 +130,7 @@ class Link:
             yield self._found
         found = [self._port.name]
         if config.port == "auto":
-            found = ports.candidates(self._taken())
+            found = self._candidates(self._taken())
         rates = ports.baudrates() if config.baudrate == "auto" else (config.baudrate,)
         if len(found) > 1 and config.baudrate == "auto":
             rates = rates[:2]  # every rate on every port would take minutes
@@ -140,6 +145,7 @@ class Link:
         """Talk to what is at a place until that ends; return why it did."""
         config = self._config
         trusted = alone or place == self._found
+        connects = self.connects
         self._open_by = asyncio.get_running_loop().time() + OPENING
         try:
             transport = await open_transport(place.port, place.baudrate, dtr=config.dtr)
@@ -150,7 +156,7 @@ class Link:
         protocol = Protocol(
             with_patience(configured_dialect(config) or UNKNOWN, config),
             first_number=self._next_number + RENUMBER,
-            connect_timeout=config.connect_timeout if trusted else TRIAL,
+            connect_timeout=config.connect_timeout if trusted else self._trial,
             counters=self.counters,
         )
         session = Session(
@@ -171,7 +177,7 @@ class Link:
             session.close()
             self.session = None
             self._next_number = protocol.next_number
-        if protocol.noise > NOISY and not protocol.counters.round_trips:
+        if protocol.noise > NOISY and self.connects == connects:
             reason = f"only noise comes from {place.port}: wrong baud rate?"
         return reason
 
