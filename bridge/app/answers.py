@@ -52,6 +52,10 @@ def _info(_printer: Printer, publisher: Publisher) -> Json:
     return publisher.info().model_dump(mode="json")
 
 
+def _health(_printer: Printer, publisher: Publisher) -> Json:
+    return publisher.health().model_dump(mode="json")
+
+
 def _files(printer: Printer, _publisher: Publisher) -> Json:
     return views.files(printer.state).model_dump(mode="json")
 
@@ -65,6 +69,7 @@ _KNOWN: Mapping[type[Command], Callable[[Printer, Publisher], Json]] = {
     ask.Position: _position,
     ask.Error: _error,
     ask.Info: _info,
+    ask.Health: _health,
     ask.Files: _files,
     ask.Scripts: _scripts,
 }

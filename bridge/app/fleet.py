@@ -18,6 +18,7 @@ from bridge.app.leftovers import Share, owner_of
 from bridge.app.station import Station
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
+from bridge.mqtt.exposure import exposed
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
 
 log = logging.getLogger("bridge.app")
@@ -123,6 +124,8 @@ class Fleet:
             self._move(home)
         self._config = config
         self._begin(config, wanted, home)
+        if warning := exposed(config.mqtt, raw=config.rights.raw):
+            log.warning("%s", warning)
         return done
 
     def _home_of(self, config: Config) -> _Home:

@@ -139,6 +139,13 @@ class Info(Request):
     name: ClassVar[str] = "info"
 
 
+class Health(Request):
+    """Uptime, counters and round trips as they are now."""
+
+    topic: ClassVar[str] = "request/health"
+    name: ClassVar[str] = "health"
+
+
 class Files(Request):
     """The files on the SD card, as they were last listed."""
 
@@ -182,6 +189,7 @@ COMMANDS = (
     Position,
     Error,
     Info,
+    Health,
     Files,
     Scripts,
     Ping,
