@@ -1,4 +1,5 @@
 import argparse
+import re
 import shlex
 
 import pytest
@@ -54,7 +55,7 @@ def examples() -> list[str]:
 
 @pytest.mark.parametrize("line", examples())
 def test_what_the_help_shows_can_be_typed(line: str) -> None:
-    words = shlex.split(line.partition(" > ")[0])
+    words = shlex.split(re.split(r" >>? ", line)[0])
     words = words[words.index("gcode2mqtt") + 1 :]
     assert parser.build().parse_args(words).command in COMMANDS
 
