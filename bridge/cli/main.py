@@ -11,6 +11,7 @@ from bridge.errors import BridgeError, ConfigError
 
 # Only the chosen command is imported, so that --help is quick on a small machine.
 COMMANDS = {
+    "init": "bridge.cli.init:init",
     "run": "bridge.cli.run:run",
     "demo": "bridge.cli.demonstrate:demo",
     "simulate": "bridge.cli.simulate:simulate",
@@ -23,6 +24,7 @@ COMMANDS = {
     "replay": "bridge.cli.replay:replay",
     "send": "bridge.cli.client:send",
     "watch": "bridge.cli.client:watch",
+    "completion": "bridge.cli.completion:completion",
 }
 
 FAILED = 1

@@ -16,7 +16,7 @@ exit codes:
 _MAIN = f"""\
 examples:
   gcode2mqtt demo                     see it work, without a printer or a broker
-  gcode2mqtt ports                    find the printer's port
+  gcode2mqtt init                     write a first configuration, by a few questions
   gcode2mqtt check --config my.yaml   see what a configuration means
   gcode2mqtt run --config my.yaml     run the daemon
 
@@ -26,9 +26,37 @@ _RUN = """\
 Without --config it reads ./config.yaml, or else /etc/gcode2mqtt/config.yaml.
 Environment variables such as BRIDGE_MQTT__PASSWORD override the file.
 
+SIGTERM and SIGINT stop it in order. SIGHUP reads the file again: printers that it
+changes begin anew, the others go on; a file with a mistake is refused, and the old one
+stays in force.
+
 examples:
   gcode2mqtt run
   BRIDGE_LOG__LEVEL=debug gcode2mqtt run --config my.yaml
+"""
+
+_INIT = """\
+Asks for the broker, shows the serial ports, asks the printer what it is, and writes a
+commented configuration; with an account at the broker also its password, into a file of
+its own that only you can read. An existing file is never touched.
+
+examples:
+  gcode2mqtt init
+  gcode2mqtt init --config ender.yaml
+"""
+
+_PORTS = """\
+Shows the name to configure first: one that stays when other devices come and go.
+
+example:
+  gcode2mqtt ports
+"""
+
+_COMPLETION = """\
+examples:
+  gcode2mqtt completion bash > ~/.local/share/bash-completion/completions/gcode2mqtt
+  gcode2mqtt completion fish > ~/.config/fish/completions/gcode2mqtt.fish
+  gcode2mqtt completion zsh >> ~/.zshrc
 """
 
 _CHECK = """\
@@ -142,6 +170,7 @@ def build() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    _add_config(add("init", "write a first configuration", _INIT))
     _add_config(add("run", "run the daemon", _RUN))
     _add_demo(add("demo", "show everything at work, without a printer", _DEMO))
     _add_simulate(add("simulate", "run the simulated printer alone", _SIMULATE))
@@ -149,7 +178,7 @@ def build() -> argparse.ArgumentParser:
     _add_config(add("health", "tell whether the running daemon is well", _HEALTH))
     _add_doctor(add("doctor", "find out why it does not work", _DOCTOR))
     _add_config(add("purge", "clear everything at the broker", _PURGE))
-    add("ports", "list the serial ports by stable name")
+    add("ports", "list the serial ports by stable name", _PORTS)
     _add_send(add("send", "send a command to a printer over MQTT", _SEND))
     _add_client(add("watch", "watch what a printer publishes", _WATCH))
     schema = add("schema", "print the interface for programs", _SCHEMA)
@@ -163,6 +192,10 @@ def build() -> argparse.ArgumentParser:
     replay = add("replay", "explain a log of the wire", _REPLAY)
     replay.add_argument("file", type=Path, help="the log")
     replay.add_argument("--firmware", default="auto", help="the firmware's family")
+    completion = add("completion", "print a script that completes words", _COMPLETION)
+    completion.add_argument(
+        "shell", choices=("bash", "zsh", "fish"), help="%(choices)s"
+    )
     return parser
 
 
