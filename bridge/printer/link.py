@@ -80,6 +80,7 @@ class Link:
         self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         self._attendance: asyncio.Task[None] | None = None
         self._again = asyncio.Event()
+        self._leaving = False
         self._open_by: float | None = None
         self.session: Session | None = None
         """The open conversation, if there is one."""
@@ -90,7 +91,7 @@ class Link:
 
     async def run(self) -> None:
         """Connect, and connect again whenever the link breaks, until cancelled."""
-        while True:
+        while not self._leaving:
             places = list(self._places())
             reason = "no serial port was found; is the printer plugged in and on?"
             for place in places:
@@ -98,11 +99,21 @@ class Link:
                 reason = await self._converse(place, alone=len(places) == 1)
                 if self.connects > connects:
                     break  # it was here, and will be here again
+            if self._leaving:
+                return
             self._on_event(Closed(reason))
             now = asyncio.get_running_loop().time()
             if text := self._repeats.note(reason, now):
                 self._log.warning("%s", text)
             await self._pause()
+
+    def leave(self) -> None:
+        """Connect never again; cancel :meth:`run` after this.
+
+        A cancellation alone can get lost: a task group whose parent is cancelled in the
+        moment in which the link breaks tells only of the link (before Python 3.13).
+        """
+        self._leaving = True
 
     def reconnect(self) -> None:
         """Close the port and open it again at once."""
@@ -144,7 +155,6 @@ class Link:
     async def _converse(self, place: Place, *, alone: bool) -> str:
         """Talk to what is at a place until that ends; return why it did."""
         config = self._config
-        trusted = alone or place == self._found
         connects = self.connects
         self._open_by = asyncio.get_running_loop().time() + OPENING
         try:
@@ -153,12 +163,7 @@ class Link:
             return str(error)
         finally:
             self._open_by = None
-        protocol = Protocol(
-            with_patience(configured_dialect(config) or UNKNOWN, config),
-            first_number=self._next_number + RENUMBER,
-            connect_timeout=config.connect_timeout if trusted else self._trial,
-            counters=self.counters,
-        )
+        protocol = self._protocol(trusted=alone or place == self._found)
         session = Session(
             transport,
             protocol,
@@ -180,6 +185,15 @@ class Link:
         if protocol.noise > NOISY and self.connects == connects:
             reason = f"only noise comes from {place.port}: wrong baud rate?"
         return reason
+
+    def _protocol(self, *, trusted: bool) -> Protocol:
+        config = self._config
+        return Protocol(
+            with_patience(configured_dialect(config) or UNKNOWN, config),
+            first_number=self._next_number + RENUMBER,
+            connect_timeout=config.connect_timeout if trusted else self._trial,
+            counters=self.counters,
+        )
 
     def _heard(self, event: Said, place: Place, tasks: asyncio.TaskGroup) -> None:
         if isinstance(event, Connected | Restarted) and self._attendance is not None:
