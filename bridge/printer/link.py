@@ -97,7 +97,7 @@ class Link:
             for place in places:
                 connects = self.connects
                 reason = await self._converse(place, alone=len(places) == 1)
-                if self.connects > connects:
+                if self._leaving or self.connects > connects:
                     break  # it was here, and will be here again
             if self._leaving:
                 return

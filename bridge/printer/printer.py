@@ -13,6 +13,7 @@ from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
+from bridge.gcode.replies import Temperatures
 from bridge.printer import hooks, safety
 from bridge.printer.events import Event
 from bridge.printer.executor import Executor, Run
@@ -33,6 +34,9 @@ log = logging.getLogger("bridge.printer")
 LEAVE = 1.0  # seconds that the last script has
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
+INSIST = 1.0  # seconds in which a stopped printer falls silent
+INSISTENCES = 10  # a firmware that reads no further while it heats has room for these
+_STOP = "M112"
 _UNREADY = {"shutdown", "not_ready", "disconnect"}
 
 
@@ -89,6 +93,8 @@ class Printer:
             found=found,
         )
         self._interval = telemetry.interval
+        self._insistences = 0
+        self._insist_at = 0.0
         self.executor = Executor(self.link, self.observer, self.turns, self.plan)
 
     @property
@@ -104,6 +110,7 @@ class Printer:
         finally:
             await self._take_leave()
             self._interrupt("the bridge is shutting down")
+            self.link.leave()
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
             self.observer.left()
@@ -171,22 +178,36 @@ class Printer:
             FailedError: There is no link to send anything over.
 
         """
-        if self.link.session is None:
+        session = self.link.session
+        if session is None or session.closed:
             raise FailedError.disconnected(
                 "the printer is away, so nothing could be sent; cut its power"
             )
-        self.link.session.urgent("M112")
-        self.link.session.halt("emergency_stopped", STOP_MESSAGE)
+        session.urgent(_STOP)
+        session.halt("emergency_stopped", STOP_MESSAGE)
         self.turns.interrupt(partial(FailedError.stopped, STOP_MESSAGE))
         self.observer.stopped("emergency_stop", STOP_MESSAGE)
+        self._insistences = INSISTENCES
+        self._insist_at = self.observer.clock() + INSIST
+
+    def _insist(self, session: Session) -> None:
+        """Stop it again when it goes on reporting: noise may have eaten the stop."""
+        now = self.observer.clock()
+        if not self.state.halted or not self._insistences or now < self._insist_at:
+            return
+        self._insistences -= 1
+        self._insist_at = now + INSIST
+        log.warning("the printer goes on after the emergency stop, which is repeated")
+        session.urgent(_STOP)
 
     def _hurry(self, lines: Collection[str], run: Run) -> None:
-        if self.link.session is None:
+        session = self.link.session
+        if session is None or session.closed:
             raise FailedError.disconnected("the printer is away")
         run.gcode.extend(lines)
         for line in lines:
             self.observer.sent(line)
-        self.link.session.urgent(*lines)
+        session.urgent(*lines)
 
     def _restarts(self, command: Command, run: Run) -> bool:
         """Let a halted firmware have the lines that bring it back, and no others."""
@@ -233,8 +254,10 @@ class Printer:
         session = self.link.session
         if session is None:
             return
-        if self.state.link == "error" and not session.protocol.halted:
+        if self.state.halted and not session.protocol.halted:
             self._halt(session)
+        elif isinstance(event, Temperatures):
+            self._insist(session)
         elif self.state.readiness == "ready" and before in _UNREADY:
             session.restart()
 

@@ -40,6 +40,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._failed = False
         self._over = False
         self._touched = self._loop.time()
         self._failure = "the link to the printer broke"
@@ -47,7 +48,7 @@ class Session:
     @property
     def closed(self) -> bool:
         """Nothing goes over it any more."""
-        return self._closed
+        return self._closed or self._failed
 
     def late(self, now: float) -> float:
         """Return by how many seconds something is late that is due; 0: nothing is."""
@@ -148,6 +149,7 @@ class Session:
                 case Failed(ticket):
                     self._fail(self._waiting.pop(ticket), event)
                 case LinkFailed(reason):
+                    self._failed = True
                     self._failure = reason
                     self._touched = self._loop.time()
                     self._transport.close()  # run() reads the end and raises

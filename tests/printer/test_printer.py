@@ -163,6 +163,46 @@ async def test_after_an_emergency_stop_it_is_met_anew() -> None:
         assert tuple((await it.does("head", command="jog", x=5)).gcode) == JOG
 
 
+async def test_a_stopped_printer_that_says_nothing_of_its_restart(
+    tmp_path: Path,
+) -> None:
+    """Its banner may have come before the port could be opened."""
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            await it.does("emergency")
+            it.printer.link.reconnect()
+            await it.operational()
+            assert it.printer.state.problem is None
+
+
+async def test_a_stop_that_got_lost_is_repeated(tmp_path: Path) -> None:
+    """A printer that reports temperatures has not stopped."""
+
+    def stops() -> int:
+        return sum(data.strip() == b"M112" for _, data in printer.wire.chunks)
+
+    def stopped_again() -> bool:
+        printer.says("T:200.0 /200.0\n")
+        return stops() > 1
+
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            await it.does("emergency")
+            await until(lambda: stops() == 1)
+            await until(stopped_again)
+            assert it.printer.state.link == "error"
+            assert it.printer.state.heaters["tool0"].actual is None
+
+
+async def test_a_stop_on_a_port_that_is_being_closed() -> None:
+    """Nobody must believe that it was sent."""
+    async with live(FAST) as it:
+        it.printer.link.reconnect()
+        with pytest.raises(FailedError, match="cut its power") as caught:
+            it.printer.stop()
+        assert caught.value.error == "disconnected"
+
+
 async def test_klipper_is_brought_back() -> None:
     async with live("simulator://klipper?speed=1000") as it:
         await it.does("emergency")
@@ -217,6 +257,14 @@ async def test_leaving_answers_what_waits() -> None:
         assert it.printer.state.link == "offline"
         with pytest.raises(RejectedError):
             await it.does("command", command="M106")
+
+
+async def test_leaving_in_the_moment_in_which_the_link_breaks() -> None:
+    async with live(FAST) as it:
+        it.printer.link.reconnect()
+        async with asyncio.timeout(10):
+            await it.end()
+        assert it.printer.state.link == "offline"
 
 
 async def test_a_reset_between_two_lines_of_a_command(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ class ScriptedPrinter:
     Attributes:
         held: codes that stay unacknowledged until :meth:`release`.
         silent: it says nothing at all.
+        flooded: bytes of nonsense that it has said, see :meth:`flood`.
         mute_at: the code at which it falls silent.
 
     """
@@ -149,6 +150,8 @@ class ScriptedPrinter:
         self.mute_at = ""
         self._answers = dict(answers or {"M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)"})
         self._owed = 0
+        self._nonsense = b""
+        self.flooded = 0
         self._lock = threading.Lock()
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -164,6 +167,16 @@ class ScriptedPrinter:
             self._say("ok\n" * self._owed)
             self._owed = 0
 
+    def says(self, text: str) -> None:
+        """Say something that nobody asked for."""
+        with self._lock:
+            self._say(text)
+
+    def flood(self, nonsense: bytes) -> None:
+        """Say this over and over again, as fast as it is read; nothing ends that."""
+        self._nonsense = nonsense
+        os.write(self._wake_write, b"f")
+
     def close(self) -> None:
         """Switch it off."""
         os.write(self._wake_write, b"x")
@@ -175,9 +188,15 @@ class ScriptedPrinter:
     def _live(self) -> None:
         buffer = b""
         while True:
-            ready, _, _ = select.select([self._master, self._wake_read], [], [])
-            if self._wake_read in ready:
+            talking = [self._master] if self._nonsense else []
+            awake = [self._master, self._wake_read]
+            ready, room, _ = select.select(awake, talking, [])
+            if self._wake_read in ready and os.read(self._wake_read, 1) == b"x":
                 return
+            if room:
+                self.flooded += os.write(self._master, self._nonsense)
+            if self._master not in ready:
+                continue
             buffer += os.read(self._master, 4096)
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
