@@ -52,7 +52,7 @@ def untrue(home: "Home") -> dict[str, str]:
 def all_true(home: "Home", within: float) -> None:
     deadline = time.monotonic() + within
     while wrong := untrue(home):
-        assert time.monotonic() < deadline, wrong
+        assert time.monotonic() < deadline, f"{wrong}\n{home.daemon.log[-1000:]}"
         time.sleep(0.1)
 
 

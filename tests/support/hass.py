@@ -93,7 +93,7 @@ class HomeAssistant:
     @property
     def connects(self) -> int:
         """How often it has connected to the broker since its start."""
-        return self.text.count("Connected to MQTT server")
+        return self.text.count(STARTED)
 
     def complaints(self) -> list[str]:
         """Return the warnings and errors that concern MQTT or templates."""
