@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -14,6 +15,11 @@ def run_until_signal(
 
     A second signal ends the process at once: something hangs, and the broker will
     publish the last will. SIGHUP calls ``on_hangup``; without that it ends us, too.
+
+    Raises:
+        Exception: What the work raised, or a callback of the event loop: without that
+            callback the work would go on and tell what is no longer true.
+
     """
     asyncio.run(_stoppable(work, on_hangup))
 
@@ -24,6 +30,13 @@ async def _stoppable(
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     asked = False
+    bugs: list[BaseException] = []
+
+    def failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        loop.default_exception_handler(context)
+        if "handle" in context:
+            bugs.append(context["exception"])
+            task.cancel()
 
     def stop() -> None:
         nonlocal asked
@@ -33,6 +46,7 @@ async def _stoppable(
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
 
+    loop.set_exception_handler(failed)
     for number in SIGNALS:
         loop.add_signal_handler(number, stop)
     if on_hangup is not None:
@@ -40,5 +54,7 @@ async def _stoppable(
     try:
         await task
     except asyncio.CancelledError:
+        if bugs:
+            raise bugs[0] from None
         if not asked:
             raise
