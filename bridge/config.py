@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bridge.described import Described
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Millimetres = Annotated[float, Field(allow_inf_nan=False)]
@@ -49,12 +51,10 @@ File = Annotated[Path, AfterValidator(_anchored)]
 """A path; a relative one is taken from the folder of the configuration file."""
 
 
-class Section(BaseModel):
+class Section(Described, BaseModel):
     """A part of the configuration; unknown keys are errors."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Tls(Section):

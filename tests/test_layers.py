@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.halves import BRIDGE, DOES_IO, is_pure, modules
 
-_GROUND = {"errors"}
+_GROUND = {"described", "errors"}
 _BELOW_THE_APP = _GROUND | {
     "commands",
     "config",
@@ -19,6 +19,7 @@ _BELOW_THE_APP = _GROUND | {
 }
 MAY_IMPORT = {
     "__init__": set[str](),
+    "described": set[str](),
     "errors": set[str](),
     "findings": set[str](),
     "pauses": set[str](),

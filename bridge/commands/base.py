@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from bridge.config import Profile
+from bridge.described import Described
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
 
@@ -114,12 +115,10 @@ class Program:
         return self.lines + self.restore
 
 
-class Command(BaseModel):
+class Command(Described):
     """A payload on one of the command topics, without its envelope."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     topic: ClassVar[str]
     """What follows the printer's base topic, such as ``head`` or ``request/state``."""

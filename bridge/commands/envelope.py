@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from bridge.commands.base import Finite, NotNull
+from bridge.described import Described
 from bridge.errors import CommandError
 
 SKEW = 60.0
@@ -59,12 +59,10 @@ _Id = Annotated[str, Field(min_length=1, max_length=64)]
 _Seconds = Annotated[Finite, Field(gt=0, le=_LONGEST)]
 
 
-class Envelope(BaseModel):
+class Envelope(Described):
     """The fields that any command or request may carry beside its own."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: Annotated[_Id | None, NotNull] = None
     """Comes back in the response; a second command with the same one within 10 minutes
@@ -166,12 +164,10 @@ class Outcome:
     data: object = None
 
 
-class Response(BaseModel):
+class Response(Described):
     """The one answer to one message; what does not apply is left out."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str | None = None
     """The request's `id`, if it had one."""

@@ -16,6 +16,7 @@ from pydantic import (
     model_serializer,
 )
 
+from bridge.described import Described
 from bridge.printer.job_model import Outcome, Phase
 from bridge.printer.model import Word
 
@@ -38,10 +39,10 @@ Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
 paused for another reason of its own."""
 
 
-class Document(BaseModel):
+class Document(Described, BaseModel):
     """A published document."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class Flags(Document):

@@ -3,9 +3,7 @@
 from typing import Protocol
 
 from bridge.errors import LinkError
-from bridge.printer.rfc2217 import open_rfc2217
 from bridge.printer.serial_port import open_serial
-from bridge.printer.simulated import open_simulated
 from bridge.printer.tcp import open_tcp
 
 
@@ -56,8 +54,13 @@ async def open_transport(
         case "socket":
             return await open_tcp(url, within=within)
         case "rfc2217":
+            from bridge.printer.rfc2217 import open_rfc2217  # noqa: PLC0415 - likewise
+
             return await open_rfc2217(url, baudrate, dtr=dtr, within=within)
         case "simulator":
+            # A daemon with a real printer needs no firmware of its own in memory.
+            from bridge.printer.simulated import open_simulated  # noqa: PLC0415
+
             return open_simulated(url)
         case _:
             raise LinkError(

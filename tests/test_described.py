@@ -1,0 +1,50 @@
+"""What fields are for, told in JSON schemas alone."""
+
+from pydantic import BaseModel, Field
+
+from bridge.described import Described, texts
+
+
+class Parent(Described):
+    """A model."""
+
+    first: int = 1
+    """What comes first,
+    in two lines."""
+    bare: int = 2
+
+
+class Child(Parent):
+    """Another one."""
+
+    second: Parent = Parent()
+    """What comes second."""
+    named: int = Field(default=3, alias="other")
+    """It has another name."""
+    told: int = Field(default=4, description="its own text")
+    """Not this one."""
+    nothing: None = None
+    named_alike: str = "no text"
+
+
+def test_each_field_has_the_text_below_it() -> None:
+    properties = Child.model_json_schema()["properties"]
+    described = {name: field.get("description") for name, field in properties.items()}
+    assert described == {
+        "first": "What comes first,\nin two lines.",
+        "bare": None,
+        "second": "What comes second.",
+        "other": "It has another name.",
+        "told": "its own text",
+        "nothing": None,
+        "named_alike": None,
+    }
+
+
+def test_a_model_keeps_its_own_text() -> None:
+    assert Parent.model_json_schema()["description"] == "A model."
+
+
+def test_only_a_class_s_own_fields_are_read() -> None:
+    assert "first" not in texts(Child)
+    assert issubclass(Child, BaseModel)
