@@ -48,6 +48,11 @@ class NotPrinting:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintPaused:
+    """An SD print is paused (Prusa answers ``M27`` with ``SD print paused``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class PrintDone:
     """An SD print came to its end (``Done printing file``)."""
 

@@ -75,6 +75,8 @@ class Dialect:
         resume: lines that go on with it.
         cancel: lines that end it; none: it has none that leaves the printer ready.
         e_follows_axes: G90/G91 set the extruder's mode too.
+        in_turn: answers between two lines of a print that it reads from its card, so
+            that a byte counter that stands still tells of a pause.
         lower_case_names: wants file names in lower case (Q-7).
         card_assumed: has a card that is always there and never announced (Q-3).
         repetier_targets: reports targets as ``TargetExtr0:`` and ``TargetBed:`` (Q-1).
@@ -107,6 +109,7 @@ class Dialect:
     resume: tuple[str, ...] = ("M24",)
     cancel: tuple[str, ...] = ("M25", "M26 S0")
     e_follows_axes: bool = True
+    in_turn: bool = True
     lower_case_names: bool = False
     card_assumed: bool = False
     repetier_targets: bool = False
@@ -163,6 +166,7 @@ REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
     cancel=(),  # M0 does it, and much more
+    in_turn=False,
     counts=False,
     busy=False,
     long_timeout=600.0,
@@ -205,6 +209,8 @@ UNKNOWN = Dialect(
     name="unknown",
     counts=False,
     busy=False,
+    in_turn=False,
+    ok_before_output=True,  # or the answer to M115 is missed where it comes late
     wait_is_ok=True,
     long_timeout=600.0,
     bang=Bang.REFUSAL,

@@ -7,6 +7,8 @@ the lost line. Acknowledged lines are kept for a while, because an ``ok`` too ma
 a line look done that was not; an idle line is probed for the same reason.
 """
 
+from collections.abc import Sequence
+
 from bridge.gcode import output
 from bridge.gcode.events import Event, LinkFailed, Restarted
 from bridge.gcode.fates import finish, give_up
@@ -55,18 +57,19 @@ class Exchange:
         self._wire.answer_by = now + dialect.patience(window.latest.text)
         return data
 
-    def said(self, reply: Reply, text: str, now: float) -> None:
-        """Take what the firmware says; it may be output of a line."""
+    def said(self, found: Sequence[Reply], text: str, now: float) -> None:
+        """Take what one line of the firmware means; it may be output of a line."""
         wire, head = self._wire, self._window.head
         if line := self._settling or head:
-            output.collect(line, reply, text)
+            output.collect(line, found, text)
         if self._settling:
             wire.hold_until = now + wire.dialect.output_wait
         if head and wire.answer_by is not None:
-            patience = renewed(reply, head.text, wire.dialect)
-            if patience is not None:
-                wire.answer_by = now + patience
-                self._silences = 0
+            for reply in found:
+                patience = renewed(reply, head.text, wire.dialect)
+                if patience is not None:
+                    wire.answer_by = now + patience
+                    self._silences = 0
 
     def waits(self, now: float) -> None:
         """React to an idle firmware: with a line in flight, something was lost."""

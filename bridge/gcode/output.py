@@ -1,5 +1,7 @@
 """Which of the firmware's lines are the answer to the line it is working on."""
 
+from collections.abc import Sequence
+
 from bridge.gcode import replies, words
 from bridge.gcode.replies import Reply
 from bridge.gcode.window import Line
@@ -13,20 +15,25 @@ def is_query(line: str) -> bool:
     return words.parse(line).code in _QUERIES
 
 
-def collect(line: Line, reply: Reply, text: str) -> None:
-    """Add what the firmware said to a line's output, unless it came unasked."""
-    if not text or not _belongs(reply, line) or len(line.output) >= MAX_OUTPUT:
+def collect(line: Line, found: Sequence[Reply], text: str) -> None:
+    """Add what the firmware said to a line's output, unless it came unasked.
+
+    ``found`` is all that one line of the firmware, ``text``, means.
+    """
+    mine = [reply for reply in found if _belongs(reply, line)]
+    if not text or not mine or len(line.output) >= MAX_OUTPUT:
         return
     line.output.append(text)
-    if isinstance(reply, replies.Refusal | replies.Fatal):
-        line.errors.append(reply.text)
+    for reply in mine:
+        if isinstance(reply, replies.Refusal | replies.Fatal):
+            line.errors.append(reply.text)
 
 
 def _belongs(reply: Reply, line: Line) -> bool:
     match reply:
         case replies.Temperatures():
             return words.parse(line.text).code == "M105"
-        case replies.PrintProgress() | replies.NotPrinting():
+        case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
             return words.parse(line.text).code == "M27"
         case replies.Busy() | replies.Action():
             return False

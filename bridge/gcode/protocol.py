@@ -41,6 +41,7 @@ _LONGEST_NUMBER = 10**8
 
 _OfTheLink = replies.Ok | replies.Resend | replies.TransferError | replies.Wait
 _OF_THE_LINK = (replies.Ok, replies.Resend, replies.TransferError, replies.Wait)
+_NO_OUTPUT = (*_OF_THE_LINK, replies.Started)
 
 
 class Protocol:
@@ -238,21 +239,19 @@ class Protocol:
             rest = text[2:].strip()
         # What shares a line with an "ok" comes before it.
         found.sort(key=lambda reply: isinstance(reply, replies.Ok))
-        return [event for reply in found for event in self._take(reply, rest, now)]
+        told = [reply for reply in found if not isinstance(reply, _NO_OUTPUT)]
+        if told and self._connected:
+            self._exchange.said(told, rest, now)
+        return [event for reply in found for event in self._take(reply, now)]
 
-    def _take(self, reply: Reply, text: str, now: float) -> list[Event]:
+    def _take(self, reply: Reply, now: float) -> list[Event]:
         if isinstance(reply, replies.Started):
             return self._started()
         if not isinstance(reply, _OF_THE_LINK):
-            return self._say(reply, text, now)
+            return [reply]
         if self._connected:
             return self._take_connected(reply, now)
         return [] if self._halted else self._take_greeted(reply, now)
-
-    def _say(self, reply: Reply, text: str, now: float) -> list[Event]:
-        if self._connected:
-            self._exchange.said(reply, text, now)
-        return [reply]
 
     def _take_greeted(self, reply: _OfTheLink, now: float) -> list[Event]:
         match reply:

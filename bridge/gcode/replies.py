@@ -15,6 +15,7 @@ from bridge.gcode.card_types import (
     FileSelected,
     NotPrinting,
     PrintDone,
+    PrintPaused,
     PrintProgress,
     Progress,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "Ok",
     "Position",
     "PrintDone",
+    "PrintPaused",
     "PrintProgress",
     "Progress",
     "Readiness",

@@ -12,6 +12,7 @@ from bridge.gcode.card_types import (
     FileSelected,
     NotPrinting,
     PrintDone,
+    PrintPaused,
     PrintProgress,
     Progress,
 )
@@ -243,6 +244,7 @@ Reply = (
     | FileSelected
     | PrintProgress
     | NotPrinting
+    | PrintPaused
     | PrintDone
     | CurrentFile
     | Progress

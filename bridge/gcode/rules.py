@@ -13,6 +13,7 @@ from bridge.gcode.card_types import (
     FileSelected,
     NotPrinting,
     PrintDone,
+    PrintPaused,
     PrintProgress,
     Progress,
 )
@@ -265,6 +266,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
             r"SD printing byte\s*(?P<position>\d{1,15})\s*/\s*(?P<size>\d{1,15})",
             _sd_progress,
         ),
+        _rule(r"SD print paused$", _is(PrintPaused())),
         _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted)))", _card),
         _rule(r"(?P<text>SD init fail.*|SD card not inserted.*)", _no_card),
     ],
