@@ -18,6 +18,7 @@ from bridge.printer.job_model import (
 )
 
 _MISSES = 3  # one answer without a print may be a firmware's slip
+_STANDS = 3  # answers; each comes after at least one more line of the print
 _RISES = 2  # what was read ahead still counts after a pause
 
 
@@ -50,7 +51,8 @@ def pause(job: Job, now: float, *, reason: str = "", phase: Active = "paused") -
         return job
     since = now if job.paused_at is None else job.paused_at
     reason = reason or job.reason
-    return replace(job, phase=phase, paused_at=since, reason=reason, misses=0, rises=0)
+    job = replace(job, misses=0, rises=0, stands=0)
+    return replace(job, phase=phase, paused_at=since, reason=reason)
 
 
 def resume(job: Job, now: float, *, phase: Active = "printing") -> Job:
@@ -92,8 +94,14 @@ def finish(job: Job, outcome: Outcome, now: float, reason: str = "") -> Job:
     return Job(file=job.file, size=job.size, result=result)
 
 
-def count(job: Job, position: int, size: int, now: float) -> Job:
-    """Return the job after ``SD printing byte position/size``."""
+def count(
+    job: Job, position: int, size: int, now: float, *, in_turn: bool = False
+) -> Job:
+    """Return the job after ``SD printing byte position/size``.
+
+    ``in_turn``: it is an answer, and the firmware gives it between two lines of the
+    print; then bytes that stand still tell of a pause that nobody announced.
+    """
     if size == 0:  # Q-32: some say 0/0 for no print at all
         return miss(job, now)
     if job.active and job.size not in {None, 0, size}:
@@ -101,7 +109,11 @@ def count(job: Job, position: int, size: int, now: float) -> Job:
     before = job.position
     rose = before is not None and position > before
     job = replace(job, position=position, size=size)
+    stands = in_turn and job.phase == "printing" and not rose and position < size
+    job = replace(job, stands=job.stands + 1 if stands else 0)
     match job.phase:
+        case "printing" if job.stands >= _STANDS:
+            job = pause(job, now)
         case "idle" if rose:
             job = start(job, now, seen=before == 0, phase="printing")
         case "starting" | "resuming" if rose:
@@ -117,6 +129,11 @@ def count(job: Job, position: int, size: int, now: float) -> Job:
     if job.phase == "printing" and position >= size:
         job = replace(job, phase="finishing")
     return replace(job, misses=0)
+
+
+def told_paused(job: Job, now: float) -> Job:
+    """Return the job after ``SD print paused``; it may have begun without us."""
+    return pause(start(job, now, seen=False), now)
 
 
 def miss(job: Job, now: float) -> Job:

@@ -59,6 +59,7 @@ class Job:
         reason: why it is paused (``filament_runout``), or ``""``.
         misses: how often in a row the firmware denied the print.
         rises: how often in a row the bytes rose during a pause.
+        stands: how often in a row the bytes stood still while it was printed.
         counted: the byte counter was reported during this pause.
         result: how the last print ended.
 
@@ -78,6 +79,7 @@ class Job:
     reason: str = ""
     misses: int = 0
     rises: int = 0
+    stands: int = 0
     counted: bool = False
     result: Result | None = None
 

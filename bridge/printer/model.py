@@ -75,6 +75,7 @@ class PrinterState:
         modal: the modal state, as far as it can be told from what was sent.
         card: an SD card is mounted.
         files: the card's list.
+        listed: that list was read since the card came.
         listing: the list that is coming in.
         job: the print that is seen, and how the last one ended.
         problem: why the printer stopped.
@@ -104,6 +105,7 @@ class PrinterState:
     modal: Modal = field(default_factory=Modal)
     card: bool | None = None
     files: tuple[File, ...] = ()
+    listed: bool = False
     listing: tuple[File, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None

@@ -42,7 +42,7 @@ def observe(
         case replies.Action(name, argument):
             state = _action(state, name, argument[:_MAX_TEXT], now)
         case _:
-            state = _told(_card(state, reply, now), reply)
+            state = _told(_card(state, reply, now, dialect), reply)
     return state
 
 
@@ -119,37 +119,43 @@ def _asked(prompt: Prompt | None, action: str, argument: str) -> Prompt | None:
     return replace(prompt, shown=prompt.shown or action == "prompt_show")
 
 
-def _card(state: PrinterState, reply: Reply, now: float) -> PrinterState:
+def _card(
+    state: PrinterState, reply: Reply, now: float, dialect: Dialect
+) -> PrinterState:
     match reply:
         case replies.CardState(ready):
             return replace(state, card=True) if ready else _card_gone(state, now)
         case replies.FileListBegin():
             return replace(state, listing=())
         case replies.FileListEnd() if state.listing is not None:
-            return replace(state, card=True, files=state.listing, listing=None)
+            listed = state.listing
+            return replace(state, card=True, files=listed, listing=None, listed=True)
         case replies.Info(text) if state.listing is not None:
             file = parse_file(text)
             if file is None or len(state.listing) >= _MAX_FILES:
                 return state
             return replace(state, listing=(*state.listing, file))
-        case replies.FileOpened() | replies.PrintProgress():
+        case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
             state = replace(state, card=True)
-    return _printed(state, _job(state.job, reply, now))
+    in_turn = dialect.in_turn and "M27" not in state.autoreports
+    return _printed(state, _job(state.job, reply, now, in_turn=in_turn))
 
 
 def _card_gone(state: PrinterState, now: float) -> PrinterState:
     ended = job.finish(state.job, "failed", now, "card_removed")
-    return replace(state, card=False, files=(), listing=None, job=ended)
+    return replace(state, card=False, files=(), listing=None, listed=False, job=ended)
 
 
-def _job(known: Job, reply: Reply, now: float) -> Job:
+def _job(known: Job, reply: Reply, now: float, *, in_turn: bool) -> Job:
     match reply:
         case replies.FileOpened(name, size):
             known = job.select(known, name, size)
         case replies.PrintProgress(position, size):
-            known = job.count(known, position, size, now)
+            known = job.count(known, position, size, now, in_turn=in_turn)
         case replies.NotPrinting():
             known = job.miss(known, now)
+        case replies.PrintPaused():
+            known = job.told_paused(known, now)
         case replies.PrintDone():
             known = job.done(known, now)
         case replies.CurrentFile(name) if name is not None and known.file is None:

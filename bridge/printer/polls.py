@@ -8,6 +8,7 @@ from bridge.printer.model import PrinterState
 
 _CARD = 1.0  # a print started at the printer must show within two seconds
 _NAME = 30.0
+_LIST = 30.0
 _POSITION = 2.0
 _POSITION_IN_PRINT = 5.0
 _READINESS = 10.0
@@ -42,6 +43,8 @@ def wanted_polls(
     polls = [Poll("M105", interval)]
     if state.card is not False:
         polls.append(Poll("M27", _CARD))
+    if state.card and not state.listed and not state.job.active:
+        polls.append(Poll(_list_files(state, dialect), _LIST))
     if state.job.active and state.job.file is None and state.capabilities:
         polls.append(Poll("M27 C", _NAME))
     if state.job.active:
@@ -51,6 +54,12 @@ def wanted_polls(
     if dialect.state_query:
         polls.append(Poll(dialect.state_query, _READINESS))
     return tuple(poll for poll in polls if _needed(state, poll.line))
+
+
+def _list_files(state: PrinterState, dialect: Dialect) -> str:
+    name = "EXTENDED_M20"
+    extended = state.capabilities.get(name) or name in dialect.capabilities
+    return "M20 L T" if extended else "M20"
 
 
 def _needed(state: PrinterState, line: str) -> bool:

@@ -9,6 +9,7 @@ from bridge.printer.session import Session
 
 AUTOREPORT_TEMPERATURE = "AUTOREPORT_TEMP"
 AUTOREPORT_CARD = "AUTOREPORT_SD_STATUS"
+_PRINTING = ("SD printing byte", "SD print paused")
 PROMPTS = "PROMPT_SUPPORT"
 
 
@@ -56,7 +57,8 @@ async def set_up(
 
 async def find_card(session: Session, identity: Identity) -> None:
     """Find out about the SD card without disturbing a print from it."""
-    if any("SD printing byte" in line for line in await ask(session, "M27")):
+    status = await ask(session, "M27")
+    if any(words in line for line in status for words in _PRINTING):
         return  # mounting the card anew would end that print
     if await ask(session, "M21") or identity.dialect.card_assumed:
         extended = "EXTENDED_M20" in identity.capabilities

@@ -181,7 +181,7 @@ def sent(
         axes = tuple(axis.lower() for axis in "XYZ" if axis in said) or ("x", "y", "z")
         state = replace(state, homings=state.homings + 1, homed=axes)
     elif code == "M22":
-        state = replace(state, card=False, files=())
+        state = replace(state, card=False, files=(), listed=False)
     elif code in _ANSWERS:
         state = replace(state, prompt=None, waiting=False)
     return state
@@ -212,6 +212,7 @@ def _forgetful(state: PrinterState) -> PrinterState:
         moved=False,
         card=None,
         files=(),
+        listed=False,
         message="",
         line="",
     )
