@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.app.rates import Rates
@@ -18,9 +18,11 @@ from bridge.commands import (
 )
 from bridge.commands.base import Command
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
+from bridge.commands.raw import RawCommand, RawCommands
 from bridge.commands.receipts import Receipts, Verdict
 from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, RejectedError
+from bridge.gcode import words
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics, response_topic_allowed
 from bridge.printer.executor import Run
@@ -35,6 +37,11 @@ class Sender:
     topic: str
     correlation: bytes | None = None
 
+
+COMPLAINTS = 0.1
+"""Warnings a second about response topics: a sender can think of many."""
+
+_STOP = b"M112"
 
 Perform = Callable[[Request, Run, float | None], Awaitable[object]]
 """Carries a request out; takes the run to fill, and the epoch seconds after which it
@@ -71,7 +78,10 @@ class Reception:
         self._clear = clear
         self._refused = refused
         self._refusals = Rates(config.limits.rate)
+        self._complaints = Rates(COMPLAINTS)
         self._rates = Rates(config.limits.rate)
+        names = (topics.split(topic) for topic in topics.commands)
+        self._known = frozenset(name for name in names if name)
         self._receipts: Receipts[Sender] = Receipts()
 
     async def answer(self, message: Message, rest: str) -> None:
@@ -114,6 +124,15 @@ class Reception:
             for other in self._receipts.finish(kept, response, now):
                 self._respond(response, other)
 
+    def decline(self, message: Message, rest: str) -> None:
+        """Answer a message that comes when the printer was let go already."""
+        error = RejectedError(
+            "the bridge is shutting down", error="shutting_down", code=503
+        )
+        origin = origin_of(rest, message.payload)
+        response = Response.to(origin, Outcome(), time.time(), error)
+        self._respond(response, self._sender(message))
+
     def _tell(self, response: Response, now: float) -> None:
         # A flood of refusals must not push more important events out of their lane.
         if response.status == "rejected" and self._refusals.take("", now):
@@ -137,7 +156,8 @@ class Reception:
             prefixes = self._config.mqtt.response_prefixes
             if response_topic_allowed(wanted, self._topics, prefixes):
                 return Sender(wanted, message.correlation)
-            log.warning("the response topic %s is not allowed", wanted)
+            if self._complaints.take("", time.monotonic()):
+                log.warning("the response topic %s is not allowed", wanted)
         return Sender(self._topics.response, message.correlation)
 
     def _guard(self, message: Message, rest: str, now: float) -> None:
@@ -146,6 +166,8 @@ class Reception:
         if rest in {"emergency", "job"} or rest.startswith("request/"):
             # A flood of commands must hold up no stop, no cancelling and no question.
             return
+        if rest == RawCommand.topic and _STOP in message.payload.upper():
+            return
         if rest in self._known and not self._rates.take(rest, now):
             rate = self._config.limits.rate
             raise RejectedError(
@@ -153,11 +175,6 @@ class Reception:
                 error="rate_limited",
                 code=429,
             )
-
-    @property
-    def _known(self) -> frozenset[str]:
-        names = (self._topics.split(topic) for topic in self._topics.commands)
-        return frozenset(name for name in names if name)
 
     def _refuse_retained(self, message: Message) -> None:
         log.warning("a retained command on %s was not executed", message.topic)
@@ -187,4 +204,16 @@ def _is_kept(request: Request) -> bool:
         request.envelope.id is not None
         and not request.envelope.dry_run
         and request.command.tier not in {"read", "safe"}
+        and not _stops(request.command)
     )
+
+
+def _stops(command: Command) -> bool:
+    match command:
+        case RawCommand():
+            lines: Sequence[str] = (command.command,)
+        case RawCommands():
+            lines = command.commands
+        case _:
+            return False
+    return any(words.parse(line).code == _STOP.decode() for line in lines)

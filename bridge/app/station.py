@@ -174,7 +174,10 @@ class Station:
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
-        if self._announcer.heard(message) or rest is None or self._answers is None:
+        if self._announcer.heard(message) or rest is None:
+            return
+        if self._answers is None:
+            self._reception.decline(message, rest)
             return
         task = self._answers.create_task(self._reception.answer(message, rest))
         self._answering.add(task)

@@ -27,12 +27,22 @@ class Receipts(Generic[_Waiter]):
     Args:
         window: how long a response is kept, in seconds.
         capacity: how many are kept; beyond it the oldest goes early.
+        size: how many characters they may have together, likewise; the newest is always
+            kept.
 
     """
 
-    def __init__(self, *, window: float = 600.0, capacity: int = 4096) -> None:
+    def __init__(
+        self,
+        *,
+        window: float = 600.0,
+        capacity: int = 4096,
+        size: int = 8_000_000,
+    ) -> None:
         self._window = window
         self._capacity = capacity
+        self._largest = size
+        self._size = 0
         self._running: dict[str, list[_Waiter]] = {}
         # As text they take a fifth of the memory.
         self._finished: dict[str, tuple[float, str]] = {}
@@ -67,14 +77,22 @@ class Receipts(Generic[_Waiter]):
     def finish(self, id_: str, response: Response, now: float) -> tuple[_Waiter, ...]:
         """Keep the response of an admitted command; return who else wants it."""
         waiters = self._running.pop(id_, [])
-        self._finished[id_] = (now, response.model_dump_json())
+        text = response.model_dump_json()
+        self._finished[id_] = (now, text)
+        self._size += len(text)
         self._forget(now)
         return tuple(waiters)
 
     def _forget(self, now: float) -> None:
         while self._finished:
             oldest = next(iter(self._finished))
-            age = now - self._finished[oldest][0]
-            if age < self._window and len(self._finished) <= self._capacity:
+            said, text = self._finished[oldest]
+            if now - said < self._window and not self._too_much:
                 return
             del self._finished[oldest]
+            self._size -= len(text)
+
+    @property
+    def _too_much(self) -> bool:
+        kept = len(self._finished)
+        return kept > self._capacity or (self._size > self._largest and kept > 1)

@@ -130,6 +130,18 @@ async def test_a_bug_is_no_answer() -> None:
     assert it.answers == []
 
 
+def test_what_comes_too_late_to_be_done_is_answered() -> None:
+    it = desk()
+    payload = json.dumps({**JOG, "id": "17"}).encode()
+    message = Message(topic="printer/head", payload=payload, correlation=b"1")
+    it.reception.decline(message, "head")
+    (response, sender), *others = it.answers
+    assert (response.id, response.command, others) == ("17", "jog", [])
+    assert (response.status, response.code) == ("rejected", 503)
+    assert response.error == "shutting_down"
+    assert sender == Sender("printer/response", b"1")
+
+
 # Retained
 
 
@@ -204,6 +216,23 @@ async def test_a_flood() -> None:
     for topic in ("request/info", "emergency"):
         for _ in range(3):
             assert (await it.hears(topic)).status == "finished"
+
+
+async def test_a_flood_holds_up_no_raw_stop() -> None:
+    it = desk(limits={"rate": 0.001})
+    await it.hears("command", {"command": "M105"})
+    assert (await it.hears("command", {"command": "M105"})).error == "rate_limited"
+    for payload in ({"command": "m112"}, {"commands": ["M105", "M112"]}):
+        assert (await it.hears("command", payload)).status == "finished"
+
+
+async def test_strange_response_topics_fill_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = desk()
+    for number in range(20):
+        await it.hears("request/info", response_topic=f"elsewhere/{number}")
+    assert len(caplog.records) == 1
 
 
 # Age
@@ -286,6 +315,8 @@ async def test_the_same_id_while_it_works() -> None:
         ("request/info", {"id": "a"}),
         ("emergency", {"id": "a"}),
         ("head", {**JOG, "id": "a", "dry_run": True}),
+        ("command", {"command": "M112", "id": "a"}),
+        ("command", {"commands": ["M105", "m112"], "id": "a"}),
     ],
 )
 async def test_what_is_done_again(topic: str, payload: object) -> None:

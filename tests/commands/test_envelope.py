@@ -183,3 +183,17 @@ def test_memory_is_bounded() -> None:
     with pytest.raises(RejectedError, match="100 repeats") as caught:
         receipts.admit("a", 100, 1.0)
     assert (caught.value.code, caught.value.error) == (429, "queue_full")
+
+
+def test_memory_is_bounded_by_what_it_holds() -> None:
+    long = DONE.model_copy(update={"output": ("x" * 1000,)})
+    receipts: Receipts[int] = Receipts(size=3000)
+    for name in ("a", "b", "c"):
+        receipts.admit(name, 0, 0.0)
+        receipts.finish(name, long, 0.0)
+    assert receipts.admit("a", 0, 1.0) is Verdict.EXECUTE
+    assert receipts.admit("c", 0, 1.0) == long
+    small: Receipts[int] = Receipts(size=1)
+    small.admit("a", 0, 0.0)
+    small.finish("a", long, 0.0)
+    assert small.admit("a", 0, 1.0) == long
