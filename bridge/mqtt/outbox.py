@@ -28,7 +28,7 @@ class Bounds:
 
 
 BOUNDS: Mapping[Lane, Bounds] = {
-    Lane.RESPONSE: Bounds(age=600.0),
+    Lane.RESPONSE: Bounds(count=20_000, size=6_291_456, age=600.0),
     Lane.EVENT: Bounds(age=60.0),
     Lane.CONSOLE: Bounds(age=5.0),
 }

@@ -1,0 +1,154 @@
+"""Too much at once, too large, or into nowhere: answered, bounded, and never late."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from paho.mqtt.enums import MQTTProtocolVersion
+
+from bridge.config import Config
+from tests.support.apps import running
+from tests.support.brokers import Mosquitto, Spec, mosquitto
+from tests.support.daemons import Daemon
+from tests.support.mqtt_client import Account, connected
+from tests.support.printers import ScriptedPrinter, scripted
+from tests.support.proxy import Proxy, proxied
+from tests.support.stages import Stage, stage
+from tests.support.waiting import until
+
+MANY = 10_000
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def patient() -> Iterator[Mosquitto]:
+    """A broker that itself drops nothing of a flood."""
+    options = (
+        "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+        "max_inflight_messages 0"
+    )
+    with mosquitto(Spec(options=options)) as broker:
+        yield broker
+
+
+@pytest.fixture
+def slow(patient: Mosquitto, tmp_path: Path) -> Iterator[Stage[ScriptedPrinter]]:
+    """A printer that acknowledges nothing of what it is told to wait for."""
+    with (
+        scripted(tmp_path / "printer") as printer,
+        stage(patient, printer, tmp_path, "slow") as own,
+    ):
+        printer.held.add("M400")
+        yield own
+        printer.release()
+
+
+def memory(process: Daemon) -> float:
+    """Return the resident memory of the bridge, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    (line,) = [line for line in status if line.startswith("VmRSS")]
+    return 1024 * int(line.split()[1])
+
+
+async def test_ten_thousand_commands_at_once(slow: Stage[ScriptedPrinter]) -> None:
+    before = memory(slow.daemon)
+    for number in range(MANY):
+        payload = json.dumps({"command": "M400", "id": f"n{number}"}).encode()
+        slow.client.send(slow.topic("command"), payload)
+    # A question goes past the queue, so when it is answered all has been heard.
+    answer = await slow.answer(await slow.send("request/info"), 60)
+    assert answer["status"] == "finished"
+    assert memory(slow.daemon) - before < 60 * MEGABYTE
+    stopped = await slow.call("emergency")
+    assert stopped["status"] == "finished"
+    await until(lambda: "M112" in slow.printer.wire.sent())
+    responses = slow.topic("response")
+    await until(lambda: len(slow.client.payloads(responses)) == MANY, 60)
+    answers = [json.loads(one) for one in slow.client.payloads(responses)]
+    assert len({answer["id"] for answer in answers}) == MANY
+    outcomes = Counter(answer["error"] for answer in answers)
+    assert set(outcomes) <= {"rate_limited", "queue_full", "emergency_stopped"}
+    assert outcomes["emergency_stopped"] <= 256
+    assert slow.printer.wire.sent().count("M400") == 1
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_fifty_megabytes(
+    patient: Mosquitto, tmp_path: Path, protocol: str
+) -> None:
+    base = f"large-{protocol[0]}"
+    sections = {"mqtt": {"protocol": protocol}}
+    with (
+        scripted(tmp_path / "printer") as printer,
+        stage(patient, printer, tmp_path, base, sections) as own,
+        connected(
+            patient.port,
+            account=Account(version=MQTTProtocolVersion.MQTTv5),
+            host=patient.host,
+        ) as sender,
+    ):
+        before = memory(own.daemon)
+        await sender.publish(own.topic("command"), b" " * 50 * MEGABYTE)
+        if protocol == "3.1.1":
+            heard = await own.client.hears(own.topic("response"))
+            answer = json.loads(heard.payload)
+            assert (answer["status"], answer["code"]) == ("rejected", 400)
+            assert "65536" in answer["message"]
+        await sender.publish(own.topic("command"), b'{"command": "M117 next"}')
+        await until(lambda: "M117 next" in printer.wire.sent())
+        if protocol == "5":
+            # The broker keeps to the largest packet that the bridge announced.
+            assert memory(own.daemon) - before < 20 * MEGABYTE
+
+
+@pytest_asyncio.fixture
+async def proxy(broker: Mosquitto) -> AsyncIterator[Proxy]:
+    async with proxied(broker.host, broker.port) as between:
+        yield between
+
+
+def through(proxy: Proxy, printer: ScriptedPrinter, folder: Path) -> Config:
+    config = Config.model_validate(
+        {
+            "mqtt": {
+                "host": "127.0.0.1",
+                "port": proxy.port,
+                "will_delay": 0,
+                "state_folder": folder,
+            },
+            "printers": [{"topic": "hole", "serial": {"port": str(printer.link)}}],
+        }
+    )
+    # Shorter than the configuration allows, for the test's sake.
+    mqtt = config.mqtt.model_copy(update={"keepalive": 1})
+    return config.model_copy(update={"mqtt": mqtt})
+
+
+async def test_nothing_sent_into_a_black_hole_comes_out_later(
+    broker: Mosquitto, proxy: Proxy, tmp_path: Path
+) -> None:
+    with (
+        scripted(tmp_path / "printer") as printer,
+        connected(broker.port, "hole/#", host=broker.host) as client,
+    ):
+        async with running(through(proxy, printer, tmp_path)) as app:
+            await app.online()
+            proxy.swallowing = True
+            for number in range(10):
+                payload = json.dumps({"command": f"M117 lost {number}"}).encode()
+                await client.publish("hole/command", payload)
+            await client.hears("hole/availability", b"offline")
+            proxy.swallowing = False
+            proxy.reset()
+            station = app.stations[0]
+            await until(lambda: station.broker.statistics.reconnects > 0)
+            await app.online()
+            await client.publish("hole/command", b'{"command": "M117 after"}')
+            await client.hears("hole/response")
+            assert "M117 after" in printer.wire.sent()
+            assert not [line for line in printer.wire.sent() if "lost" in line]
+            assert client.payloads("hole/availability")[-1] == b"online"
+            assert client.payloads("hole/connection")[-1] == b"online"
