@@ -122,6 +122,7 @@ async def test_the_cable_is_pulled(
         assert (error["reason"], error["consequence"]) == ("connection", "disconnected")
         unknown = {"actual": None, "target": None, "offset": 0.0}
         await until(lambda: bridge.latest("temperature")["bed"] == unknown)
+        await until(lambda: bridge.latest("temperature/bed")["target"] is None)
         told = bridge.client.payloads("pulled/temperature/bed")
         assert {json.loads(one)["target"] for one in told} == {0.0, None}
         assert bridge.latest("info")["firmware"] is None
