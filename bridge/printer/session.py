@@ -9,6 +9,9 @@ from bridge.gcode.protocol import Protocol
 from bridge.printer.transport import Transport
 from bridge.printer.wire_log import WireLog
 
+BITE = 1024
+"""Bytes that are taken in before others have their turn; 0.1 s of a slow port."""
+
 _ERRORS = {
     "timeout": FailedError.timeout,
     "disconnected": FailedError.disconnected,
@@ -66,13 +69,22 @@ class Session:
         try:
             self._pump([])
             while data := await self._transport.read():
-                now = self._loop.time()
-                self._wire.received(data, now)
-                self._pump(self.protocol.receive_data(data, now))
+                await self._digest(data)
             raise LinkError(self._failure)
         finally:
             self._over = True
             self.close()
+
+    async def _digest(self, data: bytes) -> None:
+        """Take what was said, bite by bite: a flood must hold up nobody's stop."""
+        for begin in range(0, len(data), BITE):
+            if begin:
+                await asyncio.sleep(0)
+            if self.closed:
+                return
+            bite, now = data[begin : begin + BITE], self._loop.time()
+            self._wire.received(bite, now)
+            self._pump(self.protocol.receive_data(bite, now))
 
     async def line(self, text: str, *, ahead: bool = False) -> Done:
         """Send one line and wait until the firmware has taken it.

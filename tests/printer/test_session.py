@@ -13,7 +13,7 @@ from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.replies import Fatal
-from bridge.printer.session import Session
+from bridge.printer.session import BITE, Session
 from bridge.printer.transport import open_transport
 from bridge.printer.wire_log import WireLog
 from bridge.simulator.firmware import Firmware
@@ -104,6 +104,32 @@ async def test_an_emergency_goes_past_a_long_line_and_all_that_waits(
         printer.clock.reset()
         await until(lambda: talk.events.count(Connected()) == 2)
         assert not (await talk.session.line("M84")).errors
+
+
+async def test_a_flood_leaves_others_their_turn() -> None:
+    """An emergency stop must not wait until all of it is understood."""
+    peer = PtyPeer()
+    transport = await open_transport(peer.url, 115_200)
+    turns: list[int] = []
+    passes = 0
+    session = Session(
+        transport,
+        Protocol(MARLIN),
+        on_event=lambda _: turns.append(passes),
+        wire=WireLog(),
+    )
+    flood = b"echo:busy: processing\n" * 150
+    await peer.send(flood)
+    running = asyncio.create_task(session.run())
+    async with asyncio.timeout(10):
+        while len(turns) < 150:
+            passes += 1
+            await asyncio.sleep(0)
+    assert max(map(turns.count, turns)) <= 1 + BITE // len("echo:busy: processing\n")
+    session.close()
+    with pytest.raises(LinkError):
+        await running
+    peer.unplug()
 
 
 async def test_an_emergency_goes_past_a_full_port() -> None:
