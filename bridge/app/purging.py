@@ -10,6 +10,7 @@ from bridge.config import Config
 from bridge.errors import BrokerError
 from bridge.mqtt import rivals
 from bridge.mqtt.attempts import Versions
+from bridge.mqtt.home_assistant import config_topic
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
 from bridge.mqtt.purge import Purge
 from bridge.mqtt.reasons import AttemptError
@@ -48,6 +49,7 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
             topics = Topics(config.base(printer))
             for topic in topics.retained(initial(printer.profile).heaters):
                 memory.add(topic)
+            memory.add(config_topic(config.home_assistant.prefix, printer.id))
         clearing = Purge(memories.values())
         await clearing.run(config.mqtt, client_id=CLIENT)
         return clearing
