@@ -50,7 +50,8 @@ def pause(job: Job, now: float, *, reason: str = "", phase: Active = "paused") -
     if not job.active:
         return job
     since = now if job.paused_at is None else job.paused_at
-    reason = reason or job.reason
+    if "runout" in job.reason or not reason:
+        reason = job.reason  # changing the filament follows from its end
     job = replace(job, misses=0, rises=0, stands=0)
     return replace(job, phase=phase, paused_at=since, reason=reason)
 

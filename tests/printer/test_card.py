@@ -81,6 +81,15 @@ def test_a_print_that_is_paused_when_we_come_has_no_known_start() -> None:
     assert printer.state.card
 
 
+def test_what_a_pause_began_with_is_its_reason() -> None:
+    printer = printing(MARLIN)
+    printer.says("//action:pause filament_runout", "//action:paused filament_change 0")
+    assert printer.state.job.reason == "filament_runout"
+    assert printer.happened() == ["print_paused", "filament_runout"]
+    printer.says("//action:resumed", "//action:paused filament_change 0")
+    assert printer.state.job.reason == "filament_change 0"
+
+
 def asked(printer: Knowing) -> list[str]:
     """Return what the printer is asked again and again."""
     polls = wanted_polls(printer.state, dialect=printer.dialect, interval=5.0)
