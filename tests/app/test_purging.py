@@ -11,6 +11,7 @@ from bridge.errors import BrokerError
 from bridge.mqtt.memory import Memory, all_memories
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
+from tests.support.daemons import run_script
 from tests.support.mqtt_client import connected
 
 
@@ -89,3 +90,27 @@ async def test_what_the_broker_refuses_is_told(tmp_path: Path) -> None:
         done = await purge(configured(broker, tmp_path))
         assert done.cleared == ["printer/state"]
         assert "printer/info" in done.refused
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    acl = b"topic read #\ntopic write printer/#\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        file = tmp_path / "my.yaml"
+        file.write_text(
+            f"mqtt: {{host: {broker.host}, port: {broker.port}, state_folder: .}}\n"
+            "printers: [{id: printer}]\n"
+        )
+        done = run_script("purge", "--config", file)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("topics cleared, 0 refused\n")
+        file.write_text(file.read_text().replace("{id: printer}", "{topic: other}"))
+        done = run_script("purge", "--config", file)
+        assert done.returncode == 1
+        assert "not cleared, for want of the right to write it: other/info" in (
+            done.stdout
+        )
+        broker.stop()
+        done = run_script("purge", "--config", file)
+        assert done.returncode == 1
+        assert "nothing listens there" in done.stderr
