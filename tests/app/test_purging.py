@@ -93,7 +93,7 @@ async def test_what_the_broker_refuses_is_told(tmp_path: Path) -> None:
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:
-    acl = b"topic read #\ntopic write printer/#\n"
+    acl = b"topic read #\ntopic write printer/#\ntopic write homeassistant/#\n"
     options = "allow_anonymous true\nacl_file {folder}/acl"
     with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
         file = tmp_path / "my.yaml"
