@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from bridge.printer.link import Link
 from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
-from bridge.printer.planning import Plan, context_of, plan, situation_of
+from bridge.printer.planning import Plan, context_of, plan, situation_of, variables_of
 from bridge.printer.polls import wanted_polls
 from bridge.printer.session import Session
 from bridge.printer.setup import ask
@@ -84,6 +84,9 @@ class Printer:
             on_event=self._happened,
         )
         self._listeners = listeners
+        self._at_pause: Mapping[str, object] = hooks.snapshot(
+            hooks.PAUSED, variables_of(self.observer.state), there=False
+        )
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
@@ -243,12 +246,29 @@ class Printer:
             self.executor.begin(self._run_hook(name, event))
 
     async def _run_hook(self, name: str, event: Event | None = None) -> None:
-        if self.scripts is None or not self.scripts.has(name):
+        if self.scripts is None:
             return
+        if name == hooks.PAUSED and (
+            self.scripts.has(name) or self.scripts.has(hooks.RESUMED)
+        ):
+            self._at_pause = await self._stood()
+        if not self.scripts.has(name):
+            return
+        kept = self._at_pause
+        if name == hooks.CANCELLED:
+            kept = hooks.snapshot(name, variables_of(self.state), there=False)
         try:
-            await self.execute(hooks.hook(name, event), Run())
+            await self.execute(hooks.hook(name, event, kept), Run())
         except CommandError as error:
             log.warning("the script %s did not run: %s", name, error.message)
+
+    async def _stood(self) -> Mapping[str, object]:
+        """Return what scripts are told of a pause, with the place where it stands."""
+        there = False
+        with suppress(CommandError):
+            await self.execute(hooks.WHERE, Run())
+            there = self.state.phase == "paused" and not self.state.moved
+        return hooks.snapshot(hooks.PAUSED, variables_of(self.state), there=there)
 
     def _heard(self, event: LinkEvent) -> None:
         match event:
