@@ -65,6 +65,7 @@ def test_the_template_differs_only_in_whose_it_is() -> None:
     alone, template = (settings(unit(name)) for name in UNITS)
     assert template == [
         line.replace("for 3D printers", "for %i")
+        .replace("/config.password", "/%i.password")
         .replace("/config.yaml", "/%i.yaml")
         .replace("StateDirectory=gcode2mqtt", "StateDirectory=gcode2mqtt/%i")
         for line in alone

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -58,9 +59,10 @@ def commands(program: str) -> list[tuple[str, list[str]]]:
     found = []
     for block in blocks("sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if program in words:
-                found.append((block.place, words[words.index(program) + 1 :]))
+            split = shlex.split(line, comments=True)
+            words = list(dropwhile(lambda word: "=" in word, split))
+            if words[:1] == [program]:
+                found.append((block.place, words[1:]))
     return found
 
 

@@ -1,0 +1,87 @@
+"""What we ship for Home Assistant and Node-RED fits what the bridge does."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge.commands import parse
+from bridge.mqtt.entities import Device
+from bridge.mqtt.home_assistant import discovery, entities
+from bridge.mqtt.topics import Topics
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+BLUEPRINTS = sorted((DEPLOY / "home-assistant" / "blueprints").glob("*.yaml"))
+TOPICS = Topics("printer")
+PRINTER = Device(
+    id="printer", name="Ender 3", topics=TOPICS, version="1", heaters=("tool0", "bed")
+)
+
+
+class Loader(yaml.SafeLoader):
+    """Home Assistant's YAML, as far as blueprints go."""
+
+
+Loader.add_constructor("!input", lambda _loader, node: f"!{node.value}")
+
+
+def test_the_dashboard_shows_entities_that_there_are() -> None:
+    text = (DEPLOY / "home-assistant" / "dashboard.yaml").read_text()
+    assert yaml.safe_load(text)["views"]
+    shown = set(re.findall(r"\b[a-z_]+\.printer_\w+", text))
+    enabled = {
+        f"{entity.platform}.printer_{entity.key}"
+        for entity in entities(PRINTER)
+        if entity.fields.get("enabled_by_default", True)
+    }
+    assert shown <= enabled
+    assert len(shown) > 25
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_a_blueprint_uses_all_that_it_asks_for(path: Path) -> None:
+    document = yaml.load(path.read_text(), Loader)  # noqa: S506 - a safe loader
+    asked = set(document["blueprint"]["input"])
+    assert set(re.findall(r"!input (\w+)", path.read_text())) == asked
+    assert document["blueprint"]["domain"] == "automation"
+    assert document["triggers"]
+    assert document["actions"]
+
+
+def flow() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = json.loads(
+        (DEPLOY / "node-red" / "flow.json").read_text()
+    )
+    return nodes
+
+
+def test_the_flow_hears_what_the_bridge_says() -> None:
+    heard = {node["topic"] for node in flow() if node["type"] == "mqtt in"}
+    answers = {"reply/node-red/position"}
+    assert heard - answers <= set(TOPICS.table().values())
+    assert "printer/temperature" in heard
+
+
+def test_the_flow_sends_what_the_bridge_understands() -> None:
+    buttons = [node for node in flow() if node["type"] == "ui-button"]
+    for button in buttons:
+        assert parse(button["topic"], button["payload"].encode()).command
+    assert len(buttons) > 12
+
+
+def test_the_flow_is_wired_to_nodes_that_there_are() -> None:
+    known = {node["id"] for node in flow()}
+    for node in flow():
+        assert {target for wire in node.get("wires", ()) for target in wire} <= known
+        for reference in ("group", "page", "ui", "theme", "broker"):
+            if str(node.get(reference, "")).startswith("g2m-"):
+                assert node[reference] in known
+
+
+def test_the_documents_name_the_topic_of_the_announcement() -> None:
+    assert discovery(PRINTER)["origin"] == {"name": "gcode2mqtt", "sw_version": "1"}
+    text = (DEPLOY.parent / "docs" / "home-assistant.md").read_text()
+    assert "homeassistant/device/+/config" in text
