@@ -128,8 +128,10 @@ class Client:
 
         """
         self._running.disconnect()
+        self._write()  # what the listener raised comes at once, and then the end
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.ended(), patience)
+            async with asyncio.timeout(patience):
+                await self.ended()
         self.close()
 
     def close(self) -> None:

@@ -52,7 +52,8 @@ class Purge:
             while self._waiting or self._on_way:
                 self._fill(client)
                 self._answered.clear()
-                await asyncio.wait_for(self._answered.wait(), config.connect_timeout)
+                async with asyncio.timeout(config.connect_timeout):
+                    await self._answered.wait()
             await client.disconnect(patience=1)
         except TimeoutError as error:
             left = len(self._waiting) + len(self._on_way)

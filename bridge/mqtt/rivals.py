@@ -113,4 +113,6 @@ async def look(
 
 async def _within(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        # wait_for() can lose a cancellation that comes with the event (Python 3.11).
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -166,7 +166,8 @@ class Session:
         self._settled.clear()
         self.pump()
         try:
-            await asyncio.wait_for(self._settled.wait(), FAREWELL)
+            async with asyncio.timeout(FAREWELL):
+                await self._settled.wait()
         except TimeoutError:
             return False
         return True
