@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -16,11 +17,35 @@ settings.register_profile("bridge", deadline=None, print_blob=True)
 settings.load_profile("bridge")
 
 
+_OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_from_outside() -> None:
-    """The developer's own environment must not configure what is tested."""
-    for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
-        del os.environ[name]
+def _no_settings_from_outside(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """The developer's own environment must not configure what is tested.
+
+    Nor may that leave anything in the developer's home.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("BRIDGE_") or name in _OF_THE_SERVICE_MANAGER:
+                patch.delenv(name)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _a_memory_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """What one test's bridge remembers is not known to another's."""
+    states = tmp_path_factory.getbasetemp() / "states"
+    with pytest.MonkeyPatch.context() as patch:
+        # Only named here: it is made by those who have something to remember.
+        patch.setenv("XDG_STATE_HOME", str(states / uuid.uuid4().hex))
+        yield
 
 
 @pytest.fixture(autouse=True)

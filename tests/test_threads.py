@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from bridge.threads import hangs, in_thread
+from tests.support.waiting import DEADLINE
 
-DEADLINE = 20.0
 NAME = "open the door"
 
 

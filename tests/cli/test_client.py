@@ -12,8 +12,9 @@ import yaml
 
 from bridge.config import Config
 from tests.support.brokers import Mosquitto, mosquitto
-from tests.support.daemons import DEADLINE, SCRIPT, Daemon, daemon, run_script
+from tests.support.daemons import SCRIPT, Daemon, daemon, run_script
 from tests.support.mqtt_client import TestClient, connected
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture(scope="module")

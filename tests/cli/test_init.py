@@ -15,8 +15,9 @@ import pytest
 
 from bridge.config_file import load
 from tests.support.brokers import Spec, mosquitto, password_line
-from tests.support.daemons import DEADLINE, SCRIPT, run_script
+from tests.support.daemons import SCRIPT, run_script
 from tests.support.printers import simulated
+from tests.support.waiting import DEADLINE
 
 
 class Terminal:

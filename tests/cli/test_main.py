@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bridge import __version__
-from tests.support.daemons import DEADLINE, SCRIPT, run_script
+from tests.support.daemons import SCRIPT, run_script
+from tests.support.waiting import DEADLINE
 
 ONE_PRINTER = "printers: [{serial: {port: 'simulator://marlin'}}]\n"
 

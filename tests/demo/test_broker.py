@@ -6,6 +6,7 @@ from bridge.config import Mqtt
 from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.errors import BrokerError
 from bridge.mqtt.visitor import visit
+from tests.support.waiting import DEADLINE
 
 
 @pytest.mark.parametrize("prefer_mosquitto", [True, False])
@@ -14,7 +15,7 @@ async def test_both_brokers_keep_retained_messages(
     *, prefer_mosquitto: bool, protocol: str
 ) -> None:
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(DEADLINE),
         embedded_broker(prefer_mosquitto=prefer_mosquitto) as address,
     ):
         port = address.port if protocol == "5" else address.old_port

@@ -20,8 +20,9 @@ from bridge.demo.stage import Stage, present
 from bridge.errors import BrokerError
 from bridge.mqtt.visitor import Visitor
 from tests.support.brokers import Mosquitto, mosquitto
-from tests.support.daemons import DEADLINE, SCRIPT, run_script
+from tests.support.daemons import SCRIPT, run_script
 from tests.support.mqtt_client import connected
+from tests.support.waiting import DEADLINE
 
 
 def test_the_scenario_shows_both_sides_and_ends_well() -> None:

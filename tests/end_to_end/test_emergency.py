@@ -158,7 +158,7 @@ async def test_klipper_is_brought_back_by_a_command(
         assert blocked["error"] == "not_operational"
         back = await bridge.call("command", {"command": "FIRMWARE_RESTART"})
         assert back["status"] == "finished"
-        await bridge.operational(within=30.0)
+        await bridge.operational()
         assert (await bridge.call("head", {"command": "home", "axes": []}))[
             "status"
         ] == "finished"

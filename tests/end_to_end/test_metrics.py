@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.brokers import Mosquitto
 from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
 from tests.support.stages import Stage, config_of, stage
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 Json = dict[str, Any]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -35,7 +35,7 @@ SECTIONS = {"metrics": {"port": PORT}}
 
 def get(path: str, port: int = PORT, method: str = "GET") -> tuple[int, str, str]:
     """Return status, type and content of a page."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     try:
         client.request(method, path)
         answer = client.getresponse()

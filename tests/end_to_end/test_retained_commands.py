@@ -12,7 +12,7 @@ from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import SimulatedPrinter, simulated
 from tests.support.stages import Json, Stage, stage
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 TOPICS = (*COMMANDS, "request/state")
 PAYLOADS: dict[str, Json] = {
@@ -39,7 +39,7 @@ async def is_kept(broker: Mosquitto, topic: str) -> bool:
 
 
 async def is_cleared(broker: Mosquitto, topic: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while await is_kept(broker, topic):
             pass
 

@@ -13,7 +13,7 @@ from tests.support.bridges import bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.certificates import Pair, authority, stranger
 from tests.support.servers import picky, saying, server
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 TLS_OPTIONS = """allow_anonymous true
 certfile {folder}/server.pem
@@ -163,9 +163,7 @@ async def test_a_client_certificate_is_wanted(
     server = authority().issue("127.0.0.1")
     with mosquitto(tls_spec(server, CLIENT_CERTIFICATE)) as broker:
         bare = Tls(enabled=True, ca_file=ca_file)
-        line = await complaint(
-            caplog, config(broker.port, tls=bare, connect_timeout=1.0)
-        )
+        line = await complaint(caplog, config(broker.port, tls=bare))
         ours = authority().issue(common_name="bridge")
         (tmp_path / "us.pem").write_bytes(ours.certificate)
         (tmp_path / "us.key").write_bytes(ours.key)
@@ -194,14 +192,14 @@ async def test_tls_meets_a_port_without(
     caplog: pytest.LogCaptureFixture, broker: Mosquitto, ca_file: Path
 ) -> None:
     tls = Tls(enabled=True, ca_file=ca_file)
-    line = await complaint(caplog, config(broker.port, tls=tls, connect_timeout=1.0))
+    line = await complaint(caplog, config(broker.port, tls=tls))
     assert "speak TLS (usually 8883)? Else switch mqtt.tls.enabled" in line
 
 
 async def test_a_port_with_tls_meets_us_without(
     caplog: pytest.LogCaptureFixture, secure: Mosquitto
 ) -> None:
-    line = await complaint(caplog, config(secure.port, connect_timeout=1.0))
+    line = await complaint(caplog, config(secure.port))
     assert "want TLS (mqtt.tls.enabled)" in line
 
 
@@ -280,7 +278,7 @@ async def test_a_name_lookup_that_hangs_keeps_nobody_from_leaving() -> None:
         tls = Tls(enabled=True)
         async with bridge(config(port, tls=tls, connect_timeout=0.5)) as printer:
             await asyncio.sleep(0)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(DEADLINE):
                 await printer.end()
             printer.failed = True
 

@@ -123,7 +123,7 @@ async def test_a_server_that_knows_no_websocket(
 ) -> None:
     async with server(saying(answer)) as port:
         mqtt = Mqtt(
-            host="127.0.0.1", port=port, transport="websockets", connect_timeout=0.5
+            host="127.0.0.1", port=port, transport="websockets", connect_timeout=5
         )
         async with bridge(mqtt) as printer:
             await until(lambda: bool(caplog.records))

@@ -11,6 +11,7 @@ from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.errors import BrokerError
 from bridge.mqtt.visitor import visit
 from tests.support.brokers import Mosquitto
+from tests.support.waiting import DEADLINE
 
 
 def at(broker: Mosquitto, **more: object) -> Mqtt:
@@ -27,7 +28,10 @@ async def test_a_visitor_sees_what_is_published(broker: Mosquitto) -> None:
 
 
 async def test_a_broker_that_knows_only_3_1_1_is_met_in_its_language() -> None:
-    async with asyncio.timeout(30), embedded_broker(prefer_mosquitto=False) as address:
+    async with (
+        asyncio.timeout(DEADLINE),
+        embedded_broker(prefer_mosquitto=False) as address,
+    ):
         mqtt = Mqtt(host=LOOPBACK, port=address.old_port, connect_timeout=5)
         async with visit(mqtt, ["a"]) as visitor:
             visitor.publish("a", b"1")

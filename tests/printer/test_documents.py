@@ -86,6 +86,8 @@ def test_whole_numbers_are_written_without_a_point(printer: Knowing) -> None:
 
 
 def test_what_is_not_known_is_null(printer: Knowing) -> None:
+    printer.says("X:10.0 Y:-5.0 Z:0.02 E:0.0", "FR:100%")
+    printer.sends("T1", "M221 S100", "M106")
     printer.become(known.disconnected(printer.state))
     state = state_of(printer)
     for field in ("tool", "position", "feedrate", "flowrate", "fan", "prompt"):

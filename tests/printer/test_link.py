@@ -18,7 +18,7 @@ from bridge.printer.wire_log import WireLog
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.peers import PtyPeer
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 TRIAL = 1.0
 
@@ -240,7 +240,7 @@ async def test_it_connects_again_at_once_when_told_to(tmp_path: Path) -> None:
 async def answer(peer: PtyPeer, line: bytes, text: bytes) -> None:
     """Wait for a line of the host, and say something to it."""
     heard = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while not heard.endswith(b"\n") or line not in heard:
             heard += await peer.receive(1)
     await peer.send(text)

@@ -10,7 +10,7 @@ from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.executor import Run
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 FAST = "simulator://marlin?speed=1000"
 REAL = "simulator://marlin"
@@ -98,6 +98,21 @@ async def test_no_patience_for_the_rest() -> None:
         assert run.gcode == ["G4 P300"]
         await it.does("command", command="M107")  # its turn comes after the G4
         assert it.sent == ["G4 P300", "M107"]
+
+
+async def test_no_patience_for_a_turn_to_come() -> None:
+    async with live(REAL) as it:
+        first = it.begins("command", command="G4 P300")
+        await it.has_sent("G4 P300")
+        run = Run()
+        with pytest.raises(RejectedError, match="nothing was sent") as caught:
+            await it.printer.execute(
+                command_of("command", command="M106"), run, within=0.05
+            )
+        assert (caught.value.error, caught.value.code) == ("timeout", 408)
+        await first
+        await it.does("command", command="M107")
+        assert (run.gcode, it.sent) == ([], ["G4 P300", "M107"])
 
 
 async def test_a_refused_line_leaves_the_modes_as_they_were() -> None:
@@ -262,7 +277,7 @@ async def test_leaving_answers_what_waits() -> None:
 async def test_leaving_in_the_moment_in_which_the_link_breaks() -> None:
     async with live(FAST) as it:
         it.printer.link.reconnect()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             await it.end()
         assert it.printer.state.link == "offline"
 

@@ -12,9 +12,7 @@ from bridge.printer.inbox import Inbox
 from bridge.printer.transport import open_transport
 from bridge.threads import hangs
 from tests.support.rfc2217 import DTR_ON, SET_BAUDRATE, SET_CONTROL, Rfc2217Server
-from tests.support.waiting import until
-
-DEADLINE = 20.0
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.fixture

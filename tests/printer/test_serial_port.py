@@ -16,9 +16,8 @@ from bridge.printer.transport import Transport, open_transport
 from bridge.threads import hangs, in_thread
 from tests.support.leaks import descriptors
 from tests.support.peers import PtyPeer
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
-DEADLINE = 20.0
 NOBODY = 65_534
 
 HOLD = """

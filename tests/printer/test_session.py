@@ -20,7 +20,7 @@ from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
 from tests.support.lines import talk_to
 from tests.support.peers import PtyPeer
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 QUICK = replace(MARLIN, ok_timeout=0.3, resend_wait=0.05)
 
@@ -121,7 +121,7 @@ async def test_a_flood_leaves_others_their_turn() -> None:
     flood = b"echo:busy: processing\n" * 150
     await peer.send(flood)
     running = asyncio.create_task(session.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while len(turns) < 150:
             passes += 1
             await asyncio.sleep(0)

@@ -9,8 +9,7 @@ from bridge.printer.inbox import Inbox
 from bridge.printer.simulated import SimulatedTransport
 from bridge.printer.transport import Transport, open_transport
 from bridge.simulator.firmware import Firmware
-
-DEADLINE = 20.0
+from tests.support.waiting import DEADLINE
 
 
 async def read_until(transport: Transport, end: bytes) -> bytes:

@@ -10,8 +10,7 @@ import pytest
 from bridge.errors import LinkError
 from bridge.printer.transport import Transport, open_transport
 from tests.support.peers import TcpPeer
-
-DEADLINE = 20.0
+from tests.support.waiting import DEADLINE
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from bridge.printer.inbox import Inbox
 from bridge.printer.transport import Transport, open_transport
 from tests.support.peers import Peer, PtyPeer, TcpPeer
 from tests.support.rfc2217 import Rfc2217Server
-from tests.support.waiting import until
-
-DEADLINE = 20.0
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.fixture(params=["pty", "socket", "rfc2217"])

@@ -12,7 +12,7 @@ from bridge.errors import LinkError
 from bridge.simulator.faults import Channel, Fault, Faults, Kind
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server, serve_pty, serve_tcp, tcp_server
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 
 class Port:
@@ -240,7 +240,7 @@ async def test_serving_tcp_ends_when_it_is_cancelled() -> None:
 async def _connected(
     port: int,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while True:
             try:
                 return await asyncio.open_connection("127.0.0.1", port)

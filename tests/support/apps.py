@@ -10,7 +10,7 @@ from pathlib import Path
 from bridge import app
 from bridge.app.station import Station
 from bridge.config import Config
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class App:
     task: asyncio.Task[None]
     stations: list[Station] = field(default_factory=list)
 
-    async def online(self, within: float = 20.0) -> None:
+    async def online(self, within: float = DEADLINE) -> None:
         """Wait until the broker has all that is known of each printer."""
         await until(lambda: all(map(self._settled, self.stations)), within)
 

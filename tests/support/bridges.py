@@ -12,7 +12,7 @@ from bridge.mqtt.desk import Presence
 from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.topics import Topics
 from bridge.pauses import Pauses
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 TOPICS = Topics("printer")
 
@@ -43,7 +43,7 @@ class Bridge:
 
     async def fails(self) -> BaseException:
         """Wait until it ends by itself, and return why."""
-        await asyncio.wait([self.task], timeout=10)
+        await asyncio.wait([self.task], timeout=DEADLINE)
         assert self.task.done(), "it goes on"
         self.failed = True
         error = self.task.exception()

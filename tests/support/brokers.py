@@ -25,6 +25,8 @@ from typing import Protocol
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
+from tests.support.waiting import DEADLINE
+
 IMAGE = "eclipse-mosquitto:2"
 CHOICE = "GCODE2MQTT_TEST_BROKER"
 PLUGIN = "mosquitto_dynamic_security.so"
@@ -133,12 +135,12 @@ class BinaryMosquitto:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -270,7 +272,7 @@ def _free_port() -> int:
 
 
 def _wait_for_log(broker: Mosquitto, before: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while broker.log().count(RUNNING) <= before:
         if time.monotonic() > deadline:
             raise BrokerUnavailableError(f"mosquitto does not start:\n{broker.log()}")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.waiting import DEADLINE
+
 SCRIPT = Path(sys.executable).with_name("gcode2mqtt")
 """Where the installation has put it."""
-
-DEADLINE = 20.0
-"""Seconds until a process counts as hanging, on a busy machine too."""
 
 
 def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

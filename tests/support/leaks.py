@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.waiting import DEADLINE
+
 _DESCRIPTORS = Path("/proc/self/fd")
 # The interpreter and its libraries keep these for as long as the process lives.
 _KEPT = ("/dev/urandom", "/dev/null")
@@ -44,7 +46,7 @@ def processes() -> frozenset[str]:
 
 
 @contextmanager
-def nothing_left_behind(grace: float = 2.0) -> Iterator[None]:
+def nothing_left_behind(grace: float = DEADLINE) -> Iterator[None]:
     """Fail when the block leaves something behind that was not there before it.
 
     Threads and children that are about to end have ``grace`` seconds for it.

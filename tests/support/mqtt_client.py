@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _hurry(_client: object, _data: object, own: object) -> None:
 
 
 def _wait_for(answers: Sequence[object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while not answers:
         assert time.monotonic() < deadline, "the broker does not answer"
         time.sleep(0.002)

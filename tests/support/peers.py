@@ -8,7 +8,7 @@ import tty
 from pathlib import Path
 from typing import Protocol
 
-DEADLINE = 20.0  # seconds until the other end of a link is taken for silent
+from tests.support.waiting import DEADLINE
 
 
 class Peer(Protocol):

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
+from tests.support.waiting import DEADLINE
 
 Result = TypeVar("Result")
 
@@ -79,7 +80,7 @@ class SimulatedPrinter:
         self._ready, self._over = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._live, name=f"printer {link.name}")
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(DEADLINE)
 
     def press(self, action: str, *arguments: str | float) -> None:
         """Do something at the printer, as :meth:`Firmware.panel` has it."""
@@ -100,7 +101,7 @@ class SimulatedPrinter:
     def close(self) -> None:
         """Switch it off."""
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(10)
+        self._thread.join(DEADLINE)
         self._loop.close()
 
     def _do(self, what: Callable[[PtyServer], Result]) -> Result:
@@ -108,7 +109,7 @@ class SimulatedPrinter:
             assert self._server is not None
             return what(self._server)
 
-        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(DEADLINE)
 
     def _live(self) -> None:
         self._loop.run_until_complete(self._serve())
@@ -180,7 +181,7 @@ class ScriptedPrinter:
     def close(self) -> None:
         """Switch it off."""
         os.write(self._wake_write, b"x")
-        self._thread.join(10)
+        self._thread.join(DEADLINE)
         self.link.unlink()
         for end in (self._master, self._slave, self._wake_read, self._wake_write):
             os.close(end)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 
+from tests.support.waiting import DEADLINE
+
 _IAC, _DONT, _DO, _WONT, _WILL, _SB, _SE = 255, 254, 253, 252, 251, 250, 240
 _BINARY, _SUPPRESS_GO_AHEAD, _COM_PORT = 0, 3, 44
 _ACCEPTED = {_BINARY, _SUPPRESS_GO_AHEAD, _COM_PORT}
@@ -104,7 +106,7 @@ class Rfc2217Server:
         await client.drain()
 
     async def receive(self, count: int) -> bytes:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while len(self._received) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -12,7 +12,7 @@ from tests.support.brokers import Mosquitto
 from tests.support.daemons import Daemon, daemon, wait_for
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import Printer, SimulatedPrinter
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 Json = dict[str, Any]
 AnyPrinter = TypeVar("AnyPrinter", bound=Printer)
@@ -80,7 +80,7 @@ class Stage(Generic[AnyPrinter]):
         await self.client.publish(self.topic(rest), raw, **wanted)
         return reply
 
-    async def answer(self, reply: str, within: float = 10.0) -> Json:
+    async def answer(self, reply: str, within: float = DEADLINE) -> Json:
         """Wait for the response on a topic; it must be the only one."""
         await until(lambda: bool(self.client.payloads(reply)), within)
         responses = self.client.payloads(reply)
@@ -94,17 +94,19 @@ class Stage(Generic[AnyPrinter]):
         """Send a message and return its one response."""
         return await self.answer(await self.send(rest, payload, **properties))
 
-    async def fence(self) -> None:
-        """Return when all that was sent before is answered and on the wire."""
+    async def fence(self) -> str:
+        """Return when all that was sent before is on the wire: the line after it."""
         self._marks += 1
-        answer = await self.call("command", {"command": f"M117 fence {self._marks}"})
+        line = f"M117 fence {self._marks}"
+        answer = await self.call("command", {"command": line})
         assert answer["status"] == "finished", answer
+        return line
 
-    async def operational(self, within: float = 15.0) -> None:
+    async def operational(self, within: float = DEADLINE) -> None:
         """Wait until the printer can be used."""
         await until(lambda: self._is("state", "operational"), within)
 
-    async def becomes(self, word: str, within: float = 10.0) -> Json:
+    async def becomes(self, word: str, within: float = DEADLINE) -> Json:
         """Wait until ``state`` says so, and return the document."""
         await until(lambda: self._is("state", word), within)
         document: Json = self.latest("state")
