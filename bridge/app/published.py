@@ -64,6 +64,8 @@ def topics() -> str:
             for name, part in inner.items():
                 parts += ["", f"### {name}", "", _words(part), ""]
                 parts += _fields(part, inner)
+    parts += ["", "| event | what it says |", "|---|---|"]
+    parts += [f"| `{name}` | {text} |" for name, text in documents.EVENTS.items()]
     return "\n".join(parts) + "\n"
 
 

@@ -3,6 +3,7 @@
 ``null`` is what is not known. :mod:`bridge.printer.views` builds them.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from pydantic import (
     PlainSerializer,
     RootModel,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     model_serializer,
 )
 
@@ -278,12 +280,34 @@ class Error(Document):
     """When it happened."""
 
 
+EVENTS: Mapping[str, str] = {
+    "connected": "The printer can be used; `firmware`.",
+    "disconnected": "It went away; `reason`.",
+    "printer_reset": "It was reset while it was connected.",
+    "home": "It was told to home; `axes`.",
+    "tool_change": "Another tool was selected; `old`, `new`.",
+    "position": "It reported another place; `x`, `y`, `z`, `e` in mm.",
+    "print_started": "A print was seen to begin; `file`, `size`.",
+    "print_paused": "It stands still; `file`, `reason`.",
+    "print_resumed": "It goes on; `file`.",
+    "print_done": "It is complete; `file`, `elapsed` in seconds without pauses.",
+    "print_cancelled": "It was ended; `file`, `elapsed`.",
+    "print_failed": "It broke off; `file`, `elapsed`, `reason`.",
+    "filament_runout": "The filament ran out; `file`.",
+    "waiting_for_user": "It waits for an answer; `prompt`, `choices`.",
+    "error": "Something went wrong; `error`, `reason`, `consequence`.",
+    "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
+    "`error`, `message`, as in its response; in a flood not each.",
+}
+"""Every event, with what it says beside `event`, `seq` and `time`."""
+
+
 class Event(Document):
     """What `event` carries; what else it says depends on the event."""
 
     model_config = ConfigDict(extra="allow")
 
-    event: str
+    event: Annotated[str, WithJsonSchema({"type": "string", "enum": list(EVENTS)})]
     """What happened."""
     seq: int
     """Counts up by one with each event since the bridge started."""

@@ -1,0 +1,32 @@
+"""Every event that is told is documented, and none that is not."""
+
+import ast
+import inspect
+from types import ModuleType
+
+from bridge.app import publisher
+from bridge.mqtt import home_assistant
+from bridge.printer import documents, events
+
+
+def told(module: ModuleType) -> set[str]:
+    """Return the names of the events that a module makes."""
+    tree = ast.parse(inspect.getsource(module))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        call.args[0].value
+        for call in calls
+        if call.args
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+        and ast.unparse(call.func) in {"Event", "self.event"}
+    }
+
+
+def test_every_event_is_documented() -> None:
+    ends = {"print_done", "print_cancelled", "print_failed"}
+    assert told(events) | told(publisher) | ends == set(documents.EVENTS)
+
+
+def test_home_assistant_is_told_of_events_that_exist() -> None:
+    assert set(home_assistant.EVENTS) <= set(documents.EVENTS)
