@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 from bridge.commands import Command, Program
-from bridge.errors import CommandError, ExpiredError, FailedError
+from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.printer.link import Link
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan
@@ -89,6 +89,12 @@ class Executor:
                 await asyncio.shield(work)
         except TimeoutError:
             run.abandoned = True
+            if not run.gcode:
+                raise RejectedError(
+                    f"its turn did not come within {within:g} s; nothing was sent",
+                    error="timeout",
+                    code=408,
+                ) from None
             raise FailedError.timeout(
                 f"the printer did not finish within {within:g} s; the line it works on "
                 "goes on"

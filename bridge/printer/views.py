@@ -7,6 +7,7 @@ the clock as it is now.
 
 from collections.abc import Sequence
 
+from bridge.gcode.modal import Modal
 from bridge.gcode.replies import File
 from bridge.printer import caution, documents, job_model
 from bridge.printer.heat import Heater
@@ -34,14 +35,15 @@ def tenths(value: float | None) -> float | None:
 
 def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
     """Return what ``state`` holds."""
-    factors = known.modal
+    here = known.link == "operational"
+    factors = known.modal if here else Modal()
     return documents.State(
         state=known.phase,
         text=_text(known),
         flags=flags(known),
         error=known.problem.error if known.problem else "",
         sd=documents.Card(ready=known.card is True),
-        tool=factors.tool if known.link == "operational" else None,
+        tool=factors.tool if here else None,
         position=_position(known),
         feedrate=_plain(factors.speed_factor),
         flowrate=_plain(factors.flow_factor),
