@@ -53,7 +53,6 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("request/info", "info"): (ALWAYS, ""),
     ("request/health", "health"): (ALWAYS, ""),
     ("request/files", "files"): (ALWAYS, ""),
-    ("request/health", "health"): (ALWAYS, ""),
     ("request/scripts", "scripts"): (ALWAYS, ""),
     ("request/ping", "ping"): (CONNECTED, ""),
     ("request/refresh", "refresh"): (ALWAYS, ""),
