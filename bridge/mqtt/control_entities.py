@@ -57,8 +57,8 @@ def _job(device: Device) -> Iterator[Entity]:
 
 def _printer(device: Device) -> Iterator[Entity]:
     yield _button(device, "home", "Home", "home", when="move")
-    yield _button(device, "motors_off", "Motors off", "engine-off")
-    yield _button(device, "cool_down", "Cool down", "snowflake")
+    yield _button(device, "motors_off", "Motors off", "engine-off", when="move")
+    yield _button(device, "cool_down", "Cool down", "snowflake", when="move")
     yield Entity(
         key="emergency_stop",
         platform="button",
