@@ -13,7 +13,7 @@ DOES_IO = (
     "__main__.py",
     "app/*.py",
     "cli/*.py",
-    "config.py",  # resolves paths
+    "config/*.py",  # resolves paths
     "config_file/*.py",
     "demo/*.py",
     "described.py",  # reads the source of models

@@ -1,0 +1,73 @@
+"""The broker."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from bridge.config.values import File, Port, Seconds, Section
+
+
+class Tls(Section):
+    """Encryption between the bridge and the broker."""
+
+    enabled: bool = False
+    """Encrypt, and check the broker's certificate."""
+    ca_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/ca.pem"])
+    """The authority that signed the broker's certificate; else the system's."""
+    cert_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/bridge.pem"]
+    )
+    """The bridge's own certificate, where the broker asks for one."""
+    key_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/bridge.key"])
+    """The key of `cert_file`."""
+    server_name: str | None = Field(default=None, examples=["broker.lan"])
+    """The name in the broker's certificate, where it is not `mqtt.host`."""
+
+
+class Mqtt(Section):
+    """The broker, and how to be on it."""
+
+    host: str = "localhost"
+    """Name or address; with `transport: unix` the path of the socket."""
+    port: Port = 1883
+    """TCP port; usual are 1883 and, with TLS, 8883."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """MQTT version; `auto` is 5, and 3.1.1 where the broker refuses that."""
+    transport: Literal["tcp", "websockets", "unix"] = "tcp"
+    """How to reach the broker."""
+    path: str = "/mqtt"
+    """The path of the WebSocket."""
+    keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds between signs of life; the broker takes us for dead after 1.5 times."""
+    connect_timeout: Seconds = 10.0
+    """Seconds the broker has to answer a connection attempt."""
+    client_id: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, examples=["workshop"]
+    )
+    """The bridge's name at the broker; by default one that is made of its ids."""
+    username: str | None = Field(default=None, examples=["bridge"])
+    """The bridge's account at the broker."""
+    password: SecretStr | None = Field(default=None, examples=["secret"])
+    """Its password; better in `password_file` or `BRIDGE_MQTT__PASSWORD`."""
+    password_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/password"]
+    )
+    """A file whose first line is the password."""
+    tls: Tls = Tls()
+    """Encryption."""
+    will_delay: Annotated[int, Field(ge=0, le=300)] = 5
+    """MQTT 5: seconds the broker waits before it calls a lost bridge offline."""
+    clear_retained_commands: bool = True
+    """Remove a retained command from the broker after refusing it."""
+    response_prefixes: tuple[str, ...] = ("reply/",)
+    """Where, beside `<base>/`, an MQTT 5 response topic may begin."""
+    max_payload: Annotated[int, Field(ge=256, le=16_777_216)] = 65_536
+    """Largest message taken, in bytes."""
+    max_packet: Annotated[int, Field(ge=65_536, le=134_217_728)] = 16_777_216
+    """MQTT 5: bytes above which the broker drops a message, so it stays unanswered."""
+    state_folder: File | None = Field(default=None, examples=["/var/lib/gcode2mqtt"])
+    """Where to remember retained topics; by default `~/.local/state/gcode2mqtt`."""
+    console: bool = False
+    """Publish every line of the wire on `console`."""
+    per_heater_topics: bool = True
+    """Publish `temperature/<heater>` beside `temperature`."""

@@ -1,0 +1,44 @@
+"""The kinds of values that settings have."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from bridge.described import Described
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Millimetres = Annotated[float, Field(allow_inf_nan=False)]
+Speed = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+Celsius = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+
+
+def _topic(value: str) -> str:
+    if not value or value.startswith(("/", "$")) or value.endswith("/"):
+        raise ValueError("must not be empty nor begin or end with '/' or '$'")
+    if any(mark in value for mark in "+#\0") or not value.isprintable():
+        raise ValueError("must not contain '+', '#' or control characters")
+    return value
+
+
+Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
+
+
+def _anchored(value: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    try:
+        return Path(folder, value.expanduser())
+    except RuntimeError as error:
+        raise ValueError("begins with the home folder of nobody") from error
+
+
+File = Annotated[Path, AfterValidator(_anchored)]
+"""A path; a relative one is taken from the folder of the configuration file."""
+
+
+class Section(Described, BaseModel):
+    """A part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
