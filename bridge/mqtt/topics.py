@@ -156,12 +156,17 @@ class Topics:
         first, _, more = rest.partition("/")
         return rest in COMMANDS or (first == REQUESTS and bool(more))
 
+    def is_told(self, topic: str) -> bool:
+        """Tell whether a message on this topic would be taken for the printer's own."""
+        told = {*self.table().values()} - {self.response}
+        return topic in told or topic.startswith(f"{self.temperature}/")
+
 
 def response_topic_allowed(topic: str, topics: Topics, prefixes: Iterable[str]) -> bool:
     """Tell whether a sender may have its answer on this topic.
 
     Whoever can send a request could otherwise publish anywhere that the bridge can,
-    or command the printer with an answer.
+    command the printer with an answer, or have it tell what is not true.
 
     Args:
         topic: the MQTT 5 Response Topic of the request.
@@ -169,10 +174,12 @@ def response_topic_allowed(topic: str, topics: Topics, prefixes: Iterable[str]) 
         prefixes: what it may begin with, beside ``<base>/``.
 
     """
-    if not topic or any(mark in topic for mark in "+#\0") or topic.startswith("$"):
+    if not topic or any(mark in topic for mark in "+#") or topic.startswith("$"):
         return False
+    if not topic.isprintable():
+        return False  # a broker may drop the connection for it, again and again
     if len(topic.encode(errors="replace")) > LONGEST:
         return False
-    if topics.is_command(topic):
+    if topics.is_command(topic) or topics.is_told(topic):
         return False
     return topic.startswith((f"{topics.base}/", *filter(None, prefixes)))

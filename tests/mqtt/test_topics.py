@@ -81,6 +81,8 @@ def test_answers_go_below_the_base_and_the_allowed_prefixes(topic: str) -> None:
         "reply/+",
         "reply/#",
         "reply/a\0b",
+        "reply/a\x1bb",
+        "reply/a\u2028b",
         "$SYS/broker",
         "printers/other/head",
         "reply/" + "x" * 70_000,
@@ -95,4 +97,10 @@ def test_answers_go_nowhere_else(topic: str) -> None:
 def test_no_answer_commands_the_printer(level: str) -> None:
     topic = f"printers/ender/{level}"
     assert TOPICS.is_command(topic)
+    assert not response_topic_allowed(topic, TOPICS, ("printers/", "reply/"))
+
+
+@pytest.mark.parametrize("topic", [*TOPICS.retained(["bed"]), TOPICS.event])
+def test_no_answer_is_taken_for_a_state(topic: str) -> None:
+    assert TOPICS.is_told(topic)
     assert not response_topic_allowed(topic, TOPICS, ("printers/", "reply/"))
