@@ -21,6 +21,9 @@ PRINTERS = 5
 QUIET = 30.0
 """Seconds that everything has to come back in the end."""
 
+HANG = 12.0
+"""Seconds that the broker hangs: longer than the bridge's keepalive."""
+
 LOOK = 5.0
 """Seconds between two looks at the process."""
 
@@ -186,7 +189,10 @@ def suffer(
             )
         if now >= next_fault:
             next_fault = now + chance.uniform(15, 30)
-            chance.choice([broker.kill, lambda: broker.hang(12)])()
+            if chance.choice([True, False]):
+                broker.kill()
+            else:
+                broker.hang(HANG)
     return looks
 
 
