@@ -8,7 +8,7 @@ from bridge.commands import parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Printer, Profile
 from bridge.errors import RejectedError
-from bridge.gcode.dialects import MARLIN, MARLIN1, REPRAPFIRMWARE
+from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, REPRAPFIRMWARE, Dialect
 from bridge.gcode.modal import Modal
 from bridge.printer import planning
 from bridge.printer.planning import Plan
@@ -74,10 +74,15 @@ def test_nothing_holds_up_an_emergency(topic: str, payload: bytes) -> None:
     assert plan.program.gcode == ("M112",)
 
 
-def test_a_line_must_fit_with_its_number() -> None:
-    long = b'{"command": "M117 ' + b"x" * 480 + b'"}'
-    with pytest.raises(RejectedError) as caught:
-        planned("command", long)
+@pytest.mark.parametrize("dialect", [MARLIN, KLIPPER])
+def test_a_line_must_fit_with_its_number(dialect: Dialect) -> None:
+    """Also where none is sent: the greeting may still find out who it is."""
+    known = Knowing()
+    context = planning.context_of(known.state, Printer(), dialect, None)
+    situation = planning.situation_of(known.state, Profile())
+    long = parse("command", b'{"command": "M117 ' + b"x" * 85 + b'"}').command
+    with pytest.raises(RejectedError, match="shorter than 96 bytes") as caught:
+        planning.plan(long, context, situation, Rules())
     assert caught.value.error == "invalid_payload"
 
 

@@ -1,0 +1,180 @@
+"""What is known of a printer, as its link and its lines come and go."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from bridge.config import Printer, Profile
+from bridge.gcode.dialects import MARLIN, UNKNOWN
+from bridge.gcode.events import Connected, Restarted
+from bridge.gcode.replies import parse
+from bridge.printer.events import Event
+from bridge.printer.history import History
+from bridge.printer.identity import Identity
+from bridge.printer.link_events import Closed, Opened, Place, Ready
+from bridge.printer.observer import Observer
+from bridge.printer.wire_log import WireLog
+
+PLACE = Place("/dev/ttyUSB0", 115_200)
+
+
+@dataclass
+class Watch:
+    """An observer, and what it has told."""
+
+    now: float = 100.0
+    changes: int = 0
+    events: list[Event] = field(default_factory=list)
+    wire: WireLog = field(default_factory=WireLog)
+
+    def __post_init__(self) -> None:
+        self.history = History(minutes=1.0)
+        self.observer = Observer(
+            Printer(profile=Profile(extruders=2)),
+            history=self.history,
+            wire=self.wire,
+            clock=lambda: self.now,
+            on_change=self._changed,
+            on_event=self.events.append,
+        )
+
+    @property
+    def link(self) -> str:
+        return self.observer.state.link
+
+    def says(self, line: str) -> None:
+        for reply in parse(line, self.observer.dialect):
+            self.observer.heard(reply)
+
+    def happened(self) -> list[str]:
+        names = [event.name for event in self.events]
+        self.events.clear()
+        return names
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def connect(watch: Watch, *reports: str) -> Watch:
+    watch.observer.heard(Opened(PLACE))
+    watch.observer.heard(Connected())
+    watch.observer.heard(Ready(Identity(MARLIN, reports=reports), PLACE))
+    watch.happened()
+    return watch
+
+
+def test_a_printer_is_found(watch: Watch) -> None:
+    assert (watch.link, watch.observer.dialect) == ("offline", UNKNOWN)
+    watch.observer.heard(Opened(PLACE))
+    assert watch.link == "connecting"
+    changes = watch.changes
+    watch.observer.heard(Connected())
+    assert watch.changes == changes, "who answers is not known yet"
+    watch.observer.heard(Ready(Identity(MARLIN), PLACE))
+    assert (watch.link, watch.observer.dialect) == ("operational", MARLIN)
+    assert watch.observer.place == PLACE
+    assert watch.happened() == ["connected"]
+
+
+def test_what_it_was_told_at_the_start_is_known_too(watch: Watch) -> None:
+    connect(watch, "M155 S2", "M83")
+    assert watch.observer.state.modal.relative_e
+
+
+def test_temperatures_are_remembered(watch: Watch) -> None:
+    connect(watch)
+    watch.says("ok T0:20.5 /0.0 T1:21.0 /0.0")
+    watch.says("echo:busy: processing")
+    [point] = watch.history.newest(watch.now)
+    assert point.time == watch.now
+    assert point.heaters["tool0"].actual == 20.5
+
+
+def test_where_the_head_is(watch: Watch) -> None:
+    connect(watch)
+    assert watch.observer.at == {}
+    watch.says("X:1.0 Y:2.0 Z:3.0 E:4.0")
+    assert watch.observer.at == {"x": 1.0, "y": 2.0, "z": 3.0, "e": 4.0}
+    watch.says("X:1.5 Y:2.0 Z:3.0")
+    assert watch.observer.at == {"x": 1.5, "y": 2.0, "z": 3.0}
+    watch.observer.heard(Restarted())
+    assert watch.observer.at == {}, "it may be anywhere after a restart"
+
+
+def test_a_halted_printer_is_not_believed(watch: Watch) -> None:
+    connect(watch).says("X:1.0 Y:2.0 Z:3.0")
+    watch.says("Error:Printer halted. kill() called!")
+    assert watch.link == "error"
+    watch.says("X:9.0 Y:9.0 Z:9.0")
+    assert watch.observer.at == {}
+
+
+def test_what_changes_nothing_is_not_told(watch: Watch) -> None:
+    connect(watch)
+    watch.observer.offsets({"bed": 2.0})
+    changes = watch.changes
+    watch.observer.offsets({"bed": 2.0})
+    assert watch.changes == changes
+    assert watch.observer.state.offsets == {"bed": 2.0}
+
+
+def test_a_cable_that_is_pulled_is_a_problem(watch: Watch) -> None:
+    connect(watch).says("X:1.0 Y:2.0 Z:3.0")
+    watch.wire.sent(b"M105\n", watch.now)
+    watch.observer.heard(Closed("the port is gone"))
+    assert watch.link == "offline"
+    assert watch.observer.at == {}
+    problem = watch.observer.state.problem
+    assert problem is not None
+    assert (problem.error, problem.reason) == ("the port is gone", "connection")
+    assert (problem.consequence, problem.time) == ("disconnected", watch.now)
+    assert problem.logs == (">>> M105",)
+
+
+def test_a_port_that_was_never_there_is_none(watch: Watch) -> None:
+    watch.observer.heard(Closed("no such port"))
+    assert watch.link == "offline"
+    assert watch.observer.state.problem is None
+
+
+def test_why_it_stopped_matters_more_than_that_it_is_away(watch: Watch) -> None:
+    connect(watch)
+    watch.observer.stopped("emergency_stop", "somebody asked for it")
+    assert watch.link == "error"
+    watch.wire.sent(b"M112\n", watch.now)
+    watch.observer.evidence()
+    for event in (Closed("the port is gone"), Opened(PLACE), Closed("no answer")):
+        watch.observer.heard(event)
+        problem = watch.observer.state.problem
+        assert problem is not None
+        assert (watch.link, problem.reason) == ("error", "emergency_stop")
+        assert ">>> M112" in problem.logs
+    watch.observer.heard(Ready(Identity(MARLIN), PLACE))
+    assert watch.link == "operational"
+
+
+def test_a_problem_is_acknowledged(watch: Watch) -> None:
+    connect(watch)
+    watch.observer.heard(Closed("the port is gone"))
+    watch.observer.acknowledged()
+    assert watch.observer.state.problem is None
+
+
+def test_a_printer_is_let_go(watch: Watch) -> None:
+    connect(watch)
+    watch.observer.left()
+    assert watch.link == "offline"
+    assert watch.observer.state.problem is None
+    assert watch.happened() == ["disconnected"]
+
+
+def test_a_line_is_known_once_it_is_taken(watch: Watch) -> None:
+    connect(watch)
+    watch.observer.sent("G91")
+    watch.observer.taken()
+    assert watch.observer.state.modal.relative
