@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
@@ -34,13 +34,20 @@ class Handler(logging.StreamHandler[TextIO]):
     Args:
         stream: where to.
         every: seconds in which the same is written once.
+        clock: tells the time, in seconds.
 
     """
 
-    def __init__(self, stream: TextIO, every: float = 5.0) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        every: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Write to a stream."""
         super().__init__(stream)
         self._every = every
+        self._clock = clock
         self._repeats: dict[str, Repeats] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -49,7 +56,7 @@ class Handler(logging.StreamHandler[TextIO]):
         vars(record)["printer"] = printer
         subject = f"{record.levelname} {record.name} {printer}"
         repeats = self._repeats.setdefault(subject, Repeats(self._every))
-        text = repeats.note(record.getMessage(), time.monotonic())
+        text = repeats.note(record.getMessage(), self._clock())
         if text is not None:
             record.msg, record.args = text, ()
             super().emit(record)
