@@ -42,12 +42,12 @@ class NodeRed:
 
 def stand_in(node: Node, broker: Mosquitto) -> Node | None:
     """Return a node as it is, or what does the same without a browser."""
-    common = {key: node[key] for key in ("id", "z", "x", "y") if key in node}
+    common: Node = {key: node[key] for key in ("id", "z", "x", "y") if key in node}
     match node["type"]:
         case "mqtt-broker":
             return {**node, "broker": broker.host, "port": str(broker.port)}
         case "ui-button":
-            kept = {key: node[key] for key in ("topic", "payload", "payloadType")}
+            kept: Node = {key: node[key] for key in ("topic", "payload", "payloadType")}
             return {**common, **kept, "type": "inject", "wires": node["wires"]}
         case "ui-number-input":
             inject = {"type": "inject", "topic": "", "payload": "200"}
