@@ -4,47 +4,44 @@
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
-    Field,
-    PlainSerializer,
     RootModel,
-    SerializerFunctionWrapHandler,
     WithJsonSchema,
-    model_serializer,
 )
 
-from bridge.described import Described
+from bridge.printer.document import Document, Time, iso
 from bridge.printer.job_model import Outcome, Phase
 from bridge.printer.model import Word
+from bridge.printer.temperature_documents import Heater, Temperatures, TimedHeater
 
-
-def iso(seconds: float) -> str:
-    """Return Unix time in ISO 8601, in UTC with milliseconds and a ``Z``.
-
-    What no calendar has becomes its nearest day.
-    """
-    bounded = min(max(seconds, 0.0), 253_402_300_799.0)  # the end of the year 9999
-    moment = datetime.fromtimestamp(bounded, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-Time = Annotated[float, PlainSerializer(iso, return_type=str)]
-"""A moment in Unix time, published in ISO 8601."""
+__all__ = [
+    "Attention",
+    "Can",
+    "Card",
+    "Document",
+    "Error",
+    "Event",
+    "File",
+    "Files",
+    "Flags",
+    "Heater",
+    "Job",
+    "Position",
+    "Prompt",
+    "Result",
+    "State",
+    "Temperatures",
+    "Time",
+    "TimedHeater",
+    "iso",
+]
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
 """Why a person has to come: it stopped, it asks something, it has no filament, or it
 paused for another reason of its own."""
-
-
-class Document(Described, BaseModel):
-    """A published document."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class Flags(Document):
@@ -157,45 +154,6 @@ class State(Document):
     """Nothing is printed, every heater is off, and no hotend is above 50 °C."""
     time: Time
     """When this was so."""
-
-
-class Heater(Document):
-    """A heater's temperatures in °C."""
-
-    actual: float | None
-    """Measured."""
-    target: float | None
-    """Requested of the printer; 0 is off."""
-    offset: float = 0.0
-    """What the bridge adds to a target that it sets."""
-
-
-class TimedHeater(Heater):
-    """What `temperature/<heater>` holds."""
-
-    time: Time
-    """When this was measured."""
-
-
-class Temperatures(Document):
-    """What `temperature` holds: one entry for each heater, and the time."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Heater] = Field(init=False)
-
-    sensors: dict[str, float | None] = {}
-    """Temperatures that nothing heats, in °C; absent where there are none."""
-    time: int
-    """When this was measured, in Unix time."""
-
-    @model_serializer(mode="wrap")
-    def _heaters_first(
-        self, wrapped: SerializerFunctionWrapHandler
-    ) -> dict[str, object]:
-        fields: dict[str, object] = wrapped(self)
-        last = {"time": fields.pop("time")}
-        sensors = fields.pop("sensors")
-        return fields | ({"sensors": sensors} if sensors else {}) | last
 
 
 class File(Document):

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from operator import is_
@@ -12,18 +11,19 @@ from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.errors import CommandError, FailedError
+from bridge.errors import FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.replies import Temperatures
 from bridge.printer import hooks, safety
 from bridge.printer.events import Event
 from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
+from bridge.printer.hook_runner import HookRunner
 from bridge.printer.link import Link
 from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
-from bridge.printer.planning import Plan, context_of, plan, situation_of, variables_of
+from bridge.printer.planning import Plan, context_of, plan, situation_of
 from bridge.printer.polls import wanted_polls
 from bridge.printer.session import Session
 from bridge.printer.setup import ask
@@ -32,7 +32,6 @@ from bridge.printer.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
 
-LEAVE = 1.0  # seconds that the last script has
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
 INSIST = 1.0  # seconds in which a stopped printer falls silent
@@ -84,9 +83,7 @@ class Printer:
             on_event=self._happened,
         )
         self._listeners = listeners
-        self._at_pause: Mapping[str, object] = hooks.snapshot(
-            hooks.PAUSED, variables_of(self.observer.state), there=False
-        )
+        self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
@@ -113,7 +110,7 @@ class Printer:
         try:
             await asyncio.shield(link)
         finally:
-            await self._take_leave()
+            await self._hooks.leave()
             self._interrupt("the bridge is shutting down")
             self.link.leave()
             link.cancel()
@@ -234,41 +231,10 @@ class Printer:
     def _context(self) -> Context:
         return context_of(self.state, self.config, self.observer.dialect, self.scripts)
 
-    async def _take_leave(self) -> None:
-        if self.state.link == "operational" and not self.state.job.active:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE):
-                    await self._run_hook(hooks.LEAVING)
-
     def _happened(self, event: Event) -> None:
         self._listeners.on_event(event)
         if name := hooks.BY_EVENT.get(event.name):
-            self.executor.begin(self._run_hook(name, event))
-
-    async def _run_hook(self, name: str, event: Event | None = None) -> None:
-        if self.scripts is None:
-            return
-        if name == hooks.PAUSED and (
-            self.scripts.has(name) or self.scripts.has(hooks.RESUMED)
-        ):
-            self._at_pause = await self._stood()
-        if not self.scripts.has(name):
-            return
-        kept = self._at_pause
-        if name == hooks.CANCELLED:
-            kept = hooks.snapshot(name, variables_of(self.state), there=False)
-        try:
-            await self.execute(hooks.hook(name, event, kept), Run())
-        except CommandError as error:
-            log.warning("the script %s did not run: %s", name, error.message)
-
-    async def _stood(self) -> Mapping[str, object]:
-        """Return what scripts are told of a pause, with the place where it stands."""
-        there = False
-        with suppress(CommandError):
-            await self.execute(hooks.WHERE, Run())
-            there = self.state.phase == "paused" and not self.state.moved
-        return hooks.snapshot(hooks.PAUSED, variables_of(self.state), there=there)
+            self.executor.begin(self._hooks.run(name, event))
 
     def _heard(self, event: LinkEvent) -> None:
         match event:

@@ -38,6 +38,7 @@ DOES_IO = (
     "printer/descriptor.py",
     "printer/executor.py",
     "printer/diagnosis.py",
+    "printer/hook_runner.py",
     "printer/inbox.py",
     "printer/link.py",
     "printer/link_errors.py",
