@@ -4,9 +4,7 @@
 """
 
 import asyncio
-import gc
 import os
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +16,13 @@ from bridge.printer.transport import open_transport
 from bridge.simulator.faults import Faults, Rates
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
+from tests.support.growth import BLOCKS, assert_no_growth
 from tests.support.leaks import descriptors
 from tests.support.lines import talk_to
 from tests.support.waiting import until
 
 LINES = int(os.environ.get("WIRE_LINES", "1500"))
-REPLUGS = int(os.environ.get("WIRE_REPLUGS", "15"))
+REPLUGS = int(os.environ.get("WIRE_REPLUGS", "16"))
 BAD = Rates(corrupt=0.01, lose=0.005)
 SEED = 20
 
@@ -62,18 +61,15 @@ async def test_it_can_be_unplugged_at_any_moment(tmp_path: Path) -> None:
     path = tmp_path / "printer"
     async with pty_server(firmware, path) as server:
         await replug(server, path, 0)
-        gc.collect()
         before = descriptors(), len(asyncio.all_tasks())
-        tracemalloc.start()
-        first = tracemalloc.get_traced_memory()[0]
-        for moment in range(REPLUGS):
+
+        async def once(moment: int) -> None:
             await replug(server, path, moment)
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - first
-        tracemalloc.stop()
+            assert firmware.executed, "it worked in between"
+            firmware.executed.clear()
+
+        await assert_no_growth(once, -(-REPLUGS // (1 + BLOCKS)))
         assert (descriptors(), len(asyncio.all_tasks())) == before
-    assert grown < 20_000 + 2_000 * REPLUGS
-    assert firmware.executed, "it worked in between"
 
 
 async def replug(server: PtyServer, path: Path, moment: int) -> None:
