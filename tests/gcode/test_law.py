@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.gcode.dialects import DIALECTS
@@ -112,9 +112,21 @@ def assert_law(script: list[str], talk: Conversation, told: Told) -> None:
     assert not lost or told.resets, "what is done was carried out"
 
 
+STOPS = Cable(
+    up=[Fault(Kind.CORRUPT, where=9, change=2)],
+    down=[],
+    late=False,
+    fused=False,
+    advanced_ok=False,
+    resend_ok=None,
+)
+"""One damaged bit makes ``M112`` of ``M110``; emergency parsers check no sum."""
+
+
 @pytest.mark.parametrize("name", COUNTING)
 @law
 @given(script=scripts, cable=cables(Kind, Kind))
+@example(script=["M106 S10"], cable=STOPS)
 def test_each_line_is_carried_out_once_or_reported(
     name: str, script: list[str], cable: Cable
 ) -> None:

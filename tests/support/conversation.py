@@ -169,11 +169,14 @@ class Conversation:
             self._hear(self.protocol.receive_data(data, self.now))
             return
         if delivery.reset:
-            self.told.resets += 1
-            self._arriving = b""
-            self._say(self.firmware.reset(self.now))
+            self._reset()
         self._notice_forgery(data)
         self._say(self.firmware.receive_data(data, self.now))
+
+    def _reset(self) -> None:
+        self.told.resets += 1
+        self._arriving = b""
+        self._say(self.firmware.reset(self.now))
 
     def _goes_with(self, at: float, *, to_host: bool) -> bool:
         if not self._under_way:
@@ -214,6 +217,8 @@ class Conversation:
 
     def _reopen(self) -> None:
         self._press()
+        if self.firmware.halted:  # ``M110``, when damaged, can be ``M112``
+            self._reset()
         self._number = self.protocol.next_number + RENUMBER
         self.told.conversations += 1
         self.told.cut.update(self.told.done)
