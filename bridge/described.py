@@ -2,19 +2,33 @@
 
 pydantic can do that itself (``use_attribute_docstrings``), but reads the source of
 every model when it is imported: a fifth of the daemon's start. Here it is read when
-somebody asks for a JSON schema, which the daemon never does.
+somebody asks for a JSON schema, and not :func:`without_texts`, as the daemon does.
 """
 
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextmanager
+def without_texts() -> Iterator[None]:
+    """Make JSON schemas without the fields' texts meanwhile: no source is read."""
+    before = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(before)
 
 
 class Described(BaseModel):
@@ -26,6 +40,8 @@ class Described(BaseModel):
     ) -> dict[str, Any]:
         """Return the JSON schema with the texts in it."""
         schema = handler(core_schema)
+        if _silent.get():
+            return schema
         properties = handler.resolve_ref_schema(schema).get("properties", {})
         for kind in reversed(cls.__mro__):
             if not issubclass(kind, BaseModel):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from bridge.described import Described, texts
+from bridge.described import Described, texts, without_texts
 
 
 class Parent(Described):
@@ -48,3 +48,12 @@ def test_a_model_keeps_its_own_text() -> None:
 def test_only_a_class_s_own_fields_are_read() -> None:
     assert "first" not in texts(Child)
     assert issubclass(Child, BaseModel)
+
+
+def test_without_the_texts_no_source_is_read() -> None:
+    texts.cache_clear()
+    with without_texts():
+        properties = Parent.model_json_schema()["properties"]
+    assert "description" not in properties["first"]
+    assert texts.cache_info().misses == 0
+    assert "description" in Parent.model_json_schema()["properties"]["first"]

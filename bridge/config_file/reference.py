@@ -67,12 +67,12 @@ with its default.
 
 def example() -> str:
     """Return the commented whole: a YAML file that means the defaults."""
-    return _EXAMPLE_HEAD + "\n".join(_example(schema.root(), "")) + "\n"
+    return _EXAMPLE_HEAD + "\n".join(_example(schema.told(), "")) + "\n"
 
 
 def reference() -> str:
     """Return the table of all settings, in Markdown."""
-    return _REFERENCE_HEAD + "\n".join(_sections(schema.root(), ())) + "\n"
+    return _REFERENCE_HEAD + "\n".join(_sections(schema.told(), ())) + "\n"
 
 
 def _example(section: Schema, indent: str) -> Iterator[str]:

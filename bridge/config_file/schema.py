@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.config import Config
 from bridge.config_file.document import Key
+from bridge.described import without_texts
 
 Schema = Mapping[str, Any]
 
@@ -14,8 +15,17 @@ _NUMBERS = {"integer": "a whole number", "number": "a number"}
 
 @cache
 def root() -> Schema:
-    """Return the whole configuration's schema."""
-    return Config.model_json_schema()
+    """Return the whole configuration's schema, without what the settings are for.
+
+    The daemon needs no more, and on a small machine the texts cost a second.
+    """
+    with without_texts():
+        return _whole(Config.model_json_schema())
+
+
+def told() -> Schema:
+    """Return the whole configuration's schema, each setting with what it is for."""
+    return _whole(Config.model_json_schema())
 
 
 def at(key: Key) -> Schema | None:
@@ -27,14 +37,7 @@ def at(key: Key) -> Schema | None:
 
 
 def options(schema: Schema) -> list[Schema]:
-    """Return the alternatives of a schema, each without references; nothing for null.
-
-    What stands beside a reference (its description, its default) is kept.
-    """
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        target = root()["$defs"][name]
-        return [{**target, **{k: v for k, v in schema.items() if k != "$ref"}}]
+    """Return the alternatives of a schema; nothing for null."""
     if "anyOf" in schema:
         return [found for option in schema["anyOf"] for found in options(option)]
     return [] if schema.get("type") == "null" else [schema]
@@ -91,6 +94,27 @@ def description(schema: Schema) -> str:
 def wanted(schema: Schema) -> str:
     """Return in words which values are taken, as in ``a whole number from 1 to 9``."""
     return " or ".join(dict.fromkeys(_wanted(option) for option in options(schema)))
+
+
+def _whole(schema: Schema) -> Schema:
+    """Return a schema with what its references lead to in their place.
+
+    What stands beside a reference (its description, its default) is kept.
+    """
+    definitions: Schema = schema["$defs"]
+
+    def resolved(value: object) -> object:
+        if isinstance(value, list):
+            return [resolved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        beside = {k: resolved(v) for k, v in value.items() if k != "$ref"}
+        if "$ref" not in value:
+            return beside
+        target = resolved(definitions[value["$ref"].rpartition("/")[2]])
+        return {**target, **beside} if isinstance(target, dict) else target
+
+    return {k: resolved(v) for k, v in schema.items() if k != "$defs"}
 
 
 def _entry(option: Schema, name: str) -> Schema | None:

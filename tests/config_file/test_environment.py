@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from bridge.config import Config
+from bridge.config_file import schema
+from bridge.described import texts
 from bridge.errors import ConfigError
 from tests.support.configs import ONE_PRINTER, load_text
 
@@ -31,6 +33,15 @@ def test_a_variable_overrides_the_file(tmp_path: Path) -> None:
     assert config.printers[0].serial.port == "/dev/ttyACM0"
     assert config.printers[0].profile.volume.x == (0, 200)
     assert config.log.levels == {"mqtt": "debug"}
+
+
+def test_a_variable_does_not_cost_the_start_the_reading_of_source(
+    tmp_path: Path,
+) -> None:
+    schema.root.cache_clear()
+    texts.cache_clear()
+    load_text(tmp_path, ONE_PRINTER, {"BRIDGE_MQTT__HOST": "b"})
+    assert texts.cache_info().misses == 0
 
 
 def test_a_list_grows_by_the_next_index(tmp_path: Path) -> None:
