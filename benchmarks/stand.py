@@ -26,7 +26,7 @@ class Look:
     Attributes:
         at: when, in seconds.
         processor: processor time, in seconds.
-        memory: resident memory, in MB.
+        memory: resident memory, in MB of 2**20 bytes, as `ps` counts.
         descriptors: how many are open.
 
     """
@@ -49,7 +49,7 @@ def look(pid: int) -> Look:
     return Look(
         time.perf_counter(),
         (int(fields[11]) + int(fields[12])) / TICKS,
-        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
         len(list((place / "fd").iterdir())),
     )
 

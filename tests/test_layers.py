@@ -1,6 +1,8 @@
 """Which part may know which, read from the imports."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +147,13 @@ def test_a_library_has_one_owner(library: str, owner: str) -> None:
         if any(name.partition(".")[0] == library for name in imports(module))
     }
     assert all(name.startswith(owner) for name in knowing)
+
+
+@pytest.mark.parametrize("library", ["jinja2", "prometheus_client"])
+def test_the_daemon_starts_without_what_not_everybody_needs(library: str) -> None:
+    """Megabytes, for those who have no scripts and nobody who reads metrics."""
+    program = f"import sys, bridge.cli.run; sys.exit({library!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_wrong_import_would_be_found() -> None:

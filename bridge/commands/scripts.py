@@ -5,48 +5,18 @@ over. Templates print texts and finite numbers only: what is missing or not know
 the script with an error instead of a line with a hole in it.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from traceback import walk_tb
+from collections.abc import Callable, Mapping
 
-from jinja2.exceptions import TemplateError, TemplateNotFound, TemplateSyntaxError
-
-from bridge.commands.budget import Budget
 from bridge.commands.explaining import nearest
-from bridge.commands.sandbox import SNIPPETS, Sandbox
+from bridge.commands.snippets import BUNDLED, SNIPPETS
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.words import strip_comment
 
 _MOST_LINES = 1000
-_LONGEST = 65_536
 
-_BUNDLED: Mapping[str, str] = {
-    "snippets/disable_hotends": (
-        "{% if printer_profile.extruder.sharedNozzle %}\n"
-        "M104 T0 S0\n"
-        "{% else %}\n"
-        "{% for tool in range(printer_profile.extruder.count) %}\n"
-        "M104 T{{ tool }} S0\n"
-        "{% endfor %}\n"
-        "{% endif %}\n"
-    ),
-    "snippets/disable_bed": "{% if printer_profile.heatedBed %}M140 S0{% endif %}",
-    "snippets/disable_chamber": (
-        "{% if printer_profile.heatedChamber %}M141 S0{% endif %}"
-    ),
-}
-
-_WRONG = (
-    TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+_Values = Mapping[str, object]
+_Renderer = Callable[[str, Mapping[str, str], _Values], str]
 
 
 class Scripts:
@@ -61,7 +31,9 @@ class Scripts:
     def __init__(
         self, configured: Mapping[str, str], folder: Mapping[str, str] | None = None
     ) -> None:
-        self._sources = {**_BUNDLED, **configured, **(folder or {})}
+        own = {**configured, **(folder or {})}
+        self._sources = {**BUNDLED, **own}
+        self._renderer = _load_renderer() if own else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -85,7 +57,7 @@ class Scripts:
                 template and the line where it went wrong.
 
         """
-        if not self.has(name):
+        if self._renderer is None or not self.has(name):
             raise RejectedError(
                 f'script: there is no script "{name}"{nearest(name, self.names)}',
                 error="unknown_script",
@@ -93,36 +65,15 @@ class Scripts:
             )
         given = {**variables, "script": {"type": "gcode", "name": name}}
         values = {key: _copy(value) for key, value in given.items()}
-        lines = [strip_comment(line) for line in self._text(name, values).split("\n")]
+        text = self._renderer(name, self._sources, values)
+        lines = [strip_comment(line) for line in text.split("\n")]
         lines = [line for line in lines if line]
         if len(lines) > _MOST_LINES:
-            raise _error(
-                f"script {name}: renders {len(lines)} lines, more than {_MOST_LINES}"
+            raise RejectedError.invalid(
+                f"script {name}: renders {len(lines)} lines, more than {_MOST_LINES}",
+                error="script_error",
             )
         return tuple(lines)
-
-    def _text(self, name: str, values: Mapping[str, object]) -> str:
-        sandbox = Sandbox(self._find, Budget())
-        try:
-            return sandbox.get_template(name).render(values)
-        except _WRONG as error:
-            raise _error(f"{self._place(name, error)}: {_reason(error)}") from None
-
-    def _find(self, name: str) -> str | None:
-        source = self._sources.get(name)
-        if source is not None and len(source) > _LONGEST:
-            raise ValueError(f"is longer than {_LONGEST} characters")
-        return source
-
-    def _place(self, name: str, error: Exception) -> str:
-        template, line = name, 0
-        if isinstance(error, TemplateSyntaxError):
-            template, line = error.name or name, error.lineno
-        else:
-            for where, at in _frames(error):
-                if where in self._sources:
-                    template, line = where, at
-        return f"script {template}, line {line}" if line else f"script {template}"
 
 
 def printer_profile(profile: Profile) -> dict[str, object]:
@@ -148,23 +99,9 @@ def _copy(value: object) -> object:
     raise TypeError(f"a script cannot read a {type(value).__name__}")
 
 
-def _frames(error: Exception) -> Iterator[tuple[str, int]]:
-    for frame, line in walk_tb(error.__traceback__):
-        yield frame.f_code.co_filename, line
+def _load_renderer() -> _Renderer:
+    # Jinja2 takes 2.5 MB and a twentieth of the start, and most printers have no
+    # script; where there is one, the first that runs must not wait for it.
+    from bridge.commands.rendering import rendered  # noqa: PLC0415
 
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TemplateNotFound):
-        return f'there is no template "{error.name}"'
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply, or calls itself too often"
-    text: str | None = str(error)
-    if isinstance(error, TemplateError):
-        text = error.message
-    elif isinstance(error, SyntaxError):
-        text = error.msg
-    return re.sub("'dict object' has no attribute", "there is no", text or "is wrong")
-
-
-def _error(message: str) -> RejectedError:
-    return RejectedError.invalid(message, error="script_error")
+    return rendered
