@@ -1,5 +1,6 @@
 """What a user may ask of a printer: :func:`parse` turns an MQTT message into it."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +11,7 @@ from bridge.commands.base import Command, Context, Program
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import Envelope, Origin, Outcome, Response
 from bridge.commands.explaining import explained, nearest
-from bridge.commands.reading import Json, check_texts, described, printable, read
+from bridge.commands.reading import Json, check, described, printable, read
 from bridge.commands.registry import TOPICS
 from bridge.errors import RejectedError
 
@@ -91,12 +92,14 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
     """
     if topic == EmergencyStop.topic:
         return Request(topic, _emergency_envelope(payload, max_bytes), EmergencyStop())
+    names = TOPICS.get(topic)
+    if names is None:
+        raise _unknown(topic, payload)
     document: Json = {}
     try:
-        names = _names(topic)
         if payload or not topic.startswith(_QUESTION):
             document = read(payload, max_bytes)
-        check_texts(document)
+        check(document)
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
     except RejectedError as error:
@@ -122,15 +125,15 @@ def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
     return Envelope() if identity is None else Envelope(id=identity)
 
 
-def _names(topic: str) -> dict[str, type[Command]]:
-    names = TOPICS.get(topic)
-    if names is not None:
-        return dict(names)
+def _unknown(topic: str, payload: bytes) -> RequestError:
     message = f"unknown topic {described(topic)}{nearest(topic, TOPICS)}"
-    raise RejectedError(message, error="unknown_topic", code=404)
+    cause = RejectedError(message, error="unknown_topic", code=404)
+    return RequestError(cause, origin_of(topic, payload).id, None)
 
 
-def _kind(topic: str, names: dict[str, type[Command]], document: Json) -> type[Command]:
+def _kind(
+    topic: str, names: Mapping[str, type[Command]], document: Json
+) -> type[Command]:
     if topic.startswith(_QUESTION):
         return next(iter(names.values()))
     if topic == _RAW:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import NoReturn
 
 from bridge.errors import RejectedError
@@ -19,11 +20,18 @@ _UNSPEAKABLE = {"Cc", "Cs", "Zl", "Zp"}
 Json = dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Stands where a number should be, until it is known which field that is."""
+
+    text: str
+    problem: str
+
+
 def read(payload: bytes, max_bytes: int) -> Json:
     """Return the JSON object in a payload.
 
-    Its texts are free of control characters, line breaks and lone surrogates, its
-    numbers are finite, its keys single, its depth small.
+    Its keys are single and its depth is small; what is in it remains to be checked.
 
     Raises:
         RejectedError: It is not such an object; ``invalid_json`` where it is no JSON.
@@ -43,12 +51,12 @@ def read(payload: bytes, max_bytes: int) -> Json:
     return document
 
 
-def check_texts(value: object, place: str = "") -> None:
-    """Refuse texts that could break a line or hide in a log.
+def check(value: object, place: str = "") -> None:
+    """Refuse numbers that are none, and texts that could break a line or hide in a log.
 
     Raises:
-        RejectedError: A text or a key has a control character or a line break; the
-            message names where.
+        RejectedError: A number is not finite, or a text or a key has a control
+            character, a line break or a lone surrogate; the message names where.
 
     """
     if isinstance(value, dict):
@@ -58,10 +66,12 @@ def check_texts(value: object, place: str = "") -> None:
                     f"{place or 'the payload'}: has a field whose name is longer than "
                     f"{_LONGEST_KEY} characters or not printable"
                 )
-            check_texts(item, f"{place}.{key}" if place else key)
+            check(item, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            check_texts(item, f"{place}[{index}]")
+            check(item, f"{place}[{index}]")
+    elif isinstance(value, _Unusable):
+        _invalid(f"{place}: {value.problem}")
     elif isinstance(value, str) and not printable(value):
         raise RejectedError.invalid(
             f"{place}: must not contain line breaks or control characters; several "
@@ -84,6 +94,8 @@ def described(value: object) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, _Unusable):
+        return value.text
     plain = isinstance(value, str) and printable(value)
     text = json.dumps(value, ensure_ascii=not plain)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
@@ -137,18 +149,19 @@ def _object(pairs: list[tuple[str, object]]) -> Json:
     return document
 
 
-def _float(text: str) -> float:
+def _float(text: str) -> float | _Unusable:
     value = float(text)
-    if not math.isfinite(value):
-        _invalid(f"the payload has a number that is too large: {text[:20]}")
-    return value
+    return value if math.isfinite(value) else _too_large(text)
 
 
-def _int(text: str) -> int:
-    if len(text) > _LONGEST_INTEGER:
-        _invalid(f"the payload has a number that is too large: {text[:20]}…")
-    return int(text)
+def _int(text: str) -> int | _Unusable:
+    return int(text) if len(text) <= _LONGEST_INTEGER else _too_large(text)
 
 
-def _constant(text: str) -> NoReturn:
-    _invalid(f"the payload has {text}, which is no JSON number")
+def _too_large(text: str) -> _Unusable:
+    shown = text if len(text) <= _LONGEST_INTEGER else f"{text[:_LONGEST_INTEGER]}…"
+    return _Unusable(shown, f"is a number that is too large: {shown}")
+
+
+def _constant(text: str) -> _Unusable:
+    return _Unusable(text, f"must be a JSON number, not {text}")
