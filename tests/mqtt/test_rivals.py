@@ -44,6 +44,7 @@ async def test_the_second_refuses_and_the_first_does_not_notice(
             assert isinstance(error, BrokerError)
             assert "another bridge (instance one) serves printer/…" in str(error)
             assert first.broker.statistics.connects == 1
+            await watcher.hears(TOPICS.availability)
             assert watcher.payloads(TOPICS.availability) == [b"online"]
 
 
