@@ -168,7 +168,7 @@ class Reception:
             return
         if rest == RawCommand.topic and _STOP in message.payload.upper():
             return
-        if rest in self._known and not self._rates.take(rest, now):
+        if not self._rates.take(rest if rest in self._known else "", now):
             rate = self._config.limits.rate
             raise RejectedError(
                 f"more than {rate:g} messages a second on {rest}; see limits.rate",

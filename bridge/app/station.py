@@ -86,6 +86,7 @@ class Station:
             topics=self.topics,
             instance=instance,
             subscriptions=(*self.topics.commands, *Announcer.subscriptions(config)),
+            optional=self.topics.near_misses,
             memory=memory,
         )
         self._met = asyncio.Event()
@@ -175,6 +176,8 @@ class Station:
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
         if self._announcer.heard(message) or rest is None:
+            return
+        if not self.topics.is_asked(message.topic, retained=message.retain):
             return
         if self._answers is None:
             self._reception.decline(message, rest)

@@ -28,6 +28,10 @@ several. Payloads are JSON objects. Each message gets exactly one response, on
 with two extruders, a heated bed and a heated chamber, in its modes after a reset; jog,
 home and extrude leave other modes as they found them.
 
+What misses its topic is answered `unknown_topic`: a level too many or too few
+(`bed/target`, `request`), and OctoPrint's names `printhead` and `storage`. The bridge
+hears nothing of other topics below the base; they may be somebody else's.
+
 Numbers are JSON numbers: `true`, `"10"`, `NaN` and `null` are refused, and so is every
 field that is not listed. What is beyond the printer's limits is refused, never cut.
 """

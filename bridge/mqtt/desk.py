@@ -26,6 +26,7 @@ class Presence:
         instance: names this process in the retained ``info``, unlike any other; empty:
             other bridges are not looked for.
         subscriptions: what to hear.
+        optional: what to hear where we may; nobody is warned where we may not.
         memory: remembers retained topics across restarts.
 
     """
@@ -34,6 +35,7 @@ class Presence:
     topics: Topics
     instance: str = ""
     subscriptions: Sequence[str] = ()
+    optional: Sequence[str] = ()
     memory: Memory | None = None
 
 

@@ -62,6 +62,7 @@ class Session:
             Filter(topic=topics.availability, own=True),
             Filter(topic=topics.info),
             *(Filter(topic=topic) for topic in self._desk.presence.subscriptions),
+            *(Filter(topic=topic) for topic in self._desk.presence.optional),
         ]
         patience = self._desk.config.connect_timeout
         self._timer = self._loop.call_later(patience, self._unanswered)
@@ -154,7 +155,7 @@ class Session:
         refused = [
             (wanted.topic, code)
             for wanted, code in zip(self._filters, codes, strict=False)
-            if code >= FAILURE
+            if code >= FAILURE and wanted.topic not in self._desk.presence.optional
         ]
         for topic, code in refused:
             text = reasons.no_right(self._desk.config, topic, write=False, code=code)

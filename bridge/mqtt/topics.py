@@ -19,6 +19,16 @@ COMMANDS = (
 REQUESTS = "request"
 """What questions begin with; what is asked for is the next level."""
 
+NEAR_MISSES = (
+    "printhead",
+    "storage",
+    REQUESTS,
+    f"{REQUESTS}/+/+",
+    *(f"{name}/+" for name in COMMANDS),
+)
+"""What is meant for a command but is none: OctoPrint's names, and levels too many or
+too few. All other topics below the base may be somebody else's."""
+
 LONGEST = 65_535
 """Bytes of UTF-8 that fit into an MQTT topic name (MQTT 5.0, 1.5.4)."""
 
@@ -121,6 +131,15 @@ class Topics:
         levels = (*COMMANDS, f"{REQUESTS}/+")
         return tuple(f"{self.base}/{level}" for level in levels)
 
+    @property
+    def near_misses(self) -> tuple[str, ...]:
+        """What to subscribe to, too, so that no mistake is met with silence.
+
+        None of them overlaps with a command: a broker may deliver twice what matches
+        two subscriptions.
+        """
+        return tuple(f"{self.base}/{level}" for level in NEAR_MISSES)
+
     def retained(self, heaters: Iterable[str]) -> tuple[str, ...]:
         """Return the topics that a printer with these heaters leaves at the broker."""
         fixed = (
@@ -155,6 +174,17 @@ class Topics:
             return False
         first, _, more = rest.partition("/")
         return rest in COMMANDS or (first == REQUESTS and bool(more))
+
+    def is_asked(self, topic: str, *, retained: bool) -> bool:
+        """Tell whether a message that we heard below our base wants an answer.
+
+        What is retained beside a command is somebody's state. Our own states come back
+        on MQTT 3.1.1.
+        """
+        if self.is_command(topic):
+            return True
+        own = topic in {self.sd_files, self.job_state}
+        return self.split(topic) is not None and not own and not retained
 
     def is_told(self, topic: str) -> bool:
         """Tell whether a message on this topic would be taken for the printer's own."""

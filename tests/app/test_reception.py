@@ -218,6 +218,12 @@ async def test_a_flood() -> None:
             assert (await it.hears(topic)).status == "finished"
 
 
+async def test_a_flood_of_what_is_no_topic() -> None:
+    it = desk(limits={"rate": 0.001})
+    assert (await it.hears("head/jog", JOG)).error == "unknown_topic"
+    assert (await it.hears("printhead", JOG)).error == "rate_limited"
+
+
 async def test_a_flood_holds_up_no_raw_stop() -> None:
     it = desk(limits={"rate": 0.001})
     await it.hears("command", {"command": "M105"})

@@ -206,6 +206,11 @@ BAD: dict[str, tuple[str, object, str, str]] = {
         "dry_run",
     ),
     "unknown question": ("request/weather", b"", "unknown_topic", "weather"),
+    "a question about nothing": ("request", b"", "unknown_topic", "request/state"),
+    "a question with more": ("request/state/x", b"", "unknown_topic", "state/x"),
+    "a level too many": ("head/jog", JOG, "unknown_topic", 'did you mean "head"'),
+    "no emergency": ("emergency/stop", b"", "unknown_topic", 'mean "emergency"'),
+    "OctoPrint's name": ("printhead", JOG, "unknown_topic", 'did you mean "head"'),
     "negative limit": (
         "request/state",
         {"history": True, "limit": -1},

@@ -191,7 +191,24 @@ async def test_a_missing_right_to_publish_is_named_once(
 async def test_a_missing_right_to_subscribe_is_named(
     caplog: pytest.LogCaptureFixture, refused: str
 ) -> None:
-    """Mosquitto's plain ACL file never refuses a subscription; its plugin does."""
+    [line] = await refusals(refused, caplog)
+    assert line == (
+        f"the broker does not let 'bridge' subscribe to {refused} (not authorised): "
+        "give it the right to read that topic"
+    )
+
+
+async def test_nobody_needs_the_right_to_what_is_no_command(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await refusals(TOPICS.near_misses[0], caplog) == []
+
+
+async def refusals(refused: str, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what is logged where one subscription is refused.
+
+    Mosquitto's plain ACL file never refuses one; its plugin does.
+    """
     options = (
         "allow_anonymous false\nplugin {plugins}/mosquitto_dynamic_security.so\n"
         "plugin_opt_config_file {folder}/security.json"
@@ -206,11 +223,7 @@ async def test_a_missing_right_to_subscribe_is_named(
         )
         async with bridge(mqtt) as printer:
             await printer.online()
-    [line] = [record.getMessage() for record in caplog.records]
-    assert line == (
-        f"the broker does not let 'bridge' subscribe to {refused} (not authorised): "
-        "give it the right to read that topic"
-    )
+    return [record.getMessage() for record in caplog.records]
 
 
 def _security(refused: str) -> bytes:

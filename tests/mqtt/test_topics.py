@@ -47,6 +47,38 @@ def test_commands_are_subscribed_one_by_one_so_that_rights_can_be_given_so() -> 
     )
 
 
+def test_no_near_miss_overlaps_with_a_command() -> None:
+    commands = [name.split("/") for name in TOPICS.commands]
+    for miss in (name.split("/") for name in TOPICS.near_misses):
+        same_length = [levels for levels in commands if len(levels) == len(miss)]
+        assert not [
+            levels
+            for levels in same_length
+            if all(
+                "+" in pair or len(set(pair)) == 1
+                for pair in zip(levels, miss, strict=True)
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ("level", "live", "retained"),
+    [
+        ("head", True, True),
+        ("request/state", True, True),
+        ("head/jog", True, False),
+        ("request", True, False),
+        ("sd/files", False, False),
+        ("job/state", False, False),
+    ],
+)
+def test_what_wants_an_answer(level: str, *, live: bool, retained: bool) -> None:
+    topic = f"printers/ender/{level}"
+    assert TOPICS.is_asked(topic, retained=False) is live
+    assert TOPICS.is_asked(topic, retained=True) is retained
+    assert not TOPICS.is_asked(level, retained=False)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "tool\0"])
 def test_a_heater_is_one_level(name: str) -> None:
     with pytest.raises(ValueError, match="level of a topic"):

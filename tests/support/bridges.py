@@ -66,6 +66,7 @@ def presence(instance: str = "one", topics: Topics = TOPICS) -> Presence:
         topics=topics,
         instance=instance,
         subscriptions=topics.commands,
+        optional=topics.near_misses,
     )
 
 
