@@ -3,8 +3,8 @@
 Only one bridge may serve a base topic: two would both carry out each command. Whether
 the other one lives is asked, because what a crashed bridge left behind looks the same:
 ``availability`` says ``online`` and ``info`` names another instance. Every living
-bridge answers every question, so we ask one. The reasons are in
-``docs/adr/0009-one-bridge-per-topic.md``.
+bridge answers every question, so we ask one that needs no printer, as that may be busy.
+The reasons are in ``docs/adr/0009-one-bridge-per-topic.md``.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ async def look(
         await _within(seen.known, REPLAY)
         if seen.suspicious:
             question = json.dumps({"id": seen.question}).encode()
-            client.publish(Publication(topic=topics.ping, payload=question, qos=1))
+            client.publish(Publication(topic=topics.question, payload=question, qos=1))
             await _within(seen.answered, ANSWER)
         await client.disconnect(patience=0.2)
     finally:

@@ -116,9 +116,9 @@ class Topics:
         return f"{self.base}/response"
 
     @property
-    def ping(self) -> str:
-        """The question that every living bridge answers."""
-        return f"{self.base}/{REQUESTS}/ping"
+    def question(self) -> str:
+        """What a living bridge answers at once, however busy its printer is."""
+        return f"{self.base}/{REQUESTS}/info"
 
     @property
     def emergency(self) -> str:

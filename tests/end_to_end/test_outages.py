@@ -197,6 +197,27 @@ async def test_two_bridges_on_one_topic(
         assert bridge.latest("state")["state"] == "operational"
 
 
+async def test_a_busy_bridge_is_not_overlooked(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    folder = tmp_path / "second"
+    folder.mkdir()
+    with (
+        scripted(tmp_path / "printer") as printer,
+        stage(broker, printer, tmp_path, "busy") as bridge,
+    ):
+        printer.held.add("G28")
+        running = await bridge.send("head", {"command": "home", "axes": []})
+        await until(lambda: any("G28" in line for line in printer.wire.sent()))
+        nowhere = config_of(broker, tmp_path / "nowhere", "busy")
+        nowhere["printers"][0]["id"] = "another"
+        with daemon(folder, nowhere) as second:
+            assert second.ended() == 1
+            assert "another bridge" in second.log
+        printer.release()
+        assert (await bridge.answer(running))["status"] == "finished"
+
+
 async def test_two_bridges_on_one_port(broker: Mosquitto, tmp_path: Path) -> None:
     folder = tmp_path / "second"
     folder.mkdir()

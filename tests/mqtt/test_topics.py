@@ -24,7 +24,7 @@ def test_every_topic_is_below_the_base() -> None:
         TOPICS.event: "event",
         TOPICS.console: "console",
         TOPICS.response: "response",
-        TOPICS.ping: "request/ping",
+        TOPICS.question: "request/info",
         TOPICS.emergency: "emergency",
     }
     for topic, rest in said.items():

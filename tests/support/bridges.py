@@ -83,7 +83,7 @@ async def bridge(
 
     def take(message: Message) -> None:
         heard.append(message)
-        if message.topic == who.topics.ping:
+        if message.topic == who.topics.question:
             # What every living bridge does, and what others know it by.
             broker.publish(
                 who.topics.response, message.payload, qos=1, lane=Lane.RESPONSE
