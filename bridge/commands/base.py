@@ -128,6 +128,8 @@ class Command(Described):
     """Which of the operator's rights it needs."""
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ()
     """Payloads for the documentation, without ``command``."""
+    first: ClassVar[bool] = False
+    """It goes before all that waits."""
     needs_operational: ClassVar[bool] = True
     """It is refused while the printer is not there."""
     needs_idle: ClassVar[bool] = False

@@ -50,10 +50,14 @@ class Resume(Command):
 
 
 class Cancel(Command):
-    """End the print before it is done; nothing to do where it is ending already."""
+    """End the print before it is done; nothing to do where it is ending already.
+
+    It goes before all commands that wait, and is not refused because they are many.
+    """
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "cancel"
+    first: ClassVar[bool] = True
     needs_print: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:

@@ -39,7 +39,8 @@ class Limits(Section):
     """How much may be asked over MQTT."""
 
     queue: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """G-code lines that may wait; beyond it a command is rejected with `queue_full`."""
+    """G-code lines that may wait; beyond it a command is rejected with `queue_full`.
+    Questions, and cancelling a print, do not wait with the others."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
     """Commands a second on one topic; a burst of twice as many is let through."""
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from bridge.commands import Command, Program
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
+from bridge.gcode.events import Done
 from bridge.printer.link import Link
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan
+from bridge.printer.session import Session
 from bridge.printer.turns import Interrupted, Turns
 
 _STILL_THERE = {"firmware_error", "timeout"}
@@ -62,7 +64,9 @@ class Executor:
             CommandError: As :meth:`Printer.execute` says.
 
         """
-        work = self.begin(self._carry_out(command, lines, run, expires))
+        # The work begins a moment later; a stop in between must find it.
+        arrived = self._turns.arrived()
+        work = self.begin(self._carry_out(command, lines, run, expires, arrived))
         await self._wait(work, run, within)
 
     async def finished(self) -> None:
@@ -89,21 +93,18 @@ class Executor:
                 await asyncio.shield(work)
         except TimeoutError:
             run.abandoned = True
-            if not run.gcode:
-                raise RejectedError(
-                    f"its turn did not come within {within:g} s; nothing was sent",
-                    error="timeout",
-                    code=408,
-                ) from None
-            raise FailedError.timeout(
-                f"the printer did not finish within {within:g} s; the line it works on "
-                "goes on"
-            ) from None
+            raise impatient(run, within) from None
 
     async def _carry_out(
-        self, command: Command, lines: int, run: Run, expires: float | None
+        self,
+        command: Command,
+        lines: int,
+        run: Run,
+        expires: float | None,
+        arrived: Interrupted,
     ) -> None:
-        async with self._turns.turn(lines) as interrupted:
+        turn = self._turns.turn(lines, first=command.first, arrived=arrived)
+        async with turn as interrupted:
             if run.abandoned:
                 return
             if expires is not None and time.time() >= expires:
@@ -114,10 +115,12 @@ class Executor:
                 self._observer.offsets(program.offsets)
             if program.gcode:
                 self._observer.at = {}  # until it is known how far this came
-            if error := await self._send(program, run, interrupted):
+            error = await self._send(program, run, interrupted)
+            # What the printer reported meanwhile is older than the last move.
+            unknown = error is not None or run.abandoned
+            self._observer.at = {} if unknown else planned.arrives
+            if error:
                 raise error
-            if not run.abandoned:
-                self._observer.at = planned.arrives
 
     async def _send(
         self, program: Program, run: Run, interrupted: Interrupted
@@ -136,15 +139,38 @@ class Executor:
         session = self._link.session
         if session is None or session.closed:
             return FailedError.disconnected("the printer went away")
-        run.gcode.append(line)
         self._observer.sent(line)
-        try:
-            done = await session.line(line)
-        except FailedError as error:
-            if not error.sent:
-                run.gcode.pop()
-            run.output.extend(error.output)
-            return error
-        run.output.extend(done.output)
+        done = await transmit(session, line, run)
+        if isinstance(done, FailedError):
+            return done
         self._observer.taken()
         return FailedError.firmware("; ".join(done.errors)) if done.errors else None
+
+
+async def transmit(
+    session: Session, line: str, run: Run, *, ahead: bool = False
+) -> Done | FailedError:
+    """Send one line, and note in ``run`` what became of it."""
+    run.gcode.append(line)
+    try:
+        done = await session.line(line, ahead=ahead)
+    except FailedError as error:
+        if not error.sent:
+            run.gcode.pop()
+        run.output.extend(error.output)
+        return error
+    run.output.extend(done.output)
+    return done
+
+
+def impatient(run: Run, within: float | None) -> CommandError:
+    """Return the error of a caller who waits no longer."""
+    if not run.gcode:
+        return RejectedError(
+            f"its turn did not come within {within:g} s; nothing was sent",
+            error="timeout",
+            code=408,
+        )
+    return FailedError.timeout(
+        f"the printer did not finish within {within:g} s; the line it works on goes on"
+    )

@@ -11,7 +11,7 @@ from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.errors import FailedError
+from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.replies import Temperatures
 from bridge.printer import hooks, safety
@@ -25,6 +25,7 @@ from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan, context_of, plan, situation_of
 from bridge.printer.polls import wanted_polls
+from bridge.printer.questions import Questions
 from bridge.printer.session import Session
 from bridge.printer.setup import ask
 from bridge.printer.turns import Turns
@@ -98,6 +99,7 @@ class Printer:
         self._insistences = 0
         self._insist_at = 0.0
         self.executor = Executor(self.link, self.observer, self.turns, self.plan)
+        self._questions = Questions(self.link, limits.queue)
 
     @property
     def state(self) -> PrinterState:
@@ -172,6 +174,10 @@ class Printer:
             run.gcode.extend(program.lines)
         elif program.urgent:
             self._hurry(program.lines, run)
+        elif program.gcode and command.tier == "read":
+            await self._questions.ask(
+                program.gcode, run, expires=expires, within=within
+            )
         elif program.gcode or program.offsets:
             lines = len(program.gcode)
             await self.executor.execute(
@@ -192,7 +198,7 @@ class Printer:
             )
         session.urgent(_STOP)
         session.halt("emergency_stopped", STOP_MESSAGE)
-        self.turns.interrupt(partial(FailedError.stopped, STOP_MESSAGE))
+        self._give_up(partial(FailedError.stopped, STOP_MESSAGE))
         self.observer.stopped("emergency_stop", STOP_MESSAGE)
         self._insistences = INSISTENCES
         self._insist_at = self.observer.clock() + INSIST
@@ -255,7 +261,11 @@ class Printer:
             session.restart()
 
     def _interrupt(self, reason: str) -> None:
-        self.turns.interrupt(partial(FailedError.disconnected, reason))
+        self._give_up(partial(FailedError.disconnected, reason))
+
+    def _give_up(self, error: Callable[[], CommandError]) -> None:
+        self.turns.interrupt(error)
+        self._questions.interrupt(error)
 
     def _halt(self, session: Session) -> None:
         """Give up what waits for a firmware that has stopped for good."""
@@ -263,7 +273,7 @@ class Printer:
         message = problem.error if problem else "the firmware has stopped"
         self.observer.evidence()
         session.halt("firmware_error", message)
-        self.turns.interrupt(partial(FailedError.firmware, message))
+        self._give_up(partial(FailedError.firmware, message))
         if query := self.observer.dialect.state_query:
             session.urgent(query)  # the reason comes late, and only when asked for
 

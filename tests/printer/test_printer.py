@@ -78,6 +78,17 @@ async def test_a_full_queue() -> None:
         first.cancel()
 
 
+async def test_a_stop_right_after_a_command_finds_it(tmp_path: Path) -> None:
+    with scripted(tmp_path / "printer") as printer:
+        async with live(str(printer.link)) as it:
+            run = it.begins("command", command="M106")
+            asyncio.get_running_loop().call_soon(it.printer.stop)
+            with pytest.raises(FailedError) as caught:
+                await run
+            assert caught.value.error == "emergency_stopped"
+            assert "M106" not in it.sent
+
+
 async def test_too_late() -> None:
     async with live(FAST) as it:
         with pytest.raises(ExpiredError):

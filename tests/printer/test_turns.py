@@ -78,3 +78,35 @@ async def test_who_gives_up_waiting_frees_the_place() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert turns.waiting == 1
+
+
+async def test_some_go_first_however_many_wait() -> None:
+    turns, order, go_on = Turns(4), list[str](), asyncio.Event()
+
+    async def take(name: str, *, first: bool = False) -> None:
+        async with turns.turn(1, first=first):
+            order.append(name)
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(4):
+            tasks.create_task(take(f"patient {number}"))
+        await asyncio.sleep(0)
+        for number in range(2):
+            tasks.create_task(take(f"urgent {number}", first=True))
+        await asyncio.sleep(0)
+        assert turns.waiting == 6
+        with pytest.raises(RejectedError):
+            await take("one too many")
+        go_on.set()
+    patient = [f"patient {number}" for number in range(4)]
+    assert order == [patient[0], "urgent 0", "urgent 1", *patient[1:]]
+    assert turns.waiting == 0
+
+
+async def test_those_who_go_first_are_not_without_number() -> None:
+    turns = Turns(1)
+    async with turns.turn(1, first=True):
+        with pytest.raises(RejectedError):
+            async with turns.turn(1, first=True):
+                raise AssertionError

@@ -44,6 +44,7 @@ DOES_IO = (
     "printer/link_errors.py",
     "printer/ports.py",
     "printer/printer.py",
+    "printer/questions.py",
     "printer/reader_thread.py",
     "printer/rfc2217.py",
     "printer/serial_port.py",
