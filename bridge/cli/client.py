@@ -7,16 +7,20 @@ import os
 import uuid
 from typing import Any
 
+from bridge.cli.progress import dots
 from bridge.cli.until_signal import run_until_signal
 from bridge.config import Mqtt
 from bridge.config_file import load
-from bridge.errors import ConfigError
+from bridge.errors import BrokerError, ConfigError
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics
-from bridge.mqtt.visitor import visit
+from bridge.mqtt.visitor import Visitor, visit
 
 PATIENCE = 600.0
 """Seconds for a response: heating up takes minutes."""
+
+ARRIVAL = 5.0
+"""Seconds in which a bridge that starts may come online."""
 
 
 def send(chosen: argparse.Namespace) -> int:
@@ -24,7 +28,7 @@ def send(chosen: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: The payload is no JSON object.
-        BrokerError: The broker cannot be reached.
+        BrokerError: The broker cannot be reached, or there is no bridge.
 
     """
     payload = _object(chosen.payload)
@@ -51,9 +55,14 @@ def watch(chosen: argparse.Namespace) -> int:
 async def _exchange(
     broker: Mqtt, chosen: argparse.Namespace, payload: dict[str, Any]
 ) -> dict[str, Any] | None:
-    responses = Topics(chosen.topic).response
-    async with visit(broker, [responses]) as visitor:
+    topics = Topics(chosen.topic)
+    heard = [topics.availability, topics.response]
+    async with dots(), visit(broker, heard) as visitor:
         topic = f"{chosen.topic}/{chosen.to.strip('/')}"
+        # What nobody hears is lost, and waiting for its response is of no use. But an
+        # emergency stop waits for nothing.
+        if topic != topics.emergency:
+            await _online(visitor, topics.availability)
         visitor.publish(topic, json.dumps(payload).encode())
         try:
             async with asyncio.timeout(PATIENCE):
@@ -63,6 +72,18 @@ async def _exchange(
                         return response
         except TimeoutError:
             return None
+
+
+async def _online(visitor: Visitor, availability: str) -> None:
+    try:
+        async with asyncio.timeout(ARRIVAL):
+            while (await visitor.message()).payload != b"online":
+                pass
+    except TimeoutError:
+        raise BrokerError(
+            f"nothing was sent: no bridge is online at {availability}; "
+            "is it running, and is --topic right?"
+        ) from None
 
 
 async def _print_all(broker: Mqtt, topic: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from bridge import logs
 from bridge.app.doctor import examine
+from bridge.cli.progress import dots
 from bridge.config import Config, Log
 from bridge.config_file import load
 from bridge.findings import Finding
@@ -29,9 +30,11 @@ def doctor(chosen: argparse.Namespace) -> int:
 
 async def _print_all(config: Config, chosen: argparse.Namespace) -> int:
     wrong = False
-    async for finding in examine(config, printers=not chosen.no_printer):
-        wrong = wrong or finding.verdict == "wrong"
-        print(_json(finding) if chosen.json else _line(finding), flush=True)
+    async with dots() as end_row:
+        async for finding in examine(config, printers=not chosen.no_printer):
+            wrong = wrong or finding.verdict == "wrong"
+            end_row()
+            print(_json(finding) if chosen.json else _line(finding), flush=True)
     return int(wrong)
 
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from bridge.app.probing import Found, probe
-from bridge.cli.parser import address
+from bridge.cli.parser import broker
+from bridge.cli.progress import dots
 from bridge.config import Mqtt, Serial
 from bridge.config_file import load
 from bridge.config_file.starter import Answers, starter
@@ -23,9 +24,6 @@ from bridge.mqtt.visitor import visit
 from bridge.printer.ports import list_ports
 
 Result = TypeVar("Result")
-
-DOT = 1.0
-"""Seconds between two signs that it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ def _ask(question: str, default: str, read: Callable[[str], Result]) -> Result:
 
 
 def _address(text: str) -> tuple[str, int]:
-    return address(text if ":" in text else f"{text}:1883")
+    return broker(text if ":" in text else f"{text}:1883")
 
 
 def _name(text: str) -> str:
@@ -195,15 +193,8 @@ def _show(what: str, work: Coroutine[Any, Any, Result]) -> Result:
     """Do something, with a dot for each second that it takes."""
 
     async def dotted() -> Result:
-        task = asyncio.ensure_future(work)
-        print(what, end="", flush=True)
-        try:
-            while not (await asyncio.wait({task}, timeout=DOT))[0]:
-                print(".", end="", flush=True)
-        finally:
-            task.cancel()
-            print()
-        return await task
+        async with dots(what):
+            return await work
 
     return asyncio.run(dotted())
 

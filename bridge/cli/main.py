@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, WRONG)
     except BridgeError as error:
         return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return _complain(BridgeError("stopped before it was done"), FAILED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

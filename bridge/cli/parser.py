@@ -117,7 +117,8 @@ examples:
 
 _SEND = """\
 Publishes one message and prints the response, for those who have no MQTT client. Exit
-code 1 where the response is not "finished".
+code 1 where the response is not "finished", and where no bridge is online within five
+seconds: then nothing is sent but an emergency.
 
 examples:
   gcode2mqtt send head '{"command": "home", "axes": ["x", "y"]}'
@@ -216,7 +217,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--script", action="store_true", help="play a short scenario, then end"
     )
     parser.add_argument(
-        "--broker", type=address, metavar="HOST:PORT", help="use this broker"
+        "--broker", type=broker, metavar="HOST:PORT", help="use this broker"
     )
     parser.add_argument(
         "--seconds", type=positive(86_400), metavar="N", help="end after this time"
@@ -244,7 +245,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 def _add_client(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--broker",
-        type=address,
+        type=broker,
         default=("localhost", 1883),
         metavar="HOST:PORT",
         help="the broker (default: localhost:1883)",
@@ -275,6 +276,21 @@ def address(text: str) -> tuple[str, int]:
     if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return host.strip("[]"), number
+
+
+def broker(text: str) -> tuple[str, int]:
+    """Return host and port of a broker, which has no port 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is not of the form ``host:port``.
+
+    """
+    host, port = address(text)
+    if not port:
+        raise argparse.ArgumentTypeError(f"{text!r}: no broker has the port 0")
+    if ":" in host and not text.startswith("["):
+        raise argparse.ArgumentTypeError(f"{text!r}: write [ADDRESS]:PORT")
+    return host, port
 
 
 def positive(most: float) -> Callable[[str], float]:

@@ -3,9 +3,13 @@
 import argparse
 import asyncio
 import os
+from pathlib import Path
 
 from bridge.app.purging import purge as clear
+from bridge.cli.progress import dots
+from bridge.config import Config
 from bridge.config_file import load, locate
+from bridge.mqtt.purge import Purge
 
 
 def purge(chosen: argparse.Namespace) -> int:
@@ -17,8 +21,13 @@ def purge(chosen: argparse.Namespace) -> int:
 
     """
     config = load(chosen.config, os.environ)
-    done = asyncio.run(clear(config, locate(chosen.config)))
+    done = asyncio.run(_clear(config, locate(chosen.config)))
     for topic in done.refused:
         print(f"not cleared, for want of the right to write it: {topic}")
     print(f"{len(done.cleared)} topics cleared, {len(done.refused)} refused")
     return 1 if done.refused else 0
+
+
+async def _clear(config: Config, origin: Path) -> Purge:
+    async with dots():
+        return await clear(config, origin)

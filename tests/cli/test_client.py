@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,51 @@ async def test_send_takes_the_broker_from_a_configuration(online: Daemon) -> Non
     done = run_script("send", "--config", online.config, "request/ping")
     assert done.returncode == 0
     assert json.loads(done.stdout)["command"] == "ping"
+
+
+def test_a_command_that_nobody_would_hear_is_not_sent(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    done = run_script("send", *place(broker), "--topic", "printer/none", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no bridge is online at printer/none/availability" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "printer/none/head" not in {message.topic for message in seen.heard}
+
+
+async def test_a_bridge_that_is_just_starting_gets_the_command(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    with sending(broker, "--topic", "printer/late", "head"):
+        await seen.publish("printer/late/availability", b"online", retain=True)
+        await seen.hears("printer/late/head")
+
+
+async def test_an_emergency_waits_for_nobody(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    with sending(broker, "--topic", "printer/gone", "emergency") as process:
+        await seen.hears("printer/gone/emergency")
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert said == "gcode2mqtt: stopped before it was done\n"
+
+
+@contextmanager
+def sending(broker: Mosquitto, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [SCRIPT, "send", *place(broker), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("payload", ["", "jog", "[1]", "3"])

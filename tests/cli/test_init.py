@@ -104,6 +104,8 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         simulated(url, tmp_path / "port"),
         terminal(tmp_path) as person,
     ):
+        person.answers("MQTT broker [localhost:1883]: ", "localhost:0")
+        person.reads("no broker has the port 0")
         person.answers("MQTT broker [localhost:1883]: ", "127.0.0.1:1")
         person.answers("account there (empty: none): ", "")
         person.answers("keep it anyway? (y/n) [n]: ", "")

@@ -28,6 +28,23 @@ def test_no_address(text: str) -> None:
         parser.address(text)
 
 
+def test_a_broker() -> None:
+    assert parser.broker("[::1]:1883") == ("::1", 1883)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("localhost:0", "no broker has the port 0"),
+        ("fe80::1:1883", "write .ADDRESS.:PORT"),
+        ("localhost", "is not HOST:PORT"),
+    ],
+)
+def test_no_broker(text: str, problem: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=problem):
+        parser.broker(text)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "", "nan", "inf", "11"])
 def test_no_positive_number(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="above 0 and up to 10"):
