@@ -61,7 +61,7 @@ async def test_it_can_be_unplugged_at_any_moment(tmp_path: Path) -> None:
     path = tmp_path / "printer"
     async with pty_server(firmware, path) as server:
         await replug(server, path, 0)
-        before = descriptors(), len(asyncio.all_tasks())
+        before = len(descriptors()), len(asyncio.all_tasks())
 
         async def once(moment: int) -> None:
             await replug(server, path, moment)
@@ -69,7 +69,7 @@ async def test_it_can_be_unplugged_at_any_moment(tmp_path: Path) -> None:
             firmware.executed.clear()
 
         await assert_no_growth(once, -(-REPLUGS // (1 + BLOCKS)))
-        assert (descriptors(), len(asyncio.all_tasks())) == before
+        assert (len(descriptors()), len(asyncio.all_tasks())) == before
 
 
 async def replug(server: PtyServer, path: Path, moment: int) -> None:
