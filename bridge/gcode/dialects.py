@@ -23,6 +23,7 @@ LONG_CODES = {
     "M0": "wait for the user",
     "M1": "wait for the user",
     "M48": "measure the probe",
+    "M98": "run a macro",
     "M109": "wait for a hotend",
     "M116": "wait for all heaters",
     "M190": "wait for the bed",
@@ -62,6 +63,8 @@ class Dialect:
         busy: says ``busy:`` while it works; otherwise any line is a sign of life.
         ok_timeout: how long a short line may stay unanswered before it is probed.
         long_timeout: the same for the lines of ``long_codes`` (Q-25).
+        macros: runs macros of its owner, which may home and heat: behind a change of
+            the tool, and behind each name that is no code.
         max_probes: unanswered probes before the link is given up.
         bang: what ``!!`` means.
         ok_before_output: the ``ok`` comes first, the output after it (Q-13); such
@@ -97,6 +100,7 @@ class Dialect:
     busy: bool = True
     ok_timeout: float = 10.0
     long_timeout: float = 300.0
+    macros: bool = False
     max_probes: int = 3
     bang: Bang = Bang.FATAL
     ok_before_output: bool = False
@@ -126,9 +130,13 @@ class Dialect:
             milliseconds = said.values.get("P") or 0.0
             seconds = said.values.get("S") or 0.0
             return self.ok_timeout + seconds + milliseconds / 1000
-        if said.code in self.long_codes:
+        if said.code in self.long_codes or self._is_macro(said.code):
             return self.long_timeout
         return self.ok_timeout
+
+    def _is_macro(self, code: str) -> bool:
+        is_code = code[:1] in {"G", "M"} and code[1:].isdigit()
+        return self.macros and not is_code and code != self.state_query
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))
@@ -153,6 +161,7 @@ KLIPPER = Dialect(
     busy=False,
     ok_timeout=60.0,
     long_timeout=900.0,
+    macros=True,
     bang=Bang.REFUSAL,
     reports_state=True,
     state_query="STATUS",
@@ -170,6 +179,7 @@ REPRAPFIRMWARE = Dialect(
     counts=False,
     busy=False,
     long_timeout=600.0,
+    macros=True,
     bang=Bang.REFUSAL,
 )
 REPETIER = Dialect(

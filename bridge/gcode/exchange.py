@@ -54,7 +54,10 @@ class Exchange:
             return b""
         self._probe_due = False
         data = self._wire.transmit(now, numbered=dialect.numbered)
-        self._wire.answer_by = now + dialect.patience(window.latest.text)
+        # A probe must not cut short the time of the line it waits behind.
+        self._wire.answer_by = max(
+            line.sent_at + dialect.patience(line.text) for line in window.in_flight()
+        )
         return data
 
     def said(self, found: Sequence[Reply], text: str, now: float) -> None:
@@ -74,8 +77,13 @@ class Exchange:
     def waits(self, now: float) -> None:
         """React to an idle firmware: with a line in flight, something was lost."""
         wire = self._wire
-        if wire.dialect.wait_is_ok and self._answered and wire.answer_by is not None:
+        if not wire.dialect.wait_is_ok or wire.answer_by is None:
+            return
+        if self._answered:
             wire.answer_by = now
+        else:  # a probe is on its way, and nothing is worked on that it must wait for
+            soon = self._window.latest.sent_at + wire.dialect.ok_timeout
+            wire.answer_by = min(wire.answer_by, soon)
 
     def urged(self, now: float) -> None:
         """Take note that urgent lines go out: their "ok"s acknowledge nothing."""

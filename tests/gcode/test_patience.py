@@ -1,0 +1,117 @@
+"""How long a line may be silent, and what counts as a sign of life, as dialogues."""
+
+import pytest
+
+from bridge.gcode.dialects import (
+    KLIPPER,
+    MARLIN,
+    MARLIN1,
+    REPETIER,
+    REPRAPFIRMWARE,
+    UNKNOWN,
+    Dialect,
+)
+from bridge.gcode.events import Done, LinkFailed
+from tests.support.dialogue import Dialogue, connected
+
+HEATING = "B:22.8 /40.0 T0:33.9 /70.0"
+
+
+def working(dialect: Dialect, line: str) -> tuple[Dialogue, int]:
+    talk = connected(dialect)
+    ticket = talk.protocol.send(line)
+    assert talk.sends() == line
+    return talk, ticket
+
+
+@pytest.mark.parametrize("macro", ["PRINT_START BED=60", "T1", "BED_MESH_CALIBRATE"])
+def test_a_macro_may_heat_for_as_long_as_it_takes(macro: str) -> None:
+    talk, ticket = working(KLIPPER, macro)
+    for _ in range(20):
+        assert talk.waits(60) == []
+        talk.hears(HEATING)
+    assert talk.sends() == ""
+    assert talk.hears("ok") == [Done(ticket)]
+
+
+def test_a_change_of_the_tool_may_run_macros() -> None:
+    talk, ticket = working(REPRAPFIRMWARE, "T1")
+    assert talk.waits(300) == []
+    assert talk.sends() == ""
+    assert talk.hears("ok") == [Done(ticket)]
+
+
+def test_the_question_for_the_state_is_no_macro() -> None:
+    assert KLIPPER.patience("STATUS") == KLIPPER.ok_timeout
+    assert KLIPPER.patience("M105") == KLIPPER.ok_timeout
+    assert MARLIN.patience("T1") == MARLIN.ok_timeout
+
+
+def test_tuning_a_heater_takes_long_without_a_busy() -> None:
+    talk, ticket = working(MARLIN, "M303 E0 S210 C8")
+    for _ in range(10):
+        for _ in range(30):
+            assert talk.waits(2) == []
+            talk.hears(" T:200.0 /210.0 B:20.0 /0.0 @:0 B@:0")
+        talk.hears(" bias: 92 d: 92 min: 196.56 max: 203.75")
+    assert talk.sends() == ""
+    (done,) = talk.hears("ok")
+    assert isinstance(done, Done)
+    assert done.ticket == ticket
+
+
+@pytest.mark.parametrize("dialect", [UNKNOWN, REPETIER, MARLIN1])
+@pytest.mark.parametrize(
+    "report",
+    [HEATING, "SD printing byte 17/107", "Not SD printing", "X:0.00 Y:0.00 Z:0.00"],
+)
+def test_no_report_hides_a_lost_ok(dialect: Dialect, report: str) -> None:
+    talk, _ = working(dialect, "G1 X1")
+    for _ in range(5):
+        talk.waits(2)
+        talk.hears(report)
+    assert talk.sends() == "M105"
+
+
+def test_reports_do_not_hide_that_a_long_line_is_done_where_busy_is_said() -> None:
+    talk, _ = working(MARLIN, "G28")
+    for _ in range(150):
+        talk.waits(2)
+        talk.hears("SD printing byte 17/107")
+    assert talk.sends() == "M105"
+
+
+def test_a_probe_does_not_cut_the_time_of_a_long_line_short() -> None:
+    talk = connected(REPRAPFIRMWARE)
+    talk.protocol.send("M104 S1")
+    talk.sends()
+    talk.hears("ok")
+    ticket = talk.protocol.send("G28")
+    assert talk.sends() == "G28"
+    talk.hears("Resend: 1002")  # late: that line was acknowledged
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.waits(500) == []
+    assert talk.hears("ok") == [Done(ticket)]
+
+
+def test_a_probe_to_an_idle_firmware_is_answered_soon_or_lost() -> None:
+    talk, _ = working(REPETIER, "G28")
+    talk.hears("wait")
+    talk.waits(0)
+    assert talk.sends() == "M105"
+    talk.hears("wait")
+    talk.waits(REPETIER.ok_timeout - 1)
+    assert talk.sends() == ""
+    talk.waits(1)
+    assert talk.sends() == "M105"
+
+
+def test_a_firmware_that_is_dead_during_a_long_line_is_given_up() -> None:
+    talk, _ = working(MARLIN, "G28")
+    for _ in range(MARLIN.max_probes):
+        talk.waits(MARLIN.long_timeout)
+        assert talk.sends() == "M105"
+    (event,) = talk.waits(MARLIN.ok_timeout)
+    assert isinstance(event, LinkFailed)
+    assert talk.now < MARLIN.long_timeout + 60
