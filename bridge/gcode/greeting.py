@@ -23,6 +23,7 @@ class Greeting:
         self._timeout = timeout
         self._until = 0.0
         self._begun = False
+        self._booted = False
         self._doubts = 1  # each plain "ok" to a probe removes one, a clear answer all
         self._first_probe = 0
         self._unheeded = 0  # greetings after which the firmware still asked for line 1
@@ -41,9 +42,15 @@ class Greeting:
         wire.answer_by = min(now + INTERVAL, max(now, self._until))
         return data
 
-    def started(self) -> None:
-        """React to a boot: whatever was sent before went unheard."""
+    def started(self, now: float) -> None:
+        """React to a boot: whatever was sent before went unheard.
+
+        The first one shows that somebody is there, and gives the time for the rest.
+        """
         if self._begun:
+            if not self._booted:
+                self._booted = True
+                self._until = now + self._timeout
             self._again()
 
     def resend(self, number: int, now: float) -> None:

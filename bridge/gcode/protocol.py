@@ -246,7 +246,7 @@ class Protocol:
 
     def _take(self, reply: Reply, now: float) -> list[Event]:
         if isinstance(reply, replies.Started):
-            return self._started()
+            return self._started(now)
         if not isinstance(reply, _OF_THE_LINK):
             return [reply]
         if self._connected:
@@ -277,8 +277,8 @@ class Protocol:
                 exchange.waits(now)
         return self.restart() if Restarted() in events else events
 
-    def _started(self) -> list[Event]:
+    def _started(self, now: float) -> list[Event]:
         if self._connected or self._halted:
             return self.restart()
-        self._greeting.started()
+        self._greeting.started(now)
         return []

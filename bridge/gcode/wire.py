@@ -13,8 +13,17 @@ PROBE = "M105"
 RENUMBER = 1000
 """Between two counts, so that no line of the old one fits the new."""
 
+HIGHEST = 10**8
+"""No count begins above it: what is longer than nine digits no firmware need take."""
+
 QUIET = 0.3
 """Seconds in which an ``ok`` too many arrives."""
+
+
+def beyond(number: int) -> int:
+    """Return where a new count begins, so that no line of one before it fits."""
+    first = number + RENUMBER
+    return first if first < HIGHEST else RENUMBER
 
 
 def probe() -> Line:
@@ -59,7 +68,7 @@ class Wire:
 
     def renumber(self, first: int | None = None) -> None:
         """Begin a new count, by default one that no line on its way fits."""
-        self.window.restart(self.window.next + RENUMBER if first is None else first)
+        self.window.restart(beyond(self.window.next) if first is None else first)
 
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the next line; it is in flight from now on."""

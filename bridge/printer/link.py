@@ -12,7 +12,8 @@ from bridge.errors import FailedError, LinkError
 from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted, Said
-from bridge.gcode.protocol import RENUMBER, Protocol
+from bridge.gcode.protocol import Protocol
+from bridge.gcode.wire import beyond
 from bridge.pauses import Pauses, Repeats
 from bridge.printer import ports
 from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
@@ -190,7 +191,7 @@ class Link:
         config = self._config
         return Protocol(
             with_patience(configured_dialect(config) or UNKNOWN, config),
-            first_number=self._next_number + RENUMBER,
+            first_number=beyond(self._next_number),
             connect_timeout=config.connect_timeout if trusted else self._trial,
             counters=self.counters,
         )

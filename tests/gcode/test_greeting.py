@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, UNKNOWN
-from bridge.gcode.events import Connected, LinkFailed, Restarted
+from bridge.gcode.events import Connected, Event, LinkFailed, Restarted
+from bridge.gcode.protocol import Protocol
 from tests.support.dialogue import Dialogue, connected
 
 MET = [Connected()]
@@ -65,6 +66,51 @@ def test_a_start_begins_the_greeting_anew() -> None:
     assert talk.sends() == "M110 N2002", (
         "the probe went unheard, and its number with it"
     )
+
+
+def test_a_board_that_boots_slowly_has_its_time_after_its_start() -> None:
+    talk = Dialogue(MARLIN, connect_timeout=7.0)
+    talk.sends()
+    for _ in range(3):
+        assert talk.waits(2) == []
+        talk.sends()
+    talk.hears("start")
+    for _ in range(3):
+        talk.sends()
+        assert talk.waits(2) == []
+    talk.sends()
+    talk.hears("ok")
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok T:20.0 /0.0")[-1:] == MET
+
+
+def test_a_board_that_boots_for_ever_is_given_up() -> None:
+    talk = Dialogue(MARLIN, connect_timeout=7.0)
+    talk.sends()
+    events: list[Event] = []
+    while not events and talk.now < 60:
+        talk.hears("start")
+        talk.sends()
+        events = talk.waits(1)
+    assert events == [LinkFailed("the printer does not answer; wrong baud rate?")]
+    assert talk.now < 9
+
+
+def test_counting_begins_anew_before_numbers_get_too_long() -> None:
+    protocol = Protocol(MARLIN, first_number=10**8 - 1500)
+    assert protocol.data_to_send(0).startswith(b"N99998500 ")
+    protocol.receive_data(b"ok\n", 0)
+    protocol.handle_timeout(1)
+    protocol.data_to_send(1)
+    protocol.receive_data(b"ok T:20.0 /0.0\n", 1)
+    for begins in (b"N99999502 ", b"N1000 "):
+        protocol.receive_data(b"start\n", 2)
+        assert protocol.data_to_send(2).startswith(begins)
+        protocol.receive_data(b"ok\n", 2)
+        protocol.handle_timeout(3)
+        protocol.data_to_send(3)
+        protocol.receive_data(b"ok T:20.0 /0.0\n", 3)
 
 
 def test_a_damaged_greeting_is_repeated_after_a_moment() -> None:
