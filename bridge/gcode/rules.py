@@ -246,7 +246,8 @@ RULES: Mapping[str, Sequence[Rule]] = {
         ),
     ],
     "o": [
-        _rule(r"ok(?=$|\s|:)(?P<rest>.*)", _ok),
+        # A file may be called "ok then.gcode"; a list shows it with its size.
+        _rule(r"ok(?=$|\s|:)(?!.*\.g\w{0,4}\s+\d+$)(?P<rest>.*)", _ok),
         _rule(r"(?P<text>open failed.*)", _refusal),
         _rule(r"(?P<text>openRoot failed.*)", _no_card),
     ],

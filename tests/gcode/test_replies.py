@@ -107,6 +107,12 @@ def test_a_line_is_wanted_again(line: str, number: int) -> None:
     assert only(line) == Resend(number)
 
 
+def test_a_file_is_no_ok() -> None:
+    for line in ("ok then.gcode 17", "OK now .g 5", "ok a b.gco 12"):
+        assert not any(isinstance(reply, Ok) for reply in parse(line, KLIPPER))
+    assert parse("ok 12 files", KLIPPER)[-1] == Ok()
+
+
 @pytest.mark.parametrize("line", ["rs 12.gcode 100", "Resend 2.gco 5", "rst 5", "rs"])
 def test_a_file_is_no_resend_request(line: str) -> None:
     assert only(line) == Info(line)
