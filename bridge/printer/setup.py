@@ -41,6 +41,8 @@ async def set_up(
 
     """
     identity = identify(await ask(session, "M115"), configured)
+    if not identity.firmware:  # noise may have eaten the name, or it comes late
+        identity = identify(await ask(session, "M115"), configured)
     session.protocol.dialect = identity.dialect
     seconds = max(1, round(interval))
     wanted = {AUTOREPORT_TEMPERATURE: f"M155 S{seconds}", AUTOREPORT_CARD: "M27 S1"}

@@ -165,6 +165,20 @@ async def test_a_late_m115_is_waited_for() -> None:
     peer.unplug()
 
 
+async def test_a_name_that_noise_has_eaten_is_asked_for_again() -> None:
+    peer = PtyPeer()
+    async with linked(Serial(port=peer.url, baudrate=115_200)) as running:
+        await answer(peer, b"M110", b"ok\n")
+        await answer(peer, b"M105", b"ok T:20.0 /0.0\n")
+        await answer(peer, b"M115", b"\xfeI#MWARE_NA\xfe:Klip\nok\n")
+        await answer(peer, b"M115", b"ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:1\n")
+        for line in (b"M105", b"M114", b"M27", b"M21"):
+            await answer(peer, line, b"ok\n")
+        ready = await running.connected()
+        assert ready.identity.dialect.name == "klipper"
+    peer.unplug()
+
+
 async def test_a_missing_m115_makes_no_assumption(tmp_path: Path) -> None:
     path = tmp_path / "printer"
     async with (
