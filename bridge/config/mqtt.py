@@ -52,7 +52,7 @@ class Mqtt(Section):
     password_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/password"]
     )
-    """A file whose first line is the password."""
+    """A file whose first line is the password; without a `username` it may be empty."""
     tls: Tls = Tls()
     """Encryption."""
     will_delay: Annotated[int, Field(ge=0, le=300)] = 5

@@ -103,8 +103,15 @@ def _with_password(config: Config, written: Document) -> Config:
         raise ConfigError(
             f"{place}: mqtt.password and mqtt.password_file are both given; keep one"
         )
-    password = SecretStr(_first_line(file, f"{place}: mqtt.password_file"))
-    mqtt = config.mqtt.model_copy(update={"password": password})
+    password = _first_line(file, f"{place}: mqtt.password_file")
+    if not password:
+        # A unit that hands over credentials has none for a broker without accounts.
+        if config.mqtt.username is None:
+            return config
+        raise ConfigError(
+            f"{place}: mqtt.password_file has an empty first line: {file}"
+        )
+    mqtt = config.mqtt.model_copy(update={"password": SecretStr(password)})
     return config.model_copy(update={"mqtt": mqtt})
 
 
@@ -115,9 +122,6 @@ def _first_line(file: Path, place: str) -> str:
     except OSError as error:
         raise ConfigError(f"{place} cannot be read: {file}: {error.strerror}") from None
     try:
-        line = content.partition(b"\n")[0].decode().removesuffix("\r")
+        return content.partition(b"\n")[0].decode().removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError(f"{place} is not a text in UTF-8: {file}") from None
-    if not line:
-        raise ConfigError(f"{place} has an empty first line: {file}")
-    return line

@@ -205,8 +205,18 @@ def test_a_password_file_must_have_a_password(
     tmp_path: Path, content: bytes, problem: str
 ) -> None:
     (tmp_path / "secret").write_bytes(content)
+    account = "{username: bridge, password_file: secret}"
     with pytest.raises(ConfigError, match=problem):
-        load_text(tmp_path, "mqtt: {password_file: secret}\n" + ONE_PRINTER)
+        load_text(tmp_path, f"mqtt: {account}\n" + ONE_PRINTER)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_without_an_account_there_may_be_no_password(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    config = load_text(tmp_path, "mqtt: {password_file: secret}\n" + ONE_PRINTER)
+    assert config.mqtt.password is None
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
