@@ -1,7 +1,7 @@
 """Heater targets in lines of G-code, wherever they come from, and their limits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bridge.commands.values import no_such_tool
 from bridge.config import Profile
@@ -22,15 +22,17 @@ _HEATERS = {
 }
 _TUNING = "M303"
 _TOOL_TABLE = "G10"
-_MACRO = "SET_HEATER_TEMPERATURE"
+_PRESETS = "M145"
+_PRESET = {"H": "tool", "B": "bed", "C": "chamber"}
+_MACROS = {"SET_HEATER_TEMPERATURE", "PID_CALIBRATE", "MPC_CALIBRATE"}
 
 _OF_A_TOOL = {"M104", "M105", "M109", "M221"}  # for a missing tool some never answer
 
-CODES = frozenset({*_HEATERS, *_OF_A_TOOL, _TUNING})
+CODES = frozenset({*_HEATERS, *_OF_A_TOOL, _TUNING, _TOOL_TABLE, _PRESETS})
 """Codes whose parameters must be nothing but letters with numbers."""
 
 _ABSOLUTE_ZERO = -273.15
-_ARGUMENT = re.compile(r"\b(HEATER|TARGET)\s*=\s*(\S+)", re.ASCII | re.IGNORECASE)
+_ARGUMENT = re.compile(r'\s+(\w+)=([\w.+-]+|"[\w .+-]*")', re.ASCII)
 
 
 def check(line: str, parameters: Pairs, profile: Profile) -> None:
@@ -43,27 +45,40 @@ def check(line: str, parameters: Pairs, profile: Profile) -> None:
     """
     code = words.parse(line).code
     _check_tool(line, code, parameters, profile)
-    if code == _MACRO:
+    if code in _MACROS:
         _check_macro(line, profile)
         return
-    heater = _heater(code, parameters)
-    if heater is None:
-        return
+    for letter, text in parameters:
+        heater = _heater(code, letter, parameters)
+        if heater is not None and text:
+            _check_target(line, heater, float(text), profile)
+    if code in _HEATERS and any(letter == "I" for letter, _ in parameters):
+        raise RejectedError.invalid(
+            f"{line}: what the preset after I heats to is not known here, so the "
+            "limits cannot be checked; name the temperature with S"
+        )
+
+
+def _heater(code: str, letter: str, parameters: Pairs) -> str | None:
+    """Return the heater whose target follows this letter, if one does."""
+    if code == _PRESETS:
+        return _PRESET.get(letter)
+    heater = _HEATERS.get(code)
+    if code == _TUNING:
+        heater = _tuned(dict(parameters))
+    elif code == _TOOL_TABLE:
+        heater = "tool"
     # S and R are targets; B is the highest one where the hotend follows the flow.
     letters = "SRB" if heater == "tool" else "SR"
-    for letter, text in parameters:
-        if letter in letters and text:
-            _check_target(line, heater, float(text), profile)
+    return heater if letter in letters else None
 
 
-def _heater(code: str, parameters: Pairs) -> str | None:
-    letters = dict(parameters)
-    if code == _TUNING:
-        which = float(letters.get("E") or 0)
-        return {-1.0: "bed", -2.0: "chamber"}.get(which, "tool")
-    if code == _TOOL_TABLE:
-        return "tool" if "P" in letters else None
-    return _HEATERS.get(code)
+def _tuned(letters: Mapping[str, str]) -> str:
+    """Return what M303 heats: E counts from the bed at -1, H has the bed at 0."""
+    if float(letters.get("H") or 1) == 0:
+        return "bed"
+    which = float(letters.get("E") or 0)
+    return {-1.0: "bed", -2.0: "chamber"}.get(which, "tool")
 
 
 def _check_tool(line: str, code: str, parameters: Pairs, profile: Profile) -> None:
@@ -78,11 +93,18 @@ def _check_tool(line: str, code: str, parameters: Pairs, profile: Profile) -> No
 
 
 def _check_macro(line: str, profile: Profile) -> None:
-    arguments = {key.upper(): text for key, text in _ARGUMENT.findall(line)}
-    name = arguments.get("HEATER", "").lower()
-    heater = next((part for part in ("bed", "chamber") if part in name), "tool")
+    name, blank, rest = line.partition(" ")
+    arguments = _ARGUMENT.findall(blank + rest)
+    given = {key.upper(): value.strip('"') for key, value in arguments}
+    if _ARGUMENT.sub("", blank + rest) or len(given) < len(arguments):
+        raise RejectedError.invalid(
+            f"{line}: after {name} there must be only names with values, each once, "
+            "or the limits cannot be checked"
+        )
+    which = given.get("HEATER", "").lower()
+    heater = next((part for part in ("bed", "chamber") if part in which), "tool")
     try:
-        target = float(arguments.get("TARGET", "0"))
+        target = float(given.get("TARGET", "0"))
     except ValueError:
         raise RejectedError.invalid(f"{line}: TARGET must be a number") from None
     _check_target(line, heater, target, profile)
