@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from bridge.commands import Command, Program
+from bridge.commands import Command
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.gcode.events import Done
 from bridge.printer.link import Link
@@ -113,23 +113,19 @@ class Executor:
             program = planned.program
             if program.offsets:
                 self._observer.offsets(program.offsets)
-            if program.gcode:
-                self._observer.at = {}  # until it is known how far this came
-            error = await self._send(program, run, interrupted)
-            # What the printer reported meanwhile is older than the last move.
-            unknown = error is not None or run.abandoned
-            self._observer.at = {} if unknown else planned.arrives
-            if error:
+            if error := await self._send(planned, run, interrupted):
                 raise error
 
     async def _send(
-        self, program: Program, run: Run, interrupted: Interrupted
+        self, planned: Plan, run: Run, interrupted: Interrupted
     ) -> CommandError | None:
+        program = planned.program
         error: CommandError | None = None
-        for line in program.lines:
+        for line, place in zip(program.lines, planned.places, strict=False):
             if run.abandoned or error is not None:
                 break
             error = interrupted() or await self._line(line, run)
+            self._observer.arrived(line, place if error is None else {})
         if error is None or error.error in _STILL_THERE:
             for line in program.restore:
                 error = interrupted() or await self._line(line, run) or error

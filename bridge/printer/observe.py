@@ -29,6 +29,7 @@ def observe(
     profile: Profile,
 ) -> PrinterState:
     """Return the state after a report; errors are not its business."""
+    work = state.job
     match reply:
         case replies.Temperatures(readings):
             state = _measured(state, readings, profile)
@@ -43,6 +44,8 @@ def observe(
             state = _action(state, name, argument[:_MAX_TEXT], now)
         case _:
             state = _told(_card(state, reply, now, dialect), reply)
+    if work.active and not state.job.active:
+        return replace(state, moved=True)  # nobody has said where it ended
     return state
 
 

@@ -7,7 +7,7 @@ from bridge.config import Printer as PrinterConfig
 from bridge.gcode import replies
 from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
-from bridge.printer import events
+from bridge.printer import events, travel
 from bridge.printer import state as knowledge
 from bridge.printer.history import History
 from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
@@ -76,6 +76,18 @@ class Observer:
             profile=self._config.profile,
         )
         self.become(state)
+        if travel.moves(line):
+            self.at = {}  # until it is known how far this came
+
+    def arrived(self, line: str, place: Mapping[str, float]) -> None:
+        """Take in where the head is after a line, as far as that can be told.
+
+        What was reported meanwhile may have been asked before the line was begun, so
+        the printer is asked again.
+        """
+        if travel.moves(line):
+            self.at = {} if self.state.printing else place
+            self.become(replace(self.state, moved=True))
 
     def taken(self) -> None:
         """Take in that the firmware has taken the line."""
@@ -107,6 +119,8 @@ class Observer:
         before, self.state = self.state, state
         if state is before or state == before:
             return
+        if state.printing and self.at:
+            self.at = {}  # the print moves it
         for event in events.diff(before, state):
             self._on_event(event)
         self._on_change()
@@ -114,7 +128,7 @@ class Observer:
     def _said(self, reply: replies.Reply) -> None:
         self._apply(reply)
         if isinstance(reply, replies.Position):
-            self.at = _coordinates(self.state)
+            self.at = {} if self.state.printing else _coordinates(self.state)
         elif isinstance(reply, replies.Temperatures):
             self.history.add(self.state.heaters, self.clock())
 

@@ -1,6 +1,6 @@
 """From a command to the lines that may be sent now; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.commands import Command, Context, Program
@@ -89,12 +89,12 @@ class Plan:
 
     Attributes:
         program: the lines.
-        arrives: where the head is after them, in mm by axis, as far as it is known.
+        places: where the head is after each, in mm by axis, as far as it is known.
 
     """
 
     program: Program
-    arrives: Mapping[str, float]
+    places: Sequence[Mapping[str, float]]
 
 
 def plan(
@@ -124,7 +124,7 @@ def plan(
 def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
     program = _with_tool_scripts(command.program(context), context)
     if program.emergency:
-        return Plan(program, rules.position)
+        return Plan(program, ())
     for line in program.gcode:
         try:
             codec.encode(line, LONGEST_NUMBER)

@@ -104,7 +104,7 @@ def _gate_card(command: Command, situation: Situation, what: str) -> None:
         )
 
 
-def check(lines: Iterable[str], rules: Rules) -> Mapping[str, float]:
+def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]:
     """Refuse lines that are blocked or go beyond a limit; nothing is ever clamped.
 
     Args:
@@ -112,7 +112,7 @@ def check(lines: Iterable[str], rules: Rules) -> Mapping[str, float]:
         rules: what they are held against.
 
     Returns:
-        Where the head is after them, in mm by axis, as far as that can be told.
+        Where the head is after each line, in mm by axis, as far as that can be told.
 
     Raises:
         RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool`` (400),
@@ -122,6 +122,7 @@ def check(lines: Iterable[str], rules: Rules) -> Mapping[str, float]:
     """
     blocked = {words.parse(code).code: why for code, why in rules.blocked.items()}
     at = travel.Whereabouts(rules.modal, rules.position)
+    places = []
     for line in lines:
         code = words.parse(line).code
         if code in blocked:
@@ -132,7 +133,8 @@ def check(lines: Iterable[str], rules: Rules) -> Mapping[str, float]:
         targets.check(line, parameters, rules.profile)
         at = travel.follow(at, line, parameters, rules.profile)
         at = travel.advanced(at, line, e_follows_axes=rules.e_follows_axes)
-    return at.position
+        places.append(at.position)
+    return tuple(places)
 
 
 def _parameters(line: str, code: str) -> list[tuple[str, str]]:

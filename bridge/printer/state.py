@@ -14,7 +14,7 @@ from bridge.gcode import modal, words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.modal import Modal
 from bridge.gcode.replies import Fatal, Readiness, Refusal, Reply
-from bridge.printer import heat, job, trouble
+from bridge.printer import heat, job, travel, trouble
 from bridge.printer.heat import Heater
 from bridge.printer.model import Link, PrinterState, Problem, Prompt
 from bridge.printer.observe import observe
@@ -39,7 +39,6 @@ __all__ = [
 ]
 
 _REPORTS = {"M155", "M27", "M154"}
-_MOVES = {"G0", "G1", "G2", "G3", "G5", "G28", "G29", "G30", "G92", "M600", "M701"}
 _ANSWERS = {"M876", "M108"}
 
 
@@ -170,7 +169,7 @@ def sent(
         heaters=heat.retarget(state.heaters, targets, profile),
         modal=modal.track(state.modal, line, e_follows_axes=dialect.e_follows_axes),
         job=job.sent(state.job, line, now),
-        moved=state.moved or code in _MOVES,
+        moved=state.moved or travel.moves(line),
         line=line,
         tool_before=tool,
     )

@@ -21,8 +21,9 @@ CODES = frozenset({*_MOVES, _SET})
 """Codes whose parameters must be nothing but letters with numbers."""
 
 _STILL = {"G4", "G10", "G11", "G17", "G21", "G90", "G91"}
-_UNSURE = {"M6", "M24", "M32", "M98", "M125", "M206", "M428", "M600", "M601", "M602"}
-_UNSURE |= {"M603", "M606", "M701", "M702"}
+_UNSURE = {"M6", "M24", "M25", "M32", "M48", "M98", "M125", "M206", "M401", "M402"}
+_UNSURE |= {"M410", "M428", "M524", "M600", "M601", "M602", "M603", "M606", "M701"}
+_UNSURE |= {"M702"}
 _SLACK = 1e-6  # mm; sums of decimals
 
 
@@ -67,6 +68,14 @@ def follow(
     return replace(start, position=_after(code, parameters, start.position))
 
 
+def moves(line: str) -> bool:
+    """Tell whether the head may be elsewhere, or be counted anew, after a line."""
+    said = words.parse(line)
+    if said.code in _MOVES:
+        return any(axis in said.values for axis in "XYZE")
+    return said.code == _SET or not _is_still(said.code)
+
+
 def advanced(start: Whereabouts, line: str, *, e_follows_axes: bool) -> Whereabouts:
     """Return where we are with the line's effect on the modal state."""
     return replace(start, modal=track(start.modal, line, e_follows_axes=e_follows_axes))
@@ -82,8 +91,12 @@ def _after(
     if code == _HOME:
         homed = [axis for axis in _AXES if axis in given] or _AXES
         return {axis: at for axis, at in position.items() if axis not in homed}
-    still = code in _STILL or (code[:1] == "M" and code[1:].isdigit())
-    return position if still and code not in _UNSURE else {}
+    return position if _is_still(code) else {}
+
+
+def _is_still(code: str) -> bool:
+    numbered = code[:1] == "M" and code[1:].isdigit()
+    return code in _STILL or (numbered and code not in _UNSURE)
 
 
 def _is_axis(given: Mapping[str, str], letter: str) -> bool:

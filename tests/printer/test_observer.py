@@ -106,6 +106,52 @@ def test_where_the_head_is(watch: Watch) -> None:
     assert watch.observer.at == {}, "it may be anywhere after a restart"
 
 
+def test_where_a_line_has_led(watch: Watch) -> None:
+    connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
+    there = watch.observer.at
+    for still in ("M104 S200", "G91", "G0 F1500", "M400"):
+        watch.observer.sent(still)
+        watch.observer.arrived(still, {})
+        assert watch.observer.at == there, f"{still} moves nothing"
+    watch.observer.sent("G0 X5")
+    assert watch.observer.at == {}, "it may come anywhere until it is taken"
+    watch.says("X:1.0 Y:2.0 Z:3.0 E:4.0")
+    watch.observer.arrived("G0 X5", {**there, "x": 6.0})
+    assert watch.observer.at == {**there, "x": 6.0}
+    assert watch.observer.state.moved, "the report may be older than the move"
+    watch.observer.sent("G28")
+    watch.observer.arrived("G28", {"e": 4.0})
+    assert watch.observer.at == {"e": 4.0}
+    watch.says("X:0.0 Y:0.0 Z:0.0 E:4.0")
+    assert watch.observer.at == {"x": 0.0, "y": 0.0, "z": 0.0, "e": 4.0}
+
+
+@pytest.mark.parametrize("line", ["PARK_HEAD", "T1", "M410", "G29"])
+def test_what_moves_by_itself_leaves_the_place_to_be_asked_for(
+    watch: Watch, line: str
+) -> None:
+    connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
+    watch.observer.sent(line)
+    watch.observer.arrived(line, {})
+    assert watch.observer.at == {}
+    assert watch.observer.state.moved
+
+
+def test_a_print_moves_the_head_and_does_not_tell(watch: Watch) -> None:
+    connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
+    watch.says("//action:start")
+    watch.says("X:5.0 Y:2.0 Z:3.0 E:4.0")
+    watch.observer.sent("G0 X5")
+    watch.observer.arrived("G0 X5", {"x": 5.0})
+    assert watch.observer.at == {}
+    watch.says("//action:paused")
+    assert watch.observer.at == {}, "it went on after the last report"
+    watch.says("X:7.0 Y:2.0 Z:3.0 E:4.0")
+    assert watch.observer.at["x"] == 7.0
+    watch.says("Done printing file")
+    assert watch.observer.state.moved, "where it ended has to be asked for"
+
+
 def test_a_halted_printer_is_not_believed(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0")
     watch.says("Error:Printer halted. kill() called!")

@@ -51,7 +51,7 @@ def error_of(topic: str, payload: bytes, known: Knowing) -> str:
 def test_the_lines_of_a_command() -> None:
     plan = planned("head", b'{"command": "jog", "x": 5, "absolute": true}')
     assert plan.program.gcode == ("G90", "G0 X5 F6000")
-    assert plan.arrives == {"x": 5.0}
+    assert plan.places[-1] == {"x": 5.0}
 
 
 def test_what_is_wrong_for_ever_is_told_before_what_is_wrong_now() -> None:

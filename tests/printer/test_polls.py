@@ -51,6 +51,13 @@ def test_after_a_move_the_position_is_asked_for(printer: Knowing) -> None:
     assert asked(printer)["M114"] == 2
 
 
+def test_after_a_print_the_position_is_asked_for(printer: Knowing) -> None:
+    printer.says("//action:start", PLACE, "Done printing file")
+    assert asked(printer)["M114"] == 2
+    printer.says(PLACE)
+    assert "M114" not in asked(printer)
+
+
 def test_during_a_print_its_name_and_the_position_are_asked_for(
     printer: Knowing,
 ) -> None:

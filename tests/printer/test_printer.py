@@ -38,6 +38,26 @@ async def test_a_command_tells_what_was_sent_and_said() -> None:
         assert it.printer.observer.at["x"] == 5.0
 
 
+@pytest.mark.parametrize("family", ["marlin", "klipper"])
+async def test_after_homing_the_limits_of_relative_moves_hold(family: str) -> None:
+    async with live(f"simulator://{family}?speed=1000", volume={"x": [0, 200]}) as it:
+        await it.does("head", command="home", axes=["x"])
+        await until(lambda: "x" in it.printer.observer.at)
+        with pytest.raises(RejectedError, match="x would be at -5 mm"):
+            await it.does("head", command="jog", x=-5)
+        await it.does("head", command="jog", x=195)
+        with pytest.raises(RejectedError, match="x would be at 201 mm"):
+            await it.does("head", command="jog", x=6)
+
+
+async def test_where_a_refused_program_stands_is_asked_for() -> None:
+    async with live("simulator://klipper?speed=1000") as it:
+        await it.does("head", command="home", axes=["x"])
+        with pytest.raises(FailedError, match="Must home axis first"):
+            await it.does("command", commands=["G0 X20", "G0 X30 Y5", "G0 X40"])
+        await until(lambda: it.printer.observer.at.get("x") == 20.0)
+
+
 async def test_commands_do_not_mix() -> None:
     async with live(FAST) as it:
         await asyncio.gather(
