@@ -34,18 +34,24 @@ def _after(context: Context, lines: Sequence[str]) -> modal.Modal:
 def _modes(context: Context, lines: Sequence[str]) -> list[str]:
     before = context.modal
     axes = "G91" if before.relative else "G90"
-    extruder = "M83" if before.relative_e else "M82"
+    extruder = "M83" if before.own_relative_e else "M82"
     orders = [[axes], [extruder, axes], [axes, extruder]]
     if "G91" not in lines:
         orders.insert(0, [])
-    elif "M83" in lines:
-        orders.remove([axes])
-    # The firmware's G90 may set the extruder's mode too: then that one comes last.
+    # What G90 does to the extruder differs even between versions of one firmware, so
+    # both readings have to come out as they were.
     for order in orders[:-1]:
-        after = _after(context, [*lines, *order])
-        if (after.relative, after.relative_e) == (before.relative, before.relative_e):
+        if _same_modes(_after(context, [*lines, *order]), before):
             return order
     return orders[-1]
+
+
+def _same_modes(one: modal.Modal, other: modal.Modal) -> bool:
+    return (one.relative, one.relative_e, one.own_relative_e) == (
+        other.relative,
+        other.relative_e,
+        other.own_relative_e,
+    )
 
 
 def _feed(context: Context, lines: Sequence[str], move: str) -> list[str]:

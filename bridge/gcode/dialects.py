@@ -144,6 +144,7 @@ MARLIN1 = Dialect(
     name="marlin1",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
     busy=False,
+    e_follows_axes=False,
     resend_wait=0.2,
     long_timeout=600.0,
 )
@@ -175,6 +176,7 @@ REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
     cancel=(),  # M0 does it, and much more
+    e_follows_axes=False,
     in_turn=False,
     counts=False,
     busy=False,

@@ -14,6 +14,8 @@ class Modal:
     Attributes:
         relative: G91 is active (axes); the firmware's default is absolute.
         relative_e: M83 is active (extruder); the firmware's default is absolute.
+        own_relative_e: M83 was said after any M82; beside ``relative_e`` because some
+            firmwares, such as Marlin before version 2, remember it over a G90.
         feedrate: the last F, in mm/min.
         tool: the selected tool, counted from 0.
         fan: part cooling, 0 to 100 %.
@@ -24,6 +26,7 @@ class Modal:
 
     relative: bool = False
     relative_e: bool = False
+    own_relative_e: bool = False
     feedrate: float | None = None
     tool: int = 0
     fan: float | None = None
@@ -39,8 +42,8 @@ _FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
 def track(modal: Modal, line: str, *, e_follows_axes: bool = True) -> Modal:
     """Return the modal state after the firmware took this line.
 
-    ``e_follows_axes``: G90 and G91 set the extruder's mode too, as in Marlin and
-    RepRapFirmware; Klipper and Repetier keep it apart.
+    ``e_follows_axes``: G90 and G91 set the extruder's mode too, as in Marlin; others
+    keep it apart.
     """
     said = words.parse(line)
     if said.code[:1] == "T" and said.code[1:].isdigit():
@@ -60,7 +63,7 @@ def _changes(modal: Modal, said: Words, *, e_follows_axes: bool) -> dict[str, An
         relative_e = relative if e_follows_axes else modal.relative_e
         changes = {"relative": relative, "relative_e": relative_e}
     elif code in {"M82", "M83"}:
-        changes = {"relative_e": code == "M83"}
+        changes = dict.fromkeys(("relative_e", "own_relative_e"), code == "M83")
     elif code in {"M106", "M107"} and not values.get("P"):
         changes = {"fan": _fan(code, factor)}
     elif code in _FACTORS and factor is not None:

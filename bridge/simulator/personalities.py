@@ -74,6 +74,7 @@ MARLIN1 = Personality(
         "echo:SD card ok",
     ),
     wait_energy=True,
+    e_apart=True,
     two_line_heat=True,
 )
 PRUSA = Personality(
@@ -132,6 +133,7 @@ REPRAPFIRMWARE = Personality(
         "X:{x:.3f} Y:{y:.3f} Z:{z:.3f} {es} Count {cx} {cy} {cz} "
         "Machine {x:.3f} {y:.3f} {z:.3f} Bed comp 0.000"
     ),
+    e_apart=True,
     idle_card="Not SD printing.",
     halt=("Emergency Stop! Reset the controller to continue.",),
 )

@@ -23,6 +23,9 @@ JOBS_ONLY = Context(
 )
 
 
+M83 = Modal(relative_e=True, own_relative_e=True)
+
+
 def ask(topic: str, payload: dict[str, Any], context: Context) -> commands.Program:
     return commands.parse(topic, json.dumps(payload).encode()).command.program(context)
 
@@ -223,7 +226,7 @@ def test_the_profile_gives_the_speed_of_a_jog() -> None:
     ("before", "gcode"),
     [
         (Modal(relative=True, relative_e=True), ["G91", "G0 X1 F6000", "G91"]),
-        (Modal(relative_e=True), ["G91", "G0 X1 F6000", "G90", "M83"]),
+        (M83, ["G91", "G0 X1 F6000", "G90", "M83"]),
         (Modal(relative=True), ["G91", "G0 X1 F6000", "G91", "M82"]),
         (Modal(feedrate=1500), ["G91", "G0 X1 F6000", "G90", "G0 F1500"]),
         (Modal(feedrate=6000), ["G91", "G0 X1 F6000", "G90"]),
@@ -243,7 +246,7 @@ def test_an_absolute_jog_gives_the_modal_state_back() -> None:
         "G91",
         "G0 F900",
     ]
-    assert list(ask("head", payload, Context(modal=Modal(relative_e=True))).gcode) == [
+    assert list(ask("head", payload, Context(modal=M83)).gcode) == [
         "G90",
         "G0 X1 F6000",
         "G90",
@@ -255,8 +258,9 @@ def test_an_absolute_jog_gives_the_modal_state_back() -> None:
     ("before", "restore"),
     [
         (Modal(), ["M82", "G90"]),
-        (Modal(relative_e=True), ["G90", "M83"]),
-        (Modal(relative=True, relative_e=True), ["M83", "G91"]),
+        (M83, ["G90", "M83"]),
+        (Modal(relative=True, relative_e=True), ["M82", "G91"]),
+        (Modal(own_relative_e=True), ["G90"]),
         (Modal(relative=True), ["G91", "M82"]),
         (Modal(feedrate=1500), ["M82", "G90", "G1 F1500"]),
     ],
@@ -269,11 +273,11 @@ def test_an_extrusion_gives_the_modal_state_back(
 
 
 def test_where_g90_leaves_the_extruder_alone_so_do_we() -> None:
-    context = Context(dialect=KLIPPER, modal=Modal(relative_e=True))
+    context = Context(dialect=KLIPPER, modal=M83)
     jog = ask("head", {"command": "jog", "x": 1}, context)
     assert jog.gcode == ("G91", "G0 X1 F6000", "G90")
     extrude = ask("tool", {"command": "extrude", "amount": 1}, context)
-    assert extrude.gcode == ("G91", "M83", "G1 E1 F300", "M83", "G90")
+    assert extrude.gcode == ("G91", "M83", "G1 E1 F300", "G90")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What holds for every command, every printer and every modal state."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import given
@@ -14,7 +15,7 @@ from bridge.commands.tool import Extrude, Flowrate, Select, ToolTarget
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import codec, modal
-from bridge.gcode.dialects import DIALECTS
+from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.modal import Modal
 
 WORD = re.compile(r"[A-Z]-?\d+(\.\d{1,6})?|G28")
@@ -43,17 +44,29 @@ OTHERS: st.SearchStrategy[Command] = st.one_of(
         ),
     ),
 )
+MODES = st.lists(st.sampled_from(["G90", "G91", "M82", "M83"]), max_size=4)
+
+
+def after(lines: Iterable[str], dialect: Dialect, state: Modal) -> Modal:
+    for line in lines:
+        state = modal.track(state, line, e_follows_axes=dialect.e_follows_axes)
+    return state
+
+
 MODALS = st.builds(
     Modal,
-    relative=st.booleans(),
-    relative_e=st.booleans(),
     feedrate=st.one_of(st.none(), st.integers(1, 100_000).map(lambda f: f / 4)),
     tool=st.integers(0, 15),
 )
 CONTEXTS = st.builds(
-    Context,
-    profile=st.just(Profile(extruders=16, heated_chamber=True)),
+    lambda dialect, modes, modal, offsets: Context(
+        profile=Profile(extruders=16, heated_chamber=True),
+        dialect=dialect,
+        modal=after(modes, dialect, modal),
+        offsets=offsets,
+    ),
     dialect=st.sampled_from(sorted(DIALECTS.values(), key=lambda d: d.name)),
+    modes=MODES,
     modal=MODALS,
     offsets=st.dictionaries(
         st.sampled_from(["tool0", "tool1", "bed", "chamber"]), st.floats(-50, 50)
@@ -65,9 +78,7 @@ CONTEXTS = st.builds(
 def test_motion_leaves_the_modal_state_as_it_was(
     command: Command, context: Context
 ) -> None:
-    state = context.modal
-    for line in command.program(context).gcode:
-        state = modal.track(state, line, e_follows_axes=context.dialect.e_follows_axes)
+    state = after(command.program(context).gcode, context.dialect, context.modal)
     if context.modal.feedrate is None:
         state = Modal(**{**fields(state), "feedrate": None})
     assert state == context.modal
@@ -77,9 +88,7 @@ def test_motion_leaves_the_modal_state_as_it_was(
 def test_while_it_moves_the_mode_is_the_one_it_means(
     command: Command, context: Context
 ) -> None:
-    state = context.modal
-    for line in command.program(context).lines:
-        state = modal.track(state, line, e_follows_axes=context.dialect.e_follows_axes)
+    state = after(command.program(context).lines, context.dialect, context.modal)
     assert state.relative is not (isinstance(command, Jog) and command.absolute)
     if isinstance(command, Extrude):
         assert state.relative_e

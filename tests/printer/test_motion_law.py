@@ -51,12 +51,21 @@ def tell(firmware: Firmware, line: str, now: float) -> float:
     return now
 
 
-@pytest.mark.parametrize("family", ["marlin", "klipper", "repetier", "smoothieware"])
+FAMILIES = ["marlin", "klipper", "repetier", "smoothieware", "reprapfirmware"]
+
+
+@pytest.mark.parametrize(
+    ("family", "taken_for"),
+    [
+        *((family, family) for family in [*FAMILIES, "marlin1"]),
+        ("marlin1", "marlin"),  # versions 1.1 and 2 call themselves alike
+    ],
+)
 @given(before=BEFORE, motion=MOTION)
 def test_motion_gives_the_machine_back_as_it_was(
-    family: str, before: list[str], motion: tuple[str, bytes]
+    family: str, taken_for: str, before: list[str], motion: tuple[str, bytes]
 ) -> None:
-    dialect = DIALECTS[family]
+    dialect = DIALECTS[taken_for]
     firmware, modal, now = Firmware(family, speed=1000), Modal(), 0.0
     firmware.reset(now)
     while (when := firmware.next_event(now)) is not None and when < 10:
