@@ -116,7 +116,7 @@ def move(machine: Machine, line: Line) -> Steps | None:
         motion.feedrate = words["F"]
     motion.extruder += filament
     motion.plan(target, filament, machine.now)
-    return _wait_for_room(machine) if _is_full(machine) else None
+    return _wait_for_room(machine) if _free_at(machine) > machine.now else None
 
 
 def _move_words(line: Line) -> dict[str, float]:
@@ -148,14 +148,16 @@ def _check_move(machine: Machine, target: dict[str, float], filament: float) -> 
         )
 
 
-def _is_full(machine: Machine) -> bool:
+def _free_at(machine: Machine) -> float:
+    """Return when the last move but one is near enough; -inf when it is already."""
     moves = machine.motion.moves
-    return len(moves) > 1 and moves[-2].end - machine.now > LOOKAHEAD / machine.speed
+    return moves[-2].end - LOOKAHEAD / machine.speed if len(moves) > 1 else -math.inf
 
 
 def _wait_for_room(machine: Machine) -> Steps:
-    while _is_full(machine):
-        yield machine.motion.moves[-2].end - LOOKAHEAD / machine.speed
+    # The very time that was asked for: a sum that rounds otherwise never comes.
+    while (free_at := _free_at(machine)) > machine.now:
+        yield free_at
         machine.motion.settle(machine.now)
 
 

@@ -2,7 +2,12 @@
 
 from typing import Unpack
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.simulator import klipper_commands
 from bridge.simulator.firmware import Firmware
+from bridge.simulator.klipper import parse
 from bridge.simulator.machine import Options
 from tests.support.talk import Talk
 
@@ -58,6 +63,24 @@ def test_moves_wait_when_too_much_is_planned() -> None:
     assert talk.send("G1 X100 F1200") == ["ok"]
     assert talk.send("G1 X0 F1200") == []
     assert talk.wait(4) == ["ok"]
+
+
+@given(
+    now=st.floats(0, 1e6),
+    speed=st.floats(1, 1000),
+    feedrate=st.floats(60, 30_000),
+)
+def test_a_move_that_waits_for_room_goes_on_when_it_said(
+    now: float, speed: float, feedrate: float
+) -> None:
+    machine = Firmware("klipper", speed=speed).machine
+    machine.now = now
+    machine.motion.home("XYZ")
+    for target in (100, 0, 100):
+        steps = klipper_commands.move(machine, parse(f"G1 X{target} F{feedrate:f}"))
+        if steps is not None:
+            machine.now = next(steps)
+            assert next(steps, None) is None
 
 
 def test_modes_of_its_own() -> None:
