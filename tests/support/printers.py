@@ -43,9 +43,13 @@ class Wire:
         """Take what the host (``>``) or the printer (``<``) said."""
         self.chunks.append((direction, data))
 
+    def heard(self, since: int = 0) -> list[bytes]:
+        """Return what the host said, from a chunk on."""
+        return [data for side, data in self.chunks[since:] if side == ">"]
+
     def sent(self, since: int = 0) -> list[str]:
         """Return the host's lines, without its polls, from a chunk on."""
-        said = b"".join(data for side, data in self.chunks[since:] if side == ">")
+        said = b"".join(self.heard(since))
         lines = [unframed(line) for line in said.splitlines() if line.strip()]
         return [line for line in lines if line.split()[0] not in POLLS]
 
@@ -78,7 +82,11 @@ class SimulatedPrinter:
         self._loop = asyncio.new_event_loop()
         self._server: PtyServer | None = None
         self._ready, self._over = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=self._live, name=f"printer {link.name}")
+        self._thread = threading.Thread(
+            target=self._live,
+            name=f"printer {link.name}",
+            daemon=True,  # one that hangs fails its test, and not the end of all of them
+        )
         self._thread.start()
         assert self._ready.wait(DEADLINE)
 
