@@ -4,11 +4,13 @@ import asyncio
 import inspect
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+from xdist.workermanage import WorkerController
 
 from tests.support.leaks import nothing_left_behind
 
@@ -16,6 +18,14 @@ from tests.support.leaks import nothing_left_behind
 settings.register_profile("bridge", deadline=None, print_blob=True)
 settings.load_profile("bridge")
 
+
+_APART = {
+    "home_assistant": "the real Home Assistant, docs/home-assistant.md",
+    "node_red": "the real Node-RED, docs/node-red.md",
+}
+"""What is only tested on request: the marker, and what that takes."""
+
+_LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 _OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
 
@@ -75,3 +85,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _is_async(item: pytest.Function) -> bool:
     function = getattr(item.obj, "hypothesis", item.obj)
     return inspect.iscoroutinefunction(getattr(function, "inner_test", function))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_LEFT_OUT] = Counter()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        item.config.stash[_LEFT_OUT].update(_APART.keys() & set(item.keywords))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker tell whoever has started it."""
+    told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["left_out"] = dict(session.config.stash[_LEFT_OUT])
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take what a worker left out; all of them have collected the same."""
+    told = getattr(node, "workeroutput", {})  # one that crashed tells nothing
+    node.config.stash[_LEFT_OUT] |= Counter(told.get("left_out", {}))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what did not run, rather than hide it."""
+    for marker, needs in _APART.items():
+        if count := config.stash[_LEFT_OUT][marker]:
+            terminalreporter.write_line(f"not run: {count} with {needs}")

@@ -104,14 +104,3 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             yield home
         home.daemon.close()
         home.printer.close()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say that they did not run, rather than hide it."""
-    deselected = terminalreporter.stats.get("deselected", [])
-    count = sum("home_assistant" in item.keywords for item in deselected)
-    if count:
-        terminalreporter.write_line(
-            f"{count} tests with the real Home Assistant were not run; "
-            "docs/home-assistant.md tells how"
-        )
