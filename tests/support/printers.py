@@ -85,7 +85,7 @@ class SimulatedPrinter:
         self._thread = threading.Thread(
             target=self._live,
             name=f"printer {link.name}",
-            daemon=True,  # one that hangs fails its test, and not the end of all of them
+            daemon=True,  # one that hangs must not keep the tests from ending
         )
         self._thread.start()
         assert self._ready.wait(DEADLINE)
