@@ -127,7 +127,7 @@ class State(Document):
     flags: Flags
     """The state as OctoPrint's flags."""
     error: str
-    """The last error, or empty."""
+    """The last error, or why the printer cannot be reached; else empty."""
     sd: Card
     """The SD card."""
     tool: int | None

@@ -79,6 +79,7 @@ class PrinterState:
         listing: the list that is coming in.
         job: the print that is seen, and how the last one ended.
         problem: why the printer stopped.
+        away: why it cannot be reached, or ``""``; it may just be switched off.
         halted: it has stopped and was not met anew since; nothing it measures counts.
         prompt: what the printer asks.
         waiting: the printer does nothing until somebody answers it.
@@ -109,6 +110,7 @@ class PrinterState:
     listing: tuple[File, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None
+    away: str = ""
     halted: bool = False
     prompt: Prompt | None = None
     waiting: bool = False

@@ -147,7 +147,7 @@ class Observer:
         problem = None
         if self.state.link == "operational":
             problem = self._problem("connection", reason, "disconnected")
-        self.become(_still_stopped(knowledge.disconnected(self.state, problem)))
+        self.become(_still_stopped(knowledge.disconnected(self.state, problem, reason)))
 
     def _problem(self, reason: str, error: str, consequence: str) -> Problem:
         return Problem(

@@ -72,12 +72,15 @@ def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
         link="operational",
         readiness="ready",
         problem=None,
+        away="",
         card=True if dialect.card_assumed else state.card,
     )
 
 
-def disconnected(state: PrinterState, problem: Problem | None = None) -> PrinterState:
-    """Return the state after the link was closed, or broke with a problem.
+def disconnected(
+    state: PrinterState, problem: Problem | None = None, reason: str = ""
+) -> PrinterState:
+    """Return the state after the link was closed for a reason, or with a problem.
 
     The heaters stay known by name, their temperatures do not. A print from the card may
     go on without us, so it is kept; the next connection shows what became of it.
@@ -88,6 +91,7 @@ def disconnected(state: PrinterState, problem: Problem | None = None) -> Printer
         card=None,
         line="",
         problem=problem or state.problem,
+        away=reason,
     )
 
 

@@ -41,7 +41,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         state=known.phase,
         text=_text(known),
         flags=flags(known),
-        error=known.problem.error if known.problem else "",
+        error=known.problem.error if known.problem else known.away,
         sd=documents.Card(ready=known.card is True),
         tool=factors.tool if here else None,
         position=_position(known),

@@ -91,11 +91,14 @@ async def test_the_printer_comes_later(
         bed = bridge.latest("temperature")["bed"]
         assert bed == {"actual": None, "target": None, "offset": 0.0}
         await until(lambda: str(printer.link) in process.log)
+        await until(lambda: str(printer.link) in bridge.latest("state")["error"])
+        assert bridge.latest("error")["error"] == "", "it may just be switched off"
         refused = await bridge.call("bed", {"command": "target", "target": 60})
         assert (refused["code"], refused["error"]) == (409, "not_operational")
         printer.plug()
         await bridge.operational(ABSENT)
         assert client.payloads("later/connection")[-1] == b"online"
+        assert bridge.latest("state")["error"] == ""
 
 
 async def test_the_cable_is_pulled(
