@@ -6,11 +6,11 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
-from xdist.workermanage import WorkerController
 
 from tests.support.leaks import nothing_left_behind
 
@@ -93,20 +93,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        item.config.stash[_LEFT_OUT].update(_APART.keys() & set(item.keywords))
+        left_out = item.config.stash[_LEFT_OUT]
+        left_out.update(_APART.keys() & set(item.keywords))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Let a worker tell whoever has started it."""
     told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if told is not None:
-        told["left_out"] = dict(session.config.stash[_LEFT_OUT])
+        left_out = session.config.stash[_LEFT_OUT]
+        told["left_out"] = dict(left_out)
 
 
-def pytest_testnodedown(node: WorkerController) -> None:
+class _Worker(Protocol):
+    """As pytest-xdist, which has no types, hands it over."""
+
+    config: pytest.Config
+
+
+def pytest_testnodedown(node: _Worker) -> None:
     """Take what a worker left out; all of them have collected the same."""
     told = getattr(node, "workeroutput", {})  # one that crashed tells nothing
-    node.config.stash[_LEFT_OUT] |= Counter(told.get("left_out", {}))
+    left_out = node.config.stash[_LEFT_OUT]
+    left_out |= Counter(told.get("left_out", {}))
 
 
 def pytest_terminal_summary(
