@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from bridge.config.values import File, Port, Seconds, Section
+from bridge.config.values import File, Host, Port, Seconds, Section
 
 
 class Tls(Section):
@@ -27,7 +27,7 @@ class Tls(Section):
 class Mqtt(Section):
     """The broker, and how to be on it."""
 
-    host: str = "localhost"
+    host: Host = "localhost"
     """Name or address; with `transport: unix` the path of the socket."""
     port: Port = 1883
     """TCP port; usual are 1883 and, with TLS, 8883."""

@@ -8,6 +8,7 @@ from bridge.config.values import (
     Celsius,
     File,
     Identifier,
+    Line,
     Millimetres,
     Seconds,
     Section,
@@ -19,7 +20,7 @@ from bridge.config.values import (
 class Serial(Section):
     """The line to the printer."""
 
-    port: str = "auto"
+    port: Line = "auto"
     """`/dev/…`, `auto`, `socket://host:port`, `rfc2217://host:port`, `simulator://`."""
     baudrate: Literal["auto"] | Annotated[int, Field(ge=1200, le=4_000_000)] = "auto"
     """Bits a second, or `auto`."""

@@ -26,6 +26,28 @@ def _topic(value: str) -> str:
 Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
 
 
+def _host(value: str) -> str:
+    # Logs and messages name the host, so a password in it would be everywhere.
+    if not value or "://" in value or ("@" in value and not value.startswith("/")):
+        raise ValueError(
+            "must be a name or an address alone; mqtt.port, mqtt.username and "
+            "mqtt.password_file are settings of their own"
+        )
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
+def _line(value: str) -> str:
+    if "://" in value and "@" in value:
+        raise ValueError("must not have an account: no link to a printer knows one")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_line)]
+
+
 def _anchored(value: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder", Path())
     try:

@@ -57,7 +57,11 @@ def parse(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = name if mark is None else f"{name}:{mark.line + 1}"
-        raise ConfigError(f"{place}: this is not YAML: {error.problem}") from None
+        problem = error.problem or ""
+        # What follows the sign may be a password that wants quotes.
+        if "alias" in problem:
+            problem = "a text that begins with * must stand in quotes"
+        raise ConfigError(f"{place}: this is not YAML: {problem}") from None
     except yaml.YAMLError as error:
         reason = getattr(error, "reason", "it cannot be read")
         raise ConfigError(f"{name}: this is not YAML: {reason}") from None
@@ -89,7 +93,10 @@ class _Reader:
                 return None
             case yaml.ScalarNode(tag=tag, value=str(text)) if tag in _SCALARS:
                 return text
-        raise self._error(node, f"the tag {node.tag} means nothing here")
+        raise self._error(
+            node,
+            "tags mean nothing here; a text that begins with ! must stand in quotes",
+        )
 
     def _sequence(self, node: yaml.SequenceNode, key: Key) -> Value:
         values: list[Value] = []

@@ -198,6 +198,30 @@ def test_a_password_is_never_shown_in_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "mqtt: {host: 'mqtt://bob:hunter2@broker'}",
+        "mqtt: {host: 'bob:hunter2@broker'}",
+        "mqtt: {password: !hunter2 x}",
+        "mqtt: {password: *hunter2 }",
+        "mqtt: {password: &hunter2 a, username: &hunter2 b}",
+        "printers: [{serial: {port: 'rfc2217://bob:hunter2@host:1'}}]",
+    ],
+)
+def test_a_password_where_none_belongs_is_not_repeated(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml:1: ") as caught:
+        load_text(tmp_path, text + "\n")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_socket_of_the_broker_s_may_be_called_anything(tmp_path: Path) -> None:
+    text = "mqtt: {host: /run/a@b, transport: unix}\n" + ONE_PRINTER
+    assert load_text(tmp_path, text).mqtt.host == "/run/a@b"
+
+
+@pytest.mark.parametrize(
     ("content", "problem"),
     [(b"", "has an empty first line"), (b"\nx", "has an empty"), (b"\xff", "UTF-8")],
 )
