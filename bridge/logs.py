@@ -178,6 +178,10 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    # After a reload the parts that the configuration no longer names are as all others.
+    for name in list(root.manager.loggerDict):
+        if name.startswith(f"{ROOT}."):
+            logging.getLogger(name).setLevel(logging.NOTSET)
     logging.getLogger(ROOT).setLevel(log.level.upper())
     for part, level in log.levels.items():
         logging.getLogger(f"{ROOT}.{part}").setLevel(level.upper())

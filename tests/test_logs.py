@@ -83,6 +83,11 @@ def test_each_part_has_its_level(log: Log, part: str, *, shows: bool) -> None:
     assert bool(logged(log, part=part)) is shows
 
 
+def test_a_part_that_is_no_longer_named_is_as_loud_as_the_others() -> None:
+    assert logged(Log(level="error", levels={"printer": "debug"}))
+    assert not logged(Log(level="error"))
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_an_exception_is_told_without_secrets(form: str) -> None:
     stream = io.StringIO()

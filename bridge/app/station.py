@@ -257,7 +257,8 @@ class Station:
 
     def _happened(self, event: Event) -> None:
         if event.name in LOGGED:
-            words = " ".join(f"{name}={value}" for name, value in event.data.items())
+            told = {name: value for name, value in event.data.items() if value != ""}
+            words = " ".join(f"{name}={value}" for name, value in told.items())
             log.info("%s", f"{event.name} {words}".rstrip())
         self.publisher.happened(event)
 
