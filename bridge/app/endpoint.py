@@ -1,7 +1,6 @@
 """A small HTTP server for ``/metrics`` and ``/healthz``, in the event loop."""
 
 import asyncio
-import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -90,19 +89,22 @@ class Endpoint:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(
-            TimeoutError,
-            OSError,
-            asyncio.IncompleteReadError,
-            asyncio.LimitOverrunError,
-        ):
+        try:
             async with asyncio.timeout(PATIENCE):
                 request = await reader.readuntil(b"\r\n\r\n")
                 method, _, rest = request.partition(b" ")
                 page = self._page(method, rest.partition(b" ")[0])
                 writer.write(_rendered(page, head_only=method == b"HEAD"))
                 await writer.drain()
-        writer.close()
+        except (
+            TimeoutError,
+            OSError,
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+        ):
+            pass  # a client that does not keep to HTTP, or is gone, gets no answer
+        finally:
+            writer.close()
 
     def _page(self, method: bytes, target: bytes) -> _Page:
         if method not in {b"GET", b"HEAD"}:
