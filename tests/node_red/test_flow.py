@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.support.brokers import mosquitto
+from tests.support.daemons import daemon
 from tests.support.mqtt_client import connected
 from tests.support.node_red import NodeRed, node_red
 from tests.support.printers import simulated
@@ -13,6 +15,7 @@ from tests.support.stages import stage
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from tests.support.mqtt_client import TestClient
     from tests.support.printers import SimulatedPrinter
     from tests.support.stages import Stage
 
@@ -39,6 +42,23 @@ async def presses(
     assert wire.sent(before)[:-1] == lines
 
 
+async def leaves_and_returns(
+    bridge: "Stage[SimulatedPrinter]", screen: "TestClient", folder: Path
+) -> None:
+    """End the bridge; what the broker still keeps must not be shown as true."""
+
+    def shows(name: str, payload: str) -> bool:
+        return screen.payloads(f"shown/{name}")[-1] == payload.encode()
+
+    config = yaml.safe_load(bridge.daemon.config.read_text())
+    bridge.daemon.close()
+    await until(lambda: shows("Printer link", "bridge offline"))
+    await until(lambda: shows("State", "\N{EN DASH}") and shows("Nozzle", ""))
+    with daemon(folder, config):
+        await until(lambda: shows("Printer link", "online"))
+        await until(lambda: shows("State", "Operational") and not shows("Nozzle", ""))
+
+
 async def test_the_flow(tmp_path: Path) -> None:
     with (
         mosquitto() as broker,
@@ -58,4 +78,5 @@ async def test_the_flow(tmp_path: Path) -> None:
             flow.press("pause")
             refused = await screen.hears("shown/what was not done")
             assert b"nothing is printed" in refused.payload
+            await leaves_and_returns(bridge, screen, tmp_path)
             assert "[error]" not in flow.log.read_text()
