@@ -89,10 +89,10 @@ class Home:
 
 @pytest.fixture(autouse=True)
 def _no_leaks() -> None:
-    """What a test starts here outlives it: all share one Home Assistant."""
+    """What a test starts here outlives it: those of a file share one Home Assistant."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("home")
     with mosquitto(Spec(options=BROKER)) as broker:
