@@ -56,7 +56,11 @@ class Handler(logging.StreamHandler[TextIO]):
         vars(record)["printer"] = printer
         subject = f"{record.levelname} {record.name} {printer}"
         repeats = self._repeats.setdefault(subject, Repeats(self._every))
-        text = repeats.note(record.getMessage(), self._clock())
+        now = self._clock()
+        text = repeats.note(record.getMessage(), now)
+        for past in repeats.overdue(now):
+            fields = {**vars(record), "msg": past, "args": (), "exc_info": None}
+            super().emit(logging.makeLogRecord(fields))
         if text is not None:
             record.msg, record.args = text, ()
             super().emit(record)

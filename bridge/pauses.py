@@ -51,6 +51,17 @@ class Repeats:
             del self._said[next(iter(self._said))]
         return f"{text} ({count + 1} more times)" if count else text
 
+    def overdue(self, now: float) -> list[str]:
+        """Return what came again and then stopped, with how often, and forget it."""
+        gone = {
+            text: count
+            for text, (said, count) in self._said.items()
+            if count and now - said >= self._every
+        }
+        for text in gone:
+            del self._said[text]
+        return [f"{text} ({count} more times)" for text, count in gone.items()]
+
     def forget(self) -> None:
         """Say the next failure at once, whatever it is."""
         self._said.clear()

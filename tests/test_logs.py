@@ -176,6 +176,20 @@ def test_the_same_again_is_counted_and_not_repeated() -> None:
     ]
 
 
+def test_what_came_often_and_stopped_is_told_with_the_next_line() -> None:
+    stream = io.StringIO()
+    times = iter([0.0, 1.0, 2.0, 5.0, 5.0])
+    handler = logs.Handler(stream, every=5.0, clock=lambda: next(times))
+    for text in ("no right", "no right", "no right", "something else", "no right"):
+        handler.handle(record_of("mqtt", text))
+    assert stream.getvalue().splitlines() == [
+        "no right",
+        "no right (2 more times)",
+        "something else",
+        "no right",
+    ]
+
+
 def record_of(part: str, text: str) -> logging.LogRecord:
     fields = {"name": f"bridge.{part}", "levelname": "WARNING", "msg": text}
     return logging.makeLogRecord(fields)

@@ -76,3 +76,13 @@ def test_after_a_success_everything_is_news() -> None:
     repeats.note("no broker", 0)
     repeats.forget()
     assert repeats.note("no broker", 1) == "no broker"
+
+
+def test_what_came_again_and_stopped_is_told_once() -> None:
+    repeats = Repeats(every=600)
+    for text, now in (("no broker", 0), ("no broker", 1), ("no right", 2)):
+        repeats.note(text, now)
+    assert repeats.overdue(599) == []
+    assert repeats.overdue(600) == ["no broker (1 more times)"]
+    assert repeats.overdue(600) == []
+    assert repeats.note("no broker", 600) == "no broker"
