@@ -196,25 +196,24 @@ class Broker:
             return
         self._arrive(version)
         begun = time.monotonic()
-        witness = await self._call_witness(version)
+        witness = self._witness(version)
         try:
+            if self._takeovers.suspicious:
+                await witness.come()
             loss = await self._serve(session, client, grants)
             lasted = time.monotonic() - begun
             self._take_loss(loss, lasted, witnessed=await witness.confirms())
         finally:
+            client.close()
             witness.leave()
 
-    async def _call_witness(self, version: Version) -> Witness:
-        """Return a second connection, or none where there is no suspicion."""
-        witness = Witness(
+    def _witness(self, version: Version) -> Witness:
+        return Witness(
             self._config,
             client_id=f"{self._presence.client_id}-witness",
             version=version,
             topic=self._presence.topics.availability,
         )
-        if self._takeovers.suspicious:
-            await witness.come()
-        return witness
 
     async def _serve(self, session: Session, client: Client, grants: Grants) -> Loss:
         self._session = session

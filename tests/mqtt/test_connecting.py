@@ -9,9 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import Mqtt, Tls
-from tests.support.bridges import bridge
+from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.certificates import Pair, authority, stranger
+from tests.support.mqtt_client import Account, connected
 from tests.support.servers import picky, saying, server
 from tests.support.waiting import DEADLINE, until
 
@@ -281,6 +282,32 @@ async def test_a_name_lookup_that_hangs_keeps_nobody_from_leaving() -> None:
             async with asyncio.timeout(DEADLINE):
                 await printer.end()
             printer.failed = True
+
+
+async def test_a_witness_that_hangs_keeps_no_connection_open(broker: Mosquitto) -> None:
+    waits = asyncio.Event()
+    way = picky(
+        broker.host,
+        broker.port,
+        unwanted=lambda connect: b"-witness" in connect,
+        waits=waits,
+    )
+    thief = Account(client_id="gcode2mqtt-printer")
+    with connected(broker.port, TOPICS.availability) as watcher:
+        async with (
+            server(way) as port,
+            bridge(config(port, will_delay=0)) as printer,
+        ):
+            await printer.online()
+            with connected(broker.port, account=thief):
+                await until(lambda: not printer.broker.connected)
+            async with asyncio.timeout(DEADLINE):
+                await waits.wait()
+                before = len(watcher.payloads(TOPICS.availability))
+                await printer.end()
+            printer.failed = True
+            # The last will of the connection that had just been made.
+            await until(lambda: len(watcher.payloads(TOPICS.availability)) > before)
 
 
 async def test_the_password_is_not_shown(broker: Mosquitto) -> None:

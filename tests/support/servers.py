@@ -51,14 +51,25 @@ def saying(*packets: bytes) -> Talk:
 
 
 def picky(
-    host: str, port: int, *, unwanted: Callable[[bytes], bool], answer: bytes
+    host: str,
+    port: int,
+    *,
+    unwanted: Callable[[bytes], bool],
+    answer: bytes = b"",
+    waits: asyncio.Event | None = None,
 ) -> Talk:
-    """Return a way into a broker for those whose CONNECT it likes."""
+    """Return a way into a broker for those whose CONNECT it likes.
+
+    The others get an answer; or they wait for one, which the event tells.
+    """
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = await reader.read(4096)
         if unwanted(first):
             writer.write(answer)
+            if waits is not None:
+                waits.set()
+                await reader.read()
             return
         back, on = await asyncio.open_connection(host, port)
         on.write(first)
