@@ -22,6 +22,7 @@ from bridge.config import Printer as PrinterConfig
 from bridge.mqtt import rivals
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.desk import Presence
+from bridge.mqtt.large import LARGE
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.topics import Topics
@@ -233,12 +234,15 @@ class Station:
             places.remember(self._folder, self.name, place)
 
     def _respond(self, response: Response, sender: Sender) -> None:
+        payload = response.model_dump_json().encode()
+        short = response.shortened(len(payload)) if len(payload) > LARGE else None
         self.broker.publish(
             sender.topic,
-            response.model_dump_json().encode(),
+            payload,
             qos=1,
             correlation=sender.correlation,
             lane=Lane.RESPONSE,
+            short=short.model_dump_json().encode() if short else b"",
         )
 
     def _changed(self) -> None:

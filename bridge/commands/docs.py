@@ -28,6 +28,10 @@ several. Payloads are JSON objects. Each message gets exactly one response, on
 with two extruders, a heated bed and a heated chamber, in its modes after a reset; jog,
 home and extrude leave other modes as they found them.
 
+A response that is larger than the broker takes comes without `gcode`, `output` and
+`data`, and with a `warning`. One that the bridge may not publish on its response topic
+comes on `<base>/response`.
+
 What misses its topic is answered `unknown_topic`: a level too many or too few
 (`bed/target`, `request`), and OctoPrint's names `printhead` and `storage`. The bridge
 hears nothing of other topics below the base; they may be somebody else's.

@@ -226,6 +226,15 @@ class Response(Described):
             warning=origin.warning,
         )
 
+    def shortened(self, size: int) -> Self:
+        """Return what is left of a response of so many bytes without its lists."""
+        warning = (
+            f"the response has {size} bytes, more than the broker takes: its gcode, "
+            "output and data are left out; ask for less, or raise the broker's limit"
+        )
+        update = {"gcode": (), "output": (), "data": None, "warning": warning}
+        return self.model_copy(update=update)
+
 
 def timestamp(now: float) -> str:
     """Return epoch seconds as ISO 8601 in UTC, with milliseconds and ``Z``."""

@@ -14,7 +14,7 @@ from bridge.mqtt.client import Client
 from bridge.mqtt.desk import Desk, Presence, Statistics
 from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
 from bridge.mqtt.reasons import AttemptError, Hint, Loss
-from bridge.mqtt.session import OFFLINE, Session, rival
+from bridge.mqtt.session import OFFLINE, Session
 from bridge.mqtt.witness import Witness
 from bridge.pauses import Pauses, Repeats
 
@@ -109,6 +109,7 @@ class Broker:
         expiry: int | None = None,
         correlation: bytes | None = None,
         lane: Lane = Lane.EVENT,
+        short: bytes = b"",
     ) -> None:
         """Queue a message; never blocks, and does not fail when the broker is away.
 
@@ -124,6 +125,8 @@ class Broker:
             expiry: seconds for which it is good (MQTT 5).
             correlation: the correlation data of the request it answers (MQTT 5).
             lane: where it waits, unless it is retained.
+            short: what is sent instead where the broker does not take so much; a
+                retained topic is cleared then.
 
         """
         publication = Publication(
@@ -135,6 +138,7 @@ class Broker:
             correlation=correlation,
             lane=Lane.RETAINED if retain else lane,
             time=time.monotonic(),
+            short=short,
         )
         self._desk.outbox.put(publication)
         if retain and payload:
@@ -249,7 +253,7 @@ class Broker:
             log.debug("cannot look for another bridge: %s", error.message)
             return
         if other is not None:
-            raise BrokerError(rival(self._presence.topics, other))
+            raise BrokerError(rivals.rival(self._presence.topics, other))
 
     def _arrive(self, version: Version) -> None:
         where = reasons.endpoint(self._config)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.config import Mqtt
+from bridge.mqtt.large import Suspects
 from bridge.mqtt.memory import Memory
-from bridge.mqtt.messages import Message
+from bridge.mqtt.messages import Lane, Message, Publication
 from bridge.mqtt.outbox import Outbox
 from bridge.mqtt.topics import Topics
 from bridge.pauses import Repeats
@@ -78,6 +79,7 @@ class Desk:
         on_connected: called on each connection, after the retained topics were queued.
         outbox: what waits.
         statistics: what has been counted.
+        suspects: what may be too large for the broker.
         warnings: what has been said about each topic.
 
     """
@@ -88,6 +90,7 @@ class Desk:
     on_connected: Callable[[], None] | None = None
     outbox: Outbox = field(default_factory=Outbox)
     statistics: Statistics = field(default_factory=Statistics)
+    suspects: Suspects = field(default_factory=Suspects)
     warnings: dict[str, Repeats] = field(default_factory=dict)
 
     @property
@@ -95,8 +98,22 @@ class Desk:
         """The printer's topics."""
         return self.presence.topics
 
+    def place(self, publication: Publication) -> str:
+        """Return where a message goes, in words that do not depend on its sender."""
+        topic = publication.topic
+        if publication.lane is not Lane.RESPONSE or topic == self.topics.response:
+            return topic
+        prefixes = (
+            f"{self.topics.base}/",
+            *filter(None, self.config.response_prefixes),
+        )
+        return next((f"{start}…" for start in prefixes if topic.startswith(start)), "…")
+
     def warn(self, subject: str, text: str) -> None:
-        """Log a warning about a topic, unless it was said lately."""
+        """Log a warning about a topic, unless it was said lately.
+
+        Nothing of what a sender may choose belongs into the subject or the text.
+        """
         said = self.warnings.setdefault(subject, Repeats())
         line = said.note(text, time.monotonic())
         if line is not None:

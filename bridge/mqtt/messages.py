@@ -53,6 +53,7 @@ class Publication:
         correlation: correlation data of the request that this answers (MQTT 5).
         lane: the queue it waits in.
         time: when it was made, on the caller's monotonic clock, in seconds.
+        short: what is sent instead where the broker does not take so much.
 
     """
 
@@ -64,6 +65,7 @@ class Publication:
     correlation: bytes | None = None
     lane: Lane = Lane.EVENT
     time: float = 0.0
+    short: bytes = b""
 
     @property
     def size(self) -> int:

@@ -128,6 +128,9 @@ UNREACHABLE: tuple[tuple[type[Exception], str | None, str], ...] = (
 """Errors before MQTT begins, by their kind and the transport they are special to."""
 
 NOT_AUTHORISED = 0x87
+WITHOUT_RIGHT = (0x80, 0x83, NOT_AUTHORISED)
+"""Codes of a missing right: MQTT 3.1.1 has only the first, and some brokers say the
+second."""
 SILENT = 0x8D
 TAKEN_OVER = 0x8E
 VERSION = 0x84
@@ -239,10 +242,12 @@ def no_right(config: Mqtt, topic: str, *, write: bool, code: int) -> str:
     """Return the warning about a refused subscription or publication."""
     verb, right = ("publish on", "write") if write else ("subscribe to", "read")
     why = "not authorised" if code == NOT_AUTHORISED else f"code 0x{code:02x}"
-    return (
-        f"the broker does not let {user(config)} {verb} {topic} ({why}): "
+    advice = (
         f"give it the right to {right} that topic"
+        if code in WITHOUT_RIGHT
+        else "look into the broker's log and its limits"
     )
+    return f"the broker does not let {user(config)} {verb} {topic} ({why}): {advice}"
 
 
 def _certificate(config: Mqtt, error: ssl.SSLCertVerificationError) -> str:

@@ -111,6 +111,14 @@ async def look(
     return (seen.other or "unknown") if seen.answered.is_set() else None
 
 
+def rival(topics: Topics, other: str) -> str:
+    """Return what to say about another bridge."""
+    return (
+        f"another bridge (instance {other}) serves {topics.base}/…; stop it, or give "
+        "one of the two another printers.topic"
+    )
+
+
 async def _within(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         # wait_for() can lose a cancellation that comes with the event (Python 3.11).

@@ -2,16 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.errors import BrokerError
 from bridge.mqtt import reasons
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.desk import Desk
-from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version
+from bridge.mqtt.large import large
+from bridge.mqtt.messages import (
+    Filter,
+    Grants,
+    Lane,
+    Message,
+    Publication,
+    Version,
+)
 from bridge.mqtt.reasons import Loss
-from bridge.mqtt.rivals import instance_of
-from bridge.mqtt.topics import Topics
+from bridge.mqtt.rivals import instance_of, rival
 
 WINDOW = 20
 """Messages handed to the client library and not yet settled. The rest waits in the
@@ -67,7 +75,7 @@ class Session:
         patience = self._desk.config.connect_timeout
         self._timer = self._loop.call_later(patience, self._unanswered)
         client.subscribe(self._filters)
-        return await client.ended()
+        return self._explained(await client.ended())
 
     async def farewell(self) -> None:
         """Say ``offline`` after all that still waits, and leave.
@@ -229,12 +237,7 @@ class Session:
         """Hand a message over; tell whether to go on with the next."""
         grants = self._grants
         if grants.packet is not None and publication.size > grants.packet:
-            self._desk.statistics.refused += 1
-            self._desk.warn(
-                f"size {publication.topic}",
-                f"the broker takes messages up to {grants.packet} bytes; one on "
-                f"{publication.topic} was larger and is lost",
-            )
+            self._shorten(publication, f"it announces {grants.packet} bytes")
             return True
         number = client.publish(publication)
         if number is None:
@@ -248,15 +251,53 @@ class Session:
     def _settle(self, publication: Publication, code: int) -> None:
         desk, topic = self._desk, publication.topic
         if code >= FAILURE:
-            desk.statistics.refused += 1
-            text = reasons.no_right(desk.config, topic, write=True, code=code)
-            desk.warn(f"write {topic}", text)
+            self._refused(publication, code)
             return
         desk.statistics.sent += 1
         desk.outbox.delivered(publication)
         memory = desk.presence.memory
         if memory is not None and publication.retain and not publication.payload:
             memory.discard(topic)
+
+    def _refused(self, publication: Publication, code: int) -> None:
+        """Warn; an answer that its sender may not have goes where all can see it."""
+        desk, place = self._desk, self._desk.place(publication)
+        desk.statistics.refused += 1
+        text = reasons.no_right(desk.config, place, write=True, code=code)
+        desk.warn(f"write {place}", text)
+        common = desk.topics.response
+        if publication.lane is Lane.RESPONSE and publication.topic != common:
+            desk.outbox.put(replace(publication, topic=common))
+
+    def _explained(self, loss: Loss) -> Loss:
+        """Suspect a large message that was on its way when the broker left us."""
+        suspects = large(self._on_way.values()) if loss.unexplained else ()
+        for publication in self._desk.suspects.judge(suspects):
+            numbers = [n for n, one in self._on_way.items() if one == publication]
+            for number in numbers:
+                del self._on_way[number]
+            self._shorten(publication, "it closed the connection twice")
+        if not suspects:
+            return loss
+        first = suspects[0]
+        text = (
+            f"{loss.message}; {len(first.payload)} bytes were on their way to "
+            f"{self._desk.place(first)}, which may be more than the broker takes"
+        )
+        return replace(loss, message=text, unexplained=False)
+
+    def _shorten(self, publication: Publication, why: str) -> None:
+        """Send less instead of what is too large; nothing outdated stays retained."""
+        desk, place = self._desk, self._desk.place(publication)
+        desk.statistics.refused += 1
+        desk.warn(
+            f"size {place}",
+            f"a message on {place} was larger than the broker takes ({why}) and is "
+            "left out; raise the broker's limit",
+        )
+        if publication.retain or publication.short:
+            short = publication.short
+            desk.outbox.put(replace(publication, payload=short, short=b""))
 
     def _unanswered(self) -> None:
         self._timer = None
@@ -268,11 +309,3 @@ class Session:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def rival(topics: Topics, other: str) -> str:
-    """Return what to say about another bridge."""
-    return (
-        f"another bridge (instance {other}) serves {topics.base}/…; stop it, or give "
-        "one of the two another printers.topic"
-    )

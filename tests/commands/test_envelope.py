@@ -197,3 +197,21 @@ def test_memory_is_bounded_by_what_it_holds() -> None:
     small.admit("a", 0, 0.0)
     small.finish("a", long, 0.0)
     assert small.admit("a", 0, 1.0) == long
+
+
+def test_a_response_that_is_too_large_tells_what_it_left_out() -> None:
+    origin = Origin("request/state", "q", "state")
+    outcome = Outcome(["M105"], ["T:20"], 0.5, {"history": [1] * 1000})
+    short = Response.to(origin, outcome, 0.0).shortened(7000).model_dump()
+    assert "7000 bytes" in short.pop("warning")
+    assert short == {
+        "id": "q",
+        "topic": "request/state",
+        "command": "state",
+        "status": "finished",
+        "code": 200,
+        "gcode": (),
+        "output": (),
+        "duration": 0.5,
+        "time": "1970-01-01T00:00:00.000Z",
+    }
