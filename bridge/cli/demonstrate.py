@@ -9,7 +9,7 @@ from bridge.cli.until_signal import run_until_signal
 from bridge.config import Log
 from bridge.demo.invitation import invite
 from bridge.demo.scenario import play_all
-from bridge.demo.screen import Screen
+from bridge.demo.screen import LEFT_OUT, Screen
 from bridge.demo.stage import Stage, present
 
 
@@ -28,6 +28,7 @@ def demo(chosen: argparse.Namespace) -> int:
         return await (play_all if chosen.script else invite)(stage, screen)
 
     screen.title("A broker, a simulated printer and the bridge start")
+    screen.text(LEFT_OUT)
 
     async def show() -> None:
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ _FRAME = re.compile(r"^N\d+ (?P<code>.*)\*\d+$")
 _NOISE = re.compile(
     r"^(?:ok )?(?:T\d?:| ?B:)|^(?:M105|M155|M27|wait|ok|SD printing|Not SD)\b"
 )
+LEFT_OUT = "(left out: ok, temperatures on the wire, and what is empty or only a time)"
 _WIDTH = 100
 _LONG = 4
 """Lines of one answer of the printer that are shown."""

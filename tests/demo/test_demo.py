@@ -15,7 +15,7 @@ from bridge.config import Mqtt
 from bridge.demo import broker as demo_broker
 from bridge.demo.invitation import lines_to_try
 from bridge.demo.scenario import STEPS, Performance, Step, play_all
-from bridge.demo.screen import Screen
+from bridge.demo.screen import LEFT_OUT, Screen
 from bridge.demo.stage import Stage, present
 from bridge.errors import BrokerError
 from bridge.mqtt.visitor import Visitor
@@ -30,6 +30,7 @@ def test_the_scenario_shows_both_sides_and_ends_well() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     shown = done.stdout
+    assert LEFT_OUT in shown
     assert 'MQTT → printer/head {"command": "jog", "x": 10, "y": 5, "z": 0.02}' in shown
     assert shown.index("G91*") < shown.index("G0 X10 Y5 Z0.02 F200*")
     assert "wire → M112\n" in shown
