@@ -111,6 +111,9 @@ class Profile(Section):
     """Highest targets."""
     volume: Volume = Volume()
     """Axis ranges."""
+    relative_prints: bool = False
+    """The files on the card are sliced for relative extrusion (`M83`), so a jog or an
+    extrusion in a pause leaves the extruder so."""
     apply_offsets: Literal["always", "jobs"] = "always"
     """Which targets get the offset: all that the bridge sets, or only a job's."""
 

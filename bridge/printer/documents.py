@@ -140,6 +140,10 @@ class State(Document):
     """The flow factor, in percent."""
     fan: int | float | None
     """Part cooling, in percent."""
+    relative: bool | None
+    """The axes move relatively (`G91`), by what was sent; null in a print."""
+    relative_extruder: bool | None
+    """The extruder moves relatively (`M83`), likewise."""
     prompt: Prompt | None
     """What the printer waits for."""
     message: str

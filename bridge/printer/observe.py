@@ -44,9 +44,26 @@ def observe(
             state = _action(state, name, argument[:_MAX_TEXT], now)
         case _:
             state = _told(_card(state, reply, now, dialect), reply)
+    state = with_modes_of_print(work, state, profile)
     if work.active and not state.job.active:
         return replace(state, moved=True)  # nobody has said where it ended
     return state
+
+
+def with_modes_of_print(
+    before: Job, state: PrinterState, profile: Profile
+) -> PrinterState:
+    """Return the state with the modes that a print is taken to set when it begins."""
+    if before.active or not state.job.active:
+        return state
+    modes = Modal(
+        relative_e=profile.relative_prints,
+        own_relative_e=profile.relative_prints,
+        tool=state.modal.tool,
+        speed_factor=state.modal.speed_factor,
+        flow_factor=state.modal.flow_factor,
+    )
+    return replace(state, modal=modes)
 
 
 def _measured(
@@ -107,7 +124,7 @@ def _action(state: PrinterState, name: str, argument: str, now: float) -> Printe
         case _ if name.startswith("prompt_"):
             state = replace(state, prompt=_asked(state.prompt, name, argument))
         case _:
-            state = _printed(state, job.act(state.job, name, argument, now))
+            state = replace(state, job=job.act(state.job, name, argument, now))
     return state
 
 
@@ -141,7 +158,7 @@ def _card(
         case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
             state = replace(state, card=True)
     in_turn = dialect.in_turn and "M27" not in state.autoreports
-    return _printed(state, _job(state.job, reply, now, in_turn=in_turn))
+    return replace(state, job=_job(state.job, reply, now, in_turn=in_turn))
 
 
 def _card_gone(state: PrinterState, now: float) -> PrinterState:
@@ -166,19 +183,6 @@ def _job(known: Job, reply: Reply, now: float, *, in_turn: bool) -> Job:
         case replies.Progress(percent, left):
             known = job.tell(known, percent, left, now)
     return known
-
-
-def _printed(state: PrinterState, seen: Job) -> PrinterState:
-    """Return the state with the job; a print changes modes that nobody tells us."""
-    if seen.active and not state.job.active:
-        before = state.modal
-        unknown = Modal(
-            tool=before.tool,
-            speed_factor=before.speed_factor,
-            flow_factor=before.flow_factor,
-        )
-        return replace(state, job=seen, modal=unknown)
-    return replace(state, job=seen)
 
 
 def _told(state: PrinterState, reply: Reply) -> PrinterState:

@@ -17,7 +17,7 @@ from bridge.gcode.replies import Fatal, Readiness, Refusal, Reply
 from bridge.printer import heat, job, travel, trouble
 from bridge.printer.heat import Heater
 from bridge.printer.model import Link, PrinterState, Problem, Prompt
-from bridge.printer.observe import observe
+from bridge.printer.observe import observe, with_modes_of_print
 
 __all__ = [
     "Heater",
@@ -166,7 +166,7 @@ def sent(
         return state
     code = words.parse(line).code
     said = words.parse(line).values
-    tool = state.modal.tool
+    tool, work = state.modal.tool, state.job
     targets = heat.targets_of(line, profile=profile, tool=tool)
     state = replace(
         state,
@@ -177,6 +177,7 @@ def sent(
         line=line,
         tool_before=tool,
     )
+    state = with_modes_of_print(work, state, profile)
     if code in _REPORTS and "S" in said:
         on = state.autoreports | {code} if said["S"] else state.autoreports - {code}
         state = replace(state, autoreports=on)

@@ -37,6 +37,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
     """Return what ``state`` holds."""
     here = known.link == "operational"
     factors = known.modal if here else Modal()
+    told = here and not known.printing  # a print changes modes and does not tell
     return documents.State(
         state=known.phase,
         text=_text(known),
@@ -48,6 +49,8 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         feedrate=_plain(factors.speed_factor),
         flowrate=_plain(factors.flow_factor),
         fan=_plain(factors.fan),
+        relative=factors.relative if told else None,
+        relative_extruder=factors.relative_e if told else None,
         prompt=_prompt(known),
         message=known.message,
         attention=caution.attention(known),

@@ -380,7 +380,7 @@ def printing() -> Knowing:
     printer.says("FIRMWARE_NAME:Marlin 2.1.2 MACHINE_TYPE:Ender-3")
     printer.says(" T:210.04 /210.00 B:60.02 /60.00 C:30.0 /0.0 P:25.5")
     printer.says("X:10.0 Y:-5.0 Z:0.02 E:0.0", "FR:100%", "File opened: a.gco Size: 99")
-    printer.sends("M221 S95", "M106 S255", "M24")
+    printer.sends("M221 S95", "M24", "M106 S255")
     printer.at(60).says("SD printing byte 33/99")
     return printer
 

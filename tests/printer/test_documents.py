@@ -62,6 +62,8 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "feedrate": 100,
         "flowrate": 100,
         "fan": 0,
+        "relative": False,
+        "relative_extruder": False,
         "prompt": None,
         "message": "",
         "attention": "none",
@@ -83,6 +85,14 @@ def test_whole_numbers_are_written_without_a_point(printer: Knowing) -> None:
     text = views.state(printer.state, now=NOW, epoch=EPOCH).model_dump_json()
     assert '"feedrate":100,' in text
     assert '"fan":0.4,' in text
+
+
+def test_the_modes_are_told_but_for_those_of_a_print(printer: Knowing) -> None:
+    modes = ("relative", "relative_extruder")
+    printer.sends("G91", "M82")
+    assert [state_of(printer)[mode] for mode in modes] == [True, False]
+    printer.says("//action:start")
+    assert [state_of(printer)[mode] for mode in modes] == [None, None]
 
 
 def test_what_is_not_known_is_null(printer: Knowing) -> None:

@@ -121,6 +121,18 @@ def test_a_print_changes_modes_that_nobody_tells(printer: Knowing) -> None:
     assert printer.state.modal == Modal(speed_factor=90)
 
 
+def test_a_print_that_we_start_changes_them_too(printer: Knowing) -> None:
+    printer.says("File opened: a.gco Size: 100")
+    printer.sends("G91", "G1 F9000", "M24")
+    assert printer.state.modal == Modal()
+
+
+def test_the_operator_knows_how_the_files_are_sliced() -> None:
+    printer = Knowing(profile=Profile(relative_prints=True))
+    printer.says("//action:start", "//action:paused")
+    assert printer.state.modal == Modal(relative_e=True, own_relative_e=True)
+
+
 def test_the_position_is_that_of_the_last_report(printer: Knowing) -> None:
     printer.says("X:1.00 Y:2.00 Z:3.00 E:0.00 Count X:0 Y:0 Z:0")
     assert printer.state.position == Position(1, 2, 3, 0)
