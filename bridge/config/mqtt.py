@@ -37,8 +37,9 @@ class Mqtt(Section):
     """How to reach the broker."""
     path: str = "/mqtt"
     """The path of the WebSocket."""
-    keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
-    """Seconds between signs of life; the broker takes us for dead after 1.5 times."""
+    keepalive: Annotated[int, Field(ge=5, le=3600)] = 10
+    """Seconds between signs of life; the broker takes us for dead after 1.5 times. A
+    network that stands still for less than twice as long may deliver a command late."""
     connect_timeout: Seconds = 10.0
     """Seconds the broker has to answer a connection attempt."""
     client_id: Annotated[str, Field(max_length=64)] | None = Field(

@@ -21,6 +21,8 @@ from tests.support.waiting import until
 
 MANY = 10_000
 MEGABYTE = 1_000_000
+HOLE = 30.0
+"""Seconds of standstill after which nothing may come out that went in."""
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +154,30 @@ async def test_nothing_sent_into_a_black_hole_comes_out_later(
             assert not [line for line in printer.wire.sent() if "lost" in line]
             assert client.payloads("hole/availability")[-1] == b"online"
             assert client.payloads("hole/connection")[-1] == b"online"
+
+
+async def test_what_a_frozen_network_held_is_not_carried_out(
+    broker: Mosquitto, proxy: Proxy, tmp_path: Path
+) -> None:
+    """As over half a minute without radio, with the keepalive that is usual."""
+    usual = Config.model_validate({"printers": [{}]}).mqtt.keepalive
+    assert 2 * usual < HOLE
+    with (
+        scripted(tmp_path / "printer") as printer,
+        connected(broker.port, "hole/#", host=broker.host) as client,
+    ):
+        config = through(proxy, printer, tmp_path)
+        mqtt = config.mqtt.model_copy(update={"keepalive": usual})
+        async with running(config.model_copy(update={"mqtt": mqtt})) as app:
+            await app.online()
+            proxy.thawed.clear()
+            await client.publish("hole/command", b'{"command": "M117 late"}')
+            own = app.stations[0].broker
+            await until(lambda: not own.connected, 2 * HOLE)
+            proxy.thawed.set()
+            await until(lambda: own.statistics.reconnects > 0)
+            await app.online()
+            await client.publish("hole/command", b'{"command": "M117 after"}')
+            await until(lambda: "M117 after" in printer.wire.sent())
+            assert "M117 late" not in printer.wire.sent()
+            assert client.payloads("hole/availability")[-1] == b"online"

@@ -16,6 +16,7 @@ class Proxy:
         port: where it listens.
         connections: how many it has taken.
         swallowing: bytes vanish in both directions, connections stay.
+        thawed: until it is set, bytes of both directions are held, to go on later.
         stalled: nothing more is taken from the client, whose buffers then fill.
         cut_after: bytes from the server after which all connections are reset.
 
@@ -28,6 +29,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self.thawed = asyncio.Event()
+        self.thawed.set()
         self.port = 0
         self.connections = 0
         self.swallowing = False
@@ -121,6 +124,7 @@ class Proxy:
     async def _pass(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         if not data:
             raise EOFError
+        await self.thawed.wait()
         if not self.swallowing:
             writer.write(data)
             await writer.drain()
