@@ -84,7 +84,11 @@ class Session:
                 return
             bite, now = data[begin : begin + BITE], self._loop.time()
             self._wire.received(bite, now)
-            self._pump(self.protocol.receive_data(bite, now))
+            # Who hears of one line may stop the conversation before the next one: a
+            # reset that follows a stop in the same bite must not be stopped as well.
+            for line in bite.splitlines(keepends=True):
+                self._dispatch(self.protocol.receive_data(line, now))
+            self._pump([])
 
     async def line(self, text: str, *, ahead: bool = False) -> Done:
         """Send one line and wait until the firmware has taken it.

@@ -8,6 +8,8 @@ import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.executor import Run
+from bridge.simulator.firmware import Firmware
+from bridge.simulator.serve import pty_server
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
 from tests.support.waiting import DEADLINE, until
@@ -327,3 +329,15 @@ async def test_a_reset_between_two_lines_of_a_command(tmp_path: Path) -> None:
             await it.operational()
             await it.does("command", command="M84")
             assert "G0 X5 F6000" not in printer.wire.sent()
+
+
+async def test_a_reset_right_behind_a_stop_is_not_stopped_as_well(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "printer"
+    async with pty_server(Firmware("marlin"), path) as server, live(str(path)) as it:
+        server.clock.send(b"Error:Printer halted. kill() called!\nstart\n")
+        await until(lambda: it.printer.state.resets == 1)
+        await it.operational()
+        assert "error" in it.event_names
+        assert await it.does("command", command="M114")
