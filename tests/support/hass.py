@@ -125,6 +125,17 @@ class HomeAssistant:
         path = f"/api/services/{service.replace('.', '/')}"
         self._request("POST", path, {"entity_id": entity, **data})
 
+    def automate(self, blueprints: Path, automations: list[Json]) -> None:
+        """Have these automations, made from blueprints of a folder."""
+        inside = self._folder / "blueprints" / "automation" / blueprints.parent.name
+        shutil.copytree(blueprints, inside, dirs_exist_ok=True)
+        (self._folder / "automations.yaml").write_text(json.dumps(automations))
+        self._request("POST", "/api/services/automation/reload", {})
+
+    def pretend(self, entity: str, state: str) -> None:
+        """Have an entity of no integration be in a state."""
+        self._request("POST", f"/api/states/{entity}", {"state": state})
+
     def ask(self, *messages: Json) -> list[Json]:
         """Return the answers to WebSocket messages."""
         url = f"ws://127.0.0.1:{self.port}/api/websocket"
