@@ -1,6 +1,7 @@
 """A firmware that lives by the event loop's clock, at the end of a line with faults."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from bridge.simulator.faults import Channel, Delivery, Faults
@@ -9,6 +10,9 @@ from bridge.simulator.firmware import Firmware
 Wire = Callable[[str, bytes], None]
 """Is shown what is on the wire: ``">"`` and what the host sends, ``"<"`` and what the
 printer says, both as the other side gets it."""
+
+
+Arrive = Callable[[Delivery], None]
 
 
 def _nowhere(_data: bytes) -> None:
@@ -38,7 +42,8 @@ class Clock:
         self._wire = wire
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._under_way: set[asyncio.TimerHandle] = set()
+        self._under_way: dict[Arrive, deque[Delivery]] = {}
+        self._alarms: dict[Arrive, asyncio.TimerHandle] = {}
         self._closed = False
         self.reset()
 
@@ -64,32 +69,31 @@ class Clock:
     def close(self) -> None:
         """Switch it off; what is under way is lost."""
         self._closed = True
-        for handle in self._under_way:
-            handle.cancel()
-        self._under_way.clear()
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        for waiting in self._under_way.values():
+            waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
 
-    def _carry(
-        self, channel: Channel | None, data: bytes, arrive: Callable[[Delivery], None]
-    ) -> None:
+    def _carry(self, channel: Channel | None, data: bytes, arrive: Arrive) -> None:
         now = self._loop.time()
         if channel is None:
             arrive(Delivery(now, data))
             return
-        for delivery in channel.carry(data, now):
-            if delivery.at <= now:
-                arrive(delivery)
-            else:
-                self._later(delivery, arrive)
+        self._under_way.setdefault(arrive, deque()).extend(channel.carry(data, now))
+        self._deliver(arrive)
 
-    def _later(self, delivery: Delivery, arrive: Callable[[Delivery], None]) -> None:
-        def come() -> None:
-            self._under_way.discard(handle)
-            arrive(delivery)
-
-        handle = self._loop.call_at(delivery.at, come)
-        self._under_way.add(handle)
+    def _deliver(self, arrive: Arrive) -> None:
+        """Hand over what is due, in its order, however late the loop is."""
+        if alarm := self._alarms.pop(arrive, None):
+            alarm.cancel()
+        waiting = self._under_way[arrive]
+        while waiting and waiting[0].at <= self._loop.time():
+            arrive(waiting.popleft())
+        if waiting and not self._closed:
+            when = waiting[0].at
+            self._alarms[arrive] = self._loop.call_at(when, self._deliver, arrive)
 
     def _arrive(self, delivery: Delivery) -> None:
         if delivery.reset:

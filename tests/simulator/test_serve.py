@@ -12,6 +12,7 @@ from bridge.errors import LinkError
 from bridge.simulator.faults import Channel, Fault, Faults, Kind
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server, serve_pty, serve_tcp, tcp_server
+from bridge.simulator.serve_clock import Clock
 from tests.support.waiting import DEADLINE, until
 
 
@@ -139,6 +140,19 @@ async def test_faults_are_on_the_line(tmp_path: Path) -> None:
             await until(lambda: executed == ["G90", "M82", "M83"])
             await port.hears(b"Unknown command")
             await port.hears(b"start\n")
+
+
+async def test_what_is_delayed_stays_in_order_when_the_loop_is_late() -> None:
+    loop = asyncio.get_running_loop()
+    plan = [Fault(Kind.DELAY, seconds=0.001)]
+    clock = Clock(Firmware(), faults=Faults(to_printer=Channel.of(plan)))
+    clock.receive(b"G90\n")
+    due = loop.time() + 0.002
+    while loop.time() < due:
+        pass  # busy with something else
+    clock.receive(b"G91\n")
+    await until(lambda: clock.firmware.executed == ["G90", "G91"], within=10)
+    clock.close()
 
 
 async def test_what_is_under_way_at_the_end_is_lost(tmp_path: Path) -> None:
