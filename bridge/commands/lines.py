@@ -17,6 +17,7 @@ _PAIR = re.compile(
 )
 _NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
 _SECOND_CODE = re.compile(r"(?<![A-Z])[GM]\s*\d", re.ASCII | re.IGNORECASE)
+_CONTINUED = re.compile(r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d", re.ASCII | re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -97,8 +98,8 @@ def _problem(line: str, context: Context) -> str | None:
         return "must not number lines (N, M110): the bridge does"
     if context.dialect.numbered and "*" in line:
         return "must not contain '*': there the checksum begins, which the bridge adds"
-    if not re.match("[A-Z_]", line, re.ASCII | re.IGNORECASE):
-        return f"must begin with a letter, as G-code does: {_shown(line)}"
+    if problem := _problem_of_beginning(line):
+        return problem
     rest = _QUOTED.sub("", line)[1:]
     if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
         return f"must have one code a line, not several: {_shown(line)}"
@@ -106,6 +107,17 @@ def _problem(line: str, context: Context) -> str | None:
         codec.encode(line, _HIGHEST_NUMBER if context.dialect.numbered else None)
     except ValueError as error:
         return str(error)
+    return None
+
+
+def _problem_of_beginning(line: str) -> str | None:
+    if not re.match("[A-Z_]", line, re.ASCII | re.IGNORECASE):
+        return f"must begin with a letter, as G-code does: {_shown(line)}"
+    if _CONTINUED.match(line):
+        return (
+            f"must begin with its code: some firmwares take {_shown(line)} for the "
+            "last move once more, and no limit holds for that"
+        )
     return None
 
 
