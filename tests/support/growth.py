@@ -46,16 +46,21 @@ async def assert_no_growth(what: Callable[[int], Awaitable[None]], times: int) -
 
 @contextmanager
 def _measured() -> Iterator[None]:
-    """Trace the memory, and no lines: coverage keeps two kilobytes of each thread."""
-    coverage = Coverage.current()
-    if coverage is not None:
+    """Trace the memory, and no lines: coverage keeps two kilobytes of each thread.
+
+    A worker is measured twice, as the process that another one has started and as
+    one that runs tests; when the one is stopped, the other goes on.
+    """
+    stopped: list[Coverage] = []
+    while (coverage := Coverage.current()) is not None:
         coverage.stop()
+        stopped.append(coverage)
     tracemalloc.start()
     try:
         yield
     finally:
         tracemalloc.stop()
-        if coverage is not None:
+        for coverage in reversed(stopped):
             coverage.start()
 
 
