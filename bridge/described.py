@@ -56,11 +56,11 @@ class Described(BaseModel):
 
 @cache
 def texts(kind: type[BaseModel]) -> Mapping[str, str]:
-    """Return the text below each annotation of a class by the field's name."""
+    """Return the text below each annotation of a class, in one line, by field."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     return {
-        field.target.id: inspect.cleandoc(text.value.value)
+        field.target.id: " ".join(text.value.value.split())
         for field, text in pairwise(body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)

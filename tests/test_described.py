@@ -31,7 +31,7 @@ def test_each_field_has_the_text_below_it() -> None:
     properties = Child.model_json_schema()["properties"]
     described = {name: field.get("description") for name, field in properties.items()}
     assert described == {
-        "first": "What comes first,\nin two lines.",
+        "first": "What comes first, in two lines.",
         "bare": None,
         "second": "What comes second.",
         "other": "It has another name.",

@@ -56,6 +56,12 @@ def test_json_in_the_documents_is_what_the_models_take(block: Block) -> None:
         pytest.fail(f'a JSON block says what it is: "json response", not {block.label}')
 
 
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_a_row_of_a_table_is_one_line(document: Path) -> None:
+    rows = [line for line in document.read_text().splitlines() if line.startswith("|")]
+    assert [row for row in rows if not row.endswith("|")] == []
+
+
 @pytest.mark.parametrize("block", blocks("yaml"), ids=place)
 def test_yaml_in_the_documents_is_a_configuration(block: Block, tmp_path: Path) -> None:
     written = yaml.safe_load(block.text)
