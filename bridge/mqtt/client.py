@@ -21,6 +21,7 @@ from bridge.mqtt import packets, reasons
 from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version, Will
 from bridge.mqtt.opening import Opening, drop
 from bridge.mqtt.reasons import Loss, Stage
+from bridge.mqtt.subscribing import Subscriptions, portions
 from bridge.mqtt.watch import Watch
 from bridge.threads import in_thread
 
@@ -72,6 +73,7 @@ class Client:
         self._timer: asyncio.TimerHandle | None = None
         self._news: list[Callable[[], None]] = []
         self._served = False
+        self._subscriptions = Subscriptions()
 
     async def connect(self) -> Grants:
         """Connect and wait for the broker's answer.
@@ -97,9 +99,16 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe at QoS 1; return the number that the listener will be told."""
+        """Subscribe at QoS 1; return the number that the listener will be told.
+
+        It is told once, when all is answered. ``None``: the connection is gone.
+        """
         wanted = [(f.topic, packets.subscription(f, self._version)) for f in filters]
-        return self._running.subscribe(wanted)[1]  # type: ignore[arg-type]  # one kind in each version
+        numbers = [
+            self._running.subscribe(part)[1]  # type: ignore[arg-type]  # one kind in each version
+            for part in portions(wanted)
+        ]
+        return self._subscriptions.asked(numbers)
 
     def publish(self, publication: Publication) -> int | None:
         """Send a message; return the number that the listener will be told.
@@ -284,4 +293,5 @@ class Client:
     ) -> None:
         self._served = True
         codes = [code.value for code in reason]
-        self._news.append(lambda: self._listener.subscribed(number, codes))
+        if answer := self._subscriptions.answered(number, codes):
+            self._news.append(lambda: self._listener.subscribed(*answer))

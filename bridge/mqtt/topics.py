@@ -136,7 +136,8 @@ class Topics:
         """What to subscribe to, too, so that no mistake is met with silence.
 
         None of them overlaps with a command: a broker may deliver twice what matches
-        two subscriptions.
+        two subscriptions. And no wildcard takes the place of several: it would need
+        the right to read all, and MQTT 3.1.1 would give us back what we publish.
         """
         return tuple(f"{self.base}/{level}" for level in NEAR_MISSES)
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+_SUBSCRIBE = 8
+
 
 @asynccontextmanager
 async def server(
@@ -79,6 +81,50 @@ def picky(
             on.close()
 
     return talk
+
+
+def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
+    """Return a way into a broker that ends over a SUBSCRIBE of more topics than that.
+
+    ``sizes`` gets how many each has; MQTT 5.
+    """
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, on = await asyncio.open_connection(host, port)
+        passing = asyncio.create_task(_pass(back, writer))
+        try:
+            async for packet, body in _packets(reader):
+                if packet[0] >> 4 == _SUBSCRIBE:
+                    sizes.append(_count(body))
+                    if sizes[-1] > most:
+                        break
+                on.write(packet)
+        finally:
+            on.close()
+            await passing
+
+    return talk
+
+
+async def _packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, bytes]]:
+    """Yield each packet, and what is behind its fixed header."""
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        while True:
+            head = await reader.readexactly(2)
+            while head[-1] & 0x80:
+                head += await reader.readexactly(1)
+            length = sum((digit & 0x7F) << 7 * at for at, digit in enumerate(head[1:]))
+            body = await reader.readexactly(length)
+            yield head + body, body
+
+
+def _count(subscribe: bytes) -> int:
+    """Return how many filters there are behind number and (no) properties."""
+    at, count = 3, 0
+    while at < len(subscribe):
+        at += 2 + int.from_bytes(subscribe[at : at + 2], "big") + 1
+        count += 1
+    return count
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
