@@ -4,6 +4,8 @@ Every setting can be written as a text, since the file and the environment give 
 no field takes only numbers of a fixed set.
 """
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -94,6 +96,32 @@ class Config(Section):
                         {"what": what, "value": value, "index": index},
                     )
         return self
+
+    @model_validator(mode="after")
+    def _side_by_side(self) -> Self:
+        """Refuse a topic below another one: `p/head` is also how to command `p`."""
+        bases = {self.base(p): index for index, p in enumerate(self.printers)}
+        for inner, index in bases.items():
+            above = next((o for o in _above(inner) if o in bases), None)
+            if above is not None:
+                raise PydanticCustomError(
+                    "shared",
+                    "the topic of {inner_id}, {inner}, lies below that of {outer_id}, "
+                    "{outer}; printers need topics side by side",
+                    {
+                        "what": "topic",
+                        "index": max(index, bases[above]),
+                        "inner": inner,
+                        "inner_id": self.printers[index].id,
+                        "outer": above,
+                        "outer_id": self.printers[bases[above]].id,
+                    },
+                )
+        return self
+
+
+def _above(topic: str) -> Iterator[str]:
+    return accumulate(topic.split("/")[:-1], "{}/{}".format)
 
 
 def _exclusive(printer: Printer) -> bool:

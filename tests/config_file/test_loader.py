@@ -191,6 +191,42 @@ def test_printers_must_not_share(tmp_path: Path, second: str, place: str) -> Non
     assert str(caught.value).endswith(f"config.yaml{place}")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "ids"),
+    [
+        ("p", "p/head", ("b", "a")),
+        ("p", "p/2", ("b", "a")),
+        ("p/x/y", "p", ("a", "b")),
+    ],
+)
+def test_no_printer_lives_below_another(
+    tmp_path: Path, first: str, second: str, ids: tuple[str, str]
+) -> None:
+    inner, outer = sorted((first, second), key=len, reverse=True)
+    with pytest.raises(ConfigError) as caught:
+        load_text(
+            tmp_path,
+            "printers:\n"
+            f"  - {{id: a, topic: {first}, serial: {{port: a}}}}\n"
+            f"  - {{id: b, topic: {second}, serial: {{port: b}}}}",
+        )
+    assert str(caught.value).endswith(
+        f"config.yaml:3: the topic of {ids[0]}, {inner}, lies below that of {ids[1]}, "
+        f"{outer}; printers need topics side by side"
+    )
+
+
+def test_topics_that_only_begin_alike_are_side_by_side(tmp_path: Path) -> None:
+    config = load_text(
+        tmp_path,
+        "printers:\n"
+        "  - {id: a, topic: p/a, serial: {port: a}}\n"
+        "  - {id: b, topic: p/ab, serial: {port: b}}\n"
+        "  - {id: c, serial: {port: c}}",
+    )
+    assert config.base(config.printers[2]) == "printers/c"
+
+
 def test_a_password_is_never_shown_in_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, "mqtt: {password: {hunter2: hunter2}}\n" + ONE_PRINTER)
