@@ -4,6 +4,7 @@ Every setting can be written as a text, since the file and the environment give 
 no field takes only numbers of a fixed set.
 """
 
+import os
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Annotated, Self
@@ -95,6 +96,27 @@ class Config(Section):
                         "two printers share one {what}: {value}",
                         {"what": what, "value": value, "index": index},
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _on_lines_of_their_own(self) -> Self:
+        """Refuse one serial port under two names: both would open and command it."""
+        known: dict[str, str] = {}
+        for index, port in enumerate(p.serial.port for p in self.printers):
+            if "://" in port or port == "auto":
+                continue
+            other = known.setdefault(os.path.realpath(port), port)
+            if other != port:
+                raise PydanticCustomError(
+                    "shared",
+                    "two printers share one {what}: {port} is the same as {other}",
+                    {
+                        "what": "serial.port",
+                        "index": index,
+                        "port": port,
+                        "other": other,
+                    },
+                )
         return self
 
     @model_validator(mode="after")

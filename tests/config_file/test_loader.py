@@ -191,6 +191,42 @@ def test_printers_must_not_share(tmp_path: Path, second: str, place: str) -> Non
     assert str(caught.value).endswith(f"config.yaml{place}")
 
 
+def test_printers_must_not_share_a_port_under_two_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "by-id").symlink_to("ttyUSB0")
+    for first, second in (
+        ("ttyUSB0", f"{tmp_path}/ttyUSB0"),
+        (f"{tmp_path}/by-id", "./ttyUSB0"),
+        ("x/../not-there", "not-there"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_text(
+                tmp_path,
+                "printers:\n"
+                f"  - {{id: a, serial: {{port: {first}}}}}\n"
+                f"  - {{id: b, serial: {{port: {second}}}}}",
+            )
+        assert str(caught.value).endswith(
+            "config.yaml:3: two printers share one serial.port: "
+            f"{second} is the same as {first}"
+        )
+
+
+def test_ports_that_are_no_files_have_one_name(tmp_path: Path) -> None:
+    config = load_text(
+        tmp_path,
+        "printers:\n"
+        "  - {id: a, serial: {port: 'socket://h:1'}}\n"
+        "  - {id: b, serial: {port: 'socket:/h:1'}}\n"
+        "  - {id: c, serial: {port: auto}}\n"
+        "  - {id: d, serial: {port: ./auto}}",
+    )
+    assert len(config.printers) == 4
+
+
 @pytest.mark.parametrize(
     ("first", "second", "ids"),
     [
