@@ -3,6 +3,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from bridge import logs
 from bridge.config import Config, Log, Mqtt, Printer
+from bridge.config.daemon import PARTS
+from tests.support.halves import BRIDGE, modules
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +79,23 @@ def test_nobody_forges_a_line_or_steers_the_terminal() -> None:
     [
         (Log(level="error"), "printer", False),
         (Log(level="error", levels={"mqtt": "debug"}), "mqtt", True),
-        (Log(level="debug", levels={"mqtt": "error"}), "mqtt.session", False),
+        (Log(level="debug", levels={"mqtt": "error"}), "mqtt.broker", False),
     ],
 )
 def test_each_part_has_its_level(log: Log, part: str, *, shows: bool) -> None:
     assert bool(logged(log, part=part)) is shows
+
+
+def test_all_who_log_can_be_named_in_the_configuration() -> None:
+    found = set()
+    for path in modules():
+        text = path.read_text("utf-8")
+        own = ".".join(path.relative_to(BRIDGE.parent).with_suffix("").parts)
+        names = re.findall(r"getLogger\((?:\"([\w.]+)\"|__name__)\)", text)
+        found |= {name or own for name in names}
+    parts = {name.removeprefix("bridge.") for name in found}
+    owners = {part.partition(".")[0] for part in parts}
+    assert parts | owners == set(PARTS)
 
 
 def test_a_part_that_is_no_longer_named_is_as_loud_as_the_others() -> None:

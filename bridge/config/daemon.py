@@ -1,10 +1,17 @@
 """What holds for all printers."""
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bridge.config.values import Port, Seconds, Section, Topic
+
+PARTS = (
+    *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
+    *("mqtt.memory", "printer", "wire"),
+)
+"""Who logs; the name stands in each line of the log."""
 
 
 class Telemetry(Section):
@@ -60,12 +67,23 @@ class HomeAssistant(Section):
     """Names of scripts that it shows as buttons, for each printer that has them."""
 
 
+def _part(name: str) -> str:
+    if name in PARTS:
+        return name
+    close = get_close_matches(name, PARTS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(PARTS)}"
+    raise ValueError(f"is not a part that logs; {hint}")
+
+
 class Log(Section):
     """What the daemon tells about itself on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """How much."""
-    levels: dict[str, Literal["debug", "info", "warning", "error"]] = {}
+    levels: dict[
+        Annotated[str, AfterValidator(_part)],
+        Literal["debug", "info", "warning", "error"],
+    ] = {}
     """How much of a part, such as `mqtt`, `printer` or `wire`."""
     format: Literal["text", "json"] = "text"
     """For people or for machines."""

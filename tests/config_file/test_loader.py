@@ -143,6 +143,14 @@ PROBLEMS = [
         ":3: logs is not a known key; did you mean log? (and 3 more)",
     ),
     ("log: {levels: [1]}", "log.levels must be a mapping, not a list of 1"),
+    (
+        "log:\n levels: {mqtt: info,\n  mqqt: debug}",
+        ":3: log.levels.mqqt is not a part that logs; did you mean mqtt?",
+    ),
+    (
+        "log: {levels: {serial: debug}}",
+        ":1: log.levels.serial is not a part that logs; known are app, commands, ",
+    ),
     ("mqtt: {port: 1}\nmqtt: {port: 2}", ":2: the key mqtt is already at "),
     ("mqtt: {port: 1, port: 2}", ":1: the key port is already at "),
     ("mqtt: {password: [1]}", "mqtt.password must be a text"),
