@@ -24,6 +24,7 @@ _TUNING = "M303"
 _TOOL_TABLE = "G10"
 _PRESETS = "M145"
 _PRESET = {"H": "tool", "B": "bed", "C": "chamber"}
+_UNIT, _CELSIUS = "M149", [("C", "")]
 _MACROS = {"SET_HEATER_TEMPERATURE", "PID_CALIBRATE", "MPC_CALIBRATE"}
 
 _OF_A_TOOL = {"M104", "M105", "M109", "M221"}  # for a missing tool some never answer
@@ -40,10 +41,15 @@ def check(line: str, parameters: Pairs, profile: Profile) -> None:
 
     Raises:
         RejectedError: ``out_of_limits``, ``no_such_tool``, ``no_heated_bed`` or
-            ``no_heated_chamber``.
+            ``no_heated_chamber``; ``blocked``: it changes the unit of all that follows.
 
     """
     code = words.parse(line).code
+    if code == _UNIT and parameters != _CELSIUS:
+        raise RejectedError.forbidden(
+            f"{line}: another unit would change the meaning of every later target, "
+            "limit and report; the bridge counts in degrees Celsius"
+        )
     _check_tool(line, code, parameters, profile)
     if code in _MACROS:
         _check_macro(line, profile)

@@ -151,6 +151,7 @@ def test_beyond_a_limit(line: str, message: str) -> None:
         ["M221 T1 S95", "M221 S95", "M105", "M105 T0"],
         ["G91", "G0 X220", "G0 X", "G1 E-100"],
         ["M82", "G1 E5000"],
+        ["G21", "M149 C"],
     ],
 )
 def test_within_the_limits(lines: list[str]) -> None:
@@ -217,10 +218,21 @@ def test_the_mode_before_the_lines_counts() -> None:
     check(["G91", "G1 E500"], rules)
 
 
-def test_inches_are_refused() -> None:
-    error = refused(["G20"])
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("G20", "millimetres"),
+        ("M149 F", "degrees Celsius"),
+        ("M149 K", "degrees Celsius"),
+        ("M149", "degrees Celsius"),
+        ("M149 C F", "degrees Celsius"),
+    ],
+)
+def test_other_units_are_refused(line: str, ours: str) -> None:
+    error = refused([line])
     assert (error.code, error.error) == (403, "blocked")
-    assert "millimetres" in error.message
+    assert error.message.startswith(f"{line}: ")
+    assert ours in error.message
 
 
 @pytest.mark.parametrize("line", ["M500", "M0500 S1", "M500.1", "m500", "RESTART now"])
