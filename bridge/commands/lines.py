@@ -11,6 +11,14 @@ _HIGHEST_NUMBER = 999_999_999
 _EMERGENCY = "M112"
 _URGENT = {"M108", "M410", "M876"}
 
+HEATING = frozenset(
+    {
+        *("M104", "M109", "M140", "M141", "M145", "M190", "M191"),
+        *("M303", "M568", "G10"),
+    }
+)
+"""Codes with targets in them."""
+
 _CODE = re.compile(r"([GMT])\s*(\d+(?:\.\d+)?)", re.ASCII | re.IGNORECASE)
 _PAIR = re.compile(
     r"\s*([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))?", re.ASCII | re.IGNORECASE
@@ -19,6 +27,7 @@ _NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
 _SECOND_CODE = re.compile(r"(?<![A-Z])[GM]\s*\d", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d", re.ASCII | re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
+_EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
 
 
 def pairs(line: str) -> list[tuple[str, str]] | None:
@@ -54,8 +63,9 @@ def clean(text: str, context: Context, where: str) -> str:
             line number or a checksum.
 
     """
-    line = _tidied(words.strip_comment(text))
-    problem = _problem(line, context) if line else None
+    bare = words.strip_comment(text)
+    line = _tidied(bare)
+    problem = _problem_of_target(bare) or _problem(line, context) if line else None
     if problem:
         raise RejectedError.invalid(f"{where}: {problem}")
     return line
@@ -108,6 +118,16 @@ def _problem(line: str, context: Context) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def _problem_of_target(line: str) -> str | None:
+    found = _EXPONENT.search(line) if words.parse(line).code in HEATING else None
+    if found is None:
+        return None
+    return (
+        f"must not have {found[0]}: to some firmwares that is one number, to others "
+        "two parameters; write the temperature out, or a blank before the E"
+    )
 
 
 def _problem_of_beginning(line: str) -> str | None:

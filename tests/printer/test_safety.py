@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.commands.lines import HEATING
 from bridge.commands.registry import COMMANDS
 from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError
 from bridge.gcode.modal import Modal
+from bridge.printer import targets
 from bridge.printer.safety import Rules, Situation, check, gate
 from tests.support.matrix import MATRIX, refusal
 
@@ -206,6 +208,10 @@ def test_where_lines_lead(
     lines: list[str], start: Mapping[str, float], end: Mapping[str, float]
 ) -> None:
     assert check(lines, Rules(profile=BOX, position=start))[-1] == end
+
+
+def test_the_same_codes_heat_wherever_lines_are_read() -> None:
+    assert targets.CODES - {"M105", "M221"} == HEATING
 
 
 def test_without_a_volume_nothing_is_too_far() -> None:
