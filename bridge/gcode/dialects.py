@@ -78,6 +78,8 @@ class Dialect:
         resume: lines that go on with it.
         cancel: lines that end it; none: it has none that leaves the printer ready.
         e_follows_axes: G90/G91 set the extruder's mode too.
+        e_alone: only M82/M83 set it, surely; ``None``: it may be so. Of the others some
+            versions obey the last code, some are relative while G91 or M83 holds.
         in_turn: answers between two lines of a print that it reads from its card, so
             that a byte counter that stands still tells of a pause.
         lower_case_names: wants file names in lower case (Q-7).
@@ -113,6 +115,7 @@ class Dialect:
     resume: tuple[str, ...] = ("M24",)
     cancel: tuple[str, ...] = ("M25", "M26 S0")
     e_follows_axes: bool = True
+    e_alone: bool | None = False
     in_turn: bool = True
     lower_case_names: bool = False
     card_assumed: bool = False
@@ -171,12 +174,14 @@ KLIPPER = Dialect(
     resume=("RESUME",),
     cancel=("CANCEL_PRINT",),
     e_follows_axes=False,
+    e_alone=True,
 )
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
     cancel=(),  # M0 does it, and much more
     e_follows_axes=False,
+    e_alone=True,
     in_turn=False,
     counts=False,
     busy=False,
@@ -219,6 +224,7 @@ TEACUP = Dialect(
 )
 UNKNOWN = Dialect(
     name="unknown",
+    e_alone=None,
     counts=False,
     busy=False,
     in_turn=False,

@@ -138,6 +138,7 @@ class Printer:
             modal=state.modal,
             position=self.observer.at,
             e_follows_axes=self.observer.dialect.e_follows_axes,
+            e_alone=self.observer.dialect.e_alone,
         )
         planned = plan(command, self._context(), situation_of(state, profile), rules)
         self._last = (basis, planned)

@@ -51,6 +51,7 @@ class Rules:
         position: mm by axis (``x``, ``y``, ``z``, ``e``) before the first line; an axis
             that is not known is missing.
         e_follows_axes: G90 and G91 set the extruder's mode too (the dialect knows).
+        e_alone: only M82 and M83 set it (the dialect knows, or ``None``).
 
     """
 
@@ -59,6 +60,7 @@ class Rules:
     modal: Modal = field(default_factory=Modal)
     position: Mapping[str, float] = field(default_factory=dict)
     e_follows_axes: bool = True
+    e_alone: bool | None = False
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -121,7 +123,7 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
 
     """
     blocked = {words.parse(code).code: why for code, why in rules.blocked.items()}
-    at = travel.Whereabouts(rules.modal, rules.position)
+    at = travel.Whereabouts(rules.modal, rules.position, rules.e_alone)
     places = []
     for line in lines:
         code = words.parse(line).code

@@ -24,6 +24,7 @@ _STILL = {"G4", "G10", "G11", "G17", "G21", "G90", "G91"}
 _UNSURE = {"M6", "M24", "M25", "M32", "M48", "M98", "M125", "M206", "M401", "M402"}
 _UNSURE |= {"M410", "M428", "M524", "M600", "M601", "M602", "M603", "M606", "M701"}
 _UNSURE |= {"M702"}
+_DECIDE = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; sums of decimals
 
 
@@ -35,11 +36,24 @@ class Whereabouts:
         modal: the modal state.
         position: mm by axis (``x``, ``y``, ``z``, ``e``), as the printer counts them;
             an axis that is not known is missing.
+        e_alone: as :class:`~bridge.gcode.dialects.Dialect` has it.
 
     """
 
     modal: Modal
     position: Mapping[str, float]
+    e_alone: bool | None = False
+
+    def readings(self, axis: str) -> set[bool]:
+        """Return whether the firmware takes an axis as relative, or both if unsure."""
+        modal = self.modal
+        if axis != "e":
+            return {modal.relative}
+        if self.e_alone:
+            return {modal.own_relative_e}
+        last, either = modal.relative_e, modal.relative or modal.own_relative_e
+        alone = () if self.e_alone is False else (modal.own_relative_e,)
+        return {last, either, *alone}
 
 
 def follow(
@@ -125,11 +139,21 @@ def _moved(
         before = position.pop(axis, None)
         if not text:
             continue
-        relative = start.modal.relative_e if axis == "e" else start.modal.relative
-        leg = _Leg(axis=axis, value=float(text), relative=relative, before=before)
-        leg.check(line, profile)
-        if leg.after is not None:
-            position[axis] = leg.after
+        ends = set()
+        readings = start.readings(axis)
+        for relative in readings:
+            leg = _Leg(
+                axis=axis,
+                value=float(text),
+                relative=relative,
+                sure=len(readings) == 1,
+                before=before,
+            )
+            leg.check(line, profile)
+            ends.add(leg.after)
+        end = ends.pop()
+        if end is not None and not ends:
+            position[axis] = end
     return position
 
 
@@ -140,6 +164,7 @@ class _Leg:
     axis: str
     value: float
     relative: bool
+    sure: bool
     before: float | None
 
     @property
@@ -165,9 +190,10 @@ class _Leg:
     def _check_extrusion(self, line: str, profile: Profile) -> None:
         longest = profile.max_extrusion
         if self.length is not None and abs(self.length) > longest + _SLACK:
+            hint = "" if self.sure else _DECIDE
             raise _beyond(
                 f"{line}: {number(self.length)} mm of filament is more than "
-                f"{number(longest)} mm at once (profile.max_extrusion)"
+                f"{number(longest)} mm at once (profile.max_extrusion){hint}"
             )
 
     def _check_reach(self, line: str, reach: tuple[float, float]) -> None:

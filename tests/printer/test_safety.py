@@ -220,8 +220,6 @@ def test_without_a_volume_nothing_is_too_far() -> None:
 
 def test_the_mode_before_the_lines_counts() -> None:
     assert refused(["G0 X5"], position={"x": 218.0}, modal=Modal(relative=True))
-    rules = Rules(profile=BOX, modal=Modal(relative_e=False), e_follows_axes=False)
-    check(["G91", "G1 E500"], rules)
 
 
 @pytest.mark.parametrize(
