@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.app.rates import Rates
+from bridge.app.turnstile import Turnstile
 from bridge.commands import (
     Origin,
     Outcome,
@@ -17,6 +18,7 @@ from bridge.commands import (
     parse,
 )
 from bridge.commands.base import Command
+from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
 from bridge.commands.raw import RawCommand, RawCommands
 from bridge.commands.receipts import Receipts, Verdict
@@ -54,26 +56,23 @@ class Reception:
     Args:
         config: the rights and limits.
         topics: the printer's.
-        perform: carries out what is admitted, and returns the answer to a question.
         respond: publishes a response.
         clear: clears a retained message from a command topic.
         refused: gets the response to every message that was refused, except in a flood.
 
     """
 
-    def __init__(  # noqa: PLR0913 - both its sides
+    def __init__(
         self,
         config: Config,
         topics: Topics,
         *,
-        perform: Perform,
         respond: Callable[[Response, Sender], None],
         clear: Callable[[str], None],
         refused: Callable[[Response], None],
     ) -> None:
         self._config = config
         self._topics = topics
-        self._perform = perform
         self._respond = respond
         self._clear = clear
         self._refused = refused
@@ -83,9 +82,18 @@ class Reception:
         names = (topics.split(topic) for topic in topics.commands)
         self._known = frozenset(name for name in names if name)
         self._receipts: Receipts[Sender] = Receipts()
+        self._turnstile = Turnstile()
 
-    async def answer(self, message: Message, rest: str) -> None:
-        """Answer one message; ``rest`` is its topic without the base."""
+    async def answer(self, message: Message, rest: str, perform: Perform) -> None:
+        """Answer one message.
+
+        Args:
+            message: the message.
+            rest: its topic without the base.
+            perform: carries it out if it is admitted, and returns the answer to a
+                question.
+
+        """
         arrived, begun = time.time(), asyncio.get_running_loop().time()
         sender = self._sender(message)
         origin: Origin | None = None
@@ -93,6 +101,8 @@ class Reception:
         data: object = None
         error: CommandError | None = None
         kept: str | None = None
+        if not _may_stop(rest, message.payload):
+            await self._turnstile.through()
         try:
             self._guard(message, rest, begun)
             request = parse(
@@ -109,7 +119,8 @@ class Reception:
                 if first is Verdict.WAIT:
                     return
                 kept = origin.id
-            data = await self._timely(request, run, arrived, message.expiry)
+            expires = _expiry(request, arrived, message.expiry)
+            data = await _timely(perform, request, run, expires)
         except RequestError as refusal:
             origin, error = Origin(rest, refusal.id, refusal.command), refusal
         except CommandError as refusal:
@@ -138,18 +149,6 @@ class Reception:
         if response.status == "rejected" and self._refusals.take("", now):
             self._refused(response)
 
-    async def _timely(
-        self, request: Request, run: Run, arrived: float, expiry: int | None
-    ) -> object:
-        envelope = request.envelope
-        expires = expires_at(envelope, arrived, expiry)
-        if expires is not None and time.time() >= expires:
-            raise ExpiredError(expiry_message(envelope, time.time()))
-        try:
-            return await self._perform(request, run, expires)
-        except ExpiredError:
-            raise ExpiredError(expiry_message(envelope, time.time())) from None
-
     def _sender(self, message: Message) -> Sender:
         wanted = message.response_topic
         if wanted is not None:
@@ -163,10 +162,10 @@ class Reception:
     def _guard(self, message: Message, rest: str, now: float) -> None:
         if message.retain:
             self._refuse_retained(message)
-        if rest in {"emergency", "job"} or rest.startswith("request/"):
-            # A flood of commands must hold up no stop, no cancelling and no question.
+        # A flood of commands must hold up no stop, no cancelling and no question.
+        if rest == "job" or rest.startswith("request/"):
             return
-        if rest == RawCommand.topic and _STOP in message.payload.upper():
+        if _may_stop(rest, message.payload):
             return
         if not self._rates.take(rest if rest in self._known else "", now):
             rate = self._config.limits.rate
@@ -194,6 +193,33 @@ class Reception:
             )
 
 
+def _may_stop(rest: str, payload: bytes) -> bool:
+    """Tell whether a message may be an emergency stop; nothing is parsed yet."""
+    return rest == EmergencyStop.topic or (
+        rest == RawCommand.topic and _STOP in payload.upper()
+    )
+
+
+def _expiry(
+    request: Request, arrived: float, message_expiry: int | None
+) -> float | None:
+    """Return the epoch seconds after which a request must not begin."""
+    envelope = request.envelope
+    expires = expires_at(envelope, arrived, message_expiry)
+    if expires is not None and time.time() >= expires:
+        raise ExpiredError(expiry_message(envelope, time.time()))
+    return expires
+
+
+async def _timely(
+    perform: Perform, request: Request, run: Run, expires: float | None
+) -> object:
+    try:
+        return await perform(request, run, expires)
+    except ExpiredError:
+        raise ExpiredError(expiry_message(request.envelope, time.time())) from None
+
+
 def _is_kept(request: Request) -> bool:
     """Tell whether a repeated id means the same command, not to be done twice.
 
@@ -204,12 +230,15 @@ def _is_kept(request: Request) -> bool:
         request.envelope.id is not None
         and not request.envelope.dry_run
         and request.command.tier not in {"read", "safe"}
-        and not _stops(request.command)
+        and not stops(request.command)
     )
 
 
-def _stops(command: Command) -> bool:
+def stops(command: Command) -> bool:
+    """Tell whether a command is an emergency stop, however it was sent."""
     match command:
+        case EmergencyStop():
+            return True
         case RawCommand():
             lines: Sequence[str] = (command.command,)
         case RawCommands():

@@ -11,7 +11,7 @@ from bridge.app import leftovers, places
 from bridge.app.announcer import Announcer
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
-from bridge.app.reception import Reception, Sender
+from bridge.app.reception import Reception, Sender, stops
 from bridge.app.scripts_folder import read_folder
 from bridge.commands import Request, Response
 from bridge.commands.link import Acknowledge, Reconnect
@@ -30,6 +30,7 @@ from bridge.printer.events import Event
 from bridge.printer.executor import Run
 from bridge.printer.link_events import Place
 from bridge.printer.printer import Listeners, Printer
+from bridge.printer.turns import Interrupted
 from bridge.printer.wire_file import WireFile
 from bridge.printer.wire_log import Entry
 
@@ -103,7 +104,6 @@ class Station:
         self._reception = Reception(
             config,
             self.topics,
-            perform=self._perform,
             respond=self._respond,
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
@@ -183,12 +183,18 @@ class Station:
         if self._answers is None:
             self._reception.decline(message, rest)
             return
-        task = self._answers.create_task(self._reception.answer(message, rest))
+        perform = partial(self._perform, self.printer.turns.arrived())
+        answer_ = self._reception.answer(message, rest, perform)
+        task = self._answers.create_task(answer_)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
     async def _perform(
-        self, request: Request, run: Run, expires: float | None
+        self,
+        interrupted: Interrupted,
+        request: Request,
+        run: Run,
+        expires: float | None,
     ) -> object:
         command, envelope = request.command, request.envelope
         if envelope.dry_run:
@@ -200,6 +206,9 @@ class Station:
         if isinstance(command, Reconnect | Acknowledge):
             self._tend_link(command)
             return None
+        # It may have waited while the machine was stopped, which it must not outlive.
+        if command.tier != "read" and not stops(command) and (error := interrupted()):
+            raise error
         await self.printer.execute(
             command,
             run,

@@ -26,7 +26,10 @@ from bridge.mqtt.watch import Watch
 from bridge.threads import in_thread
 
 READS = 32
-"""Packets that TLS may hold ready before others have their turn."""
+"""Packets that are read before others have their turn.
+
+Several, because what is not read may be a stop behind a flood.
+"""
 
 FAILURE = 0x80
 """Reason codes from here on are failures (MQTT 5.0, 2.4)."""
@@ -191,10 +194,11 @@ class Client:
             return
         for _ in range(READS):
             self._drive(self._running.loop_read)
-            if not self._hidden():
+            if not self._hidden() and not (self._watch and self._watch.readable):
                 break
         else:
-            self._loop.call_soon(self._read)
+            if self._hidden():
+                self._loop.call_soon(self._read)
         if self._watch is not None:
             self._watch.acknowledge_at_once()
 

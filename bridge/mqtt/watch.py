@@ -39,6 +39,16 @@ class Watch:
         else:
             self._loop.remove_writer(self._descriptor)
 
+    @property
+    def readable(self) -> bool:
+        """Whether more bytes wait in the socket."""
+        if self._descriptor < 0:
+            return False
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
     def acknowledge_at_once(self) -> None:
         """Send the next TCP acknowledgement at once; Linux forgets this each time.
 

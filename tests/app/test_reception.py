@@ -37,7 +37,6 @@ class Desk:
         self.reception = Reception(
             self.config,
             TOPICS,
-            perform=self._perform,
             respond=lambda response, sender: self.answers.append((response, sender)),
             clear=self.cleared.append,
             refused=self.refused.append,
@@ -75,7 +74,7 @@ class Desk:
         """Answer a message."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         message = Message(topic=f"printer/{rest}", payload=raw, **properties)
-        await self.reception.answer(message, rest)
+        await self.reception.answer(message, rest, self._perform)
 
 
 async def nothing() -> object:

@@ -181,3 +181,20 @@ async def test_what_a_frozen_network_held_is_not_carried_out(
             await until(lambda: "M117 after" in printer.wire.sent())
             assert "M117 late" not in printer.wire.sent()
             assert client.payloads("hole/availability")[-1] == b"online"
+
+
+async def test_a_stop_behind_a_flood_of_questions(slow: Stage[ScriptedPrinter]) -> None:
+    waiting = await slow.send("command", {"command": "M400"})
+    await until(lambda: "M400" in slow.printer.wire.sent())
+    for _ in range(MANY):
+        slow.client.send(slow.topic("request/info"), b"")
+    late = await slow.send("head", {"command": "jog", "x": 1})
+    stop = await slow.send("emergency")
+    await until(lambda: "M112" in slow.printer.wire.sent())
+    responses = slow.topic("response")
+    assert len(slow.client.payloads(responses)) < MANY / 2, "most were still unanswered"
+    assert (await slow.answer(stop))["status"] == "finished"
+    for reply in (waiting, late):
+        assert (await slow.answer(reply))["error"] == "emergency_stopped"
+    await until(lambda: len(slow.client.payloads(responses)) == MANY)
+    assert "jog" not in str(slow.printer.wire.sent())
