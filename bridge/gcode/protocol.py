@@ -131,6 +131,10 @@ class Protocol:
         self._queue.push(Line(text, ticket), ahead=ahead)
         return ticket
 
+    def withdraw(self, ticket: int) -> bool:
+        """Forget a line, unless it was sent: then its ticket comes back as always."""
+        return self._queue.withdraw(ticket)
+
     def send_now(self, text: str) -> None:
         """Send a line at once: bare, past the queue, not waiting for its ``ok``.
 

@@ -21,6 +21,15 @@ class Queue:
         lines = self._ahead or self._behind
         return lines.popleft() if lines else None
 
+    def withdraw(self, ticket: int) -> bool:
+        """Have a line wait no more; tell whether it was here."""
+        for lines in (self._ahead, self._behind):
+            for line in lines:
+                if line.ticket == ticket:
+                    lines.remove(line)
+                    return True
+        return False
+
     def drain(self) -> list[Line]:
         """Return all lines in their order; none waits any more."""
         lines = [*self._ahead, *self._behind]

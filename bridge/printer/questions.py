@@ -42,7 +42,9 @@ class Questions:
             async with asyncio.timeout(within):
                 await self._ask(tuple(lines), run, expires)
         except TimeoutError:
-            raise impatient(run, within) from None
+            error = impatient(run, within)
+            run.gcode.clear()  # taken back, or sent and of no use without its answer
+            raise error from None
 
     async def _ask(
         self, lines: tuple[str, ...], run: Run, expires: float | None

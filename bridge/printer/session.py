@@ -93,6 +93,8 @@ class Session:
     async def line(self, text: str, *, ahead: bool = False) -> Done:
         """Send one line and wait until the firmware has taken it.
 
+        Whoever is cancelled before it was sent takes it back.
+
         Raises:
             FailedError: The line was not answered, or the link or the printer went away
                 meanwhile; its ``sent`` attribute tells whether it was transmitted.
@@ -107,7 +109,12 @@ class Session:
         future: asyncio.Future[Done] = self._loop.create_future()
         self._waiting[ticket] = future
         self._pump([])
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self.protocol.withdraw(ticket):
+                del self._waiting[ticket]
+            raise
 
     def urgent(self, *lines: str) -> None:
         """Send lines at once and bare, past everything that waits or is not written."""

@@ -47,6 +47,20 @@ def test_a_query_goes_before_what_waits() -> None:
     assert b"M105" in protocol.data_to_send(2)
 
 
+def test_a_line_can_be_taken_back_until_it_is_sent() -> None:
+    protocol = ready()
+    plain = protocol.send("G0 X5")
+    query = protocol.send("M114", ahead=True)
+    last = protocol.send("M84")
+    assert b"M114" in protocol.data_to_send(1)
+    assert not protocol.withdraw(query)
+    assert protocol.withdraw(plain)
+    assert not protocol.withdraw(plain)
+    assert said(protocol, b"ok\n", 2) == [Done(query)]
+    assert b"M84" in protocol.data_to_send(2)
+    assert said(protocol, b"ok\n", 3) == [Done(last)]
+
+
 def test_the_answer_of_a_line_is_its_output_and_reports_are_not() -> None:
     protocol = ready()
     ticket = protocol.send("M114")

@@ -38,6 +38,7 @@ async def test_a_question_that_is_too_late_or_too_impatient() -> None:
         assert run.gcode == []
         with pytest.raises(FailedError, match=r"0\.05 s"):
             await it.printer.execute(position, run, within=0.05)
+        assert run.gcode == [], "it was taken back"
         await first
         assert (await it.does("request/position")).output
 

@@ -52,6 +52,25 @@ async def test_a_caller_who_gave_up_does_no_harm(printer: PtyServer) -> None:
     assert lost.cancelled()
 
 
+async def test_what_nobody_waits_for_any_more_is_not_sent_later(
+    printer: PtyServer,
+) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        working = asyncio.create_task(talk.session.line("G4 P200"))
+        await asyncio.sleep(0)
+        given_up = [
+            asyncio.create_task(talk.session.line(line, ahead=ahead))
+            for line, ahead in (("M117 a", True), ("M117 b", False), ("M117 c", True))
+        ]
+        await asyncio.sleep(0)
+        for task in given_up[:2]:
+            task.cancel()
+        await asyncio.gather(working, *given_up, return_exceptions=True)
+        await talk.session.line("M84")
+    said = [line for line in printer.clock.firmware.executed if line[:4] == "M117"]
+    assert said == ["M117 c"]
+
+
 async def test_a_reset_fails_what_waits_and_the_next_line_works(
     printer: PtyServer,
 ) -> None:
