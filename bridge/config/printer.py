@@ -111,7 +111,7 @@ class Profile(Section):
     """Highest targets."""
     volume: Volume = Volume()
     """Axis ranges."""
-    relative_prints: bool = False
+    relative_extrusion: bool = False
     """The files on the card are sliced for relative extrusion (`M83`), so a jog or an
     extrusion in a pause leaves the extruder so."""
     apply_offsets: Literal["always", "jobs"] = "always"

@@ -57,8 +57,8 @@ def with_modes_of_print(
     if before.active or not state.job.active:
         return state
     modes = Modal(
-        relative_e=profile.relative_prints,
-        own_relative_e=profile.relative_prints,
+        relative_e=profile.relative_extrusion,
+        own_relative_e=profile.relative_extrusion,
         tool=state.modal.tool,
         speed_factor=state.modal.speed_factor,
         flow_factor=state.modal.flow_factor,

@@ -128,7 +128,7 @@ def test_a_print_that_we_start_changes_them_too(printer: Knowing) -> None:
 
 
 def test_the_operator_knows_how_the_files_are_sliced() -> None:
-    printer = Knowing(profile=Profile(relative_prints=True))
+    printer = Knowing(profile=Profile(relative_extrusion=True))
     printer.says("//action:start", "//action:paused")
     assert printer.state.modal == Modal(relative_e=True, own_relative_e=True)
 
