@@ -96,9 +96,8 @@ class Printer:
         )
         self._interval = telemetry.interval
         self._last: tuple[tuple[object, ...], Plan] | None = None
-        self._insistences = 0
-        self._insist_at = 0.0
-        self.executor = Executor(self.link, self.observer, self.turns, self.plan)
+        self._insistences, self._insist_at = 0, 0.0
+        self.executor = Executor(self.link, self.observer, self.turns, self._due)
         self._questions = Questions(self.link, limits.queue)
 
     @property
@@ -142,6 +141,14 @@ class Printer:
         )
         planned = plan(command, self._context(), situation_of(state, profile), rules)
         self._last = (basis, planned)
+        return planned
+
+    def _due(self, command: Command) -> Plan:
+        """Return what to send in its turn; a script may have become a stop by then."""
+        planned = self.plan(command)
+        if planned.program.emergency:
+            self.stop()
+            raise FailedError.stopped(STOP_MESSAGE)
         return planned
 
     async def execute(

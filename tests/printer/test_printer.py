@@ -111,6 +111,20 @@ async def test_a_stop_right_after_a_command_finds_it(tmp_path: Path) -> None:
             assert "M106" not in it.sent
 
 
+async def test_a_script_that_has_become_a_stop_in_its_turn_stops() -> None:
+    text = "{% if last_temperature.b.target %}M112{% else %}M117 cold{% endif %}"
+    async with live("simulator://marlin", scripts={"guard": text}) as it:
+        first = it.begins("command", commands=["G4 P200", "M140 S50"])
+        await it.has_sent("G4 P200")
+        second = it.begins("command", script="guard")
+        await first
+        with pytest.raises(FailedError) as caught:
+            await second
+        assert caught.value.error == "emergency_stopped"
+        assert it.sent[-1] == "M112"
+        assert it.printer.state.halted
+
+
 async def test_too_late() -> None:
     async with live(FAST) as it:
         with pytest.raises(ExpiredError):
