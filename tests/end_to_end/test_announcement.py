@@ -92,7 +92,7 @@ async def test_a_problem_is_acknowledged(bridge: Stage[SimulatedPrinter]) -> Non
     await bridge.operational()
     bridge.printer.press("maxtemp", "tool0")
     await until(lambda: bridge.latest("error")["reason"] == "maxtemp")
-    assert bridge.latest("state")["attention"] == "error"
+    await until(lambda: bridge.latest("state")["attention"] == "error")
     answer = await bridge.call("link", {"command": "acknowledge"})
     assert answer["status"] == "finished"
     await until(lambda: bridge.latest("error")["error"] == "")

@@ -95,7 +95,7 @@ async def test_a_card_that_comes_and_goes(broker: Mosquitto, tmp_path: Path) -> 
         assert missing["gcode"] == ["M21"]
         bridge.printer.press("insert")
         await until(lambda: bridge.latest("sd/files") == files)
-        assert bridge.latest("state")["sd"] == {"ready": True}
+        await until(lambda: bridge.latest("state")["sd"] == {"ready": True})
 
 
 async def test_filament_runs_out_and_the_prompt_is_answered(
