@@ -38,6 +38,7 @@ _GLANCE = 4096  # bytes that are read although the message is refused
 _LONGEST_ID = 64
 _QUESTION = "request/"
 _RAW = "command"
+_OTHER_NAMES = {"printhead": "head", "storage": "sd", "request": "request/state"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,9 @@ def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
 
 
 def _unknown(topic: str, payload: bytes) -> RequestError:
-    message = f"unknown topic {described(topic)}{nearest(topic, TOPICS)}"
+    first = topic.partition("/")[0]
+    meant = first if first in TOPICS else _OTHER_NAMES.get(topic)
+    message = f"unknown topic {described(topic)}{nearest(topic, TOPICS, meant)}"
     cause = RejectedError(message, error="unknown_topic", code=404)
     return RequestError(cause, origin_of(topic, payload).id, None)
 

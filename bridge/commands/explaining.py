@@ -55,12 +55,15 @@ def explained(error: ValidationError, known: Sequence[str]) -> str:
     return f"{place}: {sentence}" if place else sentence
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return what is known instead of a word, the likeliest first, for a message."""
+def nearest(word: str, known: Iterable[str], meant: str | None = None) -> str:
+    """Return what is known instead of a word, the likeliest first, for a message.
+
+    ``meant``: the likeliest, where that is no question of the spelling.
+    """
     names = sorted(known)
-    close = get_close_matches(word, names, n=1)
+    close = [meant] if meant else get_close_matches(word, names, n=1)
     guess = f'; did you mean "{close[0]}"?' if close else ""
-    return f" (known: {', '.join(names)}){guess}"
+    return f"{guess} (known: {', '.join(names)})"
 
 
 def _place(loc: Iterable[int | str]) -> str:
