@@ -39,7 +39,12 @@ def published() -> list[Published]:
             "error", "What went wrong, until it is acknowledged.", documents.Error
         ),
         _document("info", "Versions, capabilities and limits.", about.Info),
-        _document("health", "Counters and round trips.", about.Health, qos=0),
+        _document(
+            "health",
+            "Counters and round trips, with each heartbeat and on new connections.",
+            about.Health,
+            qos=0,
+        ),
         _document("event", "What happened just now.", documents.Event, retained=False),
         Published(
             "console",

@@ -21,6 +21,7 @@ from bridge.printer.telemetry import JobGate, TemperatureGate
 from bridge.printer.wire_log import Entry
 
 HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
+SETTLED = 0.5  # seconds until the figures of a new connection tell something
 _TIME = {"time"}
 
 
@@ -98,6 +99,10 @@ class Publisher:
         """Publish what is due although nothing changed; to be called every second."""
         self._telemetry()
         now = self.now()
+        here = self._printer.state.link == "operational"
+        connects = self._printer.link.connects, self._broker.statistics.connects
+        if self._is_new("health", (here, connects)):
+            self._health_due = min(self._health_due, now + SETTLED)
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
             self._retain(self._topics.health, _json(self.health()), qos=0)

@@ -116,3 +116,37 @@ async def test_the_health_counts(broker: Mosquitto, tmp_path: Path) -> None:
         assert trip.median is not None
         assert trip.p99 is not None
         assert trip.median <= trip.p99
+
+
+async def test_the_health_is_told_anew_when_the_printer_comes_back(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    rare = {"heartbeat": 3600}
+    async with published(broker, tmp_path, "fresh", telemetry=rare) as (
+        station,
+        client,
+    ):
+        await until(lambda: figure(client, "fresh", "serial", "lines") > 0)
+        assert figure(client, "fresh", "mqtt", "waiting") == 0
+        station.printer.link.reconnect()
+        await until(lambda: figure(client, "fresh", "serial", "reconnects") == 1)
+
+
+async def test_the_health_is_told_anew_when_the_broker_comes_back(
+    tmp_path: Path,
+) -> None:
+    rare = {"heartbeat": 3600}
+    with mosquitto() as own:
+        async with published(own, tmp_path, "back", telemetry=rare) as (station, _):
+            own.kill()
+            await until(lambda: not station.broker.connected)
+            own.start()
+            await until(lambda: station.broker.statistics.reconnects == 1)
+            with connected(own.port, "back/#", host=own.host) as late:
+                await until(lambda: figure(late, "back", "mqtt", "reconnects") == 1)
+
+
+def figure(client: TestClient, base: str, side: str, name: str) -> int:
+    """Return a figure of the latest ``health``; -1: there is none yet."""
+    documents = client.payloads(f"{base}/health")
+    return int(json.loads(documents[-1])[side][name]) if documents else -1
