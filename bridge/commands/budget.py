@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
+from inspect import signature
 from typing import ParamSpec, TypeVar
 
 from jinja2 import Undefined
@@ -150,14 +151,20 @@ class Budget:
             self.text(value)
         return self.weighed(pattern % values)
 
-    def charged(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        """Return a function whose arguments and result are paid for."""
+    def charged(self, name: str, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return a filter whose arguments and result are paid for."""
 
         @wraps(function)
         def paid(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             for value in (*args, *kwargs.values()):
                 self.weighed(value)
-            return self.weighed(function(*args, **kwargs))
+            try:
+                result = function(*args, **kwargs)
+            except TypeError:
+                # Python's own words would name what the filter is made of.
+                _check_arguments(name, function, *args, **kwargs)
+                raise
+            return self.weighed(result)
 
         return paid
 
@@ -175,6 +182,15 @@ class Budget:
                     _check(len(one) * other <= limit, "a repetition is too long")
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
             _check(left.bit_length() * right <= BITS, "a power is too large")
+
+
+def _check_arguments(
+    name: str, function: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs
+) -> None:
+    try:
+        signature(function).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"the filter {name}: {error}") from None
 
 
 def _arguments(values: object) -> Iterable[object]:

@@ -240,7 +240,9 @@ def _filters(budget: Budget) -> dict[str, Callable[..., Any]]:
         "sum": lambda values: sum(float(value) for value in values),
     }
     kept = {name: FILTERS[name] for name in _KEPT_FILTERS}
-    public = {name: budget.charged(what) for name, what in {**kept, **ours}.items()}
+    public = {
+        name: budget.charged(name, what) for name, what in {**kept, **ours}.items()
+    }
     return public | {
         ".data": _late(budget.data),
         ".joined": _late(budget.joined),
