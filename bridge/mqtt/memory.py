@@ -130,7 +130,8 @@ class Memory:
                 "at the broker; give the bridge a folder with mqtt.state_folder",
                 verb,
                 self._path,
-                error,
+                # The whole text of an OSError names the path once more.
+                getattr(error, "strerror", None) or error,
             )
 
 

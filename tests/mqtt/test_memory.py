@@ -104,6 +104,8 @@ def test_an_unwritable_folder_is_worth_one_warning(
         memory.add(topic)
         memory.save()
     assert len(caplog.records) == 1
+    file = tmp_path / "file" / "folder" / "ender.retained.json"
+    assert caplog.messages[0].startswith(f"cannot read {file} (Not a directory): ")
     assert "mqtt.state_folder" in caplog.text
 
 
