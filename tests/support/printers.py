@@ -138,6 +138,7 @@ class ScriptedPrinter:
             that begins with the ``ok``.
 
     Attributes:
+        answers: the same; may be changed.
         held: codes that stay unacknowledged until :meth:`release`.
         silent: it says nothing at all.
         flooded: bytes of nonsense that it has said, see :meth:`flood`.
@@ -157,8 +158,8 @@ class ScriptedPrinter:
         self.held: set[str] = set()
         self.silent = silent
         self.mute_at = ""
-        self._answers = dict(answers or {"M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)"})
-        self._owed = 0
+        self.answers = dict(answers or {"M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)"})
+        self._owed: list[str] = []
         self._nonsense = b""
         self.flooded = 0
         self._lock = threading.Lock()
@@ -169,12 +170,13 @@ class ScriptedPrinter:
         self._thread = threading.Thread(target=self._live, name=f"printer {link.name}")
         self._thread.start()
 
-    def release(self) -> None:
-        """Acknowledge what was held, and hold nothing any more."""
+    def release(self, *codes: str) -> None:
+        """Acknowledge what was held of these codes, or all, and hold them no more."""
         with self._lock:
-            self.held.clear()
-            self._say("ok\n" * self._owed)
-            self._owed = 0
+            freed = codes or {*self.held, *self._owed}
+            self.held.difference_update(freed)
+            self._say("ok\n" * sum(code in freed for code in self._owed))
+            self._owed = [code for code in self._owed if code not in freed]
 
     def says(self, text: str) -> None:
         """Say something that nobody asked for."""
@@ -219,9 +221,9 @@ class ScriptedPrinter:
         if not words or self.silent:
             return
         if words[0] in self.held:
-            self._owed += 1
+            self._owed.append(words[0])
             return
-        answer = self._answers.get(words[0], "ok")
+        answer = self.answers.get(words[0], "ok")
         self._say(f"{answer}\n" if answer.startswith("ok") else f"{answer}\nok\n")
 
     def _say(self, text: str) -> None:
