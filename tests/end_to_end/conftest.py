@@ -1,10 +1,11 @@
 """One broker for all tests; for each module a printer and a bridge.
 
-A module says with ``PRINTER`` which simulated printer it wants, with ``SECTIONS`` and
-``SETTINGS`` how the bridge and its printer are configured.
+A module says with ``PRINTER`` which simulated printer it wants, with ``SECTIONS`` (or a
+fixture ``sections``) and ``SETTINGS`` how the bridge and its printer are configured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -23,16 +24,22 @@ def broker() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(scope="module")
+def sections(request: pytest.FixtureRequest) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = getattr(request.module, "SECTIONS", None)
+    return found
+
+
+@pytest.fixture(scope="module")
 def bridge(
     request: pytest.FixtureRequest,
     broker: Mosquitto,
+    sections: Mapping[str, Any] | None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stage[SimulatedPrinter]]:
     module = request.module
     folder = tmp_path_factory.mktemp("bridge")
     url = getattr(module, "PRINTER", "simulator://marlin?speed=1000")
     base = module.__name__.rpartition("test_")[2]
-    sections = getattr(module, "SECTIONS", None)
     settings = getattr(module, "SETTINGS", {})
     with (
         simulated(url, folder / "printer") as printer,

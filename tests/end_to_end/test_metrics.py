@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.brokers import Mosquitto
+from tests.support.ports import held_port
 from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
 from tests.support.stages import Stage, config_of, stage
 from tests.support.waiting import DEADLINE, until
@@ -21,19 +22,21 @@ Json = dict[str, Any]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-PORT = free_port()
 PRINTER = "simulator://marlin?speed=1000"
-SECTIONS = {"metrics": {"port": PORT}}
 
 
-def get(path: str, port: int = PORT, method: str = "GET") -> tuple[int, str, str]:
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with held_port() as held:
+        yield held
+
+
+@pytest.fixture(scope="module")
+def sections(port: int) -> Json:
+    return {"metrics": {"port": port}}
+
+
+def get(path: str, port: int, method: str = "GET") -> tuple[int, str, str]:
     """Return status, type and content of a page."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     try:
@@ -45,7 +48,7 @@ def get(path: str, port: int = PORT, method: str = "GET") -> tuple[int, str, str
         client.close()
 
 
-def samples(port: int = PORT) -> Samples:
+def samples(port: int) -> Samples:
     status, kind, text = get("/metrics", port)
     assert status == 200
     assert kind.startswith("text/plain; version=")
@@ -61,13 +64,13 @@ def of(found: Samples, name: str, **labels: str) -> float:
 
 
 async def test_temperatures_state_and_what_is_counted(
-    bridge: Stage[SimulatedPrinter],
+    bridge: Stage[SimulatedPrinter], port: int
 ) -> None:
     printer = "metrics"
-    before = samples()
+    before = samples(port)
     await bridge.call("tool", {"command": "target", "targets": {"tool0": 205}})
     await bridge.fence()
-    after = samples()
+    after = samples(port)
     assert of(after, "target_celsius", printer=printer, heater="tool0") == 205
     assert of(after, "temperature_celsius", printer=printer, heater="bed") > 0
     assert of(after, "state", printer=printer, state="operational") == 1
@@ -87,9 +90,11 @@ async def test_temperatures_state_and_what_is_counted(
     assert after["process_cpu_seconds_total", frozenset()] > 0
 
 
-async def test_health_of_a_bridge_that_is_well(bridge: Stage[SimulatedPrinter]) -> None:
+async def test_health_of_a_bridge_that_is_well(
+    bridge: Stage[SimulatedPrinter], port: int
+) -> None:
     assert bridge.daemon.running
-    status, kind, text = get("/healthz")
+    status, kind, text = get("/healthz", port)
     assert (status, kind) == (200, "application/json")
     assert json.loads(text) == {
         "status": "ok",
@@ -106,35 +111,35 @@ async def test_health_of_a_bridge_that_is_well(bridge: Stage[SimulatedPrinter]) 
         ("POST", "/metrics", 405, "only GET and HEAD\n"),
     ],
 )
-async def test_other_requests(
-    bridge: Stage[SimulatedPrinter], method: str, path: str, status: int, text: str
+@pytest.mark.usefixtures("bridge")
+def test_other_requests(
+    port: int, method: str, path: str, status: int, text: str
 ) -> None:
-    assert bridge.daemon.running
-    found, _, content = get(path, method=method)
+    found, _, content = get(path, port, method=method)
     assert found == status
     assert text in {None, content}
 
 
 async def test_clients_that_say_nothing_or_nonsense_hold_up_nobody(
-    bridge: Stage[SimulatedPrinter],
+    bridge: Stage[SimulatedPrinter], port: int
 ) -> None:
-    with sockets(20) as clients:
+    with sockets(port, 20) as clients:
         for client in clients[:8]:
             client.sendall(b"\x00" * 20_000)
         await bridge.fence()
-    await until(lambda: status_of() == 200)
+    await until(lambda: status_of(port) == 200)
 
 
-def status_of() -> int:
+def status_of(port: int) -> int:
     try:
-        return get("/healthz")[0]
+        return get("/healthz", port)[0]
     except (OSError, http.client.HTTPException):
         return 0
 
 
 @contextmanager
-def sockets(count: int) -> Iterator[list[socket.socket]]:
-    made = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(count)]
+def sockets(port: int, count: int) -> Iterator[list[socket.socket]]:
+    made = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
     try:
         yield made
     finally:
@@ -165,12 +170,12 @@ async def test_a_port_in_use_costs_one_line_and_no_printer(
         assert len(said) == 1
         assert f"no metrics at 127.0.0.1:{port} (" in said[0]
         # The other program ends, and a reload is all it takes.
-        free = free_port()
-        await reload(running, broker, printer, {"metrics": {"port": free}})
-        assert of(samples(free), "lines_total", printer="taken") > 0
-        await reload(running, broker, printer, {})
-        with pytest.raises(ConnectionRefusedError):
-            get("/healthz", free)
+        with held_port() as free:
+            await reload(running, broker, printer, {"metrics": {"port": free}})
+            assert of(samples(free), "lines_total", printer="taken") > 0
+            await reload(running, broker, printer, {})
+            with pytest.raises(ConnectionRefusedError):
+                get("/healthz", free)
         assert running.client.payloads("taken/availability")[-1] == b"online"
 
 

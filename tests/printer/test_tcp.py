@@ -10,6 +10,7 @@ import pytest
 from bridge.errors import LinkError
 from bridge.printer.transport import Transport, open_transport
 from tests.support.peers import TcpPeer
+from tests.support.ports import held_port
 from tests.support.waiting import DEADLINE
 
 
@@ -33,17 +34,13 @@ async def refusal(url: str, within: float = DEADLINE) -> str:
     return str(caught.value)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 async def test_nobody_listens() -> None:
-    url = f"socket://127.0.0.1:{free_port()}"
-    assert await refusal(url) == (
-        f"{url} refuses the connection: is the serial server running on 127.0.0.1, and "
-        "is this its port?"
-    )
+    with held_port() as port:
+        url = f"socket://127.0.0.1:{port}"
+        assert await refusal(url) == (
+            f"{url} refuses the connection: is the serial server running on "
+            "127.0.0.1, and is this its port?"
+        )
 
 
 async def test_a_name_that_cannot_be_one() -> None:

@@ -11,7 +11,6 @@ import gc
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Protocol
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
+from tests.support.ports import held_port, held_socket
 from tests.support.waiting import DEADLINE
 
 IMAGE = "eclipse-mosquitto:2"
@@ -107,7 +107,9 @@ class BinaryMosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
         self._log = self._folder / "log"
-        self.port, self.second_port = _free_port(), _free_port()
+        # Nobody takes them while the broker is away.
+        self._held = held_socket(), held_socket()
+        self.port, self.second_port = (one.getsockname()[1] for one in self._held)
         for name, content in spec.files.items():
             (self._folder / name).write_bytes(content)
         # Started by root it would give up its rights, and with them our folder.
@@ -147,6 +149,8 @@ class BinaryMosquitto:
 
     def close(self) -> None:
         self.stop()
+        for held in self._held:
+            held.close()
         shutil.rmtree(self._folder)
 
 
@@ -164,7 +168,8 @@ class ContainerMosquitto:
             }
         )
         # Fixed ports at the host: a restart must not change them.
-        self.port, self.second_port = _free_port(), _free_port()
+        with held_port() as self.port, held_port() as self.second_port:
+            pass
         container = DockerContainer(IMAGE)
         container.with_bind_ports(1883, self.port)
         container.with_bind_ports(9001, self.second_port)
@@ -262,13 +267,6 @@ def _engine() -> str:
         finally:
             gc.collect()
     return "container"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for_log(broker: Mosquitto, before: int) -> None:
