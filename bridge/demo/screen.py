@@ -16,6 +16,8 @@ _NOISE = re.compile(
 )
 LEFT_OUT = "(left out: ok, temperatures on the wire, and what is empty or only a time)"
 _WIDTH = 100
+_MESSAGE = 400
+"""Characters that are shown of a line on the wire, and of a message."""
 _LONG = 4
 """Lines of one answer of the printer that are shown."""
 
@@ -69,13 +71,12 @@ class Screen:
     def came_from_broker(self, message: Message) -> None:
         """Print what the bridge publishes."""
         text = message.payload.decode("utf-8", "backslashreplace")
-        self._line("MQTT", "<", f"{message.topic} {_compact(text)}")
+        self._line("MQTT", "<", f"{message.topic} {_cut(_compact(text), _MESSAGE)}")
 
     def _wire_line(self, direction: str, text: str) -> None:
         self._answer = self._answer + 1 if direction == "<" else 0
         if self._answer <= _LONG:
-            cut = text if len(text) <= _WIDTH else text[:_WIDTH] + "…"
-            self._line("wire", direction, cut)
+            self._line("wire", direction, _cut(text, _WIDTH))
         elif self._answer == _LONG + 1:
             self._line("wire", direction, "… and more")
 
@@ -86,6 +87,10 @@ class Screen:
 
     def _paint(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_PLAIN}" if self._colour else text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _compact(text: str) -> str:
