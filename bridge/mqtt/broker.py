@@ -13,7 +13,7 @@ from bridge.mqtt.attempts import Takeovers, Versions
 from bridge.mqtt.client import Client
 from bridge.mqtt.desk import Desk, Presence, Statistics
 from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
-from bridge.mqtt.reasons import AttemptError, Hint, Loss
+from bridge.mqtt.reasons import AttemptError, Loss
 from bridge.mqtt.session import OFFLINE, Session
 from bridge.mqtt.witness import Witness
 from bridge.pauses import Pauses, Repeats
@@ -191,7 +191,7 @@ class Broker:
             will=will,
         )
         try:
-            await self._refuse_rival(version)
+            await rivals.refuse(self._config, self._presence, version)
             grants = await client.connect()
         except AttemptError as error:
             client.close()
@@ -234,26 +234,6 @@ class Broker:
             self._session = None
             session.end()
             client.close()
-
-    async def _refuse_rival(self, version: Version) -> None:
-        if not self._presence.instance:
-            return
-        try:
-            other = await rivals.look(
-                self._config,
-                self._presence.topics,
-                client_id=self._presence.client_id,
-                instance=self._presence.instance,
-                version=version,
-            )
-        except AttemptError as error:
-            # It may be only the second client id that the broker does not take.
-            if error.hint is not Hint.REFUSED:
-                raise
-            log.debug("cannot look for another bridge: %s", error.message)
-            return
-        if other is not None:
-            raise BrokerError(rivals.rival(self._presence.topics, other))
 
     def _arrive(self, version: Version) -> None:
         where = reasons.endpoint(self._config)

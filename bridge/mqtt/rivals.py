@@ -10,13 +10,19 @@ The reasons are in ``docs/adr/0009-one-bridge-per-topic.md``.
 import asyncio
 import contextlib
 import json
+import logging
 import uuid
 from collections.abc import Sequence
 
 from bridge.config import Mqtt
+from bridge.errors import BrokerError
 from bridge.mqtt.client import Client
+from bridge.mqtt.desk import Presence
 from bridge.mqtt.messages import Filter, Message, Publication, Version
+from bridge.mqtt.reasons import AttemptError, Hint
 from bridge.mqtt.topics import Topics
+
+log = logging.getLogger("bridge.mqtt.broker")
 
 REPLAY = 0.3
 """Seconds after the subscription in which retained messages come."""
@@ -109,6 +115,34 @@ async def look(
     finally:
         client.close()
     return (seen.other or "unknown") if seen.answered.is_set() else None
+
+
+async def refuse(config: Mqtt, presence: Presence, version: Version) -> None:
+    """Give way to another bridge that serves our topics.
+
+    Raises:
+        AttemptError: The broker cannot be reached.
+        BrokerError: There is one.
+
+    """
+    if not presence.instance:
+        return
+    try:
+        other = await look(
+            config,
+            presence.topics,
+            client_id=presence.client_id,
+            instance=presence.instance,
+            version=version,
+        )
+    except AttemptError as error:
+        # It may be only the second client id that the broker does not take.
+        if error.hint is not Hint.REFUSED:
+            raise
+        log.debug("cannot look for another bridge: %s", error.message)
+        return
+    if other is not None:
+        raise BrokerError(rival(presence.topics, other))
 
 
 def rival(topics: Topics, other: str) -> str:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.errors import BrokerError
-from bridge.mqtt import reasons
+from bridge.mqtt import reasons, verdicts
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.desk import Desk
 from bridge.mqtt.large import large
 from bridge.mqtt.messages import (
     Filter,
     Grants,
-    Lane,
     Message,
     Publication,
     Version,
@@ -154,7 +153,7 @@ class Session:
         publication = self._on_way.pop(number, None)
         if publication is not None:
             self._bytes -= publication.size
-            self._settle(publication, code)
+            verdicts.settle(self._desk, publication, code)
         self.pump()
 
     def subscribed(self, _number: int, codes: Sequence[int]) -> None:
@@ -237,7 +236,8 @@ class Session:
         """Hand a message over; tell whether to go on with the next."""
         grants = self._grants
         if grants.packet is not None and publication.size > grants.packet:
-            self._shorten(publication, f"it announces {grants.packet} bytes")
+            why = f"it announces {grants.packet} bytes"
+            verdicts.shorten(self._desk, publication, why)
             return True
         number = client.publish(publication)
         if number is None:
@@ -248,27 +248,6 @@ class Session:
         self._bytes += publication.size
         return True
 
-    def _settle(self, publication: Publication, code: int) -> None:
-        desk, topic = self._desk, publication.topic
-        if code >= FAILURE:
-            self._refused(publication, code)
-            return
-        desk.statistics.sent += 1
-        desk.outbox.delivered(publication)
-        memory = desk.presence.memory
-        if memory is not None and publication.retain and not publication.payload:
-            memory.discard(topic)
-
-    def _refused(self, publication: Publication, code: int) -> None:
-        """Warn; an answer that its sender may not have goes where all can see it."""
-        desk, place = self._desk, self._desk.place(publication)
-        desk.statistics.refused += 1
-        text = reasons.no_right(desk.config, place, write=True, code=code)
-        desk.warn(f"write {place}", text)
-        common = desk.topics.response
-        if publication.lane is Lane.RESPONSE and publication.topic != common:
-            desk.outbox.put(replace(publication, topic=common))
-
     def _explained(self, loss: Loss) -> Loss:
         """Suspect a large message that was on its way when the broker left us."""
         suspects = large(self._on_way.values()) if loss.unexplained else ()
@@ -276,7 +255,7 @@ class Session:
             numbers = [n for n, one in self._on_way.items() if one == publication]
             for number in numbers:
                 del self._on_way[number]
-            self._shorten(publication, "it closed the connection twice")
+            verdicts.shorten(self._desk, publication, "it closed the connection twice")
         if not suspects:
             return loss
         first = suspects[0]
@@ -285,19 +264,6 @@ class Session:
             f"{self._desk.place(first)}, which may be more than the broker takes"
         )
         return replace(loss, message=text, unexplained=False)
-
-    def _shorten(self, publication: Publication, why: str) -> None:
-        """Send less instead of what is too large; nothing outdated stays retained."""
-        desk, place = self._desk, self._desk.place(publication)
-        desk.statistics.refused += 1
-        desk.warn(
-            f"size {place}",
-            f"a message on {place} was larger than the broker takes ({why}) and is "
-            "left out; raise the broker's limit",
-        )
-        if publication.retain or publication.short:
-            short = publication.short
-            desk.outbox.put(replace(publication, payload=short, short=b""))
 
     def _unanswered(self) -> None:
         self._timer = None

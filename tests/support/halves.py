@@ -31,6 +31,7 @@ DOES_IO = (
     "mqtt/reasons.py",  # names the errors of sockets and TLS
     "mqtt/rivals.py",
     "mqtt/session.py",
+    "mqtt/verdicts.py",  # warns
     "mqtt/visitor.py",
     "mqtt/watch.py",
     "mqtt/witness.py",
