@@ -102,9 +102,9 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe at QoS 1; return the number that the listener will be told.
+        """Subscribe at QoS 1; return the number that is told when all is answered.
 
-        It is told once, when all is answered. ``None``: the connection is gone.
+        ``None``: the connection is gone.
         """
         wanted = [(f.topic, packets.subscription(f, self._version)) for f in filters]
         numbers = [
