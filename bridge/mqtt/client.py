@@ -102,10 +102,7 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe at QoS 1; return the number that is told when all is answered.
-
-        ``None``: the connection is gone.
-        """
+        """Subscribe; return the number told once all is answered, if it could be sent."""
         wanted = [(f.topic, packets.subscription(f, self._version)) for f in filters]
         numbers = [
             self._running.subscribe(part)[1]  # type: ignore[arg-type]  # one kind in each version
