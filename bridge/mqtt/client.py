@@ -102,7 +102,7 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe; return the number told once all is answered, if it could be sent."""
+        """Subscribe at QoS 1; return the number told when all is answered."""
         wanted = [(f.topic, packets.subscription(f, self._version)) for f in filters]
         numbers = [
             self._running.subscribe(part)[1]  # type: ignore[arg-type]  # one kind in each version
