@@ -17,7 +17,7 @@ from bridge.printer import about, documents, views
 from bridge.printer.events import Event
 from bridge.printer.model import PrinterState
 from bridge.printer.printer import Printer
-from bridge.printer.telemetry import JobGate, TemperatureGate
+from bridge.printer.telemetry import JobGate, TemperatureGate, steady
 from bridge.printer.wire_log import Entry
 
 HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
@@ -46,6 +46,7 @@ class Publisher:
         self._seen: dict[str, object] = {}
         self._temperatures = TemperatureGate(config.telemetry)
         self._jobs = JobGate()
+        self._state: documents.State | None = None
         self._seq = 0
         self._started = self.now()
         self._started_at = time.time()
@@ -65,14 +66,15 @@ class Publisher:
         state, observer = self._printer.state, self._printer.observer
         # Most changes are temperatures, and lines that come and go: for those alone no
         # document is made, because a hundred printers have thousands of them.
-        rest = replace(state, line="", tool_before=0, heaters={}, sensors={})
+        rest = replace(state, line="", uses=0, tool_before=0, heaters={}, sensors={})
         names = tuple(state.heaters), tuple(state.sensors)
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
         if slow:
             self._facts(state)
         if self._is_new("state", state.heaters) or slow:
             document = views.state(state, now=self.now(), epoch=self.epoch())
-            self._document(self._topics.state, document)
+            self._state = steady(self._state, document)
+            self._document(self._topics.state, self._state)
         if slow or state.job.active:
             self._job(state)
         self._telemetry()

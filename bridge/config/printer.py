@@ -10,6 +10,7 @@ from bridge.config.values import (
     Identifier,
     Line,
     Millimetres,
+    Minutes,
     Seconds,
     Section,
     Speed,
@@ -111,6 +112,8 @@ class Profile(Section):
     """Highest targets."""
     volume: Volume = Volume()
     """Axis ranges."""
+    idle_heaters: Minutes = 60.0
+    """Minutes after which heaters that nobody uses are turned off; 0: never."""
     relative_extrusion: bool = False
     """The files on the card are sliced for relative extrusion (`M83`), so a jog or an
     extrusion in a pause leaves the extruder so."""

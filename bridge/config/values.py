@@ -9,6 +9,7 @@ from bridge.described import Described
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Minutes = Annotated[float, Field(ge=0, le=10_080, allow_inf_nan=False)]
 Millimetres = Annotated[float, Field(allow_inf_nan=False)]
 Speed = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 Celsius = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]

@@ -30,6 +30,8 @@ EVENTS = (
     "print_failed",
     "filament_runout",
     "waiting_for_user",
+    "heaters_idle",
+    "heaters_off",
     "error",
 )
 """Those that the event entity shows; positions come too often to be one each."""

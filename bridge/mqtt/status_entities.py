@@ -182,6 +182,14 @@ def _warnings(device: Device) -> Iterator[Entity]:
             " else not value_json.safe_to_power_off",
         ),
     )
+    yield Entity(
+        key="heaters_off",
+        platform="sensor",
+        name="Heaters off at",
+        fields=_DIAGNOSTIC
+        | {"device_class": "timestamp"}
+        | read(topics.state, "value_json.heaters_off_at"),
+    )
 
 
 def _machine(device: Device) -> Iterator[Entity]:

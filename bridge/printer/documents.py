@@ -156,6 +156,9 @@ class State(Document):
     """A heater is above 45 °C, or on its way there: do not touch."""
     safe_to_power_off: bool | None
     """Nothing is printed, every heater is off, and no hotend is above 50 °C."""
+    heaters_off_at: Time | None
+    """When the heaters go off unless somebody uses them; null while that is not due. It
+    may be told a minute early, but is exact from `heaters_idle` on."""
     time: Time
     """When this was so."""
 
@@ -257,6 +260,9 @@ EVENTS: Mapping[str, str] = {
     "print_failed": "It broke off; `file`, `elapsed`, `reason`.",
     "filament_runout": "The filament ran out; `file`.",
     "waiting_for_user": "It waits for an answer; `prompt`, `choices`.",
+    "heaters_idle": "Nobody uses what is hot, so it goes off soon; `heaters`, `off_at` "
+    "(ISO 8601).",
+    "heaters_off": "Heaters that nobody used were turned off; `heaters`.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
     "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
     "`error`, `message`, as in its response; in a flood not each.",

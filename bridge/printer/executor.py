@@ -69,6 +69,11 @@ class Executor:
         work = self.begin(self._carry_out(command, lines, run, expires, arrived))
         await self._wait(work, run, within)
 
+    @property
+    def busy(self) -> bool:
+        """Commands wait, or are being carried out."""
+        return self._turns.waiting > 0
+
     async def finished(self) -> None:
         """Wait until nothing is being carried out any more."""
         await asyncio.gather(*self._works, return_exceptions=True)

@@ -85,6 +85,8 @@ class PrinterState:
         waiting: the printer does nothing until somebody answers it.
         message: what the printer last notified (``//action:notification``).
         line: the line that the firmware works on, or ``""``.
+        uses: how often a line went out that does more than ask, to notice one.
+        heaters_off_at: when heaters that nobody uses go off; ``None``: not due.
         tool_before: the tool before that line.
         homings: how often it was told to home, to notice one.
         homed: the axes of the last homing.
@@ -116,6 +118,8 @@ class PrinterState:
     waiting: bool = False
     message: str = ""
     line: str = ""
+    uses: int = 0
+    heaters_off_at: float | None = None
     tool_before: int = 0
     homings: int = 0
     homed: tuple[str, ...] = ()

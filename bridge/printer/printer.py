@@ -19,6 +19,7 @@ from bridge.printer.events import Event
 from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
 from bridge.printer.hook_runner import HookRunner
+from bridge.printer.idle_watch import IdleWatch
 from bridge.printer.link import Link
 from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
@@ -287,6 +288,13 @@ class Printer:
 
     async def _attend(self, session: Session) -> None:
         """Keep what we know fresh, as long as the printer can be used."""
+        idle = IdleWatch(
+            session,
+            self.observer,
+            self.executor,
+            on_event=self._happened,
+            minutes=self.config.profile.idle_heaters,
+        )
         due: dict[str, float] = {}
         while True:
             now = self.observer.clock()
@@ -297,4 +305,5 @@ class Printer:
                 if due.get(poll.line, now) <= now:
                     due[poll.line] = now + poll.interval
                     await ask(session, poll.line)
+            await idle.look()
             await asyncio.sleep(POLL_INTERVAL)

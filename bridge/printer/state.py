@@ -13,6 +13,7 @@ from bridge.config import Profile
 from bridge.gcode import modal, words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.modal import Modal
+from bridge.gcode.output import is_query
 from bridge.gcode.replies import Fatal, Readiness, Refusal, Reply
 from bridge.printer import heat, job, travel, trouble
 from bridge.printer.heat import Heater
@@ -175,6 +176,7 @@ def sent(
         job=job.sent(state.job, line, now),
         moved=state.moved or travel.moves(line),
         line=line,
+        uses=state.uses + (not is_query(line)),
         tool_before=tool,
     )
     state = with_modes_of_print(work, state, profile)
@@ -201,6 +203,7 @@ def _cold(state: PrinterState) -> PrinterState:
         prompt=None,
         waiting=False,
         listing=None,
+        heaters_off_at=None,
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from bridge.config import Telemetry
-from bridge.printer.documents import Job
+from bridge.printer.documents import Job, State
 from bridge.printer.model import PrinterState
 
 _NOISE = 1e-9  # °C; 20.2 - 20.0 is a little less than 0.2
 _SAME_MOMENT = 60.0  # seconds by which a time of day may be wrong
+_ROUNDING = 1.0  # seconds by which the same moment may come out differently
 
 
 class TemperatureGate:
@@ -94,6 +95,17 @@ class JobGate:
         return True
 
 
+def steady(before: State | None, state: State) -> State:
+    """Return the state with the moment told before, if that is the same.
+
+    It comes of two clocks, one after the other, and would be rounded now so, now so.
+    """
+    moments = (before.heaters_off_at if before else None), state.heaters_off_at
+    if not _near(*moments, within=_ROUNDING):
+        return state
+    return state.model_copy(update={"heaters_off_at": moments[0]})
+
+
 def _measured(state: PrinterState) -> dict[str, float | None]:
     heaters = {name: heater.actual for name, heater in state.heaters.items()}
     return heaters | {f"sensors/{name}": value for name, value in state.sensors.items()}
@@ -105,10 +117,10 @@ def _facts(state: PrinterState, values: Mapping[str, float | None]) -> object:
     return targets, known, dict(state.offsets)
 
 
-def _near(before: float | None, after: float | None) -> bool:
-    return (
-        before is not None and after is not None and abs(after - before) <= _SAME_MOMENT
-    )
+def _near(
+    before: float | None, after: float | None, *, within: float = _SAME_MOMENT
+) -> bool:
+    return before is not None and after is not None and abs(after - before) <= within
 
 
 def _standing(job: Job) -> object:

@@ -57,6 +57,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         can=caution.can(known),
         hot=caution.hot(known),
         safe_to_power_off=caution.safe_to_power_off(known),
+        heaters_off_at=whole_second(known.heaters_off_at, epoch),
         time=now + epoch,
     )
 
@@ -126,8 +127,8 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         progress=None if away else tenths(job_model.progress(work)),
         elapsed=None if away else _seconds(job_model.elapsed(work, now)),
         remaining=None if away else _seconds(job_model.remaining(work, now)),
-        started_at=_at(job_model.started(work), epoch),
-        finish_at=None if away else _at(job_model.finish(work, now), epoch),
+        started_at=whole_second(job_model.started(work), epoch),
+        finish_at=None if away else whole_second(job_model.finish(work, now), epoch),
         reason=work.reason,
         result=_result(work.result, epoch),
         time=now + epoch,
@@ -208,7 +209,8 @@ def _plain(value: float | None) -> float | None:
     return int(value) if value is not None and value.is_integer() else value
 
 
-def _at(moment: float | None, epoch: float) -> float | None:
+def whole_second(moment: float | None, epoch: float) -> float | None:
+    """Return a moment of the printer's clock in Unix time."""
     return None if moment is None else float(round(moment + epoch))
 
 

@@ -353,3 +353,15 @@ def test_the_usual_places_are_searched(
         load(None, {})
     (tmp_path / "config.yaml").write_text("printers: [{id: here}]")
     assert load(None, {}).printers[0].id == "here"
+
+
+@pytest.mark.parametrize("minutes", ["-1", "yes", "off", "10081", ".inf", "[60]"])
+def test_the_time_of_idle_heaters_is_a_number_of_minutes(
+    tmp_path: Path, minutes: str
+) -> None:
+    printers = f"printers: [{{profile: {{idle_heaters: {minutes}}}}}]"
+    with pytest.raises(ConfigError, match=r"profile\.idle_heaters must be"):
+        load_text(tmp_path, printers)
+    for fine in ("0", "0.05", "90"):
+        config = load_text(tmp_path, printers.replace(minutes, fine))
+        assert config.printers[0].profile.idle_heaters == float(fine)

@@ -139,6 +139,7 @@ def test_ids_never_change() -> None:
         "sensor.my_ender_file",
         "sensor.my_ender_finish",
         "sensor.my_ender_firmware",
+        "sensor.my_ender_heaters_off",
         "sensor.my_ender_last_result",
         "sensor.my_ender_machine",
         "sensor.my_ender_mqtt_reconnects",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
@@ -76,8 +77,16 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         },
         "hot": None,
         "safe_to_power_off": None,
+        "heaters_off_at": None,
         "time": TIME,
     }
+
+
+def test_when_heaters_go_off_is_told_as_a_time_of_day(printer: Knowing) -> None:
+    printer.become(replace(printer.state, heaters_off_at=NOW))
+    assert state_of(printer)["heaters_off_at"] == "2025-11-22T17:05:31.000Z"
+    printer.become(known.disconnected(printer.state))
+    assert state_of(printer)["heaters_off_at"] is None
 
 
 def test_whole_numbers_are_written_without_a_point(printer: Knowing) -> None:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from bridge.app import publisher
 from bridge.mqtt import home_assistant
-from bridge.printer import documents, events
+from bridge.printer import documents, events, idle_watch
 
 
 def told(module: ModuleType) -> set[str]:
@@ -25,7 +25,8 @@ def told(module: ModuleType) -> set[str]:
 
 def test_every_event_is_documented() -> None:
     ends = {"print_done", "print_cancelled", "print_failed"}
-    assert told(events) | told(publisher) | ends == set(documents.EVENTS)
+    names = told(events) | told(idle_watch) | told(publisher) | ends
+    assert names == set(documents.EVENTS)
 
 
 def test_home_assistant_is_told_of_events_that_exist() -> None:

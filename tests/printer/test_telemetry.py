@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.config import Telemetry
+from bridge.printer import documents, views
 from bridge.printer import state as known
-from bridge.printer import views
-from bridge.printer.telemetry import JobGate, TemperatureGate
+from bridge.printer.telemetry import JobGate, TemperatureGate, steady
 from tests.support.knowing import Knowing
 
 
@@ -176,3 +176,16 @@ def test_another_print_has_its_own_start(printer: Knowing) -> None:
 
     assert started(0, "a.gco") == 0
     assert started(30, "b.gco") == 30
+
+
+def test_when_heaters_go_off_does_not_jitter(printer: Knowing) -> None:
+    def told(off_at: float | None) -> documents.State:
+        printer.become(replace(printer.state, heaters_off_at=off_at))
+        return views.state(printer.state, now=0, epoch=0)
+
+    first = steady(None, told(100.4))
+    assert first.heaters_off_at == 100
+    assert steady(first, told(100.6)) == first
+    assert steady(first, told(102)).heaters_off_at == 102
+    assert steady(first, told(None)).heaters_off_at is None
+    assert steady(steady(first, told(None)), told(100.6)).heaters_off_at == 101

@@ -40,6 +40,7 @@ DOES_IO = (
     "printer/executor.py",
     "printer/diagnosis.py",
     "printer/hook_runner.py",
+    "printer/idle_watch.py",
     "printer/inbox.py",
     "printer/link.py",
     "printer/link_errors.py",

@@ -1,0 +1,133 @@
+"""Turns heaters off that nobody uses, in time and not without a warning."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from bridge.errors import CommandError
+from bridge.printer import idle
+from bridge.printer.document import iso
+from bridge.printer.events import Event
+from bridge.printer.executor import Executor, Run
+from bridge.printer.observer import Observer
+from bridge.printer.session import Session
+from bridge.printer.setup import ask
+from bridge.printer.views import whole_second
+
+log = logging.getLogger("bridge.printer")
+
+
+class IdleWatch:
+    """Looks after the heaters of one printer, from its connection to its end.
+
+    Args:
+        session: the conversation with it.
+        observer: what is known of it.
+        executor: carries out what others want, and what turns heaters off.
+        on_event: hears of the warning and the end.
+        minutes: without use after which heaters go off; 0: they stay on.
+
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        observer: Observer,
+        executor: Executor,
+        *,
+        on_event: Callable[[Event], None],
+        minutes: float,
+    ) -> None:
+        self._session = session
+        self._observer = observer
+        self._executor = executor
+        self._on_event = on_event
+        self._minutes = minutes
+        self._idle = idle.IdleHeaters(minutes * 60)
+        self._turning_off = False
+        self._complained = False
+
+    async def look(self) -> None:
+        """Do what is due; to be called several times a second.
+
+        Raises:
+            FailedError: The link or the printer went away.
+
+        """
+        if self._turning_off:
+            return
+        state, now = self._observer.state, self._observer.clock()
+        if self._idle.due(state, now, busy=self._executor.busy):
+            await self._decide()
+        state = self._observer.state
+        if state.heaters_off_at != self._idle.off_at:
+            self._observer.become(replace(state, heaters_off_at=self._idle.off_at))
+
+    async def _decide(self) -> None:
+        if "M114" not in self._observer.state.refused:
+            await ask(self._session, "M114")
+        state, now = self._observer.state, self._observer.clock()
+        match self._idle.decide(state, now, busy=self._executor.busy):
+            case "warn":
+                self._complained = False
+                self._warn(idle.heaters_on(state), time.time() - now)
+            case "turn_off":
+                self._turning_off = True
+                self._executor.begin(self._turn_off())
+
+    def _warn(self, heaters: tuple[str, ...], epoch: float) -> None:
+        moment = whole_second(self._idle.off_at, epoch)
+        off_at = None if moment is None else iso(moment)
+        data = {"heaters": list(heaters), "off_at": off_at}
+        self._on_event(Event("heaters_idle", data))
+
+    async def _turn_off(self) -> None:
+        try:
+            told, reason = await self._tell_printer()
+            if told:
+                await ask(self._session, "M105")  # whatever it says now counts
+            self._conclude(told, reason)
+        finally:
+            self._turning_off = False
+
+    async def _tell_printer(self) -> tuple[list[str], str]:
+        """Turn off what is on; return what took it, and why the last one did not."""
+        told, reason = [], "it goes on heating"
+        for name in idle.heaters_on(self._observer.state):
+            state = self._observer.state
+            if self._executor.busy or not self._idle.is_idle(state):
+                reason = "other commands came in between"
+                break
+            if not state.heaters[name].target:
+                continue  # it is one with another
+            run = Run()
+            try:
+                await self._executor.execute(
+                    idle.off(name), 1, run, expires=None, within=None
+                )
+                told.append(name)
+            except CommandError as error:
+                reason = error.message
+            self._idle.ours(len(run.gcode))
+        return told, reason
+
+    def _conclude(self, told: list[str], reason: str) -> None:
+        state = self._observer.state
+        left = self._idle.tried(state, self._observer.clock())
+        cold = [name for name in told if state.heaters[name].target == 0]
+        if cold:
+            names = ", ".join(cold)
+            log.warning(
+                "turned off %s: nobody used it for %g minutes", names, self._minutes
+            )
+            self._on_event(Event("heaters_off", {"heaters": cold}))
+        if left and not self._complained:
+            self._complained = True
+            names = ", ".join(left)
+            log.warning(
+                "%s should go off, as nobody uses it, and did not: %s; "
+                "it is tried again every minute",
+                names,
+                reason,
+            )

@@ -1,0 +1,102 @@
+"""Idle heaters of printers that do not do as they are told, or do more."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.live import Live, live
+from tests.support.printers import scripted
+from tests.support.waiting import until
+
+MINUTES = 0.04
+HOT = {
+    "M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)",
+    "M114": "X:1.00 Y:1.00 Z:1.00 E:0.00",
+    "M105": "ok T:200.0 /200.0 B:20.0 /0.0",
+}
+SECOND_NOZZLE = "ok T0:20.0 /0.0 T1:200.0 /200.0 B:20.0 /0.0"
+
+
+def questions(it: Live) -> int:
+    """Return how often the head was asked for its place."""
+    return sum(b"M114" in entry.data for entry in it.entries)
+
+
+async def test_a_heater_that_stays_on_is_told_again_and_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: it.sent.count("M104 S0") == 3)
+            assert it.event_names.count("heaters_idle") == 1
+            assert "heaters_off" not in it.event_names
+            assert set(it.sent) == {"M104 S0"}, "the bed is off"
+    assert caplog.text.count("tool0 should go off") == 1
+    assert "it goes on heating" in caplog.text
+
+
+async def test_a_heater_that_the_profile_does_not_have_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = HOT | {"M105": SECOND_NOZZLE}
+    with scripted(tmp_path / "printer", answers) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: "tool1 should go off" in caplog.text)
+            assert it.sent == []
+    assert "profile.extruders" in caplog.text
+
+
+async def test_a_head_that_somebody_else_moves_is_in_use(tmp_path: Path) -> None:
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: it.printer.state.heaters_off_at is not None)
+            first = it.printer.state.heaters_off_at
+            assert first is not None
+            asked = questions(it)
+            printer.held.add("M114")
+            await until(lambda: questions(it) > asked)
+            assert "heaters_idle" not in it.event_names
+            printer.says("X:1.00 Y:7.00 Z:1.00 E:0.00\n")
+            await until(lambda: "position" in it.event_names)
+            printer.release()
+            await until(lambda: (it.printer.state.heaters_off_at or 0) > first)
+            await until(lambda: "heaters_idle" in it.event_names)
+            assert "heaters_off" not in it.event_names
+            assert it.event_names.count("heaters_idle") == 1
+
+
+async def test_a_firmware_that_does_not_tell_the_place_is_asked_in_vain(
+    tmp_path: Path,
+) -> None:
+    answers = HOT | {"M114": 'echo:Unknown command: "M114"'}
+    with scripted(tmp_path / "printer", answers) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await it.has_sent("M104 S0")
+            assert "heaters_idle" in it.event_names
+            assert "M114" in it.printer.state.refused
+
+
+async def test_what_goes_off_does_so_once_and_then_nothing_is_due() -> None:
+    async with live("simulator://marlin?speed=30", idle_heaters=MINUTES) as it:
+        await it.does("tool", command="target", targets={"tool0": 200})
+        await until(lambda: "heaters_off" in it.event_names)
+        await until(lambda: it.printer.state.heaters_off_at is None)
+        assert it.sent == ["M104 S200", "M104 S0"]
+        told = [e for e in it.events if e.name in {"heaters_idle", "heaters_off"}]
+        assert [e.name for e in told] == ["heaters_idle", "heaters_off"]
+        assert told[0].data["heaters"] == told[1].data["heaters"] == ["tool0"]
+        off_at = told[0].data["off_at"]
+        assert isinstance(off_at, str)
+        assert off_at.endswith(".000Z")
+
+
+async def test_one_nozzle_of_several_tools_is_told_once() -> None:
+    async with live(
+        "simulator://marlin?speed=30",
+        idle_heaters=MINUTES,
+        extruders=2,
+        shared_nozzle=True,
+    ) as it:
+        await it.does("tool", command="target", targets={"tool0": 200})
+        await until(lambda: "heaters_off" in it.event_names)
+        assert it.sent == ["M104 S200", "M104 S0"]
