@@ -126,7 +126,8 @@ class Executor:
     ) -> CommandError | None:
         program = planned.program
         error: CommandError | None = None
-        for line, place in zip(program.lines, planned.places, strict=False):
+        places = planned.places[: len(program.lines)]
+        for line, place in zip(program.lines, places, strict=True):
             if run.abandoned or error is not None:
                 break
             error = interrupted() or await self._line(line, run)

@@ -89,7 +89,8 @@ class Plan:
 
     Attributes:
         program: the lines.
-        places: where the head is after each, in mm by axis, as far as it is known.
+        places: where the head is after each, the restoring ones too, in mm by axis, as
+            far as it is known.
 
     """
 
@@ -124,7 +125,7 @@ def plan(
 def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
     program = _with_tool_scripts(command.program(context), context)
     if program.emergency:
-        return Plan(program, ())
+        return Plan(program, ({},) * len(program.gcode))
     for line in program.gcode:
         try:
             codec.encode(line, LONGEST_NUMBER)
