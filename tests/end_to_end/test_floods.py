@@ -11,7 +11,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from bridge.config import Config
 from tests.support.apps import running
-from tests.support.brokers import Mosquitto, Spec, mosquitto
+from tests.support.brokers import Mosquitto
 from tests.support.daemons import Daemon
 from tests.support.mqtt_client import Account, connected
 from tests.support.printers import ScriptedPrinter, scripted
@@ -25,23 +25,12 @@ HOLE = 30.0
 """Seconds of standstill after which nothing may come out that went in."""
 
 
-@pytest.fixture(scope="module")
-def patient() -> Iterator[Mosquitto]:
-    """A broker that itself drops nothing of a flood."""
-    options = (
-        "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
-        "max_inflight_messages 0"
-    )
-    with mosquitto(Spec(options=options)) as broker:
-        yield broker
-
-
 @pytest.fixture
-def slow(patient: Mosquitto, tmp_path: Path) -> Iterator[Stage[ScriptedPrinter]]:
+def slow(broker: Mosquitto, tmp_path: Path) -> Iterator[Stage[ScriptedPrinter]]:
     """A printer that acknowledges nothing of what it is told to wait for."""
     with (
         scripted(tmp_path / "printer") as printer,
-        stage(patient, printer, tmp_path, "slow") as own,
+        stage(broker, printer, tmp_path, "slow") as own,
     ):
         printer.held.add("M400")
         yield own
@@ -79,17 +68,17 @@ async def test_ten_thousand_commands_at_once(slow: Stage[ScriptedPrinter]) -> No
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_fifty_megabytes(
-    patient: Mosquitto, tmp_path: Path, protocol: str
+    broker: Mosquitto, tmp_path: Path, protocol: str
 ) -> None:
     base = f"large-{protocol[0]}"
     sections = {"mqtt": {"protocol": protocol}}
     with (
         scripted(tmp_path / "printer") as printer,
-        stage(patient, printer, tmp_path, base, sections) as own,
+        stage(broker, printer, tmp_path, base, sections) as own,
         connected(
-            patient.port,
+            broker.port,
             account=Account(version=MQTTProtocolVersion.MQTTv5),
-            host=patient.host,
+            host=broker.host,
         ) as sender,
     ):
         before = memory(own.daemon)

@@ -21,8 +21,8 @@ from tests.support.printers import (
 )
 from tests.support.waiting import until
 
-PROMPTLY = 5.0
-"""Seconds for an answer on a busy machine; the printer's own patience is longer."""
+PROMPTLY = 20.0
+"""Seconds for an answer on a busy machine; homing may take some minutes."""
 
 NUMBERS = itertools.count()
 
@@ -129,7 +129,7 @@ async def test_one_that_floods(house: House) -> None:
     await until(lambda: house.sick.flooded > 1_000_000)
     before = house.sick.flooded
     await house.others_are_well()
-    assert house.sick.flooded > before
+    await until(lambda: house.sick.flooded > before)
     house.sick.flood(b"")
 
 
