@@ -25,12 +25,14 @@ class Run:
         gcode: the lines that were sent.
         output: what the printer said to them.
         abandoned: nobody waits for it any more; no further line is to be sent.
+        wanted: asked when its turn comes, as others had theirs before.
 
     """
 
     gcode: list[str] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
     abandoned: bool = False
+    wanted: Callable[[], bool] = lambda: True
 
 
 class Executor:
@@ -110,7 +112,7 @@ class Executor:
     ) -> None:
         turn = self._turns.turn(lines, first=command.first, arrived=arrived)
         async with turn as interrupted:
-            if run.abandoned:
+            if run.abandoned or not run.wanted():
                 return
             if expires is not None and time.time() >= expires:
                 raise ExpiredError("the command waited too long for its turn")

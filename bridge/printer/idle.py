@@ -67,7 +67,8 @@ class IdleHeaters:
         if not self._counts(state):
             self._seen, self._warned, self.off_at = None, False, None
             return False
-        if self._touched(state) or (busy and not is_query(state.line)):
+        works = busy and state.line != "" and not is_query(state.line)
+        if self._touched(state) or works:
             self._used, self._warned = now, False
         if self._warned and self.off_at is not None:
             return now >= self.off_at

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from bridge.errors import CommandError
 from bridge.printer import idle
@@ -95,22 +96,21 @@ class IdleWatch:
         """Turn off what is on; return what took it, and why the last one did not."""
         told, reason = [], "it goes on heating"
         for name in idle.heaters_on(self._observer.state):
-            state = self._observer.state
-            if self._executor.busy or not self._idle.is_idle(state):
-                reason = "other commands came in between"
-                break
-            if not state.heaters[name].target:
-                continue  # it is one with another
-            run = Run()
+            run = Run(wanted=partial(self._still_idle, name))
             try:
                 await self._executor.execute(
                     idle.off(name), 1, run, expires=None, within=None
                 )
-                told.append(name)
+                told += [name] if run.gcode else []
             except CommandError as error:
                 reason = error.message
             self._idle.ours(len(run.gcode))
         return told, reason
+
+    def _still_idle(self, heater: str) -> bool:
+        state = self._observer.state
+        # One that shares its nozzle is off with the other.
+        return self._idle.is_idle(state) and bool(state.heaters[heater].target)
 
     def _conclude(self, told: list[str], reason: str) -> None:
         state = self._observer.state

@@ -1,5 +1,6 @@
 """Idle heaters of printers that do not do as they are told, or do more."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.printers import scripted
 from tests.support.waiting import until
 
 MINUTES = 0.04
+JOG = 4  # lines that wait, with the question before them
 HOT = {
     "M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)",
     "M114": "X:1.00 Y:1.00 Z:1.00 E:0.00",
@@ -100,3 +102,30 @@ async def test_one_nozzle_of_several_tools_is_told_once() -> None:
         await it.does("tool", command="target", targets={"tool0": 200})
         await until(lambda: "heaters_off" in it.event_names)
         assert it.sent == ["M104 S200", "M104 S0"]
+
+
+async def test_who_comes_before_the_end_has_gone_out_is_heard(tmp_path: Path) -> None:
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: "heaters_idle" in it.event_names)
+            asked = questions(it)
+            printer.held |= {"M114", "M503"}
+            await until(lambda: questions(it) > asked)
+            question = it.begins("command", command="M503")
+            person = it.begins("head", command="jog", x=1)
+            await until(lambda: it.printer.turns.waiting == JOG)
+            printer.release("M114")
+            await until(lambda: it.printer.turns.waiting > JOG)
+            printer.release()
+            await question
+            await person
+            assert "M104 S0" not in it.sent
+
+
+async def test_questions_without_a_pause_keep_nothing_on() -> None:
+    async with live("simulator://repetier?speed=30", idle_heaters=MINUTES) as it:
+        await it.does("tool", command="target", targets={"tool0": 200})
+        while "heaters_off" not in it.event_names:
+            asked = [it.begins("command", command="M105") for _ in range(3)]
+            await asyncio.gather(*asked)
+        assert "M104 S0" in it.sent
