@@ -10,6 +10,7 @@ from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.executor import Run
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
+from tests.support.waiting import until
 
 
 async def test_questions_are_not_behind_a_full_queue(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ async def test_cancelling_goes_before_all_that_waits(tmp_path: Path) -> None:
     with scripted(tmp_path / "printer", answers) as printer:
         async with live(str(printer.link), queue=2) as it:
             await it.does("command", command="M23 SMALL.GCO")
-            await it.does("job", command="start")
+            await until(lambda: it.printer.state.printing)  # as M27 tells
             printer.held.add("G4")
             working = it.begins("command", command="G4 P1")
             await it.has_sent("G4 P1")
