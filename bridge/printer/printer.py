@@ -20,6 +20,7 @@ from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
 from bridge.printer.hook_runner import HookRunner
 from bridge.printer.idle_watch import IdleWatch
+from bridge.printer.insistence import Insistence
 from bridge.printer.link import Link
 from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
@@ -36,8 +37,6 @@ log = logging.getLogger("bridge.printer")
 
 POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
-INSIST = 1.0  # seconds in which a stopped printer falls silent
-INSISTENCES = 10  # a firmware that reads no further while it heats has room for these
 _STOP = "M112"
 _UNREADY = {"shutdown", "not_ready", "disconnect"}
 
@@ -97,7 +96,7 @@ class Printer:
         )
         self._interval = telemetry.interval
         self._last: tuple[tuple[object, ...], Plan] | None = None
-        self._insistences, self._insist_at = 0, 0.0
+        self._insistence = Insistence()
         self.executor = Executor(self.link, self.observer, self.turns, self._due)
         self._questions = Questions(self.link, limits.queue)
 
@@ -188,9 +187,8 @@ class Printer:
                 program.gcode, run, expires=expires, within=within
             )
         elif program.gcode or program.offsets:
-            lines = len(program.gcode)
             await self.executor.execute(
-                command, lines, run, expires=expires, within=within
+                command, len(program.gcode), run, expires=expires, within=within
             )
 
     def stop(self) -> None:
@@ -209,18 +207,12 @@ class Printer:
         session.halt("emergency_stopped", STOP_MESSAGE)
         self._give_up(partial(FailedError.stopped, STOP_MESSAGE))
         self.observer.stopped("emergency_stop", STOP_MESSAGE)
-        self._insistences = INSISTENCES
-        self._insist_at = self.observer.clock() + INSIST
+        self._insistence.begin(self.observer.clock())
 
     def _insist(self, session: Session) -> None:
-        """Stop it again when it goes on reporting: noise may have eaten the stop."""
-        now = self.observer.clock()
-        if not self.state.halted or not self._insistences or now < self._insist_at:
-            return
-        self._insistences -= 1
-        self._insist_at = now + INSIST
-        log.warning("the printer goes on after the emergency stop, which is repeated")
-        session.urgent(_STOP)
+        if self.state.halted and self._insistence.again(self.observer.clock()):
+            log.warning("the printer goes on after the stop, which is repeated")
+            session.urgent(_STOP)
 
     def _hurry(self, lines: Collection[str], run: Run) -> None:
         session = self.link.session
@@ -298,10 +290,9 @@ class Printer:
         due: dict[str, float] = {}
         while True:
             now = self.observer.clock()
-            polls = wanted_polls(
+            for poll in wanted_polls(
                 self.state, dialect=self.observer.dialect, interval=self._interval
-            )
-            for poll in polls:
+            ):
                 if due.get(poll.line, now) <= now:
                     due[poll.line] = now + poll.interval
                     await ask(session, poll.line)
