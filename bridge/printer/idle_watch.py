@@ -18,6 +18,9 @@ from bridge.printer.views import whole_second
 
 log = logging.getLogger("bridge.printer")
 
+PAUSE = 1.0
+"""Seconds until the place is asked for again."""
+
 
 class IdleWatch:
     """Looks after the heaters of one printer, from its connection to its end.
@@ -48,6 +51,7 @@ class IdleWatch:
         self._idle = idle.IdleHeaters(minutes * 60)
         self._turning_off = False
         self._complained = False
+        self._ask_at = 0.0
 
     async def look(self) -> None:
         """Do what is due; to be called several times a second.
@@ -66,8 +70,8 @@ class IdleWatch:
             self._observer.become(replace(state, heaters_off_at=self._idle.off_at))
 
     async def _decide(self) -> None:
-        if "M114" not in self._observer.state.refused:
-            await ask(self._session, "M114")
+        if not await self._place_is_known():
+            return
         state, now = self._observer.state, self._observer.clock()
         match self._idle.decide(state, now, busy=self._executor.busy):
             case "warn":
@@ -76,6 +80,19 @@ class IdleWatch:
             case "turn_off":
                 self._turning_off = True
                 self._executor.begin(self._turn_off())
+
+    async def _place_is_known(self) -> bool:
+        """Ask where the head is; without an answer it may be on its way in a print."""
+        before, now = self._observer.state.position, self._observer.clock()
+        if "M114" in self._observer.state.refused:
+            return True
+        if now < self._ask_at:
+            return False
+        await ask(self._session, "M114")
+        if before is None or self._observer.state.position is not before:
+            return True
+        self._ask_at = now + PAUSE
+        return False
 
     def _warn(self, heaters: tuple[str, ...], epoch: float) -> None:
         moment = whole_second(self._idle.off_at, epoch)

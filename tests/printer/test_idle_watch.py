@@ -67,6 +67,20 @@ async def test_a_head_that_somebody_else_moves_is_in_use(tmp_path: Path) -> None
             assert it.event_names.count("heaters_idle") == 1
 
 
+async def test_while_the_place_is_not_told_any_more_heaters_stay_on(
+    tmp_path: Path,
+) -> None:
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: "heaters_idle" in it.event_names)
+            printer.answers["M114"] = "echo:no idea"
+            asked = questions(it)
+            await until(lambda: questions(it) >= asked + 2)
+            assert it.sent == []
+            printer.answers["M114"] = HOT["M114"]
+            await until(lambda: "M104 S0" in it.sent)
+
+
 async def test_a_firmware_that_does_not_tell_the_place_is_asked_in_vain(
     tmp_path: Path,
 ) -> None:
@@ -114,6 +128,7 @@ async def test_who_comes_before_the_end_has_gone_out_is_heard(tmp_path: Path) ->
             question = it.begins("command", command="M503")
             person = it.begins("head", command="jog", x=1)
             await until(lambda: it.printer.turns.waiting == JOG)
+            printer.says(f"{HOT['M114']}\n")
             printer.release("M114")
             await until(lambda: it.printer.turns.waiting > JOG)
             printer.release()
