@@ -43,6 +43,9 @@ class Sender:
 COMPLAINTS = 0.1
 """Warnings a second about response topics: a sender can think of many."""
 
+MOST_WAITING = 1000
+"""Messages that are received and not looked at yet; beyond it they are refused."""
+
 _STOP = b"M112"
 
 Perform = Callable[[Request, Run, float | None], Awaitable[object]]
@@ -101,10 +104,9 @@ class Reception:
         data: object = None
         error: CommandError | None = None
         kept: str | None = None
-        if not _may_stop(rest, message.payload):
-            await self._turnstile.through()
         try:
             self._guard(message, rest, begun)
+            await self._stand_in_line(rest, message.payload)
             request = parse(
                 rest, message.payload, max_bytes=self._config.mqtt.max_payload
             )
@@ -174,6 +176,18 @@ class Reception:
                 error="rate_limited",
                 code=429,
             )
+
+    async def _stand_in_line(self, rest: str, payload: bytes) -> None:
+        """Let others go first; not a stop, nor what is refused by its size."""
+        if _may_stop(rest, payload) or len(payload) > self._config.mqtt.max_payload:
+            return
+        if self._turnstile.waiting >= MOST_WAITING:
+            raise RejectedError(
+                f"{MOST_WAITING} messages to this printer wait to be read already",
+                error="queue_full",
+                code=429,
+            )
+        await self._turnstile.through()
 
     def _refuse_retained(self, message: Message) -> None:
         log.warning("a retained command on %s was not executed", message.topic)

@@ -203,12 +203,12 @@ class Station:
         if isinstance(command, Republish):
             self.broker.republish()
             return None
-        if isinstance(command, Reconnect | Acknowledge):
-            self._tend_link(command)
-            return None
         # It may have waited while the machine was stopped, which it must not outlive.
         if command.tier != "read" and not stops(command) and (error := interrupted()):
             raise error
+        if isinstance(command, Reconnect | Acknowledge):
+            self._tend_link(command)
+            return None
         await self.printer.execute(
             command,
             run,

@@ -12,8 +12,14 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self.waiting = 0
+        """How many stand in line."""
 
     async def through(self) -> None:
         """Wait for a turn."""
-        await self._lock.acquire()
+        self.waiting += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self.waiting -= 1
         asyncio.get_running_loop().call_soon(self._lock.release)
