@@ -46,7 +46,8 @@ class Serial(Section):
     ok_timeout: Seconds | None = Field(default=None, examples=[10])
     """Seconds a line may stay unanswered; by default the firmware family's."""
     long_timeout: Seconds | None = Field(default=None, examples=[300])
-    """The same for homing, heating and other long lines."""
+    """The same for homing, heating and other long lines; `M303` has 20 minutes for each
+    of its cycles, where that is more."""
     long_codes: tuple[str, ...] = ()
     """More codes that take long, such as `G29` or a macro's name."""
     log_file: File | None = Field(default=None, examples=["wire.log"])

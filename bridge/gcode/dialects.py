@@ -38,6 +38,9 @@ LONG_CODES = {
 }
 """Lines that take minutes, with what they do (Q-25)."""
 
+TUNING_CYCLES = 5
+"""How often tuning heats and cools where the line says nothing else."""
+
 
 class Bang(Enum):
     """What a line that starts with ``!!`` means."""
@@ -63,6 +66,8 @@ class Dialect:
         busy: says ``busy:`` while it works; otherwise any line is a sign of life.
         ok_timeout: how long a short line may stay unanswered before it is probed.
         long_timeout: the same for the lines of ``long_codes`` (Q-25).
+        tuning_cycle: how long one heating and cooling of ``M303`` may take; its reports
+            are no other than those that come anyway.
         macros: runs macros of its owner, which may home and heat: behind a change of
             the tool, and behind each name that is no code.
         max_probes: unanswered probes before the link is given up.
@@ -102,6 +107,7 @@ class Dialect:
     busy: bool = True
     ok_timeout: float = 10.0
     long_timeout: float = 300.0
+    tuning_cycle: float = 1200.0
     macros: bool = False
     max_probes: int = 3
     bang: Bang = Bang.FATAL
@@ -133,6 +139,10 @@ class Dialect:
             milliseconds = said.values.get("P") or 0.0
             seconds = said.values.get("S") or 0.0
             return self.ok_timeout + seconds + milliseconds / 1000
+        if said.code == "M303":
+            cycles = max(said.values.get(key) or 0.0 for key in "CR")
+            seconds = max(cycles, TUNING_CYCLES) * self.tuning_cycle
+            return max(self.long_timeout, seconds)
         if said.code in self.long_codes or self._is_macro(said.code):
             return self.long_timeout
         return self.ok_timeout

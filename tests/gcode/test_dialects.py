@@ -42,7 +42,7 @@ def test_each_dialect_is_found_under_its_own_name() -> None:
     assert list(DIALECTS) != sorted(DIALECTS), "the particular comes before the general"
 
 
-@pytest.mark.parametrize("code", sorted(LONG_CODES.keys() - {"G4"}))
+@pytest.mark.parametrize("code", sorted(LONG_CODES.keys() - {"G4", "M303"}))
 def test_long_lines_are_given_time(code: str) -> None:
     assert MARLIN.patience(f"{code} S1") == MARLIN.long_timeout
 

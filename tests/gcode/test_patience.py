@@ -1,5 +1,7 @@
 """How long a line may be silent, and what counts as a sign of life, as dialogues."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.gcode.dialects import (
@@ -58,6 +60,29 @@ def test_tuning_a_heater_takes_long_without_a_busy() -> None:
     (done,) = talk.hears("ok")
     assert isinstance(done, Done)
     assert done.ticket == ticket
+
+
+@pytest.mark.parametrize(
+    ("line", "cycles"),
+    [
+        ("M303 E-1 S100", 5),
+        ("M303 E0 S210 C8", 8),
+        ("M303 E-1 S100 C3", 5),
+        ("M303 P0 S200 R10", 10),
+    ],
+)
+@pytest.mark.parametrize("dialect", [MARLIN, MARLIN1])
+def test_tuning_a_slow_bed_takes_twenty_silent_minutes_a_cycle(
+    dialect: Dialect, line: str, cycles: int
+) -> None:
+    talk, ticket = working(dialect, line)
+    assert talk.waits(cycles * 20 * 60 - 1) == []
+    assert talk.sends() == ""
+    assert talk.hears("ok") == [Done(ticket)]
+
+
+def test_an_operator_may_be_more_patient_with_tuning() -> None:
+    assert replace(MARLIN, long_timeout=9000.0).patience("M303 S100") == 9000
 
 
 @pytest.mark.parametrize("dialect", [UNKNOWN, REPETIER, MARLIN1])
