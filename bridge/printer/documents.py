@@ -240,7 +240,8 @@ class Error(Document):
     consequence: str = ""
     """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`."""
     logs: tuple[str, ...] = ()
-    """The last lines of the wire."""
+    """The last lines of the wire, at most 20. Of many reports in a row the newest are
+    there; `### 57 reports and repetitions left out` is where the others were."""
     time: str = ""
     """When it happened."""
 

@@ -14,12 +14,12 @@ entry: then the line goes on in the next one, or was never finished.
 
 import ast
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from bridge.errors import BridgeError
+from bridge.printer.wire_tail import Routine, Tail
 
 LONGEST = 1024
 """Received bytes that are kept waiting for their line feed (noise has none)."""
@@ -69,31 +69,44 @@ class WireLog:
 
         Args:
             on_entry: gets every entry at once, in order.
-            keep: how many entries are remembered.
+            keep: how many lines of it are remembered.
 
         """
         self._on_entry = on_entry
-        self._last: deque[Entry] = deque(maxlen=keep)
+        self._keep = keep
+        self._last: Tail[Entry] = Tail(keep)
+        self._routine = Routine()
         self._partial = b""
         self._partial_time = 0.0
 
     @property
     def tail(self) -> list[str]:
-        """The last entries, the oldest first, as :attr:`Entry.console`."""
-        return [entry.console for entry in self._last]
+        """The last lines, the oldest first, as :attr:`Entry.console`.
+
+        Where some are left out, ``### 57 reports and repetitions left out`` says so.
+        """
+        lines = [
+            f"### {entry} reports and repetitions left out"
+            if isinstance(entry, int)
+            else entry.console
+            for entry in self._last
+        ]
+        return lines[-self._keep :]
 
     def sent(self, data: bytes, now: float) -> None:
         """Log what the host sent, one entry a line."""
         self._finish()
         for line in data.splitlines(keepends=True):
-            self._add(Entry(now, Direction.SENT, line))
+            routine = self._routine.sent(line)
+            self._add(Entry(now, Direction.SENT, line), routine=routine)
 
     def received(self, data: bytes, now: float) -> None:
         """Log what the printer said; a line counts when its end is there."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._partial_time = now
         for line in lines:
-            self._add(Entry(now, Direction.RECEIVED, line + b"\n"))
+            routine = self._routine.received(line)
+            self._add(Entry(now, Direction.RECEIVED, line + b"\n"), routine=routine)
         if len(self._partial) >= LONGEST:
             self._finish()
 
@@ -108,8 +121,8 @@ class WireLog:
             self._add(Entry(self._partial_time, Direction.RECEIVED, self._partial))
             self._partial = b""
 
-    def _add(self, entry: Entry) -> None:
-        self._last.append(entry)
+    def _add(self, entry: Entry, *, routine: bool = False) -> None:
+        self._last.add(entry, routine=routine)
         if self._on_entry is not None:
             self._on_entry(entry)
 
