@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from bridge.commands import echoes
 from bridge.commands.base import Context, Program
 from bridge.errors import RejectedError
 from bridge.gcode import codec, words
@@ -108,7 +109,8 @@ def _problem(line: str, context: Context) -> str | None:
         return "must not number lines (N, M110): the bridge does"
     if context.dialect.numbered and "*" in line:
         return "must not contain '*': there the checksum begins, which the bridge adds"
-    if problem := _problem_of_beginning(line):
+    problem = _problem_of_beginning(line) or echoes.problem(line, context.dialect)
+    if problem:
         return problem
     rest = _QUOTED.sub("", line)[1:]
     if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):

@@ -94,6 +94,51 @@ def test_lines_are_refused(text: str, message: str) -> None:
     assert message in refused({"command": text})
 
 
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        ("M118 start", "start"),
+        ("m0118.0start", "start"),
+        ("M118 P0 start", "start"),
+        ('M118 P0 S"start"', "start"),
+        ("M118 ok", "ok"),
+        ("M118 OK then", "OK then"),
+        ("M118 Resend: 7", "Resend: 7"),
+        ("M118 wait", "wait"),
+        ("M118 Error:Printer halted. kill() called!", "Error:Printer halted."),
+        ("M118 Error:checksum mismatch", "Error:checksum mismatch"),
+        ("M118 !! heads up", "!! heads up"),
+        ("M118 A1 Klipper state: Shutdown", "//Klipper state: Shutdown"),
+    ],
+)
+def test_no_echo_may_pass_for_the_printers_own_word(text: str, echo: str) -> None:
+    message = refused({"command": text})
+    assert f"command: must not have the printer say '{echo}" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "M118 we start",
+        "M118 starting",
+        "M118 Start",
+        "M118 okay",
+        "M118 E1 start",
+        "M118 A1 action:pause",
+        "M118 P0 E1 ok",
+        "M118",
+        "M117 start",
+    ],
+)
+def test_other_echoes_are_harmless(text: str) -> None:
+    assert run({"command": text}).lines == (text,)
+
+
+def test_a_script_has_no_such_echo_either() -> None:
+    with pytest.raises(RejectedError, match="script greet: must not have the printer"):
+        clean("M118 start ; hello", Context(), "script greet")
+
+
 def test_a_list_names_the_line_that_is_wrong() -> None:
     assert refused({"commands": ["G28", "; x"]}).startswith("commands[1]: ")
 
