@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.app.rates import Rates
-from bridge.app.turnstile import Turnstile
+from bridge.app.turnstile import shutting_down
+from bridge.app.waiting_room import Kind, WaitingRoom, kind_of
 from bridge.commands import (
     Origin,
     Outcome,
@@ -42,9 +43,6 @@ class Sender:
 
 COMPLAINTS = 0.1
 """Warnings a second about response topics: a sender can think of many."""
-
-MOST_WAITING = 1000
-"""Messages that are received and not looked at yet; beyond it they are refused."""
 
 _STOP = b"M112"
 
@@ -85,7 +83,7 @@ class Reception:
         names = (topics.split(topic) for topic in topics.commands)
         self._known = frozenset(name for name in names if name)
         self._receipts: Receipts[Sender] = Receipts()
-        self._turnstile = Turnstile()
+        self._waiting_room = WaitingRoom()
 
     async def answer(self, message: Message, rest: str, perform: Perform) -> None:
         """Answer one message.
@@ -139,12 +137,13 @@ class Reception:
 
     def decline(self, message: Message, rest: str) -> None:
         """Answer a message that comes when the printer was let go already."""
-        error = RejectedError(
-            "the bridge is shutting down", error="shutting_down", code=503
-        )
         origin = origin_of(rest, message.payload)
-        response = Response.to(origin, Outcome(), time.time(), error)
+        response = Response.to(origin, Outcome(), time.time(), shutting_down())
         self._respond(response, self._sender(message))
+
+    def close(self) -> None:
+        """Decline what waits to be looked at as well."""
+        self._waiting_room.close()
 
     def _tell(self, response: Response, now: float) -> None:
         # A flood of refusals must not push more important events out of their lane.
@@ -165,9 +164,7 @@ class Reception:
         if message.retain:
             self._refuse_retained(message)
         # A flood of commands must hold up no stop, no cancelling and no question.
-        if rest == "job" or rest.startswith("request/"):
-            return
-        if _may_stop(rest, message.payload):
+        if kind_of(rest) is not Kind.COMMAND or _may_stop(rest, message.payload):
             return
         if not self._rates.take(rest if rest in self._known else "", now):
             rate = self._config.limits.rate
@@ -181,13 +178,7 @@ class Reception:
         """Let others go first; not a stop, nor what is refused by its size."""
         if _may_stop(rest, payload) or len(payload) > self._config.mqtt.max_payload:
             return
-        if self._turnstile.waiting >= MOST_WAITING:
-            raise RejectedError(
-                f"{MOST_WAITING} messages to this printer wait to be read already",
-                error="queue_full",
-                code=429,
-            )
-        await self._turnstile.through()
+        await self._waiting_room.through(rest)
 
     def _refuse_retained(self, message: Message) -> None:
         log.warning("a retained command on %s was not executed", message.topic)

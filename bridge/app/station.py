@@ -152,6 +152,7 @@ class Station:
                 tasks.create_task(self._clear(self._gone))
         finally:
             self._answers = None
+            self._reception.close()
             if self._answering:
                 # The printer is away now, and what waited for it fails.
                 await asyncio.wait(self._answering, timeout=LAST_ANSWERS)

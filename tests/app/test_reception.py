@@ -141,6 +141,19 @@ def test_what_comes_too_late_to_be_done_is_answered() -> None:
     assert sender == Sender("printer/response", b"1")
 
 
+async def test_what_waits_to_be_looked_at_when_the_bridge_ends_is_answered() -> None:
+    it = desk()
+    taken = [asyncio.create_task(it.take("head", JOG)) for _ in range(20)]
+    await taken[0]
+    it.reception.close()
+    await asyncio.gather(*taken)
+    assert [response.error for response, _ in it.answers] == [
+        None,
+        *["shutting_down"] * 19,
+    ]
+    assert len(it.performed) == 1
+
+
 # Retained
 
 

@@ -1,6 +1,7 @@
 """Too much at once, too large, or into nowhere: answered, bounded, and never late."""
 
 import json
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -177,15 +178,37 @@ async def test_a_stop_behind_a_flood_of_questions(slow: Stage[ScriptedPrinter]) 
     await until(lambda: "M400" in slow.printer.wire.sent())
     for _ in range(MANY):
         slow.client.send(slow.topic("request/info"), b"")
-    late = await slow.send("link", {"command": "reconnect"})
+    cancel = await slow.send("job", {"command": "cancel"})
     stop = await slow.send("emergency")
     await until(lambda: "M112" in slow.printer.wire.sent())
     responses = slow.topic("response")
     assert len(slow.client.payloads(responses)) < MANY, "some were still unanswered"
     assert (await slow.answer(stop))["status"] == "finished"
     assert (await slow.answer(waiting))["error"] == "emergency_stopped"
-    assert (await slow.answer(late))["error"] in {"emergency_stopped", "queue_full"}
+    assert (await slow.answer(cancel))["error"] == "not_printing"
     await until(lambda: len(slow.client.payloads(responses)) == MANY)
     answers = map(json.loads, slow.client.payloads(responses))
     outcomes = Counter(answer.get("error", answer["status"]) for answer in answers)
     assert set(outcomes) == {"finished", "queue_full"}
+
+
+async def test_nothing_that_waits_to_be_read_outlives_a_stop(
+    slow: Stage[ScriptedPrinter],
+) -> None:
+    slow.daemon.signal(signal.SIGSTOP)  # so that it finds all of them at once
+    for number in range(90):
+        payload = json.dumps({"command": f"M117 {number}"}).encode()
+        slow.client.send(slow.topic("command"), payload)
+    late = await slow.send("link", {"command": "reconnect"})
+    stop = await slow.send("emergency")
+    slow.daemon.signal(signal.SIGCONT)
+    assert (await slow.answer(stop))["status"] == "finished"
+    assert (await slow.answer(late))["error"] == "emergency_stopped"
+    responses = slow.topic("response")
+    await until(lambda: len(slow.client.payloads(responses)) == 90)
+    answers = map(json.loads, slow.client.payloads(responses))
+    outcomes = Counter(answer.get("error", answer["status"]) for answer in answers)
+    assert set(outcomes) <= {"finished", "emergency_stopped"}
+    assert outcomes["emergency_stopped"] > 0
+    assert slow.latest("state")["state"] == "error", "it was not connected anew"
+    assert slow.printer.wire.sent()[-1] == "M112"
