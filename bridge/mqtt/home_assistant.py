@@ -32,6 +32,7 @@ EVENTS = (
     "waiting_for_user",
     "heaters_idle",
     "heaters_off",
+    "heaters_stay_on",
     "error",
 )
 """Those that the event entity shows; positions come too often to be one each."""

@@ -264,6 +264,8 @@ EVENTS: Mapping[str, str] = {
     "heaters_idle": "Nobody uses what is hot, so it goes off soon; `heaters`, `off_at` "
     "(ISO 8601).",
     "heaters_off": "Heaters that nobody used were turned off; `heaters`.",
+    "heaters_stay_on": "Heaters that nobody uses should have gone off and did not; "
+    "`heaters`, `reason`. It is tried again.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
     "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
     "`error`, `message`, as in its response; in a flood not each.",

@@ -21,6 +21,8 @@ log = logging.getLogger("bridge.printer")
 PAUSE = 1.0
 """Seconds until the place is asked for again."""
 
+NOWHERE = "the printer does not tell any more where its head is, so it may be printing"
+
 
 class IdleWatch:
     """Looks after the heaters of one printer, from its connection to its end.
@@ -89,9 +91,12 @@ class IdleWatch:
         if now < self._ask_at:
             return False
         await ask(self._session, "M114")
-        if before is None or self._observer.state.position is not before:
+        state = self._observer.state
+        if before is None or state.position is not before:
             return True
         self._ask_at = now + PAUSE
+        if self._idle.off_at is not None and now >= self._idle.off_at:
+            self._complain(idle.heaters_on(state), NOWHERE)
         return False
 
     def _warn(self, heaters: tuple[str, ...], epoch: float) -> None:
@@ -103,8 +108,8 @@ class IdleWatch:
     async def _turn_off(self) -> None:
         try:
             told, reason = await self._tell_printer()
-            if told:
-                await ask(self._session, "M105")  # whatever it says now counts
+            # Whatever it says now counts; what it refused was believed for a moment.
+            await ask(self._session, "M105")
             self._conclude(told, reason)
         finally:
             self._turning_off = False
@@ -139,12 +144,18 @@ class IdleWatch:
                 "turned off %s: nobody used it for %g minutes", names, self._minutes
             )
             self._on_event(Event("heaters_off", {"heaters": cold}))
-        if left and not self._complained:
-            self._complained = True
-            names = ", ".join(left)
-            log.warning(
-                "%s should go off, as nobody uses it, and did not: %s; "
-                "it is tried again every minute",
-                names,
-                reason,
-            )
+        if left:
+            self._complain(left, reason)
+
+    def _complain(self, heaters: tuple[str, ...], reason: str) -> None:
+        """Say once that something stays on in spite of the warning."""
+        if self._complained:
+            return
+        self._complained = True
+        log.warning(
+            "%s should go off, as nobody uses it, and did not: %s; it is tried again",
+            ", ".join(heaters),
+            reason,
+        )
+        data = {"heaters": list(heaters), "reason": reason}
+        self._on_event(Event("heaters_stay_on", data))

@@ -33,8 +33,23 @@ async def test_a_heater_that_stays_on_is_told_again_and_logged_once(
             assert it.event_names.count("heaters_idle") == 1
             assert "heaters_off" not in it.event_names
             assert set(it.sent) == {"M104 S0"}, "the bed is off"
+            told = [e.data for e in it.events if e.name == "heaters_stay_on"]
+            assert told == [{"heaters": ["tool0"], "reason": "it goes on heating"}]
     assert caplog.text.count("tool0 should go off") == 1
     assert "it goes on heating" in caplog.text
+
+
+async def test_a_printer_that_refuses_is_told_again_and_named_once(
+    tmp_path: Path,
+) -> None:
+    """What it was told is believed until it reports, so it is asked at once."""
+    with scripted(tmp_path / "printer", HOT | {"M104": "Error:not now"}) as printer:
+        async with live(str(printer.link), idle_heaters=MINUTES) as it:
+            await until(lambda: it.sent.count("M104 S0") == 3)
+            assert it.event_names.count("heaters_idle") == 1
+            told = [e.data for e in it.events if e.name == "heaters_stay_on"]
+            assert [str(data["reason"]) for data in told] == ["not now"]
+            assert "heaters_off" not in it.event_names
 
 
 async def test_a_heater_that_the_profile_does_not_have_is_named(
@@ -77,6 +92,7 @@ async def test_while_the_place_is_not_told_any_more_heaters_stay_on(
             asked = questions(it)
             await until(lambda: questions(it) >= asked + 2)
             assert it.sent == []
+            assert it.event_names.count("heaters_stay_on") == 1
             printer.answers["M114"] = HOT["M114"]
             await until(lambda: "M104 S0" in it.sent)
 
