@@ -64,6 +64,7 @@ class Dialect:
         resend_ok: follows ``Resend: n`` with an ``ok`` that acknowledges nothing; the
             protocol waits ``resend_wait`` for it, then goes on without (Q-9).
         busy: says ``busy:`` while it works; otherwise any line is a sign of life.
+        heats_aloud: reports temperatures unasked only while a command waits for them.
         ok_timeout: how long a short line may stay unanswered before it is probed.
         long_timeout: the same for the lines of ``long_codes`` (Q-25).
         tuning_cycle: how long one heating and cooling of ``M303`` may take; its reports
@@ -105,6 +106,7 @@ class Dialect:
     resend_ok: bool = True
     resend_wait: float = 0.5
     busy: bool = True
+    heats_aloud: bool = False
     ok_timeout: float = 10.0
     long_timeout: float = 300.0
     tuning_cycle: float = 1200.0
@@ -173,6 +175,7 @@ KLIPPER = Dialect(
     numbered=False,
     counts=False,
     busy=False,
+    heats_aloud=True,
     ok_timeout=60.0,
     long_timeout=900.0,
     macros=True,

@@ -14,7 +14,7 @@ from bridge.gcode.events import Event, LinkFailed, Restarted
 from bridge.gcode.fates import finish, give_up
 from bridge.gcode.patience import renewed
 from bridge.gcode.queue import Queue
-from bridge.gcode.replies import Ok, Reply, TransferError
+from bridge.gcode.replies import Busy, Ok, Reply, TransferError
 from bridge.gcode.resends import Resends, Verdict
 from bridge.gcode.window import Line
 from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
@@ -71,7 +71,8 @@ class Exchange:
             for reply in found:
                 patience = renewed(reply, head.text, wire.dialect)
                 if patience is not None:
-                    wire.answer_by = now + patience
+                    least = now if isinstance(reply, Busy) else wire.answer_by
+                    wire.answer_by = max(least, now + patience)
                     self._silences = 0
 
     def waits(self, now: float) -> None:

@@ -22,13 +22,22 @@ def renewed(reply: Reply, line: str, dialect: Dialect) -> float | None:
     (Q-14), so for a short line it is no sign of life; for a long one it is, where the
     firmware has no ``busy:`` to tell that it works. Any other word belongs to the line,
     but where ``busy:`` is said a short line needs none.
+
+    Whose heating a report tells of does not matter: while a command of the card or of
+    the display waits for a heater, no line is taken.
     """
-    if isinstance(reply, Busy):
-        return dialect.ok_timeout
     patience = dialect.patience(line)
     is_short = patience == dialect.ok_timeout
+    if isinstance(reply, Busy) or (
+        _tells_of_heating(reply, dialect) and (is_short or dialect.busy)
+    ):
+        return dialect.ok_timeout
     if dialect.busy and (is_short or isinstance(reply, _UNASKED)):
         return None
     if is_short and isinstance(reply, _UNASKED):
         return None
     return patience
+
+
+def _tells_of_heating(reply: Reply, dialect: Dialect) -> bool:
+    return isinstance(reply, Temperatures) and (reply.waiting or dialect.heats_aloud)

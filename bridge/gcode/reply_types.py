@@ -104,10 +104,12 @@ class Temperatures:
     Attributes:
         readings: ``T`` (the current tool), ``T0``, ``T1`` …, ``B``, ``C`` and custom
             sensors under their own name; pseudo sensors (``E``, ``W``, ``@``) left out.
+        waiting: a command waits for a heater, and says so (``W:?``).
 
     """
 
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _ENTRY = re.compile(
 )
 _HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
 _PSEUDO = {"E", "W"}  # the tool that is waited for, and the seconds left (M109)
+_WAITING = re.compile(r"\s(?P<name>[EW]):\s*[\d?]", re.ASCII)
 _POSITION = re.compile(
     rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})\s*Y:\s*(?P<y>{_NUMBER})"
     rf"\s*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
@@ -54,7 +55,9 @@ def temperatures(text: str, dialect: Dialect) -> Temperatures | None:
         return None
     if "A" in readings and not any(name[0] == "T" for name in readings):
         return None  # the joints of a delta machine are called A, B and C
-    return Temperatures(readings)
+    told = (match["name"] for match in _WAITING.finditer(text))
+    waiting = any(name not in dialect.extra_sensors for name in told)
+    return Temperatures(readings, waiting=waiting)
 
 
 def targets(text: str) -> Targets | None:

@@ -8,6 +8,7 @@ from bridge.gcode.dialects import (
     KLIPPER,
     MARLIN,
     MARLIN1,
+    PRUSA,
     REPETIER,
     REPRAPFIRMWARE,
     UNKNOWN,
@@ -96,6 +97,47 @@ def test_no_report_hides_a_lost_ok(dialect: Dialect, report: str) -> None:
         talk.waits(2)
         talk.hears(report)
     assert talk.sends() == "M105"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "report"),
+    [
+        (MARLIN, " T:53.64 /100.00 B:19.37 /60.00 @:36 B@:0 W:?"),
+        (MARLIN1, "T:60.4 E:0 W:?"),
+        (PRUSA, "T:21.5 E:0 B:24.1"),
+        (KLIPPER, HEATING),
+    ],
+)
+@pytest.mark.parametrize("line", ["M105", "M190 S110", "G28"])
+def test_a_heater_that_somebody_waits_for_is_a_sign_of_life(
+    dialect: Dialect, report: str, line: str
+) -> None:
+    talk, ticket = working(dialect, line)
+    for _ in range(1200):
+        assert talk.waits(1) == []
+        talk.hears(report)
+    assert talk.sends() == ""
+    (done,) = talk.hears("ok")
+    assert isinstance(done, Done)
+    assert done.ticket == ticket
+
+
+def test_a_lost_ok_shows_soon_after_the_heating() -> None:
+    talk, _ = working(MARLIN, "M190 S110")
+    for _ in range(400):
+        talk.waits(1)
+        talk.hears(" T:20.0 /0.0 B:53.64 /110.00 @:36 B@:0 W:?")
+    talk.waits(MARLIN.ok_timeout)
+    assert talk.sends() == "M105"
+
+
+def test_heating_does_not_cut_the_time_of_the_next_line_short() -> None:
+    talk, ticket = working(MARLIN, "G28")
+    talk.hears(" T:20.0 /0.0 B:110.0 /110.00 @:36 B@:0 W:0")
+    assert talk.waits(MARLIN.long_timeout - 1) == []
+    assert talk.sends() == ""
+    assert isinstance(talk.hears("ok")[0], Done)
+    assert ticket
 
 
 def test_reports_do_not_hide_that_a_long_line_is_done_where_busy_is_said() -> None:

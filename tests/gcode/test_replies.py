@@ -337,7 +337,7 @@ def test_temperatures_are_read_as_a_person_would(
     line: str, readings: dict[str, tuple[float | None, float | None]]
 ) -> None:
     expected = {name: Reading(*pair) for name, pair in readings.items()}
-    assert only(line) == Temperatures(expected)
+    assert only(line) == Temperatures(expected, waiting="W:" in line)
 
 
 @pytest.mark.parametrize(
