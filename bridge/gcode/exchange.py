@@ -14,7 +14,15 @@ from bridge.gcode.events import Event, LinkFailed, Restarted
 from bridge.gcode.fates import finish, give_up
 from bridge.gcode.patience import renewed
 from bridge.gcode.queue import Queue
-from bridge.gcode.replies import Busy, Ok, Reply, TransferError
+from bridge.gcode.replies import (
+    Busy,
+    NotPrinting,
+    Ok,
+    PrintDone,
+    PrintProgress,
+    Reply,
+    TransferError,
+)
 from bridge.gcode.resends import Resends, Verdict
 from bridge.gcode.window import Line
 from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
@@ -35,6 +43,7 @@ class Exchange:
         self._settling: Line | None = None  # has its "ok", but not its output
         self._urged = False  # an urgent line's own "ok" follows that of the line
         self._silences = 0
+        self._prints = False  # from its card, whose lines it carries out before ours
         self._answered = True  # something was acknowledged since the last probe
         self._probe_due = False
         self._doubts = 0  # whether the last lines were taken
@@ -63,6 +72,9 @@ class Exchange:
     def said(self, found: Sequence[Reply], text: str, now: float) -> None:
         """Take what one line of the firmware means; it may be output of a line."""
         wire, head = self._wire, self._window.head
+        for reply in found:
+            if isinstance(reply, PrintProgress | NotPrinting | PrintDone):
+                self._prints = isinstance(reply, PrintProgress)
         if line := self._settling or head:
             output.collect(line, found, text)
         if self._settling:
@@ -124,7 +136,7 @@ class Exchange:
         wire.answer_by = None
         self._silences += 1
         if self._silences > wire.dialect.max_probes:
-            return [LinkFailed(NO_ANSWER)]
+            return self._give_up(now)
         if self._answered and all(is_probe(line) for line in window.in_flight()):
             window.acknowledge(window.edge - 1)
             self._doubt(now)
@@ -133,6 +145,17 @@ class Exchange:
             window.push(probe())
         self._answered = False
         self._probe_due = True
+        return []
+
+    def _give_up(self, now: float) -> list[Event]:
+        """Fail, unless a long line of a print may be what the firmware is silent for.
+
+        To open the port again would end that print on most boards.
+        """
+        dialect = self._wire.dialect
+        if dialect.busy or not self._prints or self._silences > dialect.max_probes + 1:
+            return [LinkFailed(NO_ANSWER)]
+        self._wire.answer_by = now + dialect.long_timeout
         return []
 
     def confirm(self) -> None:

@@ -14,7 +14,7 @@ from bridge.gcode.dialects import (
     UNKNOWN,
     Dialect,
 )
-from bridge.gcode.events import Done, LinkFailed
+from bridge.gcode.events import Done, Event, LinkFailed
 from tests.support.dialogue import Dialogue, connected
 
 HEATING = "B:22.8 /40.0 T0:33.9 /70.0"
@@ -182,3 +182,46 @@ def test_a_firmware_that_is_dead_during_a_long_line_is_given_up() -> None:
     (event,) = talk.waits(MARLIN.ok_timeout)
     assert isinstance(event, LinkFailed)
     assert talk.now < MARLIN.long_timeout + 60
+
+
+def given_up(talk: Dialogue) -> float:
+    begun = talk.now
+    events: list[Event] = []
+    while not any(isinstance(event, LinkFailed) for event in events):
+        events = talk.waits(10_000)
+        talk.sends()
+    return talk.now - begun
+
+
+@pytest.mark.parametrize("dialect", [MARLIN1, KLIPPER, REPETIER])
+def test_a_print_from_the_card_may_home_in_silence(dialect: Dialect) -> None:
+    talk, _ = working(dialect, "M27")
+    talk.hears("SD printing byte 17/107", "ok")
+    talk.waits(0.5)
+    ticket = talk.protocol.send("M114")
+    talk.sends()
+    probed = dialect.ok_timeout * (1 + dialect.max_probes)
+    end = talk.now + probed + dialect.long_timeout - 2
+    while talk.now < end:
+        assert talk.waits(end - talk.now) == []
+        assert talk.sends() in {"M105", ""}
+    told = talk.hears("X:0.00 Y:0.00 Z:0.00", "ok") + talk.waits(1)
+    assert Done(ticket, ("X:0.00 Y:0.00 Z:0.00",)) in told
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said", "seconds"),
+    [
+        (MARLIN1, ["SD printing byte 17/107"], 640),
+        (MARLIN1, ["SD printing byte 17/107", "Not SD printing"], 40),
+        (MARLIN1, ["SD printing byte 17/107", "Done printing file"], 40),
+        (MARLIN1, [], 40),
+        (MARLIN, ["SD printing byte 17/107"], 40),
+    ],
+)
+def test_only_a_print_without_a_busy_buys_more_time(
+    dialect: Dialect, said: list[str], seconds: float
+) -> None:
+    talk, _ = working(dialect, "M105")
+    talk.hears(*said)
+    assert given_up(talk) == pytest.approx(seconds)
