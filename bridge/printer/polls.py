@@ -34,12 +34,14 @@ def wanted_polls(
 ) -> tuple[Poll, ...]:
     """Return the queries that this printer needs now.
 
-    ``interval`` is the time between two temperature reports, in seconds. Nothing is
-    asked of a printer that waits for a person: it would answer all of it at once later.
-    What the firmware reports by itself, or does not know, is not asked.
+    ``interval`` is the time between two temperature reports, in seconds. A printer that
+    waits for a person is asked one thing, whose answer tells that the person came. What
+    the firmware reports by itself, or does not know, is not asked.
     """
-    if state.link != "operational" or state.waiting:
+    if state.link != "operational":
         return ()
+    if state.waiting:
+        return (Poll("M105", interval),)
     polls = [Poll("M105", interval)]
     if state.card is not False:
         polls.append(Poll("M27", _CARD))

@@ -15,6 +15,7 @@ from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.replies import Temperatures
 from bridge.printer import hooks, safety
+from bridge.printer.attendance import attend
 from bridge.printer.events import Event
 from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
@@ -26,16 +27,13 @@ from bridge.printer.link_events import Closed, LinkEvent, Place
 from bridge.printer.model import PrinterState
 from bridge.printer.observer import Observer
 from bridge.printer.planning import Plan, context_of, plan, situation_of
-from bridge.printer.polls import wanted_polls
 from bridge.printer.questions import Questions
 from bridge.printer.session import Session
-from bridge.printer.setup import ask
 from bridge.printer.turns import Turns
 from bridge.printer.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
 
-POLL_INTERVAL = 0.25  # how finely the intervals of the polls are kept
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
 _STOP = "M112"
 _UNREADY = {"shutdown", "not_ready", "disconnect"}
@@ -287,14 +285,4 @@ class Printer:
             on_event=self._happened,
             minutes=self.config.profile.idle_heaters,
         )
-        due: dict[str, float] = {}
-        while True:
-            now = self.observer.clock()
-            for poll in wanted_polls(
-                self.state, dialect=self.observer.dialect, interval=self._interval
-            ):
-                if due.get(poll.line, now) <= now:
-                    due[poll.line] = now + poll.interval
-                    await ask(session, poll.line)
-            await idle.look()
-            await asyncio.sleep(POLL_INTERVAL)
+        await attend(session, self.observer, idle, interval=self._interval)

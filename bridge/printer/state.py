@@ -27,6 +27,7 @@ __all__ = [
     "Problem",
     "Prompt",
     "acknowledged",
+    "answered",
     "apply",
     "connected",
     "connecting",
@@ -118,6 +119,11 @@ def with_logs(state: PrinterState, logs: Sequence[str]) -> PrinterState:
     return replace(state, problem=replace(state.problem, logs=tuple(logs)))
 
 
+def answered(state: PrinterState) -> PrinterState:
+    """Return the state after the printer took up its work again: a person came."""
+    return replace(state, waiting=False, prompt=None)
+
+
 def acknowledged(state: PrinterState) -> PrinterState:
     """Return the state after a person took note of the problem."""
     return replace(state, problem=None)
@@ -189,7 +195,7 @@ def sent(
     elif code == "M22":
         state = replace(state, card=False, files=(), listed=False)
     elif code in _ANSWERS:
-        state = replace(state, prompt=None, waiting=False)
+        state = answered(state)
     return state
 
 

@@ -1,7 +1,5 @@
 """What has to be asked of a printer again and again."""
 
-from dataclasses import replace
-
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
@@ -74,9 +72,13 @@ def test_a_firmware_that_can_stop_in_silence_is_asked_for_its_state() -> None:
     assert asked(printer)["STATUS"] == 10
 
 
-def test_who_waits_or_is_away_is_not_asked(printer: Knowing) -> None:
+def test_who_is_away_is_not_asked(printer: Knowing) -> None:
     away = known.disconnected(printer.state)
     assert wanted_polls(away, dialect=KLIPPER, interval=2) == ()
-    waiting = replace(printer.state, waiting=True)
-    assert wanted_polls(waiting, dialect=KLIPPER, interval=2) == ()
     assert Poll("M105", 2) in wanted_polls(printer.state, dialect=KLIPPER, interval=2)
+
+
+def test_who_waits_is_asked_one_thing_to_notice_the_end(printer: Knowing) -> None:
+    printer.sends("M155 S2", "M27 S1")
+    printer.says("echo:busy: paused for user")
+    assert asked(printer) == {"M105": 2}

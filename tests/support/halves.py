@@ -36,6 +36,7 @@ DOES_IO = (
     "mqtt/watch.py",
     "mqtt/witness.py",
     "notify.py",
+    "printer/attendance.py",
     "printer/descriptor.py",
     "printer/executor.py",
     "printer/diagnosis.py",
