@@ -95,12 +95,11 @@ class Executor:
 
     @staticmethod
     async def _wait(work: asyncio.Task[None], run: Run, within: float | None) -> None:
-        try:
-            async with asyncio.timeout(within):
-                await asyncio.shield(work)
-        except TimeoutError:
+        await asyncio.wait({work}, timeout=within)  # whoever waits, it goes on
+        if not work.done():
             run.abandoned = True
-            raise impatient(run, within) from None
+            raise impatient(run, within)
+        work.result()
 
     async def _carry_out(
         self,
@@ -143,8 +142,7 @@ class Executor:
         session = self._link.session
         if session is None or session.closed:
             return FailedError.disconnected("the printer went away")
-        self._observer.sent(line)
-        done = await transmit(session, line, run)
+        done = await transmit(session, line, run, sent=self._observer.sent)
         if isinstance(done, FailedError):
             return done
         self._observer.taken()
@@ -152,12 +150,24 @@ class Executor:
 
 
 async def transmit(
-    session: Session, line: str, run: Run, *, ahead: bool = False
+    session: Session,
+    line: str,
+    run: Run,
+    *,
+    ahead: bool = False,
+    sent: Callable[[str], None] | None = None,
 ) -> Done | FailedError:
-    """Send one line, and note in ``run`` what became of it."""
+    """Send one line, and note in ``run`` what became of it.
+
+    ``sent`` is told of the line, but not before it has left: whoever expects what comes
+    of it must hold up nothing.
+    """
     run.gcode.append(line)
     try:
-        done = await session.line(line, ahead=ahead)
+        on_way = session.send(line, ahead=ahead)
+        if sent is not None:
+            sent(line)
+        done = await session.taken(on_way)
     except FailedError as error:
         if not error.sent:
             run.gcode.pop()

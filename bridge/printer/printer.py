@@ -216,10 +216,10 @@ class Printer:
         session = self.link.session
         if session is None or session.closed:
             raise FailedError.disconnected("the printer is away")
+        session.urgent(*lines)
         run.gcode.extend(lines)
         for line in lines:
             self.observer.sent(line)
-        session.urgent(*lines)
 
     def _restarts(self, command: Command, run: Run) -> bool:
         """Let a halted firmware have the lines that bring it back, and no others."""

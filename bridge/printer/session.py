@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.events import Done, Event, Failed, LinkFailed, Said
@@ -18,6 +19,20 @@ _ERRORS = {
     "emergency_stopped": FailedError.stopped,
     "firmware_error": FailedError.firmware,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A line that was given to a session.
+
+    Attributes:
+        ticket: its number there.
+        done: what becomes of it; for :meth:`Session.taken`.
+
+    """
+
+    ticket: int
+    done: asyncio.Future[Done]
 
 
 class Session:
@@ -93,11 +108,17 @@ class Session:
     async def line(self, text: str, *, ahead: bool = False) -> Done:
         """Send one line and wait until the firmware has taken it.
 
-        Whoever is cancelled before it was sent takes it back.
+        Raises:
+            As :meth:`send` and :meth:`taken`.
+
+        """
+        return await self.taken(self.send(text, ahead=ahead))
+
+    def send(self, text: str, *, ahead: bool = False) -> Sent:
+        """Send one line when its time comes, which is mostly now.
 
         Raises:
-            FailedError: The line was not answered, or the link or the printer went away
-                meanwhile; its ``sent`` attribute tells whether it was transmitted.
+            FailedError: The link is gone, and nothing was sent.
             ValueError: It is no line that can be sent.
 
         """
@@ -106,14 +127,26 @@ class Session:
             error.sent = False
             raise error
         ticket = self.protocol.send(text, ahead=ahead)
-        future: asyncio.Future[Done] = self._loop.create_future()
-        self._waiting[ticket] = future
+        sent = Sent(ticket, self._loop.create_future())
+        self._waiting[ticket] = sent.done
         self._pump([])
+        return sent
+
+    async def taken(self, sent: Sent) -> Done:
+        """Wait until the firmware has taken a line that was sent.
+
+        Whoever is cancelled before it was transmitted takes it back.
+
+        Raises:
+            FailedError: The line was not answered, or the link or the printer went away
+                meanwhile; its ``sent`` attribute tells whether it was transmitted.
+
+        """
         try:
-            return await future
+            return await sent.done
         except asyncio.CancelledError:
-            if self.protocol.withdraw(ticket):
-                del self._waiting[ticket]
+            if self.protocol.withdraw(sent.ticket):
+                del self._waiting[sent.ticket]
             raise
 
     def urgent(self, *lines: str) -> None:
@@ -124,8 +157,8 @@ class Session:
             self.protocol.send_now(text)
         now = self._loop.time()
         if data := self.protocol.urgent_data(now):
-            self._wire.sent(data, now)
             self._transport.write_now(data)
+            self._wire.sent(data, now)
         self._pump([])
 
     def halt(self, error: str, message: str) -> None:
@@ -155,8 +188,8 @@ class Session:
             return
         now = self._touched = self._loop.time()
         if data := self.protocol.data_to_send(now):
-            self._wire.sent(data, now)
             self._transport.write(data)
+            self._wire.sent(data, now)
         if self._timer is not None:
             self._timer.cancel()
         when = self.protocol.next_timeout()

@@ -39,6 +39,14 @@ async def test_a_line_is_answered_with_its_output(printer: PtyServer) -> None:
         assert refused.errors == ('Unknown command: "M999999"',)
 
 
+async def test_a_line_has_left_before_anybody_waits_for_it(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        before = talk.session.protocol.next_number
+        sent = talk.session.send("M84")
+        assert talk.session.protocol.next_number == before + 1
+        assert not (await talk.session.taken(sent)).errors
+
+
 async def test_a_caller_who_gave_up_does_no_harm(printer: PtyServer) -> None:
     async with talk_to(printer.path, MARLIN) as talk:
         waiting = asyncio.create_task(talk.session.line("G4 P100"))
