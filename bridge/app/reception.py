@@ -108,8 +108,9 @@ class Reception:
             request = parse(
                 rest, message.payload, max_bytes=self._config.mqtt.max_payload
             )
-            warning = skew_warning(request.envelope, arrived)
-            origin = replace(request.origin, warning=warning)
+            origin = request.origin
+            if warning := skew_warning(request.envelope, arrived):
+                origin = replace(origin, warning=warning)
             self._permit(request.command)
             if _is_kept(request):
                 first = self._receipts.admit(origin.id or "", sender, begun)

@@ -6,7 +6,7 @@ that module's ``COMMANDS``.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, Protocol
 
@@ -71,7 +71,7 @@ class Context:
         capabilities: what the firmware says it can do (``EXTENDED_M20``, …).
         card_ready: an SD card is mounted; ``None``: not known.
         phase: what the print does (``printing``, ``paused``, …); ``idle`` without one.
-        variables: what scripts may read beside these.
+        variables: returns what scripts may read beside these.
         scripts: the printer's scripts; ``None``: it has none.
 
     """
@@ -83,7 +83,7 @@ class Context:
     capabilities: frozenset[str] = frozenset()
     card_ready: bool | None = None
     phase: str = "idle"
-    variables: Mapping[str, object] = field(default_factory=dict)
+    variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
 
 

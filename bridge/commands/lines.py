@@ -26,6 +26,7 @@ _PAIR = re.compile(
 )
 _NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
 _SECOND_CODE = re.compile(r"(?<![A-Z])[GM]\s*\d", re.ASCII | re.IGNORECASE)
+_LETTER = re.compile(r"[A-Z_]", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d", re.ASCII | re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 _EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
@@ -133,7 +134,7 @@ def _problem_of_target(line: str) -> str | None:
 
 
 def _problem_of_beginning(line: str) -> str | None:
-    if not re.match("[A-Z_]", line, re.ASCII | re.IGNORECASE):
+    if not _LETTER.match(line):
         return f"must begin with a letter, as G-code does: {_shown(line)}"
     if _CONTINUED.match(line):
         return (

@@ -125,7 +125,7 @@ def script_lines(
             code=404,
         )
     known = {
-        **context.variables,
+        **context.variables(),
         "printer_profile": printer_profile(context.profile),
         **variables,
     }

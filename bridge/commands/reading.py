@@ -110,13 +110,7 @@ def _document(payload: bytes) -> object:
         _invalid(f"the payload is not UTF-8 (byte {error.start})")
     _check_depth(text)
     try:
-        document: object = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_float,
-            parse_int=_int,
-            parse_constant=_constant,
-        )
+        document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         _invalid(
             f"the payload is not JSON: {error.msg}, line {error.lineno} column "
@@ -165,3 +159,11 @@ def _too_large(text: str) -> _Unusable:
 
 def _constant(text: str) -> _Unusable:
     return _Unusable(text, f"must be a JSON number, not {text}")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_float=_float,
+    parse_int=_int,
+    parse_constant=_constant,
+)

@@ -44,7 +44,7 @@ class Scripts:
 
     def has(self, name: str) -> bool:
         """Return whether there is a script of this name."""
-        return name in self.names
+        return name in self._sources and not name.startswith(SNIPPETS)
 
     def render(self, name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
         """Return a script's lines of G-code, without comments and blank lines.

@@ -1,6 +1,6 @@
 """One line of G-code, to and from bytes."""
 
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import xor
 
 MAX_LINE = 96  # Marlin's default MAX_CMD_SIZE; it cuts longer lines silently
@@ -11,6 +11,7 @@ def checksum(payload: bytes) -> int:
     return reduce(xor, payload, 0)
 
 
+@lru_cache(maxsize=64)
 def encode(text: str, number: int | None = None) -> bytes:
     """Return the bytes of a line, numbered and checksummed if it has a number.
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 TCP = (socket.AF_INET, socket.AF_INET6)
+GLANCE = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
 
 class Watch:
@@ -45,7 +46,7 @@ class Watch:
         if self._descriptor < 0:
             return False
         try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            return bool(self._socket.recv(1, GLANCE))
         except OSError:
             return False
 

@@ -49,8 +49,8 @@ class Hook(RawScript):
 
     def program(self, context: Context, /) -> Program:
         """Return the script's lines."""
-        variables = {**context.variables, "event": self.event, **self.kept}
-        return super().program(replace(context, variables=variables))
+        variables = {**context.variables(), "event": self.event, **self.kept}
+        return super().program(replace(context, variables=lambda: variables))
 
 
 def snapshot(

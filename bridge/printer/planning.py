@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
@@ -36,7 +37,7 @@ def context_of(
         capabilities=capabilities_of(state, dialect),
         card_ready=state.card,
         phase=state.job.phase,
-        variables=variables_of(state),
+        variables=partial(variables_of, state),
         scripts=scripts,
     )
 

@@ -79,7 +79,8 @@ def follow(
     if code in _MOVES:
         _check_speed(line, parameters, profile)
         return replace(start, position=_moved(start, line, parameters, profile))
-    return replace(start, position=_after(code, parameters, start.position))
+    after = _after(code, parameters, start.position)
+    return start if after == start.position else replace(start, position=after)
 
 
 def moves(line: str) -> bool:
@@ -92,7 +93,8 @@ def moves(line: str) -> bool:
 
 def advanced(start: Whereabouts, line: str, *, e_follows_axes: bool) -> Whereabouts:
     """Return where we are with the line's effect on the modal state."""
-    return replace(start, modal=track(start.modal, line, e_follows_axes=e_follows_axes))
+    modal = track(start.modal, line, e_follows_axes=e_follows_axes)
+    return start if modal is start.modal else replace(start, modal=modal)
 
 
 def _after(

@@ -291,7 +291,7 @@ def test_a_script_reads_parameters_context_and_profile() -> None:
 def test_a_script_reads_what_is_known_of_the_printer() -> None:
     context = Context(
         scripts=Scripts({"s": "T{{ tool.new }}\nG0 X{{ last_position.x }}"}),
-        variables={"last_position": {"x": 1.5}},
+        variables=lambda: {"last_position": {"x": 1.5}},
     )
     assert script_lines("s", context, {"tool": {"new": 1}}) == ("T1", "G0 X1.5")
 
