@@ -12,12 +12,13 @@ from typing import Literal
 from bridge.commands import Command
 from bridge.commands.heater import BedTarget, ChamberTarget
 from bridge.commands.tool import ToolTarget
-from bridge.gcode.output import is_query
 from bridge.gcode.replies import Position
 from bridge.printer.model import PrinterState
+from bridge.printer.state import is_use
 
 WARNING = 300.0  # seconds from the warning to the end, where the time is long enough
 AGAIN = 60.0  # seconds after which it is tried again
+ABSENCE = 300.0  # seconds in which a link may break without the time beginning anew
 _STEADY = 60.0  # seconds that the told time may be early, so that it rarely moves
 
 Decision = Literal["nothing", "warn", "turn_off"]
@@ -39,7 +40,7 @@ def off(heater: str) -> Command:
 
 
 class IdleHeaters:
-    """Watches one printer from its connection on.
+    """Watches one printer, over all its connections.
 
     Its heaters are in use while a print is seen, also a paused one, while the printer
     waits for a person, and while a command is carried out. A command that does more
@@ -51,29 +52,42 @@ class IdleHeaters:
     """
 
     def __init__(self, limit: float) -> None:
-        self._limit = limit
+        self.limit = limit
         self._lead = min(WARNING, limit / 4)
         self._used = 0.0
+        self._looked = float("-inf")
         self._seen: _Traces | None = None
         self._warned = False
         self.off_at: float | None = None
         """When they go off, unless somebody uses them; ``None``: that is not due."""
+
+    def connected(self, state: PrinterState, now: float) -> None:
+        """Take note of a connection that has just begun.
+
+        After a short absence the time goes on, unless it shows that the printer was
+        used meanwhile; else a link that breaks every hour would keep heaters on.
+        """
+        if now - self._looked > ABSENCE or state.position is None:
+            self._seen = None
+        if self.off_at is not None:  # the print that may have begun shows first
+            self.off_at = max(self.off_at, now + min(AGAIN, self._lead / 2))
 
     def due(self, state: PrinterState, now: float, *, busy: bool = False) -> bool:
         """Take note of what is so now; tell whether it is time for :meth:`decide`.
 
         ``busy``: commands wait or are being carried out.
         """
+        self._looked = now
         if not self._counts(state):
             self._seen, self._warned, self.off_at = None, False, None
             return False
-        works = busy and state.line != "" and not is_query(state.line)
+        works = busy and state.line != "" and is_use(state.line)
         if self._touched(state) or works:
             self._used, self._warned = now, False
         if self._warned and self.off_at is not None:
             return now >= self.off_at
-        end = self._used + self._limit
-        slack = min(_STEADY, self._limit / 60)
+        end = self._used + self.limit
+        slack = min(_STEADY, self.limit / 60)
         if self.off_at is None or end - self.off_at > slack:
             self.off_at = end
         if now < self.off_at - self._lead:
@@ -117,13 +131,13 @@ class IdleHeaters:
         if not self.is_idle(state):
             return ()
         self._seen = _traces(state, self._seen)
-        self.off_at = now + min(AGAIN, self._limit)
+        self.off_at = now + min(AGAIN, self.limit)
         return heaters_on(state)
 
     def _counts(self, state: PrinterState) -> bool:
         here = state.link == "operational"
         taken = state.job.active or state.waiting
-        return here and not taken and self._limit > 0 and bool(heaters_on(state))
+        return here and not taken and self.limit > 0 and bool(heaters_on(state))
 
     def _touched(self, state: PrinterState) -> bool:
         before, self._seen = self._seen, _traces(state, self._seen)

@@ -25,14 +25,14 @@ NOWHERE = "the printer does not tell any more where its head is, so it may be pr
 
 
 class IdleWatch:
-    """Looks after the heaters of one printer, from its connection to its end.
+    """Looks after the heaters of one printer, from a connection to its end.
 
     Args:
         session: the conversation with it.
         observer: what is known of it.
         executor: carries out what others want, and what turns heaters off.
         on_event: hears of the warning and the end.
-        minutes: without use after which heaters go off; 0: they stay on.
+        heaters: knows when they go off.
 
     """
 
@@ -43,14 +43,14 @@ class IdleWatch:
         executor: Executor,
         *,
         on_event: Callable[[Event], None],
-        minutes: float,
+        heaters: idle.IdleHeaters,
     ) -> None:
         self._session = session
         self._observer = observer
         self._executor = executor
         self._on_event = on_event
-        self._minutes = minutes
-        self._idle = idle.IdleHeaters(minutes * 60)
+        self._idle = heaters
+        heaters.connected(observer.state, observer.clock())
         self._turning_off = False
         self._complained = False
         self._ask_at = 0.0
@@ -140,9 +140,8 @@ class IdleWatch:
         cold = [name for name in told if state.heaters[name].target == 0]
         if cold:
             names = ", ".join(cold)
-            log.warning(
-                "turned off %s: nobody used it for %g minutes", names, self._minutes
-            )
+            minutes = self._idle.limit / 60
+            log.warning("turned off %s: nobody used it for %g minutes", names, minutes)
             self._on_event(Event("heaters_off", {"heaters": cold}))
         if left:
             self._complain(left, reason)

@@ -20,6 +20,7 @@ from bridge.printer.events import Event
 from bridge.printer.executor import Executor, Run
 from bridge.printer.history import History
 from bridge.printer.hook_runner import HookRunner
+from bridge.printer.idle import IdleHeaters
 from bridge.printer.idle_watch import IdleWatch
 from bridge.printer.insistence import Insistence
 from bridge.printer.link import Link
@@ -95,6 +96,7 @@ class Printer:
         self._interval = telemetry.interval
         self._last: tuple[tuple[object, ...], Plan] | None = None
         self._insistence = Insistence()
+        self._idle = IdleHeaters(config.profile.idle_heaters * 60)
         self.executor = Executor(self.link, self.observer, self.turns, self._due)
         self._questions = Questions(self.link, limits.queue)
 
@@ -283,6 +285,6 @@ class Printer:
             self.observer,
             self.executor,
             on_event=self._happened,
-            minutes=self.config.profile.idle_heaters,
+            heaters=self._idle,
         )
         await attend(session, self.observer, idle, interval=self._interval)

@@ -34,6 +34,7 @@ __all__ = [
     "disconnected",
     "failed",
     "initial",
+    "is_use",
     "reset",
     "sent",
     "with_logs",
@@ -182,7 +183,7 @@ def sent(
         job=job.sent(state.job, line, now),
         moved=state.moved or travel.moves(line),
         line=line,
-        uses=state.uses + (not is_query(line)),
+        uses=state.uses + is_use(line),
         tool_before=tool,
     )
     state = with_modes_of_print(work, state, profile)
@@ -197,6 +198,11 @@ def sent(
     elif code in _ANSWERS:
         state = answered(state)
     return state
+
+
+def is_use(line: str) -> bool:
+    """Tell whether a line does more than ask, once or at intervals."""
+    return not is_query(line) and words.parse(line).code not in _REPORTS
 
 
 def _cold(state: PrinterState) -> PrinterState:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.commands.base import Context
 from bridge.config import Profile
 from bridge.printer import state as known
-from bridge.printer.idle import AGAIN, WARNING, IdleHeaters, heaters_on, off
+from bridge.printer.idle import ABSENCE, AGAIN, WARNING, IdleHeaters, heaters_on, off
 from tests.support.knowing import Knowing
 
 HOUR = 3600.0
@@ -89,7 +89,7 @@ def test_a_command_starts_the_time_anew(watched: Watched, line: str) -> None:
     assert watched.at(2 * HOUR - 1 - WARNING) == "warn"
 
 
-@pytest.mark.parametrize("line", ["M105", "M114", "M27", "M115", "M503"])
+@pytest.mark.parametrize("line", ["M105", "M114", "M27", "M115", "M503", "M155 S2"])
 def test_a_question_is_no_use(watched: Watched, line: str) -> None:
     for now in range(0, int(HOUR - WARNING), 60):
         watched.printer.begins(line)
@@ -169,6 +169,52 @@ def test_a_printer_that_is_away_or_has_stopped_is_left_alone(watched: Watched) -
     watched.printer.become(known.disconnected(watched.printer.state))
     assert watched.at(HOUR) == "nothing"
     assert watched.idle.off_at is None
+
+
+def reconnects(watched: Watched, now: float, *told: str) -> None:
+    """Have the link break at the time of the last look, and be back now."""
+    printer = watched.printer.at(now)
+    printer.become(known.disconnected(printer.state))
+    printer.become(known.connecting(printer.state))
+    printer.says(*told)
+    printer.become(known.connected(printer.state, dialect=printer.dialect))
+    watched.idle.connected(printer.state, now)
+
+
+def test_a_link_that_breaks_now_and_then_is_no_use(watched: Watched) -> None:
+    for now in range(600, int(HOUR - WARNING), 600):
+        assert watched.at(now) == "nothing"
+        reconnects(watched, now + 20, HERE, HOT)
+        watched.printer.sends("M155 S2")
+        assert watched.at(now + 20) == "nothing"
+        assert watched.idle.off_at == HOUR
+    assert watched.at(HOUR - WARNING) == "warn"
+    assert watched.at(HOUR - 10) == "nothing"
+    reconnects(watched, HOUR + 20, HERE, HOT)
+    assert watched.at(HOUR + 20) == "nothing"
+    assert watched.idle.off_at == HOUR + 20 + AGAIN
+    assert watched.at(HOUR + 20 + AGAIN) == "turn_off"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [(THERE, HOT), (HERE, "T:210.0 /215.0 B:60.0 /60.0"), (HOT,)],
+    ids=["another place", "another target", "no place"],
+)
+def test_use_while_the_link_was_broken_shows_afterwards(
+    watched: Watched, told: tuple[str, ...]
+) -> None:
+    assert watched.at(HOUR - WARNING) == "warn"
+    reconnects(watched, HOUR - 60, *told)
+    assert watched.at(HOUR - 60) == "nothing"
+    assert watched.idle.off_at == 2 * HOUR - 60
+
+
+def test_after_a_long_absence_the_time_begins_anew(watched: Watched) -> None:
+    assert watched.at(60) == "nothing"
+    reconnects(watched, 61 + ABSENCE, HERE, HOT)
+    assert watched.at(61 + ABSENCE) == "nothing"
+    assert watched.idle.off_at == HOUR + 61 + ABSENCE
 
 
 def test_a_warning_that_comes_late_still_leaves_time(watched: Watched) -> None:

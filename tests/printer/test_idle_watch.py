@@ -134,6 +134,19 @@ async def test_one_nozzle_of_several_tools_is_told_once() -> None:
         assert it.sent == ["M104 S200", "M104 S0"]
 
 
+async def test_a_link_that_breaks_does_not_begin_the_time_anew(
+    tmp_path: Path,
+) -> None:
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link), idle_heaters=10) as it:
+            await until(lambda: it.printer.state.heaters_off_at is not None)
+            first = it.printer.state.heaters_off_at
+            it.printer.link.reconnect()
+            await until(lambda: it.event_names.count("connected") > 1)
+            await until(lambda: it.printer.state.heaters_off_at is not None)
+            assert it.printer.state.heaters_off_at == first
+
+
 async def test_who_comes_before_the_end_has_gone_out_is_heard(tmp_path: Path) -> None:
     with scripted(tmp_path / "printer", HOT) as printer:
         async with live(str(printer.link), idle_heaters=MINUTES) as it:
