@@ -210,7 +210,9 @@ class Printer:
         self._insistence.begin(self.observer.clock())
 
     def _insist(self, session: Session) -> None:
-        if self.state.halted and self._insistence.again(self.observer.clock()):
+        problem, now = self.state.problem, self.observer.clock()
+        stopped = problem is not None and problem.consequence == "stopped"
+        if self.state.halted and stopped and self._insistence.again(now):
             log.warning("the printer goes on after the stop, which is repeated")
             session.urgent(_STOP)
 

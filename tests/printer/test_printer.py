@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.executor import Run
+from bridge.printer.insistence import PAUSE
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.live import command_of, live
@@ -254,6 +255,24 @@ async def test_a_stop_that_got_lost_is_repeated(tmp_path: Path) -> None:
             await until(stopped_again)
             assert it.printer.state.link == "error"
             assert it.printer.state.heaters["tool0"].actual is None
+
+
+async def test_a_stop_of_before_is_not_repeated_when_the_firmware_stops_by_itself(
+    tmp_path: Path,
+) -> None:
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            await it.does("emergency")
+            begun = it.printer.observer.clock()
+            it.printer.link.reconnect()
+            await it.operational()
+            await until(lambda: it.printer.observer.clock() > begun + PAUSE)
+            printer.says("Error:Printer halted. kill() called!\n")
+            await until(lambda: it.printer.state.halted)
+            printer.says("T:20.0 /0.0\n")
+            await until(lambda: any(b"T:20.0" in x.data for x in it.entries))
+            await it.end()
+            assert it.sent.count("M112") == 1
 
 
 async def test_a_stop_on_a_port_that_is_being_closed() -> None:
