@@ -28,6 +28,7 @@ from bridge.gcode.window import Line
 from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
 
 NO_ANSWER = "the printer does not answer any more"
+BOOT = 5.0  # seconds after which a firmware that was reset takes lines again
 IN_DOUBT = 2  # plain "ok"s to probes until nothing is in doubt; one clear answer does
 
 
@@ -63,11 +64,20 @@ class Exchange:
             return b""
         self._probe_due = False
         data = self._wire.transmit(now, numbered=dialect.numbered)
-        # A probe must not cut short the time of the line it waits behind.
-        self._wire.answer_by = max(
-            line.sent_at + dialect.patience(line.text) for line in window.in_flight()
-        )
+        self._wire.answer_by = self._patience(now)
         return data
+
+    def _patience(self, now: float) -> float:
+        """Return until when to wait, with a line that has just been sent.
+
+        A probe must not cut short the time of the line it waits behind, nor add to it
+        where that time is not over.
+        """
+        dialect = self._wire.dialect
+        if self._wire.answer_by is not None:
+            return max(self._wire.answer_by, now + dialect.ok_timeout)
+        lines = self._window.in_flight()
+        return max(line.sent_at + dialect.patience(line.text) for line in lines)
 
     def said(self, found: Sequence[Reply], text: str, now: float) -> None:
         """Take what one line of the firmware means; it may be output of a line."""
@@ -158,12 +168,25 @@ class Exchange:
         self._wire.answer_by = now + dialect.long_timeout
         return []
 
+    def suspect(self, now: float) -> None:
+        """Find out whether the firmware was reset, also while it works on a line.
+
+        One that was asks for its first line; one that works answers when it is done,
+        and has all the time it had for that.
+        """
+        wire = self._wire
+        asked = sum(is_probe(line) for line in self._window.in_flight())
+        if wire.dialect.numbered and asked < wire.dialect.max_probes:
+            soon = now + BOOT
+            wire.confirm_at = min(soon, wire.confirm_at or soon)
+
     def confirm(self) -> None:
-        """Ask an idle firmware whether it got everything."""
-        self._wire.confirm_at = None
-        if self._window.idle:
+        """Ask whether the firmware got everything, or is still the same."""
+        window, self._wire.confirm_at = self._window, None
+        if window.edge == window.next:
             self._answered = False
-            self._window.push(probe())
+            self._probe_due = not window.idle
+            window.push(probe())
 
     def release(self) -> list[Event]:
         """Go on after a pause."""

@@ -246,6 +246,8 @@ class Protocol:
         told = [reply for reply in found if not isinstance(reply, _NO_OUTPUT)]
         if told and self._connected:
             self._exchange.said(told, rest, now)
+        if self._connected and replies.hints_at_start(text):
+            self._exchange.suspect(now)
         return [event for reply in found for event in self._take(reply, now)]
 
     def _take(self, reply: Reply, now: float) -> list[Event]:

@@ -5,6 +5,8 @@ A dialect decides where firmwares differ. The wire facts come from logs of real 
 by a line's first letter, since every line of the wire comes through here.
 """
 
+import re
+
 from bridge.gcode.card_types import (
     CardState,
     CurrentFile,
@@ -80,9 +82,14 @@ __all__ = [
     "Temperatures",
     "TransferError",
     "Wait",
+    "hints_at_start",
     "parse",
     "parse_file",
 ]
+
+_HINT = re.compile(
+    r".+start|.*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)", re.DOTALL
+)
 
 
 def parse(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
@@ -98,3 +105,11 @@ def parse(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
     if not text:
         return []
     return reported(text, dialect) or [Info(text)]
+
+
+def hints_at_start(text: str) -> bool:
+    """Tell whether a line may be a boot whose ``start`` arrived damaged.
+
+    ``PID Autotune start`` looks the same, so this is reason enough to ask, not more.
+    """
+    return _HINT.fullmatch(text) is not None

@@ -46,7 +46,7 @@ class Wire:
         counters: what goes over the line.
         answer_by: when what is in flight has been silent for too long.
         hold_until: nothing is transmitted before.
-        confirm_at: when an idle line is asked whether it got everything.
+        confirm_at: when the firmware is asked whether it got everything.
 
     """
 
