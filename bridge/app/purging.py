@@ -3,15 +3,16 @@
 import asyncio
 import os
 import uuid
+from functools import partial
 from pathlib import Path
 
 from bridge.app.leftovers import owner_of
 from bridge.config import Config
 from bridge.errors import BrokerError
 from bridge.mqtt import rivals
-from bridge.mqtt.attempts import Versions
 from bridge.mqtt.home_assistant import config_topic
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
+from bridge.mqtt.once import in_one_version
 from bridge.mqtt.purge import Purge
 from bridge.mqtt.reasons import AttemptError
 from bridge.mqtt.topics import Topics
@@ -70,19 +71,13 @@ async def _refuse_living(config: Config) -> None:
 async def _living(config: Config, base: str, turns: asyncio.Semaphore) -> str | None:
     """Return the instance of a bridge that runs, wherever it may be."""
     name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
-    versions = Versions(config.mqtt.protocol)
+    look = partial(
+        rivals.look, config.mqtt, Topics(base), client_id=name, instance=name
+    )
     async with turns:
-        while True:
-            version = versions.current
-            try:
-                return await rivals.look(
-                    config.mqtt,
-                    Topics(base),
-                    client_id=name,
-                    instance=name,
-                    version=version,
-                )
-            except AttemptError as error:
-                versions.failed(error.hint)
-                if versions.current is version:
-                    raise BrokerError(error.message) from error
+        try:
+            return await in_one_version(
+                config.mqtt, lambda version: look(version=version)
+            )
+        except AttemptError as error:
+            raise BrokerError(error.message) from error

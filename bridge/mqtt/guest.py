@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.attempts import Versions
 from bridge.mqtt.client import Client
 from bridge.mqtt.messages import Filter, Message, Publication, Version
-from bridge.mqtt.reasons import AttemptError
+from bridge.mqtt.once import connect_once
 
 REPLAY = 0.5
 """Seconds after a subscription in which retained messages come."""
@@ -38,22 +37,7 @@ class Guest:
             AttemptError: It did not work; the message says why and what to do.
 
         """
-        versions = Versions(self._config.protocol)
-        while True:
-            self.version = versions.current
-            client = Client(
-                self._config, self, client_id=self._id, version=self.version
-            )
-            try:
-                await client.connect()
-            except AttemptError as error:
-                client.close()
-                versions.failed(error.hint)
-                if versions.current is self.version:
-                    raise
-            else:
-                self._client = client
-                return
+        self._client, self.version = await connect_once(self._config, self, self._id)
 
     async def subscribe(self, topics: Sequence[str], *, replay: bool) -> Sequence[int]:
         """Return the broker's code for each topic; wait for what is retained there.

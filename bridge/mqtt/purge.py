@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.attempts import Versions
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Message, Publication
-from bridge.mqtt.reasons import AttemptError, Hint
+from bridge.mqtt.once import connect_once
+from bridge.mqtt.reasons import AttemptError
 
 WINDOW = 20
 """Messages on their way at a time."""
@@ -47,7 +47,10 @@ class Purge:
             BrokerError: The broker cannot be reached, or stopped answering.
 
         """
-        client = await self._connect(config, client_id)
+        try:
+            client, _ = await connect_once(config, self, client_id)
+        except AttemptError as error:
+            raise BrokerError(error.message) from error
         try:
             while self._waiting or self._on_way:
                 self._fill(client)
@@ -65,21 +68,6 @@ class Purge:
             client.close()
             for memory in self._memories:
                 memory.save()
-
-    async def _connect(self, config: Mqtt, client_id: str) -> Client:
-        versions = Versions(config.protocol)
-        while True:
-            version = versions.current
-            client = Client(config, self, client_id=client_id, version=version)
-            try:
-                await client.connect()
-            except AttemptError as error:
-                client.close()
-                versions.failed(error.hint)
-                if error.hint is Hint.VERSION and versions.current is not version:
-                    continue
-                raise BrokerError(error.message) from error
-            return client
 
     def _fill(self, client: Client) -> None:
         while self._waiting and len(self._on_way) < WINDOW:

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt.client import Client
-from bridge.mqtt.messages import Filter, Message, Publication, Version
-from bridge.mqtt.reasons import AttemptError, Hint
+from bridge.mqtt.messages import Filter, Message, Publication
+from bridge.mqtt.once import connect_once
+from bridge.mqtt.reasons import AttemptError
 
 FAREWELL = 1.0
 """Seconds that the last message has to reach the broker."""
@@ -48,7 +49,8 @@ class Visitor:
 
         """
         try:
-            self._client = await self._connect(config)
+            name = f"gcode2mqtt-visitor-{uuid.uuid4().hex[:8]}"
+            self._client, _ = await connect_once(config, self, name)
         except AttemptError as error:
             raise BrokerError(error.message) from error
         filters = [Filter(topic=topic, replay=True, own=True) for topic in topics]
@@ -60,22 +62,6 @@ class Visitor:
             granted = False
         if not granted:
             raise BrokerError(f"the broker does not let us see {', '.join(topics)}")
-
-    async def _connect(self, config: Mqtt) -> Client:
-        if config.protocol == "auto":
-            try:
-                return await self._connect_as(config, Version.V5)
-            except AttemptError as error:
-                if error.hint not in {Hint.VERSION, Hint.CLOSED}:
-                    raise
-        old = config.protocol != "5"
-        return await self._connect_as(config, Version.V311 if old else Version.V5)
-
-    async def _connect_as(self, config: Mqtt, version: Version) -> Client:
-        name = f"gcode2mqtt-visitor-{uuid.uuid4().hex[:8]}"
-        client = Client(config, self, client_id=name, version=version)
-        await client.connect()
-        return client
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send a message at QoS 1."""

@@ -18,6 +18,7 @@ from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
 from tests.support.certificates import authority, stranger
 from tests.support.daemons import run_script
 from tests.support.mqtt_client import connected
+from tests.support.servers import picky, server
 
 SIMULATOR = "simulator://marlin"
 
@@ -51,6 +52,20 @@ async def test_where_all_is_well(protocol: str) -> None:
     assert only(findings, "broker").text.endswith(f"with MQTT {protocol}")
     assert "family marlin" in only(findings, "firmware").text
     assert only(findings, "firmware").printer == "printer"
+
+
+async def test_a_broker_that_closes_on_version_5_without_a_word() -> None:
+    with mosquitto() as broker:
+        old_only = picky(
+            broker.host, broker.port, unwanted=lambda first: b"MQTT\x04" not in first
+        )
+        async with server(old_only) as port:
+            config = configured(broker, SIMULATOR)
+            mqtt = config.mqtt.model_copy(update={"port": port})
+            config = config.model_copy(update={"mqtt": mqtt})
+            findings = await diagnosed(config, printers=False)
+    assert wrong(findings) == []
+    assert only(findings, "broker").text.endswith("with MQTT 3.1.1")
 
 
 async def test_it_leaves_nothing_and_changes_nothing() -> None:

@@ -13,6 +13,7 @@ from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import run_script
 from tests.support.mqtt_client import connected
+from tests.support.servers import picky, server
 
 
 def configured(broker: Mosquitto, folder: Path, protocol: str = "auto") -> Config:
@@ -59,6 +60,23 @@ async def test_what_was_never_remembered_is_cleared_too(tmp_path: Path) -> None:
             await late.publish("the/end", b"x", retain=True)
             await late.hears("the/end")
             assert [heard.topic for heard in late.heard] == ["the/end"]
+
+
+async def test_at_a_broker_that_closes_on_version_5_without_a_word(
+    tmp_path: Path,
+) -> None:
+    with mosquitto() as broker:
+        async with running(configured(broker, tmp_path)) as app:
+            await app.online()
+        old_only = picky(
+            broker.host, broker.port, unwanted=lambda first: b"MQTT\x04" not in first
+        )
+        async with server(old_only) as port:
+            config = configured(broker, tmp_path)
+            mqtt = config.mqtt.model_copy(update={"port": port})
+            done = await purge(config.model_copy(update={"mqtt": mqtt}))
+        assert "printer/availability" in done.cleared
+        assert done.refused == []
 
 
 async def test_not_while_the_bridge_runs(tmp_path: Path) -> None:

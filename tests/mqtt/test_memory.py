@@ -200,14 +200,17 @@ async def test_purge_says_what_is_left_when_the_broker_falls_silent(
     assert memory.topics == {"printer/state"}
 
 
-async def test_purge_takes_old_brokers_too(broker: Mosquitto, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [b"", b"\x20\x02\x00\x01"])
+async def test_purge_takes_old_brokers_too(
+    broker: Mosquitto, tmp_path: Path, answer: bytes
+) -> None:
     memory = Memory(tmp_path, "printer")
     memory.add("printer/state")
     old_only = picky(
         broker.host,
         broker.port,
         unwanted=lambda connect: b"MQTT\x04" not in connect,
-        answer=b"\x20\x02\x00\x01",
+        answer=answer,
     )
     async with server(old_only) as port:
         purge = Purge([memory])

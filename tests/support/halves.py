@@ -25,6 +25,7 @@ DOES_IO = (
     "mqtt/diagnosis.py",
     "mqtt/guest.py",
     "mqtt/memory.py",
+    "mqtt/once.py",
     "mqtt/opening.py",
     "mqtt/packets.py",
     "mqtt/purge.py",
