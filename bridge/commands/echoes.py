@@ -1,8 +1,10 @@
 """Texts that a firmware says back, and that must not pass for words of its own."""
 
 import re
+import shlex
+from collections.abc import Mapping
 
-from bridge.gcode import replies
+from bridge.gcode import replies, words
 from bridge.gcode.dialects import Dialect
 
 _OF_THE_CONVERSATION = (
@@ -18,6 +20,9 @@ _ECHO = re.compile(r"M0*118(?:\.\d+)?(?P<rest>.*)", re.ASCII)
 _OPTIONS = re.compile(r"\s*(?P<options>(?:[AEP]\s?\d+\s*)*)(?P<text>.*)", re.ASCII)
 _QUOTED = re.compile(r'S\s*"(?P<text>[^"]*)"')
 _PREFIXES = {"A1": "//", "E1": "echo:"}
+_TYPES = {"echo": "echo: ", "echo_no_space": "echo:", "command": "// ", "error": "!! "}
+_DEFAULTS = ("", "// ")
+"""What the printer's owner may have chosen to have before a text, if it matters."""
 
 
 def problem(line: str, dialect: Dialect) -> str | None:
@@ -26,8 +31,7 @@ def problem(line: str, dialect: Dialect) -> str | None:
     A lone ``start`` is a reset, whoever had it said; nothing tells the one from the
     other, and a reset must not be missed.
     """
-    found = _ECHO.fullmatch(line)
-    for echo in _echoes(found["rest"]) if found else ():
+    for echo in _echoes(line, dialect):
         said = replies.parse(echo, dialect)
         if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):
             return (
@@ -37,11 +41,40 @@ def problem(line: str, dialect: Dialect) -> str | None:
     return None
 
 
-def _echoes(rest: str) -> list[str]:
+def _echoes(line: str, dialect: Dialect) -> list[str]:
     """Return what the printer may say: each firmware has options of its own."""
+    if found := _ECHO.fullmatch(line):
+        return _of_text(found["rest"])
+    if dialect.respond and words.parse(line).code == dialect.respond:
+        return _of_parameters(_parameters(line[len(dialect.respond) :]))
+    return []
+
+
+def _of_text(rest: str) -> list[str]:
     echoes = [rest, *(quoted["text"] for quoted in _QUOTED.finditer(rest))]
     for match in _OPTIONS.finditer(rest):
         options = match["options"].replace(" ", "")
         prefix = "".join(_PREFIXES[key] for key in _PREFIXES if key in options)
         echoes.append(prefix + match["text"])
     return echoes
+
+
+def _of_parameters(given: Mapping[str, str]) -> list[str]:
+    text = given.get("MSG", "")
+    if "PREFIX" in given:
+        return [f"{given['PREFIX']} {text}"]
+    if "TYPE" in given:
+        return [_TYPES.get(given["TYPE"].lower(), "") + text]
+    return [prefix + text for prefix in _DEFAULTS]
+
+
+def _parameters(rest: str) -> Mapping[str, str]:
+    """Return the parameters of a macro, quoted as in a shell; if broken, none."""
+    lexer = shlex.shlex(rest, posix=True)
+    lexer.whitespace_split = True
+    lexer.commenters = "#;"
+    try:
+        pairs = [item.partition("=") for item in lexer]
+    except ValueError:
+        return {}
+    return {name.upper(): value for name, _, value in pairs}

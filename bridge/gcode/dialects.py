@@ -79,6 +79,8 @@ class Dialect:
             lost (Q-15).
         reports_state: says ``// Klipper state: …`` and goes on answering ``M105`` after
             a shutdown, so its state must be asked for with ``state_query``.
+        respond: the command that says ``MSG`` back, behind ``PREFIX`` or what its
+            ``TYPE`` stands for.
         restart: lines that bring a halted firmware back, if it listens to any.
         pause: lines that pause a print from the SD card.
         resume: lines that go on with it.
@@ -118,6 +120,7 @@ class Dialect:
     wait_is_ok: bool = False
     reports_state: bool = False
     state_query: str = ""
+    respond: str = ""
     restart: tuple[str, ...] = ()
     pause: tuple[str, ...] = ("M25",)
     resume: tuple[str, ...] = ("M24",)
@@ -182,6 +185,7 @@ KLIPPER = Dialect(
     bang=Bang.REFUSAL,
     reports_state=True,
     state_query="STATUS",
+    respond="RESPOND",
     restart=("FIRMWARE_RESTART", "RESTART"),
     pause=("PAUSE",),
     resume=("RESUME",),
@@ -241,6 +245,7 @@ UNKNOWN = Dialect(
     counts=False,
     busy=False,
     in_turn=False,
+    respond="RESPOND",  # what is new may descend from one that has it
     ok_before_output=True,  # or the answer to M115 is missed where it comes late
     wait_is_ok=True,
     long_timeout=600.0,

@@ -12,7 +12,7 @@ from bridge.commands import Context, Program
 from bridge.commands.lines import clean, pairs
 from bridge.errors import RejectedError
 from bridge.gcode import codec
-from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
+from bridge.gcode.dialects import KLIPPER, MARLIN, UNKNOWN, Dialect
 
 PARSER = Context(capabilities=frozenset({"EMERGENCY_PARSER"}))
 
@@ -132,6 +132,53 @@ def test_no_echo_may_pass_for_the_printers_own_word(text: str, echo: str) -> Non
 )
 def test_other_echoes_are_harmless(text: str) -> None:
     assert run({"command": text}).lines == (text,)
+
+
+@pytest.mark.parametrize("dialect", [KLIPPER, UNKNOWN])
+@pytest.mark.parametrize(
+    ("text", "echo"),
+    [
+        ("RESPOND PREFIX=ok MSG=x", "ok x"),
+        ("respond msg=x prefix=OK", "OK x"),
+        ('RESPOND PREFIX="o"k', "ok"),
+        ("RESPOND PREFIX='' MSG=start", "start"),
+        ('RESPOND TYPE=command PREFIX="Resend:" MSG=5', "Resend: 5"),
+        ("RESPOND PREFIX=ok#aside MSG=x", "ok"),
+        ('RESPOND TYPE=Command MSG="Klipper state: Shutdown"', "// Klipper state"),
+        ('RESPOND MSG="Klipper state: Shutdown"', "// Klipper state"),
+        ("RESPOND MSG=wait", "wait"),
+        ("RESPOND TYPE=none MSG=wait", "wait"),
+    ],
+)
+def test_no_macro_may_say_the_printers_own_word(
+    text: str, echo: str, dialect: Dialect
+) -> None:
+    message = refused({"command": text}, Context(dialect=dialect))
+    assert f"command: must not have the printer say '{echo}" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RESPOND MSG=x",
+        'RESPOND MSG="ready to start"',
+        "RESPOND TYPE=echo MSG=ok",
+        "RESPOND TYPE=echo_no_space MSG=start",
+        "RESPOND TYPE=error MSG=boom",
+        'RESPOND TYPE=command MSG="action:pause"',
+        "RESPOND PREFIX=note MSG=ok",
+        'RESPOND PREFIX=ok MSG="unterminated',
+        "RESPOND",
+        "RESPONDER PREFIX=ok",
+    ],
+)
+def test_what_a_macro_says_else_is_harmless(text: str) -> None:
+    context = Context(dialect=KLIPPER)
+    assert run({"command": text}, context).lines == (text,)
+
+
+def test_where_there_is_no_such_macro_it_says_nothing() -> None:
+    run({"command": "RESPOND PREFIX=ok MSG=x"}, Context(dialect=MARLIN))
 
 
 def test_a_script_has_no_such_echo_either() -> None:
