@@ -13,10 +13,11 @@ class Insistence:
     def __init__(self) -> None:
         self._left = 0
         self._due = 0.0
+        self._hopes = False
 
     def begin(self, now: float) -> None:
         """Take note that a stop was sent."""
-        self._left, self._due = TIMES, now + PAUSE
+        self._left, self._due, self._hopes = TIMES, now + PAUSE, True
 
     def again(self, now: float) -> bool:
         """Return whether to repeat it, for a printer that has just reported again."""
@@ -24,4 +25,11 @@ class Insistence:
             return False
         self._left -= 1
         self._due = now + PAUSE
+        return True
+
+    def in_vain(self, now: float) -> bool:
+        """Return whether all were without effect, for one that reports; say it once."""
+        if self._left or not self._hopes or now < self._due:
+            return False
+        self._hopes = False
         return True

@@ -36,6 +36,7 @@ from bridge.printer.wire_log import Entry, WireLog
 log = logging.getLogger("bridge.printer")
 
 STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
+IN_VAIN = "the printer goes on although the stop was repeated; cut its power"
 _STOP = "M112"
 _UNREADY = {"shutdown", "not_ready", "disconnect"}
 
@@ -211,10 +212,14 @@ class Printer:
 
     def _insist(self, session: Session) -> None:
         problem, now = self.state.problem, self.observer.clock()
-        stopped = problem is not None and problem.consequence == "stopped"
-        if self.state.halted and stopped and self._insistence.again(now):
+        if not self.state.halted or problem is None or problem.consequence != "stopped":
+            return
+        if self._insistence.again(now):
             log.warning("the printer goes on after the stop, which is repeated")
             session.urgent(_STOP)
+        elif self._insistence.in_vain(now):
+            log.error("%s", IN_VAIN)
+            self.observer.stopped("emergency_stop", IN_VAIN)
 
     def _hurry(self, lines: Collection[str], run: Run) -> None:
         session = self.link.session

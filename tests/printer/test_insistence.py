@@ -25,3 +25,18 @@ def test_a_stop_of_later_counts_anew() -> None:
         pass
     it.begin(2000)
     assert it.again(2000 + PAUSE)
+
+
+def test_after_the_last_one_it_is_said_once_that_all_were_in_vain() -> None:
+    it = Insistence()
+    assert not it.in_vain(100)
+    it.begin(100)
+    assert not it.in_vain(1000), "some are left"
+    now = 100.0
+    for _ in range(TIMES):
+        now += PAUSE
+        assert it.again(now)
+    assert not it.in_vain(now + PAUSE / 2), "the last one may still be heard"
+    assert [it.in_vain(now + PAUSE), it.in_vain(now + 10 * PAUSE)] == [True, False]
+    it.begin(2000)
+    assert not it.in_vain(2000 + PAUSE)

@@ -9,6 +9,7 @@ import pytest
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.executor import Run
 from bridge.printer.insistence import PAUSE
+from bridge.printer.printer import IN_VAIN, STOP_MESSAGE
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.live import command_of, live
@@ -255,6 +256,31 @@ async def test_a_stop_that_got_lost_is_repeated(tmp_path: Path) -> None:
             await until(stopped_again)
             assert it.printer.state.link == "error"
             assert it.printer.state.heaters["tool0"].actual is None
+
+
+async def test_a_printer_that_no_stop_can_reach_is_a_problem_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bridge.printer.insistence.PAUSE", 0.01)
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            await it.does("emergency")
+
+            def known() -> bool:
+                printer.says("T:200.0 /200.0\n")
+                problem = it.printer.state.problem
+                return problem is not None and problem.error == IN_VAIN
+
+            await until(known)
+            problem = it.printer.state.problem
+            assert problem is not None
+            assert (problem.reason, problem.consequence) == (
+                "emergency_stop",
+                "stopped",
+            )
+            told = [e.data["error"] for e in it.events if e.name == "error"]
+            assert told == [STOP_MESSAGE, IN_VAIN]
+    assert caplog.text.count(IN_VAIN) == 1
 
 
 async def test_a_stop_of_before_is_not_repeated_when_the_firmware_stops_by_itself(
