@@ -9,6 +9,7 @@ from bridge.errors import BrokerError
 from bridge.mqtt import reasons, verdicts
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.desk import Desk
+from bridge.mqtt.echoes import Echoes
 from bridge.mqtt.large import large
 from bridge.mqtt.messages import (
     Filter,
@@ -50,7 +51,7 @@ class Session:
         self._bytes = 0
         self._settled = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._echoes: set[str] = set()
+        self._echoes = Echoes()
         self._closing = False
         self._rivals: set[str] = set()
 
@@ -117,7 +118,7 @@ class Session:
         return len(self._on_way)
 
     def may_clear(self, topic: str) -> bool:
-        """Prepare for clearing a command topic; tell whether that is safe.
+        """Tell whether it is safe to clear a command topic.
 
         On MQTT 3.1.1 the clearing message comes back like a command and must be told
         from one. An emergency must not be missed: there a person has to do it.
@@ -132,7 +133,6 @@ class Session:
                 f"it: mosquitto_pub -r -n -t {topic}",
             )
             return False
-        self._echoes.add(topic)
         return True
 
     def received(self, message: Message) -> None:
@@ -142,9 +142,9 @@ class Session:
             self._hear_availability(message)
         elif message.topic == topics.info:
             self._hear_info(message)
-        elif message.topic in self._echoes and not message.payload:
-            self._echoes.discard(message.topic)
-        else:
+        elif message.payload or not self._echoes.heard(
+            message.topic, self._loop.time()
+        ):
             self._desk.statistics.received += 1
             self._desk.on_message(message)
 
@@ -246,7 +246,18 @@ class Session:
             return False
         self._on_way[number] = publication
         self._bytes += publication.size
+        if self._comes_back(publication):
+            self._echoes.expect(publication.topic, self._loop.time())
         return True
+
+    def _comes_back(self, publication: Publication) -> bool:
+        clears = publication.retain and not publication.payload
+        topic = publication.topic
+        return (
+            clears
+            and self._version is Version.V311
+            and self._desk.topics.is_command(topic)
+        )
 
     def _explained(self, loss: Loss) -> Loss:
         """Suspect a large message that was on its way when the broker left us."""

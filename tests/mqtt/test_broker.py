@@ -173,6 +173,27 @@ async def test_a_retained_emergency_is_left_to_a_person_on_3_1_1(
     assert "mosquitto_pub -r -n -t printer/emergency" in caplog.text
 
 
+async def test_a_clearing_that_is_sent_twice_is_heard_as_no_command(
+    broker: Mosquitto,
+) -> None:
+    """As when the connection is up only after a retained command came."""
+    async with bridge(config(broker.port, "3.1.1")) as printer:
+        await printer.online()
+        sent = printer.broker.statistics.sent
+        for _ in range(2):
+            printer.broker.clear_command("printer/head")
+            printer.broker.republish()
+        with connected(broker.port, "printer/#") as sender:
+            await until(lambda: printer.broker.waiting == 0)
+            assert printer.broker.statistics.sent > sent + 1
+            await sender.publish("printer/head", b"")
+            await until(lambda: bool(printer.heard))
+            await sender.publish("printer/bed", b"last")
+            await until(lambda: any(m.payload == b"last" for m in printer.heard))
+        heard = [(m.topic, m.payload) for m in printer.heard]
+    assert heard == [("printer/head", b""), ("printer/bed", b"last")]
+
+
 async def test_the_broker_may_come_later(protocol: Protocol) -> None:
     with mosquitto(start=False) as broker:
         async with bridge(config(broker.port, protocol)) as printer:
