@@ -41,6 +41,7 @@ LOGGED = {
     "disconnected",
     "printer_reset",
     "error",
+    "complaint",
     "print_started",
     "print_paused",
     "print_resumed",

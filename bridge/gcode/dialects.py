@@ -73,6 +73,8 @@ class Dialect:
             the tool, and behind each name that is no code.
         max_probes: unanswered probes before the link is given up.
         bang: what ``!!`` means.
+        alarms: how lines begin, in lower case, that tell of a stop without being an
+            error; its buttons and end switches stop it so.
         ok_before_output: the ``ok`` comes first, the output after it (Q-13); such
             output is collected for ``output_wait`` after the ``ok``.
         wait_is_ok: an idle ``wait`` while a line is in flight tells that its ``ok`` was
@@ -115,6 +117,7 @@ class Dialect:
     macros: bool = False
     max_probes: int = 3
     bang: Bang = Bang.FATAL
+    alarms: tuple[str, ...] = ()
     ok_before_output: bool = False
     output_wait: float = 0.3
     wait_is_ok: bool = False
@@ -223,6 +226,7 @@ SMOOTHIEWARE = Dialect(
     tool_zero_is_bare=True,
     long_timeout=600.0,
     bang=Bang.FATAL,
+    alarms=("alarm:", "halt asserted"),
 )
 MALYAN = Dialect(
     name="malyan",

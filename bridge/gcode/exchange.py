@@ -79,13 +79,18 @@ class Exchange:
         lines = self._window.in_flight()
         return max(line.sent_at + dialect.patience(line.text) for line in lines)
 
+    @property
+    def speaks_to(self) -> Line | None:
+        """The line that the firmware says something to."""
+        return self._settling or self._window.head
+
     def said(self, found: Sequence[Reply], text: str, now: float) -> None:
         """Take what one line of the firmware means; it may be output of a line."""
         wire, head = self._wire, self._window.head
         for reply in found:
             if isinstance(reply, PrintProgress | NotPrinting | PrintDone):
                 self._prints = isinstance(reply, PrintProgress)
-        if line := self._settling or head:
+        if line := self.speaks_to:
             output.collect(line, found, text)
         if self._settling:
             wire.hold_until = now + wire.dialect.output_wait

@@ -1,11 +1,14 @@
 """Which of the firmware's lines are the answer to the line it is working on."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bridge.gcode import replies, words
 from bridge.gcode.replies import Reply
 from bridge.gcode.window import Line
 
+_UNKNOWN = re.compile(r"unknown |invalid [GM] code|bad [GM]-code", re.IGNORECASE)
 MAX_OUTPUT = 2000  # lines; a full SD card lists fewer
 _QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
 
@@ -25,8 +28,26 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
         return
     line.output.append(text)
     for reply in mine:
-        if isinstance(reply, replies.Refusal | replies.Fatal):
+        if isinstance(reply, replies.Refusal | replies.Fault | replies.Fatal):
             line.errors.append(reply.text)
+
+
+def marked(found: Sequence[Reply], line: Line | None) -> list[Reply]:
+    """Return what one line of the firmware means, with its stray refusals marked.
+
+    That it does not know a code, or has no card, is what our own questions find out.
+    """
+    if line is not None and line.heeded:
+        return list(found)
+    if any(isinstance(reply, replies.CardState) for reply in found):
+        return list(found)
+    return [
+        replace(reply, stray=True)
+        if isinstance(reply, replies.Refusal)
+        and (line is None or not _UNKNOWN.match(reply.text))
+        else reply
+        for reply in found
+    ]
 
 
 def _belongs(reply: Reply, line: Line) -> bool:

@@ -22,7 +22,7 @@ line 1 has been reset, and nothing may be sent to it again.
 
 from itertools import count
 
-from bridge.gcode import codec, replies
+from bridge.gcode import codec, output, replies
 from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Connected, Event, Restarted
@@ -117,10 +117,11 @@ class Protocol:
         """The number of the next new line; a later conversation begins above it."""
         return self._wire.window.next
 
-    def send(self, text: str, *, ahead: bool = False) -> int:
+    def send(self, text: str, *, ahead: bool = False, heeded: bool = True) -> int:
         """Queue a line; its ticket comes back in :class:`Done` or :class:`Failed`.
 
         ``ahead``: before all lines that wait, for queries that keep the state fresh.
+        ``heeded``: whoever sends it tells somebody what the firmware has against it.
 
         Raises:
             ValueError: The line cannot be sent at all; see :func:`codec.encode`.
@@ -128,7 +129,7 @@ class Protocol:
         """
         codec.encode(text, _LONGEST_NUMBER)  # refuse now, not when its turn comes
         ticket = next(self._tickets)
-        self._queue.push(Line(text, ticket), ahead=ahead)
+        self._queue.push(Line(text, ticket, heeded), ahead=ahead)
         return ticket
 
     def withdraw(self, ticket: int) -> bool:
@@ -225,7 +226,7 @@ class Protocol:
             events += self._abandon("disconnected", "the log goes on elsewhere")
             window.restart(number or 0)
         self._connected = True
-        line = Line(text, next(self._tickets))
+        line = Line(text, next(self._tickets), heeded=True)
         window.push(line)
         self._wire.launch(now)
         return line.ticket, events
@@ -238,6 +239,7 @@ class Protocol:
 
     def _hear(self, text: str, now: float) -> list[Event]:
         found = replies.parse(text, self.dialect)
+        found = output.marked(found, self._exchange.speaks_to)
         rest = text
         if any(isinstance(reply, replies.Ok) for reply in found):
             rest = text[2:].strip()

@@ -7,6 +7,8 @@ from dataclasses import replace
 from bridge.gcode.dialects import Bang, Dialect
 from bridge.gcode.reply_types import (
     Fatal,
+    Fault,
+    Info,
     Refusal,
     Reply,
     TransferError,
@@ -25,12 +27,25 @@ REASONS: Mapping[str, str] = {
     "stopped due to errors": "stopped",
     "kill() called": "killed",
     "printer halted": "killed",
+    "halt asserted": "killed",
+    "kill button": "killed",
 }
 """What marks an error after which nothing works until a reset, to its stable word.
 
 The specific ones come first: a kill is announced after its cause, at times on one line.
 """
 
+FAULTS: Mapping[str, str] = {
+    r"heating fault on heater": "heater_fault",
+    r"heater \d+ fault:": "heater_fault",
+    r"heater decoupled": "heater_decoupled",
+    r"one heater seems decoupled": "heater_decoupled",
+    r"[\w ]{0,20}:{0,2} ?temp\.? sensor defect": "sensor_defect",
+    r"printer set into dry run mode": "heaters_off",
+}
+"""How a heater's fault begins that does not stop the firmware, to its stable word."""
+
+_FAULTS = [(re.compile(mark, re.IGNORECASE), word) for mark, word in FAULTS.items()]
 _UNSPECIFIC = {"killed", "stopped", "fatal"}
 _TRANSFER = ("line number", "linenumber", "checksum", "format error", "expected line")
 _LAST = re.compile(r"last line:?\s*(-?\d{1,9})", re.ASCII)
@@ -49,11 +64,27 @@ def error(text: str) -> Reply:
     """
     if reason := reason_of(text):
         return Fatal(text, reason)
+    if found := _fault(text):
+        return found
     lower = text.lower()
     if any(mark in lower for mark in _TRANSFER):
         last = _LAST.search(lower)
         return TransferError(text, int(last[1]) if last else None)
     return Refusal(text)
+
+
+def remark(text: str, dialect: Dialect) -> Reply:
+    """Return what a line means that has no mark of an error; mostly nothing special.
+
+    Without a colon it may as well be the name of a file.
+    """
+    if text.lower().startswith(dialect.alarms):
+        return Fatal(text, reason_of(text) or "fatal")
+    return (_fault(text) if ":" in text else None) or Info(text)
+
+
+def _fault(text: str) -> Fault | None:
+    return next((Fault(text, word) for mark, word in _FAULTS if mark.match(text)), None)
 
 
 def bang(text: str, dialect: Dialect) -> Reply:

@@ -23,12 +23,14 @@ from bridge.gcode.card_types import (
 )
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.files import parse_file
+from bridge.gcode.reasons import remark
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
     Busy,
     Capability,
     Fatal,
+    Fault,
     Firmware,
     FlowFactor,
     Info,
@@ -56,6 +58,7 @@ __all__ = [
     "CardState",
     "CurrentFile",
     "Fatal",
+    "Fault",
     "File",
     "FileListBegin",
     "FileListEnd",
@@ -96,7 +99,8 @@ def parse(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
     """Return what a line says, without its line end; any text is understood somehow.
 
     ``ok T:20.1 /0.0`` says two things: reports come first, the :class:`Ok` last. A
-    blank line says nothing. What no rule knows is an :class:`Info`.
+    blank line says nothing. What no rule knows is an :class:`Info`, unless it
+    tells of trouble.
     """
     text = line.replace("\0", "").strip()
     for pattern, build in RULES.get(text[:1].lower(), ()):
@@ -104,7 +108,7 @@ def parse(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
             return build(match, dialect)
     if not text:
         return []
-    return reported(text, dialect) or [Info(text)]
+    return reported(text, dialect) or [remark(text, dialect)]
 
 
 def hints_at_start(text: str) -> bool:

@@ -167,10 +167,26 @@ class Refusal:
 
     Attributes:
         text: the firmware's own words, without their prefix.
+        stray: no line was in flight whose sender is told of it.
 
     """
 
     text: str
+    stray: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A heater is off, or cannot be trusted; the firmware goes on with the others.
+
+    Attributes:
+        text: the firmware's own words, without their prefix.
+        reason: one of :data:`bridge.gcode.reasons.FAULTS`.
+
+    """
+
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +254,7 @@ Reply = (
     | Firmware
     | Capability
     | Refusal
+    | Fault
     | Fatal
     | FileListBegin
     | FileListEnd

@@ -34,6 +34,7 @@ EVENTS = (
     "heaters_off",
     "heaters_stay_on",
     "error",
+    "complaint",
 )
 """Those that the event entity shows; positions come too often to be one each."""
 

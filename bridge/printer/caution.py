@@ -18,7 +18,7 @@ NO_CREEP = 50.0
 
 def attention(known: PrinterState) -> Attention:
     """Return why a person has to come."""
-    if known.problem is not None:
+    if known.trouble is not None:
         return "error"
     reason = known.job.reason if known.job.paused_at is not None else ""
     if "runout" in reason:

@@ -238,7 +238,8 @@ class Error(Document):
     reason: str = ""
     """A stable word, such as `thermal_runaway`."""
     consequence: str = ""
-    """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`."""
+    """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`, or
+    `heater_off`: a heater failed, and the firmware goes on with the others."""
     logs: tuple[str, ...] = ()
     """The last lines of the wire, at most 20. Of many reports in a row the newest are
     there; `### 57 reports and repetitions left out` is where the others were."""
@@ -267,6 +268,8 @@ EVENTS: Mapping[str, str] = {
     "heaters_stay_on": "Heaters that nobody uses should have gone off and did not; "
     "`heaters`, `reason`. It is tried again.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
+    "complaint": "The printer told an error that belongs to no command; `error`, and "
+    "`left_out`: how many came since the last one that were not told.",
     "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
     "`error`, `message`, as in its response; in a flood not each.",
 }

@@ -101,10 +101,10 @@ def _question(state: PrinterState) -> Prompt | None:
 
 
 def _error(before: PrinterState, after: PrinterState) -> Iterator[Event]:
-    problem = after.problem
+    problem = after.trouble
     if problem is None:
         return
-    known = before.problem
+    known = before.trouble
     if known is None or (known.error, known.reason) != (problem.error, problem.reason):
         data = {
             "error": problem.error,

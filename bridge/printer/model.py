@@ -19,13 +19,13 @@ Word = Link | Active
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why the printer stopped; kept until the next connect or an acknowledgement.
+    """What went wrong; kept until the next connect or an acknowledgement.
 
     Attributes:
         error: the firmware's own words, or ours.
         reason: a stable word such as ``thermal_runaway`` or ``timeout``.
         consequence: ``halted`` (the firmware needs a reset), ``stopped`` (the emergency
-            stop was asked for) or ``disconnected``.
+            stop was asked for), ``disconnected`` or ``heater_off`` (all else goes on).
         logs: the last lines of the wire.
         time: when it happened.
 
@@ -79,6 +79,7 @@ class PrinterState:
         listing: the list that is coming in.
         job: the print that is seen, and how the last one ended.
         problem: why the printer stopped.
+        fault: why one of its heaters is off, although the firmware goes on.
         away: why it cannot be reached, or ``""``; it may just be switched off.
         halted: it has stopped and was not met anew since; nothing it measures counts.
         prompt: what the printer asks.
@@ -112,6 +113,7 @@ class PrinterState:
     listing: tuple[File, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None
+    fault: Problem | None = None
     away: str = ""
     halted: bool = False
     prompt: Prompt | None = None
@@ -131,6 +133,11 @@ class PrinterState:
         if self.link == "operational" and self.job.phase != "idle":
             return self.job.phase
         return self.link
+
+    @property
+    def trouble(self) -> Problem | None:
+        """What is wrong, or the worse of two things."""
+        return self.problem or self.fault
 
     @property
     def printing(self) -> bool:

@@ -9,6 +9,7 @@ from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
 from bridge.printer import events, travel
 from bridge.printer import state as knowledge
+from bridge.printer.complaints import Complaints
 from bridge.printer.history import History
 from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.model import PrinterState, Problem
@@ -40,6 +41,7 @@ class Observer:
         self._on_event = on_event
         self.state = knowledge.initial(config.profile)
         self.history = history
+        self._complaints = Complaints()
         self.dialect: Dialect = UNKNOWN
         self.place: Place | None = None
         self.at: Mapping[str, float] = {}
@@ -131,6 +133,17 @@ class Observer:
             self.at = {} if self.state.printing else _coordinates(self.state)
         elif isinstance(reply, replies.Temperatures):
             self.history.add(self.state.heaters, self.clock())
+        elif isinstance(reply, replies.Refusal) and reply.stray:
+            self._complained(reply.text)
+
+    def _complained(self, text: str) -> None:
+        """Tell of an error that nobody else would be told of."""
+        if self.state.halted:  # it belongs to why the printer stopped
+            return
+        left_out = self._complaints.note(text, self.clock())
+        if left_out is not None:
+            data = {"error": text, "left_out": left_out}
+            self._on_event(events.Event("complaint", data))
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(
@@ -140,6 +153,10 @@ class Observer:
             dialect=self.dialect,
             profile=self._config.profile,
         )
+        fault = state.fault
+        if fault is not None and fault is not self.state.fault:
+            fault = replace(fault, logs=tuple(self._wire.tail))
+            state = replace(state, fault=fault)
         self.become(state)
 
     def _closed(self, reason: str) -> None:

@@ -105,17 +105,21 @@ class Session:
                 self._dispatch(self.protocol.receive_data(line, now))
             self._pump([])
 
-    async def line(self, text: str, *, ahead: bool = False) -> Done:
+    async def line(
+        self, text: str, *, ahead: bool = False, heeded: bool = True
+    ) -> Done:
         """Send one line and wait until the firmware has taken it.
 
         Raises:
             As :meth:`send` and :meth:`taken`.
 
         """
-        return await self.taken(self.send(text, ahead=ahead))
+        return await self.taken(self.send(text, ahead=ahead, heeded=heeded))
 
-    def send(self, text: str, *, ahead: bool = False) -> Sent:
+    def send(self, text: str, *, ahead: bool = False, heeded: bool = True) -> Sent:
         """Send one line when its time comes, which is mostly now.
+
+        See :meth:`Protocol.send`.
 
         Raises:
             FailedError: The link is gone, and nothing was sent.
@@ -126,7 +130,7 @@ class Session:
             error = FailedError.disconnected(self._failure)
             error.sent = False
             raise error
-        ticket = self.protocol.send(text, ahead=ahead)
+        ticket = self.protocol.send(text, ahead=ahead, heeded=heeded)
         sent = Sent(ticket, self._loop.create_future())
         self._waiting[ticket] = sent.done
         self._pump([])

@@ -21,7 +21,7 @@ async def ask(session: Session, line: str) -> tuple[str, ...]:
 
     """
     try:
-        done = await session.line(line, ahead=True)
+        done = await session.line(line, ahead=True, heeded=False)
     except FailedError as error:
         if error.error == "timeout":  # it goes on talking, so we go on too
             return ()

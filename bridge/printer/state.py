@@ -14,7 +14,7 @@ from bridge.gcode import modal, words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.modal import Modal
 from bridge.gcode.output import is_query
-from bridge.gcode.replies import Fatal, Readiness, Refusal, Reply
+from bridge.gcode.replies import Fatal, Fault, Readiness, Refusal, Reply
 from bridge.printer import heat, job, travel, trouble
 from bridge.printer.heat import Heater
 from bridge.printer.model import Link, PrinterState, Problem, Prompt
@@ -127,7 +127,7 @@ def answered(state: PrinterState) -> PrinterState:
 
 def acknowledged(state: PrinterState) -> PrinterState:
     """Return the state after a person took note of the problem."""
-    return replace(state, problem=None)
+    return replace(state, problem=None, fault=None)
 
 
 def with_offsets(state: PrinterState, offsets: Mapping[str, float]) -> PrinterState:
@@ -155,6 +155,8 @@ def apply(
             if word == "shutdown":
                 state = _halted(state, word, now)
             return trouble.readiness(state, word, now)
+        case Fault() if not state.halted:
+            return trouble.at_fault(state, reply, now)
         case Refusal(text):
             return trouble.refused(state, text)
     if state.halted:
@@ -234,6 +236,7 @@ def _forgetful(state: PrinterState) -> PrinterState:
         listed=False,
         message="",
         line="",
+        fault=None,
     )
 
 

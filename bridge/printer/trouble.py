@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from bridge.gcode import reasons, words
-from bridge.gcode.replies import Fatal
+from bridge.gcode.replies import Fatal, Fault
 from bridge.printer.model import PrinterState, Problem
 
 SHUT_DOWN = "the firmware has shut down"
@@ -12,6 +12,7 @@ SHUT_DOWN = "the firmware has shut down"
 
 _MAX_ERROR = 1000  # characters
 _MAX_CODES = 100
+_MEASURED = re.compile(r"\d+\.\d+", re.ASCII)
 # Only as the bridge writes it: "m27" or "M 27" is refused where M27 is known.
 _UNKNOWN = re.compile(
     r'Unknown command:\s*"?(?P<code>[GMT]\d{1,4})(?=[\s"]|$)', re.ASCII
@@ -51,6 +52,24 @@ def _halted(state: PrinterState, error: str, reason: str, now: float) -> Printer
         error=error[:_MAX_ERROR], reason=reason, consequence="halted", time=now
     )
     return replace(state, problem=problem)
+
+
+def at_fault(state: PrinterState, fault: Fault, now: float) -> PrinterState:
+    """Return the state after a heater's fault; one that is told again changes nothing.
+
+    The printer is not halted by it: its other heaters must still be turned off.
+    """
+    before = state.fault
+    known = "" if before is None else before.error
+    if _MEASURED.sub("", fault.text) in _MEASURED.sub("", known):
+        return state
+    problem = Problem(
+        error=f"{known} {fault.text}".strip()[:_MAX_ERROR],
+        reason=before.reason if before else fault.reason,
+        consequence="heater_off",
+        time=now,
+    )
+    return state if problem.error == known else replace(state, fault=problem)
 
 
 def refused(state: PrinterState, text: str) -> PrinterState:

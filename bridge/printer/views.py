@@ -42,7 +42,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         state=known.phase,
         text=_text(known),
         flags=flags(known),
-        error=known.problem.error if known.problem else known.away,
+        error=known.trouble.error if known.trouble else known.away,
         sd=documents.Card(ready=known.card is True),
         tool=factors.tool if here else None,
         position=_position(known),
@@ -137,7 +137,7 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
 
 def error(known: PrinterState, *, epoch: float) -> documents.Error:
     """Return what ``error`` holds; empty where nothing is wrong."""
-    problem = known.problem
+    problem = known.trouble
     if problem is None:
         return documents.Error()
     return documents.Error(

@@ -3,7 +3,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.gcode import reasons
-from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, UNKNOWN, Dialect
+from bridge.gcode.dialects import (
+    DIALECTS,
+    KLIPPER,
+    MARLIN,
+    REPETIER,
+    SMOOTHIEWARE,
+    UNKNOWN,
+    Dialect,
+)
 from bridge.gcode.replies import (
     Action,
     ActiveTool,
@@ -12,6 +20,7 @@ from bridge.gcode.replies import (
     CardState,
     CurrentFile,
     Fatal,
+    Fault,
     FileListBegin,
     FileListEnd,
     FileOpened,
@@ -269,6 +278,54 @@ def test_a_card_comes_and_goes(line: str, text: str, *, ready: bool) -> None:
 )
 def test_the_firmware_stopped_for_good(text: str, reason: str) -> None:
     assert only(f"Error:{text}") == Fatal(text, reason)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            "Error: Heating fault on heater 1, temperature excursion exceeded 15.0°C",
+            "heater_fault",
+        ),
+        ("Error: heating fault on heater 0, temperature rising", "heater_fault"),
+        ("Error: Heater 1 fault: temperature rising too slowly", "heater_fault"),
+        ("Heater 2 fault: failed to read sensor: shortCircuit", "heater_fault"),
+        ("Error:Heater decoupled", "heater_decoupled"),
+        (
+            "Error:One heater seems decoupled from thermistor - disabling all!",
+            "heater_decoupled",
+        ),
+        ("Error:Temp sensor defect", "sensor_defect"),
+        ("heated bed: temp sensor defect marked defect", "sensor_defect"),
+        ("Other:: temp sensor defect marked defect", "sensor_defect"),
+        ("extruder 0: temp sensor defect", "sensor_defect"),
+        ("Error:Printer set into dry run mode until restart!", "heaters_off"),
+    ],
+)
+def test_a_heater_failed_and_the_firmware_goes_on(line: str, reason: str) -> None:
+    text = line.removeprefix("Error:").strip()
+    for dialect in (MARLIN, REPETIER, UNKNOWN):
+        assert only(line, dialect) == Fault(text, reason)
+
+
+@pytest.mark.parametrize(
+    "line", ["HEATER~1.GCO 51", "Heater decoupled.gcode 99", "My heater 1 fault: none"]
+)
+def test_other_texts_are_no_fault(line: str) -> None:
+    assert only(line) == Info(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ALARM: Kill button pressed - reset or M999 to continue", "killed"),
+        ("ALARM: Hard limit +X", "fatal"),
+        ("HALT asserted - reset or M999 required", "killed"),
+    ],
+)
+def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) -> None:
+    assert only(line, SMOOTHIEWARE) == Fatal(line, reason)
+    assert only(line, MARLIN) == Info(line)
 
 
 def test_old_firmwares_tell_the_reason_on_a_second_line() -> None:
