@@ -34,6 +34,7 @@ def test_whoever_sent_a_line_is_told_of_what_is_said_to_it() -> None:
         ([POLLED], [False]),
         (["echo:No media"], [False]),
         (["Error:Bad G-code 27"], [False]),
+        (["Error: Bad command: M27"], [False]),
     ],
 )
 def test_nobody_is_told_what_is_said_to_our_own_questions(
