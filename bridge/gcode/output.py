@@ -8,7 +8,9 @@ from bridge.gcode import replies, words
 from bridge.gcode.replies import Reply
 from bridge.gcode.window import Line
 
-_UNKNOWN = re.compile(r"unknown |invalid [GM] code|bad (?:[GM]-code|command)", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r"unknown |invalid [GM] code|bad (?:[GM]-code|command)", re.IGNORECASE
+)
 MAX_OUTPUT = 2000  # lines; a full SD card lists fewer
 _QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
 
