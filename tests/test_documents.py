@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from bridge.cli import parser
 from bridge.commands import Response, parse
 from bridge.config_file import load
-from bridge.printer import about
-from bridge.printer import documents as published
+from bridge.printer.published import about
+from bridge.printer.published import documents as published
 from tests.support.documents import GENERATED, ROOT
 from tests.support.markdown import Block, blocks, commands, documents, links
 

@@ -42,6 +42,16 @@ MAY_IMPORT = {
 }
 """A part (what follows ``bridge.``) to the parts and modules that it may import."""
 
+IN_THE_PRINTER = {
+    "port": set[str](),
+    "link": {"port"},
+    "limits": set[str](),
+    "knowledge": {"limits", "link"},
+    "published": {"knowledge"},
+    "control": {"published", "knowledge", "limits", "link"},
+}
+"""A group of ``bridge/printer`` to those that it may import; ``printer.py`` may all."""
+
 IO_MODULES = {
     "asyncio",
     "concurrent",
@@ -117,6 +127,27 @@ def test_a_part_imports_only_what_lies_below_it(module: Path) -> None:
     assert not wrong, f"{part(module)} must not know {wrong}"
 
 
+def test_the_groups_of_the_printer_are_all_there_are() -> None:
+    folders = {folder.name for folder in (BRIDGE / "printer").glob("[!_]*/")}
+    assert folders == IN_THE_PRINTER.keys()
+    assert {file.name for file in (BRIDGE / "printer").glob("*.py")} == {
+        "__init__.py",
+        "printer.py",
+    }
+
+
+@pytest.mark.parametrize("module", sorted((BRIDGE / "printer").glob("*/*.py")), ids=ids)
+def test_a_group_of_the_printer_imports_only_what_lies_below_it(module: Path) -> None:
+    group = module.parent.name
+    known = {
+        name.removeprefix("bridge.printer.").partition(".")[0]
+        for name in imports(module)
+        if name.startswith("bridge.printer.")
+    }
+    wrong = known - IN_THE_PRINTER[group] - {group}
+    assert not wrong, f"printer/{group} must not know {wrong}"
+
+
 @pytest.mark.parametrize("module", [m for m in modules() if is_pure(m)], ids=ids)
 def test_the_pure_half_does_no_io(module: Path) -> None:
     used = {name.partition(".")[0] for name in imports(module)} & IO_MODULES
@@ -157,7 +188,7 @@ def test_the_daemon_starts_without_what_not_everybody_needs(library: str) -> Non
 
 
 def test_a_wrong_import_would_be_found() -> None:
-    assert not allowed("mqtt", "printer.session.Session")
+    assert not allowed("mqtt", "printer.link.session.Session")
     assert not allowed("simulator", "gcode.replies")
     assert not allowed("gcode", "config.Config")
     assert allowed("simulator", "gcode.codec.encode")

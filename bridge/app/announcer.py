@@ -10,10 +10,11 @@ from bridge import __version__
 from bridge.app import announced
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
-from bridge.mqtt import announcing, home_assistant
-from bridge.mqtt.announcing import Announcements
 from bridge.mqtt.broker import Broker
-from bridge.mqtt.entities import Device
+from bridge.mqtt.home_assistant import announcing
+from bridge.mqtt.home_assistant import device as home_assistant
+from bridge.mqtt.home_assistant.announcing import Announcements
+from bridge.mqtt.home_assistant.entities import Device
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics
 from bridge.printer.printer import Printer

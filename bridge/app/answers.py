@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from bridge.app.publisher import Publisher
 from bridge.commands import Command
 from bridge.commands import requests as ask
-from bridge.printer import answers, views
-from bridge.printer.history import Point
+from bridge.printer.knowledge.history import Point
 from bridge.printer.printer import Printer
+from bridge.printer.published import answers, views
 
 Json = object
 

@@ -8,7 +8,7 @@ from bridge.errors import BridgeError
 from bridge.findings import Finding
 from bridge.mqtt.diagnosis import BrokerDiagnosis
 from bridge.mqtt.topics import Topics
-from bridge.printer import diagnosis
+from bridge.printer.link import diagnosis
 
 
 async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Finding]:

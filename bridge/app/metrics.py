@@ -19,8 +19,8 @@ from bridge import __version__
 from bridge.app.fleet import Fleet
 from bridge.app.station import Station
 from bridge.gcode.counters import BUCKETS, Counters
-from bridge.printer.job_model import Active
-from bridge.printer.model import Link
+from bridge.printer.knowledge.job_model import Active
+from bridge.printer.knowledge.model import Link
 
 KIND = CONTENT_TYPE_LATEST
 PREFIX = "gcode2mqtt"

@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-from bridge.printer.link_events import Place
+from bridge.printer.link.events import Place
 
 log = logging.getLogger("bridge.app")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from bridge.config import Serial
 from bridge.errors import LinkError
 from bridge.gcode.replies import Temperatures
-from bridge.printer.link import Link
-from bridge.printer.link_events import Closed, LinkEvent, Ready
-from bridge.printer.session import Session
-from bridge.printer.wire_log import WireLog
+from bridge.printer.link.events import Closed, LinkEvent, Ready
+from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session
+from bridge.printer.link.wire_log import WireLog
 
 
 @dataclass(frozen=True, slots=True)

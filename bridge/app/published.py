@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bridge.commands.asyncapi import REFERENCE, Published
-from bridge.printer import about, documents
+from bridge.printer.published import about, documents
 
 _WORDS = {"type": "string", "enum": ["online", "offline"]}
 

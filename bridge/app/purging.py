@@ -10,13 +10,13 @@ from bridge.app.leftovers import owner_of
 from bridge.config import Config
 from bridge.errors import BrokerError
 from bridge.mqtt import rivals
-from bridge.mqtt.home_assistant import config_topic
+from bridge.mqtt.home_assistant.device import config_topic
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
 from bridge.mqtt.once import in_one_version
 from bridge.mqtt.purge import Purge
 from bridge.mqtt.reasons import AttemptError
 from bridge.mqtt.topics import Topics
-from bridge.printer.state import initial
+from bridge.printer.knowledge.state import initial
 
 CLIENT = "gcode2mqtt-purge"
 AT_A_TIME = 10

@@ -28,7 +28,7 @@ from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.gcode import words
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics, response_topic_allowed
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
 
 log = logging.getLogger("bridge.commands")
 

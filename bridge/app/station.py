@@ -26,13 +26,13 @@ from bridge.mqtt.large import LARGE
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.topics import Topics
-from bridge.printer.events import Event
-from bridge.printer.executor import Run
-from bridge.printer.link_events import Place
+from bridge.printer.control.executor import Run
+from bridge.printer.control.turns import Interrupted
+from bridge.printer.knowledge.events import Event
+from bridge.printer.link.events import Place
+from bridge.printer.link.wire_file import WireFile
+from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.printer.turns import Interrupted
-from bridge.printer.wire_file import WireFile
-from bridge.printer.wire_log import Entry
 
 log = logging.getLogger("bridge.printer")
 

@@ -21,7 +21,7 @@ from bridge.config_file import load
 from bridge.config_file.starter import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
 from bridge.mqtt.visitor import visit
-from bridge.printer.ports import list_ports
+from bridge.printer.port.ports import list_ports
 
 Result = TypeVar("Result")
 

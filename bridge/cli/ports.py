@@ -2,7 +2,7 @@
 
 import argparse
 
-from bridge.printer.ports import list_ports
+from bridge.printer.port.ports import list_ports
 
 
 def ports(_chosen: argparse.Namespace) -> int:

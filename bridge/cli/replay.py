@@ -9,11 +9,11 @@ from bridge.errors import ConfigError
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from bridge.gcode.replies import parse
 from bridge.gcode.reply_types import Firmware
-from bridge.printer import state
-from bridge.printer.model import PrinterState
-from bridge.printer.replay import Replay
-from bridge.printer.views import flags
-from bridge.printer.wire_log import Direction, Entry, read_log
+from bridge.printer.knowledge import state
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.link.replay import Replay
+from bridge.printer.link.wire_log import Direction, Entry, read_log
+from bridge.printer.published.views import flags
 
 _COLUMN = 60
 _FRAME = re.compile(r"^N\d+ ?(.*?)\*\d+$")

@@ -14,24 +14,25 @@ from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.replies import Temperatures
-from bridge.printer import hooks, safety
-from bridge.printer.attendance import attend
-from bridge.printer.events import Event
-from bridge.printer.executor import Executor, Run
-from bridge.printer.history import History
-from bridge.printer.hook_runner import HookRunner
-from bridge.printer.idle import IdleHeaters
-from bridge.printer.idle_watch import IdleWatch
-from bridge.printer.insistence import Insistence
-from bridge.printer.link import Link
-from bridge.printer.link_events import Closed, LinkEvent, Place
-from bridge.printer.model import PrinterState
-from bridge.printer.observer import Observer
-from bridge.printer.planning import Plan, context_of, plan, situation_of
-from bridge.printer.questions import Questions
-from bridge.printer.session import Session
-from bridge.printer.turns import Turns
-from bridge.printer.wire_log import Entry, WireLog
+from bridge.printer.control import hooks
+from bridge.printer.control.attendance import attend
+from bridge.printer.control.executor import Executor, Run
+from bridge.printer.control.hook_runner import HookRunner
+from bridge.printer.control.idle import IdleHeaters
+from bridge.printer.control.idle_watch import IdleWatch
+from bridge.printer.control.insistence import Insistence
+from bridge.printer.control.planning import Plan, context_of, plan, situation_of
+from bridge.printer.control.questions import Questions
+from bridge.printer.control.turns import Turns
+from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.history import History
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.limits import safety
+from bridge.printer.link.events import Closed, LinkEvent, Place
+from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session
+from bridge.printer.link.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
 

@@ -14,8 +14,8 @@ from bridge.app.station import Station
 from bridge.commands.registry import COMMANDS
 from bridge.commands.schema import examples
 from bridge.config import Config
-from bridge.printer.job_model import Active, Job
-from bridge.printer.model import Link, PrinterState
+from bridge.printer.knowledge.job_model import Active, Job
+from bridge.printer.knowledge.model import Link, PrinterState
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.matrix import KEYS, MATRIX, STATES, refusal

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app.places import recall, remember
-from bridge.printer.link_events import Place
+from bridge.printer.link.events import Place
 
 
 def test_a_place_is_found_again(tmp_path: Path) -> None:

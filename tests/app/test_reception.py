@@ -15,7 +15,7 @@ from bridge.config import Config
 from bridge.errors import ExpiredError, FailedError
 from bridge.mqtt.messages import Message
 from bridge.mqtt.topics import Topics
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
 
 TOPICS = Topics("printer")
 JOG = {"command": "jog", "x": 1}

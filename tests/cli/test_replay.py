@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.replay import explained
-from bridge.printer.wire_log import read_log
+from bridge.printer.link.wire_log import read_log
 from tests.support.daemons import run_script
 
 PRINT = """\

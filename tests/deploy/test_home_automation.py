@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from bridge.commands import parse
-from bridge.mqtt.entities import Device
-from bridge.mqtt.home_assistant import discovery, entities
+from bridge.mqtt.home_assistant.device import discovery, entities
+from bridge.mqtt.home_assistant.entities import Device
 from bridge.mqtt.topics import Topics
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"

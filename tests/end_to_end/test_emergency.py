@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from bridge.printer import documents
+from bridge.printer.published import documents
 from tests.support.brokers import Mosquitto
 from tests.support.printers import SimulatedPrinter, simulated
 from tests.support.stages import Stage, reset, stage

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from bridge.printer import documents
+from bridge.printer.published import documents
 from tests.support.printers import SimulatedPrinter
 from tests.support.stages import Json, Stage, reset
 from tests.support.waiting import until

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bridge import __version__
 from bridge.mqtt.topics import Topics
-from bridge.printer import about, documents
+from bridge.printer.published import about, documents
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import SimulatedPrinter

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.dialects import MARLIN, REPETIER, Dialect
-from bridge.printer.transport import open_transport
+from bridge.printer.port.transport import open_transport
 from bridge.simulator.faults import Faults, Rates
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server

@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from bridge.mqtt.announcing import PAUSE, Announcements, components
-from bridge.mqtt.home_assistant import Payload
+from bridge.mqtt.home_assistant.announcing import PAUSE, Announcements, components
+from bridge.mqtt.home_assistant.device import Payload
 
 
 def payload(name: str = "Ender", **platforms: str) -> Payload:

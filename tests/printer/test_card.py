@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, PRUSA, REPRAPFIRMWARE, Dialect
-from bridge.printer.polls import wanted_polls
+from bridge.printer.control.polls import wanted_polls
 from tests.support.knowing import Knowing
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.printer import state as known
-from bridge.printer.caution import attention, can, hot, safe_to_power_off
-from bridge.printer.model import Problem
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.model import Problem
+from bridge.printer.published.caution import attention, can, hot, safe_to_power_off
 from tests.support.knowing import Knowing
 
 STOPPED = Problem(error="Thermal", reason="thermal_runaway", consequence="halted")

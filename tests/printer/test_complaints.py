@@ -1,6 +1,6 @@
 """Which complaints of a printer are told, and how many are left out."""
 
-from bridge.printer.complaints import EVERY, MOST, Complaints
+from bridge.printer.knowledge.complaints import EVERY, MOST, Complaints
 
 
 def test_the_same_is_told_again_after_a_while_with_how_often_it_came() -> None:

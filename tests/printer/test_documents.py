@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from bridge.config import Printer, Profile
 from bridge.described import texts
-from bridge.printer import about, answers, documents, views
-from bridge.printer import state as known
-from bridge.printer.heat import Heater
-from bridge.printer.history import Point
-from bridge.printer.state import Problem
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.history import Point
+from bridge.printer.knowledge.state import Problem
+from bridge.printer.published import about, answers, documents, views
 from tests.support.knowing import Knowing
 
 EPOCH = 1_763_831_000.0

@@ -5,8 +5,10 @@ import inspect
 from types import ModuleType
 
 from bridge.app import publisher
-from bridge.mqtt import home_assistant
-from bridge.printer import documents, events, idle_watch, observer
+from bridge.mqtt.home_assistant import device as home_assistant
+from bridge.printer.control import idle_watch
+from bridge.printer.knowledge import events, observer
+from bridge.printer.published import documents
 
 
 def told(module: ModuleType) -> set[str]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN
-from bridge.printer import state as known
-from bridge.printer.events import Event, diff
-from bridge.printer.state import Problem
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.events import Event, diff
+from bridge.printer.knowledge.state import Problem
 from tests.support.knowing import Knowing
 
 

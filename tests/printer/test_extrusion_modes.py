@@ -14,7 +14,7 @@ from bridge.gcode.dialects import (
     UNKNOWN,
     Dialect,
 )
-from bridge.printer.safety import Rules, check
+from bridge.printer.limits.safety import Rules, check
 
 PROFILE = Profile(max_extrusion=100)
 AT_1000 = {"e": 1000.0}

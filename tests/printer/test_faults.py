@@ -6,11 +6,11 @@ import pytest
 
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, REPETIER, REPRAPFIRMWARE
-from bridge.printer import state as known
-from bridge.printer import views
-from bridge.printer.caution import attention
-from bridge.printer.events import Event
-from bridge.printer.model import Problem
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.model import Problem
+from bridge.printer.published import views
+from bridge.printer.published.caution import attention
 from tests.support.knowing import Knowing
 from tests.support.live import live
 from tests.support.printers import scripted

@@ -4,7 +4,14 @@ import pytest
 
 from bridge.config import Profile
 from bridge.gcode.replies import Temperatures, parse
-from bridge.printer.heat import Heat, Heater, heaters_of, merge, retarget, targets_of
+from bridge.printer.knowledge.heat import (
+    Heat,
+    Heater,
+    heaters_of,
+    merge,
+    retarget,
+    targets_of,
+)
 
 ONE = Profile()
 TWO = Profile(extruders=2)

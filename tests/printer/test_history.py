@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.heat import Heater
-from bridge.printer.history import History, Point
+from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.history import History, Point
 
 TWENTY = {"tool0": Heater(20, 0)}
 

@@ -10,11 +10,11 @@ import pytest
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Printer, Serial, Telemetry
-from bridge.printer.events import Event
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
+from bridge.printer.knowledge.events import Event
+from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
-from bridge.printer.wire_log import Direction, Entry
 from tests.support.waiting import until
 
 

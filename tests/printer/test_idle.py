@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from bridge.commands.base import Context
 from bridge.config import Profile
-from bridge.printer import state as known
-from bridge.printer.idle import ABSENCE, AGAIN, WARNING, IdleHeaters, heaters_on, off
+from bridge.printer.control.idle import (
+    ABSENCE,
+    AGAIN,
+    WARNING,
+    IdleHeaters,
+    heaters_on,
+    off,
+)
+from bridge.printer.knowledge import state as known
 from tests.support.knowing import Knowing
 
 HOUR = 3600.0

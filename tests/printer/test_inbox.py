@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.printer.inbox import Inbox
+from bridge.printer.port.inbox import Inbox
 
 
 async def test_everything_there_is_comes_at_once() -> None:

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from bridge.printer.insistence import PAUSE, TIMES, Insistence
+from bridge.printer.control.insistence import PAUSE, TIMES, Insistence
 
 
 def test_without_a_stop_there_is_nothing_to_repeat() -> None:

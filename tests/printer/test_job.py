@@ -2,8 +2,14 @@
 
 import pytest
 
-from bridge.printer import job as jobs
-from bridge.printer.job_model import Job, elapsed, progress, remaining, running_time
+from bridge.printer.knowledge import job as jobs
+from bridge.printer.knowledge.job_model import (
+    Job,
+    elapsed,
+    progress,
+    remaining,
+    running_time,
+)
 from tests.support.knowing import Knowing
 
 SELECTED = ("File opened: a.gco Size: 1000", "File selected")

@@ -11,10 +11,10 @@ from bridge.config import Serial
 from bridge.errors import FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.replies import Readiness
-from bridge.printer.link import Link
-from bridge.printer.link_events import Closed, LinkEvent, Opened, Place, Ready
-from bridge.printer.session import Session
-from bridge.printer.wire_log import WireLog
+from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session
+from bridge.printer.link.wire_log import WireLog
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.peers import PtyPeer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from bridge.printer.link_errors import (
+from bridge.printer.port.errors import (
     holders,
     late,
     network_error,

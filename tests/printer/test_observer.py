@@ -8,12 +8,12 @@ from bridge.config import Printer, Profile
 from bridge.gcode.dialects import MARLIN, UNKNOWN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.replies import parse
-from bridge.printer.events import Event
-from bridge.printer.history import History
-from bridge.printer.identity import Identity
-from bridge.printer.link_events import Closed, Opened, Place, Ready
-from bridge.printer.observer import Observer
-from bridge.printer.wire_log import WireLog
+from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.history import History
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.link.events import Closed, Opened, Place, Ready
+from bridge.printer.link.identity import Identity
+from bridge.printer.link.wire_log import WireLog
 
 PLACE = Place("/dev/ttyUSB0", 115_200)
 

@@ -1,8 +1,8 @@
 """Offsets outlive the printer's comings and goings, and are no targets."""
 
 from bridge.gcode.dialects import MARLIN
-from bridge.printer import state as known
-from bridge.printer import views
+from bridge.printer.knowledge import state as known
+from bridge.printer.published import views
 from tests.support.knowing import Knowing
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.outgoing import Outgoing
+from bridge.printer.port.outgoing import Outgoing
 
 
 def transmit(outgoing: Outgoing, size: int) -> bytes:

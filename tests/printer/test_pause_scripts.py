@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Printer, Serial, Telemetry
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
+from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
-from bridge.printer.wire_log import Direction, Entry
 from tests.support.waiting import until
 
 TOLD = "{{ 'nowhere' if pause_position.x is none else pause_position.x }}"

@@ -10,9 +10,9 @@ from bridge.config import Printer, Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, REPRAPFIRMWARE, Dialect
 from bridge.gcode.modal import Modal
-from bridge.printer import planning
-from bridge.printer.planning import Plan
-from bridge.printer.safety import Rules
+from bridge.printer.control import planning
+from bridge.printer.control.planning import Plan
+from bridge.printer.limits.safety import Rules
 from tests.support.knowing import Knowing
 
 TWO_TOOLS = Printer(profile=Profile(extruders=2))

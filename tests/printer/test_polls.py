@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
-from bridge.printer import state as known
-from bridge.printer.polls import Poll, wanted_polls
+from bridge.printer.control.polls import Poll, wanted_polls
+from bridge.printer.knowledge import state as known
 from tests.support.knowing import Knowing
 
 PLACE = "X:1 Y:2 Z:3 E:4"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from serial.tools.list_ports_common import ListPortInfo
 
-from bridge.printer.ports import (
+from bridge.printer.port.ports import (
     BAUDRATES,
     FixedPort,
     Port,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
-from bridge.printer.executor import Run
-from bridge.printer.insistence import PAUSE
+from bridge.printer.control.executor import Run
+from bridge.printer.control.insistence import PAUSE
 from bridge.printer.printer import IN_VAIN, STOP_MESSAGE
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
@@ -261,7 +261,7 @@ async def test_a_stop_that_got_lost_is_repeated(tmp_path: Path) -> None:
 async def test_a_printer_that_no_stop_can_reach_is_a_problem_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bridge.printer.insistence.PAUSE", 0.01)
+    monkeypatch.setattr("bridge.printer.control.insistence.PAUSE", 0.01)
     with scripted(tmp_path / "port") as printer:
         async with live(str(printer.link)) as it:
             await it.does("emergency")

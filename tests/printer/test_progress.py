@@ -10,10 +10,10 @@ from bridge.config import Serial
 from bridge.errors import LinkError
 from bridge.gcode.dialects import UNKNOWN
 from bridge.gcode.protocol import Protocol
-from bridge.printer.link import OPENING, Link
-from bridge.printer.link_events import Closed, LinkEvent
-from bridge.printer.session import Session
-from bridge.printer.wire_log import WireLog
+from bridge.printer.link.events import Closed, LinkEvent
+from bridge.printer.link.link import OPENING, Link
+from bridge.printer.link.session import Session
+from bridge.printer.link.wire_log import WireLog
 from tests.support.waiting import until
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
 from tests.support.waiting import until

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, UNKNOWN, Dialect
-from bridge.printer.replay import Replay
-from bridge.printer.wire_log import read_log
+from bridge.printer.link.replay import Replay
+from bridge.printer.link.wire_log import read_log
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 LOGS = sorted(TRANSCRIPTS.rglob("*.txt"))

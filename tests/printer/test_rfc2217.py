@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.inbox import Inbox
-from bridge.printer.transport import open_transport
+from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.transport import open_transport
 from bridge.threads import hangs
 from tests.support.rfc2217 import DTR_ON, SET_BAUDRATE, SET_CONTROL, Rfc2217Server
 from tests.support.waiting import DEADLINE, until

@@ -12,8 +12,8 @@ from bridge.commands.registry import COMMANDS
 from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError
 from bridge.gcode.modal import Modal
-from bridge.printer import targets
-from bridge.printer.safety import Rules, Situation, check, gate
+from bridge.printer.limits import targets
+from bridge.printer.limits.safety import Rules, Situation, check, gate
 from tests.support.matrix import MATRIX, refusal
 
 SITUATIONS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.transport import Transport, open_transport
+from bridge.printer.port.transport import Transport, open_transport
 from bridge.threads import hangs, in_thread
 from tests.support.leaks import descriptors
 from tests.support.peers import PtyPeer

@@ -13,9 +13,9 @@ from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.replies import Fatal
-from bridge.printer.session import BITE, Session
-from bridge.printer.transport import open_transport
-from bridge.printer.wire_log import WireLog
+from bridge.printer.link.session import BITE, Session
+from bridge.printer.link.wire_log import WireLog
+from bridge.printer.port.transport import open_transport
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
 from tests.support.lines import talk_to

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.gcode.dialects import DIALECTS, MALYAN, PRUSA, UNKNOWN
-from bridge.printer.identity import identify
-from bridge.printer.setup import ask, set_up
+from bridge.printer.link.identity import identify
+from bridge.printer.link.setup import ask, set_up
 from bridge.simulator.card import LONG_FILE
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server

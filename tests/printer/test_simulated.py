@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.inbox import Inbox
-from bridge.printer.simulated import SimulatedTransport
-from bridge.printer.transport import Transport, open_transport
+from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.simulated import SimulatedTransport
+from bridge.printer.port.transport import Transport, open_transport
 from bridge.simulator.firmware import Firmware
 from tests.support.waiting import DEADLINE
 

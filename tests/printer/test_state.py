@@ -10,8 +10,8 @@ from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
 from bridge.gcode.modal import Modal
 from bridge.gcode.replies import File, Position
-from bridge.printer import state as known
-from bridge.printer.state import Heater, PrinterState, Problem, Prompt
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
 from tests.support.knowing import Knowing
 
 REPORTS_TARGETS = Dialect(name="reports-targets", repetier_targets=True)

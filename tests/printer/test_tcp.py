@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.transport import Transport, open_transport
+from bridge.printer.port.transport import Transport, open_transport
 from tests.support.peers import TcpPeer
 from tests.support.ports import held_port
 from tests.support.waiting import DEADLINE

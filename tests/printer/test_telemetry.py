@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.config import Telemetry
-from bridge.printer import documents, views
-from bridge.printer import state as known
-from bridge.printer.telemetry import JobGate, TemperatureGate, steady
+from bridge.printer.knowledge import state as known
+from bridge.printer.published import documents, views
+from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
 from tests.support.knowing import Knowing
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.gcode.replies import File
-from bridge.printer import state as known
-from bridge.printer.heat import Heater
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.heat import Heater
 from tests.support.knowing import Knowing
 from tests.support.wire_logs import FOLDER, dialect_of, logs, read
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.inbox import Inbox
-from bridge.printer.transport import Transport, open_transport
+from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.transport import Transport, open_transport
 from tests.support.peers import Peer, PtyPeer, TcpPeer
 from tests.support.rfc2217 import Rfc2217Server
 from tests.support.waiting import DEADLINE, until

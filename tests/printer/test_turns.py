@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.errors import FailedError, RejectedError
-from bridge.printer.turns import Turns
+from bridge.printer.control.turns import Turns
 
 
 def gone() -> FailedError:

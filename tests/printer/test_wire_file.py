@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.printer.wire_file import WireFile
-from bridge.printer.wire_log import Direction, Entry, WireLog, read_log
+from bridge.printer.link.wire_file import WireFile
+from bridge.printer.link.wire_log import Direction, Entry, WireLog, read_log
 
 
 def line(time: float, text: str = "ok") -> Entry:

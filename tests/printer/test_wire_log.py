@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.wire_log import (
+from bridge.printer.link.wire_log import (
     LONGEST,
     Direction,
     Entry,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.wire_log import WireLog, read_log
-from bridge.printer.wire_tail import RUN, Routine, Tail
+from bridge.printer.link.wire_log import WireLog, read_log
+from bridge.printer.link.wire_tail import RUN, Routine, Tail
 
 HEAT = b" T:210.14 /210.00 B:60.01 /60.00 @:45 B@:12\n"
 

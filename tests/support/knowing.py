@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.replies import Ok, parse
-from bridge.printer import events
-from bridge.printer import state as known
-from bridge.printer.events import Event
-from bridge.printer.state import PrinterState
+from bridge.printer.knowledge import events
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.state import PrinterState
 
 
 @dataclass

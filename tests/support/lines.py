@@ -10,9 +10,9 @@ from bridge.errors import LinkError
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Connected, Said
 from bridge.gcode.protocol import Protocol
-from bridge.printer.session import Session
-from bridge.printer.transport import open_transport
-from bridge.printer.wire_log import WireLog
+from bridge.printer.link.session import Session
+from bridge.printer.link.wire_log import WireLog
+from bridge.printer.port.transport import open_transport
 from tests.support.waiting import until
 
 

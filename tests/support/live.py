@@ -11,10 +11,10 @@ from bridge.commands import Command, parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Profile, Serial, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.printer.events import Event
-from bridge.printer.executor import Run
+from bridge.printer.control.executor import Run
+from bridge.printer.knowledge.events import Event
+from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.printer.wire_log import Direction, Entry
 from tests.support.printers import POLLS, unframed
 from tests.support.waiting import until
 

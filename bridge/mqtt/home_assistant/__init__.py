@@ -1,0 +1,1 @@
+"""What Home Assistant is told, so that it finds a printer with all it has."""

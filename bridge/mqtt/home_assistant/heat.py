@@ -1,0 +1,147 @@
+"""The entities of heaters and temperature sensors.
+
+A target is a ``number``: a thermostat could be swept up by an action on all climate
+devices of an area, or by a voice, and a printer's bed must not be. It is there for
+those who enable it, and even then "heat" alone heats nothing: it needs a temperature.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from bridge.mqtt.home_assistant.entities import Device, Entity, Fields, read
+
+_CELSIUS: Fields = {"device_class": "temperature", "unit_of_measurement": "°C"}
+_NAMES = {"bed": "Bed", "chamber": "Chamber"}
+_DEFAULT_MAXIMUM = 300.0
+_IDLE = 1  # °C below its target, a heater holds it
+
+
+def heat(device: Device) -> Iterator[Entity]:
+    """Yield what there is for each heater, and each other temperature."""
+    for heater in device.heaters:
+        yield _temperature(device, heater)
+        yield _target(device, heater)
+        yield _thermostat(device, heater)
+    for sensor in device.sensors:
+        yield _sensor(device, sensor)
+
+
+def _name(device: Device, heater: str) -> str:
+    if heater in _NAMES:
+        return _NAMES[heater]
+    tools = [name for name in device.heaters if name.startswith("tool")]
+    return "Nozzle" if len(tools) == 1 else f"Nozzle {heater.removeprefix('tool')}"
+
+
+def _icon(heater: str) -> str:
+    return "mdi:printer-3d-nozzle" if heater.startswith("tool") else "mdi:radiator"
+
+
+def _maximum(device: Device, heater: str) -> float:
+    kind = "tool" if heater.startswith("tool") else heater
+    return device.max_temperature.get(kind, _DEFAULT_MAXIMUM)
+
+
+def _value(heater: str, field: str) -> str:
+    return f"(value_json.get('{heater}') or {{}}).get('{field}')"
+
+
+def _temperature(device: Device, heater: str) -> Entity:
+    return Entity(
+        key=f"{heater}_temperature",
+        platform="sensor",
+        name=f"{_name(device, heater)} temperature",
+        fields=_CELSIUS
+        | {"state_class": "measurement", "suggested_display_precision": 1}
+        | {"expire_after": device.lifetime}
+        | read(device.topics.temperature, _value(heater, "actual")),
+    )
+
+
+def _target(device: Device, heater: str) -> Entity:
+    maximum = _maximum(device, heater)
+    # Home Assistant takes a value that is out of bounds for an error of ours.
+    bounded = (
+        f"{{% set it = {_value(heater, 'target')} %}}"
+        f"{{{{ it if it is number and 0 <= it <= {maximum:g} else none }}}}"
+    )
+    return Entity(
+        key=f"{heater}_target",
+        platform="number",
+        name=f"{_name(device, heater)} target",
+        tier="control",
+        fields=_CELSIUS
+        | {"min": 0, "max": maximum, "step": 1, "mode": "box", "icon": _icon(heater)}
+        | {"state_topic": device.topics.temperature, "value_template": bounded}
+        | {
+            "command_topic": _topic(device, heater),
+            "command_template": _command(heater, "{{ value }}"),
+        },
+    )
+
+
+def _thermostat(device: Device, heater: str) -> Entity:
+    topic = device.topics.temperature
+    actual, target = _value(heater, "actual"), _value(heater, "target")
+    mode = f"'heat' if {target} else 'off'"
+    heating = f"'heating' if ({actual} or 0) < {target} - {_IDLE} else 'idle'"
+    return Entity(
+        key=f"{heater}_thermostat",
+        platform="climate",
+        name=_name(device, heater),
+        tier="control",
+        fields={
+            "enabled_by_default": False,
+            "icon": _icon(heater),
+            "temperature_unit": "C",
+            "min_temp": 0,
+            "max_temp": _maximum(device, heater),
+            "temp_step": 1,
+            "precision": 1.0,
+            "modes": ["off", "heat"],
+            "current_temperature_topic": topic,
+            "current_temperature_template": f"{{{{ {actual} }}}}",
+            "temperature_state_topic": topic,
+            "temperature_state_template": f"{{{{ {target} }}}}",
+            "mode_state_topic": topic,
+            "mode_state_template": f"{{{{ {mode} }}}}",
+            "action_topic": topic,
+            "action_template": f"{{{{ ({heating}) if {target} else 'off' }}}}",
+            "temperature_command_topic": _topic(device, heater),
+            "temperature_command_template": _command(heater, "{{ value }}"),
+            "mode_command_topic": _topic(device, heater),
+            "mode_command_template": _off(heater),
+        },
+    )
+
+
+def _topic(device: Device, heater: str) -> str:
+    level = "tool" if heater.startswith("tool") else heater
+    return f"{device.topics.base}/{level}"
+
+
+def _command(heater: str, value: str) -> str:
+    if heater.startswith("tool"):
+        return f'{{"command": "target", "targets": {{"{heater}": {value}}}}}'
+    return f'{{"command": "target", "target": {value}}}'
+
+
+def _off(heater: str) -> str:
+    """Return the template of a mode; for ``heat`` it only asks, and heats nothing."""
+    command = json.loads(_command(heater, "0"))
+    asked = {**command, "dry_run": True}
+    return f"{{{{ ({command} if value == 'off' else {asked}) | tojson }}}}"
+
+
+def _sensor(device: Device, sensor: str) -> Entity:
+    place = f"(value_json.get('sensors') or {{}}).get({sensor!r})"
+    return Entity(
+        key=f"sensor_{re.sub(r'[^a-z0-9]+', '_', sensor.lower()).strip('_')}",
+        platform="sensor",
+        name=f"{sensor} temperature",
+        fields=_CELSIUS
+        | {"state_class": "measurement", "suggested_display_precision": 1}
+        | {"expire_after": device.lifetime, "entity_category": "diagnostic"}
+        | read(device.topics.temperature, place),
+    )

@@ -1,0 +1,262 @@
+"""The entities that show what the printer and the bridge do."""
+
+from collections.abc import Iterator
+
+from bridge.mqtt.home_assistant.entities import Device, Entity, Fields, cut, flag, read
+
+STATES = (
+    "offline",
+    "connecting",
+    "operational",
+    "starting",
+    "printing",
+    "pausing",
+    "paused",
+    "resuming",
+    "cancelling",
+    "finishing",
+    "error",
+)
+ATTENTION = ("none", "error", "prompt", "filament_runout", "paused")
+OUTCOMES = ("done", "cancelled", "failed")
+
+_DIAGNOSTIC: Fields = {"entity_category": "diagnostic"}
+_HIDDEN: Fields = {"enabled_by_default": False}
+_MEASURED: Fields = {"state_class": "measurement"}
+_DURATION: Fields = _MEASURED | {
+    "device_class": "duration",
+    "unit_of_measurement": "s",
+    "suggested_display_precision": 0,
+}
+_PERCENT: Fields = _MEASURED | {
+    "unit_of_measurement": "%",
+    "suggested_display_precision": 0,
+}
+
+
+def _enum(*options: str) -> Fields:
+    return {"device_class": "enum", "options": list(options)}
+
+
+def status(device: Device) -> Iterator[Entity]:
+    """Yield all of them."""
+    yield from _printer(device)
+    yield from _job(device)
+    yield from _warnings(device)
+    yield from _machine(device)
+    yield from _bridge(device)
+
+
+def _printer(device: Device) -> Iterator[Entity]:
+    state = device.topics.state
+    yield Entity(
+        key="state",
+        platform="sensor",
+        name="State",
+        alone=True,
+        fields=_enum(*STATES)
+        | read(state, "value_json.state")
+        | {"icon": "mdi:printer-3d"},
+    )
+    yield Entity(
+        key="printing",
+        platform="binary_sensor",
+        name="Printing",
+        fields={"device_class": "running"} | flag(state, "value_json.flags.printing"),
+    )
+    yield Entity(
+        key="fan",
+        platform="sensor",
+        name="Part fan",
+        fields=_PERCENT | {"icon": "mdi:fan"} | read(state, "value_json.fan"),
+    )
+    yield Entity(
+        key="connected",
+        platform="binary_sensor",
+        name="Printer link",
+        alone=True,
+        fields={
+            "device_class": "connectivity",
+            "state_topic": device.topics.connection,
+            "payload_on": "online",
+            "payload_off": "offline",
+        }
+        | _DIAGNOSTIC,
+    )
+    for axis in "xyz":
+        yield Entity(
+            key=f"position_{axis}",
+            platform="sensor",
+            name=f"Position {axis.upper()}",
+            fields=_HIDDEN
+            | _MEASURED
+            | {"device_class": "distance", "unit_of_measurement": "mm"}
+            | {"suggested_display_precision": 2, "icon": f"mdi:axis-{axis}-arrow"}
+            | read(state, f"(value_json.position or {{}}).get('{axis}')"),
+        )
+
+
+def _job(device: Device) -> Iterator[Entity]:
+    job = device.topics.job_state
+    shown: tuple[tuple[str, str, str, Fields], ...] = (
+        ("progress", "Progress", "progress", _PERCENT | {"icon": "mdi:progress-clock"}),
+        ("print_time", "Print time", "elapsed", _DURATION),
+        ("time_left", "Print time left", "remaining", _DURATION),
+        ("started", "Print started", "started_at", {"device_class": "timestamp"}),
+        ("finish", "Estimated finish", "finish_at", {"device_class": "timestamp"}),
+    )
+    for key, name, field, fields in shown:
+        yield Entity(
+            key=key,
+            platform="sensor",
+            name=name,
+            fields=fields | read(job, f"value_json.{field}"),
+        )
+    yield Entity(
+        key="file",
+        platform="sensor",
+        name="File",
+        fields={"icon": "mdi:file-outline"}
+        | read(job, cut("value_json.display or value_json.file")),
+    )
+    yield Entity(
+        key="last_result",
+        platform="sensor",
+        name="Last print",
+        fields=_enum(*OUTCOMES)
+        | {"icon": "mdi:flag-checkered"}
+        | read(job, "(value_json.result or {}).get('outcome')"),
+    )
+
+
+def _warnings(device: Device) -> Iterator[Entity]:
+    topics = device.topics
+    fields = "'error', 'reason', 'consequence', 'time'"
+    yield Entity(
+        key="problem",
+        platform="binary_sensor",
+        name="Problem",
+        alone=True,
+        fields={"device_class": "problem"}
+        | flag(topics.error, "(value_json.error or value_json.reason) != ''")
+        | {
+            "json_attributes_topic": topics.error,
+            "json_attributes_template": "{% set ns = namespace(it={}) %}"
+            f"{{% for name in [{fields}] %}}"
+            "{% set ns.it = dict(ns.it, **{name: value_json[name]}) %}"
+            "{% endfor %}{{ ns.it | tojson }}",
+        },
+    )
+    yield Entity(
+        key="attention",
+        platform="binary_sensor",
+        name="Attention needed",
+        alone=True,
+        fields={"device_class": "problem", "icon": "mdi:account-alert"}
+        | flag(topics.state, "value_json.attention != 'none'"),
+    )
+    yield Entity(
+        key="attention_reason",
+        platform="sensor",
+        name="Attention reason",
+        alone=True,
+        fields=_enum(*ATTENTION)
+        | {"icon": "mdi:account-question"}
+        | read(topics.state, "value_json.attention"),
+    )
+    yield Entity(
+        key="hot",
+        platform="binary_sensor",
+        name="Hot surface",
+        fields={"device_class": "heat"} | flag(topics.state, "value_json.hot"),
+    )
+    yield Entity(
+        key="unsafe_to_power_off",
+        platform="binary_sensor",
+        name="Unsafe to power off",
+        alone=True,
+        fields={"device_class": "safety"}
+        | flag(
+            topics.state,
+            "none if value_json.safe_to_power_off is none"
+            " else not value_json.safe_to_power_off",
+        ),
+    )
+    yield Entity(
+        key="heaters_off",
+        platform="sensor",
+        name="Heaters off at",
+        fields=_DIAGNOSTIC
+        | {"device_class": "timestamp"}
+        | read(topics.state, "value_json.heaters_off_at"),
+    )
+
+
+def _machine(device: Device) -> Iterator[Entity]:
+    info = device.topics.info
+    yield Entity(
+        key="firmware",
+        platform="sensor",
+        name="Firmware",
+        fields=_DIAGNOSTIC
+        | {"icon": "mdi:chip"}
+        | read(info, cut("(value_json.firmware or {}).get('name')")),
+    )
+    yield Entity(
+        key="machine",
+        platform="sensor",
+        name="Machine",
+        fields=_DIAGNOSTIC
+        | _HIDDEN
+        | {"icon": "mdi:printer-3d"}
+        | read(info, cut("value_json.machine.type")),
+    )
+    yield Entity(
+        key="port",
+        platform="sensor",
+        name="Port",
+        alone=True,
+        fields=_DIAGNOSTIC
+        | _HIDDEN
+        | {"icon": "mdi:serial-port"}
+        | read(info, cut("value_json.machine.port")),
+    )
+
+
+def _bridge(device: Device) -> Iterator[Entity]:
+    health = device.topics.health
+    counted = _DIAGNOSTIC | _HIDDEN | {"state_class": "total_increasing"}
+    yield Entity(
+        key="bridge_version",
+        platform="sensor",
+        name="Bridge version",
+        alone=True,
+        fields=_DIAGNOSTIC
+        | {"icon": "mdi:bridge"}
+        | read(device.topics.info, "value_json.version"),
+    )
+    yield Entity(
+        key="bridge_started",
+        platform="sensor",
+        name="Bridge started",
+        alone=True,
+        fields=_DIAGNOSTIC
+        | _HIDDEN
+        | {"device_class": "timestamp"}
+        | read(health, "value_json.started_at"),
+    )
+    for key, name, where in (
+        ("resends", "Serial resends", "serial.resends"),
+        ("timeouts", "Serial timeouts", "serial.timeouts"),
+        ("reconnects", "Serial reconnects", "serial.reconnects"),
+        ("mqtt_reconnects", "MQTT reconnects", "mqtt.reconnects"),
+    ):
+        yield Entity(
+            key=key,
+            platform="sensor",
+            name=name,
+            alone=True,
+            fields=counted
+            | {"icon": "mdi:counter"}
+            | read(health, f"value_json.{where}"),
+        )

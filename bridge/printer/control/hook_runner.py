@@ -1,0 +1,70 @@
+"""Runs the scripts that nobody asked for; one that fails harms nobody."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+
+from bridge.commands import Command
+from bridge.commands.base import ScriptLibrary
+from bridge.errors import CommandError
+from bridge.printer.control import hooks
+from bridge.printer.control.executor import Run
+from bridge.printer.control.planning import variables_of
+from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.model import PrinterState
+
+log = logging.getLogger("bridge.printer")
+
+LEAVE = 1.0  # seconds that the last script has
+
+
+class HookRunner:
+    """Knows when a printer's scripts have their turn, and what they can read."""
+
+    def __init__(
+        self,
+        scripts: ScriptLibrary | None,
+        state: Callable[[], PrinterState],
+        execute: Callable[[Command, Run], Coroutine[None, None, None]],
+    ) -> None:
+        self._scripts = scripts
+        self._state = state
+        self._execute = execute
+        self._at_pause: Mapping[str, object] = hooks.snapshot(
+            hooks.PAUSED, variables_of(state()), there=False
+        )
+
+    async def leave(self) -> None:
+        """Run the last script, unless a print is under way, for a second at most."""
+        state = self._state()
+        if state.link == "operational" and not state.job.active:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE):
+                    await self.run(hooks.LEAVING)
+
+    async def run(self, name: str, event: Event | None = None) -> None:
+        """Run the script of this name, if there is one."""
+        scripts = self._scripts
+        if scripts is None:
+            return
+        if name == hooks.PAUSED and (scripts.has(name) or scripts.has(hooks.RESUMED)):
+            self._at_pause = await self._stood()
+        if not scripts.has(name):
+            return
+        kept = self._at_pause
+        if name == hooks.CANCELLED:
+            kept = hooks.snapshot(name, variables_of(self._state()), there=False)
+        try:
+            await self._execute(hooks.hook(name, event, kept), Run())
+        except CommandError as error:
+            log.warning("the script %s did not run: %s", name, error.message)
+
+    async def _stood(self) -> Mapping[str, object]:
+        """Return what scripts are told of a pause, with the place where it stands."""
+        there = False
+        with suppress(CommandError):
+            await self._execute(hooks.WHERE, Run())
+            state = self._state()
+            there = state.phase == "paused" and not state.moved
+        return hooks.snapshot(hooks.PAUSED, variables_of(self._state()), there=there)

@@ -1,0 +1,86 @@
+"""Scripts that run by themselves, under the names that OctoPrint gives them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from bridge.commands.base import Context, Program
+from bridge.commands.raw import RawCommands, RawScript
+from bridge.printer.knowledge.events import Event
+
+BY_EVENT: Mapping[str, str] = {
+    "connected": "afterPrinterConnected",
+    "print_started": "beforePrintStarted",
+    "print_done": "afterPrintDone",
+    "print_cancelled": "afterPrintCancelled",
+    "print_paused": "afterPrintPaused",
+    "print_resumed": "beforePrintResumed",
+}
+"""A print that was started at the printer is seen only when it has begun, so the
+scripts that are named ``before…`` run as early as that can be told."""
+
+LEAVING = "beforePrinterDisconnected"
+
+PAUSED, RESUMED, CANCELLED = (
+    "afterPrintPaused",
+    "beforePrintResumed",
+    "afterPrintCancelled",
+)
+
+WHERE = RawCommands(commands=("M400", "M114"))
+"""Asks where the head came to a stand."""
+
+_LAST = "last_"
+_NOWHERE = dict.fromkeys("xyzeft")
+
+
+class Hook(RawScript):
+    """A script that nobody asked for."""
+
+    name: ClassVar[str] = "hook"
+
+    event: Annotated[dict[str, object], Field(default_factory=dict)]
+    """What happened; the script's variable ``event``."""
+
+    kept: Annotated[dict[str, object], Field(default_factory=dict)]
+    """What was so when it paused or was cancelled; variables of their own."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the script's lines."""
+        variables = {**context.variables(), "event": self.event, **self.kept}
+        return super().program(replace(context, variables=lambda: variables))
+
+
+def snapshot(
+    name: str, variables: Mapping[str, object], *, there: bool = True
+) -> dict[str, object]:
+    """Return ``pause_position`` or ``cancel_position``, and the others like it.
+
+    Args:
+        name: the script's.
+        variables: what scripts may read now.
+        there: the position is known; otherwise its parts are ``None``.
+
+    """
+    prefix = "cancel" if name == CANCELLED else "pause"
+    kept = {
+        f"{prefix}_{variable.removeprefix(_LAST)}": value
+        for variable, value in variables.items()
+        if variable.startswith(_LAST)
+    }
+    return kept if there else {**kept, f"{prefix}_position": _NOWHERE}
+
+
+def hook(
+    name: str, event: Event | None = None, kept: Mapping[str, object] | None = None
+) -> Hook:
+    """Return the script of this name as a command."""
+    return Hook(
+        script=name,
+        parameters={},
+        context={},
+        event=dict(event.data) if event else {},
+        kept=dict(kept or {}),
+    )

@@ -1,0 +1,160 @@
+"""From a command to the lines that may be sent now; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from bridge.commands import Command, Context, Program
+from bridge.commands.base import ScriptLibrary
+from bridge.commands.lines import program as as_program
+from bridge.commands.raw import script_lines
+from bridge.config import Printer as PrinterConfig
+from bridge.config import Profile
+from bridge.errors import RejectedError
+from bridge.gcode import codec, words
+from bridge.gcode.dialects import Dialect
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.limits import safety
+from bridge.printer.limits.safety import Rules, Situation
+
+LONGEST_NUMBER = 10**8  # a line must fit with any number that it may get
+_CONFLICT = 409
+BEFORE_TOOL, AFTER_TOOL = "beforeToolChange", "afterToolChange"
+
+
+def context_of(
+    state: PrinterState,
+    config: PrinterConfig,
+    dialect: Dialect,
+    scripts: ScriptLibrary | None,
+) -> Context:
+    """Return what a command may know of its printer."""
+    return Context(
+        profile=config.profile,
+        dialect=dialect,
+        modal=state.modal,
+        offsets=state.offsets,
+        capabilities=capabilities_of(state, dialect),
+        card_ready=state.card,
+        phase=state.job.phase,
+        variables=partial(variables_of, state),
+        scripts=scripts,
+    )
+
+
+def capabilities_of(state: PrinterState, dialect: Dialect) -> frozenset[str]:
+    """Return what the firmware says it can do, and what its family is known to."""
+    said = (name for name, enabled in state.capabilities.items() if enabled)
+    return frozenset(said) | dialect.capabilities
+
+
+def variables_of(state: PrinterState) -> Mapping[str, object]:
+    """Return the variables that OctoPrint documents for scripts."""
+    position = state.position
+    where = {axis: getattr(position, axis, None) for axis in "xyze"}
+    return {
+        "last_position": {
+            **where,
+            "f": state.modal.feedrate,
+            "t": state.modal.tool,
+        },
+        "last_temperature": {
+            _short(name): {"actual": heater.actual, "target": heater.target}
+            for name, heater in state.heaters.items()
+        },
+        "last_fanspeed": state.modal.fan,
+        "relative_axes_requested": state.modal.relative,
+        "relative_extruder_requested": state.modal.relative_e,
+    }
+
+
+def _short(heater: str) -> int | str:
+    return int(heater[4:]) if heater.startswith("tool") else heater[:1]
+
+
+def situation_of(state: PrinterState, profile: Profile) -> Situation:
+    """Return what decides whether a command may be carried out now."""
+    return Situation(
+        profile=profile,
+        operational=state.link == "operational",
+        printing=state.printing,
+        paused=state.phase == "paused",
+        card_ready=state.card,
+        file_selected=state.job.file is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be sent for a command.
+
+    Attributes:
+        program: the lines.
+        places: where the head is after each, the restoring ones too, in mm by axis, as
+            far as it is known.
+
+    """
+
+    program: Program
+    places: Sequence[Mapping[str, float]]
+
+
+def plan(
+    command: Command,
+    context: Context,
+    situation: Situation,
+    rules: Rules,
+) -> Plan:
+    """Return what is to be sent for a command.
+
+    Raises:
+        RejectedError: The payload, the operator, a limit or the printer's state forbids
+            it, in this order.
+
+    """
+    try:
+        planned = _unconditional(command, context, rules)
+    except RejectedError as error:
+        if error.code == _CONFLICT:
+            safety.gate(command, situation)  # that it is away matters more
+        raise
+    if not planned.program.emergency:
+        safety.gate(command, situation)
+    return planned
+
+
+def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
+    program = _with_tool_scripts(command.program(context), context)
+    if program.emergency:
+        return Plan(program, ({},) * len(program.gcode))
+    for line in program.gcode:
+        try:
+            codec.encode(line, LONGEST_NUMBER)
+        except ValueError as error:
+            raise RejectedError.invalid(str(error)) from None
+    return Plan(program, safety.check(program.gcode, rules))
+
+
+def _with_tool_scripts(program: Program, context: Context) -> Program:
+    scripts = context.scripts
+    if scripts is None or program.urgent or program.emergency:
+        return program
+    if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
+        return program
+    lines: list[str] = []
+    tool = context.modal.tool
+    for line in program.lines:
+        code = words.parse(line).code
+        if code[:1] != "T" or not code[1:].isdigit():
+            lines.append(line)
+            continue
+        change = {"old": tool, "new": int(code[1:])}
+        for script, selected in ((BEFORE_TOOL, tool), (AFTER_TOOL, change["new"])):
+            if script == AFTER_TOOL:
+                lines.append(line)
+            if scripts.has(script):
+                there = replace(context, modal=replace(context.modal, tool=selected))
+                lines += script_lines(script, there, {"tool": change})
+        tool = change["new"]
+    wrapped = as_program(lines)
+    return replace(program, lines=wrapped.lines, emergency=wrapped.emergency)

@@ -1,0 +1,193 @@
+"""What is known of one printer, kept up to date by all that is heard and sent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from bridge.config import Printer as PrinterConfig
+from bridge.gcode import replies
+from bridge.gcode.dialects import UNKNOWN, Dialect
+from bridge.gcode.events import Connected, Restarted
+from bridge.printer.knowledge import events
+from bridge.printer.knowledge import state as knowledge
+from bridge.printer.knowledge.complaints import Complaints
+from bridge.printer.knowledge.history import History
+from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.limits import travel
+from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.wire_log import WireLog
+
+
+class Observer:
+    """Folds what happens into the printer's state; it sends nothing.
+
+    ``on_change`` is called after every change of ``state``, ``on_event`` for what
+    happened.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it watches with, and who listens
+        self,
+        config: PrinterConfig,
+        *,
+        history: History,
+        wire: WireLog,
+        clock: Callable[[], float],
+        on_change: Callable[[], None],
+        on_event: Callable[[events.Event], None],
+    ) -> None:
+        self._config = config
+        self._wire = wire
+        self.clock = clock
+        """Tells the time, in seconds; it never jumps."""
+        self._on_change = on_change
+        self._on_event = on_event
+        self.state = knowledge.initial(config.profile)
+        self.history = history
+        self._complaints = Complaints()
+        self.dialect: Dialect = UNKNOWN
+        self.place: Place | None = None
+        self.at: Mapping[str, float] = {}
+        """Where the head is, in mm by axis, as far as it is known."""
+
+    def heard(self, event: LinkEvent) -> None:
+        """Take in what came over the link, or became of it."""
+        match event:
+            case Opened():
+                self.become(_still_stopped(knowledge.connecting(self.state)))
+            case Connected():
+                return  # it answers, but who it is comes next
+            case Ready(identity, place):
+                self.place = place
+                self.dialect = identity.dialect
+                for line in identity.reports:
+                    self.sent(line)
+                self.become(knowledge.connected(self.state, dialect=self.dialect))
+            case Restarted():
+                self.at = {}
+                self.become(knowledge.reset(self.state, now=self.clock()))
+            case Closed(reason):
+                self._closed(reason)
+            case _:
+                self._said(event)
+
+    def sent(self, line: str) -> None:
+        """Take in that a line goes out."""
+        state = knowledge.sent(
+            self.state,
+            line,
+            now=self.clock(),
+            dialect=self.dialect,
+            profile=self._config.profile,
+        )
+        self.become(state)
+        if travel.moves(line):
+            self.at = {}  # until it is known how far this came
+
+    def arrived(self, line: str, place: Mapping[str, float]) -> None:
+        """Take in where the head is after a line, as far as that can be told.
+
+        What was reported meanwhile may have been asked before the line was begun, so
+        the printer is asked again.
+        """
+        if travel.moves(line):
+            self.at = {} if self.state.printing else place
+            self.become(replace(self.state, moved=True))
+
+    def taken(self) -> None:
+        """Take in that the firmware has taken the line."""
+        self._apply(replies.Ok())
+
+    def offsets(self, offsets: Mapping[str, float]) -> None:
+        """Keep heater offsets, in °C."""
+        self.become(knowledge.with_offsets(self.state, offsets))
+
+    def stopped(self, reason: str, error: str) -> None:
+        """Take in that the machine was stopped because somebody asked for it."""
+        problem = self._problem(reason, error, "stopped")
+        self.become(knowledge.failed(self.state, problem))
+
+    def evidence(self) -> None:
+        """Put the last lines of the wire beside the problem."""
+        self.become(knowledge.with_logs(self.state, self._wire.tail))
+
+    def acknowledged(self) -> None:
+        """Forget the last problem: a person has seen it."""
+        self.become(knowledge.acknowledged(self.state))
+
+    def left(self) -> None:
+        """Take in that the bridge lets the printer go."""
+        self.become(knowledge.disconnected(self.state))
+
+    def become(self, state: PrinterState) -> None:
+        """Replace the state, and tell what is new."""
+        before, self.state = self.state, state
+        if state is before or state == before:
+            return
+        if state.printing and self.at:
+            self.at = {}  # the print moves it
+        for event in events.diff(before, state):
+            self._on_event(event)
+        self._on_change()
+
+    def _said(self, reply: replies.Reply) -> None:
+        self._apply(reply)
+        if isinstance(reply, replies.Position):
+            self.at = {} if self.state.printing else _coordinates(self.state)
+        elif isinstance(reply, replies.Temperatures):
+            self.history.add(self.state.heaters, self.clock())
+        elif isinstance(reply, replies.Refusal) and reply.stray:
+            self._complained(reply.text)
+
+    def _complained(self, text: str) -> None:
+        """Tell of an error that nobody else would be told of."""
+        if self.state.halted:  # it belongs to why the printer stopped
+            return
+        left_out = self._complaints.note(text, self.clock())
+        if left_out is not None:
+            data = {"error": text, "left_out": left_out}
+            self._on_event(events.Event("complaint", data))
+
+    def _apply(self, reply: replies.Reply) -> None:
+        state = knowledge.apply(
+            self.state,
+            reply,
+            now=self.clock(),
+            dialect=self.dialect,
+            profile=self._config.profile,
+        )
+        fault = state.fault
+        if fault is not None and fault is not self.state.fault:
+            fault = replace(fault, logs=tuple(self._wire.tail))
+            state = replace(state, fault=fault)
+        self.become(state)
+
+    def _closed(self, reason: str) -> None:
+        self.at = {}
+        problem = None
+        if self.state.link == "operational":
+            problem = self._problem("connection", reason, "disconnected")
+        self.become(_still_stopped(knowledge.disconnected(self.state, problem, reason)))
+
+    def _problem(self, reason: str, error: str, consequence: str) -> Problem:
+        return Problem(
+            error=error,
+            reason=reason,
+            consequence=consequence,
+            logs=tuple(self._wire.tail),
+            time=self.clock(),
+        )
+
+
+def _still_stopped(state: PrinterState) -> PrinterState:
+    """Keep saying ``error``: why it stopped matters more than that it is away."""
+    problem = state.problem
+    if problem is None or problem.consequence == "disconnected":
+        return state
+    return replace(state, link="error")
+
+
+def _coordinates(state: PrinterState) -> Mapping[str, float]:
+    place = state.position
+    if place is None:
+        return {}
+    known = {"x": place.x, "y": place.y, "z": place.z}
+    return known if place.e is None else {**known, "e": place.e}

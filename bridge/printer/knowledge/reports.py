@@ -1,0 +1,204 @@
+"""What the firmware's reports change in our knowledge of a printer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bridge.config import Profile
+from bridge.gcode import replies, words
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.modal import Modal
+from bridge.gcode.replies import Reply, parse_file
+from bridge.printer.knowledge import heat, job
+from bridge.printer.knowledge.heat import Heat
+from bridge.printer.knowledge.job_model import Job
+from bridge.printer.knowledge.model import PrinterState, Prompt
+
+_MAX_FILES = 5000
+_MAX_TEXT = 500  # characters
+_MAX_CHOICES = 20
+_MAX_CAPABILITIES = 200
+_BLOCKING = {"M0", "M1", "M226", "M600"}  # their ok comes after the button
+
+
+def observe(
+    state: PrinterState,
+    reply: Reply,
+    *,
+    now: float,
+    dialect: Dialect,
+    profile: Profile,
+) -> PrinterState:
+    """Return the state after a report; errors are not its business."""
+    work = state.job
+    match reply:
+        case replies.Temperatures(readings):
+            state = _measured(state, readings, profile)
+        case replies.Targets(targets) if dialect.repetier_targets:
+            heaters = heat.retarget(state.heaters, targets, profile)
+            state = replace(state, heaters=heaters)
+        case replies.Ok():
+            state = _taken(state, now)
+        case replies.Busy(reason):
+            state = _busy(state, reason, now)
+        case replies.Action(name, argument):
+            state = _action(state, name, argument[:_MAX_TEXT], now)
+        case _:
+            state = _told(_card(state, reply, now, dialect), reply)
+    state = with_modes_of_print(work, state, profile)
+    if work.active and not state.job.active:
+        return replace(state, moved=True)  # nobody has said where it ended
+    return state
+
+
+def with_modes_of_print(
+    before: Job, state: PrinterState, profile: Profile
+) -> PrinterState:
+    """Return the state with the modes that a print is taken to set when it begins."""
+    if before.active or not state.job.active:
+        return state
+    modes = Modal(
+        relative_e=profile.relative_extrusion,
+        own_relative_e=profile.relative_extrusion,
+        tool=state.modal.tool,
+        speed_factor=state.modal.speed_factor,
+        flow_factor=state.modal.flow_factor,
+    )
+    return replace(state, modal=modes)
+
+
+def _measured(
+    state: PrinterState, readings: Mapping[str, replies.Reading], profile: Profile
+) -> PrinterState:
+    measured = heat.merge(
+        Heat(state.heaters, state.sensors),
+        readings,
+        profile=profile,
+        tool=_heating_tool(state),
+    )
+    return replace(state, heaters=measured.heaters, sensors=measured.sensors)
+
+
+def _heating_tool(state: PrinterState) -> int:
+    """Return whose temperature a bare ``T:`` is: during M109 T1 it is tool 1's."""
+    said = words.parse(state.line)
+    number = said.values.get("T") if said.code == "M109" else None
+    return state.modal.tool if number is None else int(min(number, 999))
+
+
+def _current(state: PrinterState, position: replies.Position) -> replies.Position:
+    tool = state.modal.tool
+    if tool < len(position.extruders):
+        return replace(position, e=position.extruders[tool])
+    return position
+
+
+def _taken(state: PrinterState, now: float) -> PrinterState:
+    """Return the state after a line was taken: nobody is waited for any more."""
+    answered = state.waiting or words.parse(state.line).code in _BLOCKING
+    return replace(
+        state,
+        line="",
+        waiting=False,
+        prompt=None if answered else state.prompt,
+        job=job.taken(state.job, state.line, now),
+    )
+
+
+def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
+    if reason != "paused for user":
+        return replace(state, waiting=False) if state.waiting else state
+    paused = state.job
+    if paused.phase in {"printing", "pausing", "resuming", "starting"}:
+        paused = job.pause(paused, now)
+    return replace(state, waiting=True, job=paused)
+
+
+def _action(state: PrinterState, name: str, argument: str, now: float) -> PrinterState:
+    match name:
+        case "notification":
+            state = replace(state, message=argument)
+        case "sd_inserted":
+            state = replace(state, card=True)
+        case "sd_ejected":
+            state = _card_gone(state, now)
+        case _ if name.startswith("prompt_"):
+            state = replace(state, prompt=_asked(state.prompt, name, argument))
+        case _:
+            state = replace(state, job=job.act(state.job, name, argument, now))
+    return state
+
+
+def _asked(prompt: Prompt | None, action: str, argument: str) -> Prompt | None:
+    if action == "prompt_begin":
+        return Prompt(argument)
+    if action == "prompt_end" or prompt is None:
+        return None
+    if action in {"prompt_choice", "prompt_button"}:
+        choices = (*prompt.choices, argument)[:_MAX_CHOICES]
+        return replace(prompt, choices=choices)
+    return replace(prompt, shown=prompt.shown or action == "prompt_show")
+
+
+def _card(
+    state: PrinterState, reply: Reply, now: float, dialect: Dialect
+) -> PrinterState:
+    match reply:
+        case replies.CardState(ready):
+            return replace(state, card=True) if ready else _card_gone(state, now)
+        case replies.FileListBegin():
+            return replace(state, listing=())
+        case replies.FileListEnd() if state.listing is not None:
+            listed = state.listing
+            return replace(state, card=True, files=listed, listing=None, listed=True)
+        case replies.Info(text) if state.listing is not None:
+            file = parse_file(text)
+            if file is None or len(state.listing) >= _MAX_FILES:
+                return state
+            return replace(state, listing=(*state.listing, file))
+        case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
+            state = replace(state, card=True)
+    in_turn = dialect.in_turn and "M27" not in state.autoreports
+    return replace(state, job=_job(state.job, reply, now, in_turn=in_turn))
+
+
+def _card_gone(state: PrinterState, now: float) -> PrinterState:
+    ended = job.finish(state.job, "failed", now, "card_removed")
+    return replace(state, card=False, files=(), listing=None, listed=False, job=ended)
+
+
+def _job(known: Job, reply: Reply, now: float, *, in_turn: bool) -> Job:
+    match reply:
+        case replies.FileOpened(name, size):
+            known = job.select(known, name, size)
+        case replies.PrintProgress(position, size):
+            known = job.count(known, position, size, now, in_turn=in_turn)
+        case replies.NotPrinting():
+            known = job.miss(known, now)
+        case replies.PrintPaused():
+            known = job.told_paused(known, now)
+        case replies.PrintDone():
+            known = job.done(known, now)
+        case replies.CurrentFile(name) if name is not None and known.file is None:
+            known = replace(known, file=name)
+        case replies.Progress(percent, left):
+            known = job.tell(known, percent, left, now)
+    return known
+
+
+def _told(state: PrinterState, reply: Reply) -> PrinterState:
+    match reply:
+        case replies.Position():
+            state = replace(state, position=_current(state, reply), moved=False)
+        case replies.Firmware():
+            state = replace(state, firmware=reply)
+        case replies.Capability(name, enabled):
+            known = {**state.capabilities, name: enabled}
+            if len(known) <= _MAX_CAPABILITIES:
+                state = replace(state, capabilities=known)
+        case replies.SpeedFactor(percent):
+            state = replace(state, modal=replace(state.modal, speed_factor=percent))
+        case replies.FlowFactor(tool, percent) if tool == state.modal.tool:
+            state = replace(state, modal=replace(state.modal, flow_factor=percent))
+        case replies.ActiveTool(number):
+            state = replace(state, modal=replace(state.modal, tool=number))
+    return state

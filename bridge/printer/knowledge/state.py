@@ -1,0 +1,246 @@
+"""How our knowledge of a printer changes; every function returns a new state.
+
+``now`` is always seconds on a clock that never jumps, such as the event loop's. The
+printer's owner calls :func:`connecting` and :func:`connected`, then :func:`sent` for
+each line that goes out, :func:`apply` for everything the firmware says, with an
+:class:`~bridge.gcode.replies.Ok` for each line that it took.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bridge.config import Profile
+from bridge.gcode import modal, words
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.modal import Modal
+from bridge.gcode.output import is_query
+from bridge.gcode.replies import Fatal, Fault, Readiness, Refusal, Reply
+from bridge.printer.knowledge import heat, job, trouble
+from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.model import Link, PrinterState, Problem, Prompt
+from bridge.printer.knowledge.reports import observe, with_modes_of_print
+from bridge.printer.limits import travel
+
+__all__ = [
+    "Heater",
+    "Link",
+    "PrinterState",
+    "Problem",
+    "Prompt",
+    "acknowledged",
+    "answered",
+    "apply",
+    "connected",
+    "connecting",
+    "disconnected",
+    "failed",
+    "initial",
+    "is_use",
+    "reset",
+    "sent",
+    "with_logs",
+    "with_offsets",
+]
+
+_REPORTS = {"M155", "M27", "M154"}
+_ANSWERS = {"M876", "M108"}
+
+
+def initial(profile: Profile) -> PrinterState:
+    """Return what is known before anything was: the heaters the machine has."""
+    return PrinterState(heaters=heat.heaters_of(profile))
+
+
+def connecting(state: PrinterState) -> PrinterState:
+    """Return the state while a link is opened and the firmware is asked who it is.
+
+    Whatever an earlier connection told is forgotten; what the firmware says from now on
+    counts, so that the answers of the handshake are known when it is done.
+    """
+    work = state.job
+    if not work.active:  # a print that began without us is not seen from its start
+        work = replace(work, position=None)
+    fresh = _forgetful(_cold(state))
+    return replace(fresh, link="connecting", readiness="", halted=False, job=work)
+
+
+def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
+    """Return the state after a successful handshake: the last problem is over.
+
+    A printer that said meanwhile that it has stopped stays in error.
+    """
+    if state.halted:
+        return state
+    return replace(
+        state,
+        link="operational",
+        readiness="ready",
+        problem=None,
+        away="",
+        card=True if dialect.card_assumed else state.card,
+    )
+
+
+def disconnected(
+    state: PrinterState, problem: Problem | None = None, reason: str = ""
+) -> PrinterState:
+    """Return the state after the link was closed for a reason, or with a problem.
+
+    The heaters stay known by name, their temperatures do not. A print from the card may
+    go on without us, so it is kept; the next connection shows what became of it.
+    """
+    return replace(
+        _cold(state),
+        link="offline",
+        card=None,
+        line="",
+        problem=problem or state.problem,
+        away=reason,
+    )
+
+
+def reset(state: PrinterState, *, now: float) -> PrinterState:
+    """Return the state after the firmware restarted: modes, targets, prints are gone.
+
+    The link is ``connecting`` until :func:`connected` is called again.
+    """
+    ended = job.finish(state.job, "failed", now, "printer_reset")
+    gone = replace(ended, file=None, size=None, position=None)
+    return replace(connecting(state), job=gone, resets=state.resets + 1)
+
+
+def failed(state: PrinterState, problem: Problem) -> PrinterState:
+    """Return the state of a printer that stopped for good, such as on an emergency."""
+    return replace(_halted(state, problem.reason, problem.time), problem=problem)
+
+
+def with_logs(state: PrinterState, logs: Sequence[str]) -> PrinterState:
+    """Return the state with the last lines of the wire beside its problem."""
+    if state.problem is None:
+        return state
+    return replace(state, problem=replace(state.problem, logs=tuple(logs)))
+
+
+def answered(state: PrinterState) -> PrinterState:
+    """Return the state after the printer took up its work again: a person came."""
+    return replace(state, waiting=False, prompt=None)
+
+
+def acknowledged(state: PrinterState) -> PrinterState:
+    """Return the state after a person took note of the problem."""
+    return replace(state, problem=None, fault=None)
+
+
+def with_offsets(state: PrinterState, offsets: Mapping[str, float]) -> PrinterState:
+    """Return the state with these heater offsets in °C; others stay."""
+    return replace(state, offsets={**state.offsets, **offsets})
+
+
+def apply(
+    state: PrinterState,
+    reply: Reply,
+    *,
+    now: float,
+    dialect: Dialect,
+    profile: Profile,
+) -> PrinterState:
+    """Return the state after the firmware said something.
+
+    A halted printer tells its reason and nothing else that could be believed: some go
+    on answering with what was true before.
+    """
+    match reply:
+        case Fatal():
+            return trouble.stopped(_halted(state, reply.reason, now), reply, now)
+        case Readiness(word):
+            if word == "shutdown":
+                state = _halted(state, word, now)
+            return trouble.readiness(state, word, now)
+        case Fault() if not state.halted:
+            return trouble.at_fault(state, reply, now)
+        case Refusal(text):
+            return trouble.refused(state, text)
+    if state.halted:
+        return state
+    return observe(state, reply, now=now, dialect=dialect, profile=profile)
+
+
+def sent(
+    state: PrinterState, line: str, *, now: float, dialect: Dialect, profile: Profile
+) -> PrinterState:
+    """Return the state after a line went out, as if the firmware will do it.
+
+    Targets, modes, fan, factors and the tool are believed at once; the next report puts
+    right what the firmware refused. A halted printer does nothing of it.
+    """
+    if state.halted:
+        return state
+    code = words.parse(line).code
+    said = words.parse(line).values
+    tool, work = state.modal.tool, state.job
+    targets = heat.targets_of(line, profile=profile, tool=tool)
+    state = replace(
+        state,
+        heaters=heat.retarget(state.heaters, targets, profile),
+        modal=modal.track(state.modal, line, e_follows_axes=dialect.e_follows_axes),
+        job=job.sent(state.job, line, now),
+        moved=state.moved or travel.moves(line),
+        line=line,
+        uses=state.uses + is_use(line),
+        tool_before=tool,
+    )
+    state = with_modes_of_print(work, state, profile)
+    if code in _REPORTS and "S" in said:
+        on = state.autoreports | {code} if said["S"] else state.autoreports - {code}
+        state = replace(state, autoreports=on)
+    if code == "G28":
+        axes = tuple(axis.lower() for axis in "XYZ" if axis in said) or ("x", "y", "z")
+        state = replace(state, homings=state.homings + 1, homed=axes)
+    elif code == "M22":
+        state = replace(state, card=False, files=(), listed=False)
+    elif code in _ANSWERS:
+        state = answered(state)
+    return state
+
+
+def is_use(line: str) -> bool:
+    """Tell whether a line does more than ask, once or at intervals."""
+    return not is_query(line) and words.parse(line).code not in _REPORTS
+
+
+def _cold(state: PrinterState) -> PrinterState:
+    """Return the state without anything measured: it would be stale."""
+    return replace(
+        state,
+        heaters=dict.fromkeys(state.heaters, Heater()),
+        sensors=dict.fromkeys(state.sensors),
+        position=None,
+        prompt=None,
+        waiting=False,
+        listing=None,
+        heaters_off_at=None,
+    )
+
+
+def _forgetful(state: PrinterState) -> PrinterState:
+    """Return the state as of a firmware that has just been met."""
+    return replace(
+        state,
+        firmware=None,
+        capabilities={},
+        refused=frozenset(),
+        autoreports=frozenset(),
+        modal=Modal(),
+        moved=False,
+        card=None,
+        files=(),
+        listed=False,
+        message="",
+        line="",
+        fault=None,
+    )
+
+
+def _halted(state: PrinterState, reason: str, now: float) -> PrinterState:
+    ended = job.finish(state.job, "failed", now, reason)
+    return replace(_cold(state), link="error", halted=True, job=ended, line="")

@@ -1,0 +1,152 @@
+"""What must not happen: commands at the wrong time, and lines beyond the limits.
+
+The order for a command is: its ``program`` (400, 404), :func:`check` (400, 403),
+:func:`gate` (409). An emergency program passes by both.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bridge.commands.base import Command
+from bridge.commands.lines import pairs
+from bridge.config import BLOCKED, Profile
+from bridge.errors import RejectedError
+from bridge.gcode import words
+from bridge.gcode.modal import Modal
+from bridge.printer.limits import targets, travel
+
+_STRICT = targets.CODES | travel.CODES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the printer is doing.
+
+    Attributes:
+        profile: what the machine is.
+        operational: it is connected and takes commands.
+        printing: a print is under way; also while it starts, pauses, resumes or ends.
+        paused: a print is paused; ``printing`` is false then.
+        card_ready: an SD card is mounted; ``None``: not known.
+        file_selected: it is known which file would be printed.
+
+    """
+
+    profile: Profile = field(default_factory=Profile)
+    operational: bool = True
+    printing: bool = False
+    paused: bool = False
+    card_ready: bool | None = None
+    file_selected: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What lines are held against.
+
+    Attributes:
+        profile: the limits.
+        blocked: codes that the operator forbids, each with the reason.
+        modal: the modal state before the first line.
+        position: mm by axis (``x``, ``y``, ``z``, ``e``) before the first line; an axis
+            that is not known is missing.
+        e_follows_axes: G90 and G91 set the extruder's mode too (the dialect knows).
+        e_alone: only M82 and M83 set it (the dialect knows, or ``None``).
+
+    """
+
+    profile: Profile = field(default_factory=Profile)
+    blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
+    modal: Modal = field(default_factory=Modal)
+    position: Mapping[str, float] = field(default_factory=dict)
+    e_follows_axes: bool = True
+    e_alone: bool | None = False
+
+
+def gate(command: Command, situation: Situation) -> None:
+    """Refuse a command that the printer's state or kind does not allow now.
+
+    Paused counts as not printing, except for the card.
+
+    Raises:
+        RejectedError: Code 409: ``not_operational``, ``no_heated_bed``,
+            ``no_heated_chamber``, ``printing``, ``not_printing``, ``sd_not_ready`` or
+            ``no_file``.
+
+    """
+    what = f"{command.topic} {command.name}"
+    if command.needs_operational and not situation.operational:
+        raise RejectedError.conflict(
+            f"{what}: the printer is not operational; the topics connection, state and "
+            "error tell why",
+            "not_operational",
+        )
+    if command.needs_bed:
+        targets.check_heater("bed", situation.profile)
+    if command.needs_chamber:
+        targets.check_heater("chamber", situation.profile)
+    if situation.printing and (command.needs_idle or command.needs_no_print):
+        raise RejectedError.conflict(f"{what}: a print is under way", "printing")
+    if situation.paused and command.needs_no_print:
+        raise RejectedError.conflict(f"{what}: a print is paused", "printing")
+    if command.needs_print and not (situation.printing or situation.paused):
+        raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
+    _gate_card(command, situation, what)
+
+
+def _gate_card(command: Command, situation: Situation, what: str) -> None:
+    if command.needs_card and situation.card_ready is False:
+        raise RejectedError.conflict(
+            f"{what}: no SD card is mounted; send init first", "sd_not_ready"
+        )
+    if command.needs_file and not situation.file_selected:
+        raise RejectedError.conflict(
+            f"{what}: no file is selected; select one at the printer, or with M23",
+            "no_file",
+        )
+
+
+def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]:
+    """Refuse lines that are blocked or go beyond a limit; nothing is ever clamped.
+
+    Args:
+        lines: a program's lines, the restoring ones too, as they will be sent.
+        rules: what they are held against.
+
+    Returns:
+        Where the head is after each line, in mm by axis, as far as that can be told.
+
+    Raises:
+        RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool`` (400),
+            ``no_heated_bed`` or ``no_heated_chamber`` (409); the message names the line
+            and the limit.
+
+    """
+    blocked = {words.parse(code).code: why for code, why in rules.blocked.items()}
+    at = travel.Whereabouts(rules.modal, rules.position, rules.e_alone)
+    places = []
+    for line in lines:
+        code = words.parse(line).code
+        if code in blocked:
+            raise RejectedError.forbidden(
+                f"{line}: {code} is blocked (printers.blocked): {blocked[code]}"
+            )
+        parameters = _parameters(line, code)
+        targets.check(line, parameters, rules.profile)
+        at = travel.follow(at, line, parameters, rules.profile)
+        at = travel.advanced(at, line, e_follows_axes=rules.e_follows_axes)
+        places.append(at.position)
+    return tuple(places)
+
+
+def _parameters(line: str, code: str) -> list[tuple[str, str]]:
+    parameters = pairs(line)
+    if code not in _STRICT:
+        return parameters or []
+    letters = [letter for letter, _ in parameters or []]
+    if parameters is None or len(set(letters)) < len(letters):
+        raise RejectedError.invalid(
+            f"{line}: after {code} there must be only letters with numbers, each once, "
+            "or the limits cannot be checked"
+        )
+    return parameters

@@ -1,0 +1,39 @@
+"""What becomes of the line to a printer, beside what the firmware says."""
+
+from dataclasses import dataclass
+
+from bridge.gcode.events import Said
+from bridge.printer.link.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a printer may be: a port or URL, and a baud rate in bits a second."""
+
+    port: str
+    baudrate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A port was opened; the firmware has not answered yet."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The firmware has said what it is, and can be used."""
+
+    identity: Identity
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The link could not be opened, or broke; ``reason`` is a sentence."""
+
+    reason: str
+
+
+LinkEvent = Opened | Ready | Closed | Said

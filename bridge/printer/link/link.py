@@ -1,0 +1,221 @@
+"""The line to one printer: found, opened, set up, and opened again, for ever."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import replace
+
+from bridge.config import Serial
+from bridge.errors import FailedError, LinkError
+from bridge.gcode.counters import Counters
+from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
+from bridge.gcode.events import Connected, Restarted, Said
+from bridge.gcode.protocol import Protocol
+from bridge.gcode.wire import beyond
+from bridge.pauses import Pauses, Repeats
+from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.session import Session
+from bridge.printer.link.setup import set_up
+from bridge.printer.link.wire_log import WireLog
+from bridge.printer.port import ports
+from bridge.printer.port.transport import open_transport
+
+TRIAL = 7.0  # seconds a port has to answer when there are others to try
+OPENING = 30.0  # seconds that an attempt to open a port takes at the most
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+NOISY = 200  # what a wrong baud rate looks like: damaged lines and no answer
+
+
+def configured_dialect(config: Serial) -> Dialect | None:
+    """Return the dialect that the operator chose, if any."""
+    return None if config.firmware == "auto" else DIALECTS[config.firmware]
+
+
+def with_patience(dialect: Dialect, config: Serial) -> Dialect:
+    """Return a dialect with the operator's own timeouts."""
+    return replace(
+        dialect,
+        ok_timeout=config.ok_timeout or dialect.ok_timeout,
+        long_timeout=config.long_timeout or dialect.long_timeout,
+        long_codes=dialect.long_codes | {code.upper() for code in config.long_codes},
+    )
+
+
+class Link:
+    """Keeps one printer connected.
+
+    ``on_event`` is called in order, from the event loop. ``attend`` runs as long as the
+    printer can be used, anew after each of its resets. ``found`` is where it was the
+    last time, ``candidates`` which ports may be tried but those that are taken, and
+    ``trial`` how many seconds a port has to answer when there are others to try.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a link needs is what its owner decides
+        self,
+        config: Serial,
+        *,
+        interval: float,
+        on_event: Callable[[LinkEvent], None],
+        attend: Callable[[Session], Awaitable[None]],
+        wire: WireLog,
+        taken: Callable[[], Collection[str]] = tuple,
+        found: Place | None = None,
+        candidates: Callable[[Collection[str]], list[str]] = ports.candidates,
+        trial: float = TRIAL,
+    ) -> None:
+        self._config = config
+        self._candidates = candidates
+        self._trial = trial
+        self._interval = interval
+        self._on_event = on_event
+        self._attend = attend
+        self._wire = wire
+        self._taken = taken
+        self._port = ports.FixedPort(config.port)
+        self._found = found
+        self._next_number = 0
+        self._log = logging.getLogger("bridge.printer")
+        self._repeats = Repeats()
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        self._attendance: asyncio.Task[None] | None = None
+        self._again = asyncio.Event()
+        self._leaving = False
+        self._open_by: float | None = None
+        self.session: Session | None = None
+        """The open conversation, if there is one."""
+        self.connects = 0
+        """How often the printer could be used."""
+        self.counters = Counters()
+        """What went over the line in all conversations."""
+
+    async def run(self) -> None:
+        """Connect, and connect again whenever the link breaks, until cancelled."""
+        while not self._leaving:
+            places = list(self._places())
+            reason = "no serial port was found; is the printer plugged in and on?"
+            for place in places:
+                connects = self.connects
+                reason = await self._converse(place, alone=len(places) == 1)
+                if self._leaving or self.connects > connects:
+                    break  # it was here, and will be here again
+            if self._leaving:
+                return
+            self._on_event(Closed(reason))
+            now = asyncio.get_running_loop().time()
+            if text := self._repeats.note(reason, now):
+                self._log.warning("%s", text)
+            await self._pause()
+
+    def leave(self) -> None:
+        """Connect never again; cancel :meth:`run` after this.
+
+        A cancellation alone can get lost: a task group whose parent is cancelled in the
+        moment in which the link breaks tells only of the link (before Python 3.13).
+        """
+        self._leaving = True
+
+    def reconnect(self) -> None:
+        """Close the port and open it again at once."""
+        self._again.set()
+        if self.session is not None:
+            self.session.close()
+
+    def late(self, now: float) -> float:
+        """Return by how many seconds something is late that is due; 0: nothing is."""
+        if self.session is not None:
+            return self.session.late(now)
+        return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
+
+    async def _pause(self) -> None:
+        pause = self._pauses.take(random.random())  # noqa: S311 - no secret
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._again.wait()
+        self._again.clear()
+
+    def _places(self) -> Iterator[Place]:
+        """Yield where to look: where the printer was last, then by likelihood."""
+        config = self._config
+        if self._found is not None:
+            yield self._found
+        found = [self._port.name]
+        if config.port == "auto":
+            found = self._candidates(self._taken())
+        rates = ports.baudrates() if config.baudrate == "auto" else (config.baudrate,)
+        if len(found) > 1 and config.baudrate == "auto":
+            rates = rates[:2]  # every rate on every port would take minutes
+        if "://" in config.port:
+            rates = rates[:1]
+        for rate in rates:
+            for port in found:
+                if Place(port, rate) != self._found:
+                    yield Place(port, rate)
+
+    async def _converse(self, place: Place, *, alone: bool) -> str:
+        """Talk to what is at a place until that ends; return why it did."""
+        config = self._config
+        connects = self.connects
+        self._open_by = asyncio.get_running_loop().time() + OPENING
+        try:
+            transport = await open_transport(place.port, place.baudrate, dtr=config.dtr)
+        except LinkError as error:
+            return str(error)
+        finally:
+            self._open_by = None
+        protocol = self._protocol(trusted=alone or place == self._found)
+        session = Session(
+            transport,
+            protocol,
+            on_event=lambda event: self._heard(event, place, tasks),
+            wire=self._wire,
+        )
+        self.session = session
+        self._on_event(Opened(place))
+        reason = ""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.run())
+        except* LinkError as group:
+            reason = str(group.exceptions[0])
+        finally:
+            session.close()
+            self.session = None
+            self._next_number = protocol.next_number
+        if protocol.noise > NOISY and self.connects == connects:
+            reason = f"only noise comes from {place.port}: wrong baud rate?"
+        return reason
+
+    def _protocol(self, *, trusted: bool) -> Protocol:
+        config = self._config
+        return Protocol(
+            with_patience(configured_dialect(config) or UNKNOWN, config),
+            first_number=beyond(self._next_number),
+            connect_timeout=config.connect_timeout if trusted else self._trial,
+            counters=self.counters,
+        )
+
+    def _heard(self, event: Said, place: Place, tasks: asyncio.TaskGroup) -> None:
+        if isinstance(event, Connected | Restarted) and self._attendance is not None:
+            self._attendance.cancel()
+            self._attendance = None
+        self._on_event(event)
+        if isinstance(event, Connected) and self.session is not None:
+            task = tasks.create_task(self._serve(self.session, place))
+            self._attendance = task
+
+    async def _serve(self, session: Session, place: Place) -> None:
+        config = self._config
+        try:
+            identity = await set_up(session, configured_dialect(config), self._interval)
+            dialect = with_patience(identity.dialect, config)
+            session.protocol.dialect = dialect
+            self._found = place
+            self.connects += 1
+            self._pauses.reset()
+            self._repeats.forget()
+            self._on_event(Ready(replace(identity, dialect=dialect), place))
+            await self._attend(session)
+        except FailedError:
+            return  # the link ends as well, or the printer was stopped or reset

@@ -1,0 +1,228 @@
+r"""The wire as evidence: what went over it, line by line, for people and for replays.
+
+The text format is that of the logs in ``tests/transcripts``::
+
+       12.3456 > N12 G28*17\n
+       12.3460 < ok
+       12.3460 # port closed
+
+Seconds, direction (``>`` is the host), one blank, the line. Bytes outside printable
+ASCII and the backslash itself are escaped as in Python. What was sent shows its own
+line break; what was received ended in a line feed, unless a single backslash ends the
+entry: then the line goes on in the next one, or was never finished.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from bridge.errors import BridgeError
+from bridge.printer.link.wire_tail import Routine, Tail
+
+LONGEST = 1024
+"""Received bytes that are kept waiting for their line feed (noise has none)."""
+
+
+class Direction(Enum):
+    """Which way something went."""
+
+    SENT = ">"
+    RECEIVED = "<"
+    NOTE = "#"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line on the wire, or a note about it.
+
+    Attributes:
+        time: in seconds, on any clock.
+        direction: which way it went.
+        data: its bytes, with the line break where there was one; a note has none.
+
+    """
+
+    time: float
+    direction: Direction
+    data: bytes
+
+    @property
+    def console(self) -> str:
+        """The entry for a person: ``>>> G28``, ``<<< ok``, ``### port closed``."""
+        text = escape(self.data.rstrip(b"\r\n"))
+        return f"{self.direction.value * 3} {text}"
+
+
+class LogFormatError(BridgeError):
+    """A log of the wire cannot be read; the message names the line."""
+
+
+class WireLog:
+    """Cuts what goes over the wire into lines, and remembers the last ones."""
+
+    def __init__(
+        self, on_entry: Callable[[Entry], None] | None = None, *, keep: int = 20
+    ) -> None:
+        """Create an empty log.
+
+        Args:
+            on_entry: gets every entry at once, in order.
+            keep: how many lines of it are remembered.
+
+        """
+        self._on_entry = on_entry
+        self._keep = keep
+        self._last: Tail[Entry] = Tail(keep)
+        self._routine = Routine()
+        self._partial = b""
+        self._partial_time = 0.0
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines, the oldest first, as :attr:`Entry.console`.
+
+        Where some are left out, ``### 57 reports and repetitions left out`` says so.
+        """
+        lines = [
+            f"### {entry} reports and repetitions left out"
+            if isinstance(entry, int)
+            else entry.console
+            for entry in self._last
+        ]
+        return lines[-self._keep :]
+
+    def sent(self, data: bytes, now: float) -> None:
+        """Log what the host sent, one entry a line."""
+        self._finish()
+        for line in data.splitlines(keepends=True):
+            routine = self._routine.sent(line)
+            self._add(Entry(now, Direction.SENT, line), routine=routine)
+
+    def received(self, data: bytes, now: float) -> None:
+        """Log what the printer said; a line counts when its end is there."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        self._partial_time = now
+        for line in lines:
+            routine = self._routine.received(line)
+            self._add(Entry(now, Direction.RECEIVED, line + b"\n"), routine=routine)
+        if len(self._partial) >= LONGEST:
+            self._finish()
+
+    def note(self, text: str, now: float) -> None:
+        """Log what happened to the link, such as that it was opened."""
+        self._finish()
+        self._add(Entry(now, Direction.NOTE, text.encode()))
+
+    def _finish(self) -> None:
+        """Log half a received line before something else comes between."""
+        if self._partial:
+            self._add(Entry(self._partial_time, Direction.RECEIVED, self._partial))
+            self._partial = b""
+
+    def _add(self, entry: Entry, *, routine: bool = False) -> None:
+        self._last.add(entry, routine=routine)
+        if self._on_entry is not None:
+            self._on_entry(entry)
+
+
+def write_log(entry: Entry, start: float = 0.0) -> str:
+    """Return an entry as a line of a log file, with its time since ``start``."""
+    body = escape(entry.data)
+    if entry.direction is Direction.RECEIVED:
+        body = body.removesuffix("\\n") if entry.data.endswith(b"\n") else body + "\\"
+    return f"{entry.time - start:10.4f} {entry.direction.value} {body}\n"
+
+
+def read_log(lines: Iterable[str]) -> Iterator[Entry]:
+    """Yield what was sent and received according to a log; notes are left out.
+
+    Understood are our own files, the same with ``>>`` or ``<<`` and a Python string
+    behind, and the lines of :attr:`Entry.console`, which have no time (they get that
+    of the line before). Where times begin anew, as after a restart of the bridge, they
+    are counted on: they never go back.
+
+    Raises:
+        LogFormatError: A line is none of them.
+
+    """
+    time = shift = 0.0
+    for number, line in enumerate(lines, start=1):
+        text = line.rstrip("\r\n")
+        if not text.strip() or _NOTE.match(text):
+            continue
+        found = _ENTRY.match(text)
+        data = None if found is None else _data(found["arrow"], found["body"])
+        if found is None or data is None:
+            raise LogFormatError(
+                f"line {number} of the log is no entry such as '12.3456 > M105\\n' or "
+                f"'12.3460 < ok': {text[:80]!r}"
+            )
+        if found["time"] is not None:
+            if float(found["time"]) + shift < time:
+                shift = time
+            time = float(found["time"]) + shift
+        yield Entry(time, Direction(found["arrow"][0]), data)
+
+
+_NOTE = re.compile(r"\s*(\d+\.\d+\s+)?#")
+_ENTRY = re.compile(
+    r"\s*(?:(?P<time>\d+\.\d+)\s+)?(?P<arrow>>{1,3}|<{1,3})(?: (?P<body>.*))?$"
+)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([nrt\\]))")
+_SHORT = {"n": b"\n", "r": b"\r", "t": b"\t", "\\": b"\\"}
+_NAMES = {value[0]: f"\\{name}" for name, value in _SHORT.items()}
+_FIRST_PRINTABLE, _LAST_PRINTABLE = ord(" "), ord("~")
+
+
+def escape(data: bytes) -> str:
+    """Return bytes as printable ASCII; see the module's docstring."""
+    return "".join(map(_escaped, data))
+
+
+def _escaped(byte: int) -> str:
+    if byte in _NAMES:
+        return _NAMES[byte]
+    if _FIRST_PRINTABLE <= byte <= _LAST_PRINTABLE:
+        return chr(byte)
+    return f"\\x{byte:02x}"
+
+
+def _data(arrow: str, body: str | None) -> bytes | None:
+    """Return the bytes of an entry, or nothing where they cannot be read."""
+    if len(arrow) == len(">>"):
+        return _literal(body or "")
+    text = body or ""
+    cut = _ESCAPE.sub("", text).endswith("\\")
+    data = _unescape(text[:-1] if cut else text)
+    implied = arrow != ">" and not cut
+    return data + b"\n" if implied else data
+
+
+def _literal(body: str) -> bytes | None:
+    try:
+        value = ast.literal_eval(body)
+    except (ValueError, SyntaxError):
+        return None
+    return _encode(value) if isinstance(value, str) else None
+
+
+def _unescape(text: str) -> bytes:
+    parts = []
+    end = 0
+    for found in _ESCAPE.finditer(text):
+        parts.append(_encode(text[end : found.start()]))
+        code, name = found.groups()
+        parts.append(bytes.fromhex(code) if code else _SHORT[name])
+        end = found.end()
+    parts.append(_encode(text[end:]))
+    return b"".join(parts)
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes that a log shows as characters: Latin-1, where it can be."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()

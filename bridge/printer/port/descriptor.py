@@ -1,0 +1,155 @@
+"""A link on a file descriptor: a serial port, a pseudo-terminal or a TCP socket."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import struct
+import termios
+import threading
+
+from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.outgoing import Outgoing
+
+_READ_SIZE = 65_536
+_WRITE_SIZE = 16_384
+
+
+class DescriptorTransport:
+    """Reads and writes a descriptor without ever blocking the event loop.
+
+    Each wake-up reads once and writes once, so that a printer that never stops talking
+    cannot starve the others. End of file, ``EIO`` (a pseudo-terminal whose other end
+    is closed, an unplugged adapter) and every other error are the end of the link.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Take over ``descriptor``; must be called within the event loop."""
+        self._descriptor: int | None = descriptor
+        self._terminal = os.isatty(descriptor)
+        self._inbox = Inbox()
+        self._outgoing = Outgoing()
+        self._paused = False
+        self._loop = asyncio.get_running_loop()
+        os.set_blocking(descriptor, False)
+        self._loop.add_reader(descriptor, self._readable)
+
+    @property
+    def pending(self) -> int:
+        """Bytes that were accepted and not yet handed to the kernel."""
+        return len(self._outgoing)
+
+    async def read(self) -> bytes:
+        """Wait for bytes; return none at all once the link is gone or closed."""
+        data = await self._inbox.get()
+        if self._paused and self._descriptor is not None:
+            self._paused = False
+            self._loop.add_reader(self._descriptor, self._readable)
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send bytes after all others, without waiting; nothing once closed."""
+        if self._descriptor is None:
+            return
+        idle = not self._outgoing
+        self._outgoing.append(data)
+        if idle:
+            self._writable()
+
+    def write_now(self, data: bytes) -> None:
+        """Send whole lines before everything that has not left yet, which is dropped.
+
+        They begin with a line break where dropping cut a line in half. While the port
+        takes nothing they wait at the head.
+        """
+        if self._descriptor is None:
+            return
+        self._outgoing.urge(data, flushed=self._flush_kernel(self._descriptor))
+        self._writable()
+
+    def close(self) -> None:
+        """Free the descriptor; a waiting :meth:`read` returns no bytes."""
+        self._inbox.close()
+        self._release()
+
+    def _readable(self) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            data = os.read(self._descriptor, _READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+            return
+        self._inbox.put(data)
+        if self._inbox.full:
+            self._paused = True
+            self._loop.remove_reader(self._descriptor)
+
+    def _writable(self) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            head = self._outgoing.head(_WRITE_SIZE)
+            self._outgoing.taken(os.write(self._descriptor, head))
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self._lose()
+            return
+        if self._outgoing:
+            self._loop.add_writer(self._descriptor, self._writable)
+        else:
+            self._loop.remove_writer(self._descriptor)
+
+    def _flush_kernel(self, descriptor: int) -> bool:
+        """Throw away what the kernel has not transmitted; return whether it did.
+
+        A pseudo-terminal never tells what it holds, so it is flushed only when it is
+        full; what it holds otherwise is at most the few lines in flight.
+        """
+        if not self._terminal or self._outgoing.last_was_urgent:
+            return False
+        if not self._outgoing and not _untransmitted(descriptor):
+            return False
+        try:
+            termios.tcflush(descriptor, termios.TCOFLUSH)
+        except termios.error:
+            return False  # unplugged this very moment: the next write says so
+        return True
+
+    def _lose(self) -> None:
+        """End the link; what was received before can still be read."""
+        self._inbox.end()
+        self._release()
+
+    def _release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        self._outgoing.clear()
+        self._loop.remove_reader(descriptor)
+        self._loop.remove_writer(descriptor)
+        if self._terminal and _untransmitted(descriptor):
+            # Linux lets close() wait up to 30 s for a serial port to transmit what it
+            # was given (closing_wait); an emergency stop may be among it.
+            threading.Thread(target=_close, args=(descriptor,), daemon=True).start()
+        else:
+            _close(descriptor)
+
+
+def _untransmitted(descriptor: int) -> int:
+    """Return how many bytes of a terminal's output the kernel still holds."""
+    try:
+        answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int(struct.unpack("i", answer)[0])
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # EIO of a device that is gone; it is closed
+        os.close(descriptor)

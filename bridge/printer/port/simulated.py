@@ -1,0 +1,73 @@
+"""A simulated printer in this very process: ``simulator://marlin?option=value``."""
+
+import asyncio
+
+from bridge.errors import LinkError
+from bridge.printer.port.inbox import Inbox
+from bridge.simulator.firmware import Firmware
+
+
+class SimulatedTransport:
+    """A link to a firmware that lives by the event loop's clock."""
+
+    def __init__(self, firmware: Firmware) -> None:
+        """Switch the firmware on; must be called within the event loop."""
+        self.firmware = firmware
+        self._inbox = Inbox()
+        self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._say(firmware.reset(self._loop.time()))
+
+    @property
+    def pending(self) -> int:
+        """Always 0: a simulated printer takes everything at once."""
+        return 0
+
+    async def read(self) -> bytes:
+        """Wait for bytes; return none at all once the link is closed."""
+        return await self._inbox.get()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; nothing once closed."""
+        if not self._closed:
+            self._say(self.firmware.receive_data(data, self._loop.time()))
+
+    def write_now(self, data: bytes) -> None:
+        """Send bytes; nothing ever waits that they could pass."""
+        self.write(data)
+
+    def close(self) -> None:
+        """Switch the printer off; a waiting :meth:`read` returns no bytes."""
+        self._closed = True
+        self._inbox.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _say(self, data: bytes) -> None:
+        """Pass on what the firmware says and wake it when it has something to do.
+
+        As on a real line, what nobody reads is lost.
+        """
+        if data and not self._inbox.full:
+            self._inbox.put(data)
+        if self._timer is not None:
+            self._timer.cancel()
+        when = self.firmware.next_event(self._loop.time())
+        self._timer = None if when is None else self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._say(self.firmware.handle_time(self._loop.time()))
+
+
+def open_simulated(url: str) -> SimulatedTransport:
+    """Start a simulated printer.
+
+    Raises:
+        LinkError: There is no such personality or option.
+
+    """
+    try:
+        return SimulatedTransport(Firmware.from_url(url))
+    except ValueError as error:
+        raise LinkError(f"serial.port {url!r}: {error}") from error

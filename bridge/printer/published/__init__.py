@@ -1,0 +1,1 @@
+"""What is published about one printer; shapes and names are OctoPrint's."""

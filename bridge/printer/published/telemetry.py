@@ -1,0 +1,127 @@
+"""When a document is worth publishing: pure, so that time can be told in examples."""
+
+from collections.abc import Mapping
+
+from bridge.config import Telemetry
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.published.documents import Job, State
+
+_NOISE = 1e-9  # °C; 20.2 - 20.0 is a little less than 0.2
+_SAME_MOMENT = 60.0  # seconds by which a time of day may be wrong
+_ROUNDING = 1.0  # seconds by which the same moment may come out differently
+
+
+class TemperatureGate:
+    """Decides whether the temperatures are to be published now.
+
+    At once when a target or an offset changes, when a heater comes or goes, or when its
+    temperature becomes known or unknown; where one moved by the deadband, at most every
+    minimal interval; and with every heartbeat in any case.
+    """
+
+    def __init__(self, settings: Telemetry) -> None:
+        self._settings = settings
+        self._published: float | None = None
+        self._facts: object = None
+        self._values: Mapping[str, float | None] = {}
+        self._moved = False
+
+    def due(self, state: PrinterState, now: float) -> bool:
+        """Tell whether to publish this state's temperatures, and take it as done."""
+        values = _measured(state)
+        facts = _facts(state, values)
+        self._moved = self._has_moved(values)
+        if facts == self._facts and now < self.next_due():
+            return False
+        self._published, self._facts = now, facts
+        self._values, self._moved = values, False
+        return True
+
+    def next_due(self) -> float:
+        """Return when :meth:`due` has to be asked again, if nothing is said before."""
+        if self._published is None:
+            return float("-inf")
+        settings = self._settings
+        patience = settings.min_interval if self._moved else settings.heartbeat
+        return self._published + min(patience, settings.heartbeat)
+
+    def _has_moved(self, values: Mapping[str, float | None]) -> bool:
+        deadband = self._settings.deadband - _NOISE
+        for name, value in values.items():
+            before = self._values.get(name)
+            if value is None or before is None:
+                continue
+            if value != before and abs(value - before) >= deadband:
+                return True
+        return False
+
+
+class JobGate:
+    """Decides whether the job is to be published now.
+
+    At once when its state, file or result changes; while only its progress moves, at
+    most every ``interval`` seconds.
+    """
+
+    def __init__(self, interval: float = 5.0) -> None:
+        self._interval = interval
+        self._published: float | None = None
+        self._job: Job | None = None
+
+    def steady(self, job: Job) -> Job:
+        """Return the job with the moments published before, unless they really moved.
+
+        An estimate changes with every report; whoever shows it as a time of day wants
+        to see that only when it makes a difference.
+        """
+        before = self._job
+        if before is None or before.file != job.file:
+            return job
+        kept = {
+            name: getattr(before, name)
+            for name in ("started_at", "finish_at")
+            if _near(getattr(before, name), getattr(job, name))
+        }
+        return job.model_copy(update=kept)
+
+    def due(self, job: Job, now: float) -> bool:
+        """Tell whether to publish this document, and take it as done."""
+        if self._job is not None and self._published is not None:
+            same = _standing(job) == _standing(self._job)
+            moved = job.model_copy(update={"time": self._job.time}) != self._job
+            if same and not (moved and now - self._published >= self._interval):
+                return False
+        self._published, self._job = now, job
+        return True
+
+
+def steady(before: State | None, state: State) -> State:
+    """Return the state with the moment told before, if that is the same.
+
+    It comes of two clocks, one after the other, and would be rounded now so, now so.
+    """
+    moments = (before.heaters_off_at if before else None), state.heaters_off_at
+    if not _near(*moments, within=_ROUNDING):
+        return state
+    return state.model_copy(update={"heaters_off_at": moments[0]})
+
+
+def _measured(state: PrinterState) -> dict[str, float | None]:
+    heaters = {name: heater.actual for name, heater in state.heaters.items()}
+    return heaters | {f"sensors/{name}": value for name, value in state.sensors.items()}
+
+
+def _facts(state: PrinterState, values: Mapping[str, float | None]) -> object:
+    targets = {name: heater.target for name, heater in state.heaters.items()}
+    known = {name: value is not None for name, value in values.items()}
+    return targets, known, dict(state.offsets)
+
+
+def _near(
+    before: float | None, after: float | None, *, within: float = _SAME_MOMENT
+) -> bool:
+    return before is not None and after is not None and abs(after - before) <= within
+
+
+def _standing(job: Job) -> object:
+    return job.state, job.file, job.display, job.size, job.reason, job.result

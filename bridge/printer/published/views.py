@@ -1,0 +1,219 @@
+"""What we know about a printer as the documents that are published.
+
+``now`` is the time of the printer's clock, ``epoch`` what to add to it to get Unix
+time: so a clock that is set while we run moves no duration, and old moments are told by
+the clock as it is now.
+"""
+
+from collections.abc import Sequence
+
+from bridge.gcode.modal import Modal
+from bridge.gcode.replies import File
+from bridge.printer.knowledge import job_model
+from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.published import caution, documents
+
+_TEXTS = {
+    "offline": "Offline",
+    "connecting": "Connecting",
+    "operational": "Operational",
+    "starting": "Starting print from SD",
+    "printing": "Printing from SD",
+    "pausing": "Pausing",
+    "paused": "Paused",
+    "resuming": "Resuming",
+    "cancelling": "Cancelling",
+    "finishing": "Finishing",
+    "error": "Error",
+}
+
+
+def tenths(value: float | None) -> float | None:
+    """Return a temperature rounded to 0.1 °C; never ``-0.0``."""
+    return None if value is None else round(value, 1) + 0.0
+
+
+def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
+    """Return what ``state`` holds."""
+    here = known.link == "operational"
+    factors = known.modal if here else Modal()
+    told = here and not known.printing  # a print changes modes and does not tell
+    return documents.State(
+        state=known.phase,
+        text=_text(known),
+        flags=flags(known),
+        error=known.trouble.error if known.trouble else known.away,
+        sd=documents.Card(ready=known.card is True),
+        tool=factors.tool if here else None,
+        position=_position(known),
+        feedrate=_plain(factors.speed_factor),
+        flowrate=_plain(factors.flow_factor),
+        fan=_plain(factors.fan),
+        relative=factors.relative if told else None,
+        relative_extruder=factors.relative_e if told else None,
+        prompt=_prompt(known),
+        message=known.message,
+        attention=caution.attention(known),
+        can=caution.can(known),
+        hot=caution.hot(known),
+        safe_to_power_off=caution.safe_to_power_off(known),
+        heaters_off_at=whole_second(known.heaters_off_at, epoch),
+        time=now + epoch,
+    )
+
+
+def flags(known: PrinterState) -> documents.Flags:
+    """Return OctoPrint's flags (those of its 1.11: paused is not printing)."""
+    phase = known.phase
+    operational = known.link == "operational"
+    return documents.Flags(
+        operational=operational,
+        printing=known.printing,
+        paused=phase == "paused",
+        pausing=phase == "pausing",
+        resuming=phase == "resuming",
+        cancelling=phase == "cancelling",
+        finishing=phase == "finishing",
+        sdReady=known.card is True,
+        error=phase == "error",
+        ready=phase == "operational",
+        closedOrError=phase in {"offline", "error"},
+    )
+
+
+def temperatures(
+    known: PrinterState, *, now: float, epoch: float
+) -> documents.Temperatures:
+    """Return what ``temperature`` holds."""
+    heaters = {name: heater(known, name) for name in known.heaters}
+    sensors = {name: tenths(actual) for name, actual in known.sensors.items()}
+    fields: dict[str, object] = {"sensors": sensors, "time": int(now + epoch)}
+    return documents.Temperatures.model_validate(fields | heaters)
+
+
+def heater(known: PrinterState, name: str) -> documents.Heater:
+    """Return one heater's entry; its temperatures are null where it is not known."""
+    reading = known.heaters.get(name, Heater())
+    return documents.Heater(
+        actual=tenths(reading.actual),
+        target=tenths(reading.target),
+        offset=known.offsets.get(name, 0.0),
+    )
+
+
+def timed_heater(
+    known: PrinterState, name: str, *, now: float, epoch: float
+) -> documents.TimedHeater:
+    """Return what ``temperature/<heater>`` holds."""
+    entry = heater(known, name)
+    return documents.TimedHeater(**entry.model_dump(), time=now + epoch)
+
+
+def files(known: PrinterState) -> documents.Files:
+    """Return what ``sd/files`` holds; nothing where no card is mounted."""
+    return documents.Files(tuple(_file(file) for file in known.files))
+
+
+def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job:
+    """Return what ``job/state`` holds."""
+    work = known.job
+    away = known.link != "operational"
+    return documents.Job(
+        state=None if away else work.phase,
+        file=work.file,
+        display=_display(known.files, work.file),
+        size=work.size,
+        position=work.position,
+        progress=None if away else tenths(job_model.progress(work)),
+        elapsed=None if away else _seconds(job_model.elapsed(work, now)),
+        remaining=None if away else _seconds(job_model.remaining(work, now)),
+        started_at=whole_second(job_model.started(work), epoch),
+        finish_at=None if away else whole_second(job_model.finish(work, now), epoch),
+        reason=work.reason,
+        result=_result(work.result, epoch),
+        time=now + epoch,
+    )
+
+
+def error(known: PrinterState, *, epoch: float) -> documents.Error:
+    """Return what ``error`` holds; empty where nothing is wrong."""
+    problem = known.trouble
+    if problem is None:
+        return documents.Error()
+    return documents.Error(
+        error=problem.error,
+        reason=problem.reason,
+        consequence=problem.consequence,
+        logs=problem.logs,
+        time=documents.iso(problem.time + epoch),
+    )
+
+
+def _text(known: PrinterState) -> str:
+    if known.link == "offline" and known.problem is not None:
+        return "Offline after error"
+    return _TEXTS[known.phase]
+
+
+def _position(known: PrinterState) -> documents.Position | None:
+    place = known.position
+    if place is None:
+        return None
+    return documents.Position(x=place.x, y=place.y, z=place.z, e=place.e)
+
+
+def _prompt(known: PrinterState) -> documents.Prompt | None:
+    if not known.asks:
+        return None
+    asked = known.prompt
+    if asked is None:
+        return documents.Prompt(reason="paused", text="", choices=())
+    return documents.Prompt(reason="prompt", text=asked.text, choices=asked.choices)
+
+
+def _file(file: File) -> documents.File:
+    return documents.File(
+        name=file.path.rstrip("/").rpartition("/")[2],
+        path=file.path,
+        size=file.size,
+        display=file.display,
+        date=file.date,
+    )
+
+
+def _display(listed: Sequence[File], path: str | None) -> str | None:
+    """Return a file's long name; firmwares mind neither case nor a leading slash."""
+    if path is None:
+        return None
+    wanted = path.lstrip("/").lower()
+    return next(
+        (file.display for file in listed if file.path.lstrip("/").lower() == wanted),
+        None,
+    )
+
+
+def _result(result: job_model.Result | None, epoch: float) -> documents.Result | None:
+    if result is None:
+        return None
+    return documents.Result(
+        outcome=result.outcome,
+        file=result.file,
+        elapsed=_seconds(result.elapsed),
+        reason=result.reason,
+        time=result.time + epoch,
+    )
+
+
+def _plain(value: float | None) -> float | None:
+    """Return a whole number without a decimal point, as the examples show it."""
+    return int(value) if value is not None and value.is_integer() else value
+
+
+def whole_second(moment: float | None, epoch: float) -> float | None:
+    """Return a moment of the printer's clock in Unix time."""
+    return None if moment is None else float(round(moment + epoch))
+
+
+def _seconds(value: float | None) -> int | None:
+    return None if value is None else round(value)
