@@ -12,17 +12,9 @@ from collections.abc import Sequence
 from bridge.gcode import output
 from bridge.gcode.events import Event, LinkFailed, Restarted
 from bridge.gcode.fates import finish, give_up
-from bridge.gcode.patience import renewed
+from bridge.gcode.patience import free_by, renewed, starts_print, still_prints
 from bridge.gcode.queue import Queue
-from bridge.gcode.replies import (
-    Busy,
-    NotPrinting,
-    Ok,
-    PrintDone,
-    PrintProgress,
-    Reply,
-    TransferError,
-)
+from bridge.gcode.replies import Busy, Ok, Reply, TransferError
 from bridge.gcode.resends import Resends, Verdict
 from bridge.gcode.window import Line
 from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
@@ -45,6 +37,7 @@ class Exchange:
         self._urged = False  # an urgent line's own "ok" follows that of the line
         self._silences = 0
         self._prints = False  # from its card, whose lines it carries out before ours
+        self._free_by = 0.0  # of the line that has its "ok"; the next one waits for it
         self._answered = True  # something was acknowledged since the last probe
         self._probe_due = False
         self._doubts = 0  # whether the last lines were taken
@@ -77,7 +70,8 @@ class Exchange:
         if self._wire.answer_by is not None:
             return max(self._wire.answer_by, now + dialect.ok_timeout)
         lines = self._window.in_flight()
-        return max(line.sent_at + dialect.patience(line.text) for line in lines)
+        times = (line.sent_at + dialect.patience(line.text) for line in lines)
+        return max(self._free_by, *times)
 
     @property
     def speaks_to(self) -> Line | None:
@@ -88,8 +82,7 @@ class Exchange:
         """Take what one line of the firmware means; it may be output of a line."""
         wire, head = self._wire, self._window.head
         for reply in found:
-            if isinstance(reply, PrintProgress | NotPrinting | PrintDone):
-                self._prints = isinstance(reply, PrintProgress)
+            self._prints = still_prints(reply, was=self._prints)
         if line := self.speaks_to:
             output.collect(line, found, text)
         if self._settling:
@@ -225,13 +218,24 @@ class Exchange:
         self._silences = 0
         self._resends.answered()
         self._answered = True
+        self._free_by = free_by(
+            last.text,
+            wire.dialect,
+            sent_at=last.sent_at,
+            before=self._free_by,
+            now=now,
+        )
+        self._prints = self._prints or starts_print(last.text, wire.dialect)
         self._believe(last, ok, now)
         if last.transmissions == 1:
             wire.counters.answered(now - last.sent_at, now)
         events = self._settle(None)
         events += [event for line in skipped for event in self._skip(line)]
         head = self._window.head
-        wire.answer_by = now + wire.dialect.patience(head.text) if head else None
+        wire.answer_by = None
+        if head:
+            patience = wire.dialect.patience(head.text)
+            wire.answer_by = max(self._free_by, now + patience)
         if self._urged:
             self._urged = False
             wire.hold_until = now + QUIET

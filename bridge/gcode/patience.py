@@ -1,11 +1,15 @@
 """How long a line may go on unanswered once the firmware has said something else."""
 
+from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.replies import (
     Action,
     Busy,
+    FileOpened,
+    FileSelected,
     NotPrinting,
     Position,
+    PrintDone,
     PrintProgress,
     Reply,
     Temperatures,
@@ -13,6 +17,9 @@ from bridge.gcode.replies import (
 
 _UNASKED = (Temperatures, PrintProgress, NotPrinting, Position, Action)
 """What firmwares report by themselves, again and again."""
+
+_STARTS = {"M24", "M32"}
+_EARLY = 1.0  # seconds in which no long line is done, but some have their "ok"
 
 
 def renewed(reply: Reply, line: str, dialect: Dialect) -> float | None:
@@ -41,3 +48,44 @@ def renewed(reply: Reply, line: str, dialect: Dialect) -> float | None:
 
 def _tells_of_heating(reply: Reply, dialect: Dialect) -> bool:
     return isinstance(reply, Temperatures) and (reply.waiting or dialect.heats_aloud)
+
+
+def still_prints(reply: Reply, *, was: bool) -> bool:
+    """Return whether the card may be printed from, after a reply.
+
+    A print may home before anybody could ask how far it is: a file that is opened may
+    be one that is started at the display.
+    """
+    if isinstance(reply, NotPrinting | PrintDone):
+        return False
+    return was or isinstance(reply, PrintProgress | FileOpened | FileSelected)
+
+
+def starts_print(line: str, dialect: Dialect) -> bool:
+    """Tell whether the card is printed from once a line is taken."""
+    return words.parse(line).code in {*_STARTS, *dialect.resume}
+
+
+def free_by(
+    line: str, dialect: Dialect, *, sent_at: float, before: float, now: float
+) -> float:
+    """Return until when a line that has its ``ok`` may still be worked on.
+
+    Where the ``ok`` comes first, it says so only of long lines that had it at once, or
+    as soon as the one before them was done; behind others a lost line would be found
+    late. A dwell ends by itself (Q-26).
+
+    Args:
+        line: what was taken.
+        dialect: the firmware's.
+        sent_at: when it was sent.
+        before: until when the line before it may have been worked on.
+        now: when its ``ok`` came.
+
+    """
+    patience = dialect.patience(line)
+    if patience <= dialect.ok_timeout:
+        return now
+    first = now < sent_at + _EARLY or sent_at < before
+    dwells = words.parse(line).code == "G4"
+    return now + patience if dwells or (dialect.ok_before_output and first) else now

@@ -225,3 +225,64 @@ def test_only_a_print_without_a_busy_buys_more_time(
     talk, _ = working(dialect, "M105")
     talk.hears(*said)
     assert given_up(talk) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("line", ["M24", "M32 A.GCO"])
+def test_a_print_that_we_start_may_home_before_we_ask_how_far_it_is(line: str) -> None:
+    talk, _ = working(MARLIN1, line)
+    talk.hears("ok")
+    talk.protocol.send("M27")
+    assert talk.sends() == "M27"
+    assert given_up(talk) == pytest.approx(640)
+
+
+@pytest.mark.parametrize("said", ["File opened: A.GCO Size: 9", "File selected"])
+def test_so_may_one_that_is_started_at_the_display(said: str) -> None:
+    talk, _ = working(MARLIN1, "M27")
+    talk.hears(said)
+    assert given_up(talk) == pytest.approx(640)
+
+
+def test_behind_an_ok_that_comes_first_the_next_line_waits_as_long() -> None:
+    talk, first = working(REPETIER, "G28")
+    assert talk.hears("ok") == [Done(first)]
+    second = talk.protocol.send("G29")
+    assert talk.sends() == "G29"
+    assert talk.waits(500) == []
+    assert talk.hears("ok") == [Done(second)], "the homing is done, the probing begins"
+    third = talk.protocol.send("G1 X1")
+    assert talk.sends() == "G1 X1"
+    assert talk.waits(REPETIER.long_timeout - 1) == []
+    assert talk.sends() == ""
+    assert talk.hears("ok") == [Done(third)]
+    talk.protocol.send("G1 X2")
+    assert talk.sends() == "G1 X2"
+    talk.waits(REPETIER.ok_timeout)
+    assert talk.sends() == "M105", "behind a short line nothing is waited for"
+
+
+def test_a_probe_behind_such_a_line_does_not_cut_its_time_short() -> None:
+    talk, _ = working(REPETIER, "G1 X1")
+    talk.waits(REPETIER.ok_timeout)
+    assert talk.sends() == "M105"
+    talk.hears("ok")
+    assert talk.waits(REPETIER.ok_timeout - 1) == []
+
+
+def test_an_ok_that_comes_late_ends_its_line() -> None:
+    talk, first = working(UNKNOWN, "G28")
+    talk.waits(20)
+    assert talk.hears("ok") == [Done(first)]
+    talk.protocol.send("G1 X1")
+    assert talk.sends() == "G1 X1"
+    talk.waits(UNKNOWN.ok_timeout)
+    assert talk.sends() == "M105"
+
+
+def test_a_dwell_that_is_answered_at_once_is_waited_for() -> None:
+    talk, first = working(MARLIN1, "G4 S60")
+    assert talk.hears("ok") == [Done(first)]
+    talk.protocol.send("G1 X1")
+    assert talk.sends() == "G1 X1"
+    assert talk.waits(60) == []
+    assert talk.sends() == ""
