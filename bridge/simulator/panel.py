@@ -128,6 +128,10 @@ def _shut_down(machine: Machine, arguments: Arguments) -> None:
     klipper.shut_down(machine, _text(arguments))
 
 
+def _run(machine: Machine, arguments: Arguments) -> None:
+    machine.injected.append(_text(arguments))
+
+
 def _say(machine: Machine, arguments: Arguments) -> None:
     machine.say(_text(arguments))
 
@@ -148,5 +152,6 @@ ACTIONS: dict[str, Callable[[Machine, Arguments], None]] = {
     "maxtemp": _too_hot,
     "kill": _kill,
     "shutdown": _shut_down,
+    "run": _run,
     "say": _say,
 }

@@ -139,10 +139,11 @@ class Conversation:
             return True
         arrives = self._under_way[0][0] if self._under_way else None
         alarm = self.protocol.next_timeout()
-        if arrives is None and alarm is None and not self._tickets:
+        wakes = self._wakes()
+        if arrives is None and alarm is None and wakes is None and not self._tickets:
             return False
         speaks = self.firmware.next_event(self.now)
-        times = [time for time in (arrives, alarm, speaks) if time is not None]
+        times = [time for time in (arrives, alarm, speaks, wakes) if time is not None]
         self.now = max(self.now, min(times))
         if arrives is not None and arrives <= self.now:
             self._arrive()
@@ -151,6 +152,9 @@ class Conversation:
         else:
             self._hear(self.protocol.handle_timeout(self.now))
         return True
+
+    def _wakes(self) -> float | None:
+        """Return when something happens that neither side waits for."""
 
     def _say(self, data: bytes) -> None:
         self._send(self._down, data, to_host=True)
