@@ -7,6 +7,9 @@ from bridge.gcode.card_types import (
     File,
 )
 
+ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
+"""How an entry ends whose name could else pass for a word of the firmware."""
+
 _TAIL = r"\s+(?P<size>\d{1,15})(?:\s+(?P<date>0x[0-9A-F]{1,8}))?(?:\s+(?P<long>\S.*))?$"
 _ENTRIES = [
     re.compile(pattern, re.ASCII | re.IGNORECASE)

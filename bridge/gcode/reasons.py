@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.gcode.dialects import Bang, Dialect
+from bridge.gcode.files import ENDING
 from bridge.gcode.reply_types import (
     Fatal,
     Fault,
@@ -46,14 +47,19 @@ FAULTS: Mapping[str, str] = {
 """How a heater's fault begins that does not stop the firmware, to its stable word."""
 
 _FAULTS = [(re.compile(mark, re.IGNORECASE), word) for mark, word in FAULTS.items()]
+_NAMES = re.compile(r'"[^"]*"|(?<!\S)\S*?\.g\w{0,4}(?!\w)', re.ASCII | re.IGNORECASE)
+_ENTRY = re.compile(ENDING, re.ASCII | re.IGNORECASE | re.DOTALL)
 _UNSPECIFIC = {"killed", "stopped", "fatal"}
 _TRANSFER = ("line number", "linenumber", "checksum", "format error", "expected line")
 _LAST = re.compile(r"last line:?\s*(-?\d{1,9})", re.ASCII)
 
 
 def reason_of(text: str) -> str | None:
-    """Return the stable word of a fatal error's text; ``None``: it is not fatal."""
-    text = text.lower()
+    """Return the stable word of a fatal error's text; ``None``: it is not fatal.
+
+    The names of files do not count: ``File "watchdog.gcode" not found`` stops nothing.
+    """
+    text = _NAMES.sub("", text).lower()
     return next((word for mark, word in REASONS.items() if mark in text), None)
 
 
@@ -78,7 +84,7 @@ def remark(text: str, dialect: Dialect) -> Reply:
 
     Without a colon it may as well be the name of a file.
     """
-    if text.lower().startswith(dialect.alarms):
+    if text.lower().startswith(dialect.alarms) and not _ENTRY.search(text):
         return Fatal(text, reason_of(text) or "fatal")
     return (_fault(text) if ":" in text else None) or Info(text)
 

@@ -18,6 +18,7 @@ from bridge.gcode.card_types import (
     Progress,
 )
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.files import ENDING
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
@@ -40,6 +41,7 @@ from bridge.gcode.reply_types import (
 Builder = Callable[[re.Match[str], Dialect], list[Reply]]
 Rule = tuple[re.Pattern[str], Builder]
 
+_NO_FILE = rf"(?!.*{ENDING})"
 # Nine digits are more than any firmware counts to, and cheap to convert.
 _OK_NUMBER = re.compile(r"(?:N\s*(-?\d{1,9})\b|(\d{1,9})$)", re.ASCII)
 
@@ -253,11 +255,12 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
     "p": [
         _rule(r"(?P<text>PID Autotune failed.*)", _refusal),
-        _rule(r"(?P<text>Probing failed.*)", _fatal),
+        _rule(rf"(?P<text>Probing failed{_NO_FILE}.*)", _fatal),
     ],
     "r": [
         _rule(
-            r"(?:resend\s*:?|rs\b)\s*(?:N\s*:?\s*)?(?P<number>\d{1,9})(?![\w.~-])",
+            r"(?:resend\s*:?|rs\b)\s*(?:N\s*:?\s*)?(?P<number>\d{1,9})(?![\w.~-])"
+            + _NO_FILE,
             _resend,
         ),
     ],
@@ -280,7 +283,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
     "a": [_rule(r"Active Extruder:\s*(?P<tool>\d{1,3})$", _active_tool)],
     "i": [_rule(r"(?P<text>Invalid [GM] code.*)", _refusal)],
-    "!": [_rule(r"!!\s*(?P<text>.*)", _bang)],
+    "!": [_rule(rf"!!(?=\s|{_NO_FILE})\s*(?P<text>.*)", _bang)],
     ":": [_rule(r":\s*(?P<text>Extruder switched off.*)", _fatal)],
     "/": [
         _rule(r"//\s*action:\s*(?P<name>\S+)\s*(?P<argument>.*)", _action),

@@ -46,6 +46,7 @@ from bridge.gcode.replies import (
     TransferError,
     Wait,
     parse,
+    parse_file,
 )
 
 REPORTS_TARGETS = Dialect(name="reports-targets", repetier_targets=True)
@@ -326,6 +327,45 @@ def test_other_texts_are_no_fault(line: str) -> None:
 def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) -> None:
     assert only(line, SMOOTHIEWARE) == Fatal(line, reason)
     assert only(line, MARLIN) == Info(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "!!IMPO~1.GCO 12345",
+        "!!READ~1.GCO 12345 0x58a1 !!read me.gcode",
+        "!!important.gcode",
+        "Probing failed.gcode 107",
+        "probing failed again.g",
+        "HALT asserted.gcode 5",
+        "Resend 12 parts.gcode 44",
+    ],
+)
+@pytest.mark.parametrize("dialect", [MARLIN, SMOOTHIEWARE, KLIPPER])
+def test_the_name_of_a_file_stops_nothing(line: str, dialect: Dialect) -> None:
+    assert only(line, dialect) == Info(line)
+    assert parse_file(line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'GCode file "0:/gcodes/watchdog v2.gcode" not found',
+        "Cannot open file maxtemp.gcode",
+        "watchdog.gco: no such file",
+    ],
+)
+def test_a_file_that_is_not_found_stops_nothing(text: str) -> None:
+    assert only(f"Error:{text}") == Refusal(text)
+    fatal = f"{text}. Printer halted. kill() called!"
+    assert only(f"Error:{fatal}") == Fatal(fatal, "killed")
+
+
+def test_what_follows_two_bangs_may_end_like_a_file() -> None:
+    text = "Unable to open file cube.gcode"
+    assert only(f"!! {text}", KLIPPER) == Refusal(text)
+    assert only("!!", SMOOTHIEWARE) == Fatal("", "fatal")
+    assert only("!!overheated at 1.0", MARLIN) == Fatal("overheated at 1.0", "fatal")
 
 
 def test_old_firmwares_tell_the_reason_on_a_second_line() -> None:
