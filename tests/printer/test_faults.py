@@ -10,7 +10,7 @@ from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.model import Problem
 from bridge.printer.published import views
-from bridge.printer.published.caution import attention
+from bridge.printer.published.caution import attention, hot, safe_to_power_off
 from tests.support.knowing import Knowing
 from tests.support.live import live
 from tests.support.printers import scripted
@@ -48,6 +48,18 @@ def test_a_heaters_fault_is_an_error_and_the_printer_goes_on(printer: Knowing) -
     )
     assert (state.flags.error, state.flags.operational) == (False, True)
     assert views.error(printer.state, epoch=0).consequence == "heater_off"
+
+
+def test_a_sensor_that_may_have_failed_calms_nobody(printer: Knowing) -> None:
+    printer.says("T:20.0 /0.0 B:20.0 /0.0")
+    assert (hot(printer.state), safe_to_power_off(printer.state)) == (False, True)
+    printer.says(f"Error: {SLOW}")
+    assert (hot(printer.state), safe_to_power_off(printer.state)) == (None, None)
+    printer.says("T:20.0 /0.0 B:60.0 /60.0")
+    assert (hot(printer.state), safe_to_power_off(printer.state)) == (True, False)
+    printer.says("T:20.0 /0.0 B:20.0 /0.0")
+    printer.become(known.acknowledged(printer.state))
+    assert (hot(printer.state), safe_to_power_off(printer.state)) == (False, True)
 
 
 def test_a_print_goes_on_as_far_as_the_firmware_says(printer: Knowing) -> None:

@@ -1,6 +1,7 @@
 """What people around a printer should know: may they touch it, must they come.
 
-What is not known is ``None``: a printer that is away may be hot.
+What is not known is ``None``: a printer that is away may be hot, and one whose heater
+failed as well, since the sensor that tells may be what failed.
 """
 
 from bridge.printer.knowledge.model import PrinterState
@@ -52,7 +53,7 @@ def hot(known: PrinterState) -> bool | None:
     measured = [heater.actual for heater in heaters if heater.actual is not None]
     if any(actual >= TOUCHABLE for actual in measured):
         return True
-    return False if measured else None
+    return False if measured and known.fault is None else None
 
 
 def safe_to_power_off(known: PrinterState) -> bool | None:
@@ -70,4 +71,4 @@ def safe_to_power_off(known: PrinterState) -> bool | None:
     ]
     if any(actual is not None and actual > NO_CREEP for actual in hotends):
         return False
-    return None if None in hotends else True
+    return None if None in hotends or known.fault is not None else True

@@ -153,9 +153,11 @@ class State(Document):
     can: Can
     """What could be asked now."""
     hot: bool | None
-    """A heater is above 45 °C, or on its way there: do not touch."""
+    """A heater is above 45 °C, or on its way there: do not touch. Where that cannot be
+    told, as of a printer that is away or has a heater that failed, it is null."""
     safe_to_power_off: bool | None
-    """Nothing is printed, every heater is off, and no hotend is above 50 °C."""
+    """Nothing is printed, every heater is off, and no hotend is above 50 °C; null
+    likewise."""
     heaters_off_at: Time | None
     """When the heaters go off unless somebody uses them; null while that is not due. It
     may be told a minute early, but is exact from `heaters_idle` on."""
