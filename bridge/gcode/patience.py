@@ -73,7 +73,7 @@ def free_by(
 
     Where the ``ok`` comes first, it says so only of long lines that had it at once, or
     as soon as the one before them was done; behind others a lost line would be found
-    late. A dwell ends by itself (Q-26).
+    late. A dwell ends by itself (Q-26), and is over where the ``ok`` took as long.
 
     Args:
         line: what was taken.
@@ -86,6 +86,9 @@ def free_by(
     patience = dialect.patience(line)
     if patience <= dialect.ok_timeout:
         return now
-    first = now < sent_at + _EARLY or sent_at < before
-    dwells = words.parse(line).code == "G4"
-    return now + patience if dwells or (dialect.ok_before_output and first) else now
+    behind = sent_at < before
+    if words.parse(line).code == "G4":
+        early = now < sent_at + patience - dialect.ok_timeout
+        return now + patience if early or behind else now
+    first = now < sent_at + _EARLY or behind
+    return now + patience if dialect.ok_before_output and first else now

@@ -286,3 +286,14 @@ def test_a_dwell_that_is_answered_at_once_is_waited_for() -> None:
     assert talk.sends() == "G1 X1"
     assert talk.waits(60) == []
     assert talk.sends() == ""
+
+
+@pytest.mark.parametrize("dialect", [MARLIN, MARLIN1])
+def test_a_dwell_that_is_over_adds_no_time(dialect: Dialect) -> None:
+    talk, first = working(dialect, "G4 S60")
+    talk.waits(61)
+    assert talk.hears("ok") == [Done(first)]
+    talk.protocol.send("G1 X1")
+    assert talk.sends() == "G1 X1"
+    talk.waits(dialect.ok_timeout)
+    assert talk.sends() == "M105"
