@@ -1,5 +1,7 @@
 """How long to wait before trying again, and how often to say that it failed."""
 
+from zlib import crc32
+
 KINDS = 16
 """Different failures that are told apart; of more, the first is forgotten."""
 
@@ -26,6 +28,14 @@ class Pauses:
     def reset(self) -> None:
         """Begin with the shortest pause again."""
         self._next = self._first
+
+
+def offset(name: str, period: float) -> float:
+    """Return when in each period it is somebody's turn, in seconds; the same each time.
+
+    Many who do something in every period then do not do it in the same moment.
+    """
+    return period * (crc32(name.encode()) / 2**32)
 
 
 class Repeats:

@@ -1,9 +1,11 @@
 """How long to wait, and how often to say so."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pauses import Pauses, Repeats
+from bridge.pauses import Pauses, Repeats, offset
 
 
 def test_pauses_double_up_to_the_longest() -> None:
@@ -25,6 +27,14 @@ def test_chance_shortens_a_pause_by_half_at_most(chances: list[float]) -> None:
     for chance in chances:
         longest = full.take(1)
         assert longest / 2 <= spread.take(chance) <= longest
+
+
+def test_many_have_their_turns_one_after_the_other() -> None:
+    turns = [offset(f"printer{number}", 2.0) for number in range(100)]
+    assert turns == [offset(f"printer{number}", 2.0) for number in range(100)]
+    assert all(0 <= turn < 2 for turn in turns)
+    slots = Counter(int(turn * 10) for turn in turns)
+    assert max(slots.values()) <= 15, "of a hundred, five would be even"
 
 
 def test_the_same_is_said_once_and_then_now_and_again_with_a_count() -> None:

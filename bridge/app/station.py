@@ -26,6 +26,7 @@ from bridge.mqtt.large import LARGE
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.topics import Topics
+from bridge.pauses import offset
 from bridge.printer.control.executor import Run
 from bridge.printer.control.turns import Interrupted
 from bridge.printer.knowledge.events import Event
@@ -159,10 +160,12 @@ class Station:
                 await asyncio.wait(self._answering, timeout=LAST_ANSWERS)
 
     async def _tick(self) -> None:
+        pause = offset(self.name, TICK)  # or a hundred printers speak at once
         while True:
             self.publisher.tick()
             self._announcer.tick()
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(pause)
+            pause = TICK
 
     async def _clear(self, gone: Mapping[str, AbstractSet[str]]) -> None:
         await self._met.wait()
