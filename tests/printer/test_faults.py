@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 
 from bridge.config import Profile
+from bridge.errors import FailedError
 from bridge.gcode.dialects import MARLIN, REPETIER, REPRAPFIRMWARE
+from bridge.printer.control.executor import Run
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.model import Problem
 from bridge.printer.published import views
 from bridge.printer.published.caution import attention, hot, safe_to_power_off
 from tests.support.knowing import Knowing
-from tests.support.live import live
+from tests.support.live import command_of, live
 from tests.support.printers import scripted
 from tests.support.waiting import until
 
@@ -145,6 +147,22 @@ async def test_an_error_that_belongs_to_nobody_is_told(tmp_path: Path) -> None:
             ]
             assert it.printer.state.link == "operational"
             assert it.printer.state.trouble is None
+
+
+async def test_an_error_to_a_command_that_nobody_waits_for_any_more_is_told(
+    tmp_path: Path,
+) -> None:
+    with scripted(tmp_path / "port") as printer:
+        printer.held.add("M400")
+        async with live(str(printer.link)) as it:
+            command = command_of("command", command="M400")
+            with pytest.raises(FailedError, match="the line it works on goes on"):
+                await it.printer.execute(command, Run(), within=0.05)
+            assert "complaint" not in it.event_names
+            printer.says("Error:endstop hit\nok\n")
+            await until(lambda: "complaint" in it.event_names)
+            told = [e.data["error"] for e in it.events if e.name == "complaint"]
+            assert told == ["endstop hit"]
 
 
 async def test_an_error_to_a_question_of_our_own_is_told(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ class Executor:
             if program.offsets:
                 self._observer.offsets(program.offsets)
             if error := await self._send(planned, run, interrupted):
+                if run.abandoned and error.error == "firmware_error":
+                    self._observer.complained(error.message)
                 raise error
 
     async def _send(

@@ -105,6 +105,15 @@ class Observer:
         problem = self._problem(reason, error, "stopped")
         self.become(knowledge.failed(self.state, problem))
 
+    def complained(self, text: str) -> None:
+        """Take in an error that nobody else would be told of."""
+        if self.state.halted:  # it belongs to why the printer stopped
+            return
+        left_out = self._complaints.note(text, self.clock())
+        if left_out is not None:
+            data = {"error": text, "left_out": left_out}
+            self._on_event(events.Event("complaint", data))
+
     def evidence(self) -> None:
         """Put the last lines of the wire beside the problem."""
         self.become(knowledge.with_logs(self.state, self._wire.tail))
@@ -135,16 +144,7 @@ class Observer:
         elif isinstance(reply, replies.Temperatures):
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.stray:
-            self._complained(reply.text)
-
-    def _complained(self, text: str) -> None:
-        """Tell of an error that nobody else would be told of."""
-        if self.state.halted:  # it belongs to why the printer stopped
-            return
-        left_out = self._complaints.note(text, self.clock())
-        if left_out is not None:
-            data = {"error": text, "left_out": left_out}
-            self._on_event(events.Event("complaint", data))
+            self.complained(reply.text)
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(

@@ -270,8 +270,9 @@ EVENTS: Mapping[str, str] = {
     "heaters_stay_on": "Heaters that nobody uses should have gone off and did not; "
     "`heaters`, `reason`. It is tried again.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
-    "complaint": "The printer told an error that belongs to no command; `error`, and "
-    "`left_out`: how many came since the last one that were not told.",
+    "complaint": "The printer told an error that belongs to no command, or to one that "
+    "nobody waits for any more; `error`, and `left_out`: how many came since the last "
+    "one that were not told.",
     "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
     "`error`, `message`, as in its response; in a flood not each.",
 }
