@@ -22,13 +22,16 @@ PATIENCE = 600.0
 ARRIVAL = 5.0
 """Seconds in which a bridge that starts may come online."""
 
+RETURN = 5.0
+"""Seconds in which one that lost the broker may come back with its response."""
+
 
 def send(chosen: argparse.Namespace) -> int:
     """Publish a command and print its response; return 0 where that is ``finished``.
 
     Raises:
         ConfigError: The payload is no JSON object.
-        BrokerError: The broker cannot be reached, or there is no bridge.
+        BrokerError: The broker cannot be reached, or there is no bridge (any more).
 
     """
     payload = _object(chosen.payload)
@@ -64,14 +67,36 @@ async def _exchange(
         if topic != topics.emergency:
             await _online(visitor, topics.availability)
         visitor.publish(topic, json.dumps(payload).encode())
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    response = _read(await visitor.message())
-                    if response.get("id") == payload["id"]:
-                        return response
-        except TimeoutError:
+        return await _response(visitor, topics.availability, payload["id"])
+
+
+async def _response(
+    visitor: Visitor, availability: str, wanted: str
+) -> dict[str, Any] | None:
+    """Return the response of this id; ``None``: the bridge is there and has none.
+
+    Raises:
+        BrokerError: The connection is lost, or the bridge is gone.
+
+    """
+    clock, gone = asyncio.get_running_loop().time, False
+    ends = clock() + PATIENCE
+    try:
+        async with asyncio.timeout_at(ends) as patience:
+            while True:
+                message = await visitor.message()
+                if message.topic == availability:
+                    gone = message.payload == b"offline"
+                    patience.reschedule(clock() + RETURN if gone else ends)
+                elif (response := _read(message)).get("id") == wanted:
+                    return response
+    except TimeoutError:
+        if not gone:
             return None
+    raise BrokerError(
+        f"the bridge went offline before it answered ({availability}); the command may "
+        "have been carried out"
+    )
 
 
 async def _online(visitor: Visitor, availability: str) -> None:

@@ -109,6 +109,34 @@ async def test_an_emergency_waits_for_nobody(
     assert said == "gcode2mqtt: stopped before it was done\n"
 
 
+async def test_a_bridge_that_goes_away_is_not_waited_for(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    await seen.publish("printer/away/availability", b"online", retain=True)
+    with sending(broker, "--topic", "printer/away", "head") as process:
+        await seen.hears("printer/away/head")
+        await seen.publish("printer/away/availability", b"offline", retain=True)
+        _, said = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert "went offline before it answered" in said
+    assert "may have been carried out" in said
+
+
+async def test_a_bridge_that_comes_back_may_still_answer(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    await seen.publish("printer/back/availability", b"online", retain=True)
+    payload = '{"command": "home", "id": "late"}'
+    with sending(broker, "--topic", "printer/back", "head", payload) as process:
+        await seen.hears("printer/back/head")
+        for word in (b"offline", b"online"):
+            await seen.publish("printer/back/availability", word, retain=True)
+        answer = b'{"id": "late", "status": "finished"}'
+        await seen.publish("printer/back/response", answer)
+        process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0
+
+
 @contextmanager
 def sending(broker: Mosquitto, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
