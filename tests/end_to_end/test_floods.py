@@ -176,13 +176,14 @@ async def test_what_a_frozen_network_held_is_not_carried_out(
 async def test_a_stop_behind_a_flood_of_questions(slow: Stage[ScriptedPrinter]) -> None:
     waiting = await slow.send("command", {"command": "M400"})
     await until(lambda: "M400" in slow.printer.wire.sent())
+    slow.daemon.signal(signal.SIGSTOP)  # or it may keep up with who asks
     for _ in range(MANY):
         slow.client.send(slow.topic("request/info"), b"")
     cancel = await slow.send("job", {"command": "cancel"})
     stop = await slow.send("emergency")
+    slow.daemon.signal(signal.SIGCONT)
     await until(lambda: "M112" in slow.printer.wire.sent())
     responses = slow.topic("response")
-    assert len(slow.client.payloads(responses)) < MANY, "some were still unanswered"
     assert (await slow.answer(stop))["status"] == "finished"
     assert (await slow.answer(waiting))["error"] == "emergency_stopped"
     assert (await slow.answer(cancel))["error"] == "not_printing"
@@ -190,6 +191,8 @@ async def test_a_stop_behind_a_flood_of_questions(slow: Stage[ScriptedPrinter]) 
     answers = map(json.loads, slow.client.payloads(responses))
     outcomes = Counter(answer.get("error", answer["status"]) for answer in answers)
     assert set(outcomes) == {"finished", "queue_full"}
+    topics = [one.topic for one in slow.client.heard]
+    assert responses in topics[topics.index(stop) :], "some were still unanswered"
 
 
 async def test_nothing_that_waits_to_be_read_outlives_a_stop(
