@@ -30,7 +30,7 @@ async def test_who_answers_at_the_printer_is_noticed(tmp_path: Path) -> None:
 
 async def test_heaters_have_their_time_anew_when_a_person_came(tmp_path: Path) -> None:
     with scripted(tmp_path / "printer", HOT) as printer:
-        async with live(str(printer.link), idle_heaters=0.04) as it:
+        async with live(str(printer.link), idle_heaters=0.1) as it:
             await until(lambda: it.printer.state.heaters_off_at is not None)
             first = it.printer.state.heaters_off_at or 0.0
             printer.held.add("M105")
