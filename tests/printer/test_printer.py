@@ -102,15 +102,35 @@ async def test_a_full_queue() -> None:
         first.cancel()
 
 
-async def test_a_stop_right_after_a_command_finds_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("within", "sent"), [(None, True), (DEADLINE, False)])
+async def test_a_stop_right_after_a_command_finds_it(
+    tmp_path: Path, within: float | None, *, sent: bool
+) -> None:
+    """Its line has left already, or waits for a task of its own."""
     with scripted(tmp_path / "printer") as printer:
+        printer.held.add("M106")
         async with live(str(printer.link)) as it:
-            run = it.begins("command", command="M106")
+            command = command_of("command", command="M106")
+            work = it.printer.execute(command, Run(), within=within)
+            run = asyncio.create_task(work)
             asyncio.get_running_loop().call_soon(it.printer.stop)
             with pytest.raises(FailedError) as caught:
                 await run
             assert caught.value.error == "emergency_stopped"
-            assert "M106" not in it.sent
+            assert ("M106" in it.sent) is sent
+            await it.has_sent("M112")
+
+
+async def test_whoever_is_cancelled_takes_back_what_has_not_left() -> None:
+    async with live(REAL) as it:
+        first = it.begins("command", command="G4 P300")
+        await it.has_sent("G4 P300")
+        other = it.begins("command", commands=["M106", "M107"])
+        await asyncio.sleep(0)
+        other.cancel()
+        await first
+        await it.does("command", command="M82")
+        assert it.sent == ["G4 P300", "M82"]
 
 
 async def test_a_script_that_has_become_a_stop_in_its_turn_stops() -> None:

@@ -66,10 +66,13 @@ class Executor:
             CommandError: As :meth:`Printer.execute` says.
 
         """
-        # The work begins a moment later; a stop in between must find it.
+        # Its turn may begin a moment later; a stop in between must find it.
         arrived = self._turns.arrived()
-        work = self.begin(self._carry_out(command, lines, run, expires, arrived))
-        await self._wait(work, run, within)
+        work = self._carry_out(command, lines, run, expires, arrived)
+        if within is None:
+            await self._stay(work)
+        else:
+            await self._wait(self.begin(work), run, within)
 
     @property
     def busy(self) -> bool:
@@ -78,7 +81,8 @@ class Executor:
 
     async def finished(self) -> None:
         """Wait until nothing is being carried out any more."""
-        await asyncio.gather(*self._works, return_exceptions=True)
+        if self._works:
+            await asyncio.wait(set(self._works))
 
     def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Let something go on that the printer must not be closed before."""
@@ -92,6 +96,18 @@ class Executor:
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, CommandError):
             raise error
+
+    async def _stay(self, work: Coroutine[None, None, None]) -> None:
+        """Do it in the caller's own task: another would cost a turn of the loop."""
+        task = asyncio.current_task()
+        if task is None or task in self._works:
+            await work
+            return
+        self._works.add(task)
+        try:
+            await work
+        finally:
+            self._works.discard(task)
 
     @staticmethod
     async def _wait(work: asyncio.Task[None], run: Run, within: float | None) -> None:
