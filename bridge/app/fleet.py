@@ -15,6 +15,7 @@ from bridge.app import leftovers
 from bridge.app.blueprints import Blueprint, blueprints
 from bridge.app.failures import first_failure
 from bridge.app.leftovers import Share, owner_of
+from bridge.app.spare import Spare
 from bridge.app.station import Station
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
@@ -72,6 +73,7 @@ class Fleet:
         self._tasks: asyncio.TaskGroup | None = None
         self._home: _Home | None = None
         self._lock = ExitStack()
+        self._spare = Spare()
         self._inherits = False
         self._memories: dict[str, Memory] = {}
         self.begun = asyncio.Event()
@@ -189,6 +191,7 @@ class Fleet:
             memory=self._memories[printer.id],
             gone=share.gone,
             folder=home.folder,
+            spare=self._spare,
         )
 
     def _taken(self, name: str) -> list[str]:

@@ -13,6 +13,7 @@ from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender, stops
 from bridge.app.scripts_folder import read_folder
+from bridge.app.spare import Spare
 from bridge.commands import Request, Response
 from bridge.commands.link import Acknowledge, Reconnect
 from bridge.commands.requests import Republish
@@ -69,6 +70,7 @@ class Station:
         memory: Memory | None = None,
         gone: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
+        spare: Spare | None = None,
     ) -> None:
         self.name = printer.id
         self._gone = gone or {}
@@ -114,6 +116,7 @@ class Station:
         self._wire_file = WireFile(log_file) if log_file else None
         self._answers: asyncio.TaskGroup | None = None
         self._answering: set[asyncio.Task[None]] = set()
+        self._spare = spare or Spare()
         self._dirty = False
         self._tidied = False
 
@@ -263,7 +266,7 @@ class Station:
         """Publish after the present bytes are digested, once for all changes."""
         if not self._dirty:
             self._dirty = True
-            asyncio.get_running_loop().call_soon(self._publish)
+            self._spare.later(self._publish)
 
     def _publish(self) -> None:
         self._dirty = False
