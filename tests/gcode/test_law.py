@@ -123,10 +123,15 @@ STOPS = Cable(
 """One damaged bit makes ``M112`` of ``M110``; emergency parsers check no sum."""
 
 
+ASKS = replace(STOPS, up=[Fault(Kind.CORRUPT, where=22, change=10)] * 2)
+"""``M108`` becomes ``M1:8``: a firmware that waits for a person and does not say so."""
+
+
 @pytest.mark.parametrize("name", COUNTING)
 @law
 @given(script=scripts, cable=cables(Kind, Kind))
 @example(script=["M106 S10"], cable=STOPS)
+@example(script=[URGENT, URGENT], cable=ASKS)
 def test_each_line_is_carried_out_once_or_reported(
     name: str, script: list[str], cable: Cable
 ) -> None:

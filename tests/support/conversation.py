@@ -22,7 +22,9 @@ from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.machine import Options
 
-STEPS = 5_000  # a conversation that takes more goes on for ever
+STEPS = 40_000
+"""What takes more goes on for ever. Each ``M108`` that arrives as an ``M1`` takes some
+2,000, until the host gives up and a person presses the button."""
 AFTERWARDS = 120.0  # seconds in which the firmware finishes what it has taken
 WAITING = 3  # lines that the host has waiting at a time
 POLL = "M105"
