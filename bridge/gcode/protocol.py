@@ -12,7 +12,8 @@ What it promises:
 * A line is carried out at most once, and lines in the order in which they were sent.
   What failed, or was cut off by a reset, is never sent again.
 * On a firmware that counts its lines, what is done was carried out, whatever the link
-  loses, damages or repeats; ``docs/adr`` says which faults no host can notice.
+  loses, damages or repeats; ``docs/adr`` says which faults no host can notice, and when
+  the last line is in doubt.
 
 It begins with a :class:`~bridge.gcode.greeting.Greeting`, goes on with an
 :class:`~bridge.gcode.exchange.Exchange`, and after a reset of the firmware starts over.

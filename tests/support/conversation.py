@@ -14,7 +14,6 @@ from bridge.gcode.events import (
     Event,
     Failed,
     LinkFailed,
-    Restarted,
 )
 from bridge.gcode.protocol import RENUMBER, Protocol
 from bridge.gcode.replies import Busy
@@ -39,7 +38,8 @@ class Told:
         done: the lines that were taken, in this order.
         failed: the lines that failed.
         sent: those of these that may have been carried out.
-        cut: those that were done before the last reset or new conversation.
+        unsure: the last that was done before the link was given up: nobody could make
+            sure of it any more.
         resets: how often somebody pressed the printer's reset button.
         conversations: how many it took.
 
@@ -48,7 +48,7 @@ class Told:
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     sent: set[str] = field(default_factory=set)
-    cut: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     resets: int = 0
     conversations: int = 1
 
@@ -204,8 +204,6 @@ class Conversation:
             match event:
                 case Connected():
                     self.protocol.dialect = self.dialect
-                case Restarted():
-                    self.told.cut.update(self.told.done)
                 case Done(ticket):
                     self.told.done.append(self._tickets.pop(ticket))
                 case Failed(ticket, sent=sent):
@@ -227,6 +225,6 @@ class Conversation:
             self._reset()
         self._number = self.protocol.next_number + RENUMBER
         self.told.conversations += 1
-        self.told.cut.update(self.told.done)
+        self.told.unsure.update(self.told.done[-1:])
         self._hear(self.protocol.halt("disconnected", "the link was given up"))
         self._open()
