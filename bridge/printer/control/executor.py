@@ -62,6 +62,9 @@ class Executor:
     ) -> None:
         """Carry out a command of so many lines when its turn comes.
 
+        It outlives a caller whose ``within`` is over. One who is cancelled without it
+        takes back what has not left yet.
+
         Raises:
             CommandError: As :meth:`Printer.execute` says.
 
@@ -177,8 +180,8 @@ async def transmit(
 ) -> Done | FailedError:
     """Send one line, and note in ``run`` what became of it.
 
-    ``sent`` is told of the line, but not before it has left: whoever expects what comes
-    of it must hold up nothing.
+    ``sent`` is told of the line when the session has it: to work out what comes of it
+    must not hold up its bytes.
     """
     run.gcode.append(line)
     try:
