@@ -1,7 +1,6 @@
 """A TCP proxy between the bridge and the broker that can be unkind."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -68,21 +67,28 @@ class Proxy:
         """Stop listening and drop everything."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
-            await task
+        results = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for error in results:
+            # Whether a cancelled task ends as cancelled depends on Python's version.
+            if error is not None and not isinstance(error, asyncio.CancelledError):
+                raise error
+        for writer in self._writers:  # of those that were cancelled before they began
+            writer.transport.abort()
 
-    async def _take(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio reports the cancellation of its own as an error.
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        self._writers.add(writer)
+        task = asyncio.create_task(self._pass_on(reader, writer))
         self._tasks.add(task)
-        # A cancelled handler would be reported as an error by Python 3.11.
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pass_on(reader, writer)
-        self._tasks.discard(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Drop a task that has ended well; `close` raises what ended another."""
+        if task.cancelled() or task.exception() is None:
+            self._tasks.discard(task)
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -90,7 +96,7 @@ class Proxy:
         other: asyncio.StreamWriter | None = None
         try:
             back, other = await asyncio.open_connection(*self._target)
-            self._writers |= {writer, other}
+            self._writers.add(other)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass_up(reader, other))
                 both.create_task(self._pass_down(back, writer))
