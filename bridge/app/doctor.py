@@ -6,7 +6,7 @@ from dataclasses import replace
 from bridge.config import Config, Printer
 from bridge.errors import BridgeError
 from bridge.findings import Finding
-from bridge.mqtt.diagnosis import BrokerDiagnosis
+from bridge.mqtt.broker_checks import BrokerDiagnosis
 from bridge.mqtt.topics import Topics
 from bridge.printer.link import diagnosis
 

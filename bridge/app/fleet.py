@@ -19,7 +19,7 @@ from bridge.app.spare import Spare
 from bridge.app.station import Station
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
-from bridge.mqtt.exposure import exposed
+from bridge.mqtt.broker_checks import exposed
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
 
 log = logging.getLogger("bridge.app")

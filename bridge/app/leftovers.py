@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bridge.config import Config, Mqtt
 from bridge.mqtt.broker import Broker
+from bridge.mqtt.error_text import AttemptError, endpoint
 from bridge.mqtt.memory import Memory
-from bridge.mqtt.reasons import AttemptError, endpoint
 from bridge.mqtt.topics import Topics
 
 log = logging.getLogger("bridge.app")

@@ -9,12 +9,12 @@ from pathlib import Path
 from bridge.app.leftovers import owner_of
 from bridge.config import Config
 from bridge.errors import BrokerError
-from bridge.mqtt import rivals
+from bridge.mqtt import duplicate_bridge
+from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.home_assistant.device import config_topic
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
-from bridge.mqtt.once import in_one_version
+from bridge.mqtt.one_shot import in_one_version
 from bridge.mqtt.purge import Purge
-from bridge.mqtt.reasons import AttemptError
 from bridge.mqtt.topics import Topics
 from bridge.printer.knowledge.state import initial
 
@@ -72,7 +72,7 @@ async def _living(config: Config, base: str, turns: asyncio.Semaphore) -> str | 
     """Return the instance of a bridge that runs, wherever it may be."""
     name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
     look = partial(
-        rivals.look, config.mqtt, Topics(base), client_id=name, instance=name
+        duplicate_bridge.look, config.mqtt, Topics(base), client_id=name, instance=name
     )
     async with turns:
         try:

@@ -20,12 +20,12 @@ from bridge.commands.requests import Republish
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
-from bridge.mqtt import rivals
+from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
-from bridge.mqtt.desk import Presence
-from bridge.mqtt.large import LARGE
+from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
+from bridge.mqtt.session import Presence
 from bridge.mqtt.topics import Topics
 from bridge.pauses import offset
 from bridge.printer.control.executor import Run
@@ -174,7 +174,7 @@ class Station:
         await self._met.wait()
         presence, version = self._presence, self.broker.statistics.protocol
         find = partial(
-            rivals.look,
+            duplicate_bridge.look,
             self._config.mqtt,
             client_id=presence.client_id,
             instance=presence.instance,

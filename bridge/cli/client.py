@@ -13,8 +13,8 @@ from bridge.config import Mqtt
 from bridge.config_file import load
 from bridge.errors import BrokerError, ConfigError
 from bridge.mqtt.messages import Message
+from bridge.mqtt.one_shot import Visitor, visit
 from bridge.mqtt.topics import Topics
-from bridge.mqtt.visitor import Visitor, visit
 
 PATIENCE = 600.0
 """Seconds for a response: heating up takes minutes."""

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from bridge.config import Config, Mqtt
 from bridge.config_file import load
+from bridge.mqtt.one_shot import visit
 from bridge.mqtt.topics import Topics
-from bridge.mqtt.visitor import visit
 
 PATIENCE = 2.0
 """Seconds that the broker has for what is retained."""

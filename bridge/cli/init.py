@@ -20,7 +20,7 @@ from bridge.config import Mqtt, Serial
 from bridge.config_file import load
 from bridge.config_file.starter import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
-from bridge.mqtt.visitor import visit
+from bridge.mqtt.one_shot import visit
 from bridge.printer.port.ports import list_ports
 
 Result = TypeVar("Result")

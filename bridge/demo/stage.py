@@ -12,8 +12,8 @@ from bridge import app
 from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
 from bridge.mqtt.memory import Memory
+from bridge.mqtt.one_shot import Visitor, visit
 from bridge.mqtt.purge import Purge
-from bridge.mqtt.visitor import Visitor, visit
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
 

@@ -5,17 +5,16 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt import reasons, rivals
-from bridge.mqtt.attempts import Takeovers, Versions
+from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
-from bridge.mqtt.desk import Desk, Presence, Statistics
+from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
-from bridge.mqtt.reasons import AttemptError, Loss
-from bridge.mqtt.session import OFFLINE, Session
-from bridge.mqtt.witness import Witness
+from bridge.mqtt.one_shot import Witness
+from bridge.mqtt.session import OFFLINE, Desk, Presence, Session, Statistics
 from bridge.pauses import Pauses, Repeats
 
 log = logging.getLogger(__name__)
@@ -191,7 +190,7 @@ class Broker:
             will=will,
         )
         try:
-            await rivals.refuse(self._config, self._presence, version)
+            await self._refuse_duplicate(version)
             grants = await client.connect()
         except AttemptError as error:
             client.close()
@@ -210,6 +209,16 @@ class Broker:
         finally:
             client.close()
             witness.leave()
+
+    async def _refuse_duplicate(self, version: Version) -> None:
+        if self._presence.instance:
+            await duplicate_bridge.refuse(
+                self._config,
+                self._presence.topics,
+                client_id=self._presence.client_id,
+                instance=self._presence.instance,
+                version=version,
+            )
 
     def _witness(self, version: Version) -> Witness:
         return Witness(
@@ -236,7 +245,7 @@ class Broker:
             client.close()
 
     def _arrive(self, version: Version) -> None:
-        where = reasons.endpoint(self._config)
+        where = error_text.endpoint(self._config)
         if self._versions.accepted():
             log.info(
                 "%s does not take MQTT 5; mqtt.protocol: 3.1.1 saves the trying", where
@@ -281,3 +290,85 @@ class Broker:
     def _save(self) -> None:
         if self._presence.memory is not None:
             self._presence.memory.save()
+
+
+CLOSINGS = 2
+"""Closed connections after which an older version is tried."""
+
+FIGHT = 60.0
+"""Seconds: a client id that is taken over again within them is contested."""
+
+TAKEOVERS = 2
+"""Takeovers in a row after which the bridge gives way."""
+
+
+class Versions:
+    """Version 5, and 3.1.1 for brokers that do not take it.
+
+    Some say so; others close the connection, or never answer, as a broker does that is
+    not up yet. After two of those each version has its turn until one is accepted, and
+    that one stays.
+    """
+
+    def __init__(self, protocol: Literal["auto", "5", "3.1.1"]) -> None:
+        self._fixed = protocol != "auto"
+        self._current = Version.V311 if protocol == "3.1.1" else Version.V5
+        self._settled = self._fixed
+        self._closings = 0
+
+    @property
+    def current(self) -> Version:
+        """The version to try."""
+        return self._current
+
+    def failed(self, hint: Hint) -> None:
+        """Learn how an attempt failed."""
+        if self._fixed or (self._settled and hint is not Hint.VERSION):
+            return
+        if hint is Hint.VERSION:
+            self._change()
+        elif hint is Hint.CLOSED:
+            self._closings += 1
+            if self._current is Version.V311 or self._closings >= CLOSINGS:
+                self._change()
+
+    def accepted(self) -> bool:
+        """Learn that a connection stands; tell whether it is news that 5 does not."""
+        news = not self._settled and self._current is Version.V311
+        self._settled = True
+        return news
+
+    def _change(self) -> None:
+        self._closings = 0
+        self._settled = False
+        self._current = Version.V311 if self._current is Version.V5 else Version.V5
+
+
+class Takeovers:
+    """Tells when to give way to another client that uses our client id."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    @property
+    def suspicious(self) -> bool:
+        """The latest connection may have been taken over; a witness is wanted."""
+        return self._count > 0
+
+    def contested(self, loss: Loss, *, witnessed: bool, lasted: float) -> bool:
+        """Learn how a connection ended; tell whether to stop instead of fighting.
+
+        A single loss without a reason is only a suspicion. The second in a row is
+        certain when the broker says so, or when a witness was spared.
+
+        Args:
+            loss: how it ended.
+            witnessed: another connection of ours stayed in order.
+            lasted: seconds that it stood.
+
+        """
+        certain = loss.taken_over or (loss.unexplained and witnessed)
+        if lasted >= FIGHT or not certain:
+            self._count = 0
+        self._count += loss.taken_over or loss.unexplained
+        return certain and self._count >= TAKEOVERS

@@ -9,20 +9,20 @@ the broker.
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from paho.mqtt import client as paho
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bridge.config import Mqtt
-from bridge.mqtt import packets, reasons
+from bridge.mqtt import error_text, packets
+from bridge.mqtt.connect import Opening, drop
+from bridge.mqtt.error_text import Loss, Stage
 from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version, Will
-from bridge.mqtt.opening import Opening, drop
-from bridge.mqtt.reasons import Loss, Stage
-from bridge.mqtt.subscribing import Subscriptions, portions
-from bridge.mqtt.watch import Watch
 from bridge.threads import in_thread
 
 READS = 32
@@ -92,7 +92,7 @@ class Client:
                 return await asyncio.shield(self._accepted)
         except TimeoutError as error:
             stage = self._opening.stage if self._paho is None else Stage.MQTT
-            raise reasons.silent(self._config, stage) from error
+            raise error_text.silent(self._config, stage) from error
         finally:
             if not self._accepted.done() or self._accepted.exception() is not None:
                 self.close()
@@ -161,7 +161,7 @@ class Client:
         """Let the event loop drive it from here on."""
         connection = client.socket()
         if connection is None:
-            raise reasons.closed_early(self._config)
+            raise error_text.closed_early(self._config)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -217,7 +217,7 @@ class Client:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - a broker's nonsense ends its connection, not us
-            where = reasons.endpoint(self._config)
+            where = error_text.endpoint(self._config)
             self._end(Loss(f"{where} sent what cannot be understood: {error!r}"))
         news, self._news = self._news, []
         try:
@@ -230,7 +230,7 @@ class Client:
     def _end(self, loss: Loss) -> None:
         self._release()
         if not self._accepted.done():
-            error = reasons.closed_early(self._config)
+            error = error_text.closed_early(self._config)
             self._accepted.set_exception(error)
         if not self._ended.done():
             self._ended.set_result(loss)
@@ -246,7 +246,7 @@ class Client:
         if self._accepted.done():
             return
         if reason.is_failure:
-            error = reasons.refused(self._config, self._id, reason.value)
+            error = error_text.refused(self._config, self._id, reason.value)
             self._accepted.set_exception(error)
         else:
             self._accepted.set_result(packets.grants(properties))
@@ -261,7 +261,7 @@ class Client:
     ) -> None:
         told = flags.is_disconnect_packet_from_server
         code = reason.value
-        loss = reasons.lost(
+        loss = error_text.lost(
             self._config, self._id, code, told=told, accepted=self._served
         )
         self._end(loss)
@@ -296,3 +296,110 @@ class Client:
         codes = [code.value for code in reason]
         if answer := self._subscriptions.answered(number, codes):
             self._news.append(lambda: self._listener.subscribed(*answer))
+
+
+TCP = (socket.AF_INET, socket.AF_INET6)
+GLANCE = socket.MSG_PEEK | socket.MSG_DONTWAIT
+
+
+class Watch:
+    """Calls back when a socket can be read or written, until it is closed.
+
+    Not closing it before its descriptor is closed would make the event loop spin on a
+    dead descriptor, or watch somebody else's that got the same number.
+    """
+
+    def __init__(
+        self, descriptor: int, read: Callable[[], None], write: Callable[[], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = descriptor
+        self._write = write
+        # A descriptor of our own for the same socket: TLS and WebSocket hide the
+        # real one or its options.
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._tcp = self._socket.family in TCP
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(descriptor, read)
+
+    def want_write(self, *, wanted: bool) -> None:
+        """Call back when it can be written, or stop that."""
+        if self._descriptor < 0:
+            return
+        if wanted:
+            self._loop.add_writer(self._descriptor, self._write)
+        else:
+            self._loop.remove_writer(self._descriptor)
+
+    @property
+    def readable(self) -> bool:
+        """Whether more bytes wait in the socket."""
+        if self._descriptor < 0:
+            return False
+        try:
+            return bool(self._socket.recv(1, GLANCE))
+        except OSError:
+            return False
+
+    def acknowledge_at_once(self) -> None:
+        """Send the next TCP acknowledgement at once; Linux forgets this each time.
+
+        Else the broker's Nagle waits for our delayed acknowledgement: 40 ms for the
+        second of two commands that follow each other.
+        """
+        if self._tcp and self._descriptor >= 0 and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def close(self) -> None:
+        """Stop watching; safe to call again."""
+        if self._descriptor < 0:
+            return
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._descriptor = -1
+        self._socket.close()
+
+
+MOST = 8
+"""Filters in one packet; over more, AWS IoT Core closes the connection."""
+
+Item = TypeVar("Item")
+
+
+def portions(filters: Sequence[Item]) -> list[Sequence[Item]]:
+    """Return what goes into each packet."""
+    return [filters[begin : begin + MOST] for begin in range(0, len(filters), MOST)]
+
+
+class Subscriptions:
+    """What the broker has still to answer, and what it has answered in part."""
+
+    def __init__(self) -> None:
+        self._open: list[dict[int, Sequence[int]]] = []
+
+    def asked(self, numbers: Sequence[int | None]) -> int | None:
+        """Take note of the packets of one subscription; return its number.
+
+        ``None``: one of them could not be sent.
+        """
+        sent = [number for number in numbers if number is not None]
+        if len(sent) < len(numbers):
+            return None
+        self._open.append(dict.fromkeys(sent, ()))
+        return sent[-1]
+
+    def answered(
+        self, number: int, codes: Sequence[int]
+    ) -> tuple[int, Sequence[int]] | None:
+        """Return number and codes of the subscription that this answer completes."""
+        for parts in self._open:
+            if number in parts:
+                parts[number] = codes
+                if not all(parts.values()):
+                    return None
+                self._open.remove(parts)
+                told = [code for part in parts.values() for code in part]
+                return [*parts][-1], told
+        return None

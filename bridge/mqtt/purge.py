@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt.client import FAILURE, Client
+from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Message, Publication
-from bridge.mqtt.once import connect_once
-from bridge.mqtt.reasons import AttemptError
+from bridge.mqtt.one_shot import connect_once
 
 WINDOW = 20
 """Messages on their way at a time."""

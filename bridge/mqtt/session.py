@@ -1,25 +1,35 @@
 """One connection that stands: what is heard on it, and what is on its way."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt import reasons, verdicts
+from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
-from bridge.mqtt.desk import Desk
-from bridge.mqtt.echoes import Echoes
-from bridge.mqtt.large import large
+from bridge.mqtt.duplicate_bridge import instance_of, rival
+from bridge.mqtt.error_text import Loss
+from bridge.mqtt.in_flight import Echoes, Suspects, large
+from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import (
     Filter,
     Grants,
+    Lane,
     Message,
     Publication,
     Version,
 )
-from bridge.mqtt.reasons import Loss
-from bridge.mqtt.rivals import instance_of, rival
+from bridge.mqtt.outbox import Outbox
+from bridge.mqtt.topics import Topics
+from bridge.pauses import Repeats
+
+log = logging.getLogger("bridge.mqtt.desk")
+"""Named in ``log.levels``, hence not after this module."""
+
 
 WINDOW = 20
 """Messages handed to the client library and not yet settled. The rest waits in the
@@ -35,6 +45,109 @@ FAREWELL = 0.5
 """Seconds for each step of taking leave: the last messages, ``offline``, DISCONNECT."""
 
 ONLINE, OFFLINE = b"online", b"offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """Who we are on the broker, and what we do there.
+
+    Attributes:
+        client_id: our name; must be unique at the broker.
+        topics: the printer's topics.
+        instance: names this process in the retained ``info``, unlike any other; empty:
+            other bridges are not looked for.
+        subscriptions: what to hear.
+        optional: what to hear where we may; nobody is warned where we may not.
+        memory: remembers retained topics across restarts.
+
+    """
+
+    client_id: str
+    topics: Topics
+    instance: str = ""
+    subscriptions: Sequence[str] = ()
+    optional: Sequence[str] = ()
+    memory: Memory | None = None
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What went over all connections of one broker.
+
+    Attributes:
+        connects: connections on which we said ``online``.
+        received: messages from the broker.
+        sent: messages that the broker has taken.
+        refused: messages that it has not taken, for want of a right or for their size.
+        protocol: the MQTT version of the latest connection.
+        connected_since: when we said it on the present one, with a zone; ``None``:
+            there is none.
+
+    """
+
+    connects: int = 0
+    received: int = 0
+    sent: int = 0
+    refused: int = 0
+    protocol: str | None = None
+    connected_since: datetime | None = None
+
+    @property
+    def reconnects(self) -> int:
+        """Connections after the first."""
+        return max(self.connects - 1, 0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """What the sessions of one broker share.
+
+    Attributes:
+        config: how to be on the broker.
+        presence: who we are there.
+        on_message: gets what is heard.
+        on_connected: called on each connection, after the retained topics were queued.
+        outbox: what waits.
+        statistics: what has been counted.
+        suspects: what may be too large for the broker.
+        warnings: what has been said about each topic.
+
+    """
+
+    config: Mqtt
+    presence: Presence
+    on_message: Callable[[Message], None]
+    on_connected: Callable[[], None] | None = None
+    outbox: Outbox = field(default_factory=Outbox)
+    statistics: Statistics = field(default_factory=Statistics)
+    suspects: Suspects = field(default_factory=Suspects)
+    warnings: dict[str, Repeats] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> Topics:
+        """The printer's topics."""
+        return self.presence.topics
+
+    def place(self, publication: Publication) -> str:
+        """Return where a message goes, in words that do not depend on its sender."""
+        topic = publication.topic
+        if publication.lane is not Lane.RESPONSE or topic == self.topics.response:
+            return topic
+        prefixes = (
+            f"{self.topics.base}/",
+            *filter(None, self.config.response_prefixes),
+        )
+        return next((f"{start}…" for start in prefixes if topic.startswith(start)), "…")
+
+    def warn(self, subject: str, text: str) -> None:
+        """Log a warning about a topic, unless it was said lately.
+
+        Nothing of what a sender may choose belongs into the subject or the text.
+        """
+        said = self.warnings.setdefault(subject, Repeats())
+        line = said.note(text, time.monotonic())
+        if line is not None:
+            log.warning("%s", line)
 
 
 class Session:
@@ -153,7 +266,7 @@ class Session:
         publication = self._on_way.pop(number, None)
         if publication is not None:
             self._bytes -= publication.size
-            verdicts.settle(self._desk, publication, code)
+            settle(self._desk, publication, code)
         self.pump()
 
     def subscribed(self, _number: int, codes: Sequence[int]) -> None:
@@ -165,7 +278,7 @@ class Session:
             if code >= FAILURE and wanted.topic not in self._desk.presence.optional
         ]
         for topic, code in refused:
-            text = reasons.no_right(self._desk.config, topic, write=False, code=code)
+            text = error_text.no_right(self._desk.config, topic, write=False, code=code)
             self._desk.warn(f"read {topic}", text)
         self._go_online()
 
@@ -237,7 +350,7 @@ class Session:
         grants = self._grants
         if grants.packet is not None and publication.size > grants.packet:
             why = f"it announces {grants.packet} bytes"
-            verdicts.shorten(self._desk, publication, why)
+            shorten(self._desk, publication, why)
             return True
         number = client.publish(publication)
         if number is None:
@@ -266,7 +379,7 @@ class Session:
             numbers = [n for n, one in self._on_way.items() if one == publication]
             for number in numbers:
                 del self._on_way[number]
-            verdicts.shorten(self._desk, publication, "it closed the connection twice")
+            shorten(self._desk, publication, "it closed the connection twice")
         if not suspects:
             return loss
         first = suspects[0]
@@ -279,10 +392,47 @@ class Session:
     def _unanswered(self) -> None:
         self._timer = None
         if self._client is not None:
-            where = reasons.endpoint(self._desk.config)
+            where = error_text.endpoint(self._desk.config)
             self._client.give_up(f"{where} did not answer our subscriptions")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def settle(desk: Desk, publication: Publication, code: int) -> None:
+    """Take in the broker's answer to a message."""
+    if code >= FAILURE:
+        _refused(desk, publication, code)
+        return
+    desk.statistics.sent += 1
+    desk.outbox.delivered(publication)
+    memory = desk.presence.memory
+    if memory is not None and publication.retain and not publication.payload:
+        memory.discard(publication.topic)
+
+
+def shorten(desk: Desk, publication: Publication, why: str) -> None:
+    """Send less instead of what is too large; nothing outdated stays retained."""
+    place = desk.place(publication)
+    desk.statistics.refused += 1
+    desk.warn(
+        f"size {place}",
+        f"a message on {place} was larger than the broker takes ({why}) and is "
+        "left out; raise the broker's limit",
+    )
+    if publication.retain or publication.short:
+        short = publication.short
+        desk.outbox.put(replace(publication, payload=short, short=b""))
+
+
+def _refused(desk: Desk, publication: Publication, code: int) -> None:
+    """Warn; an answer that its sender may not have goes where all can see it."""
+    place = desk.place(publication)
+    desk.statistics.refused += 1
+    text = error_text.no_right(desk.config, place, write=True, code=code)
+    desk.warn(f"write {place}", text)
+    common = desk.topics.response
+    if publication.lane is Lane.RESPONSE and publication.topic != common:
+        desk.outbox.put(replace(publication, topic=common))

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from bridge.app.doctor import examine
 from bridge.config import Config
 from bridge.findings import Finding
-from bridge.mqtt.exposure import exposed
+from bridge.mqtt.broker_checks import exposed
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
 from tests.support.certificates import authority, stranger

@@ -18,7 +18,7 @@ from bridge.demo.scenario import STEPS, Performance, Step, play_all
 from bridge.demo.screen import LEFT_OUT, Screen
 from bridge.demo.stage import Stage, present
 from bridge.errors import BrokerError
-from bridge.mqtt.visitor import Visitor
+from bridge.mqtt.one_shot import Visitor
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.daemons import SCRIPT, run_script
 from tests.support.mqtt_client import connected

@@ -7,8 +7,8 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
+from bridge.mqtt.client import Watch
 from bridge.mqtt.messages import Lane
-from bridge.mqtt.watch import Watch
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Spec, mosquitto
 from tests.support.mqtt_client import connected

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from bridge.config import Mqtt
 from bridge.mqtt.broker import Broker
-from bridge.mqtt.desk import Presence
 from bridge.mqtt.messages import Lane, Message
+from bridge.mqtt.session import Presence
 from bridge.mqtt.topics import Topics
 from bridge.pauses import Pauses
 from tests.support.waiting import DEADLINE, until

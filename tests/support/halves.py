@@ -19,23 +19,16 @@ DOES_IO = (
     "described.py",  # reads the source of models
     "logs.py",
     "mqtt/broker.py",
+    "mqtt/broker_checks.py",
     "mqtt/client.py",
-    "mqtt/credentials.py",
-    "mqtt/desk.py",
-    "mqtt/diagnosis.py",
-    "mqtt/guest.py",
+    "mqtt/connect.py",
+    "mqtt/duplicate_bridge.py",
+    "mqtt/error_text.py",  # names the errors of sockets and TLS
     "mqtt/memory.py",
-    "mqtt/once.py",
-    "mqtt/opening.py",
+    "mqtt/one_shot.py",
     "mqtt/packets.py",
     "mqtt/purge.py",
-    "mqtt/reasons.py",  # names the errors of sockets and TLS
-    "mqtt/rivals.py",
     "mqtt/session.py",
-    "mqtt/verdicts.py",  # warns
-    "mqtt/visitor.py",
-    "mqtt/watch.py",
-    "mqtt/witness.py",
     "notify.py",
     "printer/control/attendance.py",
     "printer/control/executor.py",

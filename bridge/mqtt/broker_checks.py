@@ -1,17 +1,17 @@
 """What the broker lets us do, found out by trying."""
 
+import ipaddress
 import uuid
 from collections.abc import AsyncIterator, Iterable
 
 from bridge.config import Config, Mqtt
 from bridge.errors import BrokerError
 from bridge.findings import Finding
-from bridge.mqtt import reasons, rivals
+from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import FAILURE
-from bridge.mqtt.exposure import exposed, is_local
-from bridge.mqtt.guest import Guest
+from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
-from bridge.mqtt.reasons import AttemptError, Hint
+from bridge.mqtt.one_shot import Guest
 from bridge.mqtt.topics import Topics
 
 
@@ -41,17 +41,17 @@ class BrokerDiagnosis:
         except AttemptError as error:
             refused = error.hint is Hint.REFUSED
             if refused:
-                yield Finding("broker", "ok", f"{reasons.endpoint(mqtt)} answers")
+                yield Finding("broker", "ok", f"{error_text.endpoint(mqtt)} answers")
             check = "account" if refused else "broker"
             yield Finding(check, "wrong", error.message)
             return
         self.reachable = True
         version = self._guest.version.value
-        text = f"{reasons.endpoint(mqtt)} answers, with MQTT {version}"
+        text = f"{error_text.endpoint(mqtt)} answers, with MQTT {version}"
         yield Finding("broker", "ok", text)
         yield _encryption(mqtt)
         warning = exposed(mqtt, raw=self._config.rights.raw)
-        accepted = f"{reasons.user(mqtt)} is let in"
+        accepted = f"{error_text.user(mqtt)} is let in"
         yield Finding("account", "note" if warning else "ok", warning or accepted)
 
     async def home_assistant(self) -> AsyncIterator[Finding]:
@@ -134,7 +134,7 @@ class BrokerDiagnosis:
     def _right(self, check: str, topic: str, code: int, *, write: bool) -> Finding:
         if code < FAILURE:
             return Finding(check, "ok", f"{topic} allowed")
-        text = reasons.no_right(self._config.mqtt, topic, write=write, code=code)
+        text = error_text.no_right(self._config.mqtt, topic, write=write, code=code)
         return Finding(check, "wrong", text)
 
     def _leftovers(self, topics: Topics) -> Finding:
@@ -154,7 +154,7 @@ class BrokerDiagnosis:
     async def _other(self, topics: Topics) -> str | None:
         name = _name()
         try:
-            return await rivals.look(
+            return await duplicate_bridge.look(
                 self._config.mqtt,
                 topics,
                 client_id=name,
@@ -173,3 +173,31 @@ def _encryption(mqtt: Mqtt) -> Finding:
         return Finding("TLS", "ok", "not used, and not needed on this machine")
     text = "not used: others on the network can read the password and every message"
     return Finding("TLS", "note", f"{text}; see mqtt.tls.enabled")
+
+
+def exposed(config: Mqtt, *, raw: bool) -> str | None:
+    """Return a warning about a broker that takes us without asking who we are.
+
+    Args:
+        config: how we connect.
+        raw: any G-code may be sent over MQTT.
+
+    """
+    named = config.username is not None or config.tls.cert_file is not None
+    if named or not raw or is_local(config):
+        return None
+    return (
+        f"the broker {config.host} takes anonymous clients, so everybody on its "
+        "network can send any G-code: give it accounts (see deploy/mosquitto) and "
+        "set mqtt.username, or switch rights.raw off"
+    )
+
+
+def is_local(config: Mqtt) -> bool:
+    """Tell whether only programs on this machine can reach the broker that way."""
+    if config.transport == "unix" or config.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(config.host).is_loopback
+    except ValueError:
+        return False

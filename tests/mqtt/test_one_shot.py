@@ -9,7 +9,7 @@ import pytest
 from bridge.config import Mqtt
 from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.errors import BrokerError
-from bridge.mqtt.visitor import visit
+from bridge.mqtt.one_shot import visit
 from tests.support.brokers import Mosquitto
 from tests.support.waiting import DEADLINE
 

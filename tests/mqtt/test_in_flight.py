@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt.large import LARGE, Suspects, large
+from bridge.mqtt.in_flight import LARGE, LATEST, Echoes, Suspects, large
 from bridge.mqtt.messages import Lane, Publication
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Spec, mosquitto
@@ -103,3 +103,25 @@ async def test_an_answer_that_its_sender_may_not_have_goes_to_all(
     assert heard == [b"%d" % number for number in range(30)]
     [line] = [record.getMessage() for record in caplog.records]
     assert "publish on reply/… (not authorised): give it the right" in line
+
+
+def test_what_nobody_has_sent_is_no_echo() -> None:
+    assert not Echoes().heard("printer/head", 0)
+
+
+def test_each_clearing_has_one_echo() -> None:
+    echoes = Echoes()
+    echoes.expect("printer/head", 0)
+    echoes.expect("printer/head", 1)
+    echoes.expect("printer/bed", 1)
+    heard = [echoes.heard("printer/head", 2) for _ in range(3)]
+    assert heard == [True, True, False]
+    assert echoes.heard("printer/bed", 2)
+
+
+def test_a_clearing_without_an_echo_swallows_no_later_question() -> None:
+    echoes = Echoes()
+    echoes.expect("printer/request/state", 0)
+    echoes.expect("printer/request/state", LATEST)
+    assert echoes.heard("printer/request/state", LATEST + 1)
+    assert not echoes.heard("printer/request/state", LATEST + 2)

@@ -1,8 +1,8 @@
 """What one connection teaches the next, as dialogues."""
 
-from bridge.mqtt.attempts import Takeovers, Versions
+from bridge.mqtt.broker import Takeovers, Versions
+from bridge.mqtt.error_text import Hint, Loss
 from bridge.mqtt.messages import Version
-from bridge.mqtt.reasons import Hint, Loss
 
 TOLD = Loss("told", taken_over=True)
 UNEXPLAINED = Loss("broken", unexplained=True)

@@ -1,14 +1,15 @@
 """Connecting: name lookup, TCP, TLS, WebSocket and CONNECT; blocks, so in a thread."""
 
 import socket
+import ssl
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from bridge.config import Mqtt
-from bridge.mqtt import credentials, packets, reasons
+from bridge.config import Mqtt, Tls
+from bridge.mqtt import error_text, packets
+from bridge.mqtt.error_text import AttemptError, Stage
 from bridge.mqtt.messages import Version, Will
-from bridge.mqtt.reasons import Stage
 
 
 class _Client(paho.Client):
@@ -37,7 +38,7 @@ class Opening:
         self._id = client_id
         self._v5 = version is Version.V5
         self._will = will
-        self._tls: credentials.TlsContext | None = None
+        self._tls: TlsContext | None = None
         self._client: _Client | None = None
 
     @property
@@ -69,7 +70,7 @@ class Opening:
                 client.connect(*place)
         except (OSError, ValueError, LookupError) as error:
             self._close(client)
-            raise reasons.unreachable(config, error, self.stage) from error
+            raise error_text.unreachable(config, error, self.stage) from error
         return client
 
     def _close(self, client: _Client) -> None:
@@ -92,10 +93,10 @@ class Opening:
         # How much is on its way is the caller's business, at every QoS.
         client.max_inflight_messages = 0
         client.username = config.username
-        client.password = credentials.password(config)
+        client.password = password(config)
         client.ws_set_options(path=config.path)
         if config.tls.enabled:
-            self._tls = credentials.tls_context(config.tls)
+            self._tls = tls_context(config.tls)
             client.tls_set_context(self._tls)
         if (will := self._will) is not None:
             properties = packets.delaying(will.delay) if v5 else None
@@ -110,3 +111,82 @@ def drop(client: paho.Client) -> None:
     connection = client.socket()
     if connection is not None:
         connection.close()
+
+
+class TlsContext(ssl.SSLContext):
+    """Always checks the certificate, if wanted against another name than the host's.
+
+    Attributes:
+        server_name: the name to find in the certificate instead.
+        connection: what it encrypts; ``None``: TLS has not begun.
+
+    """
+
+    server_name: str | None = None
+    connection: ssl.SSLSocket | None = None
+
+    def wrap_socket(  # type: ignore[override]  # all that the MQTT client passes
+        self,
+        sock: socket.socket,
+        *,
+        server_hostname: str | None = None,
+        do_handshake_on_connect: bool = True,
+    ) -> ssl.SSLSocket:
+        """Begin TLS with the configured name."""
+        self.connection = super().wrap_socket(
+            sock,
+            server_hostname=self.server_name or server_hostname,
+            do_handshake_on_connect=do_handshake_on_connect,
+        )
+        return self.connection
+
+
+def password(config: Mqtt) -> str | None:
+    """Return the password, read anew so that it may change while we run.
+
+    Raises:
+        AttemptError: The file cannot be read.
+
+    """
+    if config.password is not None:
+        return config.password.get_secret_value()
+    if config.password_file is None:
+        return None
+    try:
+        text = config.password_file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AttemptError(_file("mqtt.password_file", error)) from error
+    return text.partition("\n")[0].rstrip("\r")
+
+
+def tls_context(tls: Tls) -> TlsContext:
+    """Return what to encrypt with.
+
+    Raises:
+        AttemptError: A file cannot be used.
+
+    """
+    context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.server_name = tls.server_name
+    try:
+        if tls.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca_file)
+    except OSError as error:
+        raise AttemptError(_file("mqtt.tls.ca_file", error)) from error
+    if tls.cert_file is not None:
+        try:
+            # An encrypted key would else ask for its password on the terminal.
+            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
+        except (OSError, ValueError) as error:
+            place = "mqtt.tls.cert_file or mqtt.tls.key_file"
+            raise AttemptError(_file(place, error)) from error
+    return context
+
+
+def _file(place: str, error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"{place} cannot be used: {error.reason or error}"
+    detail = error.strerror if isinstance(error, OSError) else str(error)
+    return f"{place} cannot be read: {detail}"

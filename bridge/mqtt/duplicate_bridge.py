@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt.client import Client
-from bridge.mqtt.desk import Presence
+from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Filter, Message, Publication, Version
-from bridge.mqtt.reasons import AttemptError, Hint
 from bridge.mqtt.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.broker")
@@ -117,7 +116,9 @@ async def look(
     return (seen.other or "unknown") if seen.answered.is_set() else None
 
 
-async def refuse(config: Mqtt, presence: Presence, version: Version) -> None:
+async def refuse(
+    config: Mqtt, topics: Topics, *, client_id: str, instance: str, version: Version
+) -> None:
     """Give way to another bridge that serves our topics.
 
     Raises:
@@ -125,15 +126,9 @@ async def refuse(config: Mqtt, presence: Presence, version: Version) -> None:
         BrokerError: There is one.
 
     """
-    if not presence.instance:
-        return
     try:
         other = await look(
-            config,
-            presence.topics,
-            client_id=presence.client_id,
-            instance=presence.instance,
-            version=version,
+            config, topics, client_id=client_id, instance=instance, version=version
         )
     except AttemptError as error:
         # It may be only the second client id that the broker does not take.
@@ -142,7 +137,7 @@ async def refuse(config: Mqtt, presence: Presence, version: Version) -> None:
         log.debug("cannot look for another bridge: %s", error.message)
         return
     if other is not None:
-        raise BrokerError(rival(presence.topics, other))
+        raise BrokerError(rival(topics, other))
 
 
 def rival(topics: Topics, other: str) -> str:

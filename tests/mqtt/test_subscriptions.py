@@ -1,7 +1,7 @@
 """Subscriptions to many topics, in packets that every broker takes."""
 
 from bridge.config import Mqtt
-from bridge.mqtt.subscribing import MOST, Subscriptions, portions
+from bridge.mqtt.client import MOST, Subscriptions, portions
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import connected
