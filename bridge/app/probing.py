@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bridge.config import Serial
 from bridge.errors import LinkError
-from bridge.gcode.replies import Temperatures
+from bridge.gcode.reply_types import Temperatures
 from bridge.printer.link.events import Closed, LinkEvent, Ready
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session

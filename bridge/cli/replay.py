@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from bridge.config import Profile
 from bridge.errors import ConfigError
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect, detect
-from bridge.gcode.replies import parse
+from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Firmware
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
@@ -62,7 +62,7 @@ def explained(entries: Iterable[Entry], firmware: str = "auto") -> Iterator[str]
             yield from map(_noted, fates.take(entry))
             yield from _changes(before, known)
             continue
-        replies = parse(text, dialect)
+        replies = parse_reply(text, dialect)
         if firmware == "auto":
             dialect = fates.dialect = _dialect(replies, dialect)
         for reply in replies:

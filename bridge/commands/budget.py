@@ -11,7 +11,7 @@ from jinja2 import Undefined
 from jinja2.exceptions import TemplateRuntimeError
 
 from bridge.commands.reading import described, printable
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 STEPS = 50_000
 """Operations, counted with the size of what they work on."""
@@ -123,7 +123,7 @@ class Budget:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if isinstance(value, float) and math.isfinite(value):
-            return number(value)
+            return format_number(value)
         raise TooMuchError(
             f"prints {_kind(value)}, which is neither a text nor a finite number"
         )

@@ -4,8 +4,10 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from bridge.gcode import replies, words
+from bridge.gcode import reply_types as replies
+from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.reply_parser import parse_reply
 
 _OF_THE_CONVERSATION = (
     replies.Ok,
@@ -33,7 +35,7 @@ def problem(line: str, dialect: Dialect) -> str | None:
     other, and a reset must not be missed.
     """
     for echo in _echoes(line, dialect):
-        said = replies.parse(echo, dialect)
+        said = parse_reply(echo, dialect)
         if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):
             return (
                 f"must not have the printer say {echo.strip()!r}: it could not be told "

@@ -14,7 +14,7 @@ from pydantic import (
 from bridge.commands import motion
 from bridge.commands.base import Command, Context, NotNull, Program
 from bridge.commands.values import Distance, Factor, SpeedOrFalse
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 _AXES = ("x", "y", "z")
 _Move = Annotated[Distance | None, NotNull]
@@ -64,9 +64,11 @@ class Jog(Command):
         if speed is None:
             speeds = context.profile.speeds
             speed = min(getattr(speeds, axis) for axis in distances)
-        words = [f"{axis.upper()}{number(value)}" for axis, value in distances.items()]
+        words = [
+            f"{axis.upper()}{format_number(value)}" for axis, value in distances.items()
+        ]
         if speed:
-            words.append(f"F{number(speed)}")
+            words.append(f"F{format_number(speed)}")
         mode = "G90" if self.absolute else "G91"
         return motion.program(context, (mode, " ".join(["G0", *words])), "G0")
 

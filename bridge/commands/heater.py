@@ -6,7 +6,7 @@ from typing import ClassVar
 from bridge.commands.base import Command, Context, Program
 from bridge.commands.offsets import adjusted
 from bridge.commands.values import Offset, Target
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 
 class BedTarget(Command):
@@ -23,7 +23,7 @@ class BedTarget(Command):
     def program(self, context: Context, /) -> Program:
         """Return the ``M140``."""
         value = adjusted(context, "bed", self.target, "target")
-        return Program((f"M140 S{number(value)}",))
+        return Program((f"M140 S{format_number(value)}",))
 
 
 class BedOffset(Command):
@@ -56,7 +56,7 @@ class ChamberTarget(Command):
     def program(self, context: Context, /) -> Program:
         """Return the ``M141``."""
         value = adjusted(context, "chamber", self.target, "target")
-        return Program((f"M141 S{number(value)}",))
+        return Program((f"M141 S{format_number(value)}",))
 
 
 class ChamberOffset(Command):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bridge.commands import echoes
 from bridge.commands.base import Context, Program
 from bridge.errors import RejectedError
-from bridge.gcode import codec, words
+from bridge.gcode import framing, words
 
 _HIGHEST_NUMBER = 999_999_999
 _EMERGENCY = "M112"
@@ -117,7 +117,7 @@ def _problem(line: str, context: Context) -> str | None:
     if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
         return f"must have one code a line, not several: {_shown(line)}"
     try:
-        codec.encode(line, _HIGHEST_NUMBER if context.dialect.numbered else None)
+        framing.encode(line, _HIGHEST_NUMBER if context.dialect.numbered else None)
     except ValueError as error:
         return str(error)
     return None

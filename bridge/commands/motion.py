@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bridge.commands.base import Context, Program
 from bridge.gcode import modal
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 
 def program(context: Context, lines: Sequence[str], move: str) -> Program:
@@ -58,4 +58,4 @@ def _feed(context: Context, lines: Sequence[str], move: str) -> list[str]:
     before = context.modal.feedrate
     if before is None or _after(context, lines).feedrate == before:
         return []
-    return [f"{move} F{number(before)}"]
+    return [f"{move} F{format_number(before)}"]

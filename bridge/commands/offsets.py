@@ -6,7 +6,7 @@ from bridge.commands.base import Context
 from bridge.commands.lines import pairs
 from bridge.errors import RejectedError
 from bridge.gcode import modal, words
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 _HEATERS = {
     "M104": "tool",
@@ -31,8 +31,8 @@ def adjusted(context: Context, heater: str, target: float, field: str) -> float:
     offset = context.offsets.get(heater, 0.0)
     if target + offset < 0:
         raise RejectedError.invalid(
-            f"{field}: {number(target)} °C with the offset of {number(offset)} °C of "
-            f"{heater} is below 0; use 0 to turn it off",
+            f"{field}: {format_number(target)} °C with the offset of "
+            f"{format_number(offset)} °C of {heater} is below 0; use 0 to turn it off",
             error="out_of_limits",
         )
     return target + offset
@@ -72,6 +72,6 @@ def _adjusted(line: str, context: Context, selected: int, where: str) -> str:
         value = text
         if letter in _TARGETS and text:
             field = f"{where}, {line}"
-            value = number(adjusted(context, heater, float(text), field))
+            value = format_number(adjusted(context, heater, float(text), field))
         said.append(letter + value)
     return " ".join(said)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.errors import RejectedError
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 _TOKEN = re.compile(
     r"""
@@ -83,5 +83,5 @@ def _formatted(value: str | float, spec: str, placeholder: str, where: str) -> s
     if not isinstance(value, str):
         if match["precision"]:
             raise RejectedError.invalid(f"{where}: {placeholder} must end in f")
-        value = str(value) if isinstance(value, int) else number(value)
+        value = str(value) if isinstance(value, int) else format_number(value)
     return f"%{spec.removesuffix('s')}s" % value

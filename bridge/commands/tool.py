@@ -19,7 +19,7 @@ from bridge.commands.values import (
     ToolOrCurrent,
     tool_number,
 )
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 _MOST_TOOLS = 17
 
@@ -59,8 +59,8 @@ class ToolTarget(Command):
         value = adjusted(context, f"tool{index}", target, where)
         profile = context.profile
         if tool == "tool" or profile.extruders == 1 or profile.shared_nozzle:
-            return f"M104 S{number(value)}"
-        return f"M104 T{index} S{number(value)}"
+            return f"M104 S{format_number(value)}"
+        return f"M104 T{index} S{format_number(value)}"
 
 
 class ToolOffset(Command):
@@ -125,7 +125,7 @@ class Extrude(Command):
         """Return ``G91``, ``M83``, the ``G1``, and what gives the modes back."""
         slowest = context.profile.speeds.e
         speed = slowest if self.speed is None else min(self.speed, slowest)
-        move = f"G1 E{number(self.amount)} F{number(speed)}"
+        move = f"G1 E{format_number(self.amount)} F{format_number(speed)}"
         return motion.program(context, ("G91", "M83", move), "G1")
 
 

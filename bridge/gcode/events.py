@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridge.gcode.replies import Reply
+from bridge.gcode.reply_types import Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,22 @@ a line look done that was not; an idle line is probed for the same reason.
 
 from collections.abc import Sequence
 
-from bridge.gcode import output
+from bridge.gcode import line_output
 from bridge.gcode.events import Event, LinkFailed, Restarted
-from bridge.gcode.fates import finish, give_up
-from bridge.gcode.patience import free_by, renewed, starts_print, still_prints
-from bridge.gcode.queue import Queue
-from bridge.gcode.replies import Busy, Ok, Reply, TransferError
+from bridge.gcode.reply_types import Busy, Ok, Reply, TransferError
 from bridge.gcode.resends import Resends, Verdict
-from bridge.gcode.window import Line
-from bridge.gcode.wire import PROBE, QUIET, Wire, is_probe, probe
+from bridge.gcode.timeouts import (
+    PROBE,
+    QUIET,
+    Wire,
+    free_by,
+    is_probe,
+    probe,
+    renewed,
+    starts_print,
+    still_prints,
+)
+from bridge.gcode.window import Line, Queue, finish, give_up
 
 NO_ANSWER = "the printer does not answer any more"
 BOOT = 5.0  # seconds after which a firmware that was reset takes lines again
@@ -84,7 +91,7 @@ class Exchange:
         for reply in found:
             self._prints = still_prints(reply, was=self._prints)
         if line := self.speaks_to:
-            output.collect(line, found, text)
+            line_output.collect(line, found, text)
         if self._settling:
             wire.hold_until = now + wire.dialect.output_wait
         if head and wire.answer_by is not None:
@@ -239,7 +246,7 @@ class Exchange:
         if self._urged:
             self._urged = False
             wire.hold_until = now + QUIET
-        if wire.dialect.ok_before_output and output.is_query(last.text):
+        if wire.dialect.ok_before_output and line_output.is_query(last.text):
             self._settle(last)
             wire.hold_until = now + wire.dialect.output_wait
             return events

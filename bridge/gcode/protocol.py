@@ -15,7 +15,7 @@ What it promises:
   loses, damages or repeats; ``docs/adr`` says which faults no host can notice, and when
   the last line is in doubt.
 
-It begins with a :class:`~bridge.gcode.greeting.Greeting`, goes on with an
+It begins with a :class:`~bridge.gcode.handshake.Handshake`, goes on with an
 :class:`~bridge.gcode.exchange.Exchange`, and after a reset of the firmware starts over.
 A conversation counts from a number of its own, never from 1: a firmware that asks for
 line 1 has been reset, and nothing may be sent to it again.
@@ -23,18 +23,18 @@ line 1 has been reset, and nothing may be sent to it again.
 
 from itertools import count
 
-from bridge.gcode import codec, output, replies
+from bridge.gcode import framing, line_output
+from bridge.gcode import reply_types as replies
 from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Connected, Event, Restarted
 from bridge.gcode.exchange import Exchange
-from bridge.gcode.fates import give_up
-from bridge.gcode.greeting import Greeting
-from bridge.gcode.queue import Queue
-from bridge.gcode.receiver import Receiver
-from bridge.gcode.replies import Reply
-from bridge.gcode.window import Line, Window
-from bridge.gcode.wire import RENUMBER, Wire
+from bridge.gcode.framing import LineReceiver
+from bridge.gcode.handshake import Handshake
+from bridge.gcode.reply_parser import hints_at_start, parse_reply
+from bridge.gcode.reply_types import Reply
+from bridge.gcode.timeouts import RENUMBER, Wire
+from bridge.gcode.window import Line, Queue, Window, give_up
 
 __all__ = ["RENUMBER", "Protocol"]
 
@@ -71,7 +71,7 @@ class Protocol:
         self._wire = Wire(dialect, Window(first_number), counters or Counters())
         self._connect_timeout = connect_timeout
         self._confirm_after = confirm_after
-        self._receiver = Receiver()
+        self._receiver = LineReceiver()
         self._queue = Queue()
         self._tickets = count(1)
         self._urgent = b""
@@ -81,7 +81,7 @@ class Protocol:
     def _begin(self) -> None:
         self._wire.calm()
         self._connected = False
-        self._greeting = Greeting(self._wire, self._connect_timeout)
+        self._handshake = Handshake(self._wire, self._connect_timeout)
         self._exchange = Exchange(self._wire, self._confirm_after)
 
     @property
@@ -125,10 +125,10 @@ class Protocol:
         ``heeded``: whoever sends it tells somebody what the firmware has against it.
 
         Raises:
-            ValueError: The line cannot be sent at all; see :func:`codec.encode`.
+            ValueError: The line cannot be sent at all; see :func:`framing.encode`.
 
         """
-        codec.encode(text, _LONGEST_NUMBER)  # refuse now, not when its turn comes
+        framing.encode(text, _LONGEST_NUMBER)  # refuse now, not when its turn comes
         ticket = next(self._tickets)
         self._queue.push(Line(text, ticket, heeded), ahead=ahead)
         return ticket
@@ -144,7 +144,7 @@ class Protocol:
             ValueError: The line cannot be sent at all.
 
         """
-        self._urgent += codec.encode(text)
+        self._urgent += framing.encode(text)
 
     def urgent_data(self, now: float) -> bytes:
         """Return, and forget, the bytes that go past all that is not yet written."""
@@ -158,7 +158,7 @@ class Protocol:
         if self._halted or self._wire.hold_until is not None:
             return b""
         if not self._connected:
-            return self._greeting.data_to_send(now)
+            return self._handshake.data_to_send(now)
         return self._exchange.data_to_send(self._queue, now)
 
     def next_timeout(self) -> float | None:
@@ -176,7 +176,7 @@ class Protocol:
     def handle_timeout(self, now: float) -> list[Event]:
         """Act on time that passed."""
         wire = self._wire
-        phase = self._exchange if self._connected else self._greeting
+        phase = self._exchange if self._connected else self._handshake
         events: list[Event] = []
         if wire.hold_until is not None and now >= wire.hold_until:
             events += phase.release()
@@ -239,8 +239,8 @@ class Protocol:
         return events
 
     def _hear(self, text: str, now: float) -> list[Event]:
-        found = replies.parse(text, self.dialect)
-        found = output.marked(found, self._exchange.speaks_to)
+        found = parse_reply(text, self.dialect)
+        found = line_output.marked(found, self._exchange.speaks_to)
         rest = text
         if any(isinstance(reply, replies.Ok) for reply in found):
             rest = text[2:].strip()
@@ -249,7 +249,7 @@ class Protocol:
         told = [reply for reply in found if not isinstance(reply, _NO_OUTPUT)]
         if told and self._connected:
             self._exchange.said(told, rest, now)
-        if self._connected and replies.hints_at_start(text):
+        if self._connected and hints_at_start(text):
             self._exchange.suspect(now)
         return [event for reply in found for event in self._take(reply, now)]
 
@@ -265,11 +265,11 @@ class Protocol:
     def _take_greeted(self, reply: _OfTheLink, now: float) -> list[Event]:
         match reply:
             case replies.Ok():
-                events = self._greeting.ok(reply, now)
+                events = self._handshake.ok(reply, now)
                 self._connected = Connected() in events
                 return events
             case replies.Resend(number):
-                self._greeting.resend(number, now)
+                self._handshake.resend(number, now)
         return []
 
     def _take_connected(self, reply: _OfTheLink, now: float) -> list[Event]:
@@ -289,5 +289,5 @@ class Protocol:
     def _started(self, now: float) -> list[Event]:
         if self._connected or self._halted:
             return self.restart()
-        self._greeting.started(now)
+        self._handshake.started(now)
         return []

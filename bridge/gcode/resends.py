@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from bridge.gcode.replies import TransferError
+from bridge.gcode.reply_types import TransferError
 from bridge.gcode.window import Window
 
 MAX_SAME = 10

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bridge.gcode.events import Done, Event, Failed
+
 HISTORY = 64
 
 
@@ -110,3 +112,53 @@ class Window:
     def rewind(self, number: int) -> None:
         """Send this line, and all after it, again."""
         self.cursor = self.edge = number
+
+
+class Queue:
+    """First come, first served; except for those that go ahead."""
+
+    def __init__(self) -> None:
+        self._ahead: deque[Line] = deque()
+        self._behind: deque[Line] = deque()
+
+    def push(self, line: Line, *, ahead: bool) -> None:
+        """Have a line wait."""
+        (self._ahead if ahead else self._behind).append(line)
+
+    def pop(self) -> Line | None:
+        """Return the next line, if there is one."""
+        lines = self._ahead or self._behind
+        return lines.popleft() if lines else None
+
+    def withdraw(self, ticket: int) -> bool:
+        """Have a line wait no more; tell whether it was here."""
+        for lines in (self._ahead, self._behind):
+            for line in lines:
+                if line.ticket == ticket:
+                    lines.remove(line)
+                    return True
+        return False
+
+    def drain(self) -> list[Line]:
+        """Return all lines in their order; none waits any more."""
+        lines = [*self._ahead, *self._behind]
+        self._ahead.clear()
+        self._behind.clear()
+        return lines
+
+
+def finish(line: Line) -> list[Event]:
+    """Return the event of a line that was taken, if its sender waits for one."""
+    ticket, line.ticket = line.ticket, None
+    if ticket is None:
+        return []
+    return [Done(ticket, tuple(line.output), tuple(line.errors))]
+
+
+def give_up(line: Line, error: str, message: str) -> list[Event]:
+    """Return the event of a line that will not be finished, if its sender waits."""
+    ticket, line.ticket = line.ticket, None
+    if ticket is None:
+        return []
+    sent = line.transmissions > 0
+    return [Failed(ticket, error, message, sent, tuple(line.output))]

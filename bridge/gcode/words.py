@@ -54,3 +54,12 @@ def _values(text: str) -> dict[str, float | None]:
         match["letter"].upper(): float(match["value"]) if match["value"] else None
         for match in _WORD.finditer(text)
     }
+
+
+def format_number(value: float) -> str:
+    """Return a number as firmwares read it: fixed point, no exponent, no ``-0``.
+
+    At most six decimals, which is finer than any machine moves.
+    """
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text

@@ -13,7 +13,7 @@ from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
-from bridge.gcode.replies import Temperatures
+from bridge.gcode.reply_types import Temperatures
 from bridge.printer.control import hooks
 from bridge.printer.control.attendance import attend
 from bridge.printer.control.executor import Executor, Run

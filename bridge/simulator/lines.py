@@ -6,7 +6,7 @@ This is the firmware's half of the conversation and shares no parser with the ho
 import re
 from dataclasses import dataclass, field
 
-from bridge.gcode.codec import checksum
+from bridge.gcode.framing import checksum
 
 MAX_LINE = 95  # bytes; the rest of a longer line is lost
 RECEIVE_BUFFER = 16_384  # bytes; about what a pty holds. A real UART has 64 to 256

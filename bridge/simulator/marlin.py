@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bridge.gcode.codec import checksum
+from bridge.gcode.framing import checksum
 from bridge.simulator.heaters import Heater
 from bridge.simulator.heating import unknown
 from bridge.simulator.hosting import COMMANDS

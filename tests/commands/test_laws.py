@@ -14,7 +14,7 @@ from bridge.commands.lines import clean
 from bridge.commands.tool import Extrude, Flowrate, Select, ToolTarget
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode import codec, modal
+from bridge.gcode import framing, modal
 from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.modal import Modal
 
@@ -105,7 +105,7 @@ def test_every_line_fits_and_is_plain(command: Command, context: Context) -> Non
         assert line.isprintable()
         assert all(WORD.fullmatch(word) for word in line.split())
         assert clean(line, context, "") == line
-        codec.encode(line, 999_999_999)
+        framing.encode(line, 999_999_999)
 
 
 def fields(state: Modal) -> dict[str, Any]:

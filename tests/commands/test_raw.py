@@ -11,7 +11,7 @@ from bridge import commands
 from bridge.commands import Context, Program
 from bridge.commands.lines import clean, pairs
 from bridge.errors import RejectedError
-from bridge.gcode import codec
+from bridge.gcode import framing
 from bridge.gcode.dialects import KLIPPER, MARLIN, UNKNOWN, Dialect
 
 PARSER = Context(capabilities=frozenset({"EMERGENCY_PARSER"}))
@@ -322,4 +322,4 @@ def test_a_clean_line_can_be_sent(text: str, dialect: Dialect) -> None:
         line = ""
     if line:
         assert clean(line, context, "here") == line
-        codec.encode(line, 999_999_999 if dialect.numbered else None)
+        framing.encode(line, 999_999_999 if dialect.numbered else None)

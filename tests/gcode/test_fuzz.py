@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.events import Done, Event, Failed, LinkFailed
-from bridge.gcode.output import MAX_OUTPUT
+from bridge.gcode.framing import MAX_REPLY
+from bridge.gcode.line_output import MAX_OUTPUT
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.receiver import MAX_LINE
 from bridge.gcode.window import HISTORY
 from bridge.simulator.firmware import Firmware
 
@@ -125,7 +125,7 @@ def test_endless_talk_does_not_fill_the_memory(name: str, chunks: list[bytes]) -
     for _ in range(50):
         for chunk in chunks:
             listener.does(chunk)
-    assert weight(listener.protocol) < (MAX_OUTPUT + MAX_LINE + 100 * HISTORY) * 64
+    assert weight(listener.protocol) < (MAX_OUTPUT + MAX_REPLY + 100 * HISTORY) * 64
 
 
 def weight(value: object, seen: set[int] | None = None) -> int:

@@ -7,7 +7,7 @@ import pytest
 from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
 from bridge.gcode.events import Connected, Done, Event, Failed, LinkFailed, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.replies import Busy, Reading, Refusal, Temperatures
+from bridge.gcode.reply_types import Busy, Reading, Refusal, Temperatures
 
 QUICK = replace(MARLIN, ok_timeout=10.0)
 

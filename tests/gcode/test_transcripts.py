@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.gcode.replies import (
+from bridge.gcode.reply_parser import parse_reply
+from bridge.gcode.reply_types import (
     Capability,
     Fatal,
     FileOpened,
@@ -20,7 +21,6 @@ from bridge.gcode.replies import (
     Reply,
     Temperatures,
     TransferError,
-    parse,
 )
 from tests.support.wire_logs import FOLDER, dialect_of, heard, logs, read
 
@@ -50,7 +50,9 @@ _TEXT = re.compile("|".join(ONLY_TEXT))
 
 def said(name: str) -> list[Reply]:
     log = FOLDER / name
-    return [reply for line in heard(log) for reply in parse(line, dialect_of(log))]
+    return [
+        reply for line in heard(log) for reply in parse_reply(line, dialect_of(log))
+    ]
 
 
 def answers(name: str, command: str) -> list[Reply]:
@@ -61,7 +63,7 @@ def answers(name: str, command: str) -> list[Reply]:
         for asked, answer in pairwise(read(log))
         if asked.by_host and asked.text in {command, command + "\\n"}
         if not answer.by_host
-        for reply in parse(answer.text, dialect_of(log))
+        for reply in parse_reply(answer.text, dialect_of(log))
     ]
 
 
@@ -74,7 +76,7 @@ def test_the_logs_are_there() -> None:
 def test_every_line_is_understood_or_knowingly_text(log: Path) -> None:
     dialect = dialect_of(log)
     for line in heard(log):
-        for reply in parse(line, dialect):
+        for reply in parse_reply(line, dialect):
             if isinstance(reply, Info):
                 assert _TEXT.fullmatch(reply.text), line
 
@@ -82,7 +84,7 @@ def test_every_line_is_understood_or_knowingly_text(log: Path) -> None:
 @pytest.mark.parametrize("log", logs(), ids=lambda log: log.stem)
 def test_only_blank_lines_say_nothing(log: Path) -> None:
     for line in heard(log):
-        assert bool(parse(line, dialect_of(log))) == bool(line.strip())
+        assert bool(parse_reply(line, dialect_of(log))) == bool(line.strip())
 
 
 def test_marlin_introduces_itself() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.config import Profile
-from bridge.gcode.replies import Temperatures, parse
+from bridge.gcode.reply_parser import parse_reply
+from bridge.gcode.reply_types import Temperatures
 from bridge.printer.knowledge.heat import (
     Heat,
     Heater,
@@ -23,7 +24,7 @@ NAKED = Profile(heated_bed=False)
 def read(
     line: str, profile: Profile = ONE, tool: int = 0, heat: Heat | None = None
 ) -> Heat:
-    (report,) = parse(line)
+    (report,) = parse_reply(line)
     assert isinstance(report, Temperatures)
     before = heat or Heat(heaters_of(profile), {})
     return merge(before, report.readings, profile=profile, tool=tool)

@@ -10,7 +10,7 @@ from pathlib import Path
 from bridge.config import Serial
 from bridge.errors import FailedError
 from bridge.gcode.events import Restarted
-from bridge.gcode.replies import Readiness
+from bridge.gcode.reply_types import Readiness
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session

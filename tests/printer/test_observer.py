@@ -7,7 +7,7 @@ import pytest
 from bridge.config import Printer, Profile
 from bridge.gcode.dialects import MARLIN, UNKNOWN
 from bridge.gcode.events import Connected, Restarted
-from bridge.gcode.replies import parse
+from bridge.gcode.reply_parser import parse_reply
 from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
@@ -43,7 +43,7 @@ class Watch:
         return self.observer.state.link
 
     def says(self, line: str) -> None:
-        for reply in parse(line, self.observer.dialect):
+        for reply in parse_reply(line, self.observer.dialect):
             self.observer.heard(reply)
 
     def happened(self) -> list[str]:

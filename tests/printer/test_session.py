@@ -12,7 +12,7 @@ from bridge.errors import FailedError, LinkError
 from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.replies import Fatal
+from bridge.gcode.reply_types import Fatal
 from bridge.printer.link.session import BITE, Session
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import open_transport

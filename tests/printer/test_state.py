@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
 from bridge.gcode.modal import Modal
-from bridge.gcode.replies import File, Position
+from bridge.gcode.reply_types import File, Position
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
 from tests.support.knowing import Knowing

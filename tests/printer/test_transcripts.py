@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.gcode.replies import File
+from bridge.gcode.reply_types import File
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heat import Heater
 from tests.support.knowing import Knowing

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.gcode.codec import checksum
+from bridge.gcode.framing import checksum
 from bridge.simulator.faults import (
     Channel,
     Delivery,

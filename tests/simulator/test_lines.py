@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.gcode.codec import encode
+from bridge.gcode.framing import encode
 from bridge.simulator.lines import Command, Numbering, Receiver, clean
 
 

@@ -4,7 +4,7 @@ from typing import Unpack
 
 import pytest
 
-from bridge.gcode.codec import encode
+from bridge.gcode.framing import encode
 from bridge.simulator.card import File
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.machine import Options

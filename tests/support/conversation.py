@@ -6,17 +6,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Unpack
 
-from bridge.gcode.codec import checksum
 from bridge.gcode.dialects import UNKNOWN, Dialect
-from bridge.gcode.events import (
-    Connected,
-    Done,
-    Event,
-    Failed,
-    LinkFailed,
-)
+from bridge.gcode.events import Connected, Done, Event, Failed, LinkFailed
+from bridge.gcode.framing import checksum
 from bridge.gcode.protocol import RENUMBER, Protocol
-from bridge.gcode.replies import Busy
+from bridge.gcode.reply_types import Busy
 from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.machine import Options

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, Dialect
-from bridge.gcode.replies import Ok, parse
+from bridge.gcode.reply_parser import parse_reply
+from bridge.gcode.reply_types import Ok
 from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import Event
@@ -41,7 +42,7 @@ class Knowing:
     def says(self, *lines: str) -> PrinterState:
         """Have the firmware say lines at the present time."""
         for line in lines:
-            for reply in parse(line, self.dialect):
+            for reply in parse_reply(line, self.dialect):
                 self.become(
                     known.apply(
                         self.state,

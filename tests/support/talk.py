@@ -1,6 +1,6 @@
 """A host for the simulated firmware that types lines and reads what comes."""
 
-from bridge.gcode.codec import encode
+from bridge.gcode.framing import encode
 from bridge.simulator.firmware import Firmware
 
 

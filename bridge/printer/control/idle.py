@@ -12,7 +12,7 @@ from typing import Literal
 from bridge.commands import Command
 from bridge.commands.heater import BedTarget, ChamberTarget
 from bridge.commands.tool import ToolTarget
-from bridge.gcode.replies import Position
+from bridge.gcode.reply_types import Position
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.state import is_use
 

@@ -11,7 +11,7 @@ from bridge.commands.raw import script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode import codec, words
+from bridge.gcode import framing, words
 from bridge.gcode.dialects import Dialect
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.limits import safety
@@ -129,7 +129,7 @@ def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
         return Plan(program, ({},) * len(program.gcode))
     for line in program.gcode:
         try:
-            codec.encode(line, LONGEST_NUMBER)
+            framing.encode(line, LONGEST_NUMBER)
         except ValueError as error:
             raise RejectedError.invalid(str(error)) from None
     return Plan(program, safety.check(program.gcode, rules))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bridge.config import Profile
 from bridge.gcode import words
-from bridge.gcode.replies import Reading
+from bridge.gcode.reply_types import Reading
 
 _SET = {"M104": "T", "M109": "T", "M140": "B", "M190": "B", "M141": "C", "M191": "C"}
 _MAX_SENSORS = 32  # noise on the line must not fill the memory

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.gcode.modal import Modal
-from bridge.gcode.replies import File, Firmware, Position
+from bridge.gcode.reply_types import File, Firmware, Position
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.job_model import Active, Job
 

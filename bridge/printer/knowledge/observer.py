@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.config import Printer as PrinterConfig
-from bridge.gcode import replies
+from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
 from bridge.printer.knowledge import events

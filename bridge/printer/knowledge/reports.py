@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.config import Profile
-from bridge.gcode import replies, words
+from bridge.gcode import reply_types as replies
+from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.file_list import parse_file
 from bridge.gcode.modal import Modal
-from bridge.gcode.replies import Reply, parse_file
+from bridge.gcode.reply_types import Reply
 from bridge.printer.knowledge import heat, job
 from bridge.printer.knowledge.heat import Heat
 from bridge.printer.knowledge.job_model import Job

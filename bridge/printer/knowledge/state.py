@@ -3,7 +3,7 @@
 ``now`` is always seconds on a clock that never jumps, such as the event loop's. The
 printer's owner calls :func:`connecting` and :func:`connected`, then :func:`sent` for
 each line that goes out, :func:`apply` for everything the firmware says, with an
-:class:`~bridge.gcode.replies.Ok` for each line that it took.
+:class:`~bridge.gcode.reply_types.Ok` for each line that it took.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from dataclasses import replace
 from bridge.config import Profile
 from bridge.gcode import modal, words
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
-from bridge.gcode.output import is_query
-from bridge.gcode.replies import Fatal, Fault, Readiness, Refusal, Reply
+from bridge.gcode.reply_types import Fatal, Fault, Readiness, Refusal, Reply
 from bridge.printer.knowledge import heat, job, trouble
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.model import Link, PrinterState, Problem, Prompt

@@ -3,8 +3,8 @@
 import re
 from dataclasses import replace
 
-from bridge.gcode import reasons, words
-from bridge.gcode.replies import Fatal, Fault
+from bridge.gcode import firmware_errors, words
+from bridge.gcode.reply_types import Fatal, Fault
 from bridge.printer.knowledge.model import PrinterState, Problem
 
 SHUT_DOWN = "the firmware has shut down"
@@ -26,7 +26,7 @@ def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
         return _halted(state, fatal.text, fatal.reason, now)
     if before.consequence == "stopped":
         return state  # it was asked for: the kill is the answer, not the cause
-    joined = reasons.join(Fatal(before.error, before.reason), fatal)
+    joined = firmware_errors.join(Fatal(before.error, before.reason), fatal)
     problem = replace(before, error=joined.text[:_MAX_ERROR], reason=joined.reason)
     return replace(state, problem=problem)
 
@@ -90,6 +90,6 @@ def refused(state: PrinterState, text: str) -> PrinterState:
         return state
     if "due to printer shutdown" in text:  # what ended with it, not why it is
         return state
-    reason = reasons.reason_of(text) or problem.reason
+    reason = firmware_errors.reason_of(text) or problem.reason
     told = replace(problem, error=text[:_MAX_ERROR], reason=reason)
     return replace(state, problem=told)

@@ -7,7 +7,7 @@ from bridge.commands.values import no_such_tool
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import words
-from bridge.gcode.codec import number
+from bridge.gcode.words import format_number
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -120,8 +120,8 @@ def _check_target(line: str, heater: str, target: float, profile: Profile) -> No
     highest: float = getattr(profile.max_temperature, heater)
     if not _ABSOLUTE_ZERO <= target <= highest:
         raise RejectedError.invalid(
-            f"{line}: {number(target)} °C is beyond the {heater}'s limit of "
-            f"{number(highest)} °C (profile.max_temperature.{heater})",
+            f"{line}: {format_number(target)} °C is beyond the {heater}'s limit of "
+            f"{format_number(highest)} °C (profile.max_temperature.{heater})",
             error="out_of_limits",
         )
     if target > 0:

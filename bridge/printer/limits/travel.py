@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import words
-from bridge.gcode.codec import number
 from bridge.gcode.modal import Modal, track
+from bridge.gcode.words import format_number
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -125,8 +125,8 @@ def _check_speed(line: str, parameters: Pairs, profile: Profile) -> None:
     )
     if speed > profile.max_speed:
         raise _beyond(
-            f"{line}: {number(speed)} mm/min is faster than "
-            f"{number(profile.max_speed)} mm/min (profile.max_speed)"
+            f"{line}: {format_number(speed)} mm/min is faster than "
+            f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
         )
 
 
@@ -194,18 +194,19 @@ class _Leg:
         if self.length is not None and abs(self.length) > longest + _SLACK:
             hint = "" if self.sure else _DECIDE
             raise _beyond(
-                f"{line}: {number(self.length)} mm of filament is more than "
-                f"{number(longest)} mm at once (profile.max_extrusion){hint}"
+                f"{line}: {format_number(self.length)} mm of filament is more than "
+                f"{format_number(longest)} mm at once (profile.max_extrusion){hint}"
             )
 
     def _check_reach(self, line: str, reach: tuple[float, float]) -> None:
         lowest, highest = reach
-        limit = f"{number(lowest)} to {number(highest)} mm (profile.volume.{self.axis})"
+        limits = f"{format_number(lowest)} to {format_number(highest)} mm"
+        limit = f"{limits} (profile.volume.{self.axis})"
         if self.after is None:
             if abs(self.value) > highest - lowest + _SLACK:
                 raise _beyond(
-                    f"{line}: {number(self.value)} mm along {self.axis} is longer than "
-                    f"the axis, {limit}"
+                    f"{line}: {format_number(self.value)} mm along {self.axis} is "
+                    f"longer than the axis, {limit}"
                 )
             return
         # A head that stands outside, as after homing, may come back step by step.
@@ -213,7 +214,7 @@ class _Leg:
             lowest, highest = min(lowest, self.before), max(highest, self.before)
         if not lowest - _SLACK <= self.after <= highest + _SLACK:
             raise _beyond(
-                f"{line}: {self.axis} would be at {number(self.after)} mm, "
+                f"{line}: {self.axis} would be at {format_number(self.after)} mm, "
                 f"outside {limit}"
             )
 

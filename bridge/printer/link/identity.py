@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.gcode import replies
+from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
+from bridge.gcode.reply_parser import parse_reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
     firmware = replies.Firmware("")
     capabilities: set[str] = set()
     for text in output:
-        for reply in replies.parse(text):
+        for reply in parse_reply(text):
             match reply:
                 case replies.Firmware():
                     firmware = reply

@@ -13,7 +13,7 @@ from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted, Said
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.wire import beyond
+from bridge.gcode.timeouts import beyond
 from bridge.pauses import Pauses, Repeats
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.session import Session

@@ -8,7 +8,7 @@ the clock as it is now.
 from collections.abc import Sequence
 
 from bridge.gcode.modal import Modal
-from bridge.gcode.replies import File
+from bridge.gcode.reply_types import File
 from bridge.printer.knowledge import job_model
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.model import PrinterState

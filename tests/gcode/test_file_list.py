@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.gcode.replies import File, parse_file
+from bridge.gcode.file_list import parse_file
+from bridge.gcode.reply_types import File
 
 NEW = "0x4c6a4a00"  # 2018-03-10 09:16:00
 

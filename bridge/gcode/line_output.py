@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bridge.gcode import replies, words
-from bridge.gcode.replies import Reply
+from bridge.gcode import reply_types as replies
+from bridge.gcode import words
+from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import Line
 
 _UNKNOWN = re.compile(

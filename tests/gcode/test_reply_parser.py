@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.gcode import reasons
+from bridge.gcode import firmware_errors
 from bridge.gcode.dialects import (
     DIALECTS,
     KLIPPER,
@@ -12,7 +12,9 @@ from bridge.gcode.dialects import (
     UNKNOWN,
     Dialect,
 )
-from bridge.gcode.replies import (
+from bridge.gcode.file_list import parse_file
+from bridge.gcode.reply_parser import parse_reply
+from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
     Busy,
@@ -45,8 +47,6 @@ from bridge.gcode.replies import (
     Temperatures,
     TransferError,
     Wait,
-    parse,
-    parse_file,
 )
 
 REPORTS_TARGETS = Dialect(name="reports-targets", repetier_targets=True)
@@ -54,7 +54,7 @@ MORE_SENSORS = Dialect(name="more-sensors", extra_sensors={"P": "pinda", "E": "e
 
 
 def only(line: str, dialect: Dialect = MARLIN) -> Reply:
-    found = parse(line, dialect)
+    found = parse_reply(line, dialect)
     assert len(found) == 1, found
     return found[0]
 
@@ -82,21 +82,21 @@ def test_a_word_that_begins_like_ok_is_none(line: str) -> None:
 
 
 def test_a_report_in_the_line_of_an_ok_comes_before_it() -> None:
-    assert parse("ok T:19.37 /0.00 B:20.5 /60.00 @:0 B@:0") == [
+    assert parse_reply("ok T:19.37 /0.00 B:20.5 /60.00 @:0 B@:0") == [
         Temperatures({"T": Reading(19.37, 0.0), "B": Reading(20.5, 60.0)}),
         Ok(temperature=True),
     ]
-    assert parse("ok X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
-    assert parse("ok C: X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
-    assert parse("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13", KLIPPER) == [
+    assert parse_reply("ok X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
+    assert parse_reply("ok C: X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
+    assert parse_reply("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13", KLIPPER) == [
         Firmware("Klipper", {"FIRMWARE_NAME": "Klipper", "FIRMWARE_VERSION": "v0.13"}),
         Ok(),
     ]
 
 
 def test_a_firmware_without_temperatures_yet_reports_none() -> None:
-    assert parse("ok T:0", KLIPPER) == [Ok(temperature=True)]
-    assert parse("ok T:0", MARLIN) == [
+    assert parse_reply("ok T:0", KLIPPER) == [Ok(temperature=True)]
+    assert parse_reply("ok T:0", MARLIN) == [
         Temperatures({"T": Reading(0.0)}),
         Ok(temperature=True),
     ]
@@ -119,8 +119,8 @@ def test_a_line_is_wanted_again(line: str, number: int) -> None:
 
 def test_a_file_is_no_ok() -> None:
     for line in ("ok then.gcode 17", "OK now .g 5", "ok a b.gco 12"):
-        assert not any(isinstance(reply, Ok) for reply in parse(line, KLIPPER))
-    assert parse("ok 12 files", KLIPPER)[-1] == Ok()
+        assert not any(isinstance(reply, Ok) for reply in parse_reply(line, KLIPPER))
+    assert parse_reply("ok 12 files", KLIPPER)[-1] == Ok()
 
 
 @pytest.mark.parametrize("line", ["rs 12.gcode 100", "Resend 2.gco 5", "rst 5", "rs"])
@@ -188,7 +188,7 @@ def test_what_firmwares_say_every_day(line: str, reply: Reply) -> None:
 
 def test_an_ok_can_be_glued_to_a_deletion() -> None:
     line = "File deleted:up.gcook"
-    assert parse(line) == [Info(line), Ok()]
+    assert parse_reply(line) == [Info(line), Ok()]
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_a_line_was_refused(line: str, text: str | None) -> None:
 )
 def test_a_missing_card_is_a_state_and_a_refusal(text: str) -> None:
     line = text if text == "openRoot failed" else f"echo:{text}"
-    assert parse(line) == [CardState(ready=False, text=text), Refusal(text)]
-    assert parse(text.replace("No SD card", "No media"))[0] == CardState(
+    assert parse_reply(line) == [CardState(ready=False, text=text), Refusal(text)]
+    assert parse_reply(text.replace("No SD card", "No media"))[0] == CardState(
         ready=False, text=text.replace("No SD card", "No media")
     )
 
@@ -537,18 +537,18 @@ def test_a_name_without_a_key_is_text() -> None:
 
 
 def test_a_blank_line_says_nothing() -> None:
-    assert parse("") == parse(" \r\0") == []
+    assert parse_reply("") == parse_reply(" \r\0") == []
 
 
 def test_the_lines_of_one_stop_are_joined() -> None:
     cause = Fatal("Heating failed", "heating_failed")
     kill = Fatal("kill() called!", "killed")
     both = "Heating failed kill() called!"
-    assert reasons.join(cause, kill) == Fatal(both, "heating_failed")
-    assert reasons.join(kill, cause) == Fatal(
+    assert firmware_errors.join(cause, kill) == Fatal(both, "heating_failed")
+    assert firmware_errors.join(kill, cause) == Fatal(
         "kill() called! Heating failed", "heating_failed"
     )
-    assert reasons.join(cause, cause) == cause
+    assert firmware_errors.join(cause, cause) == cause
 
 
 @given(st.text(), st.sampled_from(list(DIALECTS.values())))
@@ -558,7 +558,7 @@ def test_the_lines_of_one_stop_are_joined() -> None:
 @example("SD printing byte " + "9" * 5000 + "/1", MARLIN)
 @example("T:\u0663\u0664 /0", MARLIN)
 def test_any_text_is_understood_somehow(text: str, dialect: Dialect) -> None:
-    found = parse(text, dialect)
+    found = parse_reply(text, dialect)
     assert bool(found) == bool(text.replace("\0", "").strip())
 
 
@@ -589,4 +589,4 @@ def test_any_mixture_of_known_words_is_understood_somehow(
     words: list[str], dialect: Dialect
 ) -> None:
     text = "".join(words)
-    assert bool(parse(text, dialect)) == bool(text.strip())
+    assert bool(parse_reply(text, dialect)) == bool(text.strip())

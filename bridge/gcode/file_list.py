@@ -3,9 +3,7 @@
 import re
 from datetime import datetime
 
-from bridge.gcode.card_types import (
-    File,
-)
+from bridge.gcode.reply_types import File
 
 ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
 """How an entry ends whose name could else pass for a word of the firmware."""

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, UNKNOWN
 from bridge.gcode.events import Event
-from bridge.gcode.replies import Refusal
+from bridge.gcode.reply_types import Refusal
 from tests.support.dialogue import Dialogue, connected
 
 READ_ERROR = "Error:SD read error"

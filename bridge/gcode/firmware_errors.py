@@ -5,15 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.gcode.dialects import Bang, Dialect
-from bridge.gcode.files import ENDING
-from bridge.gcode.reply_types import (
-    Fatal,
-    Fault,
-    Info,
-    Refusal,
-    Reply,
-    TransferError,
-)
+from bridge.gcode.file_list import ENDING
+from bridge.gcode.reply_types import Fatal, Fault, Info, Refusal, Reply, TransferError
 
 REASONS: Mapping[str, str] = {
     "thermal runaway": "thermal_runaway",

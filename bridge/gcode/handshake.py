@@ -6,16 +6,16 @@ its ``ok`` counts only when a probe is answered as well.
 """
 
 from bridge.gcode.events import Connected, Event, LinkFailed
-from bridge.gcode.replies import Ok
+from bridge.gcode.reply_types import Ok
+from bridge.gcode.timeouts import QUIET, Wire, is_probe, probe
 from bridge.gcode.window import Line
-from bridge.gcode.wire import QUIET, Wire, is_probe, probe
 
 INTERVAL = 2.0  # seconds between two greetings
 MAX_UNHEEDED = 2  # then it counts from its own start, whatever it is told
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
 
 
-class Greeting:
+class Handshake:
     """Says hello until somebody answers, for at most ``timeout`` seconds."""
 
     def __init__(self, wire: Wire, timeout: float) -> None:

@@ -5,13 +5,7 @@ import re
 from collections.abc import Mapping
 
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.reply_types import (
-    Firmware,
-    Position,
-    Reading,
-    Targets,
-    Temperatures,
-)
+from bridge.gcode.reply_types import Firmware, Position, Reading, Targets, Temperatures
 
 # Nine digits are more than any machine needs, and keep floats finite.
 _NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"

@@ -1,33 +1,37 @@
-"""Which text means which reply: the table behind :func:`bridge.gcode.replies.parse`."""
+"""What a firmware line means: one line of text to typed replies.
+
+A dialect decides where firmwares differ. The wire facts come from logs of real firmware
+(``tests/transcripts``) and from the sources named in ``docs/adr``. The rules are found
+by a line's first letter, since every line of the wire comes through here.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from bridge.gcode import reasons, reports
-from bridge.gcode.card_types import (
-    CardState,
-    CurrentFile,
-    FileListBegin,
-    FileListEnd,
-    FileOpened,
-    FileSelected,
-    NotPrinting,
-    PrintDone,
-    PrintPaused,
-    PrintProgress,
-    Progress,
-)
-from bridge.gcode.dialects import Dialect
-from bridge.gcode.files import ENDING
+from bridge.gcode import firmware_errors, report_parser
+from bridge.gcode.dialects import MARLIN, Dialect
+from bridge.gcode.file_list import ENDING
+from bridge.gcode.firmware_errors import remark
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
     Busy,
     Capability,
+    CardState,
+    CurrentFile,
     Fatal,
+    FileListBegin,
+    FileListEnd,
+    FileOpened,
+    FileSelected,
     FlowFactor,
     Info,
+    NotPrinting,
     Ok,
+    PrintDone,
+    PrintPaused,
+    PrintProgress,
+    Progress,
     Readiness,
     Refusal,
     Reply,
@@ -48,9 +52,9 @@ _OK_NUMBER = re.compile(r"(?:N\s*(-?\d{1,9})\b|(\d{1,9})$)", re.ASCII)
 
 def reported(text: str, dialect: Dialect) -> list[Reply]:
     """Return the position or temperatures that a text reports, if it reports any."""
-    if found := reports.position(text):
+    if found := report_parser.position(text):
         return [found]
-    if heat := reports.temperatures(text, dialect):
+    if heat := report_parser.temperatures(text, dialect):
         return [heat]
     return []
 
@@ -62,7 +66,7 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     if number := _OK_NUMBER.match(rest):
         return [Ok(int(number[1] or number[2]))]
     said = reported(rest, dialect)
-    if not said and (named := reports.firmware(rest)):
+    if not said and (named := report_parser.firmware(rest)):
         said = [named]
     temperature = any(isinstance(reply, Temperatures) for reply in said)
     if dialect.reports_state:
@@ -71,7 +75,9 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
 
 
 def _is_placeholder(reply: Reply) -> bool:
-    return isinstance(reply, Temperatures) and reports.is_placeholder(reply.readings)
+    return isinstance(reply, Temperatures) and report_parser.is_placeholder(
+        reply.readings
+    )
 
 
 def _file_deleted(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -83,16 +89,16 @@ def _resend(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 
 def _error(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [reasons.error(match["text"])]
+    return [firmware_errors.error(match["text"])]
 
 
 def _bang(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    return [reasons.bang(match["text"], dialect)]
+    return [firmware_errors.bang(match["text"], dialect)]
 
 
 def _fatal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
     text = match["text"]
-    return [Fatal(text, reasons.reason_of(text) or "fatal")]
+    return [Fatal(text, firmware_errors.reason_of(text) or "fatal")]
 
 
 def _refusal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -127,7 +133,7 @@ def _remark(match: re.Match[str], dialect: Dialect) -> list[Reply]:
 
 
 def _firmware(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [reports.firmware(match[0]) or Info(match[0])]
+    return [report_parser.firmware(match[0]) or Info(match[0])]
 
 
 def _capability(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -167,7 +173,7 @@ def _active_tool(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 
 def _targets(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    found = reports.targets(match[0]) if dialect.repetier_targets else None
+    found = report_parser.targets(match[0]) if dialect.repetier_targets else None
     return [found or Info(match[0])]
 
 
@@ -296,3 +302,32 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
 }
 """The rules for a line, by its first letter; the first one that matches counts."""
+
+
+_HINT = re.compile(
+    r".+start|.*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)", re.DOTALL
+)
+
+
+def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
+    """Return what a line says, without its line end; any text is understood somehow.
+
+    ``ok T:20.1 /0.0`` says two things: reports come first, the :class:`Ok` last. A
+    blank line says nothing. What no rule knows is an :class:`Info`, unless it
+    tells of trouble.
+    """
+    text = line.replace("\0", "").strip()
+    for pattern, build in RULES.get(text[:1].lower(), ()):
+        if match := pattern.match(text):
+            return build(match, dialect)
+    if not text:
+        return []
+    return reported(text, dialect) or [remark(text, dialect)]
+
+
+def hints_at_start(text: str) -> bool:
+    """Tell whether a line may be a boot whose ``start`` arrived damaged.
+
+    ``PID Autotune start`` looks the same, so this is reason enough to ask, not more.
+    """
+    return _HINT.fullmatch(text) is not None

@@ -1,0 +1,68 @@
+"""How lines travel as bytes: encoding and checksums out, splitting into lines in."""
+
+from functools import lru_cache, reduce
+from operator import xor
+
+MAX_COMMAND = 96
+"""Bytes that a line may have without its line end: Marlin's default MAX_CMD_SIZE, which
+it cuts longer lines to without an error."""
+
+MAX_REPLY = 4096
+"""Bytes of an unfinished line that are kept. No firmware says that much in one line;
+noise at a wrong baud rate has no line ends at all."""
+
+
+def checksum(payload: bytes) -> int:
+    """Return the XOR of all bytes, as RepRap firmwares compute it (0 to 255)."""
+    return reduce(xor, payload, 0)
+
+
+@lru_cache(maxsize=64)
+def encode(text: str, number: int | None = None) -> bytes:
+    """Return the bytes of a line, numbered and checksummed if it has a number.
+
+    Raises:
+        ValueError: The text is empty, not ASCII, has control characters, looks like a
+            numbered line itself, or does not fit the firmware's buffer.
+
+    """
+    if not text.strip():
+        raise ValueError("a line must not be empty: firmwares do not answer it")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError(
+            f"a line must be printable ASCII without line breaks: {text!r}"
+        )
+    if text.startswith("N") and text[1:2].isdigit():
+        raise ValueError(f"a line must not carry a line number of its own: {text!r}")
+    payload = text.encode("ascii")
+    if number is not None:
+        payload = b"N%d %b" % (number, payload)
+        payload = b"%b*%d" % (payload, checksum(payload))
+    if len(payload) >= MAX_COMMAND:
+        raise ValueError(f"a line must be shorter than {MAX_COMMAND} bytes: {text!r}")
+    return payload + b"\n"
+
+
+class LineReceiver:
+    """Collects bytes until a line ends; its memory is bounded."""
+
+    def __init__(self) -> None:
+        self._partial = b""
+        self.noise = 0
+        """Bytes thrown away, and lines that no firmware would say."""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that these bytes complete, without their ends and blanks."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > MAX_REPLY:
+            self.noise += len(self._partial)
+            self._partial = b""
+        return [text for line in lines if (text := self._decode(line))]
+
+    def _decode(self, line: bytes) -> str:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            self.noise += 1
+            text = line.decode("latin-1")
+        return text.replace("\0", "").strip()
