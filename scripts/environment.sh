@@ -1,8 +1,14 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: makes the virtual environment and keeps it up to date.
 
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+root="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)"
 venv="${GCODE2MQTT_VENV:-$root/.venv}"
+
+# Python reads the path of an editable installation in the locale's encoding, and the path
+# of a checkout may have any letters. Where there is no program "locale", all is UTF-8.
+if [ "$(locale charmap 2>/dev/null || echo UTF-8)" != UTF-8 ]; then
+    export LC_ALL=C.UTF-8
+fi
 
 say() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
@@ -22,63 +28,179 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# install_command NAME: the command that installs a package, if its manager is known.
+install_command() {
+    if command -v apt-get >/dev/null; then
+        echo "apt-get install $1"
+    elif command -v dnf >/dev/null; then
+        echo "dnf install $1"
+    elif command -v apk >/dev/null; then
+        echo "apk add $1"
+    elif command -v pacman >/dev/null; then
+        echo "pacman -S $1"
+    else
+        echo "install the package $1"
+    fi
+}
+
 # install_package NAME: by the system's package manager, where there is a known one.
 install_package() {
+    local said
     say "installing $1 with the system's package manager"
+    said="$(run_package_manager "$1" 2>&1)" || {
+        printf '%s\n' "$said" >&2
+        return 1
+    }
+}
+
+run_package_manager() {
     if command -v apt-get >/dev/null; then
-        as_root apt-get update -qq >&2 || say "the package lists are not up to date"
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$1" >&2
+        as_root apt-get update -qq || say "the package lists are not up to date"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+            -o Dpkg::Use-Pty=0 "$1"
     elif command -v dnf >/dev/null; then
-        as_root dnf install -q -y "$1" >&2
+        as_root dnf install -q -y "$1"
     elif command -v apk >/dev/null; then
-        as_root apk add -q "$1" >&2
+        as_root apk add -q "$1"
     elif command -v pacman >/dev/null; then
-        as_root pacman -S --noconfirm "$1" >&2
+        as_root pacman -S --noconfirm "$1"
     else
+        echo "no package manager that is known here"
         return 1
     fi
 }
 
-# find_python: the first interpreter that is new enough.
+# python_version PYTHON: such as 3.11.2; fails where it cannot be run.
+python_version() {
+    "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null
+}
+
+# new_enough VERSION
+new_enough() {
+    [[ "$1" =~ ^3\.([0-9]+)\. ]] && [ "${BASH_REMATCH[1]}" -ge 11 ]
+}
+
+# find_python: PYTHON if that is set, otherwise the first interpreter that is new enough.
 find_python() {
-    local candidate
-    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.{14,13,12,11}; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-        then
+    local candidate version old=
+    if [ -n "${PYTHON:-}" ]; then
+        version="$(python_version "$PYTHON")" ||
+            fail "PYTHON=$PYTHON cannot be run as Python; name another, or leave it out"
+        new_enough "$version" ||
+            fail "PYTHON=$PYTHON is Python $version, and 3.11 or newer is needed"
+        command -v "$PYTHON"
+        return
+    fi
+    for candidate in python3 python3.{14,13,12,11}; do
+        version="$(python_version "$candidate")" || continue
+        if new_enough "$version"; then
             command -v "$candidate"
             return
         fi
+        old="${old:-, and $(command -v "$candidate") is $version}"
     done
-    fail "Python 3.11 or newer is needed; install it, or name it with PYTHON=/path/to/it"
+    if [ -n "$old" ]; then
+        fail "Python 3.11 or newer is needed$old; name a newer one with PYTHON=/path/to/it"
+    fi
+    fail "Python 3.11 or newer is needed; as root: $(install_command python3)"
+}
+
+# in_the_way FOLDER: it has something in it, and is no environment.
+in_the_way() {
+    [ -e "$1" ] && [ ! -e "$1/pyvenv.cfg" ] && [ -n "$(ls -A "$1" 2>&1)" ]
+}
+
+# may_write FOLDER: it, or the first of its parents that is there, may be written to.
+may_write() {
+    local folder="$1"
+    while [ ! -e "$folder" ]; do folder="$(dirname "$folder")"; done
+    [ -w "$folder" ]
 }
 
 # make_venv PYTHON: Debian and its kin ship Python without what makes environments.
 make_venv() {
-    local package
+    local package said version
+    in_the_way "$venv" &&
+        fail "$venv is no virtual environment, and not empty; name another place with GCODE2MQTT_VENV=/path"
+    may_write "$venv" ||
+        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
     if ! "$1" -c 'import ensurepip, venv' 2>/dev/null; then
-        package="python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+        version="$(python_version "$1")"
+        package="python${version%.*}-venv"
         if ! { command -v apt-get >/dev/null && may_install && install_package "$package"; }
         then
             fail "Python's venv module is not complete; as root: apt-get install $package"
         fi
     fi
-    "$1" -m venv --clear "$venv" || fail "$venv could not be made"
+    said="$("$1" -m venv --clear "$venv" 2>&1)" || {
+        printf '%s\n' "$said" >&2
+        fail "$venv could not be made; see above"
+    }
+}
+
+# usable_venv: there is an environment whose Python is new enough, and is the one that PYTHON
+# names if it names any; its pip can install a pyproject.toml in place (since 21.3).
+usable_venv() {
+    "$venv/bin/python" -c '
+import sys, pip
+pip_version = tuple(map(int, pip.__version__.split(".")[:2]))
+sys.exit(sys.version_info < (3, 11) or pip_version < (21, 3))' 2>/dev/null &&
+        { [ -z "${PYTHON:-}" ] || [ "$(real_python "$PYTHON")" = "$(real_python "$venv/bin/python")" ]; }
+}
+
+# real_python PYTHON: the file that is run in the end, by whatever links or environment.
+real_python() {
+    "$1" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null
+}
+
+# explain_pip OUTPUT: fail, with one line where the reason is known.
+explain_pip() {
+    local offline='NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError'
+    offline+='|Network is unreachable|Temporary failure in name resolution|Failed to resolve'
+    if [[ "$1" =~ No\ space\ left ]]; then
+        fail "the disk is full: $venv takes about 200 MB; name another place with GCODE2MQTT_VENV=/path"
+    elif [[ "$1" =~ Read-only\ file\ system|Permission\ denied ]]; then
+        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
+    elif [[ "$1" =~ $offline ]]; then
+        fail "the package index cannot be reached; the first run needs a network (pip's settings for an index and a proxy hold)"
+    fi
+    printf '%s\n' "$1" >&2
+    fail "the installation failed; see above"
+}
+
+# pip_install ARGUMENTS: into the environment.
+pip_install() {
+    local said status=0
+    said="$("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        "$@" 2>&1)" || status=$?
+    [ "$status" -eq 0 ] || explain_pip "$said"
+    [ -z "$said" ] || printf '%s\n' "$said" >&2
+}
+
+# fingerprint EXTRAS: what an environment was made from.
+fingerprint() {
+    printf '%s %s %s %s' "$root" "$1" "$(python_version "$venv/bin/python")" \
+        "$(cksum <"$root/pyproject.toml")"
 }
 
 # ensure_environment EXTRAS: the environment has the package with these extras. What was
 # installed is noted, so that the next start costs nothing.
 ensure_environment() {
-    local python wanted note
-    python="$(find_python)" || exit 1
-    wanted="$root $1 $(cksum <"$root/pyproject.toml")"
-    note="$venv/installed-$1"
-    if "$venv/bin/python" -c '' 2>/dev/null && [ "$(cat "$note" 2>/dev/null)" = "$wanted" ]
+    local python said note="$venv/installed-$1"
+    if [ "$(cat "$note" 2>/dev/null)" = "$(fingerprint "$1")" ] &&
+        { [ -z "${PYTHON:-}" ] || usable_venv; }
     then
         return
     fi
+    python="$(find_python)" || exit 1
     say "preparing $venv (once; this can take a minute)"
-    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv "$python"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --editable "${root}[$1]" >&2 || fail "the installation failed; see above"
-    printf '%s\n' "$wanted" >"$note"
+    usable_venv || make_venv "$python"
+    may_write "$venv" ||
+        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
+    pip_install --editable "${root}[$1]"
+    said="$("$venv/bin/gcode2mqtt" --version 2>&1)" || {
+        printf '%s\n' "$said" >&2
+        fail "programs in $venv cannot be run (is it mounted noexec?); name another place with GCODE2MQTT_VENV=/path"
+    }
+    fingerprint "$1" >"$note"
 }
