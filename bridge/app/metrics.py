@@ -119,13 +119,15 @@ class _Printers(Collector):
         )
         for station in self._stations:
             counters = station.printer.link.counters
-            trips.add_metric([station.name], _buckets(counters), counters.waited)
+            trips.add_metric(
+                [station.name], _buckets(counters), counters.round_trip_total
+            )
         return trips
 
 
 def _buckets(counters: Counters) -> list[tuple[str, float]]:
     bounds = [*map(str, BUCKETS), "+Inf"]
-    return list(zip(bounds, accumulate(counters.classes), strict=True))
+    return list(zip(bounds, accumulate(counters.round_trip_buckets), strict=True))
 
 
 def _numbers(station: Station) -> Mapping[str, float]:

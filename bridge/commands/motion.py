@@ -27,7 +27,9 @@ def program(context: Context, lines: Sequence[str], move: str) -> Program:
 def _after(context: Context, lines: Sequence[str]) -> modal.Modal:
     state = context.modal
     for line in lines:
-        state = modal.track(state, line, e_follows_axes=context.dialect.e_follows_axes)
+        state = modal.track(
+            state, line, g90_sets_extruder=context.dialect.g90_sets_extruder
+        )
     return state
 
 

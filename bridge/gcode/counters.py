@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Upper bounds of the classes of round trips, in seconds; one more has no bound."""
+"""Upper bounds of the histogram of round trips, in seconds; a last one has none."""
 
 
 @dataclass(slots=True)
@@ -15,12 +15,12 @@ class Counters:
     Attributes:
         lines: transmitted, repeated ones included.
         resends: requests to repeat a line.
-        timeouts: silences that were longer than a line's patience.
+        timeouts: silences that were longer than a line's timeout.
         restarts: resets of the firmware.
         round_trips: seconds from each of the last lines to its ``ok``.
-        answered_at: when the last of these came, in seconds.
-        waited: the sum of all round trips, in seconds.
-        classes: how many round trips fell into each class.
+        answered_at: when the last of these ``ok`` arrived, in seconds.
+        round_trip_total: the sum of all round trips, in seconds.
+        round_trip_buckets: how many round trips fell into each of :data:`BUCKETS`.
 
     """
 
@@ -30,12 +30,14 @@ class Counters:
     restarts: int = 0
     round_trips: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     answered_at: float = 0.0
-    waited: float = 0.0
-    classes: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    round_trip_total: float = 0.0
+    round_trip_buckets: list[int] = field(
+        default_factory=lambda: [0] * (len(BUCKETS) + 1)
+    )
 
-    def answered(self, seconds: float, now: float) -> None:
+    def record_round_trip(self, seconds: float, now: float) -> None:
         """Count a line that had its ``ok`` so many seconds after it was sent."""
         self.round_trips.append(seconds)
         self.answered_at = now
-        self.waited += seconds
-        self.classes[bisect_left(BUCKETS, seconds)] += 1
+        self.round_trip_total += seconds
+        self.round_trip_buckets[bisect_left(BUCKETS, seconds)] += 1

@@ -59,26 +59,27 @@ class Dialect:
         name: how the configuration calls it.
         detect: substrings of the lower-case firmware name (Q-1 … Q-7).
         numbered: understands ``N…*checksum`` and asks to resend a damaged line.
-        counts: asks for a line that is missing, and drops one that it has; otherwise
-            a lost line cannot be told from a lost ``ok``.
+        checks_sequence: asks for a line that is missing, and drops one that it has;
+            otherwise a lost line cannot be told from a lost ``ok``.
         resend_ok: follows ``Resend: n`` with an ``ok`` that acknowledges nothing; the
             protocol waits ``resend_wait`` for it, then goes on without (Q-9).
-        busy: says ``busy:`` while it works; otherwise any line is a sign of life.
-        heats_aloud: reports temperatures unasked only while a command waits for them.
+        sends_busy: says ``busy:`` while it works; otherwise any line is a sign of life.
+        reports_while_heating: reports temperatures unasked only while a command waits
+            for them.
         ok_timeout: how long a short line may stay unanswered before it is probed.
         long_timeout: the same for the lines of ``long_codes`` (Q-25).
         tuning_cycle: how long one heating and cooling of ``M303`` may take; its reports
             are no other than those that come anyway.
-        macros: runs macros of its owner, which may home and heat: behind a change of
-            the tool, and behind each name that is no code.
+        runs_macros: runs macros of its owner, which may home and heat: behind a change
+            of the tool, and behind each name that is no code.
         max_probes: unanswered probes before the link is given up.
         bang: what ``!!`` means.
-        alarms: how lines begin, in lower case, that tell of a stop without being an
-            error; its buttons and end switches stop it so.
+        alarm_prefixes: how lines begin, in lower case, that report a stop without being
+            an error; its buttons and end switches stop it like this.
         ok_before_output: the ``ok`` comes first, the output after it (Q-13); such
             output is collected for ``output_wait`` after the ``ok``.
-        wait_is_ok: an idle ``wait`` while a line is in flight tells that its ``ok`` was
-            lost (Q-15).
+        wait_means_idle: an idle ``wait`` while a line is in flight tells that its
+            ``ok`` was lost (Q-15).
         reports_state: says ``// Klipper state: …`` and goes on answering ``M105`` after
             a shutdown, so its state must be asked for with ``state_query``.
         respond: the command that says ``MSG`` back, behind ``PREFIX`` or what its
@@ -87,15 +88,16 @@ class Dialect:
         pause: lines that pause a print from the SD card.
         resume: lines that go on with it.
         cancel: lines that end it; none: it has none that leaves the printer ready.
-        e_follows_axes: G90/G91 set the extruder's mode too.
-        e_alone: only M82/M83 set it, surely; ``None``: it may be so. Of the others some
-            versions obey the last code, some are relative while G91 or M83 holds.
-        in_turn: answers between two lines of a print that it reads from its card, so
-            that a byte counter that stands still tells of a pause.
+        g90_sets_extruder: G90/G91 set the extruder's mode too.
+        only_m82_sets_extruder: only M82/M83 set it, surely; ``None``: it may be so. Of
+            the others some versions obey the last code, some are relative while G91 or
+            M83 holds.
+        answers_during_print: answers between two lines of a print that it reads from
+            its card, so that a byte counter that stands still tells of a pause.
         lower_case_names: wants file names in lower case (Q-7).
-        card_assumed: has a card that is always there and never announced (Q-3).
+        card_always_present: has a card that is always there and never announced (Q-3).
         repetier_targets: reports targets as ``TargetExtr0:`` and ``TargetBed:`` (Q-1).
-        tool_zero_is_bare: ``T:`` beside ``T1:`` is tool 0 (Q-8).
+        bare_t_is_tool_zero: ``T:`` beside ``T1:`` is tool 0 (Q-8).
         extra_sensors: readings that are sensors, not heaters, and are named so.
         default_feedrate: the feedrate after a reset, in mm/min.
         capabilities: what it can do although it does not say so (``M115`` has no
@@ -106,21 +108,21 @@ class Dialect:
     name: str
     detect: tuple[str, ...] = ()
     numbered: bool = True
-    counts: bool = True
+    checks_sequence: bool = True
     resend_ok: bool = True
     resend_wait: float = 0.5
-    busy: bool = True
-    heats_aloud: bool = False
+    sends_busy: bool = True
+    reports_while_heating: bool = False
     ok_timeout: float = 10.0
     long_timeout: float = 300.0
     tuning_cycle: float = 1200.0
-    macros: bool = False
+    runs_macros: bool = False
     max_probes: int = 3
     bang: Bang = Bang.FATAL
-    alarms: tuple[str, ...] = ()
+    alarm_prefixes: tuple[str, ...] = ()
     ok_before_output: bool = False
     output_wait: float = 0.3
-    wait_is_ok: bool = False
+    wait_means_idle: bool = False
     reports_state: bool = False
     state_query: str = ""
     respond: str = ""
@@ -128,19 +130,19 @@ class Dialect:
     pause: tuple[str, ...] = ("M25",)
     resume: tuple[str, ...] = ("M24",)
     cancel: tuple[str, ...] = ("M25", "M26 S0")
-    e_follows_axes: bool = True
-    e_alone: bool | None = False
-    in_turn: bool = True
+    g90_sets_extruder: bool = True
+    only_m82_sets_extruder: bool | None = False
+    answers_during_print: bool = True
     lower_case_names: bool = False
-    card_assumed: bool = False
+    card_always_present: bool = False
     repetier_targets: bool = False
-    tool_zero_is_bare: bool = False
+    bare_t_is_tool_zero: bool = False
     extra_sensors: Mapping[str, str] = field(default_factory=dict)
     default_feedrate: float = 1500.0
     capabilities: frozenset[str] = frozenset()
     long_codes: frozenset[str] = frozenset(LONG_CODES)
 
-    def patience(self, line: str) -> float:
+    def timeout_for(self, line: str) -> float:
         """Return how long this line may stay unanswered, in seconds."""
         said = words.parse(line)
         if said.code == "G4":
@@ -157,15 +159,15 @@ class Dialect:
 
     def _is_macro(self, code: str) -> bool:
         is_code = code[:1] in {"G", "M"} and code[1:].isdigit()
-        return self.macros and not is_code and code != self.state_query
+        return self.runs_macros and not is_code and code != self.state_query
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))
 MARLIN1 = Dialect(
     name="marlin1",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
-    busy=False,
-    e_follows_axes=False,
+    sends_busy=False,
+    g90_sets_extruder=False,
     resend_wait=0.2,
     long_timeout=600.0,
 )
@@ -179,12 +181,12 @@ KLIPPER = Dialect(
     name="klipper",
     detect=("klipper",),
     numbered=False,
-    counts=False,
-    busy=False,
-    heats_aloud=True,
+    checks_sequence=False,
+    sends_busy=False,
+    reports_while_heating=True,
     ok_timeout=60.0,
     long_timeout=900.0,
-    macros=True,
+    runs_macros=True,
     bang=Bang.REFUSAL,
     reports_state=True,
     state_query="STATUS",
@@ -193,65 +195,65 @@ KLIPPER = Dialect(
     pause=("PAUSE",),
     resume=("RESUME",),
     cancel=("CANCEL_PRINT",),
-    e_follows_axes=False,
-    e_alone=True,
+    g90_sets_extruder=False,
+    only_m82_sets_extruder=True,
 )
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
     cancel=(),  # M0 does it, and much more
-    e_follows_axes=False,
-    e_alone=True,
-    in_turn=False,
-    counts=False,
-    busy=False,
+    g90_sets_extruder=False,
+    only_m82_sets_extruder=True,
+    answers_during_print=False,
+    checks_sequence=False,
+    sends_busy=False,
     long_timeout=600.0,
-    macros=True,
+    runs_macros=True,
     bang=Bang.REFUSAL,
 )
 REPETIER = Dialect(
     name="repetier",
     detect=("repetier", "anet_a8"),
-    busy=False,
+    sends_busy=False,
     ok_before_output=True,
-    wait_is_ok=True,
+    wait_means_idle=True,
     repetier_targets=True,
-    e_follows_axes=False,
+    g90_sets_extruder=False,
     long_timeout=600.0,
 )
 SMOOTHIEWARE = Dialect(
     name="smoothieware",
     detect=("smoothie",),
-    busy=False,
-    tool_zero_is_bare=True,
+    sends_busy=False,
+    bare_t_is_tool_zero=True,
     long_timeout=600.0,
     bang=Bang.FATAL,
-    alarms=("alarm:", "halt asserted"),
+    alarm_prefixes=("alarm:", "halt asserted"),
 )
 MALYAN = Dialect(
     name="malyan",
     detect=("malyan",),
-    busy=False,
-    wait_is_ok=True,
-    card_assumed=True,
+    sends_busy=False,
+    wait_means_idle=True,
+    card_always_present=True,
     long_timeout=600.0,
 )
 TEACUP = Dialect(
     name="teacup",
     detect=("teacup",),
-    busy=False,
+    sends_busy=False,
     resend_ok=False,
     long_timeout=600.0,
 )
 UNKNOWN = Dialect(
     name="unknown",
-    e_alone=None,
-    counts=False,
-    busy=False,
-    in_turn=False,
+    only_m82_sets_extruder=None,
+    checks_sequence=False,
+    sends_busy=False,
+    answers_during_print=False,
     respond="RESPOND",  # what is new may descend from one that has it
     ok_before_output=True,  # or the answer to M115 is missed where it comes late
-    wait_is_ok=True,
+    wait_means_idle=True,
     long_timeout=600.0,
     bang=Bang.REFUSAL,
 )

@@ -59,8 +59,8 @@ class LinkFailed:
     reason: str
 
 
-Said = Connected | Restarted | Reply
+PrinterEvent = Connected | Restarted | Reply
 """What concerns the whole printer."""
 
-Event = Said | Done | Failed | LinkFailed
+Event = PrinterEvent | Done | Failed | LinkFailed
 """Everything; the others concern one line, or end the conversation."""

@@ -53,7 +53,7 @@ class Exchange:
     def _counts(self) -> bool:
         """Whether the firmware drops lines that it has, and asks for missing ones."""
         dialect = self._wire.dialect
-        return dialect.numbered and (dialect.counts or self._resends.counting)
+        return dialect.numbered and (dialect.checks_sequence or self._resends.counting)
 
     def data_to_send(self, queue: Queue, now: float) -> bytes:
         """Return the bytes of the next line, if it is its time."""
@@ -77,7 +77,7 @@ class Exchange:
         if self._wire.answer_by is not None:
             return max(self._wire.answer_by, now + dialect.ok_timeout)
         lines = self._window.in_flight()
-        times = (line.sent_at + dialect.patience(line.text) for line in lines)
+        times = (line.sent_at + dialect.timeout_for(line.text) for line in lines)
         return max(self._free_by, *times)
 
     @property
@@ -105,7 +105,7 @@ class Exchange:
     def waits(self, now: float) -> None:
         """React to an idle firmware: with a line in flight, something was lost."""
         wire = self._wire
-        if not wire.dialect.wait_is_ok or wire.answer_by is None:
+        if not wire.dialect.wait_means_idle or wire.answer_by is None:
             return
         if self._answered:
             wire.answer_by = now
@@ -168,7 +168,11 @@ class Exchange:
         To open the port again would end that print on most boards.
         """
         dialect = self._wire.dialect
-        if dialect.busy or not self._prints or self._silences > dialect.max_probes + 1:
+        if (
+            dialect.sends_busy
+            or not self._prints
+            or self._silences > dialect.max_probes + 1
+        ):
             return [LinkFailed(NO_ANSWER)]
         self._wire.answer_by = now + dialect.long_timeout
         return []
@@ -235,13 +239,13 @@ class Exchange:
         self._prints = self._prints or starts_print(last.text, wire.dialect)
         self._believe(last, ok, now)
         if last.transmissions == 1:
-            wire.counters.answered(now - last.sent_at, now)
+            wire.counters.record_round_trip(now - last.sent_at, now)
         events = self._settle(None)
         events += [event for line in skipped for event in self._skip(line)]
         head = self._window.head
         wire.answer_by = None
         if head:
-            patience = wire.dialect.patience(head.text)
+            patience = wire.dialect.timeout_for(head.text)
             wire.answer_by = max(self._free_by, now + patience)
         if self._urged:
             self._urged = False

@@ -8,7 +8,7 @@ from bridge.gcode.dialects import Bang, Dialect
 from bridge.gcode.file_list import ENDING
 from bridge.gcode.reply_types import Fatal, Fault, Info, Refusal, Reply, TransferError
 
-REASONS: Mapping[str, str] = {
+FATAL_REASONS: Mapping[str, str] = {
     "thermal runaway": "thermal_runaway",
     "thermal malfunction": "thermal_runaway",
     "mintemp": "mintemp",
@@ -29,7 +29,7 @@ REASONS: Mapping[str, str] = {
 The specific ones come first: a kill is announced after its cause, at times on one line.
 """
 
-FAULTS: Mapping[str, str] = {
+HEATER_FAULTS: Mapping[str, str] = {
     r"heating fault on heater": "heater_fault",
     r"heater \d+ fault:": "heater_fault",
     r"heater decoupled": "heater_decoupled",
@@ -39,7 +39,9 @@ FAULTS: Mapping[str, str] = {
 }
 """How a heater's fault begins that does not stop the firmware, to its stable word."""
 
-_FAULTS = [(re.compile(mark, re.IGNORECASE), word) for mark, word in FAULTS.items()]
+_FAULTS = [
+    (re.compile(mark, re.IGNORECASE), word) for mark, word in HEATER_FAULTS.items()
+]
 _NAMES = re.compile(r'"[^"]*"|(?<!\S)\S*?\.g\w{0,4}(?!\w)', re.ASCII | re.IGNORECASE)
 _ENTRY = re.compile(ENDING, re.ASCII | re.IGNORECASE | re.DOTALL)
 _UNSPECIFIC = {"killed", "stopped", "fatal"}
@@ -47,13 +49,13 @@ _TRANSFER = ("line number", "linenumber", "checksum", "format error", "expected 
 _LAST = re.compile(r"last line:?\s*(-?\d{1,9})", re.ASCII)
 
 
-def reason_of(text: str) -> str | None:
+def fatal_reason(text: str) -> str | None:
     """Return the stable word of a fatal error's text; ``None``: it is not fatal.
 
     The names of files do not count: ``File "watchdog.gcode" not found`` stops nothing.
     """
     text = _NAMES.sub("", text).lower()
-    return next((word for mark, word in REASONS.items() if mark in text), None)
+    return next((word for mark, word in FATAL_REASONS.items() if mark in text), None)
 
 
 def error(text: str) -> Reply:
@@ -61,7 +63,7 @@ def error(text: str) -> Reply:
 
     A fatal text goes before a damaged line, so that a kill is never taken for noise.
     """
-    if reason := reason_of(text):
+    if reason := fatal_reason(text):
         return Fatal(text, reason)
     if found := _fault(text):
         return found
@@ -77,8 +79,8 @@ def remark(text: str, dialect: Dialect) -> Reply:
 
     Without a colon it may as well be the name of a file.
     """
-    if text.lower().startswith(dialect.alarms) and not _ENTRY.search(text):
-        return Fatal(text, reason_of(text) or "fatal")
+    if text.lower().startswith(dialect.alarm_prefixes) and not _ENTRY.search(text):
+        return Fatal(text, fatal_reason(text) or "fatal")
     return (_fault(text) if ":" in text else None) or Info(text)
 
 
@@ -94,13 +96,13 @@ def bang(text: str, dialect: Dialect) -> Reply:
     """
     if dialect.reports_state:
         return Refusal(text)
-    reason = reason_of(text)
+    reason = fatal_reason(text)
     if reason or dialect.bang is Bang.FATAL:
         return Fatal(text, reason or "fatal")
     return Refusal(text)
 
 
-def join(older: Fatal, newer: Fatal) -> Fatal:
+def join_fatal(older: Fatal, newer: Fatal) -> Fatal:
     """Return one error for two lines about the same stop.
 
     The cause is told first and the kill after it, so an unspecific reason never takes

@@ -36,16 +36,16 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
 
 
 def marked(found: Sequence[Reply], line: Line | None) -> list[Reply]:
-    """Return what one line of the firmware means, with its stray refusals marked.
+    """Return what one line of the firmware means, with its unsolicited refusals marked.
 
     That it does not know a code, or has no card, is what our own questions find out.
     """
-    if line is not None and line.heeded:
+    if line is not None and line.report_errors:
         return list(found)
     if any(isinstance(reply, replies.CardState) for reply in found):
         return list(found)
     return [
-        replace(reply, stray=True)
+        replace(reply, unsolicited=True)
         if isinstance(reply, replies.Refusal)
         and (line is None or not _UNKNOWN.match(reply.text))
         else reply

@@ -39,20 +39,20 @@ _MOVES = {"G0", "G1", "G2", "G3", "G5"}
 _FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
 
 
-def track(modal: Modal, line: str, *, e_follows_axes: bool = True) -> Modal:
+def track(modal: Modal, line: str, *, g90_sets_extruder: bool = True) -> Modal:
     """Return the modal state after the firmware took this line.
 
-    ``e_follows_axes``: G90 and G91 set the extruder's mode too, as in Marlin; others
+    ``g90_sets_extruder``: G90 and G91 set the extruder's mode too, as in Marlin; others
     keep it apart.
     """
     said = words.parse(line)
     if said.code[:1] == "T" and said.code[1:].isdigit():
         return replace(modal, tool=int(said.code[1:]))
-    changes = _changes(modal, said, e_follows_axes=e_follows_axes)
+    changes = _changes(modal, said, g90_sets_extruder=g90_sets_extruder)
     return replace(modal, **changes) if changes else modal
 
 
-def _changes(modal: Modal, said: Words, *, e_follows_axes: bool) -> dict[str, Any]:
+def _changes(modal: Modal, said: Words, *, g90_sets_extruder: bool) -> dict[str, Any]:
     code, values = said.code, said.values
     factor = values.get("S")
     changes: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def _changes(modal: Modal, said: Words, *, e_follows_axes: bool) -> dict[str, An
         changes = {"feedrate": values["F"]}
     elif code in {"G90", "G91"}:
         relative = code == "G91"
-        relative_e = relative if e_follows_axes else modal.relative_e
+        relative_e = relative if g90_sets_extruder else modal.relative_e
         changes = {"relative": relative, "relative_e": relative_e}
     elif code in {"M82", "M83"}:
         changes = dict.fromkeys(("relative_e", "own_relative_e"), code == "M83")

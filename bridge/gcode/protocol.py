@@ -118,11 +118,13 @@ class Protocol:
         """The number of the next new line; a later conversation begins above it."""
         return self._wire.window.next
 
-    def send(self, text: str, *, ahead: bool = False, heeded: bool = True) -> int:
+    def send(
+        self, text: str, *, ahead: bool = False, report_errors: bool = True
+    ) -> int:
         """Queue a line; its ticket comes back in :class:`Done` or :class:`Failed`.
 
         ``ahead``: before all lines that wait, for queries that keep the state fresh.
-        ``heeded``: whoever sends it tells somebody what the firmware has against it.
+        ``report_errors``: its sender reports what the firmware objects to in it.
 
         Raises:
             ValueError: The line cannot be sent at all; see :func:`framing.encode`.
@@ -130,7 +132,7 @@ class Protocol:
         """
         framing.encode(text, _LONGEST_NUMBER)  # refuse now, not when its turn comes
         ticket = next(self._tickets)
-        self._queue.push(Line(text, ticket, heeded), ahead=ahead)
+        self._queue.push(Line(text, ticket, report_errors), ahead=ahead)
         return ticket
 
     def withdraw(self, ticket: int) -> bool:
@@ -204,7 +206,7 @@ class Protocol:
         self._halted = False
         return [*events, Restarted()]
 
-    def adopt(
+    def replay_sent(
         self, number: int | None, text: str, now: float
     ) -> tuple[int | None, list[Event]]:
         """Take a line for ours that a log says was sent.
@@ -227,7 +229,7 @@ class Protocol:
             events += self._abandon("disconnected", "the log goes on elsewhere")
             window.restart(number or 0)
         self._connected = True
-        line = Line(text, next(self._tickets), heeded=True)
+        line = Line(text, next(self._tickets), report_errors=True)
         window.push(line)
         self._wire.launch(now)
         return line.ticket, events

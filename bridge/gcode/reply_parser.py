@@ -98,7 +98,7 @@ def _bang(match: re.Match[str], dialect: Dialect) -> list[Reply]:
 
 def _fatal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
     text = match["text"]
-    return [Fatal(text, firmware_errors.reason_of(text) or "fatal")]
+    return [Fatal(text, firmware_errors.fatal_reason(text) or "fatal")]
 
 
 def _refusal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:

@@ -153,12 +153,12 @@ class Refusal:
 
     Attributes:
         text: the firmware's own words, without their prefix.
-        stray: no line was in flight whose sender is told of it.
+        unsolicited: no line was in flight whose sender is told of it.
 
     """
 
     text: str
-    stray: bool = False
+    unsolicited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Fault:
 
     Attributes:
         text: the firmware's own words, without their prefix.
-        reason: one of :data:`bridge.gcode.firmware_errors.FAULTS`.
+        reason: one of :data:`bridge.gcode.firmware_errors.HEATER_FAULTS`.
 
     """
 
@@ -181,7 +181,7 @@ class Fatal:
 
     Attributes:
         text: the firmware's own words.
-        reason: one of :data:`bridge.gcode.firmware_errors.REASONS`.
+        reason: one of :data:`bridge.gcode.firmware_errors.FATAL_REASONS`.
 
     """
 

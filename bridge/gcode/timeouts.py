@@ -32,7 +32,7 @@ QUIET = 0.3
 """Seconds in which an ``ok`` too many arrives."""
 
 
-def beyond(number: int) -> int:
+def next_first_number(number: int) -> int:
     """Return where a new count begins, so that no line of one before it fits."""
     first = number + RENUMBER
     return first if first < HIGHEST else RENUMBER
@@ -80,7 +80,9 @@ class Wire:
 
     def renumber(self, first: int | None = None) -> None:
         """Begin a new count, by default one that no line on its way fits."""
-        self.window.restart(beyond(self.window.next) if first is None else first)
+        self.window.restart(
+            next_first_number(self.window.next) if first is None else first
+        )
 
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the next line; it is in flight from now on."""
@@ -115,13 +117,13 @@ def renewed(reply: Reply, line: str, dialect: Dialect) -> float | None:
     Whose heating a report tells of does not matter: while a command of the card or of
     the display waits for a heater, no line is taken.
     """
-    patience = dialect.patience(line)
+    patience = dialect.timeout_for(line)
     is_short = patience == dialect.ok_timeout
     if isinstance(reply, Busy) or (
-        _tells_of_heating(reply, dialect) and (is_short or dialect.busy)
+        _tells_of_heating(reply, dialect) and (is_short or dialect.sends_busy)
     ):
         return dialect.ok_timeout
-    if dialect.busy and (is_short or isinstance(reply, _UNASKED)):
+    if dialect.sends_busy and (is_short or isinstance(reply, _UNASKED)):
         return None
     if is_short and isinstance(reply, _UNASKED):
         return None
@@ -129,7 +131,9 @@ def renewed(reply: Reply, line: str, dialect: Dialect) -> float | None:
 
 
 def _tells_of_heating(reply: Reply, dialect: Dialect) -> bool:
-    return isinstance(reply, Temperatures) and (reply.waiting or dialect.heats_aloud)
+    return isinstance(reply, Temperatures) and (
+        reply.waiting or dialect.reports_while_heating
+    )
 
 
 def still_prints(reply: Reply, *, was: bool) -> bool:
@@ -165,7 +169,7 @@ def free_by(
         now: when its ``ok`` came.
 
     """
-    patience = dialect.patience(line)
+    patience = dialect.timeout_for(line)
     if patience <= dialect.ok_timeout:
         return now
     behind = sent_at < before

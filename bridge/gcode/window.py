@@ -16,7 +16,7 @@ class Line:
     Attributes:
         text: the G-code.
         ticket: what its sender was given; ``None``: ours, nobody waits for it.
-        heeded: its sender tells somebody what the firmware has against it.
+        report_errors: its sender reports what the firmware objects to in it.
         number: its place in the conversation.
         sent_at: when it was last transmitted, in seconds.
         transmissions: how often it was transmitted.
@@ -27,7 +27,7 @@ class Line:
 
     text: str
     ticket: int | None = None
-    heeded: bool = False
+    report_errors: bool = False
     number: int = -1
     sent_at: float = 0.0
     transmissions: int = 0

@@ -138,8 +138,8 @@ class Printer:
             blocked=self.config.blocked,
             modal=state.modal,
             position=self.observer.at,
-            e_follows_axes=self.observer.dialect.e_follows_axes,
-            e_alone=self.observer.dialect.e_alone,
+            g90_sets_extruder=self.observer.dialect.g90_sets_extruder,
+            only_m82_sets_extruder=self.observer.dialect.only_m82_sets_extruder,
         )
         planned = plan(command, self._context(), situation_of(state, profile), rules)
         self._last = (basis, planned)

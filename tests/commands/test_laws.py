@@ -49,7 +49,7 @@ MODES = st.lists(st.sampled_from(["G90", "G91", "M82", "M83"]), max_size=4)
 
 def after(lines: Iterable[str], dialect: Dialect, state: Modal) -> Modal:
     for line in lines:
-        state = modal.track(state, line, e_follows_axes=dialect.e_follows_axes)
+        state = modal.track(state, line, g90_sets_extruder=dialect.g90_sets_extruder)
     return state
 
 

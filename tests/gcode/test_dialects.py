@@ -45,11 +45,11 @@ def test_each_dialect_is_found_under_its_own_name() -> None:
 
 @pytest.mark.parametrize("code", sorted(LONG_CODES.keys() - {"G4", "M303"}))
 def test_long_lines_are_given_time(code: str) -> None:
-    assert MARLIN.patience(f"{code} S1") == MARLIN.long_timeout
+    assert MARLIN.timeout_for(f"{code} S1") == MARLIN.long_timeout
 
 
 @pytest.mark.parametrize(
     ("line", "seconds"), [("G4 S600", 610), ("G4 P1500", 11.5), ("G4", 10), ("G1", 10)]
 )
 def test_others_only_as_much_as_they_say(line: str, seconds: float) -> None:
-    assert MARLIN.patience(line) == seconds
+    assert MARLIN.timeout_for(line) == seconds

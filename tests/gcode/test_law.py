@@ -24,8 +24,8 @@ from tests.support.conversation import POLL, URGENT, Conversation, Told
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "150"))  # of each firmware
 SPEED = 20.0  # of the simulated machines: homing takes a second
 
-COUNTING = [name for name in PERSONALITIES if DIALECTS[name].counts]
-TRUSTING = [name for name in PERSONALITIES if not DIALECTS[name].counts]
+COUNTING = [name for name in PERSONALITIES if DIALECTS[name].checks_sequence]
+TRUSTING = [name for name in PERSONALITIES if not DIALECTS[name].checks_sequence]
 """These carry out whatever line they get, or may do so."""
 
 WHOLE = (Kind.SPLIT, Kind.DELAY)  # nothing is lost, damaged or repeated

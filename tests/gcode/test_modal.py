@@ -33,5 +33,5 @@ def test_modes_last(lines: list[str], left: Modal) -> None:
 
 
 def test_the_extruder_keeps_its_own_mode_where_the_firmware_does() -> None:
-    modal = track(Modal(relative_e=True), "G90", e_follows_axes=False)
+    modal = track(Modal(relative_e=True), "G90", g90_sets_extruder=False)
     assert modal == Modal(relative_e=True)

@@ -544,11 +544,11 @@ def test_the_lines_of_one_stop_are_joined() -> None:
     cause = Fatal("Heating failed", "heating_failed")
     kill = Fatal("kill() called!", "killed")
     both = "Heating failed kill() called!"
-    assert firmware_errors.join(cause, kill) == Fatal(both, "heating_failed")
-    assert firmware_errors.join(kill, cause) == Fatal(
+    assert firmware_errors.join_fatal(cause, kill) == Fatal(both, "heating_failed")
+    assert firmware_errors.join_fatal(kill, cause) == Fatal(
         "kill() called! Heating failed", "heating_failed"
     )
-    assert firmware_errors.join(cause, cause) == cause
+    assert firmware_errors.join_fatal(cause, cause) == cause
 
 
 @given(st.text(), st.sampled_from(list(DIALECTS.values())))

@@ -45,9 +45,9 @@ def test_a_change_of_the_tool_may_run_macros() -> None:
 
 
 def test_the_question_for_the_state_is_no_macro() -> None:
-    assert KLIPPER.patience("STATUS") == KLIPPER.ok_timeout
-    assert KLIPPER.patience("M105") == KLIPPER.ok_timeout
-    assert MARLIN.patience("T1") == MARLIN.ok_timeout
+    assert KLIPPER.timeout_for("STATUS") == KLIPPER.ok_timeout
+    assert KLIPPER.timeout_for("M105") == KLIPPER.ok_timeout
+    assert MARLIN.timeout_for("T1") == MARLIN.ok_timeout
 
 
 def test_tuning_a_heater_takes_long_without_a_busy() -> None:
@@ -83,7 +83,7 @@ def test_tuning_a_slow_bed_takes_twenty_silent_minutes_a_cycle(
 
 
 def test_an_operator_may_be_more_patient_with_tuning() -> None:
-    assert replace(MARLIN, long_timeout=9000.0).patience("M303 S100") == 9000
+    assert replace(MARLIN, long_timeout=9000.0).timeout_for("M303 S100") == 9000
 
 
 @pytest.mark.parametrize("dialect", [UNKNOWN, REPETIER, MARLIN1])

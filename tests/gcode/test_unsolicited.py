@@ -12,7 +12,7 @@ POLLED = 'echo:Unknown command: "M27"'
 
 
 def strays(events: list[Event]) -> list[bool]:
-    return [event.stray for event in events if isinstance(event, Refusal)]
+    return [event.unsolicited for event in events if isinstance(event, Refusal)]
 
 
 def test_an_error_on_an_idle_line_is_nobodys() -> None:
@@ -41,7 +41,7 @@ def test_nobody_is_told_what_is_said_to_our_own_questions(
     said: list[str], expected: list[bool]
 ) -> None:
     talk = connected(MARLIN)
-    talk.protocol.send("M27", ahead=True, heeded=False)
+    talk.protocol.send("M27", ahead=True, report_errors=False)
     talk.sends()
     assert strays(talk.hears(*said)) == expected
     talk.hears("ok")

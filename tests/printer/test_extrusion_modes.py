@@ -69,6 +69,6 @@ def rules_of(dialect: Dialect, position: Mapping[str, float]) -> Rules:
     return Rules(
         profile=PROFILE,
         position=position,
-        e_follows_axes=dialect.e_follows_axes,
-        e_alone=dialect.e_alone,
+        g90_sets_extruder=dialect.g90_sets_extruder,
+        only_m82_sets_extruder=dialect.only_m82_sets_extruder,
     )

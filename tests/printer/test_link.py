@@ -197,7 +197,7 @@ async def test_the_configured_dialect_wins(tmp_path: Path) -> None:
     async with pty_server(Firmware("marlin"), path), linked(config) as running:
         dialect = (await running.connected()).identity.dialect
         assert (dialect.name, dialect.ok_timeout) == ("prusa", 7)
-        assert dialect.patience("MY_MACRO X=1") == dialect.long_timeout
+        assert dialect.timeout_for("MY_MACRO X=1") == dialect.long_timeout
 
 
 async def test_after_a_reset_everything_is_set_up_anew(tmp_path: Path) -> None:

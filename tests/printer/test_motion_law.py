@@ -73,7 +73,7 @@ def test_motion_gives_the_machine_back_as_it_was(
         firmware.handle_time(now)
     for line in ["M302 S0", "G28", *before]:
         now = tell(firmware, line, now)
-        modal = track(modal, line, e_follows_axes=dialect.e_follows_axes)
+        modal = track(modal, line, g90_sets_extruder=dialect.g90_sets_extruder)
     was = dict(firmware.modal)
     program = parse(*motion).command.program(Context(dialect=dialect, modal=modal))
     for line in program.gcode:

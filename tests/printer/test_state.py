@@ -15,7 +15,7 @@ from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
 from tests.support.knowing import Knowing
 
 REPORTS_TARGETS = Dialect(name="reports-targets", repetier_targets=True)
-CARD_ASSUMED = Dialect(name="card-assumed", card_assumed=True)
+CARD_ASSUMED = Dialect(name="card-assumed", card_always_present=True)
 UNKNOWN_HEATERS = {"tool0": Heater(), "bed": Heater()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.errors import LinkError
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.events import Connected, Said
+from bridge.gcode.events import Connected, PrinterEvent
 from bridge.gcode.protocol import Protocol
 from bridge.printer.link.session import Session
 from bridge.printer.link.wire_log import WireLog
@@ -21,7 +21,7 @@ class Talk:
     """A session that runs, and what it said."""
 
     session: Session
-    events: list[Said] = field(default_factory=list)
+    events: list[PrinterEvent] = field(default_factory=list)
     wire: WireLog = field(default_factory=WireLog)
 
 
@@ -29,7 +29,7 @@ class Talk:
 async def talk_to(url: str | Path, dialect: Dialect) -> AsyncIterator[Talk]:
     """Open a port, meet whoever is there, and hang up at the end."""
     transport = await open_transport(str(url), 115_200)
-    events: list[Said] = []
+    events: list[PrinterEvent] = []
     wire = WireLog()
     session = Session(transport, Protocol(dialect), on_event=events.append, wire=wire)
     running = asyncio.create_task(session.run())

@@ -143,7 +143,7 @@ class Observer:
             self.at = {} if self.state.printing else _coordinates(self.state)
         elif isinstance(reply, replies.Temperatures):
             self.history.add(self.state.heaters, self.clock())
-        elif isinstance(reply, replies.Refusal) and reply.stray:
+        elif isinstance(reply, replies.Refusal) and reply.unsolicited:
             self.complained(reply.text)
 
     def _apply(self, reply: replies.Reply) -> None:

@@ -159,7 +159,7 @@ def _card(
             return replace(state, listing=(*state.listing, file))
         case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
             state = replace(state, card=True)
-    in_turn = dialect.in_turn and "M27" not in state.autoreports
+    in_turn = dialect.answers_during_print and "M27" not in state.autoreports
     return replace(state, job=_job(state.job, reply, now, in_turn=in_turn))
 
 

@@ -77,7 +77,7 @@ def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
         readiness="ready",
         problem=None,
         away="",
-        card=True if dialect.card_assumed else state.card,
+        card=True if dialect.card_always_present else state.card,
     )
 
 
@@ -182,7 +182,9 @@ def sent(
     state = replace(
         state,
         heaters=heat.retarget(state.heaters, targets, profile),
-        modal=modal.track(state.modal, line, e_follows_axes=dialect.e_follows_axes),
+        modal=modal.track(
+            state.modal, line, g90_sets_extruder=dialect.g90_sets_extruder
+        ),
         job=job.sent(state.job, line, now),
         moved=state.moved or travel.moves(line),
         line=line,

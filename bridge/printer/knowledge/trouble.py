@@ -26,7 +26,7 @@ def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
         return _halted(state, fatal.text, fatal.reason, now)
     if before.consequence == "stopped":
         return state  # it was asked for: the kill is the answer, not the cause
-    joined = firmware_errors.join(Fatal(before.error, before.reason), fatal)
+    joined = firmware_errors.join_fatal(Fatal(before.error, before.reason), fatal)
     problem = replace(before, error=joined.text[:_MAX_ERROR], reason=joined.reason)
     return replace(state, problem=problem)
 
@@ -90,6 +90,6 @@ def refused(state: PrinterState, text: str) -> PrinterState:
         return state
     if "due to printer shutdown" in text:  # what ended with it, not why it is
         return state
-    reason = firmware_errors.reason_of(text) or problem.reason
+    reason = firmware_errors.fatal_reason(text) or problem.reason
     told = replace(problem, error=text[:_MAX_ERROR], reason=reason)
     return replace(state, problem=told)

@@ -50,8 +50,8 @@ class Rules:
         modal: the modal state before the first line.
         position: mm by axis (``x``, ``y``, ``z``, ``e``) before the first line; an axis
             that is not known is missing.
-        e_follows_axes: G90 and G91 set the extruder's mode too (the dialect knows).
-        e_alone: only M82 and M83 set it (the dialect knows, or ``None``).
+        g90_sets_extruder: G90 and G91 set the extruder's mode too (the dialect knows).
+        only_m82_sets_extruder: only M82 and M83 set it (``None``: not known).
 
     """
 
@@ -59,8 +59,8 @@ class Rules:
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
     modal: Modal = field(default_factory=Modal)
     position: Mapping[str, float] = field(default_factory=dict)
-    e_follows_axes: bool = True
-    e_alone: bool | None = False
+    g90_sets_extruder: bool = True
+    only_m82_sets_extruder: bool | None = False
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -123,7 +123,7 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
 
     """
     blocked = {words.parse(code).code: why for code, why in rules.blocked.items()}
-    at = travel.Whereabouts(rules.modal, rules.position, rules.e_alone)
+    at = travel.Whereabouts(rules.modal, rules.position, rules.only_m82_sets_extruder)
     places = []
     for line in lines:
         code = words.parse(line).code
@@ -134,7 +134,7 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
         parameters = _parameters(line, code)
         targets.check(line, parameters, rules.profile)
         at = travel.follow(at, line, parameters, rules.profile)
-        at = travel.advanced(at, line, e_follows_axes=rules.e_follows_axes)
+        at = travel.advanced(at, line, g90_sets_extruder=rules.g90_sets_extruder)
         places.append(at.position)
     return tuple(places)
 

@@ -36,23 +36,23 @@ class Whereabouts:
         modal: the modal state.
         position: mm by axis (``x``, ``y``, ``z``, ``e``), as the printer counts them;
             an axis that is not known is missing.
-        e_alone: as :class:`~bridge.gcode.dialects.Dialect` has it.
+        only_m82_sets_extruder: as :class:`~bridge.gcode.dialects.Dialect` has it.
 
     """
 
     modal: Modal
     position: Mapping[str, float]
-    e_alone: bool | None = False
+    only_m82_sets_extruder: bool | None = False
 
     def readings(self, axis: str) -> set[bool]:
         """Return whether the firmware takes an axis as relative, or both if unsure."""
         modal = self.modal
         if axis != "e":
             return {modal.relative}
-        if self.e_alone:
+        if self.only_m82_sets_extruder:
             return {modal.own_relative_e}
         last, either = modal.relative_e, modal.relative or modal.own_relative_e
-        alone = () if self.e_alone is False else (modal.own_relative_e,)
+        alone = () if self.only_m82_sets_extruder is False else (modal.own_relative_e,)
         return {last, either, *alone}
 
 
@@ -91,9 +91,9 @@ def moves(line: str) -> bool:
     return said.code == _SET or not _is_still(said.code)
 
 
-def advanced(start: Whereabouts, line: str, *, e_follows_axes: bool) -> Whereabouts:
+def advanced(start: Whereabouts, line: str, *, g90_sets_extruder: bool) -> Whereabouts:
     """Return where we are with the line's effect on the modal state."""
-    modal = track(start.modal, line, e_follows_axes=e_follows_axes)
+    modal = track(start.modal, line, g90_sets_extruder=g90_sets_extruder)
     return start if modal is start.modal else replace(start, modal=modal)
 
 

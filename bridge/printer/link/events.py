@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bridge.gcode.events import Said
+from bridge.gcode.events import PrinterEvent
 from bridge.printer.link.identity import Identity
 
 
@@ -36,4 +36,4 @@ class Closed:
     reason: str
 
 
-LinkEvent = Opened | Ready | Closed | Said
+LinkEvent = Opened | Ready | Closed | PrinterEvent

@@ -11,9 +11,9 @@ from bridge.config import Serial
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
-from bridge.gcode.events import Connected, Restarted, Said
+from bridge.gcode.events import Connected, PrinterEvent, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.timeouts import beyond
+from bridge.gcode.timeouts import next_first_number
 from bridge.pauses import Pauses, Repeats
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.session import Session
@@ -191,12 +191,14 @@ class Link:
         config = self._config
         return Protocol(
             with_patience(configured_dialect(config) or UNKNOWN, config),
-            first_number=beyond(self._next_number),
+            first_number=next_first_number(self._next_number),
             connect_timeout=config.connect_timeout if trusted else self._trial,
             counters=self.counters,
         )
 
-    def _heard(self, event: Said, place: Place, tasks: asyncio.TaskGroup) -> None:
+    def _heard(
+        self, event: PrinterEvent, place: Place, tasks: asyncio.TaskGroup
+    ) -> None:
         if isinstance(event, Connected | Restarted) and self._attendance is not None:
             self._attendance.cancel()
             self._attendance = None

@@ -41,7 +41,7 @@ class Replay:
         text = body.decode("latin-1").strip()
         if not text:
             return []
-        ticket, events = self._protocol.adopt(number, text, now)
+        ticket, events = self._protocol.replay_sent(number, text, now)
         if ticket is not None:
             self._lines[ticket] = text
         return events

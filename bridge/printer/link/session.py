@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bridge.errors import FailedError, LinkError
-from bridge.gcode.events import Done, Event, Failed, LinkFailed, Said
+from bridge.gcode.events import Done, Event, Failed, LinkFailed, PrinterEvent
 from bridge.gcode.protocol import Protocol
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import Transport
@@ -47,7 +47,7 @@ class Session:
         transport: Transport,
         protocol: Protocol,
         *,
-        on_event: Callable[[Said], None],
+        on_event: Callable[[PrinterEvent], None],
         wire: WireLog,
     ) -> None:
         self.protocol = protocol
@@ -106,7 +106,7 @@ class Session:
             self._pump([])
 
     async def line(
-        self, text: str, *, ahead: bool = False, heeded: bool = True
+        self, text: str, *, ahead: bool = False, report_errors: bool = True
     ) -> Done:
         """Send one line and wait until the firmware has taken it.
 
@@ -114,9 +114,13 @@ class Session:
             As :meth:`send` and :meth:`taken`.
 
         """
-        return await self.taken(self.send(text, ahead=ahead, heeded=heeded))
+        return await self.taken(
+            self.send(text, ahead=ahead, report_errors=report_errors)
+        )
 
-    def send(self, text: str, *, ahead: bool = False, heeded: bool = True) -> Sent:
+    def send(
+        self, text: str, *, ahead: bool = False, report_errors: bool = True
+    ) -> Sent:
         """Send one line when its time comes, which is mostly now.
 
         See :meth:`Protocol.send`.
@@ -130,7 +134,7 @@ class Session:
             error = FailedError.disconnected(self._failure)
             error.sent = False
             raise error
-        ticket = self.protocol.send(text, ahead=ahead, heeded=heeded)
+        ticket = self.protocol.send(text, ahead=ahead, report_errors=report_errors)
         sent = Sent(ticket, self._loop.create_future())
         self._waiting[ticket] = sent.done
         self._pump([])

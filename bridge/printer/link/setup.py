@@ -21,7 +21,7 @@ async def ask(session: Session, line: str) -> tuple[str, ...]:
 
     """
     try:
-        done = await session.line(line, ahead=True, heeded=False)
+        done = await session.line(line, ahead=True, report_errors=False)
     except FailedError as error:
         if error.error == "timeout":  # it goes on talking, so we go on too
             return ()
@@ -62,6 +62,6 @@ async def find_card(session: Session, identity: Identity) -> None:
     status = await ask(session, "M27")
     if any(words in line for line in status for words in _PRINTING):
         return  # mounting the card anew would end that print
-    if await ask(session, "M21") or identity.dialect.card_assumed:
+    if await ask(session, "M21") or identity.dialect.card_always_present:
         extended = "EXTENDED_M20" in identity.capabilities
         await ask(session, "M20 L T" if extended else "M20")
