@@ -38,7 +38,8 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def program(file: Path, text: str) -> Path:
-    """Write a shell script that can be run."""
+    """Write a shell script that can be run, in place of what is there."""
+    file.unlink(missing_ok=True)  # a link leads to one of the system's own programs
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
     return file
