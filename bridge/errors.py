@@ -21,7 +21,7 @@ class LinkError(BridgeError):
 
 
 class BrokerError(BridgeError):
-    """The broker refuses us in a way that trying again cannot mend."""
+    """The broker cannot be reached or refuses us, or another bridge is in the way."""
 
 
 class CommandError(BridgeError):

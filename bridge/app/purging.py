@@ -3,17 +3,14 @@
 import asyncio
 import os
 import uuid
-from functools import partial
 from pathlib import Path
 
 from bridge.app.leftovers import owner_of
 from bridge.config import Config
 from bridge.errors import BrokerError
 from bridge.mqtt import duplicate_bridge
-from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.home_assistant.device import config_topic
 from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
-from bridge.mqtt.one_shot import in_one_version
 from bridge.mqtt.purge import Purge
 from bridge.mqtt.topics import Topics
 from bridge.printer.knowledge.state import initial
@@ -71,13 +68,7 @@ async def _refuse_living(config: Config) -> None:
 async def _living(config: Config, base: str, turns: asyncio.Semaphore) -> str | None:
     """Return the instance of a bridge that runs, wherever it may be."""
     name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
-    look = partial(
-        duplicate_bridge.look, config.mqtt, Topics(base), client_id=name, instance=name
-    )
     async with turns:
-        try:
-            return await in_one_version(
-                config.mqtt, lambda version: look(version=version)
-            )
-        except AttemptError as error:
-            raise BrokerError(error.message) from error
+        return await duplicate_bridge.look(
+            config.mqtt, Topics(base), client_id=name, instance=name
+        )

@@ -12,8 +12,10 @@ from bridge.cli.until_signal import run_until_signal
 from bridge.config import Mqtt
 from bridge.config_file import load
 from bridge.errors import BrokerError, ConfigError
+from bridge.mqtt import error_text
+from bridge.mqtt.client import FAILURE
 from bridge.mqtt.messages import Message
-from bridge.mqtt.one_shot import Visitor, visit
+from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.mqtt.topics import Topics
 
 PATIENCE = 600.0
@@ -60,18 +62,20 @@ async def _exchange(
 ) -> dict[str, Any] | None:
     topics = Topics(chosen.topic)
     heard = [topics.availability, topics.response]
-    async with dots(), visit(broker, heard) as visitor:
+    async with dots(), subscribed_to(broker, heard) as client:
         topic = f"{chosen.topic}/{chosen.to.strip('/')}"
         # What nobody hears is lost, and waiting for its response is of no use. But an
         # emergency stop waits for nothing.
         if topic != topics.emergency:
-            await _online(visitor, topics.availability)
-        visitor.publish(topic, json.dumps(payload).encode())
-        return await _response(visitor, topics.availability, payload["id"])
+            await _online(client, topics.availability)
+        code = await client.publish(topic, json.dumps(payload).encode())
+        if code >= FAILURE:
+            raise BrokerError(error_text.no_right(broker, topic, write=True, code=code))
+        return await _response(client, topics.availability, payload["id"])
 
 
 async def _response(
-    visitor: Visitor, availability: str, wanted: str
+    client: OneShotClient, availability: str, wanted: str
 ) -> dict[str, Any] | None:
     """Return the response of this id; ``None``: the bridge is there and has none.
 
@@ -83,8 +87,7 @@ async def _response(
     ends = clock() + PATIENCE
     try:
         async with asyncio.timeout_at(ends) as patience:
-            while True:
-                message = await visitor.message()
+            async for message in client.messages:
                 if message.topic == availability:
                     gone = message.payload == b"offline"
                     patience.reschedule(clock() + RETURN if gone else ends)
@@ -99,10 +102,10 @@ async def _response(
     )
 
 
-async def _online(visitor: Visitor, availability: str) -> None:
+async def _online(client: OneShotClient, availability: str) -> None:
     try:
         async with asyncio.timeout(ARRIVAL):
-            while (await visitor.message()).payload != b"online":
+            while (await anext(client.messages)).payload != b"online":
                 pass
     except TimeoutError:
         raise BrokerError(
@@ -112,9 +115,8 @@ async def _online(visitor: Visitor, availability: str) -> None:
 
 
 async def _print_all(broker: Mqtt, topic: str) -> None:
-    async with visit(broker, [f"{topic}/#"]) as visitor:
-        while True:
-            message = await visitor.message()
+    async with subscribed_to(broker, [f"{topic}/#"]) as client:
+        async for message in client.messages:
             text = message.payload.decode(errors="backslashreplace")
             print(message.topic, text, flush=True)
 

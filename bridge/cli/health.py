@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bridge.config import Config, Mqtt
 from bridge.config_file import load
-from bridge.mqtt.one_shot import visit
+from bridge.mqtt.one_shot import subscribed_to
 from bridge.mqtt.topics import Topics
 
 PATIENCE = 2.0
@@ -48,11 +48,11 @@ async def _all_well(config: Config) -> int:
 
 async def _retained(mqtt: Mqtt, topics: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    async with visit(mqtt, topics) as visitor:
+    async with subscribed_to(mqtt, topics) as client:
         try:
             async with asyncio.timeout(PATIENCE):
                 while len(found) < len(topics):
-                    message = await visitor.message()
+                    message = await anext(client.messages)
                     found[message.topic] = message.payload
         except TimeoutError:
             pass  # nothing is retained there, and that is the finding

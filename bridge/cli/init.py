@@ -20,7 +20,7 @@ from bridge.config import Mqtt, Serial
 from bridge.config_file import load
 from bridge.config_file.starter import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
-from bridge.mqtt.one_shot import visit
+from bridge.mqtt.one_shot import subscribed_to
 from bridge.printer.port.ports import list_ports
 
 Result = TypeVar("Result")
@@ -91,7 +91,7 @@ def _ask_broker() -> _Account:
 
 async def _greet(mqtt: Mqtt) -> None:
     # A bridge may read below this, whatever else the access rules forbid it.
-    async with visit(mqtt, ["printers/init/availability"]):
+    async with subscribed_to(mqtt, ["printers/init/availability"]):
         pass
 
 

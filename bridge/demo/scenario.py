@@ -149,7 +149,7 @@ class Performance:
         payload = _bytes(step.payload)
         topic = f"{self._stage.base}/{step.topic}"
         self._screen.sent_to_broker(topic, payload)
-        self._stage.visitor.publish(topic, payload)
+        await self._stage.client.publish(topic, payload)
         answered = await self.until(lambda: bool(self._responses))
         reached = answered and await self.until(lambda: step.until(self._latest))
         problems = [
@@ -172,7 +172,7 @@ class Performance:
         ]
 
     async def _hear(self) -> None:
-        message = await self._stage.visitor.message()
+        message = await anext(self._stage.client.messages)
         topic = message.topic.removeprefix(f"{self._stage.base}/")
         if document := document_of(message.payload):
             self._latest[topic] = document

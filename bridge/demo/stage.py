@@ -12,7 +12,7 @@ from bridge import app
 from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
 from bridge.mqtt.memory import Memory
-from bridge.mqtt.one_shot import Visitor, visit
+from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.mqtt.purge import Purge
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
@@ -31,14 +31,14 @@ class Stage:
         broker: the broker's name.
         mqtt: how to reach it.
         base: the printer's topic.
-        visitor: somebody at the broker who sees everything below it.
+        client: a client that is subscribed to everything below it.
 
     """
 
     broker: str
     mqtt: Mqtt
     base: str
-    visitor: Visitor
+    client: OneShotClient
 
 
 Play = Callable[[Stage], Awaitable[bool]]
@@ -65,8 +65,8 @@ async def present(
         base = "printer" if broker is None else _FOREIGN_TOPIC
         config = _config(mqtt, base, f"socket://{LOOPBACK}:{server.port}")
         try:
-            async with visit(mqtt, [f"{base}/#"]) as visitor:
-                stage = Stage(broker=name, mqtt=mqtt, base=base, visitor=visitor)
+            async with subscribed_to(mqtt, [f"{base}/#"]) as client:
+                stage = Stage(broker=name, mqtt=mqtt, base=base, client=client)
                 return await _with_bridge(config, play(stage))
         finally:
             if broker is not None:

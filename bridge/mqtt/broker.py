@@ -1,6 +1,7 @@
 """The broker as the rest of the bridge sees it: sometimes out of reach, never away."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -13,14 +14,27 @@ from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
-from bridge.mqtt.one_shot import Witness
+from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.session import OFFLINE, Desk, Presence, Session, Statistics
 from bridge.pauses import Pauses, Repeats
 
 log = logging.getLogger(__name__)
 
-STABLE = 10.0
-"""Seconds a connection must have stood to begin with the shortest pause again."""
+STABLE_AFTER = 10.0
+"""Seconds that a connection must have been up for the back-off to start over."""
+
+MAX_CLOSED = 2
+"""Connections closed without CONNACK after which the other MQTT version is tried."""
+
+CONTEST_WINDOW = 60.0
+"""Seconds: a connection that was up for longer was not lost in a fight over its id."""
+
+MAX_TAKEOVERS = 2
+"""Takeovers in a row after which the bridge gives way, or two bridges with the same
+client id would disconnect each other forever (MQTT 5.0, 3.1.4)."""
+
+CHECK_TIMEOUT = 2.0
+"""Seconds that the broker has to answer the takeover check."""
 
 
 class Broker:
@@ -199,16 +213,17 @@ class Broker:
             return
         self._arrive(version)
         begun = time.monotonic()
-        witness = self._witness(version)
+        check = self._takeover_check(version)
         try:
-            if self._takeovers.suspicious:
-                await witness.come()
+            if self._takeovers.suspected:
+                await check.connect()
             loss = await self._serve(session, client, grants)
             lasted = time.monotonic() - begun
-            self._take_loss(loss, lasted, witnessed=await witness.confirms())
+            connected = await check.is_connected()
+            self._note_loss(loss, lasted, reference_connected=connected)
         finally:
             client.close()
-            witness.leave()
+            check.close()
 
     async def _refuse_duplicate(self, version: Version) -> None:
         if self._presence.instance:
@@ -220,8 +235,8 @@ class Broker:
                 version=version,
             )
 
-    def _witness(self, version: Version) -> Witness:
-        return Witness(
+    def _takeover_check(self, version: Version) -> "TakeoverCheck":
+        return TakeoverCheck(
             self._config,
             client_id=f"{self._presence.client_id}-witness",
             version=version,
@@ -259,11 +274,15 @@ class Broker:
         self._failures.forget()
         self._save()
 
-    def _take_loss(self, loss: Loss, lasted: float, *, witnessed: bool) -> None:
+    def _note_loss(
+        self, loss: Loss, lasted: float, *, reference_connected: bool
+    ) -> None:
         self._complain(loss.message)
-        if lasted >= STABLE:
+        if lasted >= STABLE_AFTER:
             self._pauses.reset()
-        if self._takeovers.contested(loss, witnessed=witnessed, lasted=lasted):
+        if self._takeovers.contested(
+            loss, reference_connected=reference_connected, lasted=lasted
+        ):
             name = self._presence.client_id
             raise BrokerError(
                 f"another client took over our client id {name!r} twice in a row; "
@@ -290,16 +309,6 @@ class Broker:
     def _save(self) -> None:
         if self._presence.memory is not None:
             self._presence.memory.save()
-
-
-CLOSINGS = 2
-"""Closed connections after which an older version is tried."""
-
-FIGHT = 60.0
-"""Seconds: a client id that is taken over again within them is contested."""
-
-TAKEOVERS = 2
-"""Takeovers in a row after which the bridge gives way."""
 
 
 class Versions:
@@ -329,7 +338,7 @@ class Versions:
             self._change()
         elif hint is Hint.CLOSED:
             self._closings += 1
-            if self._current is Version.V311 or self._closings >= CLOSINGS:
+            if self._current is Version.V311 or self._closings >= MAX_CLOSED:
                 self._change()
 
     def accepted(self) -> bool:
@@ -345,30 +354,78 @@ class Versions:
 
 
 class Takeovers:
-    """Tells when to give way to another client that uses our client id."""
+    """Decides when to give way to another client that uses our client id."""
 
     def __init__(self) -> None:
         self._count = 0
 
     @property
-    def suspicious(self) -> bool:
-        """The latest connection may have been taken over; a witness is wanted."""
+    def suspected(self) -> bool:
+        """Whether the latest connection may have been taken over."""
         return self._count > 0
 
-    def contested(self, loss: Loss, *, witnessed: bool, lasted: float) -> bool:
-        """Learn how a connection ended; tell whether to stop instead of fighting.
+    def contested(
+        self, loss: Loss, *, reference_connected: bool, lasted: float
+    ) -> bool:
+        """Note how a connection ended; return whether to give way.
 
-        A single loss without a reason is only a suspicion. The second in a row is
-        certain when the broker says so, or when a witness was spared.
+        A single loss without a reason only raises the suspicion. The second in a row is
+        certain when the broker says so, or when it closed this connection only.
 
         Args:
             loss: how it ended.
-            witnessed: another connection of ours stayed in order.
-            lasted: seconds that it stood.
+            reference_connected: the connection of the :class:`TakeoverCheck` was still
+                up.
+            lasted: how many seconds it was up.
 
         """
-        certain = loss.taken_over or (loss.unexplained and witnessed)
-        if lasted >= FIGHT or not certain:
+        certain = loss.taken_over or (loss.unexplained and reference_connected)
+        if lasted >= CONTEST_WINDOW or not certain:
             self._count = 0
         self._count += loss.taken_over or loss.unexplained
-        return certain and self._count >= TAKEOVERS
+        return certain and self._count >= MAX_TAKEOVERS
+
+
+class TakeoverCheck:
+    """A second, idle connection that shows whether the broker closed only the first.
+
+    A broker disconnects a client when another one connects with its client id, but few
+    say so: MQTT 3.1.1 has no reason codes, and Mosquitto 2.0.11 closes the connection
+    without DISCONNECT on MQTT 5 too. When that happens while a connection with another
+    client id stays up, neither the network nor a broker restart was the cause.
+
+    Args:
+        config: how to reach the broker.
+        client_id: the client id of this connection.
+        version: the MQTT version.
+        topic: a topic that we are allowed to subscribe to.
+
+    """
+
+    def __init__(
+        self, config: Mqtt, *, client_id: str, version: Version, topic: str
+    ) -> None:
+        self._topic = topic
+        self._client = OneShotClient(config, client_id=client_id, version=version)
+        self._connected = False
+
+    async def connect(self) -> None:
+        """Connect; where that fails nothing can be confirmed later."""
+        with contextlib.suppress(AttemptError):
+            await self._client.connect()
+            self._connected = True
+
+    async def is_connected(self) -> bool:
+        """Return whether the broker still answers on this connection."""
+        if not self._connected:
+            return False
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                await self._client.subscribe([self._topic], replay=False)
+        except (AttemptError, TimeoutError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection; safe to call again."""
+        self._client.close()

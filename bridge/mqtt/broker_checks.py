@@ -1,18 +1,21 @@
 """What the broker lets us do, found out by trying."""
 
+import asyncio
 import ipaddress
 import uuid
 from collections.abc import AsyncIterator, Iterable
 
 from bridge.config import Config, Mqtt
-from bridge.errors import BrokerError
 from bridge.findings import Finding
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import FAILURE
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
-from bridge.mqtt.one_shot import Guest
+from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.topics import Topics
+
+RETAINED_TIMEOUT = 0.5
+"""Seconds to wait for retained messages after SUBACK."""
 
 
 def _name() -> str:
@@ -30,14 +33,15 @@ class BrokerDiagnosis:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._guest = Guest(config.mqtt, _name())
+        self._client = OneShotClient(config.mqtt, client_id=_name())
+        self._retained: dict[str, bytes] = {}
         self.reachable = False
 
     async def connection(self) -> AsyncIterator[Finding]:
         """Yield what came of connecting: the broker, TLS, the account."""
         mqtt = self._config.mqtt
         try:
-            await self._guest.arrive()
+            await self._client.connect()
         except AttemptError as error:
             refused = error.hint is Hint.REFUSED
             if refused:
@@ -46,7 +50,7 @@ class BrokerDiagnosis:
             yield Finding(check, "wrong", error.message)
             return
         self.reachable = True
-        version = self._guest.version.value
+        version = self._client.version.value
         text = f"{error_text.endpoint(mqtt)} answers, with MQTT {version}"
         yield Finding("broker", "ok", text)
         yield _encryption(mqtt)
@@ -59,10 +63,10 @@ class BrokerDiagnosis:
         settings = self._config.home_assistant
         if not settings.enabled:
             return
-        code = (await self._guest.subscribe([settings.birth_topic], replay=False))[0]
+        code = (await self._client.subscribe([settings.birth_topic], replay=False))[0]
         yield self._right("birth", settings.birth_topic, code, write=False)
         topic = f"{settings.prefix}/device/{_name()}/config"
-        code = await self._guest.publish(topic, b"", retain=True)
+        code = await self._client.publish(topic, b"", retain=True)
         yield self._right("discovery", topic, code, write=True)
 
     async def topics(self, topics: Topics) -> AsyncIterator[Finding]:
@@ -76,13 +80,15 @@ class BrokerDiagnosis:
 
         """
         heard = (*topics.commands, topics.availability, topics.info)
-        codes = await self._guest.subscribe(heard, replay=False)
+        codes = await self._client.subscribe(heard, replay=False)
         async for finding in self._many(
             "subscribe", zip(heard, codes, strict=False), write=False
         ):
             yield finding
-        self._guest.retained.clear()
-        code = (await self._guest.subscribe([f"{topics.base}/#"], replay=True))[0]
+        self._retained.clear()
+        code = (await self._client.subscribe([f"{topics.base}/#"]))[0]
+        await asyncio.sleep(RETAINED_TIMEOUT)
+        self._note_retained()
         if code < FAILURE:
             yield self._leftovers(topics)
         other = await self._other(topics)
@@ -98,26 +104,34 @@ class BrokerDiagnosis:
 
     async def leave(self) -> None:
         """Take leave of the broker."""
-        await self._guest.leave()
+        await self._client.disconnect()
 
     async def _publications(self, topics: Topics) -> AsyncIterator[Finding]:
-        if self._guest.version is Version.V311:
+        if self._client.version is Version.V311:
             text = "MQTT 3.1.1 does not tell whether we may; the broker's log does"
             yield Finding("publish", "note", text)
             return
-        kept = dict(self._guest.retained)
+        self._note_retained()  # what has changed meanwhile must not be undone
+        kept = dict(self._retained)
         answers: list[tuple[str, int]] = []
         for topic in topics.retained(()):
             payload = kept.get(topic, b"")
-            code = await self._guest.publish(topic, payload, retain=True)
+            code = await self._client.publish(topic, payload, retain=True)
             answers.append((topic, code))
         said = [topics.event, topics.response]
         said += [topics.console] if self._config.mqtt.console else []
         for topic in said:
-            code = await self._guest.publish(topic, b"", retain=False)
+            code = await self._client.publish(topic, b"", retain=False)
             answers.append((topic, code))
         async for finding in self._many("publish", answers, write=True):
             yield finding
+
+    def _note_retained(self) -> None:
+        for message in self._client.take_received():
+            if message.retain and message.payload:
+                self._retained[message.topic] = message.payload
+            elif message.retain:
+                self._retained.pop(message.topic, None)
 
     async def _many(
         self, check: str, answers: Iterable[tuple[str, int]], *, write: bool
@@ -138,7 +152,7 @@ class BrokerDiagnosis:
         return Finding(check, "wrong", text)
 
     def _leftovers(self, topics: Topics) -> Finding:
-        left = sorted(filter(topics.is_command, self._guest.retained))
+        left = sorted(filter(topics.is_command, self._retained))
         if not left:
             return Finding(
                 "retained", "ok", "no message is retained on a command topic"
@@ -153,16 +167,13 @@ class BrokerDiagnosis:
 
     async def _other(self, topics: Topics) -> str | None:
         name = _name()
-        try:
-            return await duplicate_bridge.look(
-                self._config.mqtt,
-                topics,
-                client_id=name,
-                instance=name,
-                version=self._guest.version,
-            )
-        except AttemptError as error:
-            raise BrokerError(error.message) from error
+        return await duplicate_bridge.look(
+            self._config.mqtt,
+            topics,
+            client_id=name,
+            instance=name,
+            version=self._client.version,
+        )
 
 
 def _encryption(mqtt: Mqtt) -> Finding:

@@ -12,22 +12,25 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Sequence
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.client import Client
 from bridge.mqtt.error_text import AttemptError, Hint
-from bridge.mqtt.messages import Filter, Message, Publication, Version
+from bridge.mqtt.messages import Version
+from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.broker")
 
-REPLAY = 0.3
-"""Seconds after the subscription in which retained messages come."""
+RETAINED_TIMEOUT = 0.3
+"""Seconds to wait for retained messages after SUBACK. Brokers send them at once
+(MQTT 5.0, 3.3.1.3), and nothing says which one is the last."""
 
-ANSWER = 2.0
-"""Seconds that a living bridge has to answer."""
+RESPONSE_TIMEOUT = 2.0
+"""Seconds that a running bridge has to answer."""
+
+DISCONNECT_TIMEOUT = 0.2
+"""Seconds to wait for DISCONNECT to be written; the bridge is waiting to connect."""
 
 ONLINE = b"online"
 
@@ -42,78 +45,72 @@ def instance_of(payload: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-class _Look:
-    """Collects what is retained, and the answer to our question."""
-
-    def __init__(self, topics: Topics, instance: str) -> None:
-        self._topics = topics
-        self._instance = instance
-        self.question = f"look-{uuid.uuid4().hex}"
-        self.online: bool | None = None
-        self.other: str | None = None
-        self._informed = False
-        self.listening = asyncio.Event()
-        self.known = asyncio.Event()
-        self.answered = asyncio.Event()
-
-    @property
-    def suspicious(self) -> bool:
-        """Something says ``online`` there, and it is not what we left."""
-        return bool(self.online) and self.other != self._instance
-
-    def received(self, message: Message) -> None:
-        """Take in what is said about the topics."""
-        if message.topic == self._topics.availability:
-            self.online = message.payload == ONLINE
-        elif message.topic == self._topics.info:
-            self._informed = True
-            self.other = instance_of(message.payload)
-        elif self.question.encode() in message.payload:
-            self.answered.set()
-        if self.online is False or (self.online and self._informed):
-            self.known.set()
-
-    def published(self, _number: int, _code: int) -> None:
-        """Need not know."""
-
-    def subscribed(self, _number: int, _codes: Sequence[int]) -> None:
-        """Know that what is retained comes now."""
-        self.listening.set()
-
-
 async def look(
     config: Mqtt,
     topics: Topics,
     *,
     client_id: str,
     instance: str,
-    version: Version,
+    version: Version | None = None,
 ) -> str | None:
     """Return the instance of another bridge that serves these topics, if there is one.
 
-    Uses a connection and a client id of its own: with the usual one it would throw the
-    other bridge out.
+    The connection has a client id of its own: with the usual one it would take over
+    the other bridge's connection.
+
+    Args:
+        config: how to reach the broker.
+        topics: the topics in question.
+        client_id: the client id of this check is derived from it.
+        instance: our own instance.
+        version: the MQTT version; ``None``: the configured one.
 
     Raises:
         AttemptError: The broker cannot be reached, or refuses this client id.
 
     """
-    seen = _Look(topics, instance)
-    client = Client(config, seen, client_id=f"{client_id}-look", version=version)
-    try:
-        await client.connect()
-        watched = (topics.availability, topics.info, topics.response)
-        client.subscribe([Filter(topic=topic, replay=True) for topic in watched])
-        await _within(seen.listening, config.connect_timeout)
-        await _within(seen.known, REPLAY)
-        if seen.suspicious:
-            question = json.dumps({"id": seen.question}).encode()
-            client.publish(Publication(topic=topics.question, payload=question, qos=1))
-            await _within(seen.answered, ANSWER)
-        await client.disconnect(patience=0.2)
-    finally:
-        client.close()
-    return (seen.other or "unknown") if seen.answered.is_set() else None
+    async with OneShotClient(
+        config,
+        client_id=f"{client_id}-look",
+        version=version,
+        disconnect_timeout=DISCONNECT_TIMEOUT,
+    ) as client:
+        # Whether the bridge itself is allowed to do what fails here will show later.
+        with contextlib.suppress(AttemptError):
+            watched = (topics.availability, topics.info, topics.response)
+            await client.subscribe(watched)
+            retained = await _retained(client, topics)
+            other = instance_of(retained.get(topics.info, b""))
+            online = retained.get(topics.availability) == ONLINE
+            if online and other != instance and await _answers(client, topics):
+                return other or "unknown"
+    return None
+
+
+async def _retained(client: OneShotClient, topics: Topics) -> dict[str, bytes]:
+    """Return what is retained on availability and info, as far as it matters."""
+    found: dict[str, bytes] = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RETAINED_TIMEOUT):
+            async for message in client.messages:
+                found[message.topic] = message.payload
+                online = found.get(topics.availability)
+                if online is not None and (online != ONLINE or topics.info in found):
+                    break
+    return found
+
+
+async def _answers(client: OneShotClient, topics: Topics) -> bool:
+    """Return whether a bridge answers a request on these topics."""
+    request_id = f"look-{uuid.uuid4().hex}"
+    await client.publish(topics.question, json.dumps({"id": request_id}).encode())
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RESPONSE_TIMEOUT):
+            async for message in client.messages:
+                answered = request_id.encode() in message.payload
+                if answered and message.topic == topics.response:
+                    return True
+    return False
 
 
 async def refuse(
@@ -146,10 +143,3 @@ def rival(topics: Topics, other: str) -> str:
         f"another bridge (instance {other}) serves {topics.base}/…; stop it, or give "
         "one of the two another printers.topic"
     )
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        # wait_for() can lose a cancellation that comes with the event (Python 3.11).
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bridge.config import Mqtt
-from bridge.errors import BridgeError
+from bridge.errors import BrokerError
 
 
 class Hint(Enum):
@@ -32,7 +32,7 @@ class Stage(Enum):
     """All below it stands; only the CONNACK is missing."""
 
 
-class AttemptError(BridgeError):
+class AttemptError(BrokerError):
     """One attempt to reach the broker failed; a later one may succeed."""
 
     def __init__(self, message: str, hint: Hint = Hint.NONE) -> None:

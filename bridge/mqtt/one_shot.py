@@ -1,305 +1,266 @@
-"""Connecting a single time: which version the broker takes is found out on the way."""
+"""A short-lived MQTT client for one task: check, clean up, send or watch something.
+
+The command line, the doctor, the duplicate-bridge check and the demo use it. A printer
+that is being served has a :class:`~bridge.mqtt.broker.Broker`, which reconnects.
+"""
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.client import Client, Listener
+from bridge.mqtt import error_text
+from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Filter, Message, Publication, Version
+
+DISCONNECT_TIMEOUT = 1.0
+"""Seconds to wait until DISCONNECT has been written to the socket."""
+
+MAX_IN_FLIGHT = 20
+"""Unacknowledged messages at a time; mosquitto's default ``max_inflight_messages``."""
 
 _Result = TypeVar("_Result")
 
 
-async def in_one_version(
-    config: Mqtt, attempt: Callable[[Version], Awaitable[_Result]]
-) -> _Result:
-    """Return what an attempt returns, with 3.1.1 where the broker does not take 5.
-
-    A broker that closes the connection without a word may mean the version, too.
-
-    Raises:
-        AttemptError: It did not work; the message says why and what to do.
-
-    """
-    if config.protocol != "auto":
-        return await attempt(Version(config.protocol))
-    try:
-        return await attempt(Version.V5)
-    except AttemptError as error:
-        if error.hint not in {Hint.VERSION, Hint.CLOSED}:
-            raise
-    return await attempt(Version.V311)
-
-
-async def connect_once(
-    config: Mqtt, listener: Listener, client_id: str
-) -> tuple[Client, Version]:
-    """Return a connection, and the version that the broker takes.
-
-    Raises:
-        AttemptError: It did not work; the message says why and what to do.
-
-    """
-
-    async def connect(version: Version) -> tuple[Client, Version]:
-        client = Client(config, listener, client_id=client_id, version=version)
-        await client.connect()
-        return client, version
-
-    return await in_one_version(config, connect)
-
-
-FAREWELL = 1.0
-"""Seconds that the last message has to reach the broker."""
-
-_FAILURE = 0x80  # reason codes from here on are failures (MQTT 5.0, 2.4)
-
-
-class Visitor:
-    """A connection with what arrives on it."""
-
-    def __init__(self) -> None:
-        self._client: Client | None = None
-        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
-        self._granted = asyncio.get_running_loop().create_future()
-
-    def received(self, message: Message) -> None:
-        """Take a message."""
-        self._arrived.put_nowait(message)
-
-    def published(self, number: int, code: int) -> None:
-        """Learn the broker's answer to a message."""
-
-    def subscribed(self, _number: int, codes: Sequence[int]) -> None:
-        """Learn the broker's answer to the subscription."""
-        if not self._granted.done():
-            self._granted.set_result(all(code < _FAILURE for code in codes))
-
-    async def arrive(self, config: Mqtt, topics: Sequence[str]) -> None:
-        """Connect and subscribe, also to what is retained.
-
-        Raises:
-            BrokerError: The broker cannot be reached or does not let us in.
-
-        """
-        try:
-            name = f"gcode2mqtt-visitor-{uuid.uuid4().hex[:8]}"
-            self._client, _ = await connect_once(config, self, name)
-        except AttemptError as error:
-            raise BrokerError(error.message) from error
-        filters = [Filter(topic=topic, replay=True, own=True) for topic in topics]
-        self._connection.subscribe(filters)
-        try:
-            async with asyncio.timeout(config.connect_timeout):
-                granted = await self._granted
-        except TimeoutError:
-            granted = False
-        if not granted:
-            raise BrokerError(f"the broker does not let us see {', '.join(topics)}")
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Send a message at QoS 1."""
-        message = Publication(topic=topic, payload=payload, qos=1, retain=retain)
-        self._connection.publish(message)
-
-    async def message(self) -> Message:
-        """Wait for the next message.
-
-        Raises:
-            BrokerError: The connection is lost.
-
-        """
-        loss = asyncio.ensure_future(self._connection.ended())
-        arrival = asyncio.ensure_future(self._arrived.get())
-        try:
-            await asyncio.wait({arrival, loss}, return_when=asyncio.FIRST_COMPLETED)
-            if arrival.done():
-                return arrival.result()
-            raise BrokerError(loss.result().message)
-        finally:
-            arrival.cancel()
-            loss.cancel()
-            await asyncio.gather(arrival, loss, return_exceptions=True)
-
-    async def leave(self) -> None:
-        """Say goodbye, in a bounded time."""
-        if self._client is not None:
-            await self._client.disconnect(FAREWELL)
-
-    @property
-    def _connection(self) -> Client:
-        if self._client is None:
-            raise RuntimeError("not connected")
-        return self._client
-
-
-@asynccontextmanager
-async def visit(config: Mqtt, topics: Sequence[str]) -> AsyncIterator[Visitor]:
-    """Be at the broker for a while, subscribed to some topics.
-
-    Raises:
-        BrokerError: The broker cannot be reached or does not let us in.
-
-    """
-    visitor = Visitor()
-    try:
-        await visitor.arrive(config, topics)
-        yield visitor
-    finally:
-        await visitor.leave()
-
-
-REPLAY = 0.5
-"""Seconds after a subscription in which retained messages come."""
-
-
-class Guest:
-    """Asks one thing at a time.
-
-    Attributes:
-        retained: what is retained on the topics that were subscribed to for that.
-        version: the MQTT version in use.
-
-    """
-
-    def __init__(self, config: Mqtt, client_id: str) -> None:
-        self._config = config
-        self._id = client_id
-        self._client: Client | None = None
-        self._answers: asyncio.Queue[Sequence[int]] = asyncio.Queue()
-        self.retained: dict[str, bytes] = {}
-        self.version = Version.V5
-
-    async def arrive(self) -> None:
-        """Connect, with an older version where the broker does not take the newest.
-
-        Raises:
-            AttemptError: It did not work; the message says why and what to do.
-
-        """
-        self._client, self.version = await connect_once(self._config, self, self._id)
-
-    async def subscribe(self, topics: Sequence[str], *, replay: bool) -> Sequence[int]:
-        """Return the broker's code for each topic; wait for what is retained there.
-
-        Raises:
-            BrokerError: The broker does not answer.
-
-        """
-        filters = [Filter(topic=topic, replay=replay) for topic in topics]
-        self._connection.subscribe(filters)
-        codes = await self._answer()
-        if replay:
-            await asyncio.sleep(REPLAY)
-        return codes
-
-    async def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
-        """Return the broker's code for a message.
-
-        Raises:
-            BrokerError: The broker does not answer.
-
-        """
-        message = Publication(topic=topic, payload=payload, qos=1, retain=retain)
-        self._connection.publish(message)
-        return (await self._answer())[0]
-
-    async def leave(self) -> None:
-        """Take leave; safe to call again."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.disconnect(patience=1)
-
-    def received(self, message: Message) -> None:
-        """Note what is retained."""
-        if message.retain and message.payload:
-            self.retained[message.topic] = message.payload
-
-    def published(self, _number: int, code: int) -> None:
-        """Take the broker's answer to a message."""
-        self._answers.put_nowait([code])
-
-    def subscribed(self, _number: int, codes: Sequence[int]) -> None:
-        """Take the broker's answer to a subscription."""
-        self._answers.put_nowait(codes)
-
-    async def _answer(self) -> Sequence[int]:
-        try:
-            async with asyncio.timeout(self._config.connect_timeout):
-                return await self._answers.get()
-        except TimeoutError:
-            raise BrokerError(
-                "the broker stopped answering; look into its log"
-            ) from None
-
-    @property
-    def _connection(self) -> Client:
-        if self._client is None:
-            raise RuntimeError("not connected")
-        return self._client
-
-
-PATIENCE = 2.0
-"""Seconds that the broker has to answer the witness."""
-
-
-class Witness:
-    """A connection that does nothing but stand.
+class OneShotClient:
+    """A connection for the duration of an ``async with`` block; it never reconnects.
 
     Args:
-        config: how to be on the broker.
-        client_id: a name of its own.
-        version: the MQTT version.
-        topic: a topic that we may subscribe to.
+        config: how to reach the broker.
+        client_id: must be unique at the broker, which disconnects an older connection
+            with the same id (MQTT 5.0, 3.1.4); by default a random one.
+        version: the MQTT version; ``None``: the configured one, where ``auto`` tries 5
+            first and then 3.1.1.
+        disconnect_timeout: seconds to wait for DISCONNECT to be written.
+
+    Attributes:
+        version: the MQTT version in use once connected.
+        messages: the messages received, oldest first; iterating waits for the next one
+            and raises :class:`BrokerError` when the connection is lost.
 
     """
 
     def __init__(
-        self, config: Mqtt, *, client_id: str, version: Version, topic: str
+        self,
+        config: Mqtt,
+        *,
+        client_id: str | None = None,
+        version: Version | None = None,
+        disconnect_timeout: float = DISCONNECT_TIMEOUT,
     ) -> None:
-        self._topic = topic
-        self._answered = asyncio.Event()
-        self._client = Client(config, self, client_id=client_id, version=version)
-        self._there = False
+        self._config = config
+        self._id = client_id or f"gcode2mqtt-client-{uuid.uuid4().hex[:8]}"
+        self._versions = [version] if version is not None else _versions(config)
+        self._disconnect_timeout = disconnect_timeout
+        self._client: Client | None = None
+        self._waiting: dict[int | None, asyncio.Future[Sequence[int]]] = {}
+        self._received: asyncio.Queue[Message] = asyncio.Queue()
+        self._window = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._gave_up: str | None = None
+        self.version = self._versions[0]
+        self.messages: AsyncIterator[Message] = _Messages(self)
 
-    async def come(self) -> None:
-        """Connect; where that fails there is no witness."""
-        with contextlib.suppress(AttemptError):
-            await self._client.connect()
-            self._there = True
+    async def __aenter__(self) -> Self:
+        """Connect; raise :class:`AttemptError` where that fails."""
+        await self.connect()
+        return self
 
-    async def confirms(self) -> bool:
-        """Tell whether the broker still talks to this connection."""
-        self._answered.clear()
-        wanted = [Filter(topic=self._topic)]
-        if not self._there or self._client.subscribe(wanted) is None:
-            return False
-        waits = [
-            asyncio.ensure_future(self._answered.wait()),
-            asyncio.ensure_future(self._client.ended()),
-        ]
-        await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        return self._answered.is_set()
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        await self.disconnect()
 
-    def leave(self) -> None:
-        """Drop the connection; safe to call again."""
-        self._there = False
-        self._client.close()
+    async def connect(self) -> None:
+        """Connect, with MQTT 3.1.1 where the broker does not support MQTT 5.
 
-    def received(self, _message: Message) -> None:
-        """Need not know."""
+        Raises:
+            AttemptError: The broker cannot be reached or refuses the connection; the
+                message says why and what to do.
 
-    def published(self, _number: int, _code: int) -> None:
-        """Need not know."""
+        """
+        for version in self._versions:
+            client = Client(self._config, self, client_id=self._id, version=version)
+            try:
+                grants = await client.connect()
+            except AttemptError as error:
+                # Old brokers close the connection instead of refusing the version.
+                unsupported = error.hint in {Hint.VERSION, Hint.CLOSED}
+                if not unsupported or version is self._versions[-1]:
+                    raise
+            except asyncio.CancelledError:
+                client.close()  # it may have been accepted in the same moment
+                raise
+            else:
+                self._client, self.version = client, version
+                limit = min(grants.in_flight, MAX_IN_FLIGHT)
+                self._window = asyncio.Semaphore(limit)
+                return
 
-    def subscribed(self, _number: int, _codes: Sequence[int]) -> None:
-        """Know that the broker still talks to us."""
-        self._answered.set()
+    async def subscribe(
+        self, topics: Sequence[str], *, replay: bool = True, own: bool = False
+    ) -> Sequence[int]:
+        """Subscribe at QoS 1 and return the broker's reason code for each topic.
+
+        Args:
+            topics: topic filters.
+            replay: receive what is retained there (cannot be declined on MQTT 3.1.1).
+            own: receive this client's own messages too (likewise).
+
+        Raises:
+            AttemptError: The connection is lost, or the broker does not answer.
+
+        """
+        self._check()
+        filters = [Filter(topic=topic, replay=replay, own=own) for topic in topics]
+        return await self._answer(self._running.subscribe(filters))
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Publish at QoS 1 and return the broker's reason code (MQTT 3.1.1: always 0).
+
+        Raises:
+            AttemptError: The connection is lost, or the broker does not answer.
+
+        """
+        message = Publication(topic=topic, payload=payload, qos=1, retain=retain)
+        async with self._window:
+            self._check()
+            return (await self._answer(self._running.publish(message)))[0]
+
+    async def next_message(self) -> Message:
+        """Wait for the next message.
+
+        Raises:
+            AttemptError: The connection is lost.
+
+        """
+        if not self._received.empty():
+            return self._received.get_nowait()
+        return await self._unless_lost(self._received.get())
+
+    @property
+    def waiting(self) -> int:
+        """How many received messages wait to be iterated over."""
+        return self._received.qsize()
+
+    def take_received(self) -> list[Message]:
+        """Return the messages received so far, which are not iterated over then."""
+        return [self._received.get_nowait() for _ in range(self._received.qsize())]
+
+    async def disconnect(self) -> None:
+        """Send DISCONNECT and close the connection; safe to call again."""
+        client, self._client = self._client, None
+        if client is not None and self._gave_up is None:
+            await client.disconnect(self._disconnect_timeout)
+
+    def close(self) -> None:
+        """Close the connection without DISCONNECT; safe to call again."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def received(self, message: Message) -> None:
+        """Queue a message; called by the connection."""
+        self._received.put_nowait(message)
+
+    def published(self, number: int, code: int) -> None:
+        """Note the broker's answer to a message; called by the connection."""
+        self.subscribed(number, [code])
+
+    def subscribed(self, number: int, codes: Sequence[int]) -> None:
+        """Note the broker's answer to a subscription; called by the connection."""
+        waiting = self._waiting.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(codes)
+
+    async def _answer(self, number: int | None) -> Sequence[int]:
+        """Wait for the answer to a packet; ``None``: it could not be sent."""
+        if number is None:
+            where = error_text.endpoint(self._config)
+            raise AttemptError(f"{where}: the connection was lost")
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        try:
+            async with asyncio.timeout(self._config.connect_timeout):
+                return await self._unless_lost(waiting)
+        except TimeoutError:
+            where = error_text.endpoint(self._config)
+            self._gave_up = f"{where} stopped answering; check its log"
+            # Nothing else that is sent on this connection would be answered either.
+            self._running.give_up(self._gave_up)
+            raise AttemptError(self._gave_up) from None
+        finally:
+            del self._waiting[number]
+
+    async def _unless_lost(self, awaitable: Awaitable[_Result]) -> _Result:
+        wanted = asyncio.ensure_future(awaitable)
+        loss = asyncio.ensure_future(self._running.ended())
+        try:
+            await asyncio.wait({wanted, loss}, return_when=asyncio.FIRST_COMPLETED)
+            if wanted.done():
+                return wanted.result()
+            raise AttemptError(loss.result().message)
+        finally:
+            wanted.cancel()
+            loss.cancel()
+            await asyncio.gather(wanted, loss, return_exceptions=True)
+
+    def _check(self) -> None:
+        if self._gave_up is not None:
+            raise AttemptError(self._gave_up)
+
+    @property
+    def _running(self) -> Client:
+        if self._client is None:
+            raise RuntimeError("not connected")
+        return self._client
+
+
+class _Messages:
+    """Iterates over what a client receives, without an end."""
+
+    def __init__(self, client: OneShotClient) -> None:
+        self._client = client
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> Message:
+        """Wait for the next message."""
+        return await self._client.next_message()
+
+
+@asynccontextmanager
+async def subscribed_to(
+    config: Mqtt, topics: Sequence[str]
+) -> AsyncIterator[OneShotClient]:
+    """Be connected and subscribed to some topics, including what is retained there.
+
+    Raises:
+        BrokerError: The broker cannot be reached, refuses the connection, or does not
+            allow a subscription.
+
+    """
+    async with OneShotClient(config) as client:
+        codes = await client.subscribe(topics, own=True)
+        for topic, code in zip(topics, codes, strict=False):
+            if code >= FAILURE:
+                raise BrokerError(
+                    error_text.no_right(config, topic, write=False, code=code)
+                )
+        yield client
+
+
+def _versions(config: Mqtt) -> list[Version]:
+    if config.protocol == "auto":
+        return [Version.V5, Version.V311]
+    return [Version(config.protocol)]

@@ -1,19 +1,14 @@
 """Clearing everything that a bridge has left at the broker."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.client import FAILURE, Client
+from bridge.mqtt.client import FAILURE
 from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.memory import Memory
-from bridge.mqtt.messages import Message, Publication
-from bridge.mqtt.one_shot import connect_once
-
-WINDOW = 20
-"""Messages on their way at a time."""
+from bridge.mqtt.one_shot import OneShotClient
 
 
 class Purge:
@@ -30,11 +25,7 @@ class Purge:
 
     def __init__(self, memories: Iterable[Memory]) -> None:
         self._memories = list(memories)
-        self._waiting = deque(
-            sorted({topic for memory in self._memories for topic in memory.topics})
-        )
-        self._on_way: dict[int | None, str] = {}
-        self._answered = asyncio.Event()
+        self._topics = {topic for memory in self._memories for topic in memory.topics}
         self.cleared: list[str] = []
         self.refused: list[str] = []
 
@@ -48,46 +39,27 @@ class Purge:
 
         """
         try:
-            client, _ = await connect_once(config, self, client_id)
-        except AttemptError as error:
-            raise BrokerError(error.message) from error
-        try:
-            while self._waiting or self._on_way:
-                self._fill(client)
-                self._answered.clear()
-                async with asyncio.timeout(config.connect_timeout):
-                    await self._answered.wait()
-            await client.disconnect(patience=1)
-        except TimeoutError as error:
-            left = len(self._waiting) + len(self._on_way)
-            raise BrokerError(
-                f"the broker stopped answering; {left} topics are not cleared yet: "
-                "try again"
-            ) from error
+            async with OneShotClient(config, client_id=client_id) as client:
+                clearing = (
+                    self._clear(client, topic) for topic in sorted(self._topics)
+                )
+                done = await asyncio.gather(*clearing, return_exceptions=True)
         finally:
-            client.close()
             for memory in self._memories:
                 memory.save()
+        failures = [result for result in done if result is not None]
+        if failures and isinstance(failures[0], AttemptError):
+            raise BrokerError(
+                f"{failures[0]}; {len(failures)} topics are not cleared yet: try again"
+            ) from failures[0]
+        if failures:
+            raise failures[0]
 
-    def _fill(self, client: Client) -> None:
-        while self._waiting and len(self._on_way) < WINDOW:
-            topic = self._waiting.popleft()
-            clearing = Publication(topic=topic, payload=b"", qos=1, retain=True)
-            self._on_way[client.publish(clearing)] = topic
-
-    def received(self, _message: Message) -> None:
-        """Nothing is subscribed to."""
-
-    def subscribed(self, _number: int, _codes: Sequence[int]) -> None:
-        """Nothing is subscribed to."""
-
-    def published(self, number: int, code: int) -> None:
-        """Note what has become of a topic."""
-        topic = self._on_way.pop(number)
+    async def _clear(self, client: OneShotClient, topic: str) -> None:
+        code = await client.publish(topic, b"", retain=True)
         if code >= FAILURE:
             self.refused.append(topic)
-        else:
-            self.cleared.append(topic)
-            for memory in self._memories:
-                memory.discard(topic)
-        self._answered.set()
+            return
+        self.cleared.append(topic)
+        for memory in self._memories:
+            memory.discard(topic)

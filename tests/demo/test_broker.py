@@ -5,7 +5,7 @@ import pytest
 from bridge.config import Mqtt
 from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.errors import BrokerError
-from bridge.mqtt.one_shot import visit
+from bridge.mqtt.one_shot import subscribed_to
 from tests.support.waiting import DEADLINE
 
 
@@ -22,11 +22,11 @@ async def test_both_brokers_keep_retained_messages(
         config = Mqtt.model_validate(
             {"host": LOOPBACK, "port": port, "protocol": protocol}
         )
-        async with visit(config, ["a/#"]) as first:
-            first.publish("a/b", b"kept", retain=True)
-            assert (await first.message()).payload == b"kept"
-        async with visit(config, ["a/#"]) as second:
-            message = await second.message()
+        async with subscribed_to(config, ["a/#"]) as first:
+            await first.publish("a/b", b"kept", retain=True)
+            assert (await anext(first.messages)).payload == b"kept"
+        async with subscribed_to(config, ["a/#"]) as second:
+            message = await anext(second.messages)
             assert (message.topic, message.payload) == ("a/b", b"kept")
 
 

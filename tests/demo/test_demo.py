@@ -18,7 +18,7 @@ from bridge.demo.scenario import STEPS, Performance, Step, play_all
 from bridge.demo.screen import LEFT_OUT, Screen
 from bridge.demo.stage import Stage, present
 from bridge.errors import BrokerError
-from bridge.mqtt.one_shot import Visitor
+from bridge.mqtt.one_shot import OneShotClient
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.daemons import SCRIPT, run_script
 from tests.support.mqtt_client import connected
@@ -155,7 +155,7 @@ def test_newcomers_without_mosquitto_s_clients_have_ours(
         broker="iotcore",
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
-        visitor=Visitor.__new__(Visitor),
+        client=OneShotClient.__new__(OneShotClient),
     )
     monkeypatch.setattr("sys.argv", [str(SCRIPT)])
     monkeypatch.setenv("PATH", "/nowhere")
@@ -172,7 +172,7 @@ def test_mosquitto_s_clients_are_offered_where_they_are(tmp_path: Path) -> None:
         broker="mosquitto",
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
-        visitor=Visitor.__new__(Visitor),
+        client=OneShotClient.__new__(OneShotClient),
     )
     lines = lines_to_try(stage, which=lambda name: str(tmp_path / name))
     assert lines[0] == "mosquitto_sub -h 127.0.0.1 -p 4711 -v -t 'printer/#'"

@@ -284,7 +284,9 @@ async def test_a_name_lookup_that_hangs_keeps_nobody_from_leaving() -> None:
             printer.failed = True
 
 
-async def test_a_witness_that_hangs_keeps_no_connection_open(broker: Mosquitto) -> None:
+async def test_a_takeover_check_that_hangs_keeps_no_connection_open(
+    broker: Mosquitto,
+) -> None:
     waits = asyncio.Event()
     way = picky(
         broker.host,

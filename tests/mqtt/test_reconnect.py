@@ -64,31 +64,31 @@ def test_a_configured_version_is_kept() -> None:
 
 def test_the_second_takeover_that_the_broker_tells_is_enough() -> None:
     takeovers = Takeovers()
-    assert not takeovers.contested(TOLD, witnessed=False, lasted=1)
-    assert takeovers.suspicious
-    assert takeovers.contested(TOLD, witnessed=False, lasted=1)
+    assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
+    assert takeovers.suspected
+    assert takeovers.contested(TOLD, reference_connected=False, lasted=1)
 
 
-def test_an_unexplained_loss_counts_when_a_witness_was_spared() -> None:
+def test_an_unexplained_loss_counts_when_only_this_connection_was_closed() -> None:
     takeovers = Takeovers()
-    assert not takeovers.contested(UNEXPLAINED, witnessed=False, lasted=500)
-    assert takeovers.contested(UNEXPLAINED, witnessed=True, lasted=1)
+    assert not takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=500)
+    assert takeovers.contested(UNEXPLAINED, reference_connected=True, lasted=1)
 
 
-def test_unexplained_losses_without_a_witness_are_the_network() -> None:
+def test_unexplained_losses_without_a_reference_connection_are_the_network() -> None:
     takeovers = Takeovers()
     for _ in range(10):
-        assert not takeovers.contested(UNEXPLAINED, witnessed=False, lasted=1)
+        assert not takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=1)
 
 
 def test_a_connection_that_lasted_ends_the_suspicion() -> None:
     takeovers = Takeovers()
-    assert not takeovers.contested(TOLD, witnessed=False, lasted=1)
-    assert not takeovers.contested(TOLD, witnessed=True, lasted=60)
+    assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
+    assert not takeovers.contested(TOLD, reference_connected=True, lasted=60)
 
 
 def test_an_explained_loss_ends_the_suspicion() -> None:
     takeovers = Takeovers()
-    takeovers.contested(UNEXPLAINED, witnessed=False, lasted=1)
-    assert not takeovers.contested(EXPLAINED, witnessed=True, lasted=1)
-    assert not takeovers.suspicious
+    takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=1)
+    assert not takeovers.contested(EXPLAINED, reference_connected=True, lasted=1)
+    assert not takeovers.suspected
