@@ -177,30 +177,61 @@ pip_install() {
     [ -z "$said" ] || printf '%s\n' "$said" >&2
 }
 
-# fingerprint EXTRAS: what an environment was made from.
-fingerprint() {
-    printf '%s %s %s %s' "$root" "$1" "$(python_version "$venv/bin/python")" \
-        "$(cksum <"$root/pyproject.toml")"
+# locked PYTHON: the lock files are to be used, and were made for this Python. They are not
+# with GCODE2MQTT_LOCK=no, which installs the newest versions that pyproject.toml allows.
+locked() {
+    [ "${GCODE2MQTT_LOCK:-yes}" != no ] && [[ "$(python_version "$1")" =~ ^3\.1[1-4]\. ]]
 }
 
-# ensure_environment EXTRAS: the environment has the package with these extras. What was
-# installed is noted, so that the next start costs nothing.
-ensure_environment() {
-    local python said note="$venv/installed-$1"
-    if [ "$(cat "$note" 2>/dev/null)" = "$(fingerprint "$1")" ] &&
-        { [ -z "${PYTHON:-}" ] || usable_venv; }
-    then
-        return
+# install_everything WHAT: what the package needs, and the package itself in place.
+install_everything() {
+    local extras="demo"
+    [ "$1" = demo ] || extras="demo,$1"
+    if locked "$venv/bin/python"; then
+        pip_install --require-hashes --requirement "$root/requirements/$1.txt"
+        pip_install --no-deps --no-build-isolation --editable "$root"
+    else
+        pip_install --editable "${root}[$extras]"
     fi
+}
+
+# fingerprint WHAT: what an environment was made from.
+fingerprint() {
+    local version
+    version="$(python_version "$venv/bin/python")" || return
+    printf '%s %s %s %s %s' "$root" "$1" "$version" "${GCODE2MQTT_LOCK:-}" \
+        "$(cat "$root/pyproject.toml" "$root/requirements/"*.txt | cksum)"
+}
+
+# is_current: the environment was made from what is here now. One for development has what
+# the demo needs.
+is_current() {
+    local what
+    for what in "$1" dev; do
+        if [ -s "$venv/installed-$what" ] &&
+            [ "$(cat "$venv/installed-$what")" = "$(fingerprint "$what")" ]; then
+            [ -z "${PYTHON:-}" ] || usable_venv
+            return
+        fi
+    done
+    return 1
+}
+
+# ensure_environment WHAT: the environment has the package, with what the demo needs or what
+# development needs. What was installed is noted, so that the next start costs nothing.
+ensure_environment() {
+    local python said
+    ! is_current "$1" || return 0
     python="$(find_python)" || exit 1
     say "preparing $venv (once; this can take a minute)"
     usable_venv || make_venv "$python"
     may_write "$venv" ||
         fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
-    pip_install --editable "${root}[$1]"
+    rm -f "$venv"/installed-*
+    install_everything "$1"
     said="$("$venv/bin/gcode2mqtt" --version 2>&1)" || {
         printf '%s\n' "$said" >&2
         fail "programs in $venv cannot be run (is it mounted noexec?); name another place with GCODE2MQTT_VENV=/path"
     }
-    fingerprint "$1" >"$note"
+    fingerprint "$1" >"$venv/installed-$1"
 }

@@ -86,6 +86,7 @@ def test_the_source_archive_has_what_is_needed_to_build_and_try_it(
         "docker-compose.yml",
         "docs/installation.md",
         "pyproject.toml",
+        "requirements/run.txt",
         "scripts/test",
         "tests/conftest.py",
     }

@@ -34,6 +34,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     shutil.copytree(SCRIPTS, folder / "scripts")
     shutil.copy(ROOT / "pyproject.toml", folder)
+    shutil.copytree(ROOT / "requirements", folder / "requirements")
     return folder
 
 
@@ -179,6 +180,7 @@ def test_a_checkout_that_is_read_only_names_the_way_out(readable: Path) -> None:
     checkout = readable / "checkout"
     shutil.copytree(SCRIPTS, checkout / "scripts")
     shutil.copy(ROOT / "pyproject.toml", checkout)
+    shutil.copytree(ROOT / "requirements", checkout / "requirements")
     python = python_that_is(readable / "python3", "3.13.1")
     checkout.chmod(0o555)
     # Root may write everywhere.
