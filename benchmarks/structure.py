@@ -26,6 +26,7 @@ from radon.complexity import cc_visit
 from bridge.app.service import Service
 from bridge.config_file.loader import load
 from bridge.notify import Notifier
+from bridge.timeout import timeout
 
 ROOT = Path(__file__).parent.parent
 BRIDGE = ROOT / "bridge"
@@ -191,7 +192,7 @@ async def _one(sender: paho.Client) -> Trace:
     sys.setprofile(trace.profile)
     try:
         sender.publish(trace.topic, '{"command": "jog", "x": 1}')
-        async with asyncio.timeout(10):
+        async with timeout(10):
             await trace.done.wait()
     finally:
         sys.setprofile(None)

@@ -18,6 +18,7 @@ _BELOW_THE_APP = _GROUND | {
     "gcode",
     "pauses",
     "threads",
+    "timeout",
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -26,6 +27,7 @@ MAY_IMPORT = {
     "findings": set[str](),
     "pauses": set[str](),
     "threads": set[str](),
+    "timeout": set[str](),
     "config": _GROUND,
     "config_file": _GROUND | {"config"},
     "logs": _GROUND | {"config", "pauses"},

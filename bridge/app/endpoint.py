@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bridge.app.fleet import Fleet
 from bridge.app.vitals import hung
 from bridge.config import Metrics
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.metrics")
 
@@ -90,7 +91,7 @@ class Endpoint:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with timeout(PATIENCE):
                 request = await reader.readuntil(b"\r\n\r\n")
                 method, _, rest = request.partition(b" ")
                 page = self._page(method, rest.partition(b" ")[0])

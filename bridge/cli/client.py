@@ -17,6 +17,7 @@ from bridge.mqtt.client import FAILURE
 from bridge.mqtt.messages import Message
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.mqtt.topics import Topics
+from bridge.timeout import timeout, timeout_at
 
 PATIENCE = 600.0
 """Seconds for a response: heating up takes minutes."""
@@ -86,7 +87,7 @@ async def _response(
     clock, gone = asyncio.get_running_loop().time, False
     ends = clock() + PATIENCE
     try:
-        async with asyncio.timeout_at(ends) as patience:
+        async with timeout_at(ends) as patience:
             async for message in client.messages:
                 if message.topic == availability:
                     gone = message.payload == b"offline"
@@ -104,7 +105,7 @@ async def _response(
 
 async def _online(client: OneShotClient, availability: str) -> None:
     try:
-        async with asyncio.timeout(ARRIVAL):
+        async with timeout(ARRIVAL):
             while (await anext(client.messages)).payload != b"online":
                 pass
     except TimeoutError:

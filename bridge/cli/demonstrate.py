@@ -1,7 +1,6 @@
 """``gcode2mqtt demo``."""
 
 import argparse
-import asyncio
 import contextlib
 
 from bridge import logs
@@ -11,6 +10,7 @@ from bridge.demo.invitation import invite
 from bridge.demo.scenario import play_all
 from bridge.demo.screen import LEFT_OUT, Screen
 from bridge.demo.stage import Stage, present
+from bridge.timeout import timeout
 
 
 def demo(chosen: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def demo(chosen: argparse.Namespace) -> int:
 
     async def show() -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(chosen.seconds):
+            async with timeout(chosen.seconds):
                 verdicts.append(await present(play, screen.wire, chosen.broker))
 
     run_until_signal(show())

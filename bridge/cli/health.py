@@ -11,6 +11,7 @@ from bridge.config import Config, Mqtt
 from bridge.config_file import load
 from bridge.mqtt.one_shot import subscribed_to
 from bridge.mqtt.topics import Topics
+from bridge.timeout import timeout
 
 PATIENCE = 2.0
 """Seconds that the broker has for what is retained."""
@@ -50,7 +51,7 @@ async def _retained(mqtt: Mqtt, topics: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     async with subscribed_to(mqtt, topics) as client:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with timeout(PATIENCE):
                 while len(found) < len(topics):
                     message = await anext(client.messages)
                     found[message.topic] = message.payload

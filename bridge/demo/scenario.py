@@ -1,12 +1,12 @@
 """A short scenario that shows what the bridge does, and finds out whether it does."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bridge.demo.screen import Screen, document_of
 from bridge.demo.stage import Stage
+from bridge.timeout import timeout
 
 PATIENCE = 20.0
 """Seconds that a step may take."""
@@ -129,7 +129,7 @@ class Performance:
     async def until(self, condition: Callable[[], bool]) -> bool:
         """Show what is published until a condition holds; tell whether it came to."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with timeout(self._patience):
                 while not condition():
                     await self._hear()
         except TimeoutError:

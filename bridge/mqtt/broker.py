@@ -17,6 +17,7 @@ from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Wi
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.session import OFFLINE, Desk, Presence, Session, Statistics
 from bridge.pauses import Pauses, Repeats
+from bridge.timeout import timeout
 
 log = logging.getLogger(__name__)
 
@@ -420,7 +421,7 @@ class TakeoverCheck:
         if not self._connected:
             return False
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT):
+            async with timeout(CHECK_TIMEOUT):
                 await self._client.subscribe([self._topic], replay=False)
         except (AttemptError, TimeoutError):
             return False

@@ -24,6 +24,7 @@ from bridge.mqtt.connect import Opening, drop
 from bridge.mqtt.error_text import Loss, Stage
 from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version, Will
 from bridge.threads import in_thread
+from bridge.timeout import timeout
 
 READS = 32
 """Packets that are read before others have their turn.
@@ -86,7 +87,7 @@ class Client:
 
         """
         try:
-            async with asyncio.timeout(self._config.connect_timeout):
+            async with timeout(self._config.connect_timeout):
                 self._paho = await in_thread(self._opening.open, drop)
                 self._attach(self._paho)
                 return await asyncio.shield(self._accepted)
@@ -139,7 +140,7 @@ class Client:
         self._running.disconnect()
         self._write()  # what the listener raised comes at once, and then the end
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with timeout(patience):
                 await self.ended()
         self.close()
 

@@ -7,7 +7,6 @@ bridge answers every question, so we ask one that needs no printer, as that may 
 The reasons are in ``docs/adr/0009-one-bridge-per-topic.md``.
 """
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -19,6 +18,7 @@ from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.topics import Topics
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.mqtt.broker")
 
@@ -91,7 +91,7 @@ async def _retained(client: OneShotClient, topics: Topics) -> dict[str, bytes]:
     """Return what is retained on availability and info, as far as it matters."""
     found: dict[str, bytes] = {}
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(RETAINED_TIMEOUT):
+        async with timeout(RETAINED_TIMEOUT):
             async for message in client.messages:
                 found[message.topic] = message.payload
                 online = found.get(topics.availability)
@@ -105,7 +105,7 @@ async def _answers(client: OneShotClient, topics: Topics) -> bool:
     request_id = f"look-{uuid.uuid4().hex}"
     await client.publish(topics.question, json.dumps({"id": request_id}).encode())
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(RESPONSE_TIMEOUT):
+        async with timeout(RESPONSE_TIMEOUT):
             async for message in client.messages:
                 answered = request_id.encode() in message.payload
                 if answered and message.topic == topics.response:

@@ -17,6 +17,7 @@ from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Filter, Message, Publication, Version
+from bridge.timeout import timeout
 
 DISCONNECT_TIMEOUT = 1.0
 """Seconds to wait until DISCONNECT has been written to the socket."""
@@ -189,7 +190,7 @@ class OneShotClient:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
         try:
-            async with asyncio.timeout(self._config.connect_timeout):
+            async with timeout(self._config.connect_timeout):
                 return await self._unless_lost(waiting)
         except TimeoutError:
             where = error_text.endpoint(self._config)

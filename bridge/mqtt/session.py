@@ -26,6 +26,7 @@ from bridge.mqtt.messages import (
 from bridge.mqtt.outbox import Outbox
 from bridge.mqtt.topics import Topics
 from bridge.pauses import Repeats
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.mqtt.desk")
 """Named in ``log.levels``, hence not after this module."""
@@ -287,7 +288,7 @@ class Session:
         self._settled.clear()
         self.pump()
         try:
-            async with asyncio.timeout(FAREWELL):
+            async with timeout(FAREWELL):
                 await self._settled.wait()
         except TimeoutError:
             return False

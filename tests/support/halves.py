@@ -54,6 +54,7 @@ DOES_IO = (
     "printer/printer.py",
     "simulator/serve*.py",
     "threads.py",
+    "timeout.py",
 )
 
 

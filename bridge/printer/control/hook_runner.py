@@ -1,6 +1,5 @@
 """Runs the scripts that nobody asked for; one that fails harms nobody."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from bridge.printer.control.executor import Run
 from bridge.printer.control.planning import variables_of
 from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.model import PrinterState
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
 
@@ -40,7 +40,7 @@ class HookRunner:
         state = self._state()
         if state.link == "operational" and not state.job.active:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE):
+                async with timeout(LEAVE):
                     await self.run(hooks.LEAVING)
 
     async def run(self, name: str, event: Event | None = None) -> None:

@@ -1,6 +1,5 @@
 """Questions that the printer must answer: never behind the queue of commands."""
 
-import asyncio
 import time
 from collections.abc import Iterable
 
@@ -8,6 +7,7 @@ from bridge.errors import CommandError, ExpiredError, FailedError
 from bridge.printer.control.executor import Run, impatient, transmit
 from bridge.printer.control.turns import Turns
 from bridge.printer.link.link import Link
+from bridge.timeout import timeout
 
 
 class Questions:
@@ -39,7 +39,7 @@ class Questions:
 
         """
         try:
-            async with asyncio.timeout(within):
+            async with timeout(within):
                 await self._ask(tuple(lines), run, expires)
         except TimeoutError:
             error = impatient(run, within)

@@ -21,6 +21,7 @@ from bridge.printer.link.setup import set_up
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port import ports
 from bridge.printer.port.transport import open_transport
+from bridge.timeout import timeout
 
 TRIAL = 7.0  # seconds a port has to answer when there are others to try
 OPENING = 30.0  # seconds that an attempt to open a port takes at the most
@@ -97,7 +98,11 @@ class Link:
             reason = "no serial port was found; is the printer plugged in and on?"
             for place in places:
                 connects = self.connects
-                reason = await self._converse(place, alone=len(places) == 1)
+                # In a task of its own: a TaskGroup that fails leaves its task with a
+                # request to cancel (CPython before 3.11.4, gh-102780), and this one has
+                # to go on. A cancellation of this one reaches it.
+                conversation = self._converse(place, alone=len(places) == 1)
+                reason = await asyncio.create_task(conversation)
                 if self._leaving or self.connects > connects:
                     break  # it was here, and will be here again
             if self._leaving:
@@ -131,7 +136,7 @@ class Link:
     async def _pause(self) -> None:
         pause = self._pauses.take(random.random())  # noqa: S311 - no secret
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with timeout(pause):
                 await self._again.wait()
         self._again.clear()
 

@@ -1,6 +1,5 @@
 """A serial port that a server offers by RFC 2217: ``rfc2217://host:port``."""
 
-import asyncio
 import threading
 import warnings
 from functools import partial
@@ -11,6 +10,7 @@ from bridge.errors import LinkError
 from bridge.printer.port.errors import host_and_port, late, network_error, rfc2217_error
 from bridge.printer.port.reader_thread import ThreadTransport
 from bridge.threads import hangs, in_thread
+from bridge.timeout import timeout
 
 
 async def open_rfc2217(
@@ -28,7 +28,7 @@ async def open_rfc2217(
     if hangs(name):
         raise late(url)
     try:
-        async with asyncio.timeout(within):
+        async with timeout(within):
             opening = partial(_open, url, baudrate, dtr=dtr)
             device = await in_thread(opening, _close, name=name)
     except TimeoutError as error:

@@ -11,6 +11,7 @@ import serial
 from bridge.printer.port.descriptor import DescriptorTransport
 from bridge.printer.port.errors import late, serial_error
 from bridge.threads import hangs, in_thread
+from bridge.timeout import timeout
 
 
 async def open_serial(
@@ -26,7 +27,7 @@ async def open_serial(
     if hangs(name):
         raise late(port)
     try:
-        async with asyncio.timeout(within):
+        async with timeout(within):
             opening = partial(_open, port, baudrate, dtr=dtr)
             descriptor = await in_thread(opening, os.close, name=name)
     except TimeoutError as error:

@@ -8,6 +8,7 @@ from functools import partial
 from bridge.printer.port.descriptor import DescriptorTransport
 from bridge.printer.port.errors import host_and_port, late, network_error
 from bridge.threads import hangs, in_thread
+from bridge.timeout import timeout
 
 _SEND_BUFFER = 16_384
 """Bytes the kernel may hold; more would lie between an emergency stop and the wire."""
@@ -28,7 +29,7 @@ async def open_tcp(url: str, *, within: float) -> DescriptorTransport:
     if hangs(lookup):
         raise late(url)
     try:
-        async with asyncio.timeout(within):
+        async with timeout(within):
             addresses = await in_thread(
                 partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM),
                 lambda _: None,
