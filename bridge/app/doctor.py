@@ -29,7 +29,7 @@ async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Fin
     except BridgeError as error:
         yield Finding("broker", "wrong", str(error))
     finally:
-        await broker.leave()
+        await broker.disconnect()
     for printer in config.printers if printers else ():
         if printer.id in served:
             text = "not opened: the bridge that runs has it"

@@ -1,4 +1,9 @@
-"""The broker as the rest of the bridge sees it: sometimes out of reach, never away."""
+"""The broker as the rest of the bridge sees it: it accepts messages at any time.
+
+While there is no connection they wait in the outbox, and this reconnects: with a
+back-off, in the MQTT version that the broker supports, and only where no other bridge
+serves the same topics.
+"""
 
 import asyncio
 import contextlib
@@ -13,9 +18,15 @@ from bridge.errors import BrokerError
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
-from bridge.mqtt.messages import Grants, Lane, Message, Publication, Version, Will
+from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
 from bridge.mqtt.one_shot import OneShotClient
-from bridge.mqtt.session import OFFLINE, Desk, Presence, Session, Statistics
+from bridge.mqtt.session import (
+    OFFLINE,
+    BrokerSession,
+    Presence,
+    SharedState,
+    Statistics,
+)
 from bridge.pauses import Pauses, Repeats
 from bridge.timeout import timeout
 
@@ -28,11 +39,15 @@ MAX_CLOSED = 2
 """Connections closed without CONNACK after which the other MQTT version is tried."""
 
 CONTEST_WINDOW = 60.0
-"""Seconds: a connection that was up for longer was not lost in a fight over its id."""
+"""Seconds: a connection that was up for longer was not lost to another client that
+reconnects in turn with ours."""
 
 MAX_TAKEOVERS = 2
 """Takeovers in a row after which the bridge gives way, or two bridges with the same
 client id would disconnect each other forever (MQTT 5.0, 3.1.4)."""
+
+CONFLICT_DISCONNECT_TIMEOUT = 0.2
+"""Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
 
 CHECK_TIMEOUT = 2.0
 """Seconds that the broker has to answer the takeover check."""
@@ -42,12 +57,13 @@ class Broker:
     """One printer's connection to the broker, whose last will is its availability.
 
     Args:
-        config: how to be on the broker.
-        presence: who we are there, and what we hear.
-        on_message: gets every message heard, retained ones too; what it raises ends
-            :meth:`run`.
-        on_connected: called on each connection, after the retained topics were queued.
-        pauses: how long to wait between attempts.
+        config: how to reach the broker.
+        presence: who we are there, and what we subscribe to.
+        on_message: is called with every message, including retained ones; what it
+            raises ends :meth:`run`.
+        on_connected: is called on each connection, after the retained topics have been
+            queued.
+        pauses: the back-off between attempts to connect.
 
     """
 
@@ -62,47 +78,49 @@ class Broker:
     ) -> None:
         self._config = config
         self._presence = presence
-        self._desk = Desk(
+        self._shared = SharedState(
             config=config,
             presence=presence,
             on_message=on_message,
             on_connected=on_connected,
         )
         self._pauses = pauses if pauses is not None else Pauses()
-        self._versions = Versions(config.protocol)
+        self._versions = ProtocolFallback(config.protocol)
         self._failures = Repeats()
-        self._session: Session | None = None
-        self._takeovers = Takeovers()
+        self._session: BrokerSession | None = None
+        self._takeovers = TakeoverDetector()
 
     @property
     def connected(self) -> bool:
-        """A connection stands, and the broker has answered our subscriptions."""
-        return self._desk.statistics.connected_since is not None
+        """Whether we are connected and subscribed."""
+        return self._shared.statistics.connected_since is not None
 
     @property
     def statistics(self) -> Statistics:
-        """What has been counted; changes as it goes on."""
-        return self._desk.statistics
+        """Counts over all connections; the object is updated."""
+        return self._shared.statistics
 
     @property
     def dropped(self) -> Mapping[Lane, int]:
-        """How many messages were dropped in each lane, too many or too old."""
-        return self._desk.outbox.dropped
+        """How many messages of each lane were dropped: too many, or too old."""
+        return self._shared.outbox.dropped
 
     @property
     def waiting(self) -> int:
-        """How many messages the broker does not have yet."""
-        on_way = self._session.unsettled if self._session is not None else 0
-        return len(self._desk.outbox) + on_way
+        """How many messages the broker has not acknowledged yet."""
+        in_flight = self._session.in_flight if self._session is not None else 0
+        return len(self._shared.outbox) + in_flight
 
     async def run(self) -> None:
-        """Connect, and again whenever the connection is lost, until cancelled.
+        """Connect, and reconnect whenever the connection is lost, until cancelled.
 
-        Cancelled, or ended by an error, it says ``offline`` and takes leave.
+        When cancelled, or ended by an error in ``on_message``, it publishes ``offline``
+        and disconnects.
 
         Raises:
             BrokerError: Our client id was taken over twice in a row, or another bridge
                 serves our topics.
+            Exception: What ``on_message`` raised.
 
         """
         spread = random.SystemRandom()
@@ -125,22 +143,22 @@ class Broker:
         lane: Lane = Lane.EVENT,
         short: bytes = b"",
     ) -> None:
-        """Queue a message; never blocks, and does not fail when the broker is away.
+        """Queue a message; never blocks, and does not fail without a connection.
 
-        A retained message is kept and published again on each connection; the same
-        again is not sent, unless it has an expiry. An empty retained one clears its
-        topic.
+        A retained message is kept and published again on each connection. An unchanged
+        value is not sent again, unless it has an expiry. An empty retained message
+        clears its topic.
 
         Args:
-            topic: where.
-            payload: what.
+            topic: the topic.
+            payload: the payload.
             qos: 0 or 1.
-            retain: the broker keeps it.
-            expiry: seconds for which it is good (MQTT 5).
-            correlation: the correlation data of the request it answers (MQTT 5).
-            lane: where it waits, unless it is retained.
-            short: what is sent instead where the broker does not take so much; a
-                retained topic is cleared then.
+            retain: whether the broker retains it.
+            expiry: seconds until it expires (MQTT 5).
+            correlation: correlation data of the request that it answers (MQTT 5).
+            lane: the queue it waits in, unless it is retained.
+            short: payload to send instead if the broker does not accept that size; a
+                retained topic without one is cleared then.
 
         """
         publication = Publication(
@@ -154,24 +172,24 @@ class Broker:
             time=time.monotonic(),
             short=short,
         )
-        self._desk.outbox.put(publication)
+        self._shared.outbox.put(publication)
         if retain and payload:
             self._remember(topic)
-        self._pump()
+        self._send_waiting()
 
     def republish(self) -> None:
         """Publish all retained topics again, for subscribers that missed them."""
-        self._desk.outbox.republish(last=self._presence.topics.availability)
-        self._pump()
+        self._shared.outbox.republish(last=self._presence.topics.availability)
+        self._send_waiting()
 
     def clear_leftovers(self) -> None:
-        """Clear what earlier runs left and this one has not published.
+        """Clear the retained topics of earlier runs that this one does not publish.
 
-        To be called when the printer's retained topics are known.
+        To be called once all retained topics of the printer have been published.
         """
         if self._presence.memory is not None:
-            # Our availability may only be said a moment later.
-            used = {*self._desk.outbox.retained, self._presence.topics.availability}
+            # Our availability may not have been published yet.
+            used = {*self._shared.outbox.retained, self._presence.topics.availability}
             self.clear(self._presence.memory.topics - used)
 
     def clear(self, topics: Iterable[str]) -> None:
@@ -180,7 +198,7 @@ class Broker:
             self.publish(topic, b"", qos=1, retain=True)
 
     def forget(self, topics: Iterable[str]) -> None:
-        """Leave retained topics as they are: they are not ours any more."""
+        """Forget retained topics without clearing them: another bridge has them now."""
         if self._presence.memory is not None:
             for topic in topics:
                 self._presence.memory.discard(topic)
@@ -192,9 +210,9 @@ class Broker:
             self.publish(topic, b"", qos=1, retain=True)
 
     async def _attempt(self) -> None:
-        """Connect once and serve until the connection is lost."""
+        """Connect once, and return when the connection is lost or was not made."""
         version = self._versions.current
-        session = Session(self._desk, version)
+        session = BrokerSession(self._shared, version)
         topic = self._presence.topics.availability
         will = Will(topic=topic, payload=OFFLINE, delay=self._config.will_delay)
         client = Client(
@@ -206,20 +224,20 @@ class Broker:
         )
         try:
             await self._refuse_duplicate(version)
-            grants = await client.connect()
+            limits = await client.connect()
         except AttemptError as error:
             client.close()
             self._versions.failed(error.hint)
-            self._complain(error.message)
+            self._warn(error.message)
             return
-        self._arrive(version)
-        begun = time.monotonic()
+        self._note_connected(version)
+        started = time.monotonic()
         check = self._takeover_check(version)
         try:
             if self._takeovers.suspected:
                 await check.connect()
-            loss = await self._serve(session, client, grants)
-            lasted = time.monotonic() - begun
+            loss = await self._serve(session, client, limits)
+            lasted = time.monotonic() - started
             connected = await check.is_connected()
             self._note_loss(loss, lasted, reference_connected=connected)
         finally:
@@ -244,27 +262,31 @@ class Broker:
             topic=self._presence.topics.availability,
         )
 
-    async def _serve(self, session: Session, client: Client, grants: Grants) -> Loss:
+    async def _serve(
+        self, session: BrokerSession, client: Client, limits: BrokerLimits
+    ) -> Loss:
         self._session = session
         try:
-            return await session.serve(client, grants)
+            return await session.serve(client, limits)
         except BrokerError:
-            # The topics are the other bridge's: no word on them, not even by the will.
-            await client.disconnect(patience=0.2)
+            # The topics are the other bridge's: neither `offline` nor the last will
+            # may be published on them.
+            await client.disconnect(CONFLICT_DISCONNECT_TIMEOUT)
             raise
         except (asyncio.CancelledError, Exception):
-            await session.farewell()
+            await session.disconnect()
             raise
         finally:
             self._session = None
             session.end()
             client.close()
 
-    def _arrive(self, version: Version) -> None:
+    def _note_connected(self, version: Version) -> None:
         where = error_text.endpoint(self._config)
         if self._versions.accepted():
             log.info(
-                "%s does not take MQTT 5; mqtt.protocol: 3.1.1 saves the trying", where
+                "%s does not support MQTT 5; mqtt.protocol: 3.1.1 avoids trying it",
+                where,
             )
         log.info(
             "%s: connected as %s, MQTT %s",
@@ -278,7 +300,7 @@ class Broker:
     def _note_loss(
         self, loss: Loss, lasted: float, *, reference_connected: bool
     ) -> None:
-        self._complain(loss.message)
+        self._warn(loss.message)
         if lasted >= STABLE_AFTER:
             self._pauses.reset()
         if self._takeovers.contested(
@@ -290,20 +312,20 @@ class Broker:
                 "stop it, or set mqtt.client_id"
             )
 
-    def _complain(self, message: str) -> None:
+    def _warn(self, message: str) -> None:
         line = self._failures.note(message, time.monotonic())
         if line is not None:
             log.warning("%s", line)
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         if self._session is not None:
-            self._session.pump()
+            self._session.send_waiting()
 
     def _remember(self, topic: str) -> None:
         memory = self._presence.memory
         if memory is not None:
             memory.add(topic)
-            # Until there is a connection there are many, and nothing is retained yet.
+            # Without a connection nothing is retained yet, and there are many at start.
             if self._session is not None:
                 memory.save()
 
@@ -312,19 +334,19 @@ class Broker:
             self._presence.memory.save()
 
 
-class Versions:
-    """Version 5, and 3.1.1 for brokers that do not take it.
+class ProtocolFallback:
+    """Chooses MQTT 5, or 3.1.1 for brokers that do not support 5.
 
-    Some say so; others close the connection, or never answer, as a broker does that is
-    not up yet. After two of those each version has its turn until one is accepted, and
-    that one stays.
+    Some brokers refuse the version in CONNACK; others close the connection, or never
+    answer, and so does one that is still starting. After :data:`MAX_CLOSED` of those,
+    the versions are tried in turn until one is accepted, which is then kept.
     """
 
     def __init__(self, protocol: Literal["auto", "5", "3.1.1"]) -> None:
         self._fixed = protocol != "auto"
         self._current = Version.V311 if protocol == "3.1.1" else Version.V5
         self._settled = self._fixed
-        self._closings = 0
+        self._closed = 0
 
     @property
     def current(self) -> Version:
@@ -332,29 +354,29 @@ class Versions:
         return self._current
 
     def failed(self, hint: Hint) -> None:
-        """Learn how an attempt failed."""
+        """Note how an attempt failed."""
         if self._fixed or (self._settled and hint is not Hint.VERSION):
             return
         if hint is Hint.VERSION:
             self._change()
         elif hint is Hint.CLOSED:
-            self._closings += 1
-            if self._current is Version.V311 or self._closings >= MAX_CLOSED:
+            self._closed += 1
+            if self._current is Version.V311 or self._closed >= MAX_CLOSED:
                 self._change()
 
     def accepted(self) -> bool:
-        """Learn that a connection stands; tell whether it is news that 5 does not."""
-        news = not self._settled and self._current is Version.V311
+        """Note an accepted connection; return whether it is the first one on 3.1.1."""
+        first = not self._settled and self._current is Version.V311
         self._settled = True
-        return news
+        return first
 
     def _change(self) -> None:
-        self._closings = 0
+        self._closed = 0
         self._settled = False
         self._current = Version.V311 if self._current is Version.V5 else Version.V5
 
 
-class Takeovers:
+class TakeoverDetector:
     """Decides when to give way to another client that uses our client id."""
 
     def __init__(self) -> None:

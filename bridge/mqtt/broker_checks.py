@@ -1,4 +1,4 @@
-"""What the broker lets us do, found out by trying."""
+"""The doctor's checks of the broker: what it lets us do, found out by trying."""
 
 import asyncio
 import ipaddress
@@ -19,15 +19,15 @@ RETAINED_TIMEOUT = 0.5
 
 
 def _name() -> str:
-    """Return a client id that no bridge has, so that none is thrown out."""
+    """Return a client id that no bridge has, so that none is disconnected."""
     return f"gcode2mqtt-doctor-{uuid.uuid4().hex[:8]}"
 
 
 class BrokerDiagnosis:
-    """Looks at the broker, then at each printer's topics there.
+    """Checks the broker, and then each printer's topics there.
 
     Attributes:
-        reachable: the broker let us in.
+        reachable: whether the broker accepted the connection.
 
     """
 
@@ -38,7 +38,7 @@ class BrokerDiagnosis:
         self.reachable = False
 
     async def connection(self) -> AsyncIterator[Finding]:
-        """Yield what came of connecting: the broker, TLS, the account."""
+        """Connect, and yield the findings about the broker, TLS and the account."""
         mqtt = self._config.mqtt
         try:
             await self._client.connect()
@@ -55,11 +55,11 @@ class BrokerDiagnosis:
         yield Finding("broker", "ok", text)
         yield _encryption(mqtt)
         warning = exposed(mqtt, raw=self._config.rights.raw)
-        accepted = f"{error_text.user(mqtt)} is let in"
+        accepted = f"{error_text.user(mqtt)} is accepted"
         yield Finding("account", "note" if warning else "ok", warning or accepted)
 
     async def home_assistant(self) -> AsyncIterator[Finding]:
-        """Yield whether Home Assistant's topics can be used."""
+        """Yield whether we may use Home Assistant's topics."""
         settings = self._config.home_assistant
         if not settings.enabled:
             return
@@ -70,10 +70,10 @@ class BrokerDiagnosis:
         yield self._right("discovery", topic, code, write=True)
 
     async def topics(self, topics: Topics) -> AsyncIterator[Finding]:
-        """Yield what can be done with a printer's topics, and what lies there.
+        """Yield what we may do with a printer's topics, and what is retained there.
 
-        What is published to find out about the right is what is retained already, or
-        nothing; while a bridge serves the topics, they are left alone.
+        To test the right to publish, what is already retained is published again, or an
+        empty message where nothing is; nothing at all while a bridge serves the topics.
 
         Raises:
             BrokerError: The broker stopped answering.
@@ -97,30 +97,30 @@ class BrokerDiagnosis:
                 yield finding
             return
         text = (
-            f"a bridge (instance {other}) serves {topics.base}/… now; only one may, so "
+            f"a bridge (instance {other}) is serving {topics.base}/…; only one may, so "
             "stop it before you start another"
         )
         yield Finding("bridge", "note", text)
 
-    async def leave(self) -> None:
-        """Take leave of the broker."""
+    async def disconnect(self) -> None:
+        """Disconnect; safe to call without a connection."""
         await self._client.disconnect()
 
     async def _publications(self, topics: Topics) -> AsyncIterator[Finding]:
         if self._client.version is Version.V311:
-            text = "MQTT 3.1.1 does not tell whether we may; the broker's log does"
+            text = "MQTT 3.1.1 does not report whether we may; check the broker's log"
             yield Finding("publish", "note", text)
             return
-        self._note_retained()  # what has changed meanwhile must not be undone
+        self._note_retained()  # newer values must not be overwritten
         kept = dict(self._retained)
         answers: list[tuple[str, int]] = []
         for topic in topics.retained(()):
             payload = kept.get(topic, b"")
             code = await self._client.publish(topic, payload, retain=True)
             answers.append((topic, code))
-        said = [topics.event, topics.response]
-        said += [topics.console] if self._config.mqtt.console else []
-        for topic in said:
+        others = [topics.event, topics.response]
+        others += [topics.console] if self._config.mqtt.console else []
+        for topic in others:
             code = await self._client.publish(topic, b"", retain=False)
             answers.append((topic, code))
         async for finding in self._many("publish", answers, write=True):
@@ -136,7 +136,7 @@ class BrokerDiagnosis:
     async def _many(
         self, check: str, answers: Iterable[tuple[str, int]], *, write: bool
     ) -> AsyncIterator[Finding]:
-        """Yield one finding for all that is allowed, and one for each that is not."""
+        """Yield a finding for each topic that is refused, and one for all others."""
         allowed = 0
         for topic, code in answers:
             if code >= FAILURE:
@@ -160,8 +160,9 @@ class BrokerDiagnosis:
         return Finding(
             "retained",
             "wrong",
-            f"a message is retained on {', '.join(left)}: refused at each "
-            "start; find out who sends it with the RETAIN flag, and clear it with "
+            f"a message is retained on {', '.join(left)} and refused at each "
+            "start; find out which client publishes it with the RETAIN flag, and clear "
+            "it with "
             f"mosquitto_pub -r -n -t {left[0]}",
         )
 
@@ -187,25 +188,25 @@ def _encryption(mqtt: Mqtt) -> Finding:
 
 
 def exposed(config: Mqtt, *, raw: bool) -> str | None:
-    """Return a warning about a broker that takes us without asking who we are.
+    """Return a warning about a broker that accepts anonymous clients.
 
     Args:
         config: how we connect.
-        raw: any G-code may be sent over MQTT.
+        raw: whether any G-code may be sent over MQTT.
 
     """
     named = config.username is not None or config.tls.cert_file is not None
     if named or not raw or is_local(config):
         return None
     return (
-        f"the broker {config.host} takes anonymous clients, so everybody on its "
-        "network can send any G-code: give it accounts (see deploy/mosquitto) and "
-        "set mqtt.username, or switch rights.raw off"
+        f"the broker {config.host} accepts anonymous clients, so everybody on its "
+        "network can send any G-code: set up accounts (see deploy/mosquitto) and "
+        "mqtt.username, or turn rights.raw off"
     )
 
 
 def is_local(config: Mqtt) -> bool:
-    """Tell whether only programs on this machine can reach the broker that way."""
+    """Return whether only programs on this machine can reach that address."""
     if config.transport == "unix" or config.host == "localhost":
         return True
     try:

@@ -1,10 +1,10 @@
 """One connection to the broker: paho driven by the event loop.
 
-There is no lasting thread: a short one connects, then the event loop reads and writes
-the socket. Incoming QoS 1 messages are acknowledged when they arrive, not when they
-have been carried out: our sessions end with the connection, so an unacknowledged one
-would not come again, and holding acknowledgements back would let commands grow old at
-the broker.
+There is no permanent thread: a short-lived one connects, then the event loop reads and
+writes the socket. Incoming messages at QoS 1 are acknowledged when they arrive, not
+when they have been carried out. Holding PUBACK back would not make a command safer: our
+sessions end with the connection, so the broker would not deliver it again; and it would
+let commands grow old at the broker.
 """
 
 import asyncio
@@ -12,44 +12,61 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from paho.mqtt import client as paho
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.config import Mqtt
-from bridge.mqtt import error_text, packets
-from bridge.mqtt.connect import Opening, drop
-from bridge.mqtt.error_text import Loss, Stage
-from bridge.mqtt.messages import Filter, Grants, Message, Publication, Version, Will
+from bridge.mqtt import error_text
+from bridge.mqtt.connect import ConnectAttempt, close_socket, properties
+from bridge.mqtt.error_text import ConnectStage, Loss
+from bridge.mqtt.messages import (
+    BrokerLimits,
+    Filter,
+    Message,
+    Publication,
+    Version,
+    Will,
+)
 from bridge.threads import in_thread
 from bridge.timeout import timeout
 
-READS = 32
-"""Packets that are read before others have their turn.
-
-Several, because what is not read may be a stop behind a flood.
-"""
+MAX_READS = 32
+"""Packets read in a row before other tasks run; more than one, because the next packet
+may be an emergency stop behind a flood of others."""
 
 FAILURE = 0x80
-"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
+"""Reason codes from here on are failures (MQTT 5.0, 2.4); MQTT 3.1.1 has this one only,
+in SUBACK (3.9.3)."""
 
-TICK = 1.0
-"""Seconds between looks at the keepalive."""
+KEEPALIVE_CHECK = 1.0
+"""Seconds between checks whether a PINGREQ is due or the broker has gone silent."""
+
+MAX_FILTERS = 8
+"""Topic filters in one SUBSCRIBE: AWS IoT Core closes the connection over more, and
+other brokers do not mind several packets."""
+
+_TCP = (socket.AF_INET, socket.AF_INET6)
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+_Item = TypeVar("_Item")
 
 
 class Listener(Protocol):
-    """Who is told what happens on a connection."""
+    """Is called with what happens on a connection; numbers are packet identifiers."""
 
-    def received(self, message: Message, /) -> None:
+    def on_message(self, message: Message, /) -> None:
         """Take a message."""
 
-    def published(self, number: int, code: int, /) -> None:
-        """Learn the broker's answer to a message (QoS 0: that it is on the wire)."""
+    def on_published(self, number: int, code: int, /) -> None:
+        """Note the code of a PUBACK, or at QoS 0 that a message has been written."""
 
-    def subscribed(self, number: int, codes: Sequence[int], /) -> None:
-        """Learn the broker's answer to a subscription, filter by filter."""
+    def on_subscribed(self, number: int, codes: Sequence[int], /) -> None:
+        """Note the codes of SUBACK, one for each filter of a subscription."""
 
 
 class Client:
@@ -68,32 +85,34 @@ class Client:
         self._listener = listener
         self._id = client_id
         self._version = version
-        self._opening = Opening(config, client_id=client_id, version=version, will=will)
+        self._attempt = ConnectAttempt(
+            config, client_id=client_id, version=version, will=will
+        )
         self._loop = asyncio.get_running_loop()
-        self._accepted: asyncio.Future[Grants] = self._loop.create_future()
+        self._accepted: asyncio.Future[BrokerLimits] = self._loop.create_future()
         self._ended: asyncio.Future[Loss] = self._loop.create_future()
         self._paho: paho.Client | None = None
-        self._watch: Watch | None = None
+        self._watcher: SocketWatcher | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._news: list[Callable[[], None]] = []
-        self._served = False
-        self._subscriptions = Subscriptions()
+        self._deferred: list[Callable[[], None]] = []
+        self._subscribed = False
+        self._subscriptions = PendingSubscriptions()
 
-    async def connect(self) -> Grants:
-        """Connect and wait for the broker's answer.
+    async def connect(self) -> BrokerLimits:
+        """Connect and wait for CONNACK.
 
         Raises:
-            AttemptError: It did not work; the message says why and what to do.
+            AttemptError: It failed; the message says why and what to do.
 
         """
         try:
             async with timeout(self._config.connect_timeout):
-                self._paho = await in_thread(self._opening.open, drop)
+                self._paho = await in_thread(self._attempt.open, close_socket)
                 self._attach(self._paho)
                 return await asyncio.shield(self._accepted)
         except TimeoutError as error:
-            stage = self._opening.stage if self._paho is None else Stage.MQTT
-            raise error_text.silent(self._config, stage) from error
+            stage = self._attempt.stage if self._paho is None else ConnectStage.MQTT
+            raise error_text.timed_out(self._config, stage) from error
         finally:
             if not self._accepted.done() or self._accepted.exception() is not None:
                 self.close()
@@ -103,52 +122,55 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe at QoS 1; return the number told when all is answered."""
-        wanted = [(f.topic, packets.subscription(f, self._version)) for f in filters]
+        """Subscribe at QoS 1 and return the number that the listener will get.
+
+        ``None``: the connection is gone.
+        """
+        wanted = [(f.topic, _subscribe_options(f, self._version)) for f in filters]
         numbers = [
             self._running.subscribe(part)[1]  # type: ignore[arg-type]  # one kind in each version
             for part in portions(wanted)
         ]
-        return self._subscriptions.asked(numbers)
+        return self._subscriptions.add(numbers)
 
     def publish(self, publication: Publication) -> int | None:
-        """Send a message; return the number that the listener will be told.
+        """Send a message and return the number that the listener will get.
 
-        ``None``: the connection is gone, or paho has no free number.
+        ``None``: the connection is gone, or all 65,535 packet identifiers are in use.
         """
-        told = self._running.publish(
+        info = self._running.publish(
             publication.topic,
             publication.payload,
             publication.qos,
             publication.retain,
-            packets.publication(publication, self._version),
+            _publish_properties(publication, self._version),
         )
-        return told.mid if told.rc == paho.MQTT_ERR_SUCCESS else None
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def give_up(self, message: str) -> None:
-        """End the connection for a reason of our own, without taking leave."""
+        """End the connection for a reason of our own, without DISCONNECT."""
         self._end(Loss(message))
         self.close()
 
-    async def disconnect(self, patience: float) -> None:
-        """Take leave, so that the broker does not publish the last will.
+    async def disconnect(self, within: float) -> None:
+        """Send DISCONNECT and close: the broker does not publish the last will then.
 
         Args:
-            patience: seconds to wait until that is on the wire.
+            within: seconds to wait until it is written.
 
         """
         self._running.disconnect()
         self._write()  # what the listener raised comes at once, and then the end
         with contextlib.suppress(TimeoutError):
-            async with timeout(patience):
+            async with timeout(within):
                 await self.ended()
         self.close()
 
     def close(self) -> None:
-        """Drop the connection without a word; safe to call again."""
+        """Close the connection without DISCONNECT; safe to call again."""
         self._release()
         if self._paho is not None:
-            drop(self._paho)
+            close_socket(self._paho)
         for waiting in (self._accepted, self._ended):
             waiting.cancel()
 
@@ -171,59 +193,58 @@ class Client:
         client.on_socket_close = lambda *_: self._release()
         client.on_socket_register_write = lambda *_: self._want_write(wanted=True)
         client.on_socket_unregister_write = lambda *_: self._want_write(wanted=False)
-        self._watch = Watch(connection.fileno(), self._read, self._write)
+        self._watcher = SocketWatcher(connection, self._read, self._write)
         self._want_write(wanted=client.want_write())
-        self._tick()
+        self._check_keepalive()
 
     def _release(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
 
     def _want_write(self, *, wanted: bool) -> None:
-        if self._watch is not None:
-            self._watch.want_write(wanted=wanted)
+        if self._watcher is not None:
+            self._watcher.want_write(wanted=wanted)
 
     def _read(self) -> None:
-        if self._watch is None:
-            return
-        for _ in range(READS):
-            self._drive(self._running.loop_read)
-            if not self._hidden() and not (self._watch and self._watch.readable):
+        for _ in range(MAX_READS):
+            if self._paho is None or self._watcher is None:
+                return
+            self._drive(self._paho.loop_read)
+            if self._watcher is None or not self._watcher.readable:
                 break
         else:
-            if self._hidden():
-                self._loop.call_soon(self._read)
-        if self._watch is not None:
-            self._watch.acknowledge_at_once()
-
-    def _hidden(self) -> bool:
-        """Tell whether TLS holds bytes that the event loop cannot see."""
-        pending = getattr(self._running.socket(), "pending", None)
-        return pending is not None and pending() > 0
+            if self._watcher is not None and self._watcher.buffered:
+                self._loop.call_soon(self._read)  # the loop does not see these bytes
+        if self._watcher is not None:
+            self._watcher.acknowledge_at_once()
 
     def _write(self) -> None:
         self._drive(self._running.loop_write)
 
-    def _tick(self) -> None:
-        """Let paho send pings and notice silence."""
-        self._timer = self._loop.call_later(TICK, self._tick)
+    def _check_keepalive(self) -> None:
+        """Let paho send PINGREQ and notice a silent broker."""
+        self._timer = self._loop.call_later(KEEPALIVE_CHECK, self._check_keepalive)
         self._drive(self._running.loop_misc)
 
     def _drive(self, step: Callable[[], object]) -> None:
-        """Let paho work, then tell the listener: its mistakes are not the broker's."""
+        """Let paho work, and then call the listener.
+
+        Not from within paho's callbacks: an error in the listener is not the broker's,
+        and has to end the bridge instead of the connection.
+        """
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - a broker's nonsense ends its connection, not us
+        except Exception as error:  # noqa: BLE001 - invalid packets end the connection, not us
             where = error_text.endpoint(self._config)
-            self._end(Loss(f"{where} sent what cannot be understood: {error!r}"))
-        news, self._news = self._news, []
+            self._end(Loss(f"{where} sent an invalid packet: {error!r}"))
+        deferred, self._deferred = self._deferred, []
         try:
-            for tell in news:
-                tell()
+            for call in deferred:
+                call()
         except Exception as error:  # noqa: BLE001 - raised again by ended()
             if not self._ended.done():
                 self._ended.set_exception(error)
@@ -242,7 +263,7 @@ class Client:
         _data: object,
         _flags: object,
         reason: ReasonCode,
-        properties: Properties | None,
+        received: Properties | None,
     ) -> None:
         if self._accepted.done():
             return
@@ -250,7 +271,7 @@ class Client:
             error = error_text.refused(self._config, self._id, reason.value)
             self._accepted.set_exception(error)
         else:
-            self._accepted.set_result(packets.grants(properties))
+            self._accepted.set_result(_limits(received))
 
     def _on_disconnect(
         self,
@@ -260,19 +281,23 @@ class Client:
         reason: ReasonCode,
         *_: object,
     ) -> None:
-        told = flags.is_disconnect_packet_from_server
-        code = reason.value
         loss = error_text.lost(
-            self._config, self._id, code, told=told, accepted=self._served
+            self._config,
+            self._id,
+            reason.value,
+            by_broker=flags.is_disconnect_packet_from_server,
+            subscribed=self._subscribed,
         )
         self._end(loss)
 
     def _on_message(
         self, _client: object, _data: object, message: paho.MQTTMessage
     ) -> None:
-        with contextlib.suppress(UnicodeDecodeError):
-            received = packets.message(message)
-            self._news.append(lambda: self._listener.received(received))
+        try:
+            received = _message(message)
+        except UnicodeDecodeError:  # an invalid topic (MQTT 5.0, 1.5.4); nobody's
+            return
+        self._deferred.append(partial(self._listener.on_message, received))
 
     def _on_publish(
         self,
@@ -282,47 +307,53 @@ class Client:
         reason: ReasonCode,
         *_: object,
     ) -> None:
-        code = reason.value
-        self._news.append(lambda: self._listener.published(number, code))
+        call = partial(self._listener.on_published, number, reason.value)
+        self._deferred.append(call)
 
     def _on_subscribe(
         self,
         _client: object,
         _data: object,
         number: int,
-        reason: list[ReasonCode],
+        reasons: list[ReasonCode],
         *_: object,
     ) -> None:
-        self._served = True
-        codes = [code.value for code in reason]
+        self._subscribed = True
+        codes = [reason.value for reason in reasons]
         if answer := self._subscriptions.answered(number, codes):
-            self._news.append(lambda: self._listener.subscribed(*answer))
+            self._deferred.append(partial(self._listener.on_subscribed, *answer))
 
 
-TCP = (socket.AF_INET, socket.AF_INET6)
-GLANCE = socket.MSG_PEEK | socket.MSG_DONTWAIT
+class SocketWatcher:
+    """Calls back when a connected socket can be read or written, until it is closed.
 
+    It has to be closed before the socket is: otherwise the event loop would spin on a
+    closed descriptor, or watch another socket that got the same number.
 
-class Watch:
-    """Calls back when a socket can be read or written, until it is closed.
+    Args:
+        connection: a socket, or what wraps it for TLS or WebSocket.
+        read: is called when there is something to read.
+        write: is called when it can be written, while that is wanted.
 
-    Not closing it before its descriptor is closed would make the event loop spin on a
-    dead descriptor, or watch somebody else's that got the same number.
     """
 
     def __init__(
-        self, descriptor: int, read: Callable[[], None], write: Callable[[], None]
+        self,
+        connection: "paho.SocketLike",
+        read: Callable[[], None],
+        write: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._descriptor = descriptor
+        self._pending: Callable[[], int] | None = getattr(connection, "pending", None)
+        self._descriptor = connection.fileno()
         self._write = write
-        # A descriptor of our own for the same socket: TLS and WebSocket hide the
-        # real one or its options.
-        self._socket = socket.socket(fileno=os.dup(descriptor))
-        self._tcp = self._socket.family in TCP
+        # A second descriptor for the same socket: the wrappers for TLS and WebSocket
+        # hide the socket itself or its options.
+        self._socket = socket.socket(fileno=os.dup(self._descriptor))
+        self._tcp = self._socket.family in _TCP
         if self._tcp:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._loop.add_reader(descriptor, read)
+        self._loop.add_reader(self._descriptor, read)
 
     def want_write(self, *, wanted: bool) -> None:
         """Call back when it can be written, or stop that."""
@@ -334,20 +365,29 @@ class Watch:
             self._loop.remove_writer(self._descriptor)
 
     @property
+    def buffered(self) -> bool:
+        """Whether TLS has decrypted bytes that have not been read yet.
+
+        The event loop cannot see them, because the socket itself is empty.
+        """
+        return self._pending is not None and self._pending() > 0
+
+    @property
     def readable(self) -> bool:
-        """Whether more bytes wait in the socket."""
+        """Whether there is more to read at once, in the socket or decrypted by TLS."""
         if self._descriptor < 0:
             return False
-        try:
-            return bool(self._socket.recv(1, GLANCE))
-        except OSError:
-            return False
+        with contextlib.suppress(OSError):  # BlockingIOError: nothing in the socket
+            if self._socket.recv(1, _PEEK):
+                return True
+        return self._pending is not None and self._pending() > 0
 
     def acknowledge_at_once(self) -> None:
-        """Send the next TCP acknowledgement at once; Linux forgets this each time.
+        """Send the next TCP acknowledgement at once.
 
-        Else the broker's Nagle waits for our delayed acknowledgement: 40 ms for the
-        second of two commands that follow each other.
+        Nagle's algorithm at the broker waits for the acknowledgement of the message
+        before, which Linux delays for up to 40 ms: the second of two commands in a row
+        would be late by as much. The option is not permanent (``man 7 tcp``).
         """
         if self._tcp and self._descriptor >= 0 and hasattr(socket, "TCP_QUICKACK"):
             with contextlib.suppress(OSError):
@@ -363,44 +403,98 @@ class Watch:
         self._socket.close()
 
 
-MOST = 8
-"""Filters in one packet; over more, AWS IoT Core closes the connection."""
-
-Item = TypeVar("Item")
-
-
-def portions(filters: Sequence[Item]) -> list[Sequence[Item]]:
-    """Return what goes into each packet."""
-    return [filters[begin : begin + MOST] for begin in range(0, len(filters), MOST)]
-
-
-class Subscriptions:
-    """What the broker has still to answer, and what it has answered in part."""
+class PendingSubscriptions:
+    """Subscriptions that take several SUBSCRIBE packets and are answered as one."""
 
     def __init__(self) -> None:
-        self._open: list[dict[int, Sequence[int]]] = []
+        self._pending: list[dict[int, Sequence[int]]] = []
 
-    def asked(self, numbers: Sequence[int | None]) -> int | None:
-        """Take note of the packets of one subscription; return its number.
+    def add(self, numbers: Sequence[int | None]) -> int | None:
+        """Add a subscription by the numbers of its packets, and return its own number.
 
-        ``None``: one of them could not be sent.
+        ``None``: one of the packets could not be sent.
         """
         sent = [number for number in numbers if number is not None]
         if len(sent) < len(numbers):
             return None
-        self._open.append(dict.fromkeys(sent, ()))
+        self._pending.append(dict.fromkeys(sent, ()))
         return sent[-1]
 
     def answered(
         self, number: int, codes: Sequence[int]
     ) -> tuple[int, Sequence[int]] | None:
-        """Return number and codes of the subscription that this answer completes."""
-        for parts in self._open:
-            if number in parts:
-                parts[number] = codes
-                if not all(parts.values()):
+        """Return number and codes of the subscription that this SUBACK completes."""
+        for packets in self._pending:
+            if number in packets:
+                packets[number] = codes
+                if not all(packets.values()):
                     return None
-                self._open.remove(parts)
-                told = [code for part in parts.values() for code in part]
-                return [*parts][-1], told
+                self._pending.remove(packets)
+                return [*packets][-1], [
+                    code for part in packets.values() for code in part
+                ]
         return None
+
+
+def portions(filters: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """Return the filters of each SUBSCRIBE packet."""
+    starts = range(0, len(filters), MAX_FILTERS)
+    return [filters[start : start + MAX_FILTERS] for start in starts]
+
+
+def _subscribe_options(wanted: Filter, version: Version) -> SubscribeOptions | int:
+    """Return the options of a subscription at QoS 1; on MQTT 3.1.1 that is all."""
+    if version is Version.V311:
+        return 1
+    return SubscribeOptions(
+        qos=1,
+        noLocal=not wanted.own,
+        # Live messages keep the RETAIN flag too: a command that is sent with it would
+        # be delivered again later, so it is refused.
+        retainAsPublished=True,
+        retainHandling=(
+            SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+            if wanted.replay
+            else SubscribeOptions.RETAIN_DO_NOT_SEND
+        ),
+    )
+
+
+def _publish_properties(sent: Publication, version: Version) -> Properties | None:
+    if version is Version.V311 or (sent.expiry is None and sent.correlation is None):
+        return None
+    values: dict[str, object] = {}
+    if sent.expiry is not None:
+        values["MessageExpiryInterval"] = sent.expiry
+    if sent.correlation is not None:
+        values["CorrelationData"] = sent.correlation
+    return properties(PacketTypes.PUBLISH, **values)
+
+
+def _message(received: paho.MQTTMessage) -> Message:
+    """Return a received message.
+
+    Raises:
+        UnicodeDecodeError: Its topic is not UTF-8.
+
+    """
+    sent = received.properties
+    return Message(
+        topic=received.topic,
+        payload=bytes(received.payload),
+        retain=received.retain,
+        qos=received.qos,
+        response_topic=getattr(sent, "ResponseTopic", None),
+        correlation=getattr(sent, "CorrelationData", None),
+        expiry=getattr(sent, "MessageExpiryInterval", None),
+        duplicate=received.dup,
+    )
+
+
+def _limits(received: Properties | None) -> BrokerLimits:
+    """Return the limits in a CONNACK; absent ones have the specification's defaults."""
+    default = BrokerLimits()
+    return BrokerLimits(
+        receive_maximum=getattr(received, "ReceiveMaximum", default.receive_maximum),
+        packet_size=getattr(received, "MaximumPacketSize", default.packet_size),
+    )

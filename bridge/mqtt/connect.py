@@ -1,124 +1,41 @@
-"""Connecting: name lookup, TCP, TLS, WebSocket and CONNECT; blocks, so in a thread."""
+"""Connecting to the broker: name lookup, TCP, TLS, WebSocket handshake, CONNECT.
+
+All of that blocks, so it runs in a thread of its own for as long as it takes.
+"""
 
 import socket
 import ssl
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from bridge.config import Mqtt, Tls
-from bridge.mqtt import error_text, packets
-from bridge.mqtt.error_text import AttemptError, Stage
+from bridge.mqtt import error_text
+from bridge.mqtt.error_text import AttemptError, ConnectStage
 from bridge.mqtt.messages import Version, Will
 
+RECEIVE_MAXIMUM = 100
+"""How many messages at QoS 1 the broker may send before we acknowledge one
+(MQTT 5.0, 3.1.2.11.3); MQTT 3.1.1 has no such limit."""
 
-class _Client(paho.Client):
-    """Remembers its socket, which paho forgets to close when a handshake fails."""
+PACKET_OVERHEAD = 65_536 + 1024
+"""Bytes of a packet in addition to its payload: a topic of at most 65,535 bytes
+(MQTT 5.0, 1.5.4) and properties of a usual length."""
 
-    made: socket.socket | None = None
-
-    def _create_socket_connection(self) -> socket.socket:
-        self.made = super()._create_socket_connection()
-        return self.made
-
-    def _create_unix_socket_connection(self) -> socket.socket:
-        self.made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.made.settimeout(self.connect_timeout)
-        self.made.connect(self.host)
-        return self.made
-
-
-class Opening:
-    """One attempt to connect."""
-
-    def __init__(
-        self, config: Mqtt, *, client_id: str, version: Version, will: Will | None
-    ) -> None:
-        self._config = config
-        self._id = client_id
-        self._v5 = version is Version.V5
-        self._will = will
-        self._tls: TlsContext | None = None
-        self._client: _Client | None = None
-
-    @property
-    def stage(self) -> Stage:
-        """How far it has come; may be asked while it is under way."""
-        if self._tls is not None and self._tls.connection is not None:
-            return Stage.TLS
-        if self._client is not None and self._client.made is not None:
-            return Stage.TCP
-        return Stage.NOTHING
-
-    def open(self) -> paho.Client:
-        """Connect and send CONNECT.
-
-        Sessions end with their connection, so that the broker keeps no commands for us.
-
-        Raises:
-            AttemptError: It did not work; the message says why and what to do.
-
-        """
-        config = self._config
-        self._client = client = self._build()
-        place = (config.host, config.port, config.keepalive)
-        try:
-            if self._v5:
-                properties = packets.connecting(config.max_packet)
-                client.connect(*place, clean_start=True, properties=properties)
-            else:
-                client.connect(*place)
-        except (OSError, ValueError, LookupError) as error:
-            self._close(client)
-            raise error_text.unreachable(config, error, self.stage) from error
-        return client
-
-    def _close(self, client: _Client) -> None:
-        encrypted = self._tls.connection if self._tls is not None else None
-        for connection in filter(None, (encrypted, client.made)):
-            connection.close()
-
-    def _build(self) -> _Client:
-        config, v5 = self._config, self._v5
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._id,
-            protocol=(
-                MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
-            ),
-            transport=config.transport,
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = config.connect_timeout
-        # How much is on its way is the caller's business, at every QoS.
-        client.max_inflight_messages = 0
-        client.username = config.username
-        client.password = password(config)
-        client.ws_set_options(path=config.path)
-        if config.tls.enabled:
-            self._tls = tls_context(config.tls)
-            client.tls_set_context(self._tls)
-        if (will := self._will) is not None:
-            properties = packets.delaying(will.delay) if v5 else None
-            client.will_set(
-                will.topic, will.payload, qos=1, retain=True, properties=properties
-            )
-        return client
-
-
-def drop(client: paho.Client) -> None:
-    """Close the connection of a client that nobody waits for any more."""
-    connection = client.socket()
-    if connection is not None:
-        connection.close()
+SESSION_EXPIRY = 0
+"""Seconds for which the broker keeps our session after the connection ends. None at
+all: commands must not be queued for a printer while its bridge is away, and be carried
+out when it comes back (MQTT 5.0, 3.1.2.11.2; on 3.1.1, Clean Session does the same)."""
 
 
 class TlsContext(ssl.SSLContext):
-    """Always checks the certificate, if wanted against another name than the host's.
+    """Always verifies the certificate, against a name other than the host's if wanted.
 
     Attributes:
-        server_name: the name to find in the certificate instead.
-        connection: what it encrypts; ``None``: TLS has not begun.
+        server_name: the name to look for in the certificate instead of the host's.
+        connection: the encrypted connection; ``None``: the handshake has not begun.
 
     """
 
@@ -141,8 +58,135 @@ class TlsContext(ssl.SSLContext):
         return self.connection
 
 
+class _PahoClient(paho.Client):
+    """Keeps a reference to its socket, which paho does not close if a handshake fails.
+
+    These two methods are not part of paho's public interface, which has no hook between
+    the TCP connection and the WebSocket handshake. ``docs/adr/0021-paho-bounds.md``
+    says which versions of paho are known to call them, and which test checks it.
+    """
+
+    raw_socket: socket.socket | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        self.raw_socket = super()._create_socket_connection()
+        return self.raw_socket
+
+    def _create_unix_socket_connection(self) -> socket.socket:
+        # paho's own has no timeout, and does not close the socket on an error.
+        self.raw_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.raw_socket.settimeout(self.connect_timeout)
+        self.raw_socket.connect(self.host)
+        return self.raw_socket
+
+
+class ConnectAttempt:
+    """One attempt to connect."""
+
+    def __init__(
+        self, config: Mqtt, *, client_id: str, version: Version, will: Will | None
+    ) -> None:
+        self._config = config
+        self._id = client_id
+        self._v5 = version is Version.V5
+        self._will = will
+        self._tls: TlsContext | None = None
+        self._client: _PahoClient | None = None
+
+    @property
+    def stage(self) -> ConnectStage:
+        """How far it has come; may be read from another thread meanwhile."""
+        if self._tls is not None and self._tls.connection is not None:
+            return ConnectStage.TLS
+        if self._client is not None and self._client.raw_socket is not None:
+            return ConnectStage.TCP
+        return ConnectStage.NOTHING
+
+    def open(self) -> paho.Client:
+        """Connect and send CONNECT; blocks.
+
+        Raises:
+            AttemptError: It failed; the message says why and what to do.
+
+        """
+        config = self._config
+        self._client = client = self._build()
+        address = (config.host, config.port, config.keepalive)
+        try:
+            if self._v5:
+                connect_properties = properties(
+                    PacketTypes.CONNECT,
+                    SessionExpiryInterval=SESSION_EXPIRY,
+                    ReceiveMaximum=RECEIVE_MAXIMUM,
+                    MaximumPacketSize=config.max_packet + PACKET_OVERHEAD,
+                )
+                client.connect(
+                    *address, clean_start=True, properties=connect_properties
+                )
+            else:
+                client.connect(*address)
+        except (OSError, ValueError, LookupError) as error:
+            self._close(client)
+            raise error_text.unreachable(config, error, self.stage) from error
+        return client
+
+    def _close(self, client: _PahoClient) -> None:
+        encrypted = self._tls.connection if self._tls is not None else None
+        for connection in filter(None, (encrypted, client.raw_socket)):
+            connection.close()
+
+    def _build(self) -> _PahoClient:
+        config, v5 = self._config, self._v5
+        client = _PahoClient(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._id,
+            protocol=(
+                MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311
+            ),
+            transport=config.transport,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = config.connect_timeout
+        # Unlimited: the session limits the messages in flight itself, at every QoS.
+        client.max_inflight_messages = 0
+        client.username = config.username
+        client.password = password(config)
+        client.ws_set_options(path=config.path)
+        if config.tls.enabled:
+            self._tls = tls_context(config.tls)
+            client.tls_set_context(self._tls)
+        if (will := self._will) is not None:
+            client.will_set(
+                will.topic,
+                will.payload,
+                qos=1,
+                retain=True,
+                properties=(
+                    properties(PacketTypes.WILLMESSAGE, WillDelayInterval=will.delay)
+                    if v5
+                    else None
+                ),
+            )
+        return client
+
+
+def close_socket(client: paho.Client) -> None:
+    """Close the socket of a client that is not needed any more, without DISCONNECT."""
+    connection = client.socket()
+    if connection is not None:
+        connection.close()
+
+
+def properties(packet_type: int, **values: object) -> Properties:
+    """Return MQTT 5 properties for a packet; paho declares no types for them."""
+    made = Properties(packet_type)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
 def password(config: Mqtt) -> str | None:
-    """Return the password, read anew so that it may change while we run.
+    """Return the password, read from its file at each connection: it may be changed.
 
     Raises:
         AttemptError: The file cannot be read.
@@ -155,12 +199,12 @@ def password(config: Mqtt) -> str | None:
     try:
         text = config.password_file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AttemptError(_file("mqtt.password_file", error)) from error
+        raise AttemptError(_file_error("mqtt.password_file", error)) from error
     return text.partition("\n")[0].rstrip("\r")
 
 
 def tls_context(tls: Tls) -> TlsContext:
-    """Return what to encrypt with.
+    """Return the TLS settings with their certificates loaded.
 
     Raises:
         AttemptError: A file cannot be used.
@@ -174,19 +218,20 @@ def tls_context(tls: Tls) -> TlsContext:
         else:
             context.load_verify_locations(tls.ca_file)
     except OSError as error:
-        raise AttemptError(_file("mqtt.tls.ca_file", error)) from error
+        raise AttemptError(_file_error("mqtt.tls.ca_file", error)) from error
     if tls.cert_file is not None:
         try:
-            # An encrypted key would else ask for its password on the terminal.
+            # Without a password OpenSSL would ask for one on the terminal if the key
+            # is encrypted.
             context.load_cert_chain(tls.cert_file, tls.key_file, password="")
         except (OSError, ValueError) as error:
-            place = "mqtt.tls.cert_file or mqtt.tls.key_file"
-            raise AttemptError(_file(place, error)) from error
+            fields = "mqtt.tls.cert_file or mqtt.tls.key_file"
+            raise AttemptError(_file_error(fields, error)) from error
     return context
 
 
-def _file(place: str, error: Exception) -> str:
+def _file_error(fields: str, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"{place} cannot be used: {error.reason or error}"
+        return f"{fields} cannot be used: {error.reason or error}"
     detail = error.strerror if isinstance(error, OSError) else str(error)
-    return f"{place} cannot be read: {detail}"
+    return f"{fields} cannot be read: {detail}"

@@ -1,10 +1,10 @@
-"""Another bridge on our topics: noticed before we say ``online``.
+"""Another bridge on our topics: detected before we publish ``online``.
 
-Only one bridge may serve a base topic: two would both carry out each command. Whether
-the other one lives is asked, because what a crashed bridge left behind looks the same:
-``availability`` says ``online`` and ``info`` names another instance. Every living
-bridge answers every question, so we ask one that needs no printer, as that may be busy.
-The reasons are in ``docs/adr/0009-one-bridge-per-topic.md``.
+Only one bridge may serve a base topic: two would both carry out each command. What a
+crashed bridge left retained looks like a running one: ``availability`` is ``online``
+and ``info`` names another instance. So a request is sent, which every running bridge
+answers; it is one that needs no printer, because that may be busy. The reasons are in
+``docs/adr/0009-one-bridge-per-topic.md``.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ ONLINE = b"online"
 
 
 def instance_of(payload: bytes) -> str | None:
-    """Return the instance that an ``info`` names, or ``None``."""
+    """Return the instance in an ``info`` document; ``None``: it has none."""
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError):
@@ -116,11 +116,11 @@ async def _answers(client: OneShotClient, topics: Topics) -> bool:
 async def refuse(
     config: Mqtt, topics: Topics, *, client_id: str, instance: str, version: Version
 ) -> None:
-    """Give way to another bridge that serves our topics.
+    """Refuse to start where another bridge serves our topics.
 
     Raises:
         AttemptError: The broker cannot be reached.
-        BrokerError: There is one.
+        BrokerError: Another bridge serves them.
 
     """
     try:
@@ -128,17 +128,17 @@ async def refuse(
             config, topics, client_id=client_id, instance=instance, version=version
         )
     except AttemptError as error:
-        # It may be only the second client id that the broker does not take.
+        # The broker may only refuse the second client id.
         if error.hint is not Hint.REFUSED:
             raise
-        log.debug("cannot look for another bridge: %s", error.message)
+        log.debug("cannot check for another bridge: %s", error.message)
         return
     if other is not None:
-        raise BrokerError(rival(topics, other))
+        raise BrokerError(conflict(topics, other))
 
 
-def rival(topics: Topics, other: str) -> str:
-    """Return what to say about another bridge."""
+def conflict(topics: Topics, other: str) -> str:
+    """Return the error text about another bridge."""
     return (
         f"another bridge (instance {other}) serves {topics.base}/…; stop it, or give "
         "one of the two another printers.topic"

@@ -1,4 +1,4 @@
-"""Why a connection failed, in one line that says what to do."""
+"""Why a connection failed or was lost, in one line that says what to do."""
 
 import socket
 import ssl
@@ -10,30 +10,30 @@ from bridge.errors import BrokerError
 
 
 class Hint(Enum):
-    """What a failed attempt tells about the next one."""
+    """What a failed attempt means for the next one."""
 
     NONE = "none"
     VERSION = "version"
-    """The broker does not take this MQTT version."""
+    """The broker does not support this MQTT version."""
     CLOSED = "closed"
-    """It closed the connection instead of answering, as some do for a new version."""
+    """It closed the connection without CONNACK, as some do over an unknown version."""
     REFUSED = "refused"
-    """It answered, and does not let us in."""
+    """It answered, and refuses the connection."""
 
 
-class Stage(Enum):
-    """How far an attempt to connect came."""
+class ConnectStage(Enum):
+    """How far an attempt to connect got."""
 
     NOTHING = "nothing"
     TCP = "TCP"
     TLS = "TLS"
-    """Its handshake has begun."""
+    """The TLS handshake has begun."""
     MQTT = "MQTT"
-    """All below it stands; only the CONNACK is missing."""
+    """Everything below MQTT is connected; only CONNACK is missing."""
 
 
 class AttemptError(BrokerError):
-    """One attempt to reach the broker failed; a later one may succeed."""
+    """An attempt to use the broker failed; a later one may succeed."""
 
     def __init__(self, message: str, hint: Hint = Hint.NONE) -> None:
         super().__init__(message)
@@ -47,8 +47,8 @@ class Loss:
 
     Attributes:
         message: one line for the log.
-        taken_over: another client came with our client id.
-        unexplained: the broker closed the connection, or the network broke it.
+        taken_over: the broker said that another client connected with our client id.
+        unexplained: the broker or the network closed the connection without a reason.
 
     """
 
@@ -58,10 +58,10 @@ class Loss:
 
 
 REFUSALS = {
-    0x80: "the broker refuses us without a reason; look into its log",
-    0x81: "the broker takes our CONNECT for malformed; try mqtt.protocol: 3.1.1",
-    0x82: "the broker sees an error of protocol; try mqtt.protocol: 3.1.1",
-    0x84: "the broker does not take this MQTT version; set mqtt.protocol",
+    0x80: "the broker refuses the connection without a reason; check its log",
+    0x81: "the broker considers our CONNECT malformed; try mqtt.protocol: 3.1.1",
+    0x82: "the broker reports a protocol error; try mqtt.protocol: 3.1.1",
+    0x84: "the broker does not support this MQTT version; set mqtt.protocol",
     0x85: "the broker does not accept the client id {client_id!r}; set mqtt.client_id",
     0x86: "wrong user name or password for {user}; "
     "check mqtt.username and mqtt.password or mqtt.password_file",
@@ -69,79 +69,85 @@ REFUSALS = {
     "that the broker gives to {user}",
     0x88: "the broker is not available at the moment",
     0x89: "the broker is busy",
-    0x8A: "the broker has banned us; look into its configuration",
-    0x8C: "the broker wants another way of authentication than a password",
+    0x8A: "the broker has banned this client; check its configuration",
+    0x8C: "the broker requires an authentication method other than a password",
     0x95: "our CONNECT is too large for the broker",
     0x97: "a quota of the broker is used up",
     0x9A: "the broker cannot retain messages, which a last will needs",
-    0x9B: "the broker does not take QoS 1, which a last will needs",
-    0x9C: "the broker sends us to another server; change mqtt.host",
+    0x9B: "the broker does not support QoS 1, which a last will needs",
+    0x9C: "the broker asks us to use another server; change mqtt.host",
     0x9D: "the broker has moved; change mqtt.host",
     0x9F: "the broker says that we connect too often",
 }
-"""CONNACK reason codes (MQTT 5.0, 3.2.2.2)."""
+"""CONNACK reason codes (MQTT 5.0, 3.2.2.2). paho translates the return codes of MQTT
+3.1.1 (3.2.2.3) into these."""
 
 LOSSES = {
-    0x82: "the broker sees an error of protocol",
+    0x82: "the broker reports a protocol error",
     0x87: "{user} is no longer authorised; check the rights that the broker gives",
     0x89: "the broker is busy",
     0x8B: "the broker is shutting down",
-    0x8D: "the broker has not heard from us for too long",
+    0x8D: "the broker received nothing from us within the keep-alive time",
     0x8E: "another client connected with our client id {client_id!r}; "
     "set mqtt.client_id",
     0x93: "the broker says that we acknowledge too slowly",
-    0x95: "a message was larger than the broker takes",
+    0x95: "a message was larger than the broker accepts",
     0x96: "the broker says that we publish too often",
     0x97: "a quota of the broker is used up",
     0x98: "the broker's administrator closed the connection",
     0x9A: "the broker cannot retain messages",
-    0x9B: "the broker does not take QoS 1",
-    0x9C: "the broker sends us to another server; change mqtt.host",
+    0x9B: "the broker does not support QoS 1",
+    0x9C: "the broker asks us to use another server; change mqtt.host",
     0x9D: "the broker has moved; change mqtt.host",
 }
-"""DISCONNECT reason codes (MQTT 5.0, 3.14.2.1)."""
+"""DISCONNECT reason codes of a broker (MQTT 5.0, 3.14.2.1); MQTT 3.1.1 has none, there
+a broker just closes the connection."""
 
-_NO_NAME = "the name {host} is not known; check mqtt.host and the DNS"
-_NO_TLS = (
-    "TLS failed ({detail}); does the port speak TLS (usually 8883)? "
-    "Else switch mqtt.tls.enabled off"
+_UNKNOWN_HOST = "the host name {host} is not known; check mqtt.host and the DNS"
+_TLS_FAILED = (
+    "TLS failed ({detail}); does the port use TLS (usually 8883)? "
+    "If not, turn mqtt.tls.enabled off"
 )
-_NOBODY = (
+_CONNECTION_REFUSED = (
     "nothing listens there; is the broker running, are mqtt.host and mqtt.port right?"
 )
 _NO_SOCKET = "there is no such socket; is the broker running, is mqtt.host right?"
-_LOCKED = "this account may not open it; check the rights of the socket"
+_NO_PERMISSION = (
+    "this account may not open the socket; check the socket's file permissions"
+)
 _NO_WEBSOCKET = "no WebSocket there ({detail}); check mqtt.port and mqtt.path"
 _OTHER = "{detail}; check mqtt.host, mqtt.port and the network"
 
 UNREACHABLE: tuple[tuple[type[Exception], str | None, str], ...] = (
-    (socket.gaierror, None, _NO_NAME),
-    (ssl.SSLError, None, _NO_TLS),
-    (ConnectionRefusedError, None, _NOBODY),
+    (socket.gaierror, None, _UNKNOWN_HOST),
+    (ssl.SSLError, None, _TLS_FAILED),
+    (ConnectionRefusedError, None, _CONNECTION_REFUSED),
     (FileNotFoundError, "unix", _NO_SOCKET),
-    (PermissionError, "unix", _LOCKED),
+    (PermissionError, "unix", _NO_PERMISSION),
     (ConnectionError, "websockets", _NO_WEBSOCKET),
     (ValueError, "websockets", _NO_WEBSOCKET),
     (LookupError, "websockets", _NO_WEBSOCKET),
     (Exception, None, _OTHER),
 )
-"""Errors before MQTT begins, by their kind and the transport they are special to."""
+"""Errors below MQTT: the exception, the transport it is specific to, and the text. The
+first match counts."""
 
-NOT_AUTHORISED = 0x87
-WITHOUT_RIGHT = (0x80, 0x83, NOT_AUTHORISED)
-"""Codes of a missing right: MQTT 3.1.1 has only the first, and some brokers say the
-second."""
-SILENT = 0x8D
-TAKEN_OVER = 0x8E
-VERSION = 0x84
+NOT_AUTHORIZED = 0x87
+MISSING_RIGHT = (0x80, 0x83, NOT_AUTHORIZED)
+"""Reason codes of a missing right: SUBACK of MQTT 3.1.1 has 0x80 only (3.9.3), and some
+brokers use 0x83, "implementation specific error"."""
+KEEP_ALIVE_TIMEOUT = 0x8D
+SESSION_TAKEN_OVER = 0x8E
+UNSUPPORTED_VERSION = 0x84
 
-_EXPIRED, _NOT_YET = 10, 9
-_WRONG_NAMES = (62, 64)
-"""Codes of OpenSSL's certificate check (``x509_vfy.h``)."""
+_EXPIRED, _NOT_YET_VALID = 10, 9
+_WRONG_NAME = (62, 64)
+"""OpenSSL's verification errors for a host name and for an IP address
+(``openssl/x509_vfy.h``)."""
 
 
 def endpoint(config: Mqtt) -> str:
-    """Return how to name the broker to a person."""
+    """Return what to call the broker in a message, such as ``broker host:1883``."""
     if config.transport == "unix":
         return f"broker {config.host}"
     path = config.path if config.transport == "websockets" else ""
@@ -149,29 +155,31 @@ def endpoint(config: Mqtt) -> str:
 
 
 def user(config: Mqtt) -> str:
-    """Return how to name our account to a person."""
+    """Return what to call our account in a message."""
     return "an anonymous client" if config.username is None else f"{config.username!r}"
 
 
 def refused(config: Mqtt, client_id: str, code: int) -> AttemptError:
-    """Return the error of a CONNACK that refuses us."""
-    text = REFUSALS.get(code, f"the broker refuses us with code 0x{code:02x}")
+    """Return the error for a CONNACK that refuses the connection."""
+    text = REFUSALS.get(
+        code, f"the broker refuses the connection with code 0x{code:02x}"
+    )
     reason = text.format(client_id=client_id, user=user(config))
-    hint = Hint.VERSION if code == VERSION else Hint.REFUSED
+    hint = Hint.VERSION if code == UNSUPPORTED_VERSION else Hint.REFUSED
     return AttemptError(f"{endpoint(config)}: {reason}", hint)
 
 
 def closed_early(config: Mqtt) -> AttemptError:
-    """Return the error of a connection that ended without a CONNACK."""
+    """Return the error for a connection that was closed without CONNACK."""
     if config.tls.enabled:
         advice = (
-            "it may want a client certificate (mqtt.tls.cert_file) "
+            "it may require a client certificate (mqtt.tls.cert_file) "
             "or not accept the one it got"
         )
     else:
         advice = (
-            "is it an MQTT broker, does it take this MQTT version (mqtt.protocol), "
-            "and does the port want TLS (mqtt.tls.enabled)?"
+            "is it an MQTT broker, does it support this MQTT version (mqtt.protocol), "
+            "and does the port use TLS (mqtt.tls.enabled)?"
         )
     return AttemptError(
         f"{endpoint(config)} closed the connection without an answer: {advice}",
@@ -179,52 +187,56 @@ def closed_early(config: Mqtt) -> AttemptError:
     )
 
 
-def silent(config: Mqtt, stage: Stage) -> AttemptError:
-    """Return the error of a broker that did not answer in time."""
+def timed_out(config: Mqtt, stage: ConnectStage) -> AttemptError:
+    """Return the error for a broker that did not answer in time."""
     where, wait = endpoint(config), f"{config.connect_timeout:g} s"
     advice = {
-        Stage.NOTHING: "is it on, and does a firewall let us through? Check mqtt.host",
-        Stage.TCP: "is it a WebSocket? Check mqtt.port and mqtt.path",
-        Stage.TLS: "does the port speak TLS (usually 8883)? Else switch "
+        ConnectStage.NOTHING: "is it switched on, and does a firewall block it? Check "
+        "mqtt.host",
+        ConnectStage.TCP: "is it a WebSocket? Check mqtt.port and mqtt.path",
+        ConnectStage.TLS: "does the port use TLS (usually 8883)? If not, turn "
         "mqtt.tls.enabled off",
-        Stage.MQTT: "does the port want TLS (mqtt.tls.enabled), is it MQTT at all?",
+        ConnectStage.MQTT: "does the port use TLS (mqtt.tls.enabled), is it an MQTT "
+        "broker?",
     }[stage]
-    if stage is Stage.MQTT and config.tls.enabled:
-        advice = "it may want a client certificate (mqtt.tls.cert_file)"
-    hint = Hint.CLOSED if stage is Stage.MQTT else Hint.NONE
+    if stage is ConnectStage.MQTT and config.tls.enabled:
+        advice = "it may require a client certificate (mqtt.tls.cert_file)"
+    hint = Hint.CLOSED if stage is ConnectStage.MQTT else Hint.NONE
     return AttemptError(f"{where} did not answer within {wait}: {advice}", hint)
 
 
-def unreachable(config: Mqtt, error: Exception, stage: Stage) -> AttemptError:
-    """Return the error of an attempt that ended before MQTT began."""
+def unreachable(config: Mqtt, error: Exception, stage: ConnectStage) -> AttemptError:
+    """Return the error for an attempt that failed below MQTT."""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _certificate(config, error)
-    elif stage is Stage.TLS and isinstance(error, ConnectionError | TimeoutError):
-        text = _NO_TLS.format(detail=error)
+    elif stage is ConnectStage.TLS and isinstance(
+        error, ConnectionError | TimeoutError
+    ):
+        text = _TLS_FAILED.format(detail=error)
     else:
         text = _network(config, error)
     return AttemptError(f"{endpoint(config)}: {text}")
 
 
 def lost(
-    config: Mqtt, client_id: str, code: int, *, told: bool, accepted: bool
+    config: Mqtt, client_id: str, code: int, *, by_broker: bool, subscribed: bool
 ) -> Loss:
-    """Return how a connection that had stood came to its end.
+    """Return how an accepted connection ended.
 
     Args:
         config: how we were connected.
-        client_id: our name at the broker.
-        code: the reason code, of the broker or of the client library.
-        told: the broker sent it in a DISCONNECT.
-        accepted: the broker had already accepted our subscriptions.
+        client_id: our client id.
+        code: the reason code, from the broker or from paho.
+        by_broker: the broker sent it in a DISCONNECT.
+        subscribed: the broker had already answered our SUBSCRIBE.
 
     """
-    if told:
-        text = LOSSES.get(code, f"the broker gave the reason 0x{code:02x}")
-    elif code == SILENT:
-        text = "the broker has been silent for too long"
-    elif accepted:
-        text = "the connection broke"
+    if by_broker:
+        text = LOSSES.get(code, f"the broker disconnected us with code 0x{code:02x}")
+    elif code == KEEP_ALIVE_TIMEOUT:
+        text = "the broker did not answer PINGREQ within the keep-alive time"
+    elif subscribed:
+        text = "the connection was lost"
     else:
         text = (
             "the broker closed the connection right after accepting it; it may not "
@@ -233,19 +245,19 @@ def lost(
     reason = text.format(client_id=client_id, user=user(config))
     return Loss(
         f"{endpoint(config)}: {reason}",
-        taken_over=told and code == TAKEN_OVER,
-        unexplained=not told and code != SILENT,
+        taken_over=by_broker and code == SESSION_TAKEN_OVER,
+        unexplained=not by_broker and code != KEEP_ALIVE_TIMEOUT,
     )
 
 
 def no_right(config: Mqtt, topic: str, *, write: bool, code: int) -> str:
     """Return the warning about a refused subscription or publication."""
     verb, right = ("publish on", "write") if write else ("subscribe to", "read")
-    why = "not authorised" if code == NOT_AUTHORISED else f"code 0x{code:02x}"
+    why = "not authorised" if code == NOT_AUTHORIZED else f"code 0x{code:02x}"
     advice = (
         f"give it the right to {right} that topic"
-        if code in WITHOUT_RIGHT
-        else "look into the broker's log and its limits"
+        if code in MISSING_RIGHT
+        else "check the broker's log and its limits"
     )
     return f"the broker does not let {user(config)} {verb} {topic} ({why}): {advice}"
 
@@ -254,16 +266,16 @@ def _certificate(config: Mqtt, error: ssl.SSLCertVerificationError) -> str:
     name = config.tls.server_name or config.host
     if error.verify_code == _EXPIRED:
         return "its certificate has expired; renew it (or set this machine's clock)"
-    if error.verify_code == _NOT_YET:
+    if error.verify_code == _NOT_YET_VALID:
         return "its certificate is not valid yet; set this machine's clock"
-    if error.verify_code in _WRONG_NAMES:
+    if error.verify_code in _WRONG_NAME:
         return (
-            f"its certificate is not for {name}; use the name it was made for, "
-            "as mqtt.host or mqtt.tls.server_name"
+            f"its certificate is not for {name}; set mqtt.host or "
+            "mqtt.tls.server_name to the name it was issued for"
         )
     return (
-        f"its certificate is not trusted ({error.verify_message}); put the authority's "
-        "certificate into mqtt.tls.ca_file"
+        f"its certificate is not trusted ({error.verify_message}); add the certificate "
+        "authority to mqtt.tls.ca_file"
     )
 
 

@@ -1,4 +1,4 @@
-"""What comes from the broker and what goes to it."""
+"""Messages that are received and sent, and what an MQTT connection is made of."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,18 +6,19 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What somebody sent us.
+    """A received message.
 
     Attributes:
-        topic: all of it.
-        payload: the bytes as they came.
-        retain: the RETAIN flag: on MQTT 5 the sender set it, on 3.1.1 the broker kept
-            this message from an earlier time.
-        qos: what it was delivered with.
-        response_topic: where the sender wants its answer (MQTT 5).
-        correlation: what the sender wants back with it (MQTT 5).
-        expiry: whole seconds for which it is still good (MQTT 5).
-        duplicate: the broker may have delivered it before.
+        topic: the whole topic.
+        payload: the payload as it arrived.
+        retain: the RETAIN flag. On MQTT 5 it says that the sender set it, because we
+            subscribe with Retain As Published (3.8.3.1); on 3.1.1 that the broker had
+            retained the message before we subscribed (3.3.1.3).
+        qos: the QoS that it was delivered with.
+        response_topic: where the sender wants the response (MQTT 5).
+        correlation: what the sender wants returned in the response (MQTT 5).
+        expiry: whole seconds until it expires (MQTT 5).
+        duplicate: the DUP flag: it may have been delivered before.
 
     """
 
@@ -32,7 +33,7 @@ class Message:
 
 
 class Lane(Enum):
-    """Queues that do not push each other's messages out."""
+    """Queues with separate limits, so that one cannot displace another's messages."""
 
     RETAINED = "retained"
     RESPONSE = "response"
@@ -42,18 +43,18 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What we send.
+    """A message to send.
 
     Attributes:
-        topic: where.
-        payload: what; empty and retained clears the topic.
-        qos: 0 or 1; a broker that takes our last will takes these.
-        retain: the broker keeps it for those who come later.
-        expiry: seconds for which it is good (MQTT 5).
-        correlation: correlation data of the request that this answers (MQTT 5).
+        topic: the topic.
+        payload: the payload; if it is empty and retained, it clears the topic.
+        qos: 0 or 1, which every broker supports that accepts our last will.
+        retain: whether the broker retains it for later subscribers.
+        expiry: seconds until it expires (MQTT 5).
+        correlation: correlation data of the request that it answers (MQTT 5).
         lane: the queue it waits in.
-        time: when it was made, on the caller's monotonic clock, in seconds.
-        short: what is sent instead where the broker does not take so much.
+        time: when it was made, in seconds on a monotonic clock.
+        short: payload to send instead if the broker does not accept that size.
 
     """
 
@@ -69,7 +70,7 @@ class Publication:
 
     @property
     def size(self) -> int:
-        """Bytes it takes, roughly and never too little on the wire."""
+        """An upper bound of its size on the wire, in bytes."""
         extra = len(self.correlation) if self.correlation else 0
         return len(self.topic.encode()) + len(self.payload) + extra + 32
 
@@ -83,12 +84,12 @@ class Version(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Will:
-    """What the broker says when we are lost: retained, at QoS 1.
+    """The last will: a retained message at QoS 1 that the broker publishes for us.
 
     Attributes:
-        topic: where.
-        payload: what.
-        delay: seconds to wait for our return (MQTT 5).
+        topic: the topic.
+        payload: the payload.
+        delay: seconds that the broker waits for us to reconnect (MQTT 5, 3.1.3.2.2).
 
     """
 
@@ -102,10 +103,11 @@ class Filter:
     """A subscription.
 
     Attributes:
-        topic: may have wildcards.
-        replay: get what is retained there (on 3.1.1 that cannot be declined).
-        own: get what comes from our client id: our own messages, and the last will of
-            an earlier connection (on 3.1.1 that cannot be declined).
+        topic: a topic, or a filter with wildcards.
+        replay: receive what is retained there. MQTT 3.1.1 always does; MQTT 5 has the
+            option Retain Handling (3.8.3.1).
+        own: receive messages from our own client id too: our messages, and the last
+            will of an earlier connection. MQTT 3.1.1 always does; MQTT 5 has No Local.
 
     """
 
@@ -115,14 +117,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grants:
-    """What the broker takes, as its CONNACK says.
+class BrokerLimits:
+    """What the broker accepts, as its CONNACK says (MQTT 5.0, 3.2.2.3).
 
     Attributes:
-        in_flight: unacknowledged messages.
-        packet: bytes of one packet; ``None``: any.
+        receive_maximum: unacknowledged messages at QoS 1; 65,535 is the default.
+        packet_size: bytes of a packet; ``None``: not limited.
 
     """
 
-    in_flight: int = 65_535
-    packet: int | None = None
+    receive_maximum: int = 65_535
+    packet_size: int | None = None

@@ -91,7 +91,7 @@ class OneShotClient:
         for version in self._versions:
             client = Client(self._config, self, client_id=self._id, version=version)
             try:
-                grants = await client.connect()
+                limits = await client.connect()
             except AttemptError as error:
                 # Old brokers close the connection instead of refusing the version.
                 unsupported = error.hint in {Hint.VERSION, Hint.CLOSED}
@@ -102,8 +102,8 @@ class OneShotClient:
                 raise
             else:
                 self._client, self.version = client, version
-                limit = min(grants.in_flight, MAX_IN_FLIGHT)
-                self._window = asyncio.Semaphore(limit)
+                allowed = min(limits.receive_maximum, MAX_IN_FLIGHT)
+                self._window = asyncio.Semaphore(allowed)
                 return
 
     async def subscribe(
@@ -168,15 +168,15 @@ class OneShotClient:
         if client is not None:
             client.close()
 
-    def received(self, message: Message) -> None:
+    def on_message(self, message: Message) -> None:
         """Queue a message; called by the connection."""
         self._received.put_nowait(message)
 
-    def published(self, number: int, code: int) -> None:
+    def on_published(self, number: int, code: int) -> None:
         """Note the broker's answer to a message; called by the connection."""
-        self.subscribed(number, [code])
+        self.on_subscribed(number, [code])
 
-    def subscribed(self, number: int, codes: Sequence[int]) -> None:
+    def on_subscribed(self, number: int, codes: Sequence[int]) -> None:
         """Note the broker's answer to a subscription; called by the connection."""
         waiting = self._waiting.get(number)
         if waiting is not None and not waiting.done():

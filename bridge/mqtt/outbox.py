@@ -1,7 +1,7 @@
-"""What waits for the broker: the latest of each retained topic, and bounded lanes.
+"""Messages that wait to be sent: the latest value of each retained topic, and queues.
 
-Time is an argument: seconds on a monotonic clock. However long the broker is away or
-slow, memory is bounded by the number of retained topics and the sizes of the lanes.
+However long the broker is unreachable or slow, memory is limited by the number of
+retained topics and the limits of the queues. Times are seconds on a monotonic clock.
 """
 
 from collections import Counter, deque
@@ -13,12 +13,12 @@ from bridge.mqtt.messages import Lane, Publication
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a lane holds.
+    """The limits of a lane.
 
     Attributes:
-        count: messages; beyond it the oldest is dropped.
+        count: messages; when there are more, the oldest is dropped.
         size: bytes, likewise; the newest message is always kept.
-        age: seconds after which a waiting message is of no use to anybody.
+        age: seconds after which a waiting message is dropped.
 
     """
 
@@ -32,63 +32,64 @@ BOUNDS: Mapping[Lane, Bounds] = {
     Lane.EVENT: Bounds(age=60.0),
     Lane.CONSOLE: Bounds(age=5.0),
 }
-"""Responses stay as long as the ids of commands are remembered."""
+"""Responses wait for as long as the ids of commands are remembered."""
 
 
 class Outbox:
-    """Everything that waits for the broker; :meth:`take` gives it out in fair turns."""
+    """Messages waiting to be sent; :meth:`take` serves the lanes in turn."""
 
     def __init__(self, bounds: Mapping[Lane, Bounds] = BOUNDS) -> None:
         self._bounds = bounds
         self._lanes: dict[Lane, deque[Publication]] = {lane: deque() for lane in bounds}
         self._sizes: Counter[Lane] = Counter()
-        self._table: dict[str, Publication] = {}
-        self._due: dict[str, None] = {}
+        self._values: dict[str, Publication] = {}
+        self._queued: dict[str, None] = {}
         self._turns: deque[Lane] = deque(Lane)
         self.dropped: Counter[Lane] = Counter()
 
     def __len__(self) -> int:
-        """Return how many messages wait."""
-        return len(self._due) + sum(map(len, self._lanes.values()))
+        """Return how many messages are waiting."""
+        return len(self._queued) + sum(map(len, self._lanes.values()))
 
     @property
     def retained(self) -> frozenset[str]:
-        """The retained topics that have a value, or must still be cleared."""
-        return frozenset(self._table)
+        """The retained topics that have a value or still have to be cleared."""
+        return frozenset(self._values)
 
     def put(self, publication: Publication) -> None:
         """Queue a message.
 
-        A retained one takes the place of its topic's former value. One that says the
-        same again is left out, unless it expires: then it is a sign of life.
+        A retained message replaces the former value of its topic. An unchanged value
+        is not queued, unless it has an expiry: then it is a heartbeat.
         """
         if not publication.retain:
             self._append(publication)
             return
         topic = publication.topic
-        known = self._table.get(topic)
-        if known is not None and known.expiry is None and _same(known, publication):
+        former = self._values.get(topic)
+        if former is not None and former.expiry is None and _same(former, publication):
             return
-        self._table[topic] = publication
-        self._due[topic] = None
+        self._values[topic] = publication
+        self._queued[topic] = None
 
-    def assert_again(self, topic: str) -> None:
-        """Queue a retained topic's value once more, after all others."""
-        if topic in self._table:
-            self._due.pop(topic, None)
-            self._due[topic] = None
+    def requeue(self, topic: str) -> None:
+        """Queue the value of a retained topic again, after all others."""
+        if topic in self._values:
+            self._queued.pop(topic, None)
+            self._queued[topic] = None
 
     def republish(self, last: str = "") -> None:
         """Queue all retained topics again, one of them after all others."""
-        for topic in self._table:
-            self._due[topic] = None
-        self.assert_again(last)
+        for topic in self._values:
+            self._queued[topic] = None
+        self.requeue(last)
 
     def take(self, now: float) -> Publication | None:
-        """Return the next message to send; each lane has its turn.
+        """Return the next message to send, from each lane in turn.
 
-        A retained value with an expiry is given out with the rest of its time. What is
-        too old is left out: counted as dropped, or, retained, until there is a new one.
+        A retained value with an expiry is returned with what remains of it. Messages
+        that are too old are dropped and counted; an expired retained value is not sent
+        until there is a new one.
         """
         for _ in range(len(self._turns)):
             lane = self._turns[0]
@@ -103,17 +104,17 @@ class Outbox:
         return None
 
     def delivered(self, publication: Publication) -> None:
-        """Learn that the broker has a message; a cleared topic is then forgotten."""
+        """Note that a message was acknowledged; a cleared topic is forgotten then."""
         if publication.retain and not publication.payload:
-            known = self._table.get(publication.topic)
-            if known is not None and not known.payload:
-                del self._table[publication.topic]
-                self._due.pop(publication.topic, None)
+            value = self._values.get(publication.topic)
+            if value is not None and not value.payload:
+                del self._values[publication.topic]
+                self._queued.pop(publication.topic, None)
 
     def undelivered(self, publication: Publication) -> None:
-        """Take back a message that was on its way when the connection broke.
+        """Put back a message that was in flight when the connection was lost.
 
-        Retained topics are republished anyway, and QoS 0 promises nothing.
+        Retained topics are republished anyway, and QoS 0 makes no promise.
         """
         if publication.retain:
             return
@@ -148,10 +149,10 @@ class Outbox:
         return None
 
     def _take_retained(self, now: float) -> Publication | None:
-        while self._due:
-            topic = next(iter(self._due))
-            del self._due[topic]
-            publication = self._table[topic]
+        while self._queued:
+            topic = next(iter(self._queued))
+            del self._queued[topic]
+            publication = self._values[topic]
             if publication.expiry is None:
                 return publication
             left = publication.expiry - (now - publication.time)

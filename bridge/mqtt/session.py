@@ -1,4 +1,8 @@
-"""One connection that stands: what is heard on it, and what is on its way."""
+"""One established connection: what is received on it, and what is in flight.
+
+What outlives a connection is in :class:`SharedState`, which all sessions of a broker
+use one after the other.
+"""
 
 import asyncio
 import logging
@@ -11,13 +15,13 @@ from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
-from bridge.mqtt.duplicate_bridge import instance_of, rival
+from bridge.mqtt.duplicate_bridge import conflict, instance_of
 from bridge.mqtt.error_text import Loss
-from bridge.mqtt.in_flight import Echoes, Suspects, large
+from bridge.mqtt.in_flight import InFlight, OversizeDetector, OwnEchoes
 from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import (
+    BrokerLimits,
     Filter,
-    Grants,
     Lane,
     Message,
     Publication,
@@ -29,36 +33,29 @@ from bridge.pauses import Repeats
 from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.mqtt.desk")
-"""Named in ``log.levels``, hence not after this module."""
+"""Not named after this module: users set its level by this name in ``log.levels``."""
 
+REPEAT_ONLINE_DELAY = 0.2
+"""Seconds before ``online`` is published again after an ``offline`` that is not ours,
+so that two clients that contradict each other do not flood the broker."""
 
-WINDOW = 20
-"""Messages handed to the client library and not yet settled. The rest waits in the
-outbox, where the latest value of a retained topic replaces the one before."""
-
-WINDOW_BYTES = 1_048_576
-"""The same in bytes; one larger message may go alone."""
-
-ASSERT_PAUSE = 0.2
-"""Seconds before ``online`` is said again, so that two who disagree cannot spin."""
-
-FAREWELL = 0.5
-"""Seconds for each step of taking leave: the last messages, ``offline``, DISCONNECT."""
+DISCONNECT_TIMEOUT = 0.5
+"""Seconds for each step: the last messages, ``offline``, DISCONNECT."""
 
 ONLINE, OFFLINE = b"online", b"offline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """Who we are on the broker, and what we do there.
+    """Who we are at the broker, and which topics we use there.
 
     Attributes:
-        client_id: our name; must be unique at the broker.
+        client_id: our client id; must be unique at the broker.
         topics: the printer's topics.
-        instance: names this process in the retained ``info``, unlike any other; empty:
-            other bridges are not looked for.
-        subscriptions: what to hear.
-        optional: what to hear where we may; nobody is warned where we may not.
+        instance: identifies this process in the retained ``info``; empty: there is no
+            check for other bridges.
+        subscriptions: topic filters to subscribe to.
+        optional: further ones, without a warning where the broker refuses them.
         memory: remembers retained topics across restarts.
 
     """
@@ -73,16 +70,16 @@ class Presence:
 
 @dataclass(slots=True)
 class Statistics:
-    """What went over all connections of one broker.
+    """Counts over all connections to the broker.
 
     Attributes:
-        connects: connections on which we said ``online``.
-        received: messages from the broker.
-        sent: messages that the broker has taken.
-        refused: messages that it has not taken, for want of a right or for their size.
+        connects: connections on which ``online`` was published.
+        received: messages received.
+        sent: messages acknowledged by the broker.
+        refused: messages that it refused, for a missing right or for their size.
         protocol: the MQTT version of the latest connection.
-        connected_since: when we said it on the present one, with a zone; ``None``:
-            there is none.
+        connected_since: when ``online`` was published on the present connection, with
+            a time zone; ``None``: there is none.
 
     """
 
@@ -100,18 +97,19 @@ class Statistics:
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
-    """What the sessions of one broker share.
+class SharedState:
+    """What the sessions of one broker share, and outlives each of them.
 
     Attributes:
-        config: how to be on the broker.
+        config: how to reach the broker.
         presence: who we are there.
-        on_message: gets what is heard.
-        on_connected: called on each connection, after the retained topics were queued.
-        outbox: what waits.
-        statistics: what has been counted.
-        suspects: what may be too large for the broker.
-        warnings: what has been said about each topic.
+        on_message: is called with each message received.
+        on_connected: is called on each connection, after the retained topics have been
+            queued.
+        outbox: messages that wait to be sent.
+        statistics: counts.
+        oversize: finds messages that are too large for the broker.
+        warnings: which warnings have been logged, by their subject.
 
     """
 
@@ -121,7 +119,7 @@ class Desk:
     on_connected: Callable[[], None] | None = None
     outbox: Outbox = field(default_factory=Outbox)
     statistics: Statistics = field(default_factory=Statistics)
-    suspects: Suspects = field(default_factory=Suspects)
+    oversize: OversizeDetector = field(default_factory=OversizeDetector)
     warnings: dict[str, Repeats] = field(default_factory=dict)
 
     @property
@@ -129,8 +127,8 @@ class Desk:
         """The printer's topics."""
         return self.presence.topics
 
-    def place(self, publication: Publication) -> str:
-        """Return where a message goes, in words that do not depend on its sender."""
+    def topic_for_log(self, publication: Publication) -> str:
+        """Return a message's topic without the part that a command's sender chose."""
         topic = publication.topic
         if publication.lane is not Lane.RESPONSE or topic == self.topics.response:
             return topic
@@ -141,36 +139,74 @@ class Desk:
         return next((f"{start}…" for start in prefixes if topic.startswith(start)), "…")
 
     def warn(self, subject: str, text: str) -> None:
-        """Log a warning about a topic, unless it was said lately.
+        """Log a warning about a topic, unless it was logged recently.
 
-        Nothing of what a sender may choose belongs into the subject or the text.
+        Neither subject nor text may contain what a sender can choose: it could fill the
+        memory and the log.
         """
-        said = self.warnings.setdefault(subject, Repeats())
-        line = said.note(text, time.monotonic())
+        line = self.warnings.setdefault(subject, Repeats()).note(text, time.monotonic())
         if line is not None:
             log.warning("%s", line)
 
+    def acknowledged(self, publication: Publication, code: int) -> None:
+        """Handle the broker's acknowledgement of a message, with its reason code."""
+        if code >= FAILURE:
+            self._refused(publication, code)
+            return
+        self.statistics.sent += 1
+        self.outbox.delivered(publication)
+        memory = self.presence.memory
+        if memory is not None and publication.retain and not publication.payload:
+            memory.discard(publication.topic)
 
-class Session:
-    """Listens on a connection and keeps a bounded number of messages on their way."""
+    def too_large(self, publication: Publication, why: str) -> None:
+        """Send the short version of a message that is too large for the broker.
 
-    def __init__(self, desk: Desk, version: Version) -> None:
-        self._desk = desk
+        A retained topic is cleared if there is none: it must not keep an old value.
+        """
+        topic = self.topic_for_log(publication)
+        self.statistics.refused += 1
+        self.warn(
+            f"size {topic}",
+            f"a message on {topic} was larger than the broker accepts ({why}) and was "
+            "not sent; increase the broker's limit",
+        )
+        if publication.retain or publication.short:
+            short = replace(publication, payload=publication.short, short=b"")
+            self.outbox.put(short)
+
+    def _refused(self, publication: Publication, code: int) -> None:
+        """Warn; publish a response that its sender may not have on the common topic."""
+        topic = self.topic_for_log(publication)
+        self.statistics.refused += 1
+        text = error_text.no_right(self.config, topic, write=True, code=code)
+        self.warn(f"write {topic}", text)
+        common = self.topics.response
+        if publication.lane is Lane.RESPONSE and publication.topic != common:
+            self.outbox.put(replace(publication, topic=common))
+
+
+class BrokerSession:
+    """Receives on one connection, and keeps a bounded number of messages in flight."""
+
+    def __init__(self, shared: SharedState, version: Version) -> None:
+        self._shared = shared
         self._version = version
+        self._availability_topic = shared.topics.availability
+        self._info_topic = shared.topics.info
         self._loop = asyncio.get_running_loop()
         self._client: Client | None = None
-        self._grants = Grants()
+        self._limits = BrokerLimits()
         self._filters: Sequence[Filter] = ()
-        self._on_way: dict[int, Publication] = {}
-        self._bytes = 0
-        self._settled = asyncio.Event()
+        self._in_flight = InFlight()
+        self._all_sent = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._echoes = Echoes()
+        self._echoes = OwnEchoes()
         self._closing = False
-        self._rivals: set[str] = set()
+        self._conflicting: set[str] = set()
 
-    async def serve(self, client: Client, grants: Grants) -> Loss:
-        """Subscribe, say that we are there, and go on until the connection ends.
+    async def serve(self, client: Client, limits: BrokerLimits) -> Loss:
+        """Subscribe, publish ``online``, and go on until the connection ends.
 
         Raises:
             BrokerError: Another bridge serves our topics.
@@ -178,262 +214,219 @@ class Session:
 
         """
         self._client = client
-        self._grants = grants
-        topics = self._desk.topics
+        self._limits = limits
+        self._in_flight = InFlight(limits.receive_maximum)
         self._filters = [
-            Filter(topic=topics.availability, own=True),
-            Filter(topic=topics.info),
-            *(Filter(topic=topic) for topic in self._desk.presence.subscriptions),
-            *(Filter(topic=topic) for topic in self._desk.presence.optional),
+            Filter(topic=self._availability_topic, own=True),
+            Filter(topic=self._info_topic),
+            *(Filter(topic=topic) for topic in self._shared.presence.subscriptions),
+            *(Filter(topic=topic) for topic in self._shared.presence.optional),
         ]
-        patience = self._desk.config.connect_timeout
-        self._timer = self._loop.call_later(patience, self._unanswered)
+        seconds = self._shared.config.connect_timeout
+        self._timer = self._loop.call_later(seconds, self._suback_timed_out)
         client.subscribe(self._filters)
         return self._explained(await client.ended())
 
-    async def farewell(self) -> None:
-        """Say ``offline`` after all that still waits, and leave.
+    async def disconnect(self) -> None:
+        """Publish ``offline`` after everything that still waits, and disconnect.
 
-        Without an answer in time we go without taking leave: then the will says it.
+        Where the broker does not acknowledge that in time, DISCONNECT is left out: then
+        it publishes our last will, which says the same.
         """
         self._closing = True
         client = self._client
         if client is None:
             return
-        await self._drain()
-        self._desk.outbox.put(self._availability(OFFLINE))
-        if await self._drain():
-            await client.disconnect(patience=FAREWELL)
+        await self._flush()
+        self._shared.outbox.put(self._availability(OFFLINE))
+        if await self._flush():
+            await client.disconnect(DISCONNECT_TIMEOUT)
 
     def end(self) -> None:
-        """Give back what was on its way."""
+        """Return what was in flight to the outbox."""
         self._stop_timer()
         self._client = None
-        self._desk.statistics.connected_since = None
-        for publication in reversed(self._on_way.values()):
-            self._desk.outbox.undelivered(publication)
-        self._on_way.clear()
-        self._bytes = 0
+        self._shared.statistics.connected_since = None
+        for publication in reversed(self._in_flight.take_all()):
+            self._shared.outbox.undelivered(publication)
 
-    def pump(self) -> None:
-        """Send what waits, as far as the window lets us."""
+    def send_waiting(self) -> None:
+        """Send what waits, as far as the window allows."""
         if self._client is None:
             return
-        while self._room():
-            publication = self._desk.outbox.take(self._loop.time())
+        while self._in_flight.has_room:
+            publication = self._shared.outbox.take(self._loop.time())
             if publication is None or not self._send(self._client, publication):
                 break
-        if not self._on_way and not len(self._desk.outbox):
-            self._settled.set()
+        if not self._in_flight and not self._shared.outbox:
+            self._all_sent.set()
 
     @property
-    def unsettled(self) -> int:
-        """How many messages are on their way."""
-        return len(self._on_way)
+    def in_flight(self) -> int:
+        """How many messages are in flight."""
+        return len(self._in_flight)
 
     def may_clear(self, topic: str) -> bool:
-        """Tell whether it is safe to clear a command topic.
+        """Return whether it is safe to clear a command topic.
 
-        On MQTT 3.1.1 the clearing message comes back like a command and must be told
-        from one. An emergency must not be missed: there a person has to do it.
+        On MQTT 3.1.1 the clearing message is delivered to us like a command and has to
+        be told from one. An emergency stop must never be taken for an echo, so that
+        topic has to be cleared by hand.
         """
         if self._version is Version.V5:
             return True
-        if topic == self._desk.topics.emergency:
-            self._desk.warn(
+        if topic == self._shared.topics.emergency:
+            self._shared.warn(
                 f"clear {topic}",
-                f"a message is retained on {topic} and is not cleared, as MQTT 3.1.1 "
-                "could not tell that from an emergency; stop the bridge, then clear "
-                f"it: mosquitto_pub -r -n -t {topic}",
+                f"a message is retained on {topic} and is not cleared, because on MQTT "
+                "3.1.1 that could not be told from an emergency stop; stop the bridge, "
+                f"then clear it: mosquitto_pub -r -n -t {topic}",
             )
             return False
         return True
 
-    def received(self, message: Message) -> None:
+    def on_message(self, message: Message) -> None:
         """Take a message; those about our own availability are for us."""
-        topics = self._desk.topics
-        if message.topic == topics.availability:
-            self._hear_availability(message)
-        elif message.topic == topics.info:
-            self._hear_info(message)
-        elif message.payload or not self._echoes.heard(
-            message.topic, self._loop.time()
-        ):
-            self._desk.statistics.received += 1
-            self._desk.on_message(message)
+        topic = message.topic
+        if topic == self._availability_topic:
+            self._check_availability(message)
+        elif topic == self._info_topic:
+            self._check_info(message)
+        elif message.payload or not self._echoes.is_echo(topic, self._loop.time()):
+            self._shared.statistics.received += 1
+            self._shared.on_message(message)
 
-    def published(self, number: int, code: int) -> None:
-        """Settle a message, and send the next."""
-        publication = self._on_way.pop(number, None)
+    def on_published(self, number: int, code: int) -> None:
+        """Handle an acknowledgement, and send the next message."""
+        publication = self._in_flight.acknowledged(number)
         if publication is not None:
-            self._bytes -= publication.size
-            settle(self._desk, publication, code)
-        self.pump()
+            self._shared.acknowledged(publication, code)
+        self.send_waiting()
 
-    def subscribed(self, _number: int, codes: Sequence[int]) -> None:
-        """Warn about what we may not hear, and say that we are there."""
+    def on_subscribed(self, _number: int, codes: Sequence[int]) -> None:
+        """Warn about refused subscriptions, and publish ``online``."""
         self._stop_timer()
-        refused = [
-            (wanted.topic, code)
-            for wanted, code in zip(self._filters, codes, strict=False)
-            if code >= FAILURE and wanted.topic not in self._desk.presence.optional
-        ]
-        for topic, code in refused:
-            text = error_text.no_right(self._desk.config, topic, write=False, code=code)
-            self._desk.warn(f"read {topic}", text)
+        for wanted, code in zip(self._filters, codes, strict=False):
+            topic = wanted.topic
+            if code >= FAILURE and topic not in self._shared.presence.optional:
+                text = error_text.no_right(
+                    self._shared.config, topic, write=False, code=code
+                )
+                self._shared.warn(f"read {topic}", text)
         self._go_online()
 
-    async def _drain(self) -> bool:
-        """Wait until everything has reached the broker; tell whether it did."""
-        self._settled.clear()
-        self.pump()
+    async def _flush(self) -> bool:
+        """Wait until everything has been acknowledged; return whether it was."""
+        self._all_sent.clear()
+        self.send_waiting()
         try:
-            async with timeout(FAREWELL):
-                await self._settled.wait()
+            async with timeout(DISCONNECT_TIMEOUT):
+                await self._all_sent.wait()
         except TimeoutError:
             return False
         return True
 
     def _go_online(self) -> None:
-        """Publish the whole table, ``online`` last: then what it promises is there."""
-        outbox, statistics = self._desk.outbox, self._desk.statistics
+        """Publish all retained topics, and ``online`` after them."""
+        outbox, statistics = self._shared.outbox, self._shared.statistics
         statistics.connects += 1
         statistics.protocol = self._version.value
         statistics.connected_since = datetime.now(UTC)
         outbox.put(self._availability(ONLINE))
-        outbox.republish(last=self._desk.topics.availability)
-        self.pump()
-        if self._desk.on_connected is not None:
-            self._desk.on_connected()
+        outbox.republish(last=self._availability_topic)
+        self.send_waiting()
+        if self._shared.on_connected is not None:
+            self._shared.on_connected()
 
     def _availability(self, payload: bytes) -> Publication:
-        topic = self._desk.topics.availability
+        topic = self._availability_topic
         return Publication(topic=topic, payload=payload, qos=1, retain=True)
 
-    def _hear_availability(self, message: Message) -> None:
-        """Contradict ``offline``: it is the last will of an earlier connection."""
-        if self._replayed(message) or self._closing or self._timer is not None:
+    def _check_availability(self, message: Message) -> None:
+        """Contradict an ``offline``: it is the last will of an earlier connection."""
+        if self._is_retained(message) or self._closing or self._timer is not None:
             return
         if message.payload == OFFLINE:
-            self._timer = self._loop.call_later(ASSERT_PAUSE, self._assert_online)
+            self._timer = self._loop.call_later(
+                REPEAT_ONLINE_DELAY, self._repeat_online
+            )
 
-    def _assert_online(self) -> None:
+    def _repeat_online(self) -> None:
         self._timer = None
         if not self._closing:
-            self._desk.outbox.assert_again(self._desk.topics.availability)
-            self.pump()
+            self._shared.outbox.requeue(self._availability_topic)
+            self.send_waiting()
 
-    def _hear_info(self, message: Message) -> None:
-        """Settle who stays when another bridge came at the same moment.
+    def _check_info(self, message: Message) -> None:
+        """Decide which bridge stays when two were started at the same moment.
 
-        Both decide alike: the lower instance stays, and says its ``info`` again so that
-        the other, which may have come later, hears of it.
+        Both decide alike: the one with the lower instance stays, and publishes its
+        ``info`` again, because the other may have subscribed too late to receive it.
         """
-        other, ours = instance_of(message.payload), self._desk.presence.instance
-        if self._replayed(message) or other in (None, ours) or not ours:
+        other, ours = instance_of(message.payload), self._shared.presence.instance
+        if self._is_retained(message) or other is None or other == ours or not ours:
             return
-        if str(other) < ours:
-            raise BrokerError(rival(self._desk.topics, str(other)))
-        if str(other) not in self._rivals:
-            self._rivals.add(str(other))
-            self._desk.outbox.assert_again(self._desk.topics.info)
-            self.pump()
+        if other < ours:
+            raise BrokerError(conflict(self._shared.topics, other))
+        if other not in self._conflicting:
+            self._conflicting.add(other)
+            self._shared.outbox.requeue(self._info_topic)
+            self.send_waiting()
 
-    def _replayed(self, message: Message) -> bool:
+    def _is_retained(self, message: Message) -> bool:
+        """Return whether it was retained when we subscribed.
+
+        On MQTT 5 we ask for no retained messages, and keep the flag on live ones.
+        """
         return message.retain and self._version is Version.V311
 
-    def _room(self) -> bool:
-        window = min(WINDOW, self._grants.in_flight)
-        return len(self._on_way) < window and self._bytes < WINDOW_BYTES
-
     def _send(self, client: Client, publication: Publication) -> bool:
-        """Hand a message over; tell whether to go on with the next."""
-        grants = self._grants
-        if grants.packet is not None and publication.size > grants.packet:
-            why = f"it announces {grants.packet} bytes"
-            shorten(self._desk, publication, why)
+        """Send a message; return whether to go on with the next."""
+        limit = self._limits.packet_size
+        if limit is not None and publication.size > limit:
+            self._shared.too_large(publication, f"it announces {limit} bytes")
             return True
         number = client.publish(publication)
         if number is None:
-            self._desk.outbox.undelivered(publication)
-            self._desk.outbox.assert_again(publication.topic)
+            self._shared.outbox.undelivered(publication)
+            self._shared.outbox.requeue(publication.topic)
             return False
-        self._on_way[number] = publication
-        self._bytes += publication.size
+        self._in_flight.add(number, publication)
         if self._comes_back(publication):
             self._echoes.expect(publication.topic, self._loop.time())
         return True
 
     def _comes_back(self, publication: Publication) -> bool:
         clears = publication.retain and not publication.payload
-        topic = publication.topic
         return (
             clears
             and self._version is Version.V311
-            and self._desk.topics.is_command(topic)
+            and self._shared.topics.is_command(publication.topic)
         )
 
     def _explained(self, loss: Loss) -> Loss:
-        """Suspect a large message that was on its way when the broker left us."""
-        suspects = large(self._on_way.values()) if loss.unexplained else ()
-        for publication in self._desk.suspects.judge(suspects):
-            numbers = [n for n, one in self._on_way.items() if one == publication]
-            for number in numbers:
-                del self._on_way[number]
-            shorten(self._desk, publication, "it closed the connection twice")
-        if not suspects:
+        """Suspect a large message that was in flight when the connection was closed."""
+        large = self._in_flight.large if loss.unexplained else ()
+        for publication in self._shared.oversize.connection_closed(large):
+            self._in_flight.discard(publication)
+            self._shared.too_large(publication, "it closed the connection twice")
+        if not large:
             return loss
-        first = suspects[0]
+        first = large[0]
         text = (
-            f"{loss.message}; {len(first.payload)} bytes were on their way to "
-            f"{self._desk.place(first)}, which may be more than the broker takes"
+            f"{loss.message}; a message of {len(first.payload)} bytes on "
+            f"{self._shared.topic_for_log(first)} was being sent, which may be more "
+            "than the broker accepts"
         )
         return replace(loss, message=text, unexplained=False)
 
-    def _unanswered(self) -> None:
+    def _suback_timed_out(self) -> None:
         self._timer = None
         if self._client is not None:
-            where = error_text.endpoint(self._desk.config)
+            where = error_text.endpoint(self._shared.config)
             self._client.give_up(f"{where} did not answer our subscriptions")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def settle(desk: Desk, publication: Publication, code: int) -> None:
-    """Take in the broker's answer to a message."""
-    if code >= FAILURE:
-        _refused(desk, publication, code)
-        return
-    desk.statistics.sent += 1
-    desk.outbox.delivered(publication)
-    memory = desk.presence.memory
-    if memory is not None and publication.retain and not publication.payload:
-        memory.discard(publication.topic)
-
-
-def shorten(desk: Desk, publication: Publication, why: str) -> None:
-    """Send less instead of what is too large; nothing outdated stays retained."""
-    place = desk.place(publication)
-    desk.statistics.refused += 1
-    desk.warn(
-        f"size {place}",
-        f"a message on {place} was larger than the broker takes ({why}) and is "
-        "left out; raise the broker's limit",
-    )
-    if publication.retain or publication.short:
-        short = publication.short
-        desk.outbox.put(replace(publication, payload=short, short=b""))
-
-
-def _refused(desk: Desk, publication: Publication, code: int) -> None:
-    """Warn; an answer that its sender may not have goes where all can see it."""
-    place = desk.place(publication)
-    desk.statistics.refused += 1
-    text = error_text.no_right(desk.config, place, write=True, code=code)
-    desk.warn(f"write {place}", text)
-    common = desk.topics.response
-    if publication.lane is Lane.RESPONSE and publication.topic != common:
-        desk.outbox.put(replace(publication, topic=common))

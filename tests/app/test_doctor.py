@@ -118,7 +118,7 @@ async def test_a_wrong_password() -> None:
 
 @pytest.mark.parametrize(
     ("trusted", "problem"),
-    [(True, None), (False, "put the authority's certificate into mqtt.tls.ca_file")],
+    [(True, None), (False, "add the certificate authority to mqtt.tls.ca_file")],
 )
 async def test_encryption(
     tmp_path: Path, *, trusted: bool, problem: str | None
@@ -218,7 +218,7 @@ async def test_while_the_bridge_runs_it_is_left_alone(tmp_path: Path) -> None:
     assert wrong(findings) == []
     note = only(findings, "bridge")
     assert note.verdict == "note"
-    assert "serves printer/… now" in note.text
+    assert "is serving printer/…" in note.text
     assert only(findings, "port").text == "not opened: the bridge that runs has it"
     assert not any(finding.check == "publish" for finding in findings)
 

@@ -357,7 +357,7 @@ async def test_a_message_larger_than_the_broker_takes_costs_no_connection(
             assert printer.broker.statistics.connects == 1
             assert printer.broker.statistics.refused == 1
     assert (
-        "printer/event was larger than the broker takes (it announces 2000"
+        "printer/event was larger than the broker accepts (it announces 2000"
         in caplog.text
     )
 

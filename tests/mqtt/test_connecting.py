@@ -74,7 +74,7 @@ async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_the_name_is_not_known(caplog: pytest.LogCaptureFixture) -> None:
     line = await complaint(caplog, config(1883, host="broker.invalid"))
-    assert "the name broker.invalid is not known; check mqtt.host" in line
+    assert "the host name broker.invalid is not known; check mqtt.host" in line
 
 
 async def test_the_password_is_wrong(
@@ -172,7 +172,7 @@ async def test_a_client_certificate_is_wanted(
         with_one = bare.model_copy(update=files)
         async with bridge(config(broker.port, tls=with_one)) as printer:
             await printer.online()
-    assert "it may want a client certificate (mqtt.tls.cert_file)" in line
+    assert "it may require a client certificate (mqtt.tls.cert_file)" in line
 
 
 @pytest.mark.parametrize("field", ["ca_file", "cert_file"])
@@ -194,20 +194,20 @@ async def test_tls_meets_a_port_without(
 ) -> None:
     tls = Tls(enabled=True, ca_file=ca_file)
     line = await complaint(caplog, config(broker.port, tls=tls))
-    assert "speak TLS (usually 8883)? Else switch mqtt.tls.enabled" in line
+    assert "use TLS (usually 8883)? If not, turn mqtt.tls.enabled" in line
 
 
 async def test_a_port_with_tls_meets_us_without(
     caplog: pytest.LogCaptureFixture, secure: Mosquitto
 ) -> None:
     line = await complaint(caplog, config(secure.port))
-    assert "want TLS (mqtt.tls.enabled)" in line
+    assert "use TLS (mqtt.tls.enabled)" in line
 
 
 async def test_a_silent_server(caplog: pytest.LogCaptureFixture) -> None:
     async with server(saying()) as port:
         line = await complaint(caplog, config(port, connect_timeout=0.2))
-    assert "did not answer within 0.2 s: does the port want TLS" in line
+    assert "did not answer within 0.2 s: does the port use TLS" in line
 
 
 async def test_a_server_that_is_silent_about_tls(
@@ -216,7 +216,7 @@ async def test_a_server_that_is_silent_about_tls(
     async with server(saying()) as port:
         tls = Tls(enabled=True)
         line = await complaint(caplog, config(port, tls=tls, connect_timeout=0.3))
-    assert "does the port speak TLS (usually 8883)?" in line
+    assert "does the port use TLS (usually 8883)?" in line
 
 
 async def test_a_host_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
@@ -230,7 +230,7 @@ async def test_a_host_that_is_off(caplog: pytest.LogCaptureFixture) -> None:
         line = await complaint(caplog, config(address[1], connect_timeout=0.3))
         for one in filling:
             one.close()
-    assert "is it on, and does a firewall let us through?" in line
+    assert "is it switched on, and does a firewall block it?" in line
 
 
 async def test_a_server_that_talks_something_else(

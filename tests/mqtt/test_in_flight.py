@@ -3,7 +3,15 @@
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt.in_flight import LARGE, LATEST, Echoes, Suspects, large
+from bridge.mqtt.in_flight import (
+    ECHO_TIMEOUT,
+    LARGE,
+    WINDOW,
+    WINDOW_BYTES,
+    InFlight,
+    OversizeDetector,
+    OwnEchoes,
+)
 from bridge.mqtt.messages import Lane, Publication
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Spec, mosquitto
@@ -19,18 +27,61 @@ def message(payload: bytes, topic: str = "printer/event") -> Publication:
 
 
 def test_only_the_second_time_in_a_row_is_a_proof() -> None:
-    suspects, one, other = Suspects(), message(b"one"), message(b"other")
-    assert suspects.judge([one]) == []
-    assert suspects.judge([other]) == []
-    assert suspects.judge([one, other]) == [other]
-    assert suspects.judge([other]) == []
-    assert suspects.judge([]) == []
-    assert suspects.judge([other]) == []
+    suspects, one, other = OversizeDetector(), message(b"one"), message(b"other")
+    assert suspects.connection_closed([one]) == []
+    assert suspects.connection_closed([other]) == []
+    assert suspects.connection_closed([one, other]) == [other]
+    assert suspects.connection_closed([other]) == []
+    assert suspects.connection_closed([]) == []
+    assert suspects.connection_closed([other]) == []
 
 
-def test_what_every_broker_takes_is_never_suspected() -> None:
-    small, too_much = message(b"x" * 1000), message(b"x" * LARGE)
-    assert large([small, too_much]) == [too_much]
+def test_only_what_a_broker_may_refuse_for_its_size_is_suspected() -> None:
+    in_flight = InFlight()
+    small, large = message(b"x" * 1000), message(b"x" * LARGE)
+    in_flight.add(1, small)
+    in_flight.add(2, large)
+    assert in_flight.large == [large]
+
+
+def test_an_acknowledged_message_is_not_in_flight_any_more() -> None:
+    in_flight, one, other = InFlight(), message(b"one"), message(b"other")
+    in_flight.add(1, one)
+    in_flight.add(2, other)
+    assert in_flight.acknowledged(1) == one
+    assert in_flight.acknowledged(1) is None
+    assert in_flight.take_all() == [other]
+    assert len(in_flight) == 0
+
+
+@pytest.mark.parametrize(
+    ("receive_maximum", "room"), [(1, 1), (5, 5), (65_535, WINDOW)]
+)
+def test_the_broker_and_we_limit_how_many_are_in_flight(
+    receive_maximum: int, room: int
+) -> None:
+    in_flight = InFlight(receive_maximum)
+    for number in range(room):
+        assert in_flight.has_room
+        in_flight.add(number, message(b"x"))
+    assert not in_flight.has_room
+    in_flight.acknowledged(0)
+    assert in_flight.has_room
+
+
+def test_bytes_are_limited_too_but_one_message_may_be_larger() -> None:
+    in_flight = InFlight()
+    large = message(b"x" * WINDOW_BYTES)
+    assert in_flight.has_room
+    in_flight.add(1, large)
+    assert not in_flight.has_room
+    in_flight.discard(message(b"another"))
+    assert not in_flight.has_room
+    in_flight.discard(large)
+    assert in_flight.has_room
+    in_flight.add(2, large)
+    assert in_flight.take_all() == [large]
+    assert in_flight.has_room
 
 
 def answer(printer: Bridge, topic: str = TOPICS.response) -> None:
@@ -64,7 +115,7 @@ async def test_an_answer_is_shortened_and_the_bridge_goes_on(
             assert printer.broker.statistics.refused == 1
     assert watcher.payloads(topic) == [b"short"]
     place = "reply/…" if topic == PREFIX else topic
-    assert f"a message on {place} was larger than the broker takes" in caplog.text
+    assert f"a message on {place} was larger than the broker accepts" in caplog.text
     assert PREFIX not in caplog.text
 
 
@@ -106,22 +157,22 @@ async def test_an_answer_that_its_sender_may_not_have_goes_to_all(
 
 
 def test_what_nobody_has_sent_is_no_echo() -> None:
-    assert not Echoes().heard("printer/head", 0)
+    assert not OwnEchoes().is_echo("printer/head", 0)
 
 
 def test_each_clearing_has_one_echo() -> None:
-    echoes = Echoes()
+    echoes = OwnEchoes()
     echoes.expect("printer/head", 0)
     echoes.expect("printer/head", 1)
     echoes.expect("printer/bed", 1)
-    heard = [echoes.heard("printer/head", 2) for _ in range(3)]
+    heard = [echoes.is_echo("printer/head", 2) for _ in range(3)]
     assert heard == [True, True, False]
-    assert echoes.heard("printer/bed", 2)
+    assert echoes.is_echo("printer/bed", 2)
 
 
 def test_a_clearing_without_an_echo_swallows_no_later_question() -> None:
-    echoes = Echoes()
+    echoes = OwnEchoes()
     echoes.expect("printer/request/state", 0)
-    echoes.expect("printer/request/state", LATEST)
-    assert echoes.heard("printer/request/state", LATEST + 1)
-    assert not echoes.heard("printer/request/state", LATEST + 2)
+    echoes.expect("printer/request/state", ECHO_TIMEOUT)
+    assert echoes.is_echo("printer/request/state", ECHO_TIMEOUT + 1)
+    assert not echoes.is_echo("printer/request/state", ECHO_TIMEOUT + 2)

@@ -7,9 +7,9 @@ import tracemalloc
 import pytest
 
 from bridge.config import Mqtt
+from bridge.mqtt.in_flight import WINDOW
 from bridge.mqtt.messages import Lane
 from bridge.mqtt.outbox import BOUNDS
-from bridge.mqtt.session import WINDOW
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected

@@ -1,6 +1,6 @@
 """What one connection teaches the next, as dialogues."""
 
-from bridge.mqtt.broker import Takeovers, Versions
+from bridge.mqtt.broker import ProtocolFallback, TakeoverDetector
 from bridge.mqtt.error_text import Hint, Loss
 from bridge.mqtt.messages import Version
 
@@ -10,7 +10,7 @@ EXPLAINED = Loss("shutting down")
 
 
 def test_five_is_tried_first_and_stays() -> None:
-    versions = Versions("auto")
+    versions = ProtocolFallback("auto")
     assert versions.current is Version.V5
     assert not versions.accepted()
     for _ in range(5):
@@ -19,7 +19,7 @@ def test_five_is_tried_first_and_stays() -> None:
 
 
 def test_a_broker_that_refuses_five_is_asked_for_3_1_1() -> None:
-    versions = Versions("auto")
+    versions = ProtocolFallback("auto")
     versions.failed(Hint.VERSION)
     assert versions.current is Version.V311
     assert versions.accepted()
@@ -29,7 +29,7 @@ def test_a_broker_that_refuses_five_is_asked_for_3_1_1() -> None:
 
 
 def test_a_broker_that_was_replaced_may_take_five_again() -> None:
-    versions = Versions("auto")
+    versions = ProtocolFallback("auto")
     versions.failed(Hint.VERSION)
     versions.accepted()
     versions.failed(Hint.VERSION)
@@ -37,7 +37,7 @@ def test_a_broker_that_was_replaced_may_take_five_again() -> None:
 
 
 def test_a_broker_that_closes_the_connection_gets_each_version_in_turn() -> None:
-    versions = Versions("auto")
+    versions = ProtocolFallback("auto")
     tried = []
     for _ in range(6):
         tried.append(versions.current)
@@ -47,48 +47,48 @@ def test_a_broker_that_closes_the_connection_gets_each_version_in_turn() -> None
 
 
 def test_a_broker_that_is_not_there_teaches_nothing() -> None:
-    versions = Versions("auto")
+    versions = ProtocolFallback("auto")
     for hint in (Hint.NONE, Hint.REFUSED) * 5:
         versions.failed(hint)
     assert versions.current is Version.V5
 
 
 def test_a_configured_version_is_kept() -> None:
-    versions = Versions("3.1.1")
+    versions = ProtocolFallback("3.1.1")
     assert versions.current is Version.V311
     versions.failed(Hint.VERSION)
     assert versions.current is Version.V311
     assert not versions.accepted()
-    assert Versions("5").current is Version.V5
+    assert ProtocolFallback("5").current is Version.V5
 
 
 def test_the_second_takeover_that_the_broker_tells_is_enough() -> None:
-    takeovers = Takeovers()
+    takeovers = TakeoverDetector()
     assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
     assert takeovers.suspected
     assert takeovers.contested(TOLD, reference_connected=False, lasted=1)
 
 
 def test_an_unexplained_loss_counts_when_only_this_connection_was_closed() -> None:
-    takeovers = Takeovers()
+    takeovers = TakeoverDetector()
     assert not takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=500)
     assert takeovers.contested(UNEXPLAINED, reference_connected=True, lasted=1)
 
 
 def test_unexplained_losses_without_a_reference_connection_are_the_network() -> None:
-    takeovers = Takeovers()
+    takeovers = TakeoverDetector()
     for _ in range(10):
         assert not takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=1)
 
 
 def test_a_connection_that_lasted_ends_the_suspicion() -> None:
-    takeovers = Takeovers()
+    takeovers = TakeoverDetector()
     assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
     assert not takeovers.contested(TOLD, reference_connected=True, lasted=60)
 
 
 def test_an_explained_loss_ends_the_suspicion() -> None:
-    takeovers = Takeovers()
+    takeovers = TakeoverDetector()
     takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=1)
     assert not takeovers.contested(EXPLAINED, reference_connected=True, lasted=1)
     assert not takeovers.suspected

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt.client import Watch
+from bridge.mqtt.client import SocketWatcher
 from bridge.mqtt.messages import Lane
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Spec, mosquitto
@@ -34,7 +34,7 @@ def config(port: int, protocol: str = "5") -> Mqtt:
     ("option", "line"),
     [
         ("retain_available false", "the broker cannot retain messages"),
-        ("max_qos 0", "the broker does not take QoS 1"),
+        ("max_qos 0", "the broker does not support QoS 1"),
     ],
 )
 async def test_a_broker_without_what_a_will_needs(
@@ -156,7 +156,7 @@ async def test_acknowledgements_go_out_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         with ours, listener.accept()[0]:
-            watch = Watch(ours.fileno(), lambda: None, lambda: None)
+            watch = SocketWatcher(ours, lambda: None, lambda: None)
             assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             ours.setsockopt(*option, 0)
             assert not ours.getsockopt(*option)

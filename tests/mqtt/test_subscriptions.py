@@ -1,7 +1,7 @@
-"""Subscriptions to many topics, in packets that every broker takes."""
+"""PendingSubscriptions to many topics, in packets that every broker takes."""
 
 from bridge.config import Mqtt
-from bridge.mqtt.client import MOST, Subscriptions, portions
+from bridge.mqtt.client import MAX_FILTERS, PendingSubscriptions, portions
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import connected
@@ -10,14 +10,18 @@ from tests.support.waiting import until
 
 
 def test_no_packet_has_too_many() -> None:
-    assert portions("a" * 2 * MOST + "b") == ["a" * MOST, "a" * MOST, "b"]
+    assert portions("a" * 2 * MAX_FILTERS + "b") == [
+        "a" * MAX_FILTERS,
+        "a" * MAX_FILTERS,
+        "b",
+    ]
     assert portions("ab") == ["ab"]
 
 
 def test_there_is_one_answer_to_all_packets() -> None:
-    told = Subscriptions()
-    assert told.asked([1, 2, 4]) == 4
-    assert told.asked([5]) == 5
+    told = PendingSubscriptions()
+    assert told.add([1, 2, 4]) == 4
+    assert told.add([5]) == 5
     assert told.answered(2, [1, 0x87]) is None
     assert told.answered(5, [0]) == (5, [0])
     assert told.answered(1, [1]) is None
@@ -26,15 +30,15 @@ def test_there_is_one_answer_to_all_packets() -> None:
 
 
 def test_what_could_not_be_sent_is_not_waited_for() -> None:
-    told = Subscriptions()
-    assert told.asked([1, None]) is None
+    told = PendingSubscriptions()
+    assert told.add([1, None]) is None
     assert told.answered(1, [0]) is None
 
 
 async def test_a_broker_that_takes_few_at_a_time_is_enough(broker: Mosquitto) -> None:
     """Such a one closes the connection over a packet with more."""
     sizes: list[int] = []
-    way = frugal(broker.host, broker.port, most=MOST, sizes=sizes)
+    way = frugal(broker.host, broker.port, most=MAX_FILTERS, sizes=sizes)
     topics = [TOPICS.commands[0], TOPICS.near_misses[-1].replace("+", "x")]
     async with (
         server(way) as port,
@@ -46,4 +50,4 @@ async def test_a_broker_that_takes_few_at_a_time_is_enough(broker: Mosquitto) ->
                 await client.publish(topic, b"{}")
         await until(lambda: [one.topic for one in printer.heard] == topics)
         assert printer.broker.statistics.connects == 1
-    assert sum(sizes) > MOST
+    assert sum(sizes) > MAX_FILTERS

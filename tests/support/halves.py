@@ -26,7 +26,6 @@ DOES_IO = (
     "mqtt/error_text.py",  # names the errors of sockets and TLS
     "mqtt/memory.py",
     "mqtt/one_shot.py",
-    "mqtt/packets.py",
     "mqtt/purge.py",
     "mqtt/session.py",
     "notify.py",
