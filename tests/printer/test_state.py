@@ -218,6 +218,9 @@ def test_noise_does_not_fill_the_memory(printer: Knowing) -> None:
         printer.says(f'Unknown command: "M{number}"', f"Cap:C{number}:1")
     assert len(printer.state.refused) == 100
     assert len(printer.state.capabilities) == 200
+    printer.says("Cap:C7:0", "Cap:LATE:1")
+    assert printer.state.capabilities["C7"] is False
+    assert "LATE" not in printer.state.capabilities
 
 
 def test_autoreports_are_switched_on_and_off(printer: Knowing) -> None:

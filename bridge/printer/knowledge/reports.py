@@ -193,10 +193,9 @@ def _told(state: PrinterState, reply: Reply) -> PrinterState:
             state = replace(state, position=_current(state, reply), moved=False)
         case replies.Firmware():
             state = replace(state, firmware=reply)
-        case replies.Capability(name, enabled):
+        case replies.Capability(name, enabled) if _has_room(state, name):
             known = {**state.capabilities, name: enabled}
-            if len(known) <= _MAX_CAPABILITIES:
-                state = replace(state, capabilities=known)
+            state = replace(state, capabilities=known)
         case replies.SpeedFactor(percent):
             state = replace(state, modal=replace(state.modal, speed_factor=percent))
         case replies.FlowFactor(tool, percent) if tool == state.modal.tool:
@@ -204,3 +203,8 @@ def _told(state: PrinterState, reply: Reply) -> PrinterState:
         case replies.ActiveTool(number):
             state = replace(state, modal=replace(state.modal, tool=number))
     return state
+
+
+def _has_room(state: PrinterState, capability: str) -> bool:
+    known = state.capabilities
+    return capability in known or len(known) < _MAX_CAPABILITIES
