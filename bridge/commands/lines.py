@@ -8,7 +8,6 @@ from bridge.commands.base import Context, Program
 from bridge.errors import RejectedError
 from bridge.gcode import framing, words
 
-_HIGHEST_NUMBER = 999_999_999
 _EMERGENCY = "M112"
 _URGENT = {"M108", "M410", "M876"}
 
@@ -117,7 +116,7 @@ def _problem(line: str, context: Context) -> str | None:
     if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
         return f"must have one code a line, not several: {_shown(line)}"
     try:
-        framing.encode(line, _HIGHEST_NUMBER if context.dialect.numbered else None)
+        framing.check(line, numbered=context.dialect.numbered)
     except ValueError as error:
         return str(error)
     return None

@@ -1,307 +1,425 @@
-"""Lines and their acknowledgements, once both sides agree on a number.
+"""Lines and their acknowledgements, once both sides agree on a line number.
 
-One line is in flight at a time. ``ok`` finishes it; ``Resend: n`` finishes what came
-before n and has n sent again. After a silence nobody can know whether the line or its
-``ok`` was lost, so a numbered probe follows: the firmware either answers it or asks for
-the lost line. Acknowledged lines are kept for a while, because an ``ok`` too many makes
-a line look done that was not; an idle line is probed for the same reason.
+:mod:`bridge.gcode.exchange_states` explains how it works.
 """
 
 from collections.abc import Sequence
 
 from bridge.gcode import line_output
 from bridge.gcode.events import Event, LinkFailed, Restarted
+from bridge.gcode.exchange_states import TRANSITIONS, Change, ExchangeState, SendPause
 from bridge.gcode.reply_types import Busy, Ok, Reply, TransferError
-from bridge.gcode.resends import Resends, Verdict
-from bridge.gcode.timeouts import (
-    PROBE,
-    QUIET,
-    Wire,
-    free_by,
-    is_probe,
-    probe,
-    renewed,
-    starts_print,
-    still_prints,
+from bridge.gcode.resends import (
+    Continue,
+    Decision,
+    GiveUp,
+    Ignore,
+    ResendRequests,
 )
-from bridge.gcode.window import Line, Queue, finish, give_up
+from bridge.gcode.timeouts import (
+    BOOT_TIME,
+    SURPLUS_OK_TIME,
+    busy_until,
+    extension,
+    may_print_after_reply,
+    starts_print,
+)
+from bridge.gcode.window import PROBE, Line, Queue, Transmitter
 
 NO_ANSWER = "the printer does not answer any more"
-BOOT = 5.0  # seconds after which a firmware that was reset takes lines again
-IN_DOUBT = 2  # plain "ok"s to probes until nothing is in doubt; one clear answer does
+
+UNCERTAIN = 2
+"""Plain ``ok``s to probes until the last line is certain to have arrived. The first may
+be a surplus one; an answer that only a probe gets (``ok T:…``) is enough by itself."""
 
 
 class Exchange:
-    """Sends line after line; tells what became of each."""
+    """Sends line after line; reports what became of each."""
 
-    def __init__(self, wire: Wire, confirm_after: float) -> None:
-        self._wire = wire
-        self._window = wire.window
+    def __init__(self, transmitter: Transmitter, confirm_after: float) -> None:
+        """Continue a conversation whose handshake is complete.
+
+        Args:
+            transmitter: shared with the handshake.
+            confirm_after: seconds without a line until it is confirmed by a probe that
+                the last lines arrived.
+
+        """
+        self.state = ExchangeState.IDLE
+        self.pause = SendPause.NO_PAUSE
+        self._transmitter = transmitter
+        self._window = transmitter.window
         self._confirm_after = confirm_after
-        self._resends = Resends()
-        self._resend_oks = 0  # yet to come; they acknowledge nothing
-        self._settling: Line | None = None  # has its "ok", but not its output
-        self._urged = False  # an urgent line's own "ok" follows that of the line
-        self._silences = 0
-        self._prints = False  # from its card, whose lines it carries out before ours
-        self._free_by = 0.0  # of the line that has its "ok"; the next one waits for it
-        self._answered = True  # something was acknowledged since the last probe
-        self._probe_due = False
-        self._doubts = 0  # whether the last lines were taken
+        self._resends = ResendRequests()
+        # Deadlines, in seconds; the three things that can become due.
+        self._answer_deadline: float | None = None
+        self._pause_deadline: float | None = None
+        self._probe_at: float | None = None
+        # What the states need to know beside the window.
+        self._resend_oks = 0  # the oks of requests that are yet to come
+        self._output_of: Line | None = None  # has its ok, but perhaps not its output
+        self._urgent_ok_due = False  # the ok of an urgent line follows the next ok
+        self._timeouts = 0  # in a row
+        self._uncertain = 0  # answers to probes until the last lines are certain
+        self._busy_until = 0.0  # the acknowledged line is still being carried out
+        self._may_print = False  # from the card, whose lines precede ours
 
-    @property
-    def _counts(self) -> bool:
-        """Whether the firmware drops lines that it has, and asks for missing ones."""
-        dialect = self._wire.dialect
-        return dialect.numbered and (dialect.checks_sequence or self._resends.counting)
+    # Deadlines and states
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` is due, if ever."""
+        times = (self._answer_deadline, self._pause_deadline, self._probe_at)
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Act on the deadlines that have passed."""
+        events: list[Event] = []
+        if self._pause_deadline is not None and now >= self._pause_deadline:
+            events += self.end_pause()
+        if self._probe_at is not None and now >= self._probe_at:
+            self._probe_for_confirmation()
+        if self._answer_deadline is not None and now >= self._answer_deadline:
+            self._transmitter.counters.timeouts += 1
+            events += self._answer_timed_out(now)
+        return events
+
+    def _change(self, change: Change) -> None:
+        self.state = TRANSITIONS[self.state][change]
+        if self._window.head is None:
+            self._answer_deadline = None
+        if change is Change.SENT:
+            self._probe_at = None  # its answer confirms as much as a probe's
+
+    def _lines_acknowledged(self) -> None:
+        """Change the state after the window has moved on, or back."""
+        if self._window.idle:
+            self._change(Change.ALL_ACKNOWLEDGED)
+        elif self._window.head is None:
+            self._change(Change.SOME_UNSENT)
+        else:
+            self._change(Change.ANSWERED)
+
+    def _start_pause(self, pause: SendPause, now: float) -> None:
+        dialect = self._transmitter.dialect
+        seconds = {
+            SendPause.OUTPUT: dialect.output_wait,
+            SendPause.RESEND_OK: dialect.resend_wait,
+            SendPause.SURPLUS_OK: SURPLUS_OK_TIME,
+        }
+        self.pause = pause
+        self._pause_deadline = now + seconds[pause]
+
+    def end_pause(self) -> list[Event]:
+        """Send lines again; the output that was awaited is complete."""
+        self.pause = SendPause.NO_PAUSE
+        self._pause_deadline = None
+        self._resend_oks = 0
+        return self.finish_output()
+
+    def finish_output(self) -> list[Event]:
+        """Finish the line whose output was awaited, if there is one."""
+        line, self._output_of = self._output_of, None
+        return line.finish() if line is not None else []
+
+    # Lines out
 
     def data_to_send(self, queue: Queue, now: float) -> bytes:
-        """Return the bytes of the next line, if it is its time."""
-        window, dialect = self._window, self._wire.dialect
-        if window.idle and (line := queue.pop()):
-            window.push(line)
-        if not self._probe_due and not window.cursor == window.edge < window.next:
+        """Return the bytes of the next line, if one may be sent."""
+        if self.pause is not SendPause.NO_PAUSE:
             return b""
-        self._probe_due = False
-        data = self._wire.transmit(now, numbered=dialect.numbered)
-        self._wire.answer_by = self._patience(now)
+        if self.state is ExchangeState.IDLE:
+            line = queue.pop()
+            if line is None:
+                return b""
+            self._window.push(line)
+        elif self.state not in {ExchangeState.READY, ExchangeState.PROBE_DUE}:
+            return b""
+        dialect = self._transmitter.dialect
+        data = self._transmitter.transmit(now, numbered=dialect.numbered)
+        self._change(Change.SENT)
+        self._answer_deadline = self._deadline_after_sending(now)
         return data
 
-    def _patience(self, now: float) -> float:
-        """Return until when to wait, with a line that has just been sent.
+    def _deadline_after_sending(self, now: float) -> float:
+        """Return until when to wait for an answer, with a line that was just sent.
 
-        A probe must not cut short the time of the line it waits behind, nor add to it
+        A probe must neither shorten the time of the line before it, nor extend it
         where that time is not over.
         """
-        dialect = self._wire.dialect
-        if self._wire.answer_by is not None:
-            return max(self._wire.answer_by, now + dialect.ok_timeout)
+        dialect = self._transmitter.dialect
+        if self._answer_deadline is not None:
+            return max(self._answer_deadline, now + dialect.ok_timeout)
         lines = self._window.in_flight()
         times = (line.sent_at + dialect.timeout_for(line.text) for line in lines)
-        return max(self._free_by, *times)
+        return max(self._busy_until, *times)
+
+    def note_urgent_line(self, now: float) -> None:
+        """Expect the ``ok`` of a line that was sent past the window."""
+        waiting = self.pause is not SendPause.NO_PAUSE
+        self._start_pause(self.pause if waiting else SendPause.SURPLUS_OK, now)
+        self._urgent_ok_due = self._window.head is not None
+
+    def note_logged_line(self, line: Line, now: float) -> None:
+        """Count a line as sent that a log says was sent."""
+        self._window.push(line)
+        self.note_logged_repeat(now)
+
+    def note_logged_repeat(self, now: float) -> None:
+        """Count the oldest unsent line as sent: a log says that it was."""
+        self._transmitter.mark_sent(now)
+        self._change(Change.SENT)
+
+    def restart_numbering(self, first_number: int) -> None:
+        """Continue with this number: a log goes on elsewhere."""
+        self._window.restart(first_number)
+        self._lines_acknowledged()
+
+    # Replies in
 
     @property
-    def speaks_to(self) -> Line | None:
-        """The line that the firmware says something to."""
-        return self._settling or self._window.head
+    def addressee(self) -> Line | None:
+        """The line that the firmware's replies are about."""
+        return self._output_of or self._window.head
 
-    def said(self, found: Sequence[Reply], text: str, now: float) -> None:
-        """Take what one line of the firmware means; it may be output of a line."""
-        wire, head = self._wire, self._window.head
+    def process_replies(self, found: Sequence[Reply], text: str, now: float) -> None:
+        """Process what one line of the firmware means beside acknowledgements.
+
+        Args:
+            found: the replies of that line.
+            text: the line, as output of the line that is being carried out.
+            now: the time in seconds.
+
+        """
         for reply in found:
-            self._prints = still_prints(reply, was=self._prints)
-        if line := self.speaks_to:
+            self._may_print = may_print_after_reply(reply, before=self._may_print)
+        if line := self.addressee:
             line_output.collect(line, found, text)
-        if self._settling:
-            wire.hold_until = now + wire.dialect.output_wait
-        if head and wire.answer_by is not None:
-            for reply in found:
-                patience = renewed(reply, head.text, wire.dialect)
-                if patience is not None:
-                    least = now if isinstance(reply, Busy) else wire.answer_by
-                    wire.answer_by = max(least, now + patience)
-                    self._silences = 0
+        if self._output_of is not None:
+            self._start_pause(self.pause, now)
+        self._extend_answer_deadline(found, now)
 
-    def waits(self, now: float) -> None:
-        """React to an idle firmware: with a line in flight, something was lost."""
-        wire = self._wire
-        if not wire.dialect.wait_means_idle or wire.answer_by is None:
+    def _extend_answer_deadline(self, found: Sequence[Reply], now: float) -> None:
+        head, dialect = self._window.head, self._transmitter.dialect
+        if head is None or self._answer_deadline is None:
             return
-        if self._answered:
-            wire.answer_by = now
-        else:  # a probe is on its way, and nothing is worked on that it must wait for
-            soon = self._window.latest.sent_at + wire.dialect.ok_timeout
-            wire.answer_by = min(wire.answer_by, soon)
+        for reply in found:
+            seconds = extension(reply, head.text, dialect)
+            if seconds is not None:
+                # busy: names the time until the next one; other replies only add time.
+                least = now if isinstance(reply, Busy) else self._answer_deadline
+                self._answer_deadline = max(least, now + seconds)
+                self._timeouts = 0
 
-    def urged(self, now: float) -> None:
-        """Take note that urgent lines go out: their "ok"s acknowledge nothing."""
-        self._wire.hold_until = now + QUIET
-        self._urged = self._window.head is not None
+    def process_wait(self, now: float) -> None:
+        """React to an idle firmware: with a line in flight, something was lost (Q-15).
 
-    def ok(self, ok: Ok, now: float) -> list[Event]:
-        """Take an ``ok``: of the oldest line in flight, unless it tells otherwise."""
-        if self._resend_oks:
+        While a probe is on its way nothing is being worked on that it must wait for, so
+        its answer is due at once.
+        """
+        dialect = self._transmitter.dialect
+        if not dialect.wait_means_idle or self._answer_deadline is None:
+            return
+        if self.state in {ExchangeState.PROBE_DUE, ExchangeState.PROBING}:
+            soon = self._window.latest.sent_at + dialect.ok_timeout
+            self._answer_deadline = min(self._answer_deadline, soon)
+        else:
+            self._answer_deadline = now
+
+    def process_ok(self, ok: Ok, now: float) -> list[Event]:
+        """Process an ``ok``: of the oldest line in flight, unless it says otherwise."""
+        if self.pause is SendPause.RESEND_OK:
             self._resend_oks -= 1
-            return [] if self._resend_oks else self.release()
-        if self._resends.owed:
-            return self._requested(None, now)  # the request itself was lost
-        head = self._window.head
-        if head is None:
-            if self._wire.hold_until is not None and self._settling is None:
-                self._wire.hold_until = now + QUIET
+            return [] if self._resend_oks else self.end_pause()
+        if self._resends.outstanding:
+            return self._resend(None, now)  # the request was lost; this is its ok
+        if self._window.head is None:
+            if self.pause is SendPause.SURPLUS_OK:
+                self._start_pause(SendPause.SURPLUS_OK, now)
             return []
-        through = self._answers(ok, head)
+        through = self._acknowledged_number(ok, self._window.head)
         return [] if through is None else self._acknowledge(through, ok, now)
 
-    def complained(self, error: TransferError) -> None:
-        """Take note that a line arrived damaged."""
-        self._resends.complained(error)
+    def process_transfer_error(self, error: TransferError) -> None:
+        """Process the complaint about a damaged line; a request should follow."""
+        self._resends.note_complaint(error)
 
-    def resend(self, number: int, now: float) -> list[Event]:
-        """React to the request for a line."""
-        dialect = self._wire.dialect
-        if dialect.resend_ok:
+    def process_resend(self, number: int, now: float) -> list[Event]:
+        """Process the request to send a line again."""
+        if self._transmitter.dialect.resend_ok:
             self._resend_oks += 1
-            self._wire.hold_until = now + dialect.resend_wait
-        return self._requested(number, now)
+            self._start_pause(SendPause.RESEND_OK, now)
+        return self._resend(number, now)
 
-    def silence(self, now: float) -> list[Event]:
-        """Find out whether a line was lost, or its ``ok``."""
-        window, wire = self._window, self._wire
-        wire.answer_by = None
-        self._silences += 1
-        if self._silences > wire.dialect.max_probes:
-            return self._give_up(now)
-        if self._answered and all(is_probe(line) for line in window.in_flight()):
-            window.acknowledge(window.edge - 1)
-            self._doubt(now)
-            return []
-        if window.edge == window.next:
-            window.push(probe())
-        self._answered = False
-        self._probe_due = True
-        return []
-
-    def _give_up(self, now: float) -> list[Event]:
-        """Fail, unless a long line of a print may be what the firmware is silent for.
-
-        To open the port again would end that print on most boards.
-        """
-        dialect = self._wire.dialect
-        if (
-            dialect.sends_busy
-            or not self._prints
-            or self._silences > dialect.max_probes + 1
-        ):
-            return [LinkFailed(NO_ANSWER)]
-        self._wire.answer_by = now + dialect.long_timeout
-        return []
-
-    def suspect(self, now: float) -> None:
+    def suspect_reset(self, now: float) -> None:
         """Find out whether the firmware was reset, also while it works on a line.
 
-        One that was asks for its first line; one that works answers when it is done,
-        and has all the time it had for that.
+        One that was reset asks for its first line. One that works answers when it is
+        done, and has all the time for it that it had before.
         """
-        wire = self._wire
-        asked = sum(is_probe(line) for line in self._window.in_flight())
-        if wire.dialect.numbered and asked < wire.dialect.max_probes:
-            soon = now + BOOT
-            wire.confirm_at = min(soon, wire.confirm_at or soon)
+        asked = sum(line.is_probe for line in self._window.in_flight())
+        dialect = self._transmitter.dialect
+        if dialect.numbered and asked < dialect.max_probes:
+            soon = now + BOOT_TIME
+            self._probe_at = min(soon, self._probe_at or soon)
 
-    def confirm(self) -> None:
-        """Ask whether the firmware got everything, or is still the same."""
-        window, self._wire.confirm_at = self._window, None
-        if window.edge == window.next:
-            self._answered = False
-            self._probe_due = not window.idle
-            window.push(probe())
+    # Acknowledgements
 
-    def release(self) -> list[Event]:
-        """Go on after a pause."""
-        self._wire.hold_until = None
-        self._resend_oks = 0
-        return self._settle(None)
+    @property
+    def _checks_sequence(self) -> bool:
+        """Whether the firmware drops lines that it has, and asks for missing ones."""
+        dialect = self._transmitter.dialect
+        return dialect.numbered and (
+            dialect.checks_sequence or self._resends.reports_last_line
+        )
 
-    def abandon(self) -> list[Event]:
-        """Finish what has its ``ok``; the rest is lost."""
-        return self._settle(None)
-
-    def _settle(self, line: Line | None) -> list[Event]:
-        """Finish the line whose output came last; wait for that of this one."""
-        settled, self._settling = self._settling, line
-        return finish(settled) if settled is not None else []
-
-    def _answers(self, ok: Ok, head: Line) -> int | None:
-        """Return up to which line an ``ok`` acknowledges; ``None``: it is stale."""
-        if ok.number is not None and self._wire.dialect.numbered:
+    def _acknowledged_number(self, ok: Ok, head: Line) -> int | None:
+        """Return up to which line an ``ok`` acknowledges; ``None``: no line at all."""
+        if ok.number is not None and self._transmitter.dialect.numbered:
             is_ours = head.number <= ok.number < self._window.edge
             return ok.number if is_ours else None
         if ok.temperature:
-            flying = self._window.in_flight()
-            queries = (line for line in flying if line.text.startswith(PROBE))
-            return next((line.number for line in queries), None)
+            for line in self._window.in_flight():
+                if line.text.startswith(PROBE):
+                    return line.number
+            return None
         return head.number
 
     def _acknowledge(self, through: int, ok: Ok, now: float) -> list[Event]:
-        wire = self._wire
+        dialect = self._transmitter.dialect
         *skipped, last = self._window.acknowledge(through)
-        self._silences = 0
-        self._resends.answered()
-        self._answered = True
-        self._free_by = free_by(
+        self._lines_acknowledged()
+        self._timeouts = 0
+        self._resends.note_acknowledgement()
+        if last.transmissions == 1:
+            counters = self._transmitter.counters
+            counters.record_round_trip(now - last.sent_at, now)
+        self._note_effect(last, now)
+        self._update_certainty(last, ok, now)
+        if head := self._window.head:
+            until = now + dialect.timeout_for(head.text)
+            self._answer_deadline = max(self._busy_until, until)
+        events = self.finish_output()
+        events += [event for line in skipped for event in self._skip(line)]
+        return events + self._finish_or_await_output(last, now)
+
+    def _note_effect(self, last: Line, now: float) -> None:
+        """Remember what the acknowledged line makes the firmware do from now on."""
+        dialect = self._transmitter.dialect
+        self._busy_until = busy_until(
             last.text,
-            wire.dialect,
+            dialect,
             sent_at=last.sent_at,
-            before=self._free_by,
+            before=self._busy_until,
             now=now,
         )
-        self._prints = self._prints or starts_print(last.text, wire.dialect)
-        self._believe(last, ok, now)
-        if last.transmissions == 1:
-            wire.counters.record_round_trip(now - last.sent_at, now)
-        events = self._settle(None)
-        events += [event for line in skipped for event in self._skip(line)]
-        head = self._window.head
-        wire.answer_by = None
-        if head:
-            patience = wire.dialect.timeout_for(head.text)
-            wire.answer_by = max(self._free_by, now + patience)
-        if self._urged:
-            self._urged = False
-            wire.hold_until = now + QUIET
-        if wire.dialect.ok_before_output and line_output.is_query(last.text):
-            self._settle(last)
-            wire.hold_until = now + wire.dialect.output_wait
-            return events
-        return [*events, *finish(last)]
+        self._may_print = self._may_print or starts_print(last.text, dialect)
+
+    def _finish_or_await_output(self, last: Line, now: float) -> list[Event]:
+        if self._urgent_ok_due:
+            self._urgent_ok_due = False
+            self._start_pause(SendPause.SURPLUS_OK, now)
+        dialect = self._transmitter.dialect
+        if dialect.ok_before_output and line_output.is_query(last.text):
+            self._output_of = last
+            self._start_pause(SendPause.OUTPUT, now)
+            return []
+        if self.pause is SendPause.OUTPUT:
+            return last.finish() + self.end_pause()
+        return last.finish()
 
     def _skip(self, line: Line) -> list[Event]:
-        """Finish a line whose ``ok`` never came although a later one was answered."""
-        if self._counts:
-            return finish(line)  # numbers are taken in order: it was carried out
+        """End a line whose ``ok`` never came, although a later one was answered."""
+        if self._checks_sequence:
+            return line.finish()  # lines are accepted in order: it was carried out
         message = f"the printer did not acknowledge {line.text!r}; it may have done it"
-        return give_up(line, "timeout", message)
+        return line.fail("timeout", message)
 
-    def _believe(self, last: Line, ok: Ok, now: float) -> None:
-        """Count what speaks for and against everything having been taken."""
+    # Lost lines and lost answers
+
+    def _answer_timed_out(self, now: float) -> list[Event]:
+        """Find out whether a line was lost, or its ``ok``."""
+        window, dialect = self._window, self._transmitter.dialect
+        self._timeouts += 1
+        if self._timeouts > dialect.max_probes:
+            return self._give_up(now)
+        if self.state not in {ExchangeState.PROBE_DUE, ExchangeState.PROBING} and all(
+            line.is_probe for line in window.in_flight()
+        ):
+            # The firmware answers again, and nobody waits for what these would say.
+            window.acknowledge(window.edge - 1)
+            self._lines_acknowledged()
+            self._doubt(UNCERTAIN, now)
+            return []
+        self._answer_deadline = None
+        self._queue_probe()
+        return []
+
+    def _queue_probe(self) -> None:
+        """Have a line sent behind those in flight; one to be repeated will do."""
+        if not self._window.has_unsent:
+            self._window.push(Line(PROBE))
+        self._change(Change.PROBE_QUEUED)
+
+    def _give_up(self, now: float) -> list[Event]:
+        """Fail, unless the silence may be that of a long line of a print.
+
+        To open the port again would end that print: most boards are reset by it.
+        """
+        dialect = self._transmitter.dialect
+        patient = self._may_print and not dialect.sends_busy
+        if not patient or self._timeouts > dialect.max_probes + 1:
+            self._answer_deadline = None
+            return [LinkFailed(NO_ANSWER)]
+        self._answer_deadline = now + dialect.long_timeout
+        return []
+
+    def _update_certainty(self, last: Line, ok: Ok, now: float) -> None:
+        """Weigh what the acknowledgement of a line says about those before it."""
         if ok.temperature:
-            self._doubts = 0
+            self._uncertain = 0
         elif last.text.startswith(PROBE):
-            self._doubts = max(0, self._doubts - 1)
+            self._uncertain = max(0, self._uncertain - 1)
         else:
-            self._doubts = IN_DOUBT
-        if self._doubts:
-            self._doubt(now, self._doubts)
+            self._uncertain = UNCERTAIN
+        if self._uncertain:
+            self._doubt(self._uncertain, now)
 
-    def _doubt(self, now: float, doubts: int = IN_DOUBT) -> None:
+    def _doubt(self, answers: int, now: float) -> None:
         """Have an idle line confirmed, where a lost line could still be sent again."""
-        self._doubts = doubts
-        if self._wire.dialect.numbered and self._window.idle:
-            self._wire.confirm_at = now + self._confirm_after
+        self._uncertain = answers
+        if self.state is ExchangeState.IDLE and self._transmitter.dialect.numbered:
+            self._probe_at = now + self._confirm_after
 
-    def _requested(self, number: int | None, now: float) -> list[Event]:
-        match self._resends.judge(number, self._window, counts=self._counts):
-            case Verdict.RESET:
-                return [Restarted()]
-            case Verdict.IGNORE:
-                if self._window.head:
-                    self._wire.answer_by = now + QUIET
-                return []
-            case str(reason):
+    def _probe_for_confirmation(self) -> None:
+        """Ask whether the firmware has received everything and was not reset."""
+        self._probe_at = None
+        if not self._window.has_unsent:
+            self._queue_probe()
+
+    def _resend(self, number: int | None, now: float) -> list[Event]:
+        decision: Decision = self._resends.decide(
+            number, self._window, checks_sequence=self._checks_sequence
+        )
+        match decision:
+            case Continue(first):
+                return self._continue_from(first, now)
+            case GiveUp(reason):
                 return [LinkFailed(reason)]
-            case first:
-                return self._rewind(first, now)
+            case Ignore():
+                if self._window.head is not None:
+                    self._answer_deadline = now + SURPLUS_OK_TIME
+                return []
+            case _:
+                return [Restarted()]
 
-    def _rewind(self, first: int, now: float) -> list[Event]:
-        """Send all from this line on again; what came before it was taken."""
-        self._silences = 0
-        self._answered = True
-        self._wire.answer_by = None
+    def _continue_from(self, first: int, now: float) -> list[Event]:
+        """Send all from this line on again; what precedes it was received."""
+        self._timeouts = 0
         done = self._window.acknowledge(first - 1)
         self._window.rewind(first)
+        self._lines_acknowledged()
         for line in self._window.unacknowledged():
             line.output.clear()
             line.errors.clear()
-        self._doubt(now)
-        return [event for line in done for event in finish(line)]
+        self._doubt(UNCERTAIN, now)
+        return [event for line in done for event in line.finish()]

@@ -1,15 +1,22 @@
 """How lines travel as bytes: encoding and checksums out, splitting into lines in."""
 
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import xor
 
 MAX_COMMAND = 96
-"""Bytes that a line may have without its line end: Marlin's default MAX_CMD_SIZE, which
-it cuts longer lines to without an error."""
+"""Bytes that a line must stay below, without its line end: Marlin's default
+``MAX_CMD_SIZE``. Longer ones are cut without an error (tests/transcripts/marlin,
+``m21-misc.txt``), which makes another command of them."""
 
 MAX_REPLY = 4096
 """Bytes of an unfinished line that are kept. No firmware says that much in one line;
 noise at a wrong baud rate has no line ends at all."""
+
+LONGEST_NUMBER = 999_999_999
+"""The longest line number that must fit a line beside its text."""
+
+_NUMBERING = len(f"N{LONGEST_NUMBER} *255")
+"""Bytes that a line number and a checksum add to a line, at most."""
 
 
 def checksum(payload: bytes) -> int:
@@ -17,13 +24,13 @@ def checksum(payload: bytes) -> int:
     return reduce(xor, payload, 0)
 
 
-@lru_cache(maxsize=64)
-def encode(text: str, number: int | None = None) -> bytes:
-    """Return the bytes of a line, numbered and checksummed if it has a number.
+def check(text: str, *, numbered: bool = True) -> None:
+    """Check that a line can be sent.
 
     Raises:
-        ValueError: The text is empty, not ASCII, has control characters, looks like a
-            numbered line itself, or does not fit the firmware's buffer.
+        ValueError: The text is empty (Marlin does not answer an empty line at all), not
+            ASCII, has control characters, looks like a numbered line itself, or does
+            not fit the firmware's buffer, together with a line number if ``numbered``.
 
     """
     if not text.strip():
@@ -34,12 +41,22 @@ def encode(text: str, number: int | None = None) -> bytes:
         )
     if text.startswith("N") and text[1:2].isdigit():
         raise ValueError(f"a line must not carry a line number of its own: {text!r}")
+    if len(text) + numbered * _NUMBERING >= MAX_COMMAND:
+        raise ValueError(f"a line must be shorter than {MAX_COMMAND} bytes: {text!r}")
+
+
+def encode(text: str, number: int | None = None) -> bytes:
+    """Return the bytes of a line, numbered and checksummed if it has a number.
+
+    Raises:
+        ValueError: The line cannot be sent; see :func:`check`.
+
+    """
+    check(text, numbered=number is not None)
     payload = text.encode("ascii")
     if number is not None:
         payload = b"N%d %b" % (number, payload)
         payload = b"%b*%d" % (payload, checksum(payload))
-    if len(payload) >= MAX_COMMAND:
-        raise ValueError(f"a line must be shorter than {MAX_COMMAND} bytes: {text!r}")
     return payload + b"\n"
 
 

@@ -1,116 +1,176 @@
-"""The beginning of a conversation: until both sides agree on a number.
+"""The start of a conversation: until both sides agree on a line number.
 
-The first lines after an open or a reset are often eaten, as is the first ``ok``, and
-what was said before may still arrive. So ``M110`` is repeated until it is answered, and
-its ``ok`` counts only when a probe is answered as well.
+The first lines after an open or a reset are often lost, and so is the first ``ok``;
+answers to what was said before may still arrive (Q-16). So ``M110``, which sets the
+line number, is repeated until it is answered, and the conversation begins only when a
+probe after it is answered as well::
+
+     NEW ──► GREETING ──ok──► SETTLING ──pause over──► PROBING ──clear ok──► connected
+                ▲                 │                     │   ▲ │
+                └── boot ─────────┘                     │   └─┘ plain ok: one more
+                └── boot, request for a line, silence ──┘
+
+A probe's answer is clear if only that probe can have got it: with its line number, or
+with temperatures.
 """
+
+from enum import Enum, auto
 
 from bridge.gcode.events import Connected, Event, LinkFailed
 from bridge.gcode.reply_types import Ok
-from bridge.gcode.timeouts import QUIET, Wire, is_probe, probe
-from bridge.gcode.window import Line
+from bridge.gcode.timeouts import SURPLUS_OK_TIME
+from bridge.gcode.window import PROBE, Line, Transmitter
 
-INTERVAL = 2.0  # seconds between two greetings
-MAX_UNHEEDED = 2  # then it counts from its own start, whatever it is told
+INTERVAL = 2.0
+"""Seconds between two greetings. A board that boots misses those of its first seconds,
+so a shorter interval would only add surplus ``ok``s."""
+
+MAX_IGNORED = 2
+"""Greetings that may have no effect, before the firmware's own numbering is used. Some
+take ``M110 N…`` only as an unnumbered line, or not at all, and go on asking for line 1
+after a boot."""
+
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
 
 
-class Handshake:
-    """Says hello until somebody answers, for at most ``timeout`` seconds."""
+class HandshakeState(Enum):
+    """How far the handshake has come."""
 
-    def __init__(self, wire: Wire, timeout: float) -> None:
-        self._wire = wire
+    NEW = auto()
+    """Nothing was sent yet."""
+    GREETING = auto()
+    """``M110`` is about to be sent, or on its way."""
+    SETTLING = auto()
+    """``M110`` was answered; surplus answers to its repetitions may follow."""
+    PROBING = auto()
+    """A probe is about to be sent, or on its way."""
+
+
+class Handshake:
+    """Greets the firmware until it answers, or until ``timeout`` seconds are over."""
+
+    def __init__(self, transmitter: Transmitter, timeout: float) -> None:
+        """Prepare the handshake; its time begins with the first greeting.
+
+        Args:
+            transmitter: shared with the exchange that follows.
+            timeout: seconds until the link is given up; they begin again with the first
+                boot, which shows that there is a firmware.
+
+        """
+        self.state = HandshakeState.NEW
+        self._transmitter = transmitter
         self._timeout = timeout
-        self._until = 0.0
-        self._begun = False
+        self._end = 0.0  # when the link is given up, in seconds
+        self._answer_deadline: float | None = None
+        self._pause_deadline: float | None = None
         self._booted = False
-        self._doubts = 1  # each plain "ok" to a probe removes one, a clear answer all
-        self._first_probe = 0
-        self._unheeded = 0  # greetings after which the firmware still asked for line 1
+        self._surplus_oks = 1  # that a plain ok may be: one per greeting, and one late
+        self._first_probe = 0  # the number of the first line that may be sent again
+        self._ignored = 0  # greetings after which the firmware still asked for line 1
+
+    def next_timeout(self) -> float | None:
+        """Return when :meth:`handle_timeout` is due, if ever."""
+        times = (self._answer_deadline, self._pause_deadline)
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Act on the deadlines that have passed."""
+        if self._pause_deadline is not None and now >= self._pause_deadline:
+            self._end_pause()
+        if self._answer_deadline is not None and now >= self._answer_deadline:
+            self._transmitter.counters.timeouts += 1
+            return self._answer_timed_out(now)
+        return []
 
     def data_to_send(self, now: float) -> bytes:
-        """Return the bytes to send, if it is time to send any."""
-        wire, window = self._wire, self._wire.window
-        if not self._begun:
-            self._begun = True
-            self._until = now + self._timeout
-            window.push(_hello(window.next))
-        if window.edge == window.next:
+        """Return the bytes to send, if there are any to send now."""
+        window = self._transmitter.window
+        if self.state is HandshakeState.NEW:
+            self._end = now + self._timeout
+            self._greet()
+        if self._pause_deadline is not None or not window.has_unsent:
             return b""
-        data = wire.transmit(now, numbered=True)
-        self._doubts += not is_probe(window.latest)  # its "ok" may come late
-        wire.answer_by = min(now + INTERVAL, max(now, self._until))
+        data = self._transmitter.transmit(now, numbered=True)
+        if not window.latest.is_probe:
+            self._surplus_oks += 1
+        self._answer_deadline = min(now + INTERVAL, max(now, self._end))
         return data
 
-    def started(self, now: float) -> None:
-        """React to a boot: whatever was sent before went unheard.
+    def process_boot(self, now: float) -> None:
+        """React to a boot: whatever was sent before it was lost."""
+        if self.state is HandshakeState.NEW:
+            return
+        if not self._booted:
+            self._booted = True
+            self._end = now + self._timeout
+        self._greet_again()
 
-        The first one shows that somebody is there, and gives the time for the rest.
-        """
-        if self._begun:
-            if not self._booted:
-                self._booted = True
-                self._until = now + self._timeout
-            self._again()
+    def process_resend(self, number: int, now: float) -> None:
+        """React to a request for a line, without flooding the firmware."""
+        head = self._transmitter.window.head
+        if head is None or now >= self._end:
+            return
+        if head.is_probe and number <= 1:
+            self._ignored += 1
+        self._greet_again()
+        self._pause_deadline = now + SURPLUS_OK_TIME  # for the ok of the request
 
-    def resend(self, number: int, now: float) -> None:
-        """React to a request for a line; it must not lead to a flood of greetings."""
-        head = self._wire.window.head
-        if head is not None and now < self._until:
-            self._unheeded += is_probe(head) and number <= 1
-            self._again()
-            self._wire.hold_until = now + QUIET  # for the "ok" of the request
-
-    def silence(self, now: float) -> list[Event]:
-        """React to a greeting that nobody answered."""
-        self._wire.answer_by = None
-        if now >= self._until:
-            return [LinkFailed(NO_ANSWER)]
-        self._again()
-        return []
-
-    def ok(self, ok: Ok, now: float) -> list[Event]:
-        """React to an ``ok``."""
-        wire, head = self._wire, self._wire.window.head
+    def process_ok(self, ok: Ok, now: float) -> list[Event]:
+        """Process an ``ok``, of a greeting, a probe or something earlier."""
+        transmitter = self._transmitter
+        window, dialect = transmitter.window, transmitter.dialect
+        head = window.head
         if head is None:
-            if wire.hold_until is not None:
-                wire.hold_until = now + QUIET
+            if self._pause_deadline is not None:
+                self._pause_deadline = now + SURPLUS_OK_TIME
             return []
-        if ok.number not in {None, head.number} and wire.dialect.numbered:
+        if dialect.numbered and ok.number not in {None, head.number}:
             return []  # of a line before all this
-        wire.window.acknowledge(head.number)
-        wire.answer_by = None
-        if not is_probe(head):
+        window.acknowledge(head.number)
+        self._answer_deadline = None
+        if not head.is_probe:
+            self.state = HandshakeState.SETTLING
             self._first_probe = head.number + 1
-            wire.hold_until = now + QUIET  # every greeting we repeated has its "ok"
+            self._pause_deadline = now + SURPLUS_OK_TIME
             return []
         clear = ok.temperature or ok.number == head.number
-        self._doubts = 0 if clear or not wire.dialect.numbered else self._doubts - 1
-        if self._doubts > 0:
-            wire.window.push(probe())
+        if clear or not dialect.numbered:
+            self._surplus_oks = 0
+        else:
+            self._surplus_oks -= 1
+        if self._surplus_oks > 0:
+            window.push(Line(PROBE))
             return []
-        # The greeting must never be sent again among other lines. And one who asks for
-        # line 1 although it was answered was reset.
-        wire.window.forget(before=max(self._first_probe, 2))
+        # The greeting must never be sent again among other lines, and a firmware that
+        # asks for line 1 although that was answered has been reset.
+        window.forget(before=max(self._first_probe, 2))
         return [Connected()]
 
-    def release(self) -> list[Event]:
-        """Go on after a pause."""
-        self._wire.hold_until = None
-        if self._wire.window.idle and self._begun:
-            self._wire.window.push(probe())
+    def _answer_timed_out(self, now: float) -> list[Event]:
+        self._answer_deadline = None
+        if now >= self._end:
+            return [LinkFailed(NO_ANSWER)]
+        self._greet_again()
         return []
 
-    def _again(self) -> None:
-        """Repeat the greeting; a probe instead would be dropped if it was known."""
-        wire, head = self._wire, self._wire.window.head
-        wire.answer_by = wire.hold_until = None
-        if head is None or is_probe(head):
-            wire.renumber(0 if self._unheeded >= MAX_UNHEEDED else None)
-            wire.window.push(_hello(wire.window.next))
+    def _end_pause(self) -> None:
+        self._pause_deadline = None
+        if self.state is HandshakeState.SETTLING:
+            self.state = HandshakeState.PROBING
+            self._transmitter.window.push(Line(PROBE))
+
+    def _greet_again(self) -> None:
+        """Repeat the greeting; a firmware that knows a probe's number would drop it."""
+        transmitter, head = self._transmitter, self._transmitter.window.head
+        self._answer_deadline = self._pause_deadline = None
+        if head is None or head.is_probe:
+            transmitter.renumber(0 if self._ignored >= MAX_IGNORED else None)
+            self._greet()
         else:
-            wire.window.rewind(head.number)
+            transmitter.window.rewind(head.number)
 
-
-def _hello(number: int) -> Line:
-    return Line(f"M110 N{number}")
+    def _greet(self) -> None:
+        self.state = HandshakeState.GREETING
+        window = self._transmitter.window
+        window.push(Line(f"M110 N{window.next}"))

@@ -9,22 +9,34 @@ from bridge.gcode import words
 from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import Line
 
+MAX_OUTPUT = 2000
+"""Lines of output that are kept for one line; the list of a full SD card has fewer."""
+
+_QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
+"""Codes that do nothing but answer: list the card, progress, print time, temperatures,
+position, firmware, end stops, settings."""
+
 _UNKNOWN = re.compile(
     r"unknown |invalid [GM] code|bad (?:[GM]-code|command)", re.IGNORECASE
 )
-MAX_OUTPUT = 2000  # lines; a full SD card lists fewer
-_QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
+"""How a refusal begins that says that a code is not known (``Unknown command: "foo"``
+of Marlin and Klipper, ``Invalid M code.`` of Prusa, ``Bad command`` of RepRapFirmware):
+that is the answer to a question of ours, and nobody else's problem."""
 
 
 def is_query(line: str) -> bool:
-    """Tell whether a line is sent for the sake of its answer."""
+    """Return whether a line is sent for the sake of its answer."""
     return words.parse(line).code in _QUERIES
 
 
 def collect(line: Line, found: Sequence[Reply], text: str) -> None:
-    """Add what the firmware said to a line's output, unless it came unasked.
+    """Add what the firmware said to a line's output, unless it was unsolicited.
 
-    ``found`` is all that one line of the firmware, ``text``, means.
+    Args:
+        line: the line that the firmware works on.
+        found: all replies that one line of the firmware means.
+        text: that line of the firmware.
+
     """
     mine = [reply for reply in found if _belongs(reply, line)]
     if not text or not mine or len(line.output) >= MAX_OUTPUT:
@@ -35,10 +47,11 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
             line.errors.append(reply.text)
 
 
-def marked(found: Sequence[Reply], line: Line | None) -> list[Reply]:
-    """Return what one line of the firmware means, with its unsolicited refusals marked.
+def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:
+    """Return replies with those refusals marked that no sender of a line reports.
 
-    That it does not know a code, or has no card, is what our own questions find out.
+    What our own questions find out, that a code is not known or that there is no card,
+    is not marked: it is no problem that anybody has to hear of.
     """
     if line is not None and line.report_errors:
         return list(found)
@@ -54,6 +67,7 @@ def marked(found: Sequence[Reply], line: Line | None) -> list[Reply]:
 
 
 def _belongs(reply: Reply, line: Line) -> bool:
+    """Return whether a reply can be about a line: autoreports are about none."""
     match reply:
         case replies.Temperatures():
             return words.parse(line.text).code == "M105"

@@ -1,24 +1,24 @@
 """The host side of the G-code conversation: no I/O, no clock, no tasks.
 
-Give it bytes and the time, take events and bytes:
+Give it bytes and the time, and it returns events and bytes::
 
     events = protocol.receive_data(data, now)
     transport.write(protocol.data_to_send(now))
     loop.call_at(protocol.next_timeout(), ...)  # then protocol.handle_timeout(now)
 
-What it promises:
+What it guarantees:
 
-* Each line ends in one :class:`Done` or :class:`Failed`.
+* Each line ends in exactly one :class:`Done` or :class:`Failed`.
 * A line is carried out at most once, and lines in the order in which they were sent.
   What failed, or was cut off by a reset, is never sent again.
-* On a firmware that counts its lines, what is done was carried out, whatever the link
-  loses, damages or repeats; ``docs/adr`` says which faults no host can notice, and when
-  the last line is in doubt.
+* On a firmware that checks the sequence of its lines, what is done was carried out,
+  whatever the link loses, damages or repeats; ``docs/adr`` names the faults that no
+  host can notice, and when the last line is in doubt.
 
-It begins with a :class:`~bridge.gcode.handshake.Handshake`, goes on with an
-:class:`~bridge.gcode.exchange.Exchange`, and after a reset of the firmware starts over.
-A conversation counts from a number of its own, never from 1: a firmware that asks for
-line 1 has been reset, and nothing may be sent to it again.
+A conversation begins with a :class:`~bridge.gcode.handshake.Handshake`, continues with
+an :class:`~bridge.gcode.exchange.Exchange`, and after a reset of the firmware starts
+over. It numbers its lines from a number of its own, never from 1: a firmware that asks
+for line 1 has been reset, and nothing may be sent to it again.
 """
 
 from itertools import count
@@ -33,16 +33,16 @@ from bridge.gcode.framing import LineReceiver
 from bridge.gcode.handshake import Handshake
 from bridge.gcode.reply_parser import hints_at_start, parse_reply
 from bridge.gcode.reply_types import Reply
-from bridge.gcode.timeouts import RENUMBER, Wire
-from bridge.gcode.window import Line, Queue, Window, give_up
+from bridge.gcode.window import NUMBER_GAP, Line, Queue, Transmitter, Window
 
-__all__ = ["RENUMBER", "Protocol"]
-
-_LONGEST_NUMBER = 10**8
-
-_OfTheLink = replies.Ok | replies.Resend | replies.TransferError | replies.Wait
-_OF_THE_LINK = (replies.Ok, replies.Resend, replies.TransferError, replies.Wait)
-_NO_OUTPUT = (*_OF_THE_LINK, replies.Started)
+_Acknowledgement = replies.Ok | replies.Resend | replies.TransferError | replies.Wait
+_ACKNOWLEDGEMENTS = (
+    replies.Ok,
+    replies.Resend,
+    replies.TransferError,
+    replies.Wait,
+)
+"""Replies about the link itself; whoever listens to events does not get them."""
 
 
 class Protocol:
@@ -52,7 +52,7 @@ class Protocol:
         self,
         dialect: Dialect,
         *,
-        first_number: int = RENUMBER,
+        first_number: int = NUMBER_GAP,
         connect_timeout: float = 30.0,
         confirm_after: float = 1.0,
         counters: Counters | None = None,
@@ -62,13 +62,15 @@ class Protocol:
         Args:
             dialect: how the firmware speaks, as far as that is known.
             first_number: of the first line; above all numbers of earlier conversations.
-            connect_timeout: how long the firmware may leave the greeting unanswered.
-            confirm_after: how long the line is idle until it is made sure that
+            connect_timeout: how long the firmware may leave the handshake unanswered.
+            confirm_after: how long the line is idle until a probe confirms that
                 everything arrived.
-            counters: are counted on.
+            counters: they go on counting; new ones by default.
 
         """
-        self._wire = Wire(dialect, Window(first_number), counters or Counters())
+        self._transmitter = Transmitter(
+            dialect, Window(first_number), counters or Counters()
+        )
         self._connect_timeout = connect_timeout
         self._confirm_after = confirm_after
         self._receiver = LineReceiver()
@@ -76,71 +78,73 @@ class Protocol:
         self._tickets = count(1)
         self._urgent = b""
         self._halted = False
-        self._begin()
+        self._start_over()
 
-    def _begin(self) -> None:
-        self._wire.calm()
+    def _start_over(self) -> None:
         self._connected = False
-        self._handshake = Handshake(self._wire, self._connect_timeout)
-        self._exchange = Exchange(self._wire, self._confirm_after)
+        self._handshake = Handshake(self._transmitter, self._connect_timeout)
+        self._exchange = Exchange(self._transmitter, self._confirm_after)
 
     @property
     def dialect(self) -> Dialect:
         """How the firmware speaks; set it when the firmware has said what it is."""
-        return self._wire.dialect
+        return self._transmitter.dialect
 
     @dialect.setter
     def dialect(self, dialect: Dialect) -> None:
-        self._wire.dialect = dialect
+        self._transmitter.dialect = dialect
 
     @property
     def counters(self) -> Counters:
-        """What went over the line."""
-        return self._wire.counters
+        """What was sent, and how it went."""
+        return self._transmitter.counters
 
     @property
     def connected(self) -> bool:
-        """The firmware has answered, and was not halted since."""
+        """Whether the handshake is complete, and the firmware was not halted since."""
         return self._connected
 
     @property
     def halted(self) -> bool:
-        """Nothing is sent until the firmware was reset."""
+        """Whether nothing is sent until the firmware is reset."""
         return self._halted
 
     @property
     def noise(self) -> int:
-        """How much was received that no firmware would say."""
+        """How much was received that no firmware sends, in bytes and lines."""
         return self._receiver.noise
 
     @property
     def next_number(self) -> int:
         """The number of the next new line; a later conversation begins above it."""
-        return self._wire.window.next
+        return self._transmitter.window.next
 
     def send(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
     ) -> int:
         """Queue a line; its ticket comes back in :class:`Done` or :class:`Failed`.
 
-        ``ahead``: before all lines that wait, for queries that keep the state fresh.
-        ``report_errors``: its sender reports what the firmware objects to in it.
+        Args:
+            text: the G-code, without a line number.
+            ahead: send it before all lines that wait, as a query that keeps the state
+                up to date.
+            report_errors: whoever sends it reports what the firmware objects to in it.
 
         Raises:
-            ValueError: The line cannot be sent at all; see :func:`framing.encode`.
+            ValueError: The line cannot be sent at all; see :func:`framing.check`.
 
         """
-        framing.encode(text, _LONGEST_NUMBER)  # refuse now, not when its turn comes
+        framing.check(text)  # refuse now, not when its turn comes
         ticket = next(self._tickets)
         self._queue.push(Line(text, ticket, report_errors), ahead=ahead)
         return ticket
 
     def withdraw(self, ticket: int) -> bool:
-        """Forget a line, unless it was sent: then its ticket comes back as always."""
+        """Take back a line, unless it was sent: then its event comes as always."""
         return self._queue.withdraw(ticket)
 
     def send_now(self, text: str) -> None:
-        """Send a line at once: bare, past the queue, not waiting for its ``ok``.
+        """Send a line at once: unnumbered, past the queue, not waiting for its ``ok``.
 
         Raises:
             ValueError: The line cannot be sent at all.
@@ -149,15 +153,15 @@ class Protocol:
         self._urgent += framing.encode(text)
 
     def urgent_data(self, now: float) -> bytes:
-        """Return, and forget, the bytes that go past all that is not yet written."""
+        """Return, once, the bytes to write before all that is not yet written."""
         data, self._urgent = self._urgent, b""
         if data and self._connected:
-            self._exchange.urged(now)
+            self._exchange.note_urgent_line(now)
         return data
 
     def data_to_send(self, now: float) -> bytes:
-        """Return, and forget, the bytes to send to the firmware."""
-        if self._halted or self._wire.hold_until is not None:
+        """Return, once, the bytes to send to the firmware."""
+        if self._halted:
             return b""
         if not self._connected:
             return self._handshake.data_to_send(now)
@@ -165,131 +169,137 @@ class Protocol:
 
     def next_timeout(self) -> float | None:
         """Return when to call :meth:`handle_timeout`, if ever."""
-        return self._wire.next_timeout()
+        return self._phase.next_timeout()
+
+    def handle_timeout(self, now: float) -> list[Event]:
+        """Act on the time that passed."""
+        return self._phase.handle_timeout(now)
+
+    @property
+    def _phase(self) -> Handshake | Exchange:
+        return self._exchange if self._connected else self._handshake
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """Take bytes from the firmware; return what they mean."""
+        """Process bytes from the firmware; return what they mean."""
         return [
             event
             for text in self._receiver.feed(data)
-            for event in self._hear(text, now)
+            for event in self._process_line(text, now)
         ]
 
-    def handle_timeout(self, now: float) -> list[Event]:
-        """Act on time that passed."""
-        wire = self._wire
-        phase = self._exchange if self._connected else self._handshake
-        events: list[Event] = []
-        if wire.hold_until is not None and now >= wire.hold_until:
-            events += phase.release()
-        if wire.confirm_at is not None and now >= wire.confirm_at:
-            self._exchange.confirm()
-        if wire.answer_by is not None and now >= wire.answer_by:
-            self.counters.timeouts += 1
-            events += phase.silence(now)
-        return events
-
     def halt(self, error: str, message: str) -> list[Event]:
-        """Give up all that waits; send nothing but urgent lines until a reset."""
-        events = self._abandon(error, message)
-        self._wire.renumber()
-        self._begin()
+        """Fail all that waits; send nothing but urgent lines until a reset."""
+        events = self._fail_all(error, message)
+        self._transmitter.renumber()
+        self._start_over()
         self._halted = True
         return events
 
     def restart(self, message: str = "the printer was reset") -> list[Event]:
-        """Begin anew with a firmware that was reset: nothing is sent again."""
-        events = self._abandon("disconnected", message)
+        """Start over with a firmware that was reset: nothing is sent again."""
+        events = self._fail_all("disconnected", message)
         self.counters.restarts += 1
-        self._wire.renumber()
-        self._begin()
+        self._transmitter.renumber()
+        self._start_over()
         self._halted = False
         return [*events, Restarted()]
 
     def replay_sent(
         self, number: int | None, text: str, now: float
     ) -> tuple[int | None, list[Event]]:
-        """Take a line for ours that a log says was sent.
+        """Count a line as sent that a log says was sent.
 
-        What a log says next can then be taken as :meth:`receive_data` does.
+        What the log says next can then be processed with :meth:`receive_data`.
+
+        Args:
+            number: its line number; ``None``: it was sent without one.
+            text: the G-code.
+            now: the log's time in seconds.
 
         Returns:
-            Its ticket, and what it ends. There is no ticket where it repeats a line, or
-            goes past them.
+            Its ticket, and the events of earlier lines. There is no ticket where the
+            line repeats one, or was sent past the queue.
 
         """
-        window = self._wire.window
+        window = self._transmitter.window
         if number is None and self._connected and self.dialect.numbered:
             return None, []
-        events = self._exchange.release()
-        if number == window.edge < window.next:
-            self._wire.launch(now)
+        events = self._exchange.end_pause()
+        if window.has_unsent and number == window.edge:
+            self._exchange.note_logged_repeat(now)
             return None, events
         if number not in {None, window.next}:
-            events += self._abandon("disconnected", "the log goes on elsewhere")
-            window.restart(number or 0)
+            events += self._fail_all("disconnected", "the log goes on elsewhere")
+            self._exchange.restart_numbering(number or 0)
         self._connected = True
         line = Line(text, next(self._tickets), report_errors=True)
-        window.push(line)
-        self._wire.launch(now)
+        self._exchange.note_logged_line(line, now)
         return line.ticket, events
 
-    def _abandon(self, error: str, message: str) -> list[Event]:
-        events = self._exchange.abandon()
-        for line in [*self._wire.window.unacknowledged(), *self._queue.drain()]:
-            events += give_up(line, error, message)
+    def _fail_all(self, error: str, message: str) -> list[Event]:
+        events = self._exchange.finish_output()
+        for line in [*self._transmitter.window.unacknowledged(), *self._queue.drain()]:
+            events += line.fail(error, message)
         return events
 
-    def _hear(self, text: str, now: float) -> list[Event]:
+    def _process_line(self, text: str, now: float) -> list[Event]:
+        exchange = self._exchange
         found = parse_reply(text, self.dialect)
-        found = line_output.marked(found, self._exchange.speaks_to)
+        found = line_output.mark_unsolicited(found, exchange.addressee)
         rest = text
         if any(isinstance(reply, replies.Ok) for reply in found):
             rest = text[2:].strip()
-        # What shares a line with an "ok" comes before it.
+        # What shares a line with an "ok" belongs to the line that it acknowledges.
         found.sort(key=lambda reply: isinstance(reply, replies.Ok))
-        told = [reply for reply in found if not isinstance(reply, _NO_OUTPUT)]
-        if told and self._connected:
-            self._exchange.said(told, rest, now)
-        if self._connected and hints_at_start(text):
-            self._exchange.suspect(now)
-        return [event for reply in found for event in self._take(reply, now)]
+        if self._connected:
+            about_line = [
+                reply
+                for reply in found
+                if not isinstance(reply, (*_ACKNOWLEDGEMENTS, replies.Started))
+            ]
+            if about_line:
+                exchange.process_replies(about_line, rest, now)
+            if hints_at_start(text):
+                exchange.suspect_reset(now)
+        return [event for reply in found for event in self._process_reply(reply, now)]
 
-    def _take(self, reply: Reply, now: float) -> list[Event]:
+    def _process_reply(self, reply: Reply, now: float) -> list[Event]:
         if isinstance(reply, replies.Started):
-            return self._started(now)
-        if not isinstance(reply, _OF_THE_LINK):
+            return self._process_boot(now)
+        if not isinstance(reply, _ACKNOWLEDGEMENTS):
             return [reply]
         if self._connected:
-            return self._take_connected(reply, now)
-        return [] if self._halted else self._take_greeted(reply, now)
+            return self._process_acknowledgement(reply, now)
+        return [] if self._halted else self._process_in_handshake(reply, now)
 
-    def _take_greeted(self, reply: _OfTheLink, now: float) -> list[Event]:
+    def _process_boot(self, now: float) -> list[Event]:
+        if self._connected or self._halted:
+            return self.restart()
+        self._handshake.process_boot(now)
+        return []
+
+    def _process_in_handshake(self, reply: _Acknowledgement, now: float) -> list[Event]:
         match reply:
             case replies.Ok():
-                events = self._handshake.ok(reply, now)
+                events = self._handshake.process_ok(reply, now)
                 self._connected = Connected() in events
                 return events
             case replies.Resend(number):
-                self._handshake.resend(number, now)
+                self._handshake.process_resend(number, now)
         return []
 
-    def _take_connected(self, reply: _OfTheLink, now: float) -> list[Event]:
+    def _process_acknowledgement(
+        self, reply: _Acknowledgement, now: float
+    ) -> list[Event]:
         exchange, events = self._exchange, list[Event]()
         match reply:
             case replies.Ok():
-                events = exchange.ok(reply, now)
+                events = exchange.process_ok(reply, now)
             case replies.Resend(number):
                 self.counters.resends += 1
-                events = exchange.resend(number, now)
+                events = exchange.process_resend(number, now)
             case replies.TransferError():
-                exchange.complained(reply)
+                exchange.process_transfer_error(reply)
             case _:
-                exchange.waits(now)
+                exchange.process_wait(now)
         return self.restart() if Restarted() in events else events
-
-    def _started(self, now: float) -> list[Event]:
-        if self._connected or self._halted:
-            return self.restart()
-        self._handshake.started(now)
-        return []

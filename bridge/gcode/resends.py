@@ -1,83 +1,128 @@
-"""What to make of a request to send a line again."""
+"""Which line to continue from when the firmware asks for one again.
 
-from enum import Enum
+Requests arrive twice, late, damaged, without the complaint that precedes them, or not
+at all (Q-10 to Q-12). What a firmware says in the usual case, from
+tests/transcripts/marlin/m21-lines.txt::
+
+    > N3 M105*99                            (a wrong checksum)
+    < Error:checksum mismatch, Last Line: 2
+    < Resend: 3
+    < ok                                    (it acknowledges nothing)
+"""
+
+from dataclasses import dataclass
 
 from bridge.gcode.reply_types import TransferError
 from bridge.gcode.window import Window
 
 MAX_SAME = 10
-MAX_STRANGE = 3
+"""Times that one line is sent again before the link is given up (Q-11): a firmware that
+refuses it ten times never accepts it, for example because its text is too long."""
+
+MAX_UNKNOWN = 3
+"""Requests in a row for lines that are not kept, before the link is given up. One may
+be damaged on its way; three agree that the numbering is lost."""
 
 
-class Verdict(Enum):
-    """A request that does not lead to a line."""
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Send this line, and all after it, again."""
 
-    IGNORE = "damaged on its way; a probe will bring a better one"
-    RESET = "the firmware counts from the beginning again"
+    number: int
 
 
-class Resends:
-    """Remembers the requests of one conversation."""
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """The request was damaged or does not apply; a probe brings a better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset:
+    """The firmware counts from the beginning again."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The link is of no use any more."""
+
+    reason: str
+
+
+Decision = Continue | Ignore | WasReset | GiveUp
+
+
+class ResendRequests:
+    """Decides what to do about each request of one conversation."""
 
     def __init__(self) -> None:
         self._complaint: TransferError | None = None
-        self._same = (-1, 0)
-        self._strange = 0
-        self.counting = False
-        """The firmware has shown that it knows which line comes next."""
+        self._same = (-1, 0)  # the number asked for last, and how often in a row
+        self._unknown = 0
+        self.reports_last_line = False
+        """The firmware has said ``Last Line: n``, so it knows which line comes next."""
 
     @property
-    def owed(self) -> bool:
-        """A line arrived damaged, and no request for it has come yet."""
+    def outstanding(self) -> bool:
+        """Whether a line arrived damaged and no request for it has come yet."""
         return self._complaint is not None
 
-    def complained(self, error: TransferError) -> None:
-        """Take note that a request should follow."""
+    def note_complaint(self, error: TransferError) -> None:
+        """Remember that a line arrived damaged: a request should follow."""
         self._complaint = error
-        self.counting = self.counting or error.last is not None
+        self.reports_last_line = self.reports_last_line or error.last is not None
 
-    def answered(self) -> None:
-        """Take note that lines get through."""
-        self._strange = 0
+    def note_acknowledgement(self) -> None:
+        """Remember that lines get through."""
+        self._unknown = 0
 
-    def judge(
-        self, number: int | None, window: Window, *, counts: bool
-    ) -> int | str | Verdict:
-        """Return the line to go on from, why the link failed, or another verdict.
+    def decide(
+        self, number: int | None, window: Window, *, checks_sequence: bool
+    ) -> Decision:
+        """Return what to do about a request.
 
-        A line too many is harmless, since a firmware that counts drops it by its
-        number; so of two numbers that contradict each other the smaller one counts.
-        Where it does not count, nothing but the one line in flight may be repeated.
+        Sending one line too many is harmless where the firmware checks the sequence: it
+        drops the line by its number. So of two numbers that contradict each other the
+        smaller one counts. Where it does not check, nothing but the single line in
+        flight may be repeated.
 
         Args:
-            number: what was asked for; ``None``: the request itself did not arrive, and
-                only the complaint tells the line.
+            number: the line that was asked for; ``None``: the request itself did not
+                arrive, and only the complaint before it names the line.
             window: the lines that were sent.
-            counts: the firmware knows which line comes next.
+            checks_sequence: the firmware knows which line comes next.
 
         """
         complaint, self._complaint = self._complaint, None
-        hint = complaint.last if complaint else None
+        expected = None
+        if complaint is not None and complaint.last is not None:
+            expected = complaint.last + 1
         if number is None:
-            number = -1 if hint is None else hint + 1
-        if hint is not None and window.covers(hint + 1):
-            number = min(number, hint + 1) if window.covers(number) else hint + 1
+            number = -1 if expected is None else expected
+        if expected is not None and window.covers(expected):
+            number = min(number, expected) if window.covers(number) else expected
         if not window.covers(number):
-            return self._judge_strange(number, hint)
-        if not counts and [line.number for line in window.in_flight()] != [number]:
-            return Verdict.IGNORE
+            return self._decide_unknown(number, expected)
+        in_flight = [line.number for line in window.in_flight()]
+        if not checks_sequence and in_flight != [number]:
+            return Ignore()
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:
-            return f"the printer asks for line {number} again and again"
-        return number
+            return GiveUp(f"the printer asks for line {number} again and again")
+        return Continue(number)
 
-    def _judge_strange(self, number: int, hint: int | None) -> str | Verdict:
+    def _decide_unknown(self, number: int, expected: int | None) -> Decision:
+        """Decide about a line that is not kept: either damage, or a reset.
+
+        No line of ours is numbered 1, so a firmware that expects it was reset. Damage
+        can also make a 1 of a longer number, so it takes two requests, or the
+        complaint (``Last Line: 0``) to confirm it.
+        """
         if number < 0:
-            return Verdict.IGNORE
-        self._strange += 1
-        if number <= 1 and (hint == 0 or self._strange > 1):
-            return Verdict.RESET
-        if self._strange >= MAX_STRANGE:
-            return f"the printer asks for line {number}, which is gone"
-        return Verdict.IGNORE
+            return Ignore()
+        self._unknown += 1
+        if number <= 1 and (expected == 1 or self._unknown > 1):
+            return WasReset()
+        if self._unknown >= MAX_UNKNOWN:
+            return GiveUp(f"the printer asks for line {number}, which is gone")
+        return Ignore()

@@ -1,27 +1,61 @@
-"""Which lines are on their way: numbers, history and what has to be sent again."""
+"""The lines of a conversation: numbers, history, queue, and how each line ends."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bridge.gcode import framing
+from bridge.gcode.counters import Counters
+from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Done, Event, Failed
 
 HISTORY = 64
+"""Acknowledged lines that are kept, in case the firmware asks for one of them.
+
+A surplus ``ok`` makes a line look acknowledged that is still on its way; the request
+for it then arrives a few lines later. No firmware asks for anything older than what
+fits its receive buffer.
+"""
+
+PROBE = "M105"
+"""The line that is sent only to learn what the firmware received.
+
+Every firmware answers it at once, it changes nothing, and its answer (``ok T:…``) is
+distinguishable from the ``ok`` of any other line.
+"""
+
+NUMBER_GAP = 1000
+"""Numbers that are skipped where the numbering starts again.
+
+More than :data:`HISTORY`, so that no request for a line of the old numbering matches
+one of the new. It is also the first number of a bridge: nothing is numbered 1, so a
+request for line 1 always means that the firmware was reset (docs/adr/0014).
+"""
+
+HIGHEST_FIRST_NUMBER = 10**8
+"""No numbering starts above this. Firmwares keep the number in 32 bits, and this
+leaves room for 900 million lines within nine digits, which is all that is parsed."""
+
+
+def next_first_number(number: int) -> int:
+    """Return where to start numbering, so that no line up to this one matches."""
+    first = number + NUMBER_GAP
+    return first if first < HIGHEST_FIRST_NUMBER else NUMBER_GAP
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One line on its way to the firmware.
+    """One line that waits, is on its way, or was acknowledged.
 
     Attributes:
         text: the G-code.
-        ticket: what its sender was given; ``None``: ours, nobody waits for it.
+        ticket: what its sender was given; ``None``: it is one of our own, or its sender
+            has been told how it ended.
         report_errors: its sender reports what the firmware objects to in it.
-        number: its place in the conversation.
+        number: its line number; -1 while it waits.
         sent_at: when it was last transmitted, in seconds.
         transmissions: how often it was transmitted.
-        output: what the firmware said while it was being carried out.
-        errors: what it said against it.
+        output: what the firmware said while it carried the line out.
+        errors: those of these texts that are complaints about the line.
 
     """
 
@@ -34,104 +68,45 @@ class Line:
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-
-class Window:
-    """The lines of one conversation, in the order of their numbers.
-
-    Lines before ``cursor`` are acknowledged, those from there up to ``edge`` are in
-    flight, those from ``edge`` on wait to be transmitted again.
-    """
-
-    def __init__(self, first_number: int) -> None:
-        self._lines: deque[Line] = deque()
-        self.cursor = self.edge = self.next = first_number
-
-    def restart(self, first_number: int) -> list[Line]:
-        """Forget everything and count anew; return what was not acknowledged."""
-        open_lines = self.unacknowledged()
-        self._lines.clear()
-        self.cursor = self.edge = self.next = first_number
-        return open_lines
-
-    def unacknowledged(self) -> list[Line]:
-        """Return the lines that wait for their ``ok``, oldest first."""
-        return [line for line in self._lines if line.number >= self.cursor]
-
-    def in_flight(self) -> Iterator[Line]:
-        """Yield the lines that the firmware may be working on, oldest first."""
-        for line in self._lines:
-            if self.cursor <= line.number < self.edge:
-                yield line
-
     @property
-    def head(self) -> Line | None:
-        """The oldest line in flight."""
-        return next(self.in_flight(), None)
+    def is_probe(self) -> bool:
+        """Whether nobody waits for this line and all it does is ask."""
+        return self.ticket is None and self.text == PROBE
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is in flight and nothing has to be sent again."""
-        return self.cursor == self.next
+    def finish(self) -> list[Event]:
+        """Return the event of an acknowledged line, if its sender still waits."""
+        ticket, self.ticket = self.ticket, None
+        if ticket is None:
+            return []
+        return [Done(ticket, tuple(self.output), tuple(self.errors))]
 
-    def push(self, line: Line) -> None:
-        """Give a new line the next number."""
-        line.number = self.next
-        self.next += 1
-        self._lines.append(line)
-        while len(self._lines) > HISTORY and self._lines[0].number < self.cursor:
-            self._lines.popleft()
-
-    def transmit(self) -> Line:
-        """Return the next line to transmit; it is in flight from now on."""
-        line = self._lines[self.edge - self._lines[0].number]
-        self.edge += 1
-        return line
-
-    @property
-    def latest(self) -> Line:
-        """The line that was transmitted last."""
-        return self._lines[self.edge - 1 - self._lines[0].number]
-
-    def acknowledge(self, through: int) -> list[Line]:
-        """Take all lines up to this number as done; return those that were not yet."""
-        done = [x for x in self._lines if self.cursor <= x.number <= through]
-        self.cursor = max(self.cursor, min(through + 1, self.next))
-        self.edge = max(self.edge, self.cursor)
-        return done
-
-    def covers(self, number: int) -> bool:
-        """Tell whether the conversation can go on from this line."""
-        oldest = self._lines[0].number if self._lines else self.next
-        return oldest <= number <= self.next
-
-    def forget(self, before: int) -> None:
-        """Drop history: none of the lines before this number is ever sent again."""
-        while self._lines and self._lines[0].number < min(before, self.cursor):
-            self._lines.popleft()
-
-    def rewind(self, number: int) -> None:
-        """Send this line, and all after it, again."""
-        self.cursor = self.edge = number
+    def fail(self, error: str, message: str) -> list[Event]:
+        """Return the event of a line that will not be finished, if its sender waits."""
+        ticket, self.ticket = self.ticket, None
+        if ticket is None:
+            return []
+        sent = self.transmissions > 0
+        return [Failed(ticket, error, message, sent, tuple(self.output))]
 
 
 class Queue:
-    """First come, first served; except for those that go ahead."""
+    """Lines that wait for a number: first come, first served, in two classes."""
 
     def __init__(self) -> None:
         self._ahead: deque[Line] = deque()
         self._behind: deque[Line] = deque()
 
     def push(self, line: Line, *, ahead: bool) -> None:
-        """Have a line wait."""
+        """Add a line, either to those that go ahead of all others or to the rest."""
         (self._ahead if ahead else self._behind).append(line)
 
     def pop(self) -> Line | None:
-        """Return the next line, if there is one."""
+        """Remove and return the next line, if there is one."""
         lines = self._ahead or self._behind
         return lines.popleft() if lines else None
 
     def withdraw(self, ticket: int) -> bool:
-        """Have a line wait no more; tell whether it was here."""
+        """Remove a line; return whether it was still waiting."""
         for lines in (self._ahead, self._behind):
             for line in lines:
                 if line.ticket == ticket:
@@ -140,25 +115,132 @@ class Queue:
         return False
 
     def drain(self) -> list[Line]:
-        """Return all lines in their order; none waits any more."""
+        """Remove and return all lines in their order."""
         lines = [*self._ahead, *self._behind]
         self._ahead.clear()
         self._behind.clear()
         return lines
 
 
-def finish(line: Line) -> list[Event]:
-    """Return the event of a line that was taken, if its sender waits for one."""
-    ticket, line.ticket = line.ticket, None
-    if ticket is None:
-        return []
-    return [Done(ticket, tuple(line.output), tuple(line.errors))]
+class Window:
+    """The numbered lines, as three consecutive ranges of numbers.
+
+    ::
+
+        oldest kept … | cursor … | edge … | next
+          acknowledged  in flight   unsent  the number of the next new line
+
+    Lines in flight have been transmitted and are not acknowledged. Unsent lines are
+    probes that were just added, or lines that have to be transmitted again.
+    """
+
+    def __init__(self, first_number: int) -> None:
+        self._lines: dict[int, Line] = {}  # by number; numbers have no gaps
+        self.cursor = self.edge = self.next = first_number
+
+    @property
+    def _oldest(self) -> int:
+        """The lowest number that is kept; the next one, if none is."""
+        return self.next - len(self._lines)
+
+    def restart(self, first_number: int) -> None:
+        """Forget every line and number the next one like this."""
+        self._lines.clear()
+        self.cursor = self.edge = self.next = first_number
+
+    def unacknowledged(self) -> list[Line]:
+        """Return the lines in flight and those unsent, oldest first."""
+        return [self._lines[number] for number in range(self.cursor, self.next)]
+
+    def in_flight(self) -> list[Line]:
+        """Return the lines that the firmware may be working on, oldest first."""
+        return [self._lines[number] for number in range(self.cursor, self.edge)]
+
+    @property
+    def head(self) -> Line | None:
+        """The oldest line in flight."""
+        return self._lines[self.cursor] if self.cursor < self.edge else None
+
+    @property
+    def latest(self) -> Line:
+        """The line that was transmitted last."""
+        return self._lines[self.edge - 1]
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a line waits to be transmitted, for the first time or again."""
+        return self.edge < self.next
+
+    @property
+    def idle(self) -> bool:
+        """Whether every line is acknowledged."""
+        return self.cursor == self.next
+
+    def push(self, line: Line) -> None:
+        """Give a new line the next number; it is unsent."""
+        line.number = self.next
+        self._lines[self.next] = line
+        self.next += 1
+        while len(self._lines) > HISTORY and self._oldest < self.cursor:
+            del self._lines[self._oldest]
+
+    def transmit(self) -> Line:
+        """Return the oldest unsent line; it is in flight from now on."""
+        line = self._lines[self.edge]
+        self.edge += 1
+        return line
+
+    def acknowledge(self, through: int) -> list[Line]:
+        """Acknowledge all lines up to this number; return those that were not yet."""
+        end = max(self.cursor, min(through + 1, self.next))
+        lines = [self._lines[number] for number in range(self.cursor, end)]
+        self.cursor = end
+        self.edge = max(self.edge, end)
+        return lines
+
+    def covers(self, number: int) -> bool:
+        """Return whether the conversation can continue from this number."""
+        return self._oldest <= number <= self.next
+
+    def forget(self, before: int) -> None:
+        """Drop acknowledged lines below this number: they are never sent again."""
+        for number in range(self._oldest, min(before, self.cursor)):
+            del self._lines[number]
+
+    def rewind(self, number: int) -> None:
+        """Make this line, and all after it, unsent."""
+        self.cursor = self.edge = number
 
 
-def give_up(line: Line, error: str, message: str) -> list[Event]:
-    """Return the event of a line that will not be finished, if its sender waits."""
-    ticket, line.ticket = line.ticket, None
-    if ticket is None:
-        return []
-    sent = line.transmissions > 0
-    return [Failed(ticket, error, message, sent, tuple(line.output))]
+@dataclass(slots=True)
+class Transmitter:
+    """What all phases of one conversation share.
+
+    Attributes:
+        dialect: how the firmware speaks, as far as that is known yet.
+        window: the lines that have a number.
+        counters: counts what is transmitted.
+
+    """
+
+    dialect: Dialect
+    window: Window
+    counters: Counters
+
+    def renumber(self, first: int | None = None) -> None:
+        """Start a new numbering, by default one that no earlier line matches."""
+        window = self.window
+        window.restart(next_first_number(window.next) if first is None else first)
+
+    def transmit(self, now: float, *, numbered: bool) -> bytes:
+        """Return the bytes of the oldest unsent line; it is in flight from now on."""
+        line = self.mark_sent(now)
+        return framing.encode(line.text, line.number if numbered else None)
+
+    def mark_sent(self, now: float) -> Line:
+        """Return the oldest unsent line; it is in flight from now on."""
+        line = self.window.transmit()
+        line.sent_at = now
+        line.transmissions += 1
+        self.counters.lines += 1
+        return line

@@ -9,8 +9,9 @@ from typing import Unpack
 from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Done, Event, Failed, LinkFailed
 from bridge.gcode.framing import checksum
-from bridge.gcode.protocol import RENUMBER, Protocol
+from bridge.gcode.protocol import Protocol
 from bridge.gcode.reply_types import Busy
+from bridge.gcode.window import NUMBER_GAP
 from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.machine import Options
@@ -89,7 +90,7 @@ class Conversation:
         self._down = Channel.of(to_host)
         self._under_way: list[tuple[float, int, bool, Delivery]] = []
         self._order = count()
-        self._number = RENUMBER
+        self._number = NUMBER_GAP
         self._tickets: dict[int, str] = {}
         self._arriving = b""
         self._open()
@@ -217,7 +218,7 @@ class Conversation:
         self._press()
         if self.firmware.halted:  # ``M110``, when damaged, can be ``M112``
             self._reset()
-        self._number = self.protocol.next_number + RENUMBER
+        self._number = self.protocol.next_number + NUMBER_GAP
         self.told.conversations += 1
         self.told.unsure.update(self.told.done[-1:])
         self._hear(self.protocol.halt("disconnected", "the link was given up"))

@@ -17,7 +17,6 @@ from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.limits import safety
 from bridge.printer.limits.safety import Rules, Situation
 
-LONGEST_NUMBER = 10**8  # a line must fit with any number that it may get
 _CONFLICT = 409
 BEFORE_TOOL, AFTER_TOOL = "beforeToolChange", "afterToolChange"
 
@@ -129,7 +128,7 @@ def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
         return Plan(program, ({},) * len(program.gcode))
     for line in program.gcode:
         try:
-            framing.encode(line, LONGEST_NUMBER)
+            framing.check(line)
         except ValueError as error:
             raise RejectedError.invalid(str(error)) from None
     return Plan(program, safety.check(program.gcode, rules))

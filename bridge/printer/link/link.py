@@ -13,7 +13,7 @@ from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
 from bridge.gcode.events import Connected, PrinterEvent, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.timeouts import next_first_number
+from bridge.gcode.window import next_first_number
 from bridge.pauses import Pauses, Repeats
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.session import Session
