@@ -37,9 +37,10 @@ _UNSOLICITED = (Temperatures, PrintProgress, NotPrinting, Position, Action)
 _PRINT_STARTERS = {"M24", "M32"}
 """``M24`` starts or resumes the selected file, ``M32`` selects and starts one."""
 
-_AT_ONCE = 1.0
+_AT_ONCE = 2.0
 """Seconds within which no long line is completed. One that has its ``ok`` sooner was
-only accepted, and the firmware still carries it out."""
+only accepted, and the firmware still carries it out. A slow adapter or network may hold
+that ``ok`` back for a second."""
 
 
 def extension(reply: Reply, line: str, dialect: Dialect) -> float | None:

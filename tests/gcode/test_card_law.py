@@ -79,6 +79,13 @@ def between(
 @example(name="marlin1", card=["G28"], script=[], by_hand=True, down=[])
 @example(name="marlin1", card=["G28"], script=[], by_hand=False, down=[])
 @example(name="repetier", card=SLOW_START, script=[], by_hand=True, down=[])
+@example(
+    name="repetier",
+    card=["G28"],
+    script=[HOMING.format(40)],
+    by_hand=True,
+    down=[*[None] * 10, Fault(Kind.DELAY, seconds=1.0)],  # the ok of the homing
+)
 def test_a_print_from_the_card_costs_no_link(
     name: str,
     card: list[str],
