@@ -1,8 +1,8 @@
-"""How firmwares differ: every quirk is a field here; no other file names a firmware.
+"""How firmwares differ: each quirk is a field here, and no other file names a firmware.
 
-The standard behaviour (Marlin 2 with what its documentation promises) is each field's
-default. Facts come from logs of real firmware (``tests/transcripts``) and from
-OctoPrint's catalogue of quirks, whose numbers (Q-n) the fields carry.
+The default of a field is the standard behaviour: that of Marlin 2, as documented. What
+is known of a firmware comes from logs (tests/transcripts), its documentation, and from
+OctoPrint's catalogue of quirks, whose numbers (Q-n) docs/adr/0015 explains.
 """
 
 from collections.abc import Mapping
@@ -36,114 +36,152 @@ LONG_CODES = {
     "M702": "unload filament",
     "M997": "update the firmware",
 }
-"""Lines that take minutes, with what they do (Q-25)."""
+"""Codes of lines that take minutes, and what they do (Q-25). Without ``busy:`` nothing
+is heard meanwhile: Klipper answers many seconds of ``G28`` or ``M400`` with silence,
+and then everything at once (tests/transcripts/klipper/04_move_home_jog.txt)."""
 
 TUNING_CYCLES = 5
-"""How often tuning heats and cools where the line says nothing else."""
+"""Cycles of ``M303`` without ``C``, Marlin's default."""
 
 
 class Bang(Enum):
     """What a line that starts with ``!!`` means."""
 
     REFUSAL = "refusal"
+    """The line was not carried out; the printer goes on. Klipper answers an unhomed
+    move with ``!! Must home axis first``, and then ``ok``."""
     FATAL = "fatal"
+    """The printer has stopped and needs a reset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What one firmware family says and understands.
-
-    Times are in seconds.
-
-    Attributes:
-        name: how the configuration calls it.
-        detect: substrings of the lower-case firmware name (Q-1 … Q-7).
-        numbered: understands ``N…*checksum`` and asks to resend a damaged line.
-        checks_sequence: asks for a line that is missing, and drops one that it has;
-            otherwise a lost line cannot be told from a lost ``ok``.
-        resend_ok: follows ``Resend: n`` with an ``ok`` that acknowledges nothing; the
-            protocol waits ``resend_wait`` for it, then goes on without (Q-9).
-        sends_busy: says ``busy:`` while it works; otherwise any line is a sign of life.
-        reports_while_heating: reports temperatures unasked only while a command waits
-            for them.
-        ok_timeout: how long a short line may stay unanswered before it is probed.
-        long_timeout: the same for the lines of ``long_codes`` (Q-25).
-        tuning_cycle: how long one heating and cooling of ``M303`` may take; its reports
-            are no other than those that come anyway.
-        runs_macros: runs macros of its owner, which may home and heat: behind a change
-            of the tool, and behind each name that is no code.
-        max_probes: unanswered probes before the link is given up.
-        bang: what ``!!`` means.
-        alarm_prefixes: how lines begin, in lower case, that report a stop without being
-            an error; its buttons and end switches stop it like this.
-        ok_before_output: the ``ok`` comes first, the output after it (Q-13); such
-            output is collected for ``output_wait`` after the ``ok``.
-        wait_means_idle: an idle ``wait`` while a line is in flight tells that its
-            ``ok`` was lost (Q-15).
-        reports_state: says ``// Klipper state: …`` and goes on answering ``M105`` after
-            a shutdown, so its state must be asked for with ``state_query``.
-        respond: the command that says ``MSG`` back, behind ``PREFIX`` or what its
-            ``TYPE`` stands for.
-        restart: lines that bring a halted firmware back, if it listens to any.
-        pause: lines that pause a print from the SD card.
-        resume: lines that go on with it.
-        cancel: lines that end it; none: it has none that leaves the printer ready.
-        g90_sets_extruder: G90/G91 set the extruder's mode too.
-        only_m82_sets_extruder: only M82/M83 set it, surely; ``None``: it may be so. Of
-            the others some versions obey the last code, some are relative while G91 or
-            M83 holds.
-        answers_during_print: answers between two lines of a print that it reads from
-            its card, so that a byte counter that stands still tells of a pause.
-        lower_case_names: wants file names in lower case (Q-7).
-        card_always_present: has a card that is always there and never announced (Q-3).
-        repetier_targets: reports targets as ``TargetExtr0:`` and ``TargetBed:`` (Q-1).
-        bare_t_is_tool_zero: ``T:`` beside ``T1:`` is tool 0 (Q-8).
-        extra_sensors: readings that are sensors, not heaters, and are named so.
-        default_feedrate: the feedrate after a reset, in mm/min.
-        capabilities: what it can do although it does not say so (``M115`` has no
-            ``Cap:`` lines).
-
-    """
+    """What one firmware family says and understands. Times are in seconds."""
 
     name: str
+    """What the configuration calls it."""
     detect: tuple[str, ...] = ()
+    """Substrings of the lower-case firmware name that ``M115`` returns (Q-1 to Q-7)."""
+
+    # The line protocol
+
     numbered: bool = True
+    """Understands ``N…*checksum``, and asks for a damaged line again. Klipper does not:
+    it executes lines whatever their number and checksum, and never says ``Resend:``
+    (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
     checks_sequence: bool = True
+    """Asks for a line that is missing, and drops one that it has. Where a firmware only
+    checks sums, a lost line cannot be distinguished from a lost ``ok``, and nothing
+    but the line in flight is ever sent again (docs/adr/0014)."""
     resend_ok: bool = True
+    """Sends an ``ok`` after ``Resend: n`` that acknowledges nothing (Q-9). Marlin does;
+    some firmwares do so only in some versions, so it is awaited but not relied on."""
     resend_wait: float = 0.5
-    sends_busy: bool = True
-    reports_while_heating: bool = False
-    ok_timeout: float = 10.0
-    long_timeout: float = 300.0
-    tuning_cycle: float = 1200.0
-    runs_macros: bool = False
-    max_probes: int = 3
-    bang: Bang = Bang.FATAL
-    alarm_prefixes: tuple[str, ...] = ()
-    ok_before_output: bool = False
-    output_wait: float = 0.3
+    """How long to wait for that ``ok``. Marlin sends it in the same millisecond."""
     wait_means_idle: bool = False
+    """Says ``wait`` every second while it has nothing to do (Q-15). With a line in
+    flight that shows that the line or its ``ok`` was lost. It is never taken for an
+    ``ok``."""
+    ok_before_output: bool = False
+    """Sends the ``ok`` when a line is accepted, and its output later (Q-13)."""
+    output_wait: float = 0.3
+    """How long after an ``ok`` or the last output more output may follow, where
+    ``ok_before_output``."""
+    max_probes: int = 3
+    """Unanswered probes before the link is given up. A single one may be lost; three
+    in a row, ``ok_timeout`` apart, are not lost by a link of any use."""
+
+    # How long lines take
+
+    sends_busy: bool = True
+    """Says ``echo:busy: processing`` every 2 s while it works (Marlin's
+    ``HOST_KEEPALIVE_FEATURE``; tests/transcripts/marlin/m21-motion.txt). Where it does
+    not, any reply at all is a sign of life (Q-24)."""
+    ok_timeout: float = 10.0
+    """How long a short line may stay unanswered until it is probed. Marlin answers
+    within milliseconds, or says ``busy:`` within 2 s; a full planner delays ``G1`` by
+    the time of one move."""
+    long_timeout: float = 300.0
+    """The same for the lines of ``long_codes`` (Q-25)."""
+    tuning_cycle: float = 1200.0
+    """How long one cycle of ``M303`` may take. A bed that cools by itself takes up to
+    20 minutes; meanwhile there are no other reports than those that come anyway."""
+    runs_macros: bool = False
+    """Runs macros of its owner, which may home and heat, so these lines are long ones:
+    whatever is no G or M code, and a tool change (Q-5)."""
+    reports_while_heating: bool = False
+    """Reports temperatures unsolicited only while a command waits for them (Klipper,
+    once a second, without ``W:``), so such a report is a sign of life (Q-22)."""
+
+    # What its texts mean
+
+    bang: Bang = Bang.FATAL
+    """What ``!!`` means. RepRap's convention is a fatal error."""
+    alarm_prefixes: tuple[str, ...] = ()
+    """How lines begin, in lower case, that report a stop without being an error, such
+    as Smoothieware's ``ALARM: Kill button pressed`` (Q-36)."""
     reports_state: bool = False
+    """Says ``// Klipper state: Shutdown`` and then goes on answering ``M105``, with
+    stale temperatures (tests/transcripts/klipper/06_M112_firmware_restart.txt), so its
+    state must be asked for."""
     state_query: str = ""
-    respond: str = ""
-    restart: tuple[str, ...] = ()
-    pause: tuple[str, ...] = ("M25",)
-    resume: tuple[str, ...] = ("M24",)
-    cancel: tuple[str, ...] = ("M25", "M26 S0")
-    g90_sets_extruder: bool = True
-    only_m82_sets_extruder: bool | None = False
-    answers_during_print: bool = True
-    lower_case_names: bool = False
-    card_always_present: bool = False
+    """The command for that."""
     repetier_targets: bool = False
+    """Reports targets as ``TargetExtr0:200`` and ``TargetBed:60`` (Q-1)."""
     bare_t_is_tool_zero: bool = False
+    """``T:`` beside ``T1:`` is tool 0; elsewhere it is the current tool (Q-8)."""
     extra_sensors: Mapping[str, str] = field(default_factory=dict)
+    """Letters of a temperature report that are sensors, not heaters, with their names:
+    Prusa's PINDA probe ``P:`` and its ambient ``A:`` (Q-42)."""
+
+    # What to send for what
+
+    respond: str = ""
+    """The command that echoes its ``MSG``, behind ``PREFIX`` or what its ``TYPE``
+    stands for: with it a line could forge any reply (Klipper's ``RESPOND``)."""
+    restart: tuple[str, ...] = ()
+    """Lines that bring a halted firmware back. Marlin is deaf after ``kill()``, to
+    ``M999`` too (tests/transcripts/marlin/m21-misc.txt), and needs its reset button."""
+    pause: tuple[str, ...] = ("M25",)
+    """Lines that pause a print from the SD card."""
+    resume: tuple[str, ...] = ("M24",)
+    """Lines that resume it."""
+    cancel: tuple[str, ...] = ("M25", "M26 S0")
+    """Lines that end it: pausing and rewinding works everywhere. Empty: none of its
+    commands leaves the printer ready."""
+
+    # What it keeps in mind
+
+    g90_sets_extruder: bool = True
+    """``G90`` and ``G91`` set the extruder's mode as well (Marlin 2)."""
+    only_m82_sets_extruder: bool | None = False
+    """Only ``M82`` and ``M83`` set it. ``None``: not known. Of those with ``False``
+    some versions obey the last code, others are relative while ``G91`` or ``M83`` holds
+    (docs/adr/0012)."""
     default_feedrate: float = 1500.0
+    """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
+
+    # Its SD card
+
+    answers_during_print: bool = True
+    """Answers between two lines of a print from the card, not in the middle of one, so
+    a byte counter that stands still shows a pause."""
+    lower_case_names: bool = False
+    """Wants file names in lower case (Q-7)."""
+    card_always_present: bool = False
+    """Has a card that is always there and never announced (Q-3)."""
+
     capabilities: frozenset[str] = frozenset()
+    """What it can do without a ``Cap:`` line that says so."""
     long_codes: frozenset[str] = frozenset(LONG_CODES)
+    """Codes of lines that take ``long_timeout``; the configuration can add to them."""
 
     def timeout_for(self, line: str) -> float:
-        """Return how long this line may stay unanswered, in seconds."""
+        """Return how long a line may stay unanswered, in seconds.
+
+        A dwell (``G4 S2``, ``G4 P2000``) says its time itself, and ``M303`` its cycles
+        (``C`` in Marlin, ``R`` in Repetier).
+        """
         said = words.parse(line)
         if said.code == "G4":
             milliseconds = said.values.get("P") or 0.0
@@ -163,6 +201,9 @@ class Dialect:
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))
+"""Measured: 2.0.9 and 2.1 (tests/transcripts/marlin). ``M524`` aborts a print, and is
+itself not acknowledged while one runs, which a probe finds out."""
+
 MARLIN1 = Dialect(
     name="marlin1",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
@@ -171,12 +212,16 @@ MARLIN1 = Dialect(
     resend_wait=0.2,
     long_timeout=600.0,
 )
+"""Marlin 1.0, still on many printers. ``busy:`` came with 1.1, ``M524`` with 2.0."""
+
 PRUSA = Dialect(
     name="prusa",
     detect=("prusa-firmware",),
     lower_case_names=True,
     extra_sensors={"P": "pinda", "A": "ambient"},
 )
+"""Prusa's fork of Marlin 1 for the MK3 and its kin, with ``busy:`` of its own."""
+
 KLIPPER = Dialect(
     name="klipper",
     detect=("klipper",),
@@ -198,6 +243,11 @@ KLIPPER = Dialect(
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,
 )
+"""Measured: v0.13 (tests/transcripts/klipper). It answers lines in their order and says
+nothing while one takes its time, so even ``M105`` may wait behind a move for a minute.
+The commands for a print need its ``pause_resume`` section, as most configurations have
+it."""
+
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     detect=("reprapfirmware", "reprap firmware"),
@@ -211,6 +261,8 @@ REPRAPFIRMWARE = Dialect(
     runs_macros=True,
     bang=Bang.REFUSAL,
 )
+"""Checks sums, but not the sequence. ``G28`` and tool changes run its owner's files."""
+
 REPETIER = Dialect(
     name="repetier",
     detect=("repetier", "anet_a8"),
@@ -221,6 +273,8 @@ REPETIER = Dialect(
     g90_sets_extruder=False,
     long_timeout=600.0,
 )
+"""Also the Anet A8's fork of it."""
+
 SMOOTHIEWARE = Dialect(
     name="smoothieware",
     detect=("smoothie",),
@@ -230,6 +284,8 @@ SMOOTHIEWARE = Dialect(
     bang=Bang.FATAL,
     alarm_prefixes=("alarm:", "halt asserted"),
 )
+"""Its buttons and end switches stop it with an ``ALARM:``, without ``Error:``."""
+
 MALYAN = Dialect(
     name="malyan",
     detect=("malyan",),
@@ -238,6 +294,9 @@ MALYAN = Dialect(
     card_always_present=True,
     long_timeout=600.0,
 )
+"""The Malyan M200, sold as Monoprice Select Mini; it says ``NAME:`` for
+``FIRMWARE_NAME:``."""
+
 TEACUP = Dialect(
     name="teacup",
     detect=("teacup",),
@@ -245,20 +304,23 @@ TEACUP = Dialect(
     resend_ok=False,
     long_timeout=600.0,
 )
+"""Its requests carry more numbers: ``rs N1 expected checksum 9`` (Q-4)."""
+
 UNKNOWN = Dialect(
     name="unknown",
     only_m82_sets_extruder=None,
     checks_sequence=False,
     sends_busy=False,
     answers_during_print=False,
-    respond="RESPOND",  # what is new may descend from one that has it
-    ok_before_output=True,  # or the answer to M115 is missed where it comes late
+    respond="RESPOND",  # a firmware that is not known may descend from one that has it
+    ok_before_output=True,  # or a late answer to M115 would be missed
     wait_means_idle=True,
     long_timeout=600.0,
     bang=Bang.REFUSAL,
 )
+"""A firmware that was not identified (yet): of each quirk the assumption that does the
+least harm where it is wrong."""
 
-# The first whose mark is in the name: the particular before the general.
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
@@ -274,6 +336,8 @@ DIALECTS: Mapping[str, Dialect] = {
         UNKNOWN,
     )
 }
+"""By name. The first that matches a firmware is taken, so the particular ones precede
+the general: Prusa's name has Marlin in it, too."""
 
 
 def detect(firmware: str) -> Dialect:
