@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bridge.config import Serial
 from bridge.errors import LinkError
-from bridge.gcode.reply_types import Temperatures
+from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.link.events import Closed, LinkEvent, Ready
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
@@ -65,7 +65,7 @@ async def _answer(events: asyncio.Queue[LinkEvent]) -> Found:
     found = Found()
     while True:
         match await events.get():
-            case Temperatures(readings):
+            case TemperatureReport(readings):
                 found = replace(found, heaters=found.heaters | readings.keys())
             case Ready(identity, place):
                 return replace(

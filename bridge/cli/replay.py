@@ -8,7 +8,7 @@ from bridge.config import Profile
 from bridge.errors import ConfigError
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from bridge.gcode.reply_parser import parse_reply
-from bridge.gcode.reply_types import Firmware
+from bridge.gcode.reply_types import FirmwareReport
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.link.replay import Replay
@@ -75,7 +75,7 @@ def explained(entries: Iterable[Entry], firmware: str = "auto") -> Iterator[str]
 
 
 def _dialect(replies: Iterable[object], dialect: Dialect) -> Dialect:
-    names = [reply.name for reply in replies if isinstance(reply, Firmware)]
+    names = [reply.name for reply in replies if isinstance(reply, FirmwareReport)]
     return detect(names[0]) if names else dialect
 
 

@@ -16,7 +16,7 @@ _OF_THE_CONVERSATION = (
     replies.Wait,
     replies.Started,
     replies.Fatal,
-    replies.Fault,
+    replies.HeaterFault,
     replies.Readiness,
 )
 _ECHO = re.compile(r"M0*118(?:\.\d+)?(?P<rest>.*)", re.ASCII)

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from bridge.gcode.reply_types import File
+from bridge.gcode.reply_types import CardFile
 
 ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
 """How an entry ends whose name could else pass for a word of the firmware."""
@@ -20,7 +20,7 @@ _ENTRIES = [
 _OLDEST = 2008  # who writes without a clock leaves 1980 or another fixed early year
 
 
-def parse_file(line: str) -> File | None:
+def parse_file(line: str) -> CardFile | None:
     """Return the entry that a line of the list is; ``None``: it cannot be one.
 
     Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
@@ -33,15 +33,15 @@ def parse_file(line: str) -> File | None:
     for pattern in _ENTRIES:
         if match := pattern.match(text):
             path, name = match["path"], (match["long"] or "").strip().strip('"')
-            file = File(path, int(match["size"]), name, _date(match["date"]))
+            file = CardFile(path, int(match["size"]), name, _date(match["date"]))
             break
     else:
-        file = File(text.strip('"'))
+        file = CardFile(text.strip('"'))
     if not file.path or not file.path.isascii() or not file.path.isprintable():
         return None
     display = file.display if file.display.isprintable() else ""
     last = file.path.rstrip("/").rpartition("/")[2]
-    return File(file.path, file.size, display or last, file.date)
+    return CardFile(file.path, file.size, display or last, file.date)
 
 
 def _date(stamp: str | None) -> str | None:

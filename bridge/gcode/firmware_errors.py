@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from bridge.gcode.dialects import Bang, Dialect
 from bridge.gcode.file_list import ENDING
-from bridge.gcode.reply_types import Fatal, Fault, Info, Refusal, Reply, TransferError
+from bridge.gcode.reply_types import (
+    Fatal,
+    HeaterFault,
+    OtherText,
+    Refusal,
+    Reply,
+    TransferError,
+)
 
 FATAL_REASONS: Mapping[str, str] = {
     "thermal runaway": "thermal_runaway",
@@ -81,11 +88,13 @@ def remark(text: str, dialect: Dialect) -> Reply:
     """
     if text.lower().startswith(dialect.alarm_prefixes) and not _ENTRY.search(text):
         return Fatal(text, fatal_reason(text) or "fatal")
-    return (_fault(text) if ":" in text else None) or Info(text)
+    return (_fault(text) if ":" in text else None) or OtherText(text)
 
 
-def _fault(text: str) -> Fault | None:
-    return next((Fault(text, word) for mark, word in _FAULTS if mark.match(text)), None)
+def _fault(text: str) -> HeaterFault | None:
+    return next(
+        (HeaterFault(text, word) for mark, word in _FAULTS if mark.match(text)), None
+    )
 
 
 def bang(text: str, dialect: Dialect) -> Reply:

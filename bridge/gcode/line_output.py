@@ -43,7 +43,7 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
         return
     line.output.append(text)
     for reply in mine:
-        if isinstance(reply, replies.Refusal | replies.Fault | replies.Fatal):
+        if isinstance(reply, replies.Refusal | replies.HeaterFault | replies.Fatal):
             line.errors.append(reply.text)
 
 
@@ -69,7 +69,7 @@ def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:
 def _belongs(reply: Reply, line: Line) -> bool:
     """Return whether a reply can be about a line: autoreports are about none."""
     match reply:
-        case replies.Temperatures():
+        case replies.TemperatureReport():
             return words.parse(line.text).code == "M105"
         case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
             return words.parse(line.text).code == "M27"

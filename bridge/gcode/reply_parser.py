@@ -25,9 +25,9 @@ from bridge.gcode.reply_types import (
     FileOpened,
     FileSelected,
     FlowFactor,
-    Info,
     NotPrinting,
     Ok,
+    OtherText,
     PrintDone,
     PrintPaused,
     PrintProgress,
@@ -38,7 +38,7 @@ from bridge.gcode.reply_types import (
     Resend,
     SpeedFactor,
     Started,
-    Temperatures,
+    TemperatureReport,
     Wait,
 )
 
@@ -68,20 +68,20 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     said = reported(rest, dialect)
     if not said and (named := report_parser.firmware(rest)):
         said = [named]
-    temperature = any(isinstance(reply, Temperatures) for reply in said)
+    temperature = any(isinstance(reply, TemperatureReport) for reply in said)
     if dialect.reports_state:
         said = [reply for reply in said if not _is_placeholder(reply)]
     return [*said, Ok(temperature=temperature)]
 
 
 def _is_placeholder(reply: Reply) -> bool:
-    return isinstance(reply, Temperatures) and report_parser.is_placeholder(
+    return isinstance(reply, TemperatureReport) and report_parser.is_placeholder(
         reply.readings
     )
 
 
 def _file_deleted(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [Info(match[0]), Ok()] if match["ok"] else [Info(match[0])]
+    return [OtherText(match[0]), Ok()] if match["ok"] else [OtherText(match[0])]
 
 
 def _resend(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -129,11 +129,11 @@ def _remark(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     if dialect.reports_state:
         state = "shutdown" if match["state"] == "shutdown" else "not_ready"
         return [Readiness(state)]
-    return [Info(match[0])]
+    return [OtherText(match[0])]
 
 
 def _firmware(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [report_parser.firmware(match[0]) or Info(match[0])]
+    return [report_parser.firmware(match[0]) or OtherText(match[0])]
 
 
 def _capability(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -174,7 +174,7 @@ def _active_tool(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 def _targets(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     found = report_parser.targets(match[0]) if dialect.repetier_targets else None
-    return [found or Info(match[0])]
+    return [found or OtherText(match[0])]
 
 
 def _echo(match: re.Match[str], dialect: Dialect) -> list[Reply]:
@@ -182,7 +182,7 @@ def _echo(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     for pattern, build in _ECHOED:
         if found := pattern.match(said):
             return build(found, dialect)
-    return [Info(match[0])]
+    return [OtherText(match[0])]
 
 
 def _is(reply: Reply) -> Builder:

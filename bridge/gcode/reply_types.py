@@ -84,7 +84,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Temperatures:
+class TemperatureReport:
     """A temperature report, asked for or not.
 
     Attributes:
@@ -106,7 +106,7 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class PositionReport:
     """A position report (``M114``), in mm.
 
     Attributes:
@@ -126,7 +126,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Firmware:
+class FirmwareReport:
     """What ``M115`` says.
 
     Attributes:
@@ -162,7 +162,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class HeaterFault:
     """A heater is off, or cannot be trusted; the firmware goes on with the others.
 
     Attributes:
@@ -220,7 +220,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Info:
+class OtherText:
     """Anything else; part of the output of the line that is being answered."""
 
     text: str
@@ -302,7 +302,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class CardFile:
     """A file on the SD card; an entry of its list, not a reply of its own.
 
     Attributes:
@@ -327,13 +327,13 @@ Reply = (
     | Wait
     | Started
     | Readiness
-    | Temperatures
+    | TemperatureReport
     | Targets
-    | Position
-    | Firmware
+    | PositionReport
+    | FirmwareReport
     | Capability
     | Refusal
-    | Fault
+    | HeaterFault
     | Fatal
     | FileListBegin
     | FileListEnd
@@ -350,5 +350,5 @@ Reply = (
     | FlowFactor
     | ActiveTool
     | Action
-    | Info
+    | OtherText
 )

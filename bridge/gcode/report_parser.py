@@ -5,7 +5,13 @@ import re
 from collections.abc import Mapping
 
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.reply_types import Firmware, Position, Reading, Targets, Temperatures
+from bridge.gcode.reply_types import (
+    FirmwareReport,
+    PositionReport,
+    Reading,
+    Targets,
+    TemperatureReport,
+)
 
 # Nine digits are more than any machine needs, and keep floats finite.
 _NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
@@ -30,7 +36,7 @@ _TARGET = re.compile(
 _KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][A-Z0-9_-]*)(?::|\.:?(?=\s))", re.ASCII)
 
 
-def temperatures(text: str, dialect: Dialect) -> Temperatures | None:
+def temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """Return the readings of a report such as ``T:20.1 /0.0 B:19.4 /0.0 @:0``.
 
     ``None``: the text is no report. The first reading of a heater counts.
@@ -51,7 +57,7 @@ def temperatures(text: str, dialect: Dialect) -> Temperatures | None:
         return None  # the joints of a delta machine are called A, B and C
     told = (match["name"] for match in _WAITING.finditer(text))
     waiting = any(name not in dialect.extra_sensors for name in told)
-    return Temperatures(readings, waiting=waiting)
+    return TemperatureReport(readings, waiting=waiting)
 
 
 def targets(text: str) -> Targets | None:
@@ -64,7 +70,7 @@ def targets(text: str) -> Targets | None:
     return Targets({name: float(match["target"])})
 
 
-def position(text: str) -> Position | None:
+def position(text: str) -> PositionReport | None:
     """Return the position of a report such as ``X:1.00 Y:2.00 Z:-0.00 E:0.00``.
 
     Several extruders (``E0:… E1:…``) are told apart; ``e`` is then the first's.
@@ -85,10 +91,10 @@ def position(text: str) -> Position | None:
         rest = rest[found.end() :]
     if single is None and extruders:
         single = extruders[0]
-    return Position(x, y, z, single, tuple(extruders))
+    return PositionReport(x, y, z, single, tuple(extruders))
 
 
-def firmware(text: str) -> Firmware | None:
+def firmware(text: str) -> FirmwareReport | None:
     """Return what ``M115`` says: ``KEY:value KEY:value …``, blanks in the values."""
     fields: dict[str, str] = {}
     keys = list(_KEY.finditer(text))
@@ -98,7 +104,7 @@ def firmware(text: str) -> Firmware | None:
     name = fields.get("FIRMWARE_NAME")
     if name is None and "NAME" in fields:
         name = f"{fields['NAME']} {fields.get('VER', '')}".strip()
-    return None if name is None else Firmware(name, fields)
+    return None if name is None else FirmwareReport(name, fields)
 
 
 def _target(match: re.Match[str]) -> str | None:

@@ -11,11 +11,11 @@ from bridge.gcode.reply_types import (
     FileOpened,
     FileSelected,
     NotPrinting,
-    Position,
+    PositionReport,
     PrintDone,
     PrintProgress,
     Reply,
-    Temperatures,
+    TemperatureReport,
 )
 
 SURPLUS_OK_TIME = 0.3
@@ -30,7 +30,7 @@ BOOT_TIME = 5.0
 """Seconds after which a firmware that was reset takes lines again. Boot loaders wait up
 to two seconds for a new firmware, then Marlin looks for its display and card."""
 
-_UNSOLICITED = (Temperatures, PrintProgress, NotPrinting, Position, Action)
+_UNSOLICITED = (TemperatureReport, PrintProgress, NotPrinting, PositionReport, Action)
 """What firmwares report by themselves, again and again: autoreports (``M155``,
 ``M27 S``, ``M154``) and host actions. None of it shows that a line is worked on."""
 
@@ -68,7 +68,7 @@ def extension(reply: Reply, line: str, dialect: Dialect) -> float | None:
 
 
 def _reports_heating(reply: Reply, dialect: Dialect) -> bool:
-    if not isinstance(reply, Temperatures):
+    if not isinstance(reply, TemperatureReport):
         return False
     return reply.waiting or dialect.reports_while_heating
 

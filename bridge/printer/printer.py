@@ -13,7 +13,7 @@ from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
-from bridge.gcode.reply_types import Temperatures
+from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.control import hooks
 from bridge.printer.control.attendance import attend
 from bridge.printer.control.executor import Executor, Run
@@ -264,7 +264,7 @@ class Printer:
             return
         if self.state.halted and not session.protocol.halted:
             self._halt(session)
-        elif isinstance(event, Temperatures):
+        elif isinstance(event, TemperatureReport):
             self._insist(session)
         elif self.state.readiness == "ready" and before in _UNREADY:
             session.restart()

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.gcode.dialects import DIALECTS, LONG_CODES, MARLIN, detect
 from bridge.gcode.reply_parser import parse_reply
-from bridge.gcode.reply_types import Firmware
+from bridge.gcode.reply_types import FirmwareReport
 from bridge.simulator.personalities import PERSONALITIES
 
 NAMES = {
@@ -34,7 +34,9 @@ def test_a_firmware_is_known_by_its_name(name: str, dialect: str) -> None:
 def test_each_simulated_firmware_is_known_by_its_own_m115(personality: object) -> None:
     identity: str = getattr(personality, "identity", "")
     name: str = getattr(personality, "name", "")
-    found = [reply for reply in parse_reply(identity) if isinstance(reply, Firmware)]
+    found = [
+        reply for reply in parse_reply(identity) if isinstance(reply, FirmwareReport)
+    ]
     assert (detect(found[0].name).name if found else "unknown") == name
 
 

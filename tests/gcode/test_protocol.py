@@ -7,7 +7,7 @@ import pytest
 from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
 from bridge.gcode.events import Connected, Done, Event, Failed, LinkFailed, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.reply_types import Busy, Reading, Refusal, Temperatures
+from bridge.gcode.reply_types import Busy, Reading, Refusal, TemperatureReport
 
 QUICK = replace(MARLIN, ok_timeout=10.0)
 
@@ -73,7 +73,7 @@ def test_the_answer_of_a_line_is_its_output_and_reports_are_not() -> None:
     )
     output = ("X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0",)
     assert events[-1] == Done(ticket, output)
-    assert Temperatures({"T": Reading(21.5, 200), "B": Reading(20, 0)}) in events
+    assert TemperatureReport({"T": Reading(21.5, 200), "B": Reading(20, 0)}) in events
 
 
 def test_an_answer_in_the_line_of_the_ok_is_output_too() -> None:

@@ -22,17 +22,17 @@ from bridge.gcode.reply_types import (
     CardState,
     CurrentFile,
     Fatal,
-    Fault,
     FileListBegin,
     FileListEnd,
     FileOpened,
     FileSelected,
-    Firmware,
+    FirmwareReport,
     FlowFactor,
-    Info,
+    HeaterFault,
     NotPrinting,
     Ok,
-    Position,
+    OtherText,
+    PositionReport,
     PrintDone,
     PrintProgress,
     Progress,
@@ -44,7 +44,7 @@ from bridge.gcode.reply_types import (
     SpeedFactor,
     Started,
     Targets,
-    Temperatures,
+    TemperatureReport,
     TransferError,
     Wait,
 )
@@ -78,18 +78,26 @@ def test_an_ok_may_carry_the_number_of_its_line(line: str, number: int | None) -
 
 @pytest.mark.parametrize("line", ["okay", "ok.gco 17", "oktopus", "o"])
 def test_a_word_that_begins_like_ok_is_none(line: str) -> None:
-    assert only(line) == Info(line)
+    assert only(line) == OtherText(line)
 
 
 def test_a_report_in_the_line_of_an_ok_comes_before_it() -> None:
     assert parse_reply("ok T:19.37 /0.00 B:20.5 /60.00 @:0 B@:0") == [
-        Temperatures({"T": Reading(19.37, 0.0), "B": Reading(20.5, 60.0)}),
+        TemperatureReport({"T": Reading(19.37, 0.0), "B": Reading(20.5, 60.0)}),
         Ok(temperature=True),
     ]
-    assert parse_reply("ok X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
-    assert parse_reply("ok C: X:1.0 Y:2.0 Z:3.0 E:4.0") == [Position(1, 2, 3, 4), Ok()]
+    assert parse_reply("ok X:1.0 Y:2.0 Z:3.0 E:4.0") == [
+        PositionReport(1, 2, 3, 4),
+        Ok(),
+    ]
+    assert parse_reply("ok C: X:1.0 Y:2.0 Z:3.0 E:4.0") == [
+        PositionReport(1, 2, 3, 4),
+        Ok(),
+    ]
     assert parse_reply("ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:v0.13", KLIPPER) == [
-        Firmware("Klipper", {"FIRMWARE_NAME": "Klipper", "FIRMWARE_VERSION": "v0.13"}),
+        FirmwareReport(
+            "Klipper", {"FIRMWARE_NAME": "Klipper", "FIRMWARE_VERSION": "v0.13"}
+        ),
         Ok(),
     ]
 
@@ -97,7 +105,7 @@ def test_a_report_in_the_line_of_an_ok_comes_before_it() -> None:
 def test_a_firmware_without_temperatures_yet_reports_none() -> None:
     assert parse_reply("ok T:0", KLIPPER) == [Ok(temperature=True)]
     assert parse_reply("ok T:0", MARLIN) == [
-        Temperatures({"T": Reading(0.0)}),
+        TemperatureReport({"T": Reading(0.0)}),
         Ok(temperature=True),
     ]
 
@@ -125,7 +133,7 @@ def test_a_file_is_no_ok() -> None:
 
 @pytest.mark.parametrize("line", ["rs 12.gcode 100", "Resend 2.gco 5", "rst 5", "rs"])
 def test_a_file_is_no_resend_request(line: str) -> None:
-    assert only(line) == Info(line)
+    assert only(line) == OtherText(line)
 
 
 @pytest.mark.parametrize(
@@ -151,13 +159,13 @@ def test_a_line_arrived_damaged_or_out_of_turn(text: str, last: int | None) -> N
     [
         ("start", Started()),
         (" start\r", Started()),
-        ("START", Info("START")),
-        ("start of print", Info("start of print")),
+        ("START", OtherText("START")),
+        ("start of print", OtherText("start of print")),
         ("wait", Wait()),
-        ("waiting", Info("waiting")),
+        ("waiting", OtherText("waiting")),
         ("echo:busy: processing", Busy("processing")),
         ("busy: paused for user", Busy("paused for user")),
-        ("echo:hello there\r", Info("echo:hello there")),
+        ("echo:hello there\r", OtherText("echo:hello there")),
         ("Begin file list", FileListBegin()),
         ("End file list", FileListEnd()),
         ("File opened: small.gco Size: 51", FileOpened("small.gco", 51)),
@@ -175,8 +183,8 @@ def test_a_line_arrived_damaged_or_out_of_turn(text: str, last: int | None) -> N
         ("Active Extruder: 1", ActiveTool(1)),
         ("Cap:AUTOREPORT_TEMP:1", Capability("AUTOREPORT_TEMP", enabled=True)),
         ("cap:eeprom:0", Capability("EEPROM", enabled=False)),
-        ("File deleted:up.gco", Info("File deleted:up.gco")),
-        ("//action", Info("//action")),
+        ("File deleted:up.gco", OtherText("File deleted:up.gco")),
+        ("//action", OtherText("//action")),
         ("//action:pause filament_runout\r", Action("pause", "filament_runout")),
         ("// action:paused", Action("paused")),
         ("//action:prompt_begin M1 Stop", Action("prompt_begin", "M1 Stop")),
@@ -188,7 +196,7 @@ def test_what_firmwares_say_every_day(line: str, reply: Reply) -> None:
 
 def test_an_ok_can_be_glued_to_a_deletion() -> None:
     line = "File deleted:up.gcook"
-    assert parse_reply(line) == [Info(line), Ok()]
+    assert parse_reply(line) == [OtherText(line), Ok()]
 
 
 @pytest.mark.parametrize(
@@ -306,14 +314,14 @@ def test_the_firmware_stopped_for_good(text: str, reason: str) -> None:
 def test_a_heater_failed_and_the_firmware_goes_on(line: str, reason: str) -> None:
     text = line.removeprefix("Error:").strip()
     for dialect in (MARLIN, REPETIER, UNKNOWN):
-        assert only(line, dialect) == Fault(text, reason)
+        assert only(line, dialect) == HeaterFault(text, reason)
 
 
 @pytest.mark.parametrize(
     "line", ["HEATER~1.GCO 51", "Heater decoupled.gcode 99", "My heater 1 fault: none"]
 )
 def test_other_texts_are_no_fault(line: str) -> None:
-    assert only(line) == Info(line)
+    assert only(line) == OtherText(line)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +334,7 @@ def test_other_texts_are_no_fault(line: str) -> None:
 )
 def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) -> None:
     assert only(line, SMOOTHIEWARE) == Fatal(line, reason)
-    assert only(line, MARLIN) == Info(line)
+    assert only(line, MARLIN) == OtherText(line)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +351,7 @@ def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) ->
 )
 @pytest.mark.parametrize("dialect", [MARLIN, SMOOTHIEWARE, KLIPPER])
 def test_the_name_of_a_file_stops_nothing(line: str, dialect: Dialect) -> None:
-    assert only(line, dialect) == Info(line)
+    assert only(line, dialect) == OtherText(line)
     assert parse_file(line)
 
 
@@ -404,7 +412,7 @@ def test_a_host_firmware_reports_its_own_state(line: str, state: str) -> None:
 
 
 def test_such_a_remark_of_another_firmware_is_only_text() -> None:
-    assert only("// Printer is shutdown", MARLIN) == Info("// Printer is shutdown")
+    assert only("// Printer is shutdown", MARLIN) == OtherText("// Printer is shutdown")
 
 
 @pytest.mark.parametrize(
@@ -434,7 +442,7 @@ def test_temperatures_are_read_as_a_person_would(
     line: str, readings: dict[str, tuple[float | None, float | None]]
 ) -> None:
     expected = {name: Reading(*pair) for name, pair in readings.items()}
-    assert only(line) == Temperatures(expected, waiting="W:" in line)
+    assert only(line) == TemperatureReport(expected, waiting="W:" in line)
 
 
 @pytest.mark.parametrize(
@@ -450,12 +458,12 @@ def test_temperatures_are_read_as_a_person_would(
     ],
 )
 def test_what_only_looks_like_a_report_is_none(line: str) -> None:
-    assert only(line) == Info(line)
+    assert only(line) == OtherText(line)
 
 
 def test_a_dialect_names_its_extra_sensors() -> None:
     line = "T:20 /0 P:25.1 E:30"
-    assert only(line, MORE_SENSORS) == Temperatures(
+    assert only(line, MORE_SENSORS) == TemperatureReport(
         {"T": Reading(20, 0), "pinda": Reading(25.1), "env": Reading(30)}
     )
 
@@ -472,11 +480,11 @@ def test_some_report_targets_on_lines_of_their_own(
     line: str, targets: dict[str, float]
 ) -> None:
     assert only(line, REPORTS_TARGETS) == Targets(targets)
-    assert only(line, MARLIN) == Info(line)
+    assert only(line, MARLIN) == OtherText(line)
 
 
 def test_a_target_line_without_a_number_is_text() -> None:
-    assert only("TargetBed:hot", REPORTS_TARGETS) == Info("TargetBed:hot")
+    assert only("TargetBed:hot", REPORTS_TARGETS) == OtherText("TargetBed:hot")
 
 
 @pytest.mark.parametrize(
@@ -484,16 +492,21 @@ def test_a_target_line_without_a_number_is_text() -> None:
     [
         (
             "X:-0.00 Y:190.00 Z:20.00 E:-2.00 Count X:800 Y:15200 Z:8000",
-            Position(0, 190, 20, -2),
+            PositionReport(0, 190, 20, -2),
         ),
-        ("X: 1.00 Y: 2.00 Z: 3.00 E: 4.00", Position(1, 2, 3, 4)),
-        ("X:1.00Y:2.00Z:3.00E:4.00 Count X: 1.00Y:2.00Z:3.00", Position(1, 2, 3, 4)),
-        ("X:1 Y:2 Z:3 E0:4.5 E1:6.0", Position(1, 2, 3, 4.5, (4.5, 6.0))),
-        ("X:1 Y:2 Z:3 E:9 E0:4.5 E1:6.0", Position(1, 2, 3, 9, (4.5, 6.0))),
-        ("X:1 Y:2 Z:3", Position(1, 2, 3)),
+        ("X: 1.00 Y: 2.00 Z: 3.00 E: 4.00", PositionReport(1, 2, 3, 4)),
+        (
+            "X:1.00Y:2.00Z:3.00E:4.00 Count X: 1.00Y:2.00Z:3.00",
+            PositionReport(1, 2, 3, 4),
+        ),
+        ("X:1 Y:2 Z:3 E0:4.5 E1:6.0", PositionReport(1, 2, 3, 4.5, (4.5, 6.0))),
+        ("X:1 Y:2 Z:3 E:9 E0:4.5 E1:6.0", PositionReport(1, 2, 3, 9, (4.5, 6.0))),
+        ("X:1 Y:2 Z:3", PositionReport(1, 2, 3)),
     ],
 )
-def test_positions_are_read_as_a_person_would(line: str, position: Position) -> None:
+def test_positions_are_read_as_a_person_would(
+    line: str, position: PositionReport
+) -> None:
     assert only(line) == position
     assert str(only(line)).find("-0.0,") < 0
 
@@ -504,7 +517,7 @@ def test_a_firmwares_name_and_fields_may_have_blanks() -> None:
         "SOURCE_CODE_URL:github.com/MarlinFirmware/Marlin PROTOCOL_VERSION:1.0 "
         "MACHINE_TYPE:SimRap 1.4 EXTRUDER_COUNT:1 UUID:cede2a2f-41a2"
     )
-    assert said == Firmware(
+    assert said == FirmwareReport(
         "Marlin bugfix-2.1.x (Nov 22 2026 18:19:05)",
         {
             "FIRMWARE_NAME": "Marlin bugfix-2.1.x (Nov 22 2026 18:19:05)",
@@ -528,12 +541,12 @@ def test_a_firmwares_name_and_fields_may_have_blanks() -> None:
 )
 def test_firmwares_name_themselves_differently(line: str, name: str | None) -> None:
     said = only(line)
-    assert isinstance(said, Firmware)
+    assert isinstance(said, FirmwareReport)
     assert said.name == (name or "RepRapFirmware for Duet 2")
 
 
 def test_a_name_without_a_key_is_text() -> None:
-    assert only("NAME.gco 5") == Info("NAME.gco 5")
+    assert only("NAME.gco 5") == OtherText("NAME.gco 5")
 
 
 def test_a_blank_line_says_nothing() -> None:

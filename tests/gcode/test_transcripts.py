@@ -12,14 +12,14 @@ from bridge.gcode.reply_types import (
     Capability,
     Fatal,
     FileOpened,
-    Firmware,
-    Info,
-    Position,
+    FirmwareReport,
+    OtherText,
+    PositionReport,
     PrintProgress,
     Reading,
     Refusal,
     Reply,
-    Temperatures,
+    TemperatureReport,
     TransferError,
 )
 from tests.support.wire_logs import FOLDER, dialect_of, heard, logs, read
@@ -77,7 +77,7 @@ def test_every_line_is_understood_or_knowingly_text(log: Path) -> None:
     dialect = dialect_of(log)
     for line in heard(log):
         for reply in parse_reply(line, dialect):
-            if isinstance(reply, Info):
+            if isinstance(reply, OtherText):
                 assert _TEXT.fullmatch(reply.text), line
 
 
@@ -89,7 +89,7 @@ def test_only_blank_lines_say_nothing(log: Path) -> None:
 
 def test_marlin_introduces_itself() -> None:
     replies = said("marlin/m21-basic.txt")
-    firmware = next(reply for reply in replies if isinstance(reply, Firmware))
+    firmware = next(reply for reply in replies if isinstance(reply, FirmwareReport))
     assert firmware.name == "Marlin bugfix-2.1.x (Nov 22 2026 18:19:05)"
     assert firmware.fields["MACHINE_TYPE"] == "SimRap 1.4"
     assert firmware.fields["EXTRUDER_COUNT"] == "1"
@@ -106,7 +106,7 @@ def test_marlin_heats() -> None:
     reports = [
         reply
         for reply in said("marlin/m21-heating.txt")
-        if isinstance(reply, Temperatures)
+        if isinstance(reply, TemperatureReport)
     ]
     assert {name for report in reports for name in report.readings} == {"T", "B"}
     hottest = max(report.readings["T"].actual or 0 for report in reports)
@@ -117,7 +117,9 @@ def test_marlin_heats() -> None:
 
 def test_two_extruders_are_told_apart() -> None:
     report = next(
-        reply for reply in said("marlin/m21-2e.txt") if isinstance(reply, Temperatures)
+        reply
+        for reply in said("marlin/m21-2e.txt")
+        if isinstance(reply, TemperatureReport)
     )
     assert set(report.readings) == {"T", "B", "T0", "T1"}
 
@@ -126,19 +128,21 @@ def test_klipper_heats() -> None:
     reports = [
         reply
         for reply in said("klipper/05_temperature.txt")
-        if isinstance(reply, Temperatures)
+        if isinstance(reply, TemperatureReport)
     ]
-    assert reports[1] == Temperatures({"B": Reading(21.5, 40), "T0": Reading(25.5, 62)})
+    assert reports[1] == TemperatureReport(
+        {"B": Reading(21.5, 40), "T0": Reading(25.5, 62)}
+    )
     assert max(report.readings["T0"].actual or 0 for report in reports) == 98.5
     assert {name for report in reports for name in report.readings} == {"B", "T0"}
 
 
 def test_positions_are_read() -> None:
-    assert answers("marlin/m21-basic.txt", "M114") == [Position(0, 0, 0, 0)]
-    places = [r for r in said("marlin/m21-sd.txt") if isinstance(r, Position)]
-    assert Position(147.41, 84.12, 3, 0) in places
+    assert answers("marlin/m21-basic.txt", "M114") == [PositionReport(0, 0, 0, 0)]
+    places = [r for r in said("marlin/m21-sd.txt") if isinstance(r, PositionReport)]
+    assert PositionReport(147.41, 84.12, 3, 0) in places
     parked = said("marlin/m21-sd-M25-park-blocks.txt")
-    assert Position(10, 190, 20, -2) in parked
+    assert PositionReport(10, 190, 20, -2) in parked
 
 
 def test_an_sd_print_is_followed_by_its_bytes() -> None:

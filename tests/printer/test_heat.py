@@ -4,7 +4,7 @@ import pytest
 
 from bridge.config import Profile
 from bridge.gcode.reply_parser import parse_reply
-from bridge.gcode.reply_types import Temperatures
+from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.knowledge.heat import (
     Heat,
     Heater,
@@ -25,7 +25,7 @@ def read(
     line: str, profile: Profile = ONE, tool: int = 0, heat: Heat | None = None
 ) -> Heat:
     (report,) = parse_reply(line)
-    assert isinstance(report, Temperatures)
+    assert isinstance(report, TemperatureReport)
     before = heat or Heat(heaters_of(profile), {})
     return merge(before, report.readings, profile=profile, tool=tool)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import File, Position
+from bridge.gcode.reply_types import CardFile, PositionReport
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
 from tests.support.knowing import Knowing
@@ -135,7 +135,7 @@ def test_the_operator_knows_how_the_files_are_sliced() -> None:
 
 def test_the_position_is_that_of_the_last_report(printer: Knowing) -> None:
     printer.says("X:1.00 Y:2.00 Z:3.00 E:0.00 Count X:0 Y:0 Z:0")
-    assert printer.state.position == Position(1, 2, 3, 0)
+    assert printer.state.position == PositionReport(1, 2, 3, 0)
     assert not printer.state.moved
     printer.sends("G0 X5")
     assert printer.state.moved
@@ -160,8 +160,8 @@ def test_the_list_of_files_is_complete_or_not_there(printer: Knowing) -> None:
     assert not printer.state.files
     printer.says("SUB/A~1.GCO 7 long.gcode", "End file list")
     assert printer.state.files == (
-        File("SMALL.GCO", 51, "SMALL.GCO"),
-        File("SUB/A~1.GCO", 7, "long.gcode"),
+        CardFile("SMALL.GCO", 51, "SMALL.GCO"),
+        CardFile("SUB/A~1.GCO", 7, "long.gcode"),
     )
     assert printer.state.card
     printer.says("OTHER.GCO 5", "End file list")
@@ -169,7 +169,7 @@ def test_the_list_of_files_is_complete_or_not_there(printer: Knowing) -> None:
 
 
 def test_an_endless_list_does_not_fill_the_memory(printer: Knowing) -> None:
-    full = tuple(File(f"{number}.GCO", 1) for number in range(5000))
+    full = tuple(CardFile(f"{number}.GCO", 1) for number in range(5000))
     printer.state = replace(printer.state, listing=full)
     printer.says("MORE.GCO 5", "End file list")
     assert len(printer.state.files) == 5000

@@ -12,7 +12,7 @@ from typing import Literal
 from bridge.commands import Command
 from bridge.commands.heater import BedTarget, ChamberTarget
 from bridge.commands.tool import ToolTarget
-from bridge.gcode.reply_types import Position
+from bridge.gcode.reply_types import PositionReport
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.state import is_use
 
@@ -150,7 +150,7 @@ class _Traces:
 
     uses: int
     targets: Mapping[str, float]
-    place: Position | None
+    place: PositionReport | None
 
     def differ(self, before: "_Traces") -> bool:
         """Tell whether there is use between them; a place that is new is none."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import File, Firmware, Position
+from bridge.gcode.reply_types import CardFile, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.job_model import Active, Job
 
@@ -97,20 +97,20 @@ class PrinterState:
 
     link: Link = "offline"
     readiness: str = ""
-    firmware: Firmware | None = None
+    firmware: FirmwareReport | None = None
     capabilities: Mapping[str, bool] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
     autoreports: frozenset[str] = frozenset()
     heaters: Mapping[str, Heater] = field(default_factory=dict)
     sensors: Mapping[str, float | None] = field(default_factory=dict)
     offsets: Mapping[str, float] = field(default_factory=dict)
-    position: Position | None = None
+    position: PositionReport | None = None
     moved: bool = False
     modal: Modal = field(default_factory=Modal)
     card: bool | None = None
-    files: tuple[File, ...] = ()
+    files: tuple[CardFile, ...] = ()
     listed: bool = False
-    listing: tuple[File, ...] | None = None
+    listing: tuple[CardFile, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None
     fault: Problem | None = None

@@ -139,9 +139,9 @@ class Observer:
 
     def _said(self, reply: replies.Reply) -> None:
         self._apply(reply)
-        if isinstance(reply, replies.Position):
+        if isinstance(reply, replies.PositionReport):
             self.at = {} if self.state.printing else _coordinates(self.state)
-        elif isinstance(reply, replies.Temperatures):
+        elif isinstance(reply, replies.TemperatureReport):
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.unsolicited:
             self.complained(reply.text)

@@ -33,7 +33,7 @@ def observe(
     """Return the state after a report; errors are not its business."""
     work = state.job
     match reply:
-        case replies.Temperatures(readings):
+        case replies.TemperatureReport(readings):
             state = _measured(state, readings, profile)
         case replies.Targets(targets) if dialect.repetier_targets:
             heaters = heat.retarget(state.heaters, targets, profile)
@@ -87,7 +87,9 @@ def _heating_tool(state: PrinterState) -> int:
     return state.modal.tool if number is None else int(min(number, 999))
 
 
-def _current(state: PrinterState, position: replies.Position) -> replies.Position:
+def _current(
+    state: PrinterState, position: replies.PositionReport
+) -> replies.PositionReport:
     tool = state.modal.tool
     if tool < len(position.extruders):
         return replace(position, e=position.extruders[tool])
@@ -152,7 +154,7 @@ def _card(
         case replies.FileListEnd() if state.listing is not None:
             listed = state.listing
             return replace(state, card=True, files=listed, listing=None, listed=True)
-        case replies.Info(text) if state.listing is not None:
+        case replies.OtherText(text) if state.listing is not None:
             file = parse_file(text)
             if file is None or len(state.listing) >= _MAX_FILES:
                 return state
@@ -189,9 +191,9 @@ def _job(known: Job, reply: Reply, now: float, *, in_turn: bool) -> Job:
 
 def _told(state: PrinterState, reply: Reply) -> PrinterState:
     match reply:
-        case replies.Position():
+        case replies.PositionReport():
             state = replace(state, position=_current(state, reply), moved=False)
-        case replies.Firmware():
+        case replies.FirmwareReport():
             state = replace(state, firmware=reply)
         case replies.Capability(name, enabled) if _has_room(state, name):
             known = {**state.capabilities, name: enabled}

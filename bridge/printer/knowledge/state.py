@@ -14,7 +14,7 @@ from bridge.gcode import modal, words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import Fatal, Fault, Readiness, Refusal, Reply
+from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Reply
 from bridge.printer.knowledge import heat, job, trouble
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.model import Link, PrinterState, Problem, Prompt
@@ -156,7 +156,7 @@ def apply(
             if word == "shutdown":
                 state = _halted(state, word, now)
             return trouble.readiness(state, word, now)
-        case Fault() if not state.halted:
+        case HeaterFault() if not state.halted:
             return trouble.at_fault(state, reply, now)
         case Refusal(text):
             return trouble.refused(state, text)

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from bridge.gcode import firmware_errors, words
-from bridge.gcode.reply_types import Fatal, Fault
+from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge.model import PrinterState, Problem
 
 SHUT_DOWN = "the firmware has shut down"
@@ -54,7 +54,7 @@ def _halted(state: PrinterState, error: str, reason: str, now: float) -> Printer
     return replace(state, problem=problem)
 
 
-def at_fault(state: PrinterState, fault: Fault, now: float) -> PrinterState:
+def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterState:
     """Return the state after a heater's fault; one that is told again changes nothing.
 
     The printer is not halted by it: its other heaters must still be turned off.

@@ -30,12 +30,12 @@ class Identity:
 
 def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
     """Return who answered ``M115`` with these lines."""
-    firmware = replies.Firmware("")
+    firmware = replies.FirmwareReport("")
     capabilities: set[str] = set()
     for text in output:
         for reply in parse_reply(text):
             match reply:
-                case replies.Firmware():
+                case replies.FirmwareReport():
                     firmware = reply
                 case replies.Capability(name, enabled=True):
                     capabilities.add(name)
