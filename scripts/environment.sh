@@ -148,6 +148,28 @@ sys.exit(sys.version_info < (3, 11) or pip_version < (21, 3))' 2>/dev/null &&
         { [ -z "${PYTHON:-}" ] || [ "$(real_python "$PYTHON")" = "$(real_python "$venv/bin/python")" ]; }
 }
 
+# every_python: the version and the file of each Python that is new enough: Debian's own, what
+# is on the PATH, and pyenv's. The first of each version; only PYTHON if that is set.
+every_python() {
+    local candidate version file seen=" "
+    local pyenv="${PYENV_ROOT:-${HOME:-}/.pyenv}"
+    if [ -n "${PYTHON:-}" ]; then
+        candidate="$(find_python)" || return
+        printf '%s %s\n' "$(python_version "$candidate")" "$(real_python "$candidate")"
+        return
+    fi
+    for candidate in /usr/bin/python3 python3 $(compgen -c python3. | sort -Vu) \
+        "$pyenv"/versions/*/bin/python3; do
+        [[ "${candidate##*/}" =~ ^python3(\.[0-9]+)?$ ]] || continue
+        version="$(python_version "$candidate")" || continue
+        file="$(real_python "$candidate")"
+        if new_enough "$version" && [[ "$seen" != *" $version "* ]]; then
+            seen+="$version "
+            printf '%s %s\n' "$version" "$file"
+        fi
+    done
+}
+
 # real_python PYTHON: the file that is run in the end, by whatever links or environment.
 real_python() {
     "$1" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null
@@ -171,10 +193,23 @@ explain_pip() {
 # pip_install ARGUMENTS: into the environment.
 pip_install() {
     local said status=0
+    # Two attempts more, not five for each package: who has no network waits less.
+    local -x PIP_RETRIES="${PIP_RETRIES:-2}"
+    # Without compiling: most of what is installed is never imported.
     said="$("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-        "$@" 2>&1)" || status=$?
+        --no-compile "$@" 2>&1)" || status=$?
     [ "$status" -eq 0 ] || explain_pip "$said"
     [ -z "$said" ] || printf '%s\n' "$said" >&2
+}
+
+# keep_caches: what the tools of development remember is kept in the environment, so that a
+# checkout may be read-only and several Pythons do not get into each other's way.
+keep_caches() {
+    export RUFF_CACHE_DIR="$venv/cache/ruff"
+    export MYPY_CACHE_DIR="$venv/cache/mypy"
+    export COVERAGE_FILE="$venv/cache/coverage"
+    export HYPOTHESIS_STORAGE_DIRECTORY="$venv/cache/hypothesis"
+    mkdir -p "$venv/cache"
 }
 
 # locked PYTHON: the lock files are to be used, and were made for this Python. They are not

@@ -14,7 +14,7 @@ from tests.support.halves import ROOT
 
 SCRIPTS = ROOT / "scripts"
 TOOLS = ("bash", "basename", "cat", "cksum", "dirname", "env", "id", "locale", "ls")
-MORE_TOOLS = ("mktemp", "nproc", "readlink", "rm")
+MORE_TOOLS = ("mktemp", "nproc", "readlink", "rm", "sort")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def run(
     places = str(path) if path is not None else os.environ["PATH"]
     return subprocess.run(
         command,
-        env={"PATH": places, "HOME": "/nonexistent", **variables},
+        env={"PATH": places, "HOME": "/nonexistent"} | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -130,6 +130,44 @@ def test_the_python_that_is_asked_for_must_be_there(
     done = shell(checkout, "find_python", tools, PYTHON="/nonexistent/python")
     assert (done.returncode, done.stdout) == (1, "")
     assert "PYTHON=/nonexistent/python cannot be run" in done.stderr
+
+
+def test_every_python_is_found_once(
+    tmp_path: Path, checkout: Path, tools: Path
+) -> None:
+    """Those on the PATH and pyenv's, beside the system's own."""
+    found = 'echo "$0"'
+    pyenv = tmp_path / ".pyenv" / "versions"
+    for place, version in (
+        (tools / "python3", "3.98.1"),
+        (tools / "python3.98", "3.98.1"),
+        (tools / "python3.97", "3.97.0"),
+        (tools / "python3.10", "3.10.9"),
+        (tools / "python3.96-config", "3.96.0"),
+        (pyenv / "3.97.0" / "bin" / "python3", "3.97.0"),
+        (pyenv / "3.98.2" / "bin" / "python3", "3.98.2"),
+        (pyenv / "3.9.1" / "bin" / "python3", "3.9.1"),
+    ):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        python_that_is(place, version, found)
+    done = shell(checkout, "every_python", tools, HOME=str(tmp_path))
+    lines = [line.split() for line in done.stdout.splitlines()]
+    ours = [line for line in lines if line[1].startswith(str(tmp_path))]
+    assert ours == [
+        ["3.98.1", str(tools / "python3")],
+        ["3.97.0", str(tools / "python3.97")],
+        ["3.98.2", str(pyenv / "3.98.2" / "bin" / "python3")],
+    ]
+    system = [line for line in lines if line not in ours]
+    assert len(system) <= 1
+    assert lines[: len(system)] == system
+
+
+def test_with_python_set_it_is_the_only_one(checkout: Path, tools: Path) -> None:
+    python_that_is(tools / "python3", "3.98.1", 'echo "$0"')
+    only = python_that_is(tools / "only", "3.97.1", 'echo "$0"')
+    done = shell(checkout, "every_python", tools, PYTHON=str(only))
+    assert done.stdout == f"3.97.1 {only}\n"
 
 
 def test_the_missing_venv_module_is_named(checkout: Path, tools: Path) -> None:
