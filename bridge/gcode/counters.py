@@ -1,4 +1,4 @@
-"""What went over one line, for the health of it."""
+"""Counts and round trips of one serial line, from which its health can be seen."""
 
 from bisect import bisect_left
 from collections import deque
@@ -14,10 +14,11 @@ class Counters:
 
     Attributes:
         lines: transmitted, repeated ones included.
-        resends: requests to repeat a line.
-        timeouts: silences that were longer than a line's timeout.
+        resends: requests of the firmware to send a line again.
+        timeouts: lines that were not answered within their timeout.
         restarts: resets of the firmware.
-        round_trips: seconds from each of the last lines to its ``ok``.
+        round_trips: seconds between each of the last lines and its ``ok``; lines that
+            were repeated are left out, since it is not known which one was answered.
         answered_at: when the last of these ``ok`` arrived, in seconds.
         round_trip_total: the sum of all round trips, in seconds.
         round_trip_buckets: how many round trips fell into each of :data:`BUCKETS`.

@@ -1,4 +1,4 @@
-"""What a conversation with a firmware brings about, beside the replies themselves."""
+"""The events of a conversation with a firmware, beside the replies themselves."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The firmware was reset: what it was told is gone; nothing is repeated."""
+    """The firmware was reset: its settings are lost, and nothing is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The firmware took a line.
+    """The firmware has acknowledged a line, which need not mean that it is completed.
 
     Attributes:
-        ticket: the line's.
+        ticket: what :meth:`~bridge.gcode.protocol.Protocol.send` returned for the line.
         output: what the firmware said between the line and its ``ok``.
-        errors: what of that was said against the line.
+        errors: those of these texts that are complaints about the line.
 
     """
 
@@ -36,12 +36,12 @@ class Failed:
     """A line will not be finished any more.
 
     Attributes:
-        ticket: the line's.
+        ticket: what :meth:`~bridge.gcode.protocol.Protocol.send` returned for the line.
         error: ``timeout``, ``disconnected``, ``firmware_error`` or
             ``emergency_stopped``.
         message: why, as a sentence.
         sent: the line was transmitted, so it may have been carried out (once).
-        output: what the firmware said to it.
+        output: what the firmware said about it.
 
     """
 
@@ -60,7 +60,7 @@ class LinkFailed:
 
 
 PrinterEvent = Connected | Restarted | Reply
-"""What concerns the whole printer."""
+"""Events that concern the whole printer."""
 
 Event = PrinterEvent | Done | Failed | LinkFailed
-"""Everything; the others concern one line, or end the conversation."""
+"""All events; the others concern one line, or end the conversation."""

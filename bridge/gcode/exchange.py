@@ -26,7 +26,7 @@ from bridge.gcode.timeouts import (
 )
 from bridge.gcode.window import PROBE, Line, Queue, Transmitter
 
-NO_ANSWER = "the printer does not answer any more"
+NO_ANSWER = "the printer stopped answering"
 
 UNCERTAIN = 2
 """Plain ``ok``s to probes until the last line is certain to have arrived. The first may
@@ -170,7 +170,7 @@ class Exchange:
         self._change(Change.SENT)
 
     def restart_numbering(self, first_number: int) -> None:
-        """Continue with this number: a log goes on elsewhere."""
+        """Continue with this number, as a log does."""
         self._window.restart(first_number)
         self._lines_acknowledged()
 
@@ -331,8 +331,8 @@ class Exchange:
         """End a line whose ``ok`` never came, although a later one was answered."""
         if self._checks_sequence:
             return line.finish()  # lines are accepted in order: it was carried out
-        message = f"the printer did not acknowledge {line.text!r}; it may have done it"
-        return line.fail("timeout", message)
+        message = f"the printer did not acknowledge {line.text!r}"
+        return line.fail("timeout", f"{message}; it may have been carried out")
 
     # Lost lines and lost answers
 

@@ -1,4 +1,13 @@
-"""The entries of an SD card's list (``M20``)."""
+"""The entries of an SD card's list (``M20``).
+
+What they look like (Q-30; tests/transcripts)::
+
+    SMALL.GCO 51                                             Marlin: 8.3 name and size
+    ARATHE~1.GCO 668934 A rather long file name.gc           M20 L: cut at 25 characters
+    SMALL.GCO 51 0x4c6a4a00 small.gco                        M20 L T: with a FAT date
+    With Space Name.gcode 17                                 Klipper: the long name only
+    "part one.gcode"                                         RepRapFirmware: no size
+"""
 
 import re
 from datetime import datetime
@@ -6,7 +15,7 @@ from datetime import datetime
 from bridge.gcode.reply_types import CardFile
 
 ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
-"""How an entry ends whose name could else pass for a word of the firmware."""
+"""How the name of a file ends; such a line is not taken for a firmware's message."""
 
 _TAIL = r"\s+(?P<size>\d{1,15})(?:\s+(?P<date>0x[0-9A-F]{1,8}))?(?:\s+(?P<long>\S.*))?$"
 _ENTRIES = [
@@ -17,11 +26,13 @@ _ENTRIES = [
         rf"(?P<path>\S+){_TAIL}",
     )
 ]
-_OLDEST = 2008  # who writes without a clock leaves 1980 or another fixed early year
+_OLDEST = 2008
+"""The first year of a date that is believed. Most printers have no clock, and leave
+1980 or another fixed early year in the files they write."""
 
 
 def parse_file(line: str) -> CardFile | None:
-    """Return the entry that a line of the list is; ``None``: it cannot be one.
+    """Return the entry in a line of the list; ``None``: the line has none.
 
     Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
     longname``, names in quotes or with blanks. A line without a whole number as its

@@ -31,9 +31,12 @@ FATAL_REASONS: Mapping[str, str] = {
     "halt asserted": "killed",
     "kill button": "killed",
 }
-"""What marks an error after which nothing works until a reset, to its stable word.
+"""Parts of a text that mark an error after which nothing works until a reset, and the
+stable word for each.
 
-The specific ones come first: a kill is announced after its cause, at times on one line.
+The specific ones come first: Marlin reports ``Heating failed, system stopped!
+Heater_ID: E0`` and, some lines later, ``Printer halted. kill() called!``
+(tests/transcripts/marlin/m21-heating-failed.txt); at times both are in one line.
 """
 
 HEATER_FAULTS: Mapping[str, str] = {
@@ -44,7 +47,9 @@ HEATER_FAULTS: Mapping[str, str] = {
     r"[\w ]{0,20}:{0,2} ?temp\.? sensor defect": "sensor_defect",
     r"printer set into dry run mode": "heaters_off",
 }
-"""How a heater's fault begins that does not stop the firmware, to its stable word."""
+"""How the report of a heater's fault begins that does not stop the firmware, and the
+stable word for each: RepRapFirmware turns off one heater and continues, Repetier turns
+off all of them and ignores every line that would heat."""
 
 _FAULTS = [
     (re.compile(mark, re.IGNORECASE), word) for mark, word in HEATER_FAULTS.items()
@@ -52,12 +57,16 @@ _FAULTS = [
 _NAMES = re.compile(r'"[^"]*"|(?<!\S)\S*?\.g\w{0,4}(?!\w)', re.ASCII | re.IGNORECASE)
 _ENTRY = re.compile(ENDING, re.ASCII | re.IGNORECASE | re.DOTALL)
 _UNSPECIFIC = {"killed", "stopped", "fatal"}
+"""Words that say that the firmware stopped, but not why."""
+
 _TRANSFER = ("line number", "linenumber", "checksum", "format error", "expected line")
+"""Parts of a text that says that a line arrived damaged, or not in its turn."""
+
 _LAST = re.compile(r"last line:?\s*(-?\d{1,9})", re.ASCII)
 
 
 def fatal_reason(text: str) -> str | None:
-    """Return the stable word of a fatal error's text; ``None``: it is not fatal.
+    """Return the stable word for a fatal error's text; ``None``: it is not fatal.
 
     The names of files do not count: ``File "watchdog.gcode" not found`` stops nothing.
     """
@@ -65,7 +74,7 @@ def fatal_reason(text: str) -> str | None:
     return next((word for mark, word in FATAL_REASONS.items() if mark in text), None)
 
 
-def error(text: str) -> Reply:
+def parse_error(text: str) -> Reply:
     """Return what follows ``Error:`` on its line.
 
     A fatal text goes before a damaged line, so that a kill is never taken for noise.
@@ -81,7 +90,7 @@ def error(text: str) -> Reply:
     return Refusal(text)
 
 
-def remark(text: str, dialect: Dialect) -> Reply:
+def parse_unmarked(text: str, dialect: Dialect) -> Reply:
     """Return what a line means that has no mark of an error; mostly nothing special.
 
     Without a colon it may as well be the name of a file.
@@ -97,7 +106,7 @@ def _fault(text: str) -> HeaterFault | None:
     )
 
 
-def bang(text: str, dialect: Dialect) -> Reply:
+def parse_bang(text: str, dialect: Dialect) -> Reply:
     """Return what follows ``!!`` on its line.
 
     A firmware that reports its own state tells a refusal from a stop by that report;

@@ -34,7 +34,7 @@ def check(text: str, *, numbered: bool = True) -> None:
 
     """
     if not text.strip():
-        raise ValueError("a line must not be empty: firmwares do not answer it")
+        raise ValueError("a line must not be empty: firmwares do not answer one")
     if not text.isascii() or not text.isprintable():
         raise ValueError(
             f"a line must be printable ASCII without line breaks: {text!r}"

@@ -1,4 +1,8 @@
-"""The firmware's modal state, as far as it can be told from what was sent."""
+"""The firmware's modal state, as far as it is known from the lines that were sent.
+
+Modal codes hold until another one of their group follows: ``G90`` until ``G91``, a
+feedrate until the next ``F``.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,13 +13,13 @@ from bridge.gcode.words import Words
 
 @dataclass(frozen=True, slots=True)
 class Modal:
-    """What a line leaves behind for the next one. ``None``: nobody has said so yet.
+    """What the lines so far have set. ``None``: no line has set it yet.
 
     Attributes:
         relative: G91 is active (axes); the firmware's default is absolute.
         relative_e: M83 is active (extruder); the firmware's default is absolute.
-        own_relative_e: M83 was said after any M82; beside ``relative_e`` because some
-            firmwares, such as Marlin before version 2, remember it over a G90.
+        own_relative_e: M83 was sent after any M82; kept beside ``relative_e`` because
+            some firmwares, such as Marlin before version 2, keep it over a G90.
         feedrate: the last F, in mm/min.
         tool: the selected tool, counted from 0.
         fan: part cooling, 0 to 100 %.
@@ -35,12 +39,17 @@ class Modal:
 
 
 _FAN_FULL = 255
+"""``M106`` without ``S`` is full speed; ``S255`` is the same (Marlin)."""
+
 _MOVES = {"G0", "G1", "G2", "G3", "G5"}
+"""Only moves set the feedrate: ``F`` means other things elsewhere (Marlin's
+autotemp factor in ``M109``)."""
+
 _FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
 
 
 def track(modal: Modal, line: str, *, g90_sets_extruder: bool = True) -> Modal:
-    """Return the modal state after the firmware took this line.
+    """Return the modal state after the firmware has carried out this line.
 
     ``g90_sets_extruder``: G90 and G91 set the extruder's mode too, as in Marlin; others
     keep it apart.

@@ -229,7 +229,9 @@ class Protocol:
             self._exchange.note_logged_repeat(now)
             return None, events
         if number not in {None, window.next}:
-            events += self._fail_all("disconnected", "the log goes on elsewhere")
+            events += self._fail_all(
+                "disconnected", "the log continues with another line number"
+            )
             self._exchange.restart_numbering(number or 0)
         self._connected = True
         line = Line(text, next(self._tickets), report_errors=True)

@@ -1,8 +1,10 @@
-"""What a firmware line means: one line of text to typed replies.
+"""What a line of the firmware means: one line of text to typed replies.
 
-A dialect decides where firmwares differ. The wire facts come from logs of real firmware
-(``tests/transcripts``) and from the sources named in ``docs/adr``. The rules are found
-by a line's first letter, since every line of the wire comes through here.
+A dialect decides where firmwares differ. What firmwares say is known from logs
+(tests/transcripts) and the sources that docs/adr/0015 names. The rules are found by a
+line's first letter, because every line that arrives is matched here. A rule is narrower
+than the message needs where a file's name could match as well: files are called "ok
+then.gcode" and "fatal: error.gcode", and each is a line of the card's list.
 """
 
 import re
@@ -11,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bridge.gcode import firmware_errors, report_parser
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.file_list import ENDING
-from bridge.gcode.firmware_errors import remark
+from bridge.gcode.firmware_errors import parse_unmarked
 from bridge.gcode.reply_types import (
     Action,
     ActiveTool,
@@ -45,16 +47,17 @@ from bridge.gcode.reply_types import (
 Builder = Callable[[re.Match[str], Dialect], list[Reply]]
 Rule = tuple[re.Pattern[str], Builder]
 
+# What follows is not the name of a file.
 _NO_FILE = rf"(?!.*{ENDING})"
 # Nine digits are more than any firmware counts to, and cheap to convert.
 _OK_NUMBER = re.compile(r"(?:N\s*(-?\d{1,9})\b|(\d{1,9})$)", re.ASCII)
 
 
-def reported(text: str, dialect: Dialect) -> list[Reply]:
+def parse_report(text: str, dialect: Dialect) -> list[Reply]:
     """Return the position or temperatures that a text reports, if it reports any."""
-    if found := report_parser.position(text):
+    if found := report_parser.parse_position(text):
         return [found]
-    if heat := report_parser.temperatures(text, dialect):
+    if heat := report_parser.parse_temperatures(text, dialect):
         return [heat]
     return []
 
@@ -65,8 +68,8 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
         return [Ok()]
     if number := _OK_NUMBER.match(rest):
         return [Ok(int(number[1] or number[2]))]
-    said = reported(rest, dialect)
-    if not said and (named := report_parser.firmware(rest)):
+    said = parse_report(rest, dialect)
+    if not said and (named := report_parser.parse_firmware(rest)):
         said = [named]
     temperature = any(isinstance(reply, TemperatureReport) for reply in said)
     if dialect.reports_state:
@@ -89,11 +92,11 @@ def _resend(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 
 def _error(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [firmware_errors.error(match["text"])]
+    return [firmware_errors.parse_error(match["text"])]
 
 
 def _bang(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    return [firmware_errors.bang(match["text"], dialect)]
+    return [firmware_errors.parse_bang(match["text"], dialect)]
 
 
 def _fatal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -125,7 +128,7 @@ def _readiness(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
     return [Readiness(match["state"].lower().replace(" ", "_"))]
 
 
-def _remark(match: re.Match[str], dialect: Dialect) -> list[Reply]:
+def _not_ready(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     if dialect.reports_state:
         state = "shutdown" if match["state"] == "shutdown" else "not_ready"
         return [Readiness(state)]
@@ -133,7 +136,7 @@ def _remark(match: re.Match[str], dialect: Dialect) -> list[Reply]:
 
 
 def _firmware(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
-    return [report_parser.firmware(match[0]) or OtherText(match[0])]
+    return [report_parser.parse_firmware(match[0]) or OtherText(match[0])]
 
 
 def _capability(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -173,7 +176,7 @@ def _active_tool(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 
 def _targets(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    found = report_parser.targets(match[0]) if dialect.repetier_targets else None
+    found = report_parser.parse_targets(match[0]) if dialect.repetier_targets else None
     return [found or OtherText(match[0])]
 
 
@@ -298,23 +301,29 @@ RULES: Mapping[str, Sequence[Rule]] = {
             _readiness,
         ),
         _rule(r"//\s*(?P<text>Unknown command.*)", _refusal),
-        _rule(r"// Printer is (?P<state>shutdown|halted|not ready)", _remark),
+        _rule(r"// Printer is (?P<state>shutdown|halted|not ready)", _not_ready),
     ],
 }
 """The rules for a line, by its first letter; the first one that matches counts."""
 
 
-_HINT = re.compile(
+_BOOT_HINT = re.compile(
     r".+start|.*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)", re.DOTALL
 )
+"""A ``start`` with noise before it, and the cause of a reset, which Marlin reports on
+the next line."""
 
 
 def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
-    """Return what a line says, without its line end; any text is understood somehow.
+    """Return what a line means; any text means something, a blank line nothing.
 
-    ``ok T:20.1 /0.0`` says two things: reports come first, the :class:`Ok` last. A
-    blank line says nothing. What no rule knows is an :class:`Info`, unless it
-    tells of trouble.
+    ``ok T:20.1 /0.0`` means two things: reports come first, the :class:`Ok` last. What
+    no rule matches is an :class:`OtherText`, unless it reports an error.
+
+    Args:
+        line: a line without its line end.
+        dialect: the firmware's.
+
     """
     text = line.replace("\0", "").strip()
     for pattern, build in RULES.get(text[:1].lower(), ()):
@@ -322,12 +331,12 @@ def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
             return build(match, dialect)
     if not text:
         return []
-    return reported(text, dialect) or [remark(text, dialect)]
+    return parse_report(text, dialect) or [parse_unmarked(text, dialect)]
 
 
 def hints_at_start(text: str) -> bool:
-    """Tell whether a line may be a boot whose ``start`` arrived damaged.
+    """Return whether a line may be a boot whose ``start`` arrived damaged.
 
-    ``PID Autotune start`` looks the same, so this is reason enough to ask, not more.
+    ``PID Autotune start`` looks the same, so it is only a reason to ask.
     """
-    return _HINT.fullmatch(text) is not None
+    return _BOOT_HINT.fullmatch(text) is not None

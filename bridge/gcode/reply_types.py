@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The firmware has taken one line.
+    """The firmware acknowledges one line.
 
     Attributes:
-        number: the line, where the firmware says it (Marlin's ADVANCED_OK); it can be
-            negative.
+        number: the line's number, where the firmware says it (``ok N2 P15 B3`` of
+            Marlin's ``ADVANCED_OK``, ``ok 2`` of Repetier); it can be negative.
         temperature: a report came in the same line (``ok T:…``), so this is the answer
             to a temperature query and to nothing else.
 
@@ -22,7 +22,7 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """The firmware wants this line, and all after it, again."""
+    """The firmware asks for this line, and all after it, again."""
 
     number: int
 
@@ -42,7 +42,7 @@ class TransferError:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The firmware is alive but cannot take a line yet (``busy: processing``)."""
+    """The firmware works on a line and accepts no other (``busy: processing``)."""
 
     reason: str
 
@@ -100,7 +100,7 @@ class TemperatureReport:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Requested temperatures without measured ones, in °C by the names above."""
+    """Requested temperatures without measured ones, in °C; names as in a report."""
 
     targets: Mapping[str, float] = field(default_factory=dict)
 
@@ -113,8 +113,8 @@ class PositionReport:
         x: along x.
         y: along y.
         z: along z.
-        e: of the extruder; of the first one where several are told.
-        extruders: of every extruder, where the firmware tells them apart (``E0: E1:``).
+        e: the extruder's; of the first one, where there are several.
+        extruders: every extruder's, where the firmware reports each (``E0: E1:``).
 
     """
 
@@ -153,7 +153,7 @@ class Refusal:
 
     Attributes:
         text: the firmware's own words, without their prefix.
-        unsolicited: no line was in flight whose sender is told of it.
+        unsolicited: it is about no line whose sender reports it.
 
     """
 
@@ -163,7 +163,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class HeaterFault:
-    """A heater is off, or cannot be trusted; the firmware goes on with the others.
+    """A heater is off, or cannot be trusted; the firmware continues with the others.
 
     Attributes:
         text: the firmware's own words, without their prefix.
@@ -277,7 +277,7 @@ class PrintPaused:
 
 @dataclass(frozen=True, slots=True)
 class PrintDone:
-    """An SD print came to its end (``Done printing file``)."""
+    """An SD print is complete (``Done printing file``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,15 @@
-"""What a firmware measures and tells about itself: temperatures, position, M115."""
+"""Reports of measurements and of the firmware itself: temperatures, position, M115.
+
+What they look like (tests/transcripts)::
+
+    ok T:19.37 /0.00 B:19.37 /0.00 @:0 B@:0                  Marlin, to M105
+     T:53.64 /100.00 B:19.37 /0.00 @:36 B@:0 W:?             Marlin, during M109
+    B:22.8 /40.0 T0:33.9 /70.0                               Klipper
+    X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0            Marlin, to M114
+    FIRMWARE_NAME:Marlin 2.1.2 PROTOCOL_VERSION:1.0 …        Marlin, to M115
+
+``@`` is the power of a heater.
+"""
 
 import math
 import re
@@ -21,7 +32,10 @@ _ENTRY = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
-_PSEUDO = {"E", "W"}  # the tool that is waited for, and the seconds left (M109)
+_PSEUDO = {"E", "W"}
+"""No heaters, though they look like it: during ``M109`` the extruder that is waited for
+(``T:60.4 E:0 W:?``), and the seconds that its temperature must still hold."""
+
 _WAITING = re.compile(r"\s(?P<name>[EW]):\s*[\d?]", re.ASCII)
 _POSITION = re.compile(
     rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})\s*Y:\s*(?P<y>{_NUMBER})"
@@ -36,7 +50,7 @@ _TARGET = re.compile(
 _KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][A-Z0-9_-]*)(?::|\.:?(?=\s))", re.ASCII)
 
 
-def temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
+def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """Return the readings of a report such as ``T:20.1 /0.0 B:19.4 /0.0 @:0``.
 
     ``None``: the text is no report. The first reading of a heater counts.
@@ -60,7 +74,7 @@ def temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     return TemperatureReport(readings, waiting=waiting)
 
 
-def targets(text: str) -> Targets | None:
+def parse_targets(text: str) -> Targets | None:
     """Return the target of a line such as ``TargetExtr0:200`` (Q-1)."""
     match = _TARGET.match(text)
     if match is None:
@@ -70,7 +84,7 @@ def targets(text: str) -> Targets | None:
     return Targets({name: float(match["target"])})
 
 
-def position(text: str) -> PositionReport | None:
+def parse_position(text: str) -> PositionReport | None:
     """Return the position of a report such as ``X:1.00 Y:2.00 Z:-0.00 E:0.00``.
 
     Several extruders (``E0:… E1:…``) are told apart; ``e`` is then the first's.
@@ -94,7 +108,7 @@ def position(text: str) -> PositionReport | None:
     return PositionReport(x, y, z, single, tuple(extruders))
 
 
-def firmware(text: str) -> FirmwareReport | None:
+def parse_firmware(text: str) -> FirmwareReport | None:
     """Return what ``M115`` says: ``KEY:value KEY:value …``, blanks in the values."""
     fields: dict[str, str] = {}
     keys = list(_KEY.finditer(text))

@@ -108,7 +108,7 @@ class ResendRequests:
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:
-            return GiveUp(f"the printer asks for line {number} again and again")
+            return GiveUp(f"the printer keeps asking for line {number}")
         return Continue(number)
 
     def _decide_unknown(self, number: int, expected: int | None) -> Decision:
@@ -124,5 +124,7 @@ class ResendRequests:
         if number <= 1 and (expected == 1 or self._unknown > 1):
             return WasReset()
         if self._unknown >= MAX_UNKNOWN:
-            return GiveUp(f"the printer asks for line {number}, which is gone")
+            return GiveUp(
+                f"the printer asks for line {number}, which is no longer kept"
+            )
         return Ignore()

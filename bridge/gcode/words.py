@@ -1,4 +1,7 @@
-"""A line of G-code taken apart: its code and its parameters."""
+"""A line of G-code and its words: the code and its parameters.
+
+"Word" is the term of the G-code standard (RS-274, NIST 6556): a letter with a number.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +14,18 @@ _WORD = re.compile(
 )
 _NAME = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)")
 _TEXT_CODES = {"M117", "M118", "M23", "M28", "M30", "M32", "M33", "M928", "M16", "M36"}
+"""Codes whose argument is a text, not parameters: messages (``M117``, ``M118``), names
+of files (``M23``, ``M28``, ``M30``, ``M32``, ``M33``, ``M928``; ``M36`` of
+RepRapFirmware) and of the printer (``M16``)."""
+
+_MAX_PARSED = 1024
+"""Parsed lines that are kept. A line is looked at several times on its way: checked,
+tracked, timed; and those that repeat are few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a line says.
+    """The words of a line.
 
     Attributes:
         code: ``G28``, ``M104``, ``T1`` (leading zeros and sub-codes dropped, upper
@@ -35,7 +45,7 @@ def strip_comment(line: str) -> str:
     return (re.sub(r"(?<!\\);.*", "", line) if ";" in line else line).strip()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_MAX_PARSED)
 def parse(line: str) -> Words:
     """Return the words of one line, without its comment."""
     line = strip_comment(line)
@@ -59,7 +69,8 @@ def _values(text: str) -> dict[str, float | None]:
 def format_number(value: float) -> str:
     """Return a number as firmwares read it: fixed point, no exponent, no ``-0``.
 
-    At most six decimals, which is finer than any machine moves.
+    Marlin reads ``E`` in ``1e-3`` as the next word, the extruder's. There are at most
+    six decimals, which is finer than any machine moves.
     """
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text

@@ -105,7 +105,7 @@ def test_a_request_for_a_line_that_is_gone_ends_the_link() -> None:
     for _ in range(2):
         assert talk.hears("Resend: 77", "ok") == []
     assert talk.hears("Resend: 77", "ok") == [
-        LinkFailed("the printer asks for line 77, which is gone")
+        LinkFailed("the printer asks for line 77, which is no longer kept")
     ]
 
 
@@ -116,7 +116,7 @@ def test_an_endless_request_ends_the_link() -> None:
         assert talk.sends() == "G28"
         assert talk.hears("rs N1002 expected checksum 24") == []
     assert talk.hears("rs N1002 expected checksum 24") == [
-        LinkFailed("the printer asks for line 1002 again and again")
+        LinkFailed("the printer keeps asking for line 1002")
     ]
 
 

@@ -197,9 +197,7 @@ def test_a_silence_that_lasts_is_the_end() -> None:
     for now in (11, 21, 31):
         assert protocol.handle_timeout(now) == []
         assert b"M105" in protocol.data_to_send(now)
-    assert protocol.handle_timeout(41) == [
-        LinkFailed("the printer does not answer any more")
-    ]
+    assert protocol.handle_timeout(41) == [LinkFailed("the printer stopped answering")]
 
 
 def test_a_start_fails_what_waits_and_nothing_is_repeated() -> None:

@@ -72,7 +72,7 @@ def test_a_new_conversation_fails_what_was_open() -> None:
         5.1 < ok
     """
     assert told(log) == [
-        "failed: M110 N1000 (the log goes on elsewhere)",
+        "failed: M110 N1000 (the log continues with another line number)",
         "done: M110 N2000",
     ]
 
@@ -94,7 +94,7 @@ def test_output_behind_an_ok_belongs_to_its_line() -> None:
 def test_a_firmware_that_asks_for_ever_is_given_up() -> None:
     log = "1.0 > N7 G28*17\\n\n" + "1.1 < Resend: 3\n1.1 < ok\n" * 3
     assert told(log) == [
-        "the link is given up: the printer asks for line 3, which is gone"
+        "the link is given up: the printer asks for line 3, which is no longer kept"
     ]
 
 
