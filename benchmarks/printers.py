@@ -7,12 +7,12 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bridge.simulator.faults import Faults, Rates
+from bridge.simulator.faults import FaultRates, Faults
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
 
 HOT, WARM = 210.0, 60.0
-RATES = Rates(lose=0.002, corrupt=0.005, split=0.01, duplicate=0.002, delay=0.005)
+RATES = FaultRates(lose=0.002, corrupt=0.005, split=0.01, duplicate=0.002, delay=0.005)
 TURN = 20.0
 """Seconds after which hot printers cool down and others heat up."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from bridge import logs
 from bridge.config import Config, Log, Mqtt, Printer
-from bridge.config.daemon import PARTS
+from bridge.config.bridge import PARTS
 from tests.support.halves import BRIDGE, modules
 
 

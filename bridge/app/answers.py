@@ -15,7 +15,7 @@ Json = object
 def answer(command: Command, printer: Printer, publisher: Publisher) -> Json:
     """Return the ``data`` of a response; ``None`` for what is no question."""
     match command:
-        case ask.State():
+        case ask.StateRequest():
             now, epoch = publisher.now(), publisher.epoch()
             return answers.full_state(
                 printer.state,
@@ -24,7 +24,12 @@ def answer(command: Command, printer: Printer, publisher: Publisher) -> Json:
                 now=now,
                 epoch=epoch,
             )
-        case ask.Temperature() | ask.Tools() | ask.Bed() | ask.Chamber():
+        case (
+            ask.TemperatureRequest()
+            | ask.ToolsRequest()
+            | ask.BedRequest()
+            | ask.ChamberRequest()
+        ):
             return answers.temperature(
                 printer.state,
                 _points(command, printer, publisher.now()),
@@ -65,31 +70,39 @@ def _scripts(printer: Printer, _publisher: Publisher) -> Json:
 
 
 _KNOWN: Mapping[type[Command], Callable[[Printer, Publisher], Json]] = {
-    ask.Card: _card,
-    ask.Position: _position,
-    ask.Error: _error,
-    ask.Info: _info,
-    ask.Health: _health,
-    ask.Files: _files,
-    ask.Scripts: _scripts,
+    ask.CardRequest: _card,
+    ask.PositionRequest: _position,
+    ask.ErrorRequest: _error,
+    ask.InfoRequest: _info,
+    ask.HealthRequest: _health,
+    ask.FilesRequest: _files,
+    ask.ScriptsRequest: _scripts,
 }
 
 
 def _heaters(
-    command: ask.Temperature | ask.Tools | ask.Bed | ask.Chamber, printer: Printer
+    command: ask.TemperatureRequest
+    | ask.ToolsRequest
+    | ask.BedRequest
+    | ask.ChamberRequest,
+    printer: Printer,
 ) -> tuple[str, ...]:
     match command:
-        case ask.Tools():
+        case ask.ToolsRequest():
             return answers.tools(printer.state)
-        case ask.Bed():
+        case ask.BedRequest():
             return ("bed",)
-        case ask.Chamber():
+        case ask.ChamberRequest():
             return ("chamber",)
     return tuple(printer.state.heaters)
 
 
 def _points(
-    command: ask.State | ask.Temperature | ask.Tools | ask.Bed | ask.Chamber,
+    command: ask.StateRequest
+    | ask.TemperatureRequest
+    | ask.ToolsRequest
+    | ask.BedRequest
+    | ask.ChamberRequest,
     printer: Printer,
     now: float,
 ) -> list[Point] | None:

@@ -19,10 +19,10 @@ from bridge.commands import (
     parse,
 )
 from bridge.commands.base import Command
+from bridge.commands.deduplication import Receipts, Verdict
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
 from bridge.commands.raw import RawCommand, RawCommands
-from bridge.commands.receipts import Receipts, Verdict
 from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.gcode import words

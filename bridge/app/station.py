@@ -16,7 +16,7 @@ from bridge.app.scripts_folder import read_folder
 from bridge.app.spare import Spare
 from bridge.commands import Request, Response
 from bridge.commands.link import Acknowledge, Reconnect
-from bridge.commands.requests import Republish
+from bridge.commands.requests import RefreshRequest
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
@@ -208,7 +208,7 @@ class Station:
         if envelope.dry_run:
             run.gcode.extend(self.printer.plan(command).program.gcode)
             return None
-        if isinstance(command, Republish):
+        if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None
         # It may have waited while the machine was stopped, which it must not outlive.

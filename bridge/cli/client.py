@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from bridge.cli.progress import dots
-from bridge.cli.until_signal import run_until_signal
+from bridge.cli.signals import run_until_signal
 from bridge.config import Mqtt
 from bridge.config_file import load
 from bridge.errors import BrokerError, ConfigError

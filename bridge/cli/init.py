@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from bridge.app.probing import Found, probe
+from bridge.cli.parser import broker
 from bridge.cli.progress import dots
-from bridge.cli.values import broker
 from bridge.config import Mqtt, Serial
 from bridge.config_file import load
-from bridge.config_file.starter import Answers, starter
+from bridge.config_file.writer import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
 from bridge.mqtt.one_shot import subscribed_to
 from bridge.printer.port.ports import list_ports

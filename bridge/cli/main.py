@@ -14,7 +14,7 @@ from bridge.errors import BridgeError, ConfigError
 COMMANDS = {
     "init": "bridge.cli.init:init",
     "run": "bridge.cli.run:run",
-    "demo": "bridge.cli.demonstrate:demo",
+    "demo": "bridge.cli.demo:demo",
     "simulate": "bridge.cli.simulate:simulate",
     "check": "bridge.cli.check:check",
     "health": "bridge.cli.health:health",

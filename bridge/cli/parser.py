@@ -1,10 +1,10 @@
 """What can be typed."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from bridge import __version__
-from bridge.cli.values import address, broker, positive
 
 _EXIT_CODES = """\
 exit codes:
@@ -262,3 +262,49 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("to", metavar="TOPIC", help="head, tool, bed, request/state, …")
     parser.add_argument("payload", nargs="?", default="{}", help="a JSON object")
     _add_client(parser)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port`` or ``[::1]:port``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is not of this form.
+
+    """
+    host, colon, port = text.rpartition(":")
+    number = int(port) if port.isascii() and port.isdecimal() else -1
+    if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), number
+
+
+def broker(text: str) -> tuple[str, int]:
+    """Return host and port of a broker, which has no port 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is not of the form ``host:port``.
+
+    """
+    host, port = address(text)
+    if not port:
+        raise argparse.ArgumentTypeError(f"{text!r}: no broker has the port 0")
+    if ":" in host and not text.startswith("["):
+        raise argparse.ArgumentTypeError(f"{text!r}: write [ADDRESS]:PORT")
+    return host, port
+
+
+def positive(most: float) -> Callable[[str], float]:
+    """Return a reader of numbers above 0 and up to ``most``."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no number above 0 and up to {most:g}"
+            )
+        return value
+
+    return number

@@ -7,7 +7,7 @@ from functools import partial
 
 from bridge import logs
 from bridge.app.service import Service
-from bridge.cli.until_signal import run_until_signal
+from bridge.cli.signals import run_until_signal
 from bridge.config_file import load, locate
 from bridge.notify import Notifier
 

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from bridge.cli.until_signal import run_until_signal
+from bridge.cli.signals import run_until_signal
 from bridge.errors import ConfigError
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server, tcp_server

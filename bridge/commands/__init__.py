@@ -11,7 +11,7 @@ from bridge.commands.base import Command, Context, Program
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import Envelope, Origin, Outcome, Response
 from bridge.commands.explaining import explained, nearest
-from bridge.commands.reading import Json, check, described, printable, read
+from bridge.commands.json_payload import Json, check, described, printable, read
 from bridge.commands.registry import TOPICS
 from bridge.errors import RejectedError
 

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from jinja2 import Undefined
 from jinja2.exceptions import TemplateRuntimeError
 
-from bridge.commands.reading import described, printable
+from bridge.commands.json_payload import described, printable
 from bridge.gcode.words import format_number
 
 STEPS = 50_000

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.commands.reading import described
+from bridge.commands.json_payload import described
 
 _EXPECTED = {
     "float_type": "a number",

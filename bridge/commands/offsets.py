@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from bridge.commands.base import Context
-from bridge.commands.lines import pairs
+from bridge.commands.gcode_lines import pairs
 from bridge.errors import RejectedError
 from bridge.gcode import modal, words
 from bridge.gcode.words import format_number

@@ -5,21 +5,17 @@ from collections.abc import Mapping
 from bridge.commands import (
     emergency,
     head,
-    heater,
+    heaters,
     job,
     link,
     raw,
     requests,
-    sd,
-    tool,
 )
 from bridge.commands.base import Command
 
 COMMANDS: tuple[type[Command], ...] = (
     *head.COMMANDS,
-    *tool.COMMANDS,
-    *heater.COMMANDS,
-    *sd.COMMANDS,
+    *heaters.COMMANDS,
     *job.COMMANDS,
     *link.COMMANDS,
     *raw.COMMANDS,

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from bridge.commands.base import Command, Context, NotNull, Program, Tier
 
 
-class Request(Command):
+class InformationRequest(Command):
     """A question on a topic of its own; most need nothing from the printer."""
 
     tier: ClassVar[Tier] = "read"
@@ -22,7 +22,7 @@ class Request(Command):
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class _History(Request):
+class _History(InformationRequest):
     history: bool = False
     """Give the temperatures of the last half hour too, the newest first."""
     limit: Annotated[_Count | None, NotNull] = None
@@ -35,7 +35,7 @@ def _words(value: object) -> object:
     return value
 
 
-class State(_History):
+class StateRequest(_History):
     """The full state: `temperature`, `sd` and `state`."""
 
     topic: ClassVar[str] = "request/state"
@@ -66,7 +66,7 @@ class State(_History):
     """What to leave out, as a list or as a text with commas."""
 
 
-class Temperature(_History):
+class TemperatureRequest(_History):
     """The temperatures of all heaters; also while the printer is away."""
 
     topic: ClassVar[str] = "request/temperature"
@@ -77,7 +77,7 @@ class Temperature(_History):
     )
 
 
-class Tools(_History):
+class ToolsRequest(_History):
     """The temperatures of the tools."""
 
     topic: ClassVar[str] = "request/tool"
@@ -86,7 +86,7 @@ class Tools(_History):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 
 
-class Bed(_History):
+class BedRequest(_History):
     """The bed's temperature."""
 
     topic: ClassVar[str] = "request/bed"
@@ -96,7 +96,7 @@ class Bed(_History):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 
 
-class Chamber(_History):
+class ChamberRequest(_History):
     """The chamber's temperature."""
 
     topic: ClassVar[str] = "request/chamber"
@@ -106,14 +106,14 @@ class Chamber(_History):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({},)
 
 
-class Card(Request):
+class CardRequest(InformationRequest):
     """Whether an SD card is mounted."""
 
     topic: ClassVar[str] = "request/sd"
     name: ClassVar[str] = "sd"
 
 
-class Position(Request):
+class PositionRequest(InformationRequest):
     """Where the head is; the printer is asked."""
 
     topic: ClassVar[str] = "request/position"
@@ -125,42 +125,42 @@ class Position(Request):
         return Program(("M114",))
 
 
-class Error(Request):
+class ErrorRequest(InformationRequest):
     """The last error, which stays until the next connect."""
 
     topic: ClassVar[str] = "request/error"
     name: ClassVar[str] = "error"
 
 
-class Info(Request):
+class InfoRequest(InformationRequest):
     """The bridge, the firmware, the machine and its limits."""
 
     topic: ClassVar[str] = "request/info"
     name: ClassVar[str] = "info"
 
 
-class Health(Request):
+class HealthRequest(InformationRequest):
     """Uptime, counters and round trips as they are now."""
 
     topic: ClassVar[str] = "request/health"
     name: ClassVar[str] = "health"
 
 
-class Files(Request):
+class FilesRequest(InformationRequest):
     """The files on the SD card, as they were last listed."""
 
     topic: ClassVar[str] = "request/files"
     name: ClassVar[str] = "files"
 
 
-class Scripts(Request):
+class ScriptsRequest(InformationRequest):
     """The names of the scripts that `command` can run."""
 
     topic: ClassVar[str] = "request/scripts"
     name: ClassVar[str] = "scripts"
 
 
-class Ping(Request):
+class PingRequest(InformationRequest):
     """A round trip through the printer, and its time in `duration`."""
 
     topic: ClassVar[str] = "request/ping"
@@ -172,7 +172,7 @@ class Ping(Request):
         return Program(("M105",))
 
 
-class Republish(Request):
+class RefreshRequest(InformationRequest):
     """Publish every retained topic again."""
 
     topic: ClassVar[str] = "request/refresh"
@@ -180,18 +180,18 @@ class Republish(Request):
 
 
 COMMANDS = (
-    State,
-    Temperature,
-    Tools,
-    Bed,
-    Chamber,
-    Card,
-    Position,
-    Error,
-    Info,
-    Health,
-    Files,
-    Scripts,
-    Ping,
-    Republish,
+    StateRequest,
+    TemperatureRequest,
+    ToolsRequest,
+    BedRequest,
+    ChamberRequest,
+    CardRequest,
+    PositionRequest,
+    ErrorRequest,
+    InfoRequest,
+    HealthRequest,
+    FilesRequest,
+    ScriptsRequest,
+    PingRequest,
+    RefreshRequest,
 )

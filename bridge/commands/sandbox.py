@@ -21,7 +21,7 @@ from jinja2.utils import Namespace, pass_context
 from jinja2.visitor import NodeTransformer
 
 from bridge.commands.budget import DECIMALS, STEPS, Budget, Rendered, TooMuchError
-from bridge.commands.snippets import SNIPPETS
+from bridge.commands.scripts import SNIPPETS
 
 _INCLUDES = 50  # at most so many in one rendering
 _CALLS = 500  # at most so many of macros

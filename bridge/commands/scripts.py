@@ -8,7 +8,6 @@ the script with an error instead of a line with a hole in it.
 from collections.abc import Callable, Mapping
 
 from bridge.commands.explaining import nearest
-from bridge.commands.snippets import BUNDLED, SNIPPETS
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.words import strip_comment
@@ -105,3 +104,23 @@ def _load_renderer() -> _Renderer:
     from bridge.commands.rendering import rendered  # noqa: PLC0415
 
     return rendered
+
+
+SNIPPETS = "snippets/"
+"""Where such templates are, by name."""
+
+BUNDLED: Mapping[str, str] = {
+    "snippets/disable_hotends": (
+        "{% if printer_profile.extruder.sharedNozzle %}\n"
+        "M104 T0 S0\n"
+        "{% else %}\n"
+        "{% for tool in range(printer_profile.extruder.count) %}\n"
+        "M104 T{{ tool }} S0\n"
+        "{% endfor %}\n"
+        "{% endif %}\n"
+    ),
+    "snippets/disable_bed": "{% if printer_profile.heatedBed %}M140 S0{% endif %}",
+    "snippets/disable_chamber": (
+        "{% if printer_profile.heatedChamber %}M141 S0{% endif %}"
+    ),
+}

@@ -12,15 +12,16 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bridge.config.daemon import (
+from bridge.config.bridge import (
     HomeAssistant,
     Limits,
     Log,
     Metrics,
+    Mqtt,
     Rights,
     Telemetry,
+    Tls,
 )
-from bridge.config.mqtt import Mqtt, Tls
 from bridge.config.printer import (
     BLOCKED,
     MaxTemperature,

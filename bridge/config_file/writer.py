@@ -1,5 +1,8 @@
 """A configuration back as YAML, without its secrets."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -42,3 +45,85 @@ def _plain(value: object, key: Key, secrets: list[str]) -> object:
         case Path():
             return str(value)
     return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What `gcode2mqtt init` has asked and found out.
+
+    Attributes:
+        host: the broker's.
+        port: the broker's.
+        username: the account at the broker; ``""``: none.
+        password_file: the file with its password; ``""``: none.
+        id: the printer's.
+        name: what people call it.
+        serial_port: where the printer is, or ``auto``.
+        baudrate: bits a second; ``None``: it was not found out.
+        firmware: what the printer says it is; ``""``: it was not found out.
+        extruders: number of tools; ``None``: it was not found out.
+        heated_bed: there is one.
+        heated_chamber: there is one.
+
+    """
+
+    host: str
+    port: int
+    username: str = ""
+    password_file: str = ""
+    id: str
+    name: str
+    serial_port: str
+    baudrate: int | None = None
+    firmware: str = ""
+    extruders: int | None = None
+    heated_bed: bool = True
+    heated_chamber: bool = False
+
+
+def starter(answers: Answers) -> str:
+    """Return a commented configuration in YAML."""
+    return "\n".join(_lines(answers)) + "\n"
+
+
+def _lines(answers: Answers) -> Iterator[str]:
+    yield "# Written by gcode2mqtt init. Every other setting has a default; all of them"
+    yield "# stand in docs/configuration.md and config.example.yaml. What is in force:"
+    yield "#   gcode2mqtt check --config FILE"
+    yield "mqtt:"
+    yield f"  host: {_text(answers.host)}"
+    yield f"  port: {answers.port}"
+    if answers.username:
+        yield f"  username: {_text(answers.username)}"
+    if answers.password_file:
+        yield "  # Its first line is the password; a relative path begins here."
+        yield f"  password_file: {_text(answers.password_file)}"
+    yield "printers:"
+    yield "  # Short and stable: it names topics and entities."
+    yield f"  - id: {answers.id}"
+    yield f"    name: {_text(answers.name)}"
+    yield "    # Topics begin with it; clients and access rules depend on it."
+    yield f"    topic: printers/{answers.id}"
+    yield "    serial:"
+    yield f"      port: {_text(answers.serial_port)}"
+    if answers.baudrate is not None:
+        yield f"      baudrate: {answers.baudrate}"
+    yield from _profile(answers)
+
+
+def _profile(answers: Answers) -> Iterator[str]:
+    said = answers.firmware.replace("\n", " ")
+    yield f"    # {said} told of these." if said else "    # Not asked; correct it."
+    yield "    profile:"
+    yield f"      extruders: {answers.extruders or 1}"
+    yield f"      heated_bed: {str(answers.heated_bed).lower()}"
+    yield f"      heated_chamber: {str(answers.heated_chamber).lower()}"
+    yield "      # Highest targets in °C; beyond them a command is rejected."
+    yield "      max_temperature: {tool: 275, bed: 120, chamber: 70}"
+    yield "      # How far each axis goes, in mm; not checked until it is given."
+    yield "      # volume: {x: [0, 220], y: [0, 220], z: [0, 250]}"
+
+
+def _text(value: str) -> str:
+    # JSON's texts are YAML's, and hold whatever was typed.
+    return json.dumps(value, ensure_ascii=False)

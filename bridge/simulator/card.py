@@ -7,7 +7,7 @@ MAX_UPLOAD = 4_000_000  # bytes that a file may take, as memory is not a card
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class CardFile:
     """A file as the firmware lists it.
 
     Attributes:
@@ -33,20 +33,22 @@ def _square(side: int, layers: int) -> bytes:
     return ("\n".join([*lines, "M84"]) + "\n").encode()
 
 
-LONG_FILE = File(
+LONG_FILE = CardFile(
     "ARATHE~1.GCO", _square(60, 100), "A rather long file name.gcode", "0x5a2b6c00"
 )
 MARLIN_FILES = (
-    File("SMALL.GCO", b"G28\nG1 X10 Y10 F3000\nG1 X20\nM84 ; done\n", "", "0x5a2b6a83"),
+    CardFile(
+        "SMALL.GCO", b"G28\nG1 X10 Y10 F3000\nG1 X20\nM84 ; done\n", "", "0x5a2b6a83"
+    ),
     LONG_FILE,
-    File("SUB/PARTON~1.GCO", b"G28\nG1 X5 F3000\nM84\n", "Sub/part one.gcode"),
+    CardFile("SUB/PARTON~1.GCO", b"G28\nG1 X5 F3000\nM84\n", "Sub/part one.gcode"),
 )
 KLIPPER_FILES = (
-    File("bad.gcode", b"G28\nG1 X999 F3000\nG1 X5\n"),
-    File("long_job.gcode", _square(60, 40)),
-    File("notes.txt", b"some text\n"),
-    File("square.gcode", _square(10, 3)),
-    File("With Space Name.gcode", b"G28\nG1 X10 F3000\n"),
+    CardFile("bad.gcode", b"G28\nG1 X999 F3000\nG1 X5\n"),
+    CardFile("long_job.gcode", _square(60, 40)),
+    CardFile("notes.txt", b"some text\n"),
+    CardFile("square.gcode", _square(10, 3)),
+    CardFile("With Space Name.gcode", b"G28\nG1 X10 F3000\n"),
 )
 
 
@@ -65,10 +67,10 @@ class Card:
 
     """
 
-    files: Mapping[str, File]
+    files: Mapping[str, CardFile]
     inserted: bool = True
     mounted: bool = True
-    selected: File | None = None
+    selected: CardFile | None = None
     position: int = 0
     printing: bool = False
     paused: bool = False
@@ -76,7 +78,7 @@ class Card:
     written: bytearray = field(default_factory=bytearray)
 
     @classmethod
-    def of(cls, files: Iterable[File], *, inserted: bool = True) -> "Card":
+    def of(cls, files: Iterable[CardFile], *, inserted: bool = True) -> "Card":
         """Return a card with these files."""
         return cls(
             {file.name.upper(): file for file in files},
@@ -84,11 +86,11 @@ class Card:
             mounted=inserted,
         )
 
-    def find(self, name: str) -> File | None:
+    def find(self, name: str) -> CardFile | None:
         """Return a file by its short name, whatever its case and leading slash."""
         return self.files.get(name.strip().lstrip("/").upper())
 
-    def select(self, file: File) -> None:
+    def select(self, file: CardFile) -> None:
         """Choose the file to print."""
         self.selected, self.position = file, 0
         self.printing = self.paused = False
@@ -122,7 +124,7 @@ class Card:
     def save(self) -> None:
         """Close the file that M28 opened."""
         name = self.writing
-        file = File(name, bytes(self.written), name)
+        file = CardFile(name, bytes(self.written), name)
         self.files = {**self.files, name.upper(): file}
         self.writing = ""
         self.written = bytearray()

@@ -16,7 +16,7 @@ _LINE_BREAKS = b"\r\n"
 _MASK = (1 << 64) - 1
 
 
-class Kind(Enum):
+class FaultKind(Enum):
     """What happens to a unit."""
 
     LOSE = "lose"  # all of it
@@ -42,7 +42,7 @@ class Fault:
 
     """
 
-    kind: Kind
+    kind: FaultKind
     where: int = 0
     seconds: float = 0.2
     change: int = 1
@@ -58,7 +58,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class FaultRates:
     """How often a unit suffers each fault, as a probability from 0 to 1."""
 
     lose: float = 0.0
@@ -72,19 +72,19 @@ class Rates:
     reset: float = 0.0
     seconds: float = 0.2
 
-    def of(self, kind: Kind) -> float:
+    def of(self, kind: FaultKind) -> float:
         """Return the probability of a kind."""
         value: float = getattr(self, kind.value)
         return value
 
 
-def draw(rates: Rates, seed: int) -> Iterator[Fault | None]:
+def draw(rates: FaultRates, seed: int) -> Iterator[Fault | None]:
     """Yield for ever what happens to each unit; the same seed gives the same plan."""
     numbers = _numbers(seed)
     while True:
         left = next(numbers)
         chosen = None
-        for kind in Kind:
+        for kind in FaultKind:
             left -= rates.of(kind)
             if left < 0:
                 where, change = int(next(numbers) * 96), 1 + int(next(numbers) * 255)
@@ -133,7 +133,7 @@ class Channel:
         deliveries: list[Delivery] = []
         for unit in units(data):
             fault = next(self.plan, None)
-            if fault is not None and fault.kind is Kind.SILENCE:
+            if fault is not None and fault.kind is FaultKind.SILENCE:
                 self._silent_until = now + fault.seconds
             if now < self._silent_until:
                 continue
@@ -147,25 +147,25 @@ class Channel:
 def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
     if fault is None:
         return [Delivery(now, unit)]
-    if fault.kind is Kind.RESET:
+    if fault.kind is FaultKind.RESET:
         return [Delivery(now, unit, reset=True)]
     later = now + fault.seconds
     place = fault.where % len(unit)
     pieces = [(now, unit)]
     match fault.kind:
-        case Kind.LOSE | Kind.SILENCE:
+        case FaultKind.LOSE | FaultKind.SILENCE:
             pieces = []
-        case Kind.DUPLICATE:
+        case FaultKind.DUPLICATE:
             pieces *= 2
-        case Kind.DELAY:
+        case FaultKind.DELAY:
             pieces = [(later, unit)]
-        case Kind.SPLIT:
+        case FaultKind.SPLIT:
             pieces = [(now, unit[:place]), (later, unit[place:])]
-        case Kind.MERGE:
+        case FaultKind.MERGE:
             pieces = [(now, unit.rstrip(_LINE_BREAKS))]
-        case Kind.LOSE_BYTE:
+        case FaultKind.LOSE_BYTE:
             pieces = [(now, unit[:place] + unit[place + 1 :])]
-        case _:  # Kind.CORRUPT
+        case _:  # FaultKind.CORRUPT
             pieces = [(now, corrupt(unit, place, fault.change))]
     return [Delivery(at, data) for at, data in pieces if data]
 
@@ -196,13 +196,17 @@ class Faults:
     to_host: Channel = field(default_factory=Channel)
 
     @classmethod
-    def random(cls, rates: Rates, seed: int) -> "Faults":
+    def random(cls, rates: FaultRates, seed: int) -> "Faults":
         """Return faults at the same rates in both directions.
 
         Resets come from the host's side only: there is one printer.
         """
-        quiet = Rates(
-            **{kind.value: rates.of(kind) for kind in Kind if kind is not Kind.RESET},
+        quiet = FaultRates(
+            **{
+                kind.value: rates.of(kind)
+                for kind in FaultKind
+                if kind is not FaultKind.RESET
+            },
             seconds=rates.seconds,
         )
         return cls(Channel(draw(rates, seed)), Channel(draw(quiet, ~seed)))

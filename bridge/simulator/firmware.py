@@ -13,9 +13,17 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Unpack
 
-from bridge.simulator import heating, marlin, moving, options, runner, storage
-from bridge.simulator.heaters import Heater
-from bridge.simulator.machine import Machine, Options, Report, build, check
+from bridge.simulator import (
+    card_commands,
+    heating_commands,
+    marlin,
+    motion_commands,
+    options,
+    runner,
+)
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.machine import Machine, Report, build
+from bridge.simulator.options import Options, check
 from bridge.simulator.panel import press
 from bridge.simulator.personalities import PERSONALITIES
 
@@ -63,15 +71,15 @@ class Firmware:
         machine = self.machine
         self._runner = runner.start(machine, self.executed)
         self._reports: tuple[tuple[Report, Callable[[Machine], None]], ...] = (
-            (machine.temperature_report, heating.report),
-            (machine.position_report, moving.report),
-            (machine.card_report, storage.report),
+            (machine.temperature_report, heating_commands.report),
+            (machine.position_report, motion_commands.report),
+            (machine.card_report, card_commands.report),
         )
         if self.personality.idle_wait:
             self._idle.every(WAIT_INTERVAL, machine.now)
 
     @property
-    def heaters(self) -> dict[str, Heater]:
+    def heaters(self) -> dict[str, SimulatedHeater]:
         """Heaters by name: ``tool0`` …, ``bed``, ``chamber``."""
         for heater in self.machine.heaters.values():
             heater.advance(self.machine.now)

@@ -41,7 +41,7 @@ CHAMBER = Build(rate=0.3, tau=400.0, maximum=70.0)
 
 
 @dataclass(slots=True)
-class Heater:
+class SimulatedHeater:
     """One heater with its sensor. Times in seconds, temperatures in °C.
 
     Attributes:

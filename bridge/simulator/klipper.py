@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.simulator import klipper_card, klipper_commands, klipper_heating
-from bridge.simulator.heaters import Heater
-from bridge.simulator.klipper_commands import Handler, Line, classic_words
-from bridge.simulator.lines import RECEIVE_BUFFER, Command
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.klipper_commands import Handler, KlipperLine, classic_words
+from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
-from bridge.simulator.moving import say_position
+from bridge.simulator.motion_commands import say_position
 
 BLIND_AFTER = 20  # lines that wait; past them even a bare M112 is not seen
 DISCONNECT = 0.03  # seconds from FIRMWARE_RESTART to the loss of the connection
@@ -40,7 +40,7 @@ _CLASSIC = re.compile(r"[A-Z]\d+(?:\.\d+)?")
 
 
 @dataclass(slots=True)
-class Receiver:
+class KlipperReceiver:
     """Bytes to lines as a program on a computer does it: only LF ends a line."""
 
     room: int = RECEIVE_BUFFER
@@ -91,7 +91,7 @@ def accept(_machine: Machine, line: str, _flush: Callable[[], None]) -> str:
     return text
 
 
-def parse(text: str) -> Line:
+def parse(text: str) -> KlipperLine:
     """Take a line apart.
 
     Raises:
@@ -102,11 +102,11 @@ def parse(text: str) -> Line:
     head = match[0] if match else text
     name, rest = head.strip().upper(), text[len(head) :].lstrip()
     if _CLASSIC.fullmatch(name):
-        return Line(text, name, rest, classic_words(rest))
+        return KlipperLine(text, name, rest, classic_words(rest))
     bare = text.split("*", 1)[0]
     if name not in COMMANDS:
-        return Line(text, name, rest, {})
-    return Line(
+        return KlipperLine(text, name, rest, {})
+    return KlipperLine(
         bare, name, rest, klipper_commands.extended_words(bare, bare[len(head) :])
     )
 
@@ -158,7 +158,7 @@ def heed(machine: Machine, code: str, _answer: int | None, *, running: bool) -> 
         shut_down(machine, BY_COMMAND)
 
 
-def trip(machine: Machine, heater: Heater) -> None:
+def trip(machine: Machine, heater: SimulatedHeater) -> None:
     """Let the verification of heaters act on one that does not heat."""
     heater.trips_at = None
     name = "heater_bed" if heater.label == "bed" else "extruder"
@@ -171,7 +171,7 @@ def boot(machine: Machine) -> None:
         machine.shutdown, machine.stale = STARTING, "T:0"
 
 
-def emergency_stop(machine: Machine, _line: Line) -> None:
+def emergency_stop(machine: Machine, _line: KlipperLine) -> None:
     """M112."""
     if machine.shutdown == STARTING:
         machine.shutdown = (BY_COMMAND, *_REMEDY, "Printer is shutdown")
@@ -179,7 +179,7 @@ def emergency_stop(machine: Machine, _line: Line) -> None:
         shut_down(machine, BY_COMMAND)
 
 
-def read_temperatures(machine: Machine, _line: Line) -> None:
+def read_temperatures(machine: Machine, _line: KlipperLine) -> None:
     """M105; after a shutdown what it was then."""
     if machine.shutdown:
         machine.ok(machine.stale)
@@ -187,24 +187,24 @@ def read_temperatures(machine: Machine, _line: Line) -> None:
         machine.ok(klipper_heating.temperatures(machine))
 
 
-def identify(machine: Machine, _line: Line) -> None:
+def identify(machine: Machine, _line: KlipperLine) -> None:
     """M115: one line."""
     machine.ok(machine.personality.identity)
 
 
-def position(machine: Machine, line: Line) -> None:
+def position(machine: Machine, line: KlipperLine) -> None:
     """M114; what follows it is nobody's concern."""
-    say_position(machine, Command.parse(line.name))
+    say_position(machine, ParsedCommand.parse(line.name))
 
 
-def status(machine: Machine, _line: Line) -> None:
+def status(machine: Machine, _line: KlipperLine) -> None:
     """STATUS."""
     if machine.shutdown:
         raise refusal(machine, "// Klipper state: Not ready")
     machine.say("// Klipper state: Ready")
 
 
-def help_lines(machine: Machine, _line: Line) -> None:
+def help_lines(machine: Machine, _line: KlipperLine) -> None:
     """HELP."""
     names = sorted(name for name in COMMANDS if not _CLASSIC.fullmatch(name))
     if machine.shutdown:
@@ -215,12 +215,12 @@ def help_lines(machine: Machine, _line: Line) -> None:
         machine.say(f"// {name:{HELP_WIDTH}}: {name.capitalize().replace('_', ' ')}")
 
 
-def restart_firmware(machine: Machine, _line: Line) -> None:
+def restart_firmware(machine: Machine, _line: KlipperLine) -> None:
     """FIRMWARE_RESTART: away at once, back after a while."""
     _restart(machine, ())
 
 
-def restart(machine: Machine, _line: Line) -> None:
+def restart(machine: Machine, _line: KlipperLine) -> None:
     """RESTART: the microcontroller stays as it is, also when it is shut down."""
     stuck = machine.shutdown and machine.shutdown != STARTING
     end = "Error configuring printer"

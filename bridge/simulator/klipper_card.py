@@ -1,6 +1,6 @@
 """Klipper's virtual SD card, pausing and messages."""
 
-from bridge.simulator.klipper_commands import Handler, Line
+from bridge.simulator.klipper_commands import Handler, KlipperLine
 from bridge.simulator.machine import Machine, RefusedError
 
 PREFIXES = {
@@ -11,7 +11,7 @@ PREFIXES = {
 }
 
 
-def list_files(machine: Machine, _line: Line) -> None:
+def list_files(machine: Machine, _line: KlipperLine) -> None:
     """M20; it has neither long names nor dates."""
     machine.say("Begin file list")
     for file in machine.card.files.values():
@@ -19,13 +19,13 @@ def list_files(machine: Machine, _line: Line) -> None:
     machine.say("End file list")
 
 
-def mount(machine: Machine, _line: Line) -> None:
+def mount(machine: Machine, _line: KlipperLine) -> None:
     """M21: while it is not ready only ``ok``."""
     if not machine.shutdown:
         machine.say("SD card ok")
 
 
-def select(machine: Machine, line: Line) -> None:
+def select(machine: Machine, line: KlipperLine) -> None:
     """M23."""
     _open(machine, line.rest.split("*", 1)[0].strip())
 
@@ -41,7 +41,7 @@ def _open(machine: Machine, name: str) -> None:
     machine.say("File selected")
 
 
-def start(machine: Machine, _line: Line) -> None:
+def start(machine: Machine, _line: KlipperLine) -> None:
     """M24."""
     card = machine.card
     if card.printing:
@@ -50,14 +50,14 @@ def start(machine: Machine, _line: Line) -> None:
         card.printing, card.paused = True, False
 
 
-def pause(machine: Machine, _line: Line) -> None:
+def pause(machine: Machine, _line: KlipperLine) -> None:
     """M25."""
     card = machine.card
     if card.printing:
         card.printing, card.paused = False, True
 
 
-def seek(machine: Machine, line: Line) -> None:
+def seek(machine: Machine, line: KlipperLine) -> None:
     """M26."""
     wanted = int(line.number("S"))
     if machine.card.printing:
@@ -67,7 +67,7 @@ def seek(machine: Machine, line: Line) -> None:
         machine.card.position = min(max(wanted, 0), size)
 
 
-def status(machine: Machine, _line: Line) -> None:
+def status(machine: Machine, _line: KlipperLine) -> None:
     """M27: S and C are ignored."""
     card = machine.card
     if card.selected is None:
@@ -77,12 +77,12 @@ def status(machine: Machine, _line: Line) -> None:
         machine.say(f"SD printing byte {card.position}/{size}")
 
 
-def no_write(_machine: Machine, _line: Line) -> None:
+def no_write(_machine: Machine, _line: KlipperLine) -> None:
     """M28, M29 and M30."""
     raise RefusedError("!! SD write not supported")
 
 
-def print_file(machine: Machine, line: Line) -> None:
+def print_file(machine: Machine, line: KlipperLine) -> None:
     """SDCARD_PRINT_FILE."""
     if "FILENAME" not in line.words:
         raise RefusedError(f"!! Error on '{line.text}': missing FILENAME")
@@ -90,12 +90,12 @@ def print_file(machine: Machine, line: Line) -> None:
     machine.card.printing = True
 
 
-def reset_file(machine: Machine, _line: Line) -> None:
+def reset_file(machine: Machine, _line: KlipperLine) -> None:
     """SDCARD_RESET_FILE."""
     machine.card.close()
 
 
-def pause_print(machine: Machine, line: Line) -> None:
+def pause_print(machine: Machine, line: KlipperLine) -> None:
     """PAUSE."""
     if machine.card.paused:
         machine.say("// Print already paused")
@@ -106,7 +106,7 @@ def pause_print(machine: Machine, line: Line) -> None:
         machine.say("// action:paused")
 
 
-def resume_print(machine: Machine, line: Line) -> None:
+def resume_print(machine: Machine, line: KlipperLine) -> None:
     """RESUME."""
     if not machine.card.paused:
         machine.say("// Print is not paused, resume aborted")
@@ -117,24 +117,24 @@ def resume_print(machine: Machine, line: Line) -> None:
         machine.say("// action:resumed")
 
 
-def clear_pause(machine: Machine, _line: Line) -> None:
+def clear_pause(machine: Machine, _line: KlipperLine) -> None:
     """CLEAR_PAUSE."""
     machine.card.paused = False
 
 
-def cancel_print(machine: Machine, _line: Line) -> None:
+def cancel_print(machine: Machine, _line: KlipperLine) -> None:
     """CANCEL_PRINT."""
     if machine.card.selected is None:
         machine.say("// action:cancel")
     machine.card.close()
 
 
-def say(machine: Machine, line: Line) -> None:
+def say(machine: Machine, line: KlipperLine) -> None:
     """M118."""
     machine.say(f"echo: {line.rest.split('*', 1)[0].strip()}")
 
 
-def respond(machine: Machine, line: Line) -> None:
+def respond(machine: Machine, line: KlipperLine) -> None:
     """RESPOND."""
     kind = line.words.get("TYPE", "echo").lower()
     if kind not in PREFIXES:
@@ -148,12 +148,12 @@ def respond(machine: Machine, line: Line) -> None:
     machine.say(f"{prefix}{line.words.get('MSG', '')}")
 
 
-def show(machine: Machine, line: Line) -> None:
+def show(machine: Machine, line: KlipperLine) -> None:
     """M117."""
     machine.display = line.rest
 
 
-def get_position(machine: Machine, _line: Line) -> None:
+def get_position(machine: Machine, _line: KlipperLine) -> None:
     """GET_POSITION."""
     axes = {a.lower(): v for a, v in machine.motion.position.items()}
     x, y, z, e = axes["x"], axes["y"], axes["z"], machine.motion.extruder

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.simulator import moving
-from bridge.simulator.lines import Command
+from bridge.simulator import motion_commands
+from bridge.simulator.lines import ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.motion import AXES, SIZE
 
@@ -17,7 +17,7 @@ _EXTENDED = re.compile(r'([A-Za-z_]+)\s*=\s*("[^"]*"|[^\s"]+)\s*')
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class KlipperLine:
     """A line of Klipper, taken apart.
 
     Attributes:
@@ -55,10 +55,10 @@ class Line:
             )
         return result
 
-    def classic(self) -> Command:
+    def classic(self) -> ParsedCommand:
         """Return the line as the commands that all firmwares share want it."""
         words = {key: self.number(key) for key in self.words if len(key) == 1}
-        return Command(self.text, self.name, self.rest, words, frozenset())
+        return ParsedCommand(self.text, self.name, self.rest, words, frozenset())
 
 
 def classic_words(rest: str) -> dict[str, str]:
@@ -81,28 +81,28 @@ def extended_words(text: str, rest: str) -> dict[str, str]:
     return {key.upper(): value.strip('"') for key, value in pairs}
 
 
-Handler = Callable[[Machine, Line], Steps | None]
+Handler = Callable[[Machine, KlipperLine], Steps | None]
 
 
-def shared(handler: Callable[[Machine, Command], Steps | None]) -> Handler:
+def shared(handler: Callable[[Machine, ParsedCommand], Steps | None]) -> Handler:
     """Let a command of the other firmwares serve here."""
 
-    def call(machine: Machine, line: Line) -> Steps | None:
+    def call(machine: Machine, line: KlipperLine) -> Steps | None:
         return handler(machine, line.classic())
 
     return call
 
 
-def accept(_machine: Machine, _line: Line) -> None:
+def accept(_machine: Machine, _line: KlipperLine) -> None:
     """Do nothing: a setting that the simulated machine has not."""
 
 
-def unknown(line: Line) -> RefusedError:
+def unknown(line: KlipperLine) -> RefusedError:
     """Return what Klipper says to a command that it does not have."""
     return RefusedError(f'// Unknown command:"{line.name}"')
 
 
-def move(machine: Machine, line: Line) -> Steps | None:
+def move(machine: Machine, line: KlipperLine) -> Steps | None:
     """G0 and G1: refused where an axis is not homed or the target is outside."""
     motion = machine.motion
     motion.settle(machine.now)
@@ -119,7 +119,7 @@ def move(machine: Machine, line: Line) -> Steps | None:
     return _wait_for_room(machine) if _free_at(machine) > machine.now else None
 
 
-def _move_words(line: Line) -> dict[str, float]:
+def _move_words(line: KlipperLine) -> dict[str, float]:
     words = {}
     for key in (*AXES, "E", "F"):
         if key in line.words:
@@ -140,7 +140,7 @@ def _check_move(machine: Machine, target: dict[str, float], filament: float) -> 
             raise RefusedError(f"!! Must home axis first: {where}")
         if moves and not 0 <= target[axis] <= SIZE:
             raise RefusedError(f"!! Move out of range: {where}")
-    if filament and moving.is_cold(machine):
+    if filament and motion_commands.is_cold(machine):
         raise RefusedError(
             "// Extrude below minimum temp",
             "// See the 'min_extrude_temp' config option for details",
@@ -167,15 +167,15 @@ def room_at(machine: Machine) -> float:
     return moves[-1].end - LOOKAHEAD / machine.speed if moves else -math.inf
 
 
-def home(machine: Machine, line: Line) -> Steps:
+def home(machine: Machine, line: KlipperLine) -> Steps:
     """G28: without a word when it is done."""
-    return moving.home(
+    return motion_commands.home(
         machine,
-        Command(line.text, "G28", "", {}, frozenset(line.words)),
+        ParsedCommand(line.text, "G28", "", {}, frozenset(line.words)),
     )
 
 
-def dwell(machine: Machine, line: Line) -> Steps | None:
+def dwell(machine: Machine, line: KlipperLine) -> Steps | None:
     """G4: P in milliseconds."""
     seconds = line.number("P", 0.0) / 1000
     return _dwell(machine, seconds / machine.speed) if seconds > 0 else None
@@ -188,7 +188,7 @@ def _dwell(machine: Machine, seconds: float) -> Steps:
         yield end
 
 
-def set_position(machine: Machine, line: Line) -> None:
+def set_position(machine: Machine, line: KlipperLine) -> None:
     """G92: without a word."""
     words = line.classic().words
     for axis in AXES:
@@ -197,7 +197,7 @@ def set_position(machine: Machine, line: Line) -> None:
     machine.motion.extruder = words.get("E", machine.motion.extruder)
 
 
-def endstops(machine: Machine, _line: Line) -> None:
+def endstops(machine: Machine, _line: KlipperLine) -> None:
     """M119 and QUERY_ENDSTOPS."""
     at = machine.motion.position
     states = (
@@ -212,7 +212,7 @@ def endstops(machine: Machine, _line: Line) -> None:
     )
 
 
-def select_tool(machine: Machine, line: Line) -> None:
+def select_tool(machine: Machine, line: KlipperLine) -> None:
     """T0 …: a macro that there is with several extruders only."""
     tool = int(line.name[1:])
     if machine.tools == 1 or tool >= machine.tools:
@@ -220,13 +220,13 @@ def select_tool(machine: Machine, line: Line) -> None:
     machine.tool = tool
 
 
-def fan(machine: Machine, line: Line) -> None:
+def fan(machine: Machine, line: KlipperLine) -> None:
     """M106 and M107: without a word."""
     speed = line.number("S", 255.0) if line.name == "M106" else 0.0
     machine.fan = min(max(speed, 0.0), 255.0)
 
 
-def factor(machine: Machine, line: Line) -> None:
+def factor(machine: Machine, line: KlipperLine) -> None:
     """M220 and M221: S is 100 where it is missing."""
     value = min(max(line.number("S", 100.0), 1.0), 999.0)
     if line.name == "M220":
@@ -235,13 +235,13 @@ def factor(machine: Machine, line: Line) -> None:
         machine.motion.flow_factor = value
 
 
-def set_offset(_machine: Machine, line: Line) -> None:
+def set_offset(_machine: Machine, line: KlipperLine) -> None:
     """SET_GCODE_OFFSET."""
     for axis in AXES:
         line.number(axis, 0.0)
 
 
-def set_kinematic_position(machine: Machine, line: Line) -> None:
+def set_kinematic_position(machine: Machine, line: KlipperLine) -> None:
     """SET_KINEMATIC_POSITION: the axes count as homed."""
     for axis in AXES:
         now_at = machine.motion.position[axis]
@@ -256,13 +256,13 @@ COMMANDS: dict[str, Handler] = {
     "G3": move,
     "G4": dwell,
     "G28": home,
-    "G90": shared(moving.absolute),
-    "G91": shared(moving.relative),
+    "G90": shared(motion_commands.absolute),
+    "G91": shared(motion_commands.relative),
     "G92": set_position,
-    "M18": shared(moving.motors_off),
-    "M82": shared(moving.absolute_e),
-    "M83": shared(moving.relative_e),
-    "M84": shared(moving.motors_off),
+    "M18": shared(motion_commands.motors_off),
+    "M82": shared(motion_commands.absolute_e),
+    "M83": shared(motion_commands.relative_e),
+    "M84": shared(motion_commands.motors_off),
     "M106": fan,
     "M107": fan,
     "M73": accept,
@@ -270,7 +270,7 @@ COMMANDS: dict[str, Handler] = {
     "M204": accept,
     "M220": factor,
     "M221": factor,
-    "M400": shared(moving.finish_moves),
+    "M400": shared(motion_commands.finish_moves),
     "QUERY_ENDSTOPS": endstops,
     "FORCE_MOVE": accept,
     "SET_GCODE_OFFSET": set_offset,

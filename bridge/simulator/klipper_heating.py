@@ -2,8 +2,8 @@
 
 import math
 
-from bridge.simulator.heaters import Heater
-from bridge.simulator.klipper_commands import Handler, Line, accept, unknown
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.klipper_commands import Handler, KlipperLine, accept, unknown
 from bridge.simulator.machine import Machine, RefusedError, Steps
 
 MAXIMUM = 300.0
@@ -23,20 +23,20 @@ def _label(name: str) -> str:
     return {"bed": "B", "chamber": "C"}.get(name, name.replace("tool", "T"))
 
 
-def _heater(machine: Machine, line: Line) -> Heater:
+def _heater(machine: Machine, line: KlipperLine) -> SimulatedHeater:
     name = f"tool{int(line.number('T', machine.tool))}"
     if name not in machine.heaters:
         raise RefusedError("!! Extruder not configured")
     return machine.heaters[name]
 
 
-def _bed(machine: Machine, line: Line) -> Heater:
+def _bed(machine: Machine, line: KlipperLine) -> SimulatedHeater:
     if "bed" not in machine.heaters:
         raise unknown(line)
     return machine.heaters["bed"]
 
 
-def _aim(machine: Machine, heater: Heater, target: float) -> None:
+def _aim(machine: Machine, heater: SimulatedHeater, target: float) -> None:
     if not 0 <= target <= MAXIMUM:
         limits = f"(0.0:{MAXIMUM:.1f})"
         raise RefusedError(
@@ -45,32 +45,32 @@ def _aim(machine: Machine, heater: Heater, target: float) -> None:
     heater.set_target(target, machine.now)
 
 
-def set_hotend(machine: Machine, line: Line) -> None:
+def set_hotend(machine: Machine, line: KlipperLine) -> None:
     """M104; without S it is 0."""
     _aim(machine, _heater(machine, line), line.number("S", 0.0))
 
 
-def set_bed(machine: Machine, line: Line) -> None:
+def set_bed(machine: Machine, line: KlipperLine) -> None:
     """M140."""
     _aim(machine, _bed(machine, line), line.number("S", 0.0))
 
 
-def wait_hotend(machine: Machine, line: Line) -> Steps | None:
+def wait_hotend(machine: Machine, line: KlipperLine) -> Steps | None:
     """M109; nothing but M112 ends it early."""
     return _wait(machine, _heater(machine, line), line.number("S", 0.0))
 
 
-def wait_bed(machine: Machine, line: Line) -> Steps | None:
+def wait_bed(machine: Machine, line: KlipperLine) -> Steps | None:
     """M190."""
     return _wait(machine, _bed(machine, line), line.number("S", 0.0))
 
 
-def _wait(machine: Machine, heater: Heater, target: float) -> Steps | None:
+def _wait(machine: Machine, heater: SimulatedHeater, target: float) -> Steps | None:
     _aim(machine, heater, target)
     return _report_until(machine, heater) if target else None
 
 
-def _report_until(machine: Machine, heater: Heater) -> Steps:
+def _report_until(machine: Machine, heater: SimulatedHeater) -> Steps:
     while abs(heater.advance(machine.now) - heater.target) > SETTLED:
         machine.say(temperatures(machine))
         edge = heater.target + math.copysign(
@@ -79,7 +79,7 @@ def _report_until(machine: Machine, heater: Heater) -> Steps:
         yield machine.now + min(1.0, heater.seconds_to(edge) + 0.001)
 
 
-def set_heater(machine: Machine, line: Line) -> None:
+def set_heater(machine: Machine, line: KlipperLine) -> None:
     """SET_HEATER_TEMPERATURE."""
     names = {"heater_bed": "bed", "extruder": "tool0"}
     names |= {f"extruder{n}": f"tool{n}" for n in range(1, machine.tools)}
@@ -92,7 +92,7 @@ def set_heater(machine: Machine, line: Line) -> None:
     _aim(machine, machine.heaters[names[wanted]], line.number("TARGET", 0.0))
 
 
-def switch_off(machine: Machine, _line: Line) -> None:
+def switch_off(machine: Machine, _line: KlipperLine) -> None:
     """TURN_OFF_HEATERS."""
     for heater in machine.heaters.values():
         heater.set_target(0.0, machine.now)

@@ -21,7 +21,7 @@ _WORD = re.compile(r"([A-Z]) *([-+]?(?:\d+\.?\d*|\.\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ParsedCommand:
     """A line of G-code, taken apart.
 
     Attributes:
@@ -40,7 +40,7 @@ class Command:
     flags: frozenset[str]
 
     @classmethod
-    def parse(cls, line: str) -> "Command":
+    def parse(cls, line: str) -> "ParsedCommand":
         """Take a line apart as Marlin does: upper case only, blanks are optional."""
         match = _CODE.match(line)
         if match is None:

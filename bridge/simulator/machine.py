@@ -3,52 +3,15 @@
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, fields, replace
-from typing import TypedDict
 
-from bridge.simulator.card import KLIPPER_FILES, MARLIN_FILES, Card, File
-from bridge.simulator.heaters import BED, CHAMBER, HOTEND, Heater
-from bridge.simulator.lines import Command, Numbering
+from bridge.simulator.card import KLIPPER_FILES, MARLIN_FILES, Card
+from bridge.simulator.heaters import BED, CHAMBER, HOTEND, SimulatedHeater
+from bridge.simulator.lines import Numbering, ParsedCommand
 from bridge.simulator.motion import Motion
-from bridge.simulator.personality import Family, Personality
+from bridge.simulator.options import Options
+from bridge.simulator.personalities import Family, Personality
 
 BUSY_INTERVAL = 2.0
-MAX_TOOLS = 8
-
-
-class Options(TypedDict, total=False):
-    """How the simulated machine is built.
-
-    Keys:
-        extruders: 1 to 8.
-        bed: it has a heated bed.
-        chamber: it has a heated chamber.
-        card: a card is in the slot.
-        files: what is on it.
-        speed: how much faster than in reality it moves and heats.
-        emergency_parser: it sees M108, M112, M410 and M876 past a running command.
-        advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
-        park: M25 parks the head and waits for a person (Marlin only).
-        filament_change: it knows M600 (Marlin only).
-        resend_ok: an ``ok`` that acknowledges nothing follows a resend request.
-        boot: seconds after a reset in which it hears nothing and says nothing.
-        room: bytes in the receive buffer.
-        ready: Klipper only: it has reached its microcontroller.
-    """
-
-    extruders: int
-    bed: bool
-    chamber: bool
-    card: bool
-    files: tuple[File, ...]
-    speed: float
-    emergency_parser: bool
-    advanced_ok: bool
-    park: bool
-    filament_change: bool
-    resend_ok: bool
-    boot: float
-    room: int
-    ready: bool
 
 
 Steps = Generator[float, None, None]
@@ -103,7 +66,7 @@ class Machine:
 
     personality: Personality
     options: Options
-    heaters: dict[str, Heater]
+    heaters: dict[str, SimulatedHeater]
     motion: Motion
     card: Card
     numbering: Numbering = field(default_factory=Numbering)
@@ -181,7 +144,7 @@ class Machine:
             parts.append(output)
         self.out.append(" ".join(parts))
 
-    def heater(self, command: Command) -> Heater | None:
+    def heater(self, command: ParsedCommand) -> SimulatedHeater | None:
         """Return the tool that a command's T names, or the current one."""
         index = int(command.words.get("T", self.tool))
         return self.heaters.get(f"tool{index}")
@@ -226,34 +189,17 @@ class Machine:
         self.stopped = True
 
 
-def check(options: Options) -> None:
-    """Make sure that such a machine can be built.
-
-    Raises:
-        ValueError: An option has no sensible value.
-
-    """
-    if not 1 <= options.get("extruders", 1) <= MAX_TOOLS:
-        raise ValueError(f"extruders must be 1 to {MAX_TOOLS}")
-    if not 0 < options.get("speed", 1.0) < math.inf:
-        raise ValueError("speed must be above 0")
-    if not 0 <= options.get("boot", 0.0) < math.inf:
-        raise ValueError("boot must be 0 or more")
-    if options.get("room", 1) < 1:
-        raise ValueError("room must be 1 or more")
-
-
 def build(personality: Personality, options: Options, now: float = 0.0) -> Machine:
     """Return a machine that was just switched on."""
     speed = options.get("speed", 1.0)
     heaters = {
-        f"tool{n}": Heater(f"E{n}", HOTEND, speed, time=now)
+        f"tool{n}": SimulatedHeater(f"E{n}", HOTEND, speed, time=now)
         for n in range(options.get("extruders", 1))
     }
     if options.get("bed", True):
-        heaters["bed"] = Heater("bed", BED, speed, time=now)
+        heaters["bed"] = SimulatedHeater("bed", BED, speed, time=now)
     if options.get("chamber"):
-        heaters["chamber"] = Heater("chamber", CHAMBER, speed, time=now)
+        heaters["chamber"] = SimulatedHeater("chamber", CHAMBER, speed, time=now)
     klipper = personality.family is Family.KLIPPER
     files = options.get("files", KLIPPER_FILES if klipper else MARLIN_FILES)
     if personality.lower_names:

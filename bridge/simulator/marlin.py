@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from bridge.gcode.framing import checksum
-from bridge.simulator.heaters import Heater
-from bridge.simulator.heating import unknown
-from bridge.simulator.hosting import COMMANDS
-from bridge.simulator.lines import RECEIVE_BUFFER, Command
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.heating_commands import unknown
+from bridge.simulator.host_commands import COMMANDS
+from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
 from bridge.simulator.machine import Machine, Steps
 
 ROOM = RECEIVE_BUFFER
@@ -90,7 +90,7 @@ def dispatch(machine: Machine, line: str) -> Steps | None:
     if machine.card.writing and not line.startswith("M29"):
         machine.card.write(line)
         return None
-    command = Command.parse(line)
+    command = ParsedCommand.parse(line)
     code = command.code
     handler = COMMANDS.get("T" if code[:1] == "T" else code)
     if handler is None:
@@ -126,7 +126,7 @@ def answer_halted(machine: Machine, data: bytes) -> None:
                 machine.stopped = False
 
 
-def trip(machine: Machine, heater: Heater) -> None:
+def trip(machine: Machine, heater: SimulatedHeater) -> None:
     """Let the thermal protection act on a heater that does not heat."""
     heater.trips_at = None
     if heater.advance(machine.now) < heater.target / 2 + heater.ambient / 2:
@@ -136,7 +136,7 @@ def trip(machine: Machine, heater: Heater) -> None:
     fail(machine, heater, what, name)
 
 
-def fail(machine: Machine, heater: Heater, what: str, name: str) -> None:
+def fail(machine: Machine, heater: SimulatedHeater, what: str, name: str) -> None:
     """Kill the machine because of a heater."""
     if machine.personality.two_line_heat:
         number = heater.label.removeprefix("E")

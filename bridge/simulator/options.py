@@ -1,9 +1,12 @@
 """A simulated printer as one line of text: ``simulator://marlin?extruders=2&bed=0``."""
 
-from typing import cast
+import math
+from typing import TypedDict, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from bridge.simulator.machine import Options
+from bridge.simulator.card import CardFile
+
+MAX_TOOLS = 8
 
 SCHEME = "simulator"
 DEFAULT = "marlin"
@@ -21,6 +24,59 @@ _FLAGS = (
 )
 _WORDS = {"1": True, "true": True, "yes": True, "on": True}
 _WORDS |= {"0": False, "false": False, "no": False, "off": False}
+
+
+class Options(TypedDict, total=False):
+    """How the simulated machine is built.
+
+    Keys:
+        extruders: 1 to 8.
+        bed: it has a heated bed.
+        chamber: it has a heated chamber.
+        card: a card is in the slot.
+        files: what is on it.
+        speed: how much faster than in reality it moves and heats.
+        emergency_parser: it sees M108, M112, M410 and M876 past a running command.
+        advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
+        park: M25 parks the head and waits for a person (Marlin only).
+        filament_change: it knows M600 (Marlin only).
+        resend_ok: an ``ok`` that acknowledges nothing follows a resend request.
+        boot: seconds after a reset in which it hears nothing and says nothing.
+        room: bytes in the receive buffer.
+        ready: Klipper only: it has reached its microcontroller.
+    """
+
+    extruders: int
+    bed: bool
+    chamber: bool
+    card: bool
+    files: tuple[CardFile, ...]
+    speed: float
+    emergency_parser: bool
+    advanced_ok: bool
+    park: bool
+    filament_change: bool
+    resend_ok: bool
+    boot: float
+    room: int
+    ready: bool
+
+
+def check(options: Options) -> None:
+    """Make sure that such a machine can be built.
+
+    Raises:
+        ValueError: An option has no sensible value.
+
+    """
+    if not 1 <= options.get("extruders", 1) <= MAX_TOOLS:
+        raise ValueError(f"extruders must be 1 to {MAX_TOOLS}")
+    if not 0 < options.get("speed", 1.0) < math.inf:
+        raise ValueError("speed must be above 0")
+    if not 0 <= options.get("boot", 0.0) < math.inf:
+        raise ValueError("boot must be 0 or more")
+    if options.get("room", 1) < 1:
+        raise ValueError("room must be 1 or more")
 
 
 def parse(url: str) -> tuple[str, Options]:

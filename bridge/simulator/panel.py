@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from bridge.simulator import klipper, marlin, storage
-from bridge.simulator.heaters import Heater
-from bridge.simulator.heating import announce
+from bridge.simulator import card_commands, klipper, marlin
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.heating_commands import announce
 from bridge.simulator.machine import Machine
-from bridge.simulator.personality import Family
+from bridge.simulator.personalities import Family
 
 Arguments = tuple[str | float, ...]
 
@@ -70,16 +70,16 @@ def _pull(machine: Machine, _arguments: Arguments) -> None:
         machine.card.inserted = machine.card.mounted = False
         return
     machine.card.eject(inserted=False)
-    storage.announce_card(machine, inserted=False)
+    card_commands.announce_card(machine, inserted=False)
 
 
 def _insert(machine: Machine, _arguments: Arguments) -> None:
     machine.card.inserted = machine.card.mounted = True
     if not machine.card.printing:
-        storage.announce_card(machine, inserted=True)
+        card_commands.announce_card(machine, inserted=True)
 
 
-def _heater(machine: Machine, arguments: Arguments) -> tuple[str, Heater]:
+def _heater(machine: Machine, arguments: Arguments) -> tuple[str, SimulatedHeater]:
     name = _text(arguments)
     if name not in machine.heaters:
         known = ", ".join(machine.heaters)

@@ -5,11 +5,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.simulator import klipper, klipper_commands, marlin, moving, storage
-from bridge.simulator.heaters import Heater
+from bridge.simulator import (
+    card_commands,
+    klipper,
+    klipper_commands,
+    marlin,
+    motion_commands,
+)
+from bridge.simulator.heaters import SimulatedHeater
 from bridge.simulator.lines import Receiver
 from bridge.simulator.machine import Machine, RefusedError, Steps
-from bridge.simulator.personality import Family
+from bridge.simulator.personalities import Family
 
 CARD_PACE = 0.002  # seconds that a line from the card takes at least
 MAX_EXECUTED = 100_000  # lines that are remembered, so that a long demo does not grow
@@ -29,12 +35,12 @@ class Ways:
 
     """
 
-    receiver: Callable[[int], Receiver | klipper.Receiver]
+    receiver: Callable[[int], Receiver | klipper.KlipperReceiver]
     accept: Callable[[Machine, str, Callable[[], None]], str | None]
     dispatch: Callable[[Machine, str], Steps | None]
     heed: Callable[..., None]
     room_at: Callable[[Machine], float]
-    trip: Callable[[Machine, Heater], None]
+    trip: Callable[[Machine, SimulatedHeater], None]
 
 
 WAYS = {
@@ -43,11 +49,11 @@ WAYS = {
         accept=marlin.accept,
         dispatch=marlin.dispatch,
         heed=marlin.heed,
-        room_at=moving.room_at,
+        room_at=motion_commands.room_at,
         trip=marlin.trip,
     ),
     Family.KLIPPER: Ways(
-        receiver=klipper.Receiver,
+        receiver=klipper.KlipperReceiver,
         accept=klipper.accept,
         dispatch=klipper.dispatch,
         heed=klipper.heed,
@@ -71,7 +77,7 @@ class Runner:
     machine: Machine
     ways: Ways
     executed: list[str]
-    receiver: Receiver | klipper.Receiver
+    receiver: Receiver | klipper.KlipperReceiver
     _queue: deque[tuple[str, int | None]] = field(default_factory=deque)
     _steps: Steps | None = None
     _wake: float = math.inf
@@ -225,7 +231,7 @@ class Runner:
             return False
         if not card.inserted:
             machine.quiet, machine.answered = True, False
-            self._begin(storage.unreadable(machine))
+            self._begin(card_commands.unreadable(machine))
             return True
         machine.motion.settle(machine.now)
         if self.ways.room_at(machine) > machine.now:

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.commands import Envelope, Origin, Outcome, Response, parse
+from bridge.commands.deduplication import Receipts, Verdict
 from bridge.commands.envelope import (
     expires_at,
     expiry_message,
     skew_warning,
     timestamp,
 )
-from bridge.commands.receipts import Receipts, Verdict
 from bridge.errors import ExpiredError, FailedError, RejectedError
 
 NOON = 1_795_348_800.0

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.commands import Command, Context
+from bridge.commands.gcode_lines import clean
 from bridge.commands.head import Feedrate, Home, Jog
-from bridge.commands.heater import BedTarget, ChamberTarget
-from bridge.commands.lines import clean
-from bridge.commands.tool import Extrude, Flowrate, Select, ToolTarget
+from bridge.commands.heaters import (
+    BedTarget,
+    ChamberTarget,
+    Extrude,
+    Flowrate,
+    Select,
+    ToolTarget,
+)
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import framing, modal

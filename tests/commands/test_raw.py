@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge import commands
 from bridge.commands import Context, Program
-from bridge.commands.lines import clean, pairs
+from bridge.commands.gcode_lines import clean, pairs
 from bridge.errors import RejectedError
 from bridge.gcode import framing
 from bridge.gcode.dialects import KLIPPER, MARLIN, UNKNOWN, Dialect

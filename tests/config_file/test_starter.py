@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bridge.config import Config
-from bridge.config_file.starter import Answers, starter
+from bridge.config_file.writer import Answers, starter
 from tests.support.configs import load_text
 
 printable = some.text(

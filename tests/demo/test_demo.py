@@ -13,10 +13,9 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.demo import broker as demo_broker
-from bridge.demo.invitation import lines_to_try
-from bridge.demo.scenario import STEPS, Performance, Step, play_all
-from bridge.demo.screen import LEFT_OUT, Screen
-from bridge.demo.stage import Stage, present
+from bridge.demo.output import LEFT_OUT, Screen
+from bridge.demo.scenario import STEPS, Performance, Step, lines_to_try, play_all
+from bridge.demo.setup import Stage, present
 from bridge.errors import BrokerError
 from bridge.mqtt.one_shot import OneShotClient
 from tests.support.brokers import Mosquitto, mosquitto

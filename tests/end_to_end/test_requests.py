@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from bridge.simulator.hosting import SETTINGS as STORED
+from bridge.simulator.host_commands import SETTINGS as STORED
 from tests.support.brokers import Mosquitto
 from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
 from tests.support.stages import Stage, stage

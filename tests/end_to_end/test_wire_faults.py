@@ -13,7 +13,7 @@ import pytest
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.dialects import MARLIN, REPETIER, Dialect
 from bridge.printer.port.transport import open_transport
-from bridge.simulator.faults import Faults, Rates
+from bridge.simulator.faults import FaultRates, Faults
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
 from tests.support.growth import BLOCKS, assert_no_growth
@@ -23,7 +23,7 @@ from tests.support.waiting import until
 
 LINES = int(os.environ.get("WIRE_LINES", "1500"))
 REPLUGS = int(os.environ.get("WIRE_REPLUGS", "16"))
-BAD = Rates(corrupt=0.01, lose=0.005)
+BAD = FaultRates(corrupt=0.01, lose=0.005)
 SEED = 20
 
 

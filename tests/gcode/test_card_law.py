@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.gcode.dialects import DIALECTS
-from bridge.simulator.card import File
-from bridge.simulator.faults import Fault, Kind
+from bridge.simulator.card import CardFile
+from bridge.simulator.faults import Fault, FaultKind
 from bridge.simulator.personalities import PERSONALITIES
 from tests.gcode.test_law import assert_law, law
 from tests.support.attended import Attended, Press
@@ -45,7 +45,7 @@ gentle = st.lists(
     st.none()
     | st.builds(
         Fault,
-        st.sampled_from([Kind.SPLIT, Kind.DELAY]),
+        st.sampled_from([FaultKind.SPLIT, FaultKind.DELAY]),
         where=st.integers(0, 40),
         seconds=st.sampled_from([0.1, 1.0]),
     ),
@@ -64,7 +64,7 @@ def between(
         name,
         to_host=down,
         speed=SPEED,
-        files=(File("PART.GCO", "\n".join([*card, ""]).encode()),),
+        files=(CardFile("PART.GCO", "\n".join([*card, ""]).encode()),),
     )
 
 
@@ -84,7 +84,7 @@ def between(
     card=["G28"],
     script=[HOMING.format(40)],
     by_hand=True,
-    down=[*[None] * 10, Fault(Kind.DELAY, seconds=1.0)],  # the ok of the homing
+    down=[*[None] * 10, Fault(FaultKind.DELAY, seconds=1.0)],  # the ok of the homing
 )
 def test_a_print_from_the_card_costs_no_link(
     name: str,

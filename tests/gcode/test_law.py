@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.gcode.dialects import DIALECTS
-from bridge.simulator.faults import Fault, Kind
-from bridge.simulator.machine import Options
+from bridge.simulator.faults import Fault, FaultKind
+from bridge.simulator.options import Options
 from bridge.simulator.personalities import PERSONALITIES
 from tests.support.conversation import POLL, URGENT, Conversation, Told
 
@@ -28,8 +28,8 @@ COUNTING = [name for name in PERSONALITIES if DIALECTS[name].checks_sequence]
 TRUSTING = [name for name in PERSONALITIES if not DIALECTS[name].checks_sequence]
 """These carry out whatever line they get, or may do so."""
 
-WHOLE = (Kind.SPLIT, Kind.DELAY)  # nothing is lost, damaged or repeated
-NO_ECHO = (*WHOLE, Kind.LOSE, Kind.SILENCE, Kind.RESET)
+WHOLE = (FaultKind.SPLIT, FaultKind.DELAY)  # nothing is lost, damaged or repeated
+NO_ECHO = (*WHOLE, FaultKind.LOSE, FaultKind.SILENCE, FaultKind.RESET)
 
 law = settings(
     max_examples=EXAMPLES,
@@ -65,11 +65,13 @@ class Cable:
         )
 
 
-def cables(up: Iterable[Kind], down: Iterable[Kind]) -> st.SearchStrategy[Cable]:
+def cables(
+    up: Iterable[FaultKind], down: Iterable[FaultKind]
+) -> st.SearchStrategy[Cable]:
     return st.builds(
         Cable,
         up=_plans(up),
-        down=_plans(kind for kind in down if kind is not Kind.RESET),
+        down=_plans(kind for kind in down if kind is not FaultKind.RESET),
         late=st.booleans(),
         fused=st.booleans(),
         advanced_ok=st.booleans(),
@@ -77,7 +79,7 @@ def cables(up: Iterable[Kind], down: Iterable[Kind]) -> st.SearchStrategy[Cable]
     )
 
 
-def _plans(kinds: Iterable[Kind]) -> st.SearchStrategy[list[Fault | None]]:
+def _plans(kinds: Iterable[FaultKind]) -> st.SearchStrategy[list[Fault | None]]:
     fault = st.builds(
         Fault,
         st.sampled_from(list(kinds)),
@@ -113,7 +115,7 @@ def assert_law(script: list[str], talk: Conversation, told: Told) -> None:
 
 
 STOPS = Cable(
-    up=[Fault(Kind.CORRUPT, where=9, change=2)],
+    up=[Fault(FaultKind.CORRUPT, where=9, change=2)],
     down=[],
     late=False,
     fused=False,
@@ -123,7 +125,7 @@ STOPS = Cable(
 """One damaged bit makes ``M112`` of ``M110``; emergency parsers check no sum."""
 
 
-ASKS = replace(STOPS, up=[Fault(Kind.CORRUPT, where=22, change=10)] * 2)
+ASKS = replace(STOPS, up=[Fault(FaultKind.CORRUPT, where=22, change=10)] * 2)
 """``M108`` becomes ``M1:8``: a firmware that waits for a person and does not say so."""
 
 
@@ -131,20 +133,20 @@ SILENT = replace(
     ASKS,
     up=[
         None,
-        Fault(Kind.LOSE),
+        Fault(FaultKind.LOSE),
         None,
         None,
-        Fault(Kind.LOSE_BYTE),
-        Fault(Kind.CORRUPT, where=32, change=10),
+        Fault(FaultKind.LOSE_BYTE),
+        Fault(FaultKind.CORRUPT, where=32, change=10),
     ],
-    down=[None, None, None, None, Fault(Kind.LOSE)],
+    down=[None, None, None, None, Fault(FaultKind.LOSE)],
 )
 """A line without its ``N`` is taken for another one, and the firmware falls silent."""
 
 
 @pytest.mark.parametrize("name", COUNTING)
 @law
-@given(script=scripts, cable=cables(Kind, Kind))
+@given(script=scripts, cable=cables(FaultKind, FaultKind))
 @example(script=["M106 S10"], cable=STOPS)
 @example(script=[URGENT, URGENT], cable=ASKS)
 @example(script=["M104 S10", "M104 S11", "M104 S12", URGENT], cable=SILENT)
@@ -159,7 +161,7 @@ def test_each_line_is_carried_out_once_or_reported(
 
 @pytest.mark.parametrize("name", TRUSTING)
 @law
-@given(script=scripts, cable=cables([*WHOLE, Kind.RESET], WHOLE))
+@given(script=scripts, cable=cables([*WHOLE, FaultKind.RESET], WHOLE))
 def test_without_counting_that_holds_while_nothing_is_lost(
     name: str, script: list[str], cable: Cable
 ) -> None:
@@ -169,7 +171,7 @@ def test_without_counting_that_holds_while_nothing_is_lost(
 
 @pytest.mark.parametrize("name", TRUSTING)
 @law
-@given(script=scripts, cable=cables(NO_ECHO, Kind))
+@given(script=scripts, cable=cables(NO_ECHO, FaultKind))
 def test_without_counting_a_line_is_carried_out_at_most_once(
     name: str, script: list[str], cable: Cable
 ) -> None:

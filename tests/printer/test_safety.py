@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.commands.lines import HEATING
+from bridge.commands.gcode_lines import HEATING
 from bridge.commands.registry import COMMANDS
 from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError

@@ -2,12 +2,12 @@
 
 import pytest
 
-from bridge.simulator.card import Card, File
+from bridge.simulator.card import Card, CardFile
 from bridge.simulator.firmware import Firmware
 from tests.support.talk import Talk
 
-LONG = File("LONG.GCO", b"G28\n" + b"G1 X100 F3000\nG1 X0\n" * 50)
-SHORT = File(
+LONG = CardFile("LONG.GCO", b"G28\n" + b"G1 X100 F3000\nG1 X0\n" * 50)
+SHORT = CardFile(
     "SHORT.GCO", b"M117 a ; b\n\nG1 X10 F6000\n", "A short one.gcode", "0x5a2b"
 )
 
@@ -233,7 +233,7 @@ def test_a_person_sets_a_target_and_stops_the_machine() -> None:
 
 
 def test_what_the_card_says_has_no_ok_of_its_own() -> None:
-    asks = File("ASKS.GCO", b"M105\nM114\nfoo\n")
+    asks = CardFile("ASKS.GCO", b"M105\nM114\nfoo\n")
     talk = Talk(Firmware("marlin", files=(asks,)))
     heard = talk.press("start", "asks.gco")[-1:] + talk.wait(5)
     assert [line[:9] for line in heard] == [
@@ -277,7 +277,7 @@ def test_a_cancel_by_hand_of_a_firmware_without_actions() -> None:
 
 
 def test_the_end_of_a_print_comes_after_its_last_move() -> None:
-    slow = File("SLOW.GCO", b"G1 X100 F600\n")
+    slow = CardFile("SLOW.GCO", b"G1 X100 F600\n")
     talk = Talk(Firmware("marlin", files=(slow,)))
     talk.press("start", "slow.gco")
     talk.wait(5)

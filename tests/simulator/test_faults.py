@@ -11,9 +11,9 @@ from bridge.simulator.faults import (
     Channel,
     Delivery,
     Fault,
+    FaultKind,
+    FaultRates,
     Faults,
-    Kind,
-    Rates,
     corrupt,
     draw,
     units,
@@ -41,20 +41,23 @@ def test_without_a_plan_all_arrives(chunks: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Fault(Kind.LOSE), [(10.0, b"def\n")]),
-        (Fault(Kind.LOSE_BYTE, where=1), [(10.0, b"ac\n"), (10.0, b"def\n")]),
-        (Fault(Kind.CORRUPT, where=1, change=1), [(10.0, b"acc\n"), (10.0, b"def\n")]),
-        (Fault(Kind.MERGE), [(10.0, b"abc"), (10.0, b"def\n")]),
+        (Fault(FaultKind.LOSE), [(10.0, b"def\n")]),
+        (Fault(FaultKind.LOSE_BYTE, where=1), [(10.0, b"ac\n"), (10.0, b"def\n")]),
         (
-            Fault(Kind.SPLIT, where=2, seconds=1.0),
+            Fault(FaultKind.CORRUPT, where=1, change=1),
+            [(10.0, b"acc\n"), (10.0, b"def\n")],
+        ),
+        (Fault(FaultKind.MERGE), [(10.0, b"abc"), (10.0, b"def\n")]),
+        (
+            Fault(FaultKind.SPLIT, where=2, seconds=1.0),
             [(10.0, b"ab"), (11.0, b"c\n"), (11.0, b"def\n")],
         ),
         (
-            Fault(Kind.DUPLICATE),
+            Fault(FaultKind.DUPLICATE),
             [(10.0, b"abc\n"), (10.0, b"abc\n"), (10.0, b"def\n")],
         ),
-        (Fault(Kind.DELAY, seconds=2.0), [(12.0, b"abc\n"), (12.0, b"def\n")]),
-        (Fault(Kind.SILENCE, seconds=2.0), []),
+        (Fault(FaultKind.DELAY, seconds=2.0), [(12.0, b"abc\n"), (12.0, b"def\n")]),
+        (Fault(FaultKind.SILENCE, seconds=2.0), []),
     ],
 )
 def test_a_fault_hits_its_unit(
@@ -64,25 +67,25 @@ def test_a_fault_hits_its_unit(
 
 
 def test_a_reset_comes_before_its_unit() -> None:
-    first, second = arrives(Fault(Kind.RESET))
+    first, second = arrives(Fault(FaultKind.RESET))
     assert first == Delivery(10.0, b"abc\n", reset=True)
     assert not second.reset
 
 
 def test_silence_ends() -> None:
-    channel = Channel.of([Fault(Kind.SILENCE, seconds=2.0)])
+    channel = Channel.of([Fault(FaultKind.SILENCE, seconds=2.0)])
     assert channel.carry(b"a\n", 0.0) == []
     assert channel.carry(b"b\n", 1.9) == []
     assert channel.carry(b"c\n", 2.0) == [Delivery(2.0, b"c\n")]
 
 
 def test_a_split_before_the_first_byte_is_a_delay() -> None:
-    split = Fault(Kind.SPLIT, where=0, seconds=1.0)
+    split = Fault(FaultKind.SPLIT, where=0, seconds=1.0)
     assert arrives(split, data=b"abc\n") == [Delivery(11.0, b"abc\n")]
 
 
 def test_a_lost_line_break_alone_is_nothing() -> None:
-    assert arrives(Fault(Kind.MERGE), data=b"\n") == []
+    assert arrives(Fault(FaultKind.MERGE), data=b"\n") == []
 
 
 @given(st.binary(min_size=1), st.integers(0, 200), st.integers(0, 1000))
@@ -110,28 +113,28 @@ def test_there_must_be_something_to_corrupt(unit: bytes) -> None:
 
 
 def test_the_same_seed_is_the_same_plan() -> None:
-    rates = Rates(lose=0.1, corrupt=0.2, reset=0.05)
+    rates = FaultRates(lose=0.1, corrupt=0.2, reset=0.05)
     first, again, other = (list(islice(draw(rates, s), 200)) for s in (1, 1, 2))
     assert first == again != other
 
 
 def test_rates_are_kept() -> None:
-    rates = Rates(corrupt=0.01, lose=0.005)
+    rates = FaultRates(corrupt=0.01, lose=0.005)
     plan = list(islice(draw(rates, 7), 50_000))
     kinds = [fault.kind for fault in plan if fault is not None]
-    assert kinds.count(Kind.CORRUPT) == pytest.approx(500, rel=0.2)
-    assert kinds.count(Kind.LOSE) == pytest.approx(250, rel=0.2)
-    assert set(kinds) == {Kind.CORRUPT, Kind.LOSE}
+    assert kinds.count(FaultKind.CORRUPT) == pytest.approx(500, rel=0.2)
+    assert kinds.count(FaultKind.LOSE) == pytest.approx(250, rel=0.2)
+    assert set(kinds) == {FaultKind.CORRUPT, FaultKind.LOSE}
 
 
 def test_the_host_is_never_reset() -> None:
-    faults = Faults.random(Rates(reset=1.0), seed=1)
+    faults = Faults.random(FaultRates(reset=1.0), seed=1)
     assert faults.to_printer.carry(b"x\n", 0.0)[0].reset
     assert faults.to_host.carry(b"x\n", 0.0) == [Delivery(0.0, b"x\n")]
 
 
 @given(
-    st.lists(st.builds(Fault, st.sampled_from(Kind), st.integers(0, 99))),
+    st.lists(st.builds(Fault, st.sampled_from(FaultKind), st.integers(0, 99))),
     st.lists(st.binary(max_size=30), max_size=20),
 )
 def test_whatever_happens_comes_in_order_of_time(

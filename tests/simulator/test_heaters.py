@@ -4,15 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.simulator.heaters import AMBIENT, BED, CHAMBER, HOTEND, Build, Heater
+from bridge.simulator.heaters import (
+    AMBIENT,
+    BED,
+    CHAMBER,
+    HOTEND,
+    Build,
+    SimulatedHeater,
+)
 
 BUILDS = st.sampled_from([HOTEND, BED, CHAMBER])
 TARGETS = st.floats(0, 400)
 TIMES = st.lists(st.floats(0.001, 500), min_size=1, max_size=20)
 
 
-def heater(build: Build, *, speed: float = 1.0, actual: float = AMBIENT) -> Heater:
-    return Heater("E0", build, speed, actual=actual)
+def heater(
+    build: Build, *, speed: float = 1.0, actual: float = AMBIENT
+) -> SimulatedHeater:
+    return SimulatedHeater("E0", build, speed, actual=actual)
 
 
 @given(BUILDS, TARGETS, TIMES, st.floats(1, 300))

@@ -5,7 +5,7 @@ from typing import Unpack
 import pytest
 
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 from tests.support.talk import Talk
 
 STOPPED = [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bridge.simulator import klipper_commands
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.klipper import parse
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 from tests.support.talk import Talk
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.gcode.framing import encode
-from bridge.simulator.lines import Command, Numbering, Receiver, clean
+from bridge.simulator.lines import Numbering, ParsedCommand, Receiver, clean
 
 
 def received(data: bytes, room: int = 1000) -> list[str]:
@@ -138,7 +138,7 @@ def test_a_line_without_a_number_needs_none() -> None:
 def test_a_command_is_taken_apart(
     line: str, code: str, text: str, words: dict[str, float], flags: str
 ) -> None:
-    command = Command.parse(line)
+    command = ParsedCommand.parse(line)
     assert (command.code, command.text) == (code, text)
     assert command.words == words
     assert command.flags == frozenset(flags)

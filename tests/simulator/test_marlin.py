@@ -5,9 +5,9 @@ from typing import Unpack
 import pytest
 
 from bridge.gcode.framing import encode
-from bridge.simulator.card import File
+from bridge.simulator.card import CardFile
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 from tests.support.talk import Talk
 
 IDLE = "ok T:21.00 /0.00 B:21.00 /0.00 @:0 B@:0"
@@ -286,7 +286,7 @@ def test_only_so_many_lines_are_remembered() -> None:
 
 
 def test_files_of_ones_own() -> None:
-    talk = marlin(files=(File("A.GCO", b"G90\n", display="Ä long.gcode"),))
+    talk = marlin(files=(CardFile("A.GCO", b"G90\n", display="Ä long.gcode"),))
     assert talk.ask("M20 L")[1] == "A.GCO 4 Ä long.gcode"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.gcode.framing import encode
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 from bridge.simulator.personalities import PERSONALITIES
 from tests.support.talk import Talk
 

@@ -9,10 +9,9 @@ from typing import Self
 import pytest
 
 from bridge.errors import LinkError
-from bridge.simulator.faults import Channel, Fault, Faults, Kind
+from bridge.simulator.faults import Channel, Fault, FaultKind, Faults
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.serve import pty_server, serve_pty, serve_tcp, tcp_server
-from bridge.simulator.serve_clock import Clock
+from bridge.simulator.serve import Clock, pty_server, serve_pty, serve_tcp, tcp_server
 from tests.support.waiting import DEADLINE, until
 
 
@@ -126,10 +125,10 @@ async def test_faults_are_on_the_line(tmp_path: Path) -> None:
     path = tmp_path / "printer"
     plan = [
         None,
-        Fault(Kind.LOSE),
-        Fault(Kind.CORRUPT, where=0),
-        Fault(Kind.DELAY, seconds=0.1),
-        Fault(Kind.RESET),
+        Fault(FaultKind.LOSE),
+        Fault(FaultKind.CORRUPT, where=0),
+        Fault(FaultKind.DELAY, seconds=0.1),
+        Fault(FaultKind.RESET),
     ]
     faults = Faults(to_printer=Channel.of(plan))
     async with pty_server(Firmware(), path, faults=faults) as server:
@@ -144,7 +143,7 @@ async def test_faults_are_on_the_line(tmp_path: Path) -> None:
 
 async def test_what_is_delayed_stays_in_order_when_the_loop_is_late() -> None:
     loop = asyncio.get_running_loop()
-    plan = [Fault(Kind.DELAY, seconds=0.001)]
+    plan = [Fault(FaultKind.DELAY, seconds=0.001)]
     clock = Clock(Firmware(), faults=Faults(to_printer=Channel.of(plan)))
     clock.receive(b"G90\n")
     due = loop.time() + 0.002
@@ -157,7 +156,7 @@ async def test_what_is_delayed_stays_in_order_when_the_loop_is_late() -> None:
 
 async def test_what_is_under_way_at_the_end_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "printer"
-    late = Faults(to_printer=Channel.of([Fault(Kind.DELAY, seconds=60.0)]))
+    late = Faults(to_printer=Channel.of([Fault(FaultKind.DELAY, seconds=60.0)]))
     firmware = Firmware()
     async with pty_server(firmware, path, faults=late) as server:
         server.clock.receive(b"M105\n")

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.simulator.card import KLIPPER_FILES, File
+from bridge.simulator.card import KLIPPER_FILES, CardFile
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 from tests.support import transcripts
 from tests.support.talk import lines
 from tests.support.transcripts import Exchange
@@ -25,13 +25,13 @@ _BACK = "//action:notification Media Inserted"
 _PATIENCE = 900.0
 
 MARLIN_FILES = (
-    File("SMALL.GCO", b"G28\nG1 X10 Y10 F3000\nG1 X20\n".ljust(51, b"\n")),
-    File(
+    CardFile("SMALL.GCO", b"G28\nG1 X10 Y10 F3000\nG1 X20\n".ljust(51, b"\n")),
+    CardFile(
         "ARATHE~1.GCO",
         b"G28\n" + b"G1 X100 Y100 F600\nG1 X10 Y10\n" * 5000,
         "A rather long file name.gcode",
     ),
-    File("SUB/PARTON~1.GCO", b"G28\n".ljust(51, b"\n"), "Sub/part one.gcode"),
+    CardFile("SUB/PARTON~1.GCO", b"G28\n".ljust(51, b"\n"), "Sub/part one.gcode"),
 )
 
 UNLIKE = {

@@ -14,7 +14,7 @@ from bridge.gcode.reply_types import Busy
 from bridge.gcode.window import NUMBER_GAP
 from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
-from bridge.simulator.machine import Options
+from bridge.simulator.options import Options
 
 STEPS = 40_000
 """What takes more goes on for ever. Each ``M108`` that arrives as an ``M1`` takes some

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bridge.commands import Command
-from bridge.commands.heater import BedTarget, ChamberTarget
-from bridge.commands.tool import ToolTarget
+from bridge.commands.heaters import BedTarget, ChamberTarget, ToolTarget
 from bridge.gcode.reply_types import PositionReport
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.state import is_use

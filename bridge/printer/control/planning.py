@@ -6,7 +6,7 @@ from functools import partial
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary
-from bridge.commands.lines import program as as_program
+from bridge.commands.gcode_lines import program as as_program
 from bridge.commands.raw import script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile

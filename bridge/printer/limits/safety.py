@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.commands.base import Command
-from bridge.commands.lines import pairs
+from bridge.commands.gcode_lines import pairs
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
 from bridge.gcode import words

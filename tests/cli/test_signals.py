@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bridge.cli.until_signal import run_until_signal
+from bridge.cli.signals import run_until_signal
 
 
 class Work:

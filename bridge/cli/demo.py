@@ -4,12 +4,11 @@ import argparse
 import contextlib
 
 from bridge import logs
-from bridge.cli.until_signal import run_until_signal
+from bridge.cli.signals import run_until_signal
 from bridge.config import Log
-from bridge.demo.invitation import invite
-from bridge.demo.scenario import play_all
-from bridge.demo.screen import LEFT_OUT, Screen
-from bridge.demo.stage import Stage, present
+from bridge.demo.output import LEFT_OUT, Screen
+from bridge.demo.scenario import invite, play_all
+from bridge.demo.setup import Stage, present
 from bridge.timeout import timeout
 
 

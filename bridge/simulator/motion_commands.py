@@ -2,8 +2,8 @@
 
 import math
 
-from bridge.simulator.heating import unknown
-from bridge.simulator.lines import Command
+from bridge.simulator.heating_commands import unknown
+from bridge.simulator.lines import ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.motion import AXES, SIZE, STEPS
 
@@ -11,7 +11,7 @@ PLANNER = 15  # moves that are planned at a time
 ARC = 1.6  # an arc is about so much longer than its chord
 
 
-def move(machine: Machine, command: Command, stretch: float = 1) -> Steps | None:
+def move(machine: Machine, command: ParsedCommand, stretch: float = 1) -> Steps | None:
     """G0 and G1: acknowledged when planned, not when done."""
     motion, words = machine.motion, command.words
     motion.settle(machine.now)
@@ -47,7 +47,7 @@ def room_at(machine: Machine) -> float:
     return moves[0].end if len(moves) >= PLANNER else -math.inf
 
 
-def arc(machine: Machine, command: Command) -> Steps | None:
+def arc(machine: Machine, command: ParsedCommand) -> Steps | None:
     """G2 and G3."""
     if not command.has("IJR"):
         machine.say("Error:G2/G3 bad parameters")
@@ -55,7 +55,7 @@ def arc(machine: Machine, command: Command) -> Steps | None:
     return move(machine, command, ARC)
 
 
-def dwell(machine: Machine, command: Command) -> Steps | None:
+def dwell(machine: Machine, command: ParsedCommand) -> Steps | None:
     """G4: P in milliseconds, S in seconds; M108 does not cut it."""
     words = command.words
     seconds = words["S"] if "S" in words else words.get("P", 0.0) / 1000
@@ -72,7 +72,7 @@ def _dwell(machine: Machine, seconds: float) -> Steps:
         yield end
 
 
-def home(machine: Machine, command: Command) -> Steps:
+def home(machine: Machine, command: ParsedCommand) -> Steps:
     """G28."""
     axes = command.has(AXES) or AXES
     yield from machine.wait_for_moves()
@@ -84,7 +84,7 @@ def home(machine: Machine, command: Command) -> Steps:
         say_position(machine, command)
 
 
-def set_position(machine: Machine, command: Command) -> None:
+def set_position(machine: Machine, command: ParsedCommand) -> None:
     """G92: what the current position is called from now on."""
     motion = machine.motion
     named = {axis: command.words[axis] for axis in AXES if axis in command.words}
@@ -96,14 +96,14 @@ def set_position(machine: Machine, command: Command) -> None:
         say_position(machine, command)
 
 
-def reset_offsets(machine: Machine, command: Command) -> None:
+def reset_offsets(machine: Machine, command: ParsedCommand) -> None:
     """G92.1: the machine's own coordinates again."""
     for axis in AXES:
         machine.motion.offset[axis] = 0.0
     say_position(machine, command)
 
 
-def say_position(machine: Machine, _command: Command) -> None:
+def say_position(machine: Machine, _command: ParsedCommand) -> None:
     """M114: where the planned moves will end."""
     motion = machine.motion
     x, y, z = (motion.coordinate(axis) for axis in AXES)
@@ -121,10 +121,10 @@ def say_position(machine: Machine, _command: Command) -> None:
 
 def report(machine: Machine) -> None:
     """Say the position unasked, as M154 has it done."""
-    say_position(machine, Command.parse("M114"))
+    say_position(machine, ParsedCommand.parse("M114"))
 
 
-def report_position(machine: Machine, command: Command) -> None:
+def report_position(machine: Machine, command: ParsedCommand) -> None:
     """M154."""
     if not machine.personality.actions:
         raise unknown(machine, command)
@@ -132,12 +132,12 @@ def report_position(machine: Machine, command: Command) -> None:
         machine.position_report.every(min(command.words["S"], 60), machine.now)
 
 
-def absolute(machine: Machine, _command: Command) -> None:
+def absolute(machine: Machine, _command: ParsedCommand) -> None:
     """G90."""
     _set_relative(machine, relative=False)
 
 
-def relative(machine: Machine, _command: Command) -> None:
+def relative(machine: Machine, _command: ParsedCommand) -> None:
     """G91."""
     _set_relative(machine, relative=True)
 
@@ -148,33 +148,33 @@ def _set_relative(machine: Machine, *, relative: bool) -> None:
         machine.motion.relative_e = relative
 
 
-def absolute_e(machine: Machine, _command: Command) -> None:
+def absolute_e(machine: Machine, _command: ParsedCommand) -> None:
     """M82."""
     machine.motion.relative_e = False
 
 
-def relative_e(machine: Machine, _command: Command) -> None:
+def relative_e(machine: Machine, _command: ParsedCommand) -> None:
     """M83."""
     machine.motion.relative_e = True
 
 
-def motors_off(machine: Machine, command: Command) -> Steps:
+def motors_off(machine: Machine, command: ParsedCommand) -> Steps:
     """M18 and M84: nobody knows any more where the axes are."""
     yield from machine.wait_for_moves()
     machine.motion.homed -= set(command.has(AXES) or AXES)
 
 
-def finish_moves(machine: Machine, _command: Command) -> Steps:
+def finish_moves(machine: Machine, _command: ParsedCommand) -> Steps:
     """M400: acknowledged when everything is done."""
     return machine.wait_for_moves()
 
 
-def quick_stop(machine: Machine, _command: Command) -> None:
+def quick_stop(machine: Machine, _command: ParsedCommand) -> None:
     """M410: stop where the head is."""
     machine.motion.stop(machine.now)
 
 
-def speed_factor(machine: Machine, command: Command) -> None:
+def speed_factor(machine: Machine, command: ParsedCommand) -> None:
     """M220."""
     if "S" in command.words:
         machine.motion.speed_factor = min(max(command.words["S"], 1.0), 999.0)
@@ -182,7 +182,7 @@ def speed_factor(machine: Machine, command: Command) -> None:
         machine.say(f"FR:{machine.motion.speed_factor:.0f}%")
 
 
-def flow_factor(machine: Machine, command: Command) -> None:
+def flow_factor(machine: Machine, command: ParsedCommand) -> None:
     """M221."""
     if "S" in command.words:
         machine.motion.flow_factor = min(max(command.words["S"], 1.0), 999.0)
@@ -190,7 +190,7 @@ def flow_factor(machine: Machine, command: Command) -> None:
         machine.say(f"echo:E{machine.tool} Flow: {machine.motion.flow_factor:.0f}%")
 
 
-def select_tool(machine: Machine, command: Command) -> Steps | None:
+def select_tool(machine: Machine, command: ParsedCommand) -> Steps | None:
     """T0 … T7; the letters behind Prusa's T are a question to its own menu."""
     if not command.code[1:].isdigit():
         if not machine.personality.lower_names:
@@ -211,21 +211,21 @@ def _change_tool(machine: Machine, tool: int) -> Steps:
         machine.say(f"Active Extruder: {tool}")
 
 
-def endstops(machine: Machine, _command: Command) -> None:
+def endstops(machine: Machine, _command: ParsedCommand) -> None:
     """M119."""
     machine.say("Reporting endstop status")
     for axis in AXES:
         machine.say(f"{axis.lower()}_min: open")
 
 
-def soft_endstops(machine: Machine, _command: Command) -> None:
+def soft_endstops(machine: Machine, _command: ParsedCommand) -> None:
     """M211."""
     size = " ".join(f"{axis}{SIZE:.2f}" for axis in AXES)
     machine.say("  M211 S1 ; ON")
     machine.say(f"  Min:  X0.00 Y0.00 Z0.00   Max:  {size}")
 
 
-def cold_extrusion(machine: Machine, command: Command) -> None:
+def cold_extrusion(machine: Machine, command: ParsedCommand) -> None:
     """M302: from which temperature on the extruder may move."""
     if "S" in command.words or "P" in command.words:
         machine.cold_below = command.words.get("S", machine.cold_below)

@@ -3,7 +3,7 @@
 import io
 import json
 
-from bridge.demo.screen import Screen
+from bridge.demo.output import Screen
 from bridge.mqtt.messages import Message
 
 

@@ -1,8 +1,8 @@
 """The commands between firmware and host: identity, settings, messages, people."""
 
-from bridge.simulator import heating, moving, storage
-from bridge.simulator.heating import unknown
-from bridge.simulator.lines import Command, read_words
+from bridge.simulator import card_commands, heating_commands, motion_commands
+from bridge.simulator.heating_commands import unknown
+from bridge.simulator.lines import ParsedCommand, read_words
 from bridge.simulator.machine import Machine, Steps
 
 SETTINGS = """\
@@ -33,7 +33,7 @@ AREA = (
 )
 
 
-def identify(machine: Machine, _command: Command) -> None:
+def identify(machine: Machine, _command: ParsedCommand) -> None:
     """M115."""
     personality, options = machine.personality, machine.options
     machine.say(personality.identity.format(extruders=machine.tools))
@@ -48,13 +48,13 @@ def identify(machine: Machine, _command: Command) -> None:
         machine.say(AREA)
 
 
-def renumber(machine: Machine, command: Command) -> None:
+def renumber(machine: Machine, command: ParsedCommand) -> None:
     """M110 without a number of its own line: N is the last line's."""
     if "N" in command.words:
         machine.numbering.last = int(command.words["N"])
 
 
-def keepalive(machine: Machine, command: Command) -> None:
+def keepalive(machine: Machine, command: ParsedCommand) -> None:
     """M113: how often it says ``busy:``."""
     if "S" in command.words:
         machine.busy_interval = min(max(command.words["S"], 0.0), 60.0)
@@ -62,14 +62,14 @@ def keepalive(machine: Machine, command: Command) -> None:
         machine.say(f"echo:M113 S{machine.busy_interval:.0f}")
 
 
-def show(machine: Machine, command: Command) -> None:
+def show(machine: Machine, command: ParsedCommand) -> None:
     """M117."""
     machine.display = command.text
     if machine.personality.status:
         machine.say(machine.personality.status)
 
 
-def echo(machine: Machine, command: Command) -> None:
+def echo(machine: Machine, command: ParsedCommand) -> None:
     """M118: A1 makes it an action, E1 an echo."""
     text, prefix = command.text, ""
     while text[:1] in {"A", "E", "P"} and text[1:2].isdigit():
@@ -79,13 +79,13 @@ def echo(machine: Machine, command: Command) -> None:
     machine.say(f"{prefix}{text}\r")
 
 
-def settings(machine: Machine, _command: Command) -> None:
+def settings(machine: Machine, _command: ParsedCommand) -> None:
     """M503."""
     for line in SETTINGS:
         machine.say(f"echo:{line}")
 
 
-def setting(machine: Machine, command: Command) -> None:
+def setting(machine: Machine, command: ParsedCommand) -> None:
     """M92 and the like: without words they say what is set."""
     if not command.text:
         for line in SETTINGS:
@@ -93,32 +93,32 @@ def setting(machine: Machine, command: Command) -> None:
                 machine.say(line)
 
 
-def check(machine: Machine, _command: Command) -> None:
+def check(machine: Machine, _command: ParsedCommand) -> None:
     """M504."""
     machine.say("echo:EEPROM OK")
 
 
-def load(machine: Machine, command: Command) -> None:
+def load(machine: Machine, command: ParsedCommand) -> None:
     """M501."""
     machine.say("echo:V87 stored settings retrieved (614 bytes; crc 43744)")
     machine.action("notification Stored settings retrieved")
     settings(machine, command)
 
 
-def store(machine: Machine, _command: Command) -> None:
+def store(machine: Machine, _command: ParsedCommand) -> None:
     """M500."""
     machine.say("echo:Settings Stored (614 bytes; crc 43744)")
     machine.action("notification Settings Stored")
     machine.action("notification Settings Stored")
 
 
-def defaults(machine: Machine, _command: Command) -> None:
+def defaults(machine: Machine, _command: ParsedCommand) -> None:
     """M502."""
     machine.action("notification Hardcoded Default Settings Loaded")
     machine.say("echo:Hardcoded Default Settings Loaded")
 
 
-def stop_and_ask(machine: Machine, command: Command) -> Steps:
+def stop_and_ask(machine: Machine, command: ParsedCommand) -> Steps:
     """M0 and M1: wait for a person, with S or P for a time only."""
     words, _ = read_words(command.text)
     seconds = words["S"] if "S" in words else words.get("P", 0.0) / 1000
@@ -137,38 +137,38 @@ def stop_and_ask(machine: Machine, command: Command) -> Steps:
     machine.user_wait = machine.released = False
 
 
-def change_filament(machine: Machine, command: Command) -> Steps:
+def change_filament(machine: Machine, command: ParsedCommand) -> Steps:
     """M600: park, wait for a person, go on."""
     if not machine.options.get("filament_change", True):
         raise unknown(machine, command)
     return _change_filament(machine, command)
 
 
-def _change_filament(machine: Machine, command: Command) -> Steps:
+def _change_filament(machine: Machine, command: ParsedCommand) -> Steps:
     machine.action("paused filament_change 0")
-    yield from storage.parked(machine, command, "Nozzle Parked")
+    yield from card_commands.parked(machine, command, "Nozzle Parked")
     machine.action("resumed")
 
 
-def answer(machine: Machine, _command: Command) -> None:
+def answer(machine: Machine, _command: ParsedCommand) -> None:
     """M108 and M876: whoever waits was released when the line arrived."""
 
 
-def motors_on(machine: Machine, _command: Command) -> None:
+def motors_on(machine: Machine, _command: ParsedCommand) -> None:
     """M17."""
     machine.action("notification No Move.")
 
 
-def pause_timer(machine: Machine, _command: Command) -> None:
+def pause_timer(machine: Machine, _command: ParsedCommand) -> None:
     """M76."""
     machine.action("pause")
 
 
-def accept(_machine: Machine, _command: Command) -> None:
+def accept(_machine: Machine, _command: ParsedCommand) -> None:
     """Do nothing: a setting that the simulated machine has not."""
 
 
-def revive(machine: Machine, _command: Command) -> None:
+def revive(machine: Machine, _command: ParsedCommand) -> None:
     """M999: begins the numbering anew where it was stopped by an error."""
     last = machine.numbering.last
     machine.say(f"Resend: {last + 1}")
@@ -177,9 +177,9 @@ def revive(machine: Machine, _command: Command) -> None:
 
 
 COMMANDS = {
-    **moving.COMMANDS,
-    **heating.COMMANDS,
-    **storage.COMMANDS,
+    **motion_commands.COMMANDS,
+    **heating_commands.COMMANDS,
+    **card_commands.COMMANDS,
     "G21": accept,
     "M0": stop_and_ask,
     "M1": stop_and_ask,

@@ -1,12 +1,15 @@
 """A line of G-code that a person or a template wrote: checked and tidied."""
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 
-from bridge.commands import echoes
 from bridge.commands.base import Context, Program
 from bridge.errors import RejectedError
 from bridge.gcode import framing, words
+from bridge.gcode import reply_types as replies
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.reply_parser import parse_reply
 
 _EMERGENCY = "M112"
 _URGENT = {"M108", "M410", "M876"}
@@ -109,7 +112,7 @@ def _problem(line: str, context: Context) -> str | None:
         return "must not number lines (N, M110): the bridge does"
     if context.dialect.numbered and "*" in line:
         return "must not contain '*': there the checksum begins, which the bridge adds"
-    problem = _problem_of_beginning(line) or echoes.problem(line, context.dialect)
+    problem = _problem_of_beginning(line) or _problem_of_echo(line, context.dialect)
     if problem:
         return problem
     rest = _QUOTED.sub("", line)[1:]
@@ -145,3 +148,77 @@ def _problem_of_beginning(line: str) -> str | None:
 
 def _shown(line: str) -> str:
     return repr(line[:60])
+
+
+_OF_THE_CONVERSATION = (
+    replies.Ok,
+    replies.Resend,
+    replies.TransferError,
+    replies.Wait,
+    replies.Started,
+    replies.Fatal,
+    replies.HeaterFault,
+    replies.Readiness,
+)
+_ECHO = re.compile(r"M0*118(?:\.\d+)?(?P<rest>.*)", re.ASCII)
+_OPTIONS = re.compile(r"\s*(?P<options>(?:[AEP]\s?\d+\s*)*)(?P<text>.*)", re.ASCII)
+_QUOTED_TEXT = re.compile(r'S\s*"(?P<text>[^"]*)"')
+_PREFIXES = {"A1": "//", "E1": "echo:"}
+_TYPES = {"echo": "echo: ", "echo_no_space": "echo:", "command": "// ", "error": "!! "}
+_DEFAULTS = ("", "// ")
+"""What the printer's owner may have chosen to have before a text, if it matters."""
+
+
+def _problem_of_echo(line: str, dialect: Dialect) -> str | None:
+    """Return why a clean line must not be sent: its echo could not be told apart.
+
+    A lone ``start`` is a reset, whoever had it said; nothing tells the one from the
+    other, and a reset must not be missed.
+    """
+    for echo in _echoes(line, dialect):
+        said = parse_reply(echo, dialect)
+        if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):
+            return (
+                f"must not have the printer say {echo.strip()!r}: it could not be told "
+                "from the printer's own word; put another word before it"
+            )
+    return None
+
+
+def _echoes(line: str, dialect: Dialect) -> list[str]:
+    """Return what the printer may say: each firmware has options of its own."""
+    if found := _ECHO.fullmatch(line):
+        return _of_text(found["rest"])
+    if dialect.respond and words.parse(line).code == dialect.respond:
+        return _of_parameters(_parameters(line[len(dialect.respond) :]))
+    return []
+
+
+def _of_text(rest: str) -> list[str]:
+    echoes = [rest, *(quoted["text"] for quoted in _QUOTED_TEXT.finditer(rest))]
+    for match in _OPTIONS.finditer(rest):
+        options = match["options"].replace(" ", "")
+        prefix = "".join(_PREFIXES[key] for key in _PREFIXES if key in options)
+        echoes.append(prefix + match["text"])
+    return echoes
+
+
+def _of_parameters(given: Mapping[str, str]) -> list[str]:
+    text = given.get("MSG", "")
+    if "PREFIX" in given:
+        return [f"{given['PREFIX']} {text}"]
+    if "TYPE" in given:
+        return [_TYPES.get(given["TYPE"].lower(), "") + text]
+    return [prefix + text for prefix in _DEFAULTS]
+
+
+def _parameters(rest: str) -> Mapping[str, str]:
+    """Return the parameters of a macro, quoted as in a shell; if broken, none."""
+    lexer = shlex.shlex(rest, posix=True)
+    lexer.whitespace_split = True
+    lexer.commenters = "#;"
+    try:
+        pairs = [item.partition("=") for item in lexer]
+    except ValueError:
+        return {}
+    return {name.upper(): value for name, _, value in pairs}

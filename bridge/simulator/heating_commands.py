@@ -2,10 +2,10 @@
 
 import math
 
-from bridge.simulator.heaters import Heater
-from bridge.simulator.lines import Command
+from bridge.simulator.heaters import SimulatedHeater
+from bridge.simulator.lines import ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
-from bridge.simulator.personality import Powers
+from bridge.simulator.personalities import Powers
 
 RESIDENCY = 10.0  # how long a temperature must hold before a wait ends
 FAN_FULL = 255
@@ -13,13 +13,13 @@ FAN_FULL = 255
 
 def temperatures(machine: Machine) -> str:
     """Return the temperature report as this firmware writes it."""
-    person = machine.personality
+    personality = machine.personality
     tools = [
         (f"T{n}", machine.heaters[f"tool{n}"], str(n)) for n in range(machine.tools)
     ]
-    named = tools if len(tools) > 1 or person.first_tool else []
-    entries = [("T", tools[machine.tool][1], "")] if person.bare_tool else []
-    if person.tool_one and len(tools) > 1:
+    named = tools if len(tools) > 1 or personality.first_tool else []
+    entries = [("T", tools[machine.tool][1], "")] if personality.bare_tool else []
+    if personality.tool_one and len(tools) > 1:
         entries, named = [("T", tools[0][1], "")], tools[1:]
     rest = [
         (letter, machine.heaters[name], letter)
@@ -30,17 +30,18 @@ def temperatures(machine: Machine) -> str:
     parts = []
     for label, heater, _ in entries:
         actual = heater.advance(machine.now)
-        value = (
-            f"{actual:.{person.digits}f}{person.slash}{heater.target:.{person.digits}f}"
-        )
-        power = f" @{heater.power}" if person.powers is Powers.INLINE else ""
+        digits = personality.digits
+        value = f"{actual:.{digits}f}{personality.slash}{heater.target:.{digits}f}"
+        power = f" @{heater.power}" if personality.powers is Powers.INLINE else ""
         parts.append(f"{label}:{value}{power}")
-    if person.powers is Powers.BEHIND:
+    if personality.powers is Powers.BEHIND:
         parts += _powers(machine, [*rest, *(named if len(tools) > 1 else [])])
-    return " ".join(parts) + person.report_tail
+    return " ".join(parts) + personality.report_tail
 
 
-def _powers(machine: Machine, entries: list[tuple[str, Heater, str]]) -> list[str]:
+def _powers(
+    machine: Machine, entries: list[tuple[str, SimulatedHeater, str]]
+) -> list[str]:
     current = machine.heaters[f"tool{machine.tool}"]
     powers = [f"@:{current.power}"]
     for label, heater, mark in entries:
@@ -54,7 +55,7 @@ def report(machine: Machine) -> None:
     machine.say(f" {temperatures(machine)}")
 
 
-def _known_tool(machine: Machine, command: Command) -> bool:
+def _known_tool(machine: Machine, command: ParsedCommand) -> bool:
     if machine.heater(command) is not None:
         return True
     wrong = int(command.words.get("T", 0))
@@ -62,7 +63,7 @@ def _known_tool(machine: Machine, command: Command) -> bool:
     return False
 
 
-def read(machine: Machine, command: Command) -> None:
+def read(machine: Machine, command: ParsedCommand) -> None:
     """M105; with a tool that does not exist Marlin never answers ``ok``."""
     if not _known_tool(machine, command):
         machine.answered = True
@@ -73,20 +74,20 @@ def read(machine: Machine, command: Command) -> None:
         machine.ok(temperatures(machine))
 
 
-def announce(machine: Machine, heater: Heater, name: str) -> None:
+def announce(machine: Machine, heater: SimulatedHeater, name: str) -> None:
     """Say the new target where the firmware does."""
     if machine.personality.echoes_targets:
         label = name.replace("tool", "Extr").replace("bed", "Bed")
         machine.say(f"Target{label}:{heater.target:.0f}")
 
 
-def set_hotend(machine: Machine, command: Command) -> None:
+def set_hotend(machine: Machine, command: ParsedCommand) -> None:
     """M104."""
     if _known_tool(machine, command) and "S" in command.words:
         _aim(machine, _hotend(machine, command), command.words["S"])
 
 
-def _hotend(machine: Machine, command: Command) -> str:
+def _hotend(machine: Machine, command: ParsedCommand) -> str:
     return f"tool{int(command.words.get('T', machine.tool))}"
 
 
@@ -99,53 +100,53 @@ def _aim(machine: Machine, name: str, target: float) -> None:
     announce(machine, heater, name)
 
 
-def wait_hotend(machine: Machine, command: Command) -> Steps | None:
+def wait_hotend(machine: Machine, command: ParsedCommand) -> Steps | None:
     """M109: S waits for heating only, R for cooling too."""
     if not _known_tool(machine, command):
         return None
     return _set_and_wait(machine, command, _hotend(machine, command))
 
 
-def set_bed(machine: Machine, command: Command) -> None:
+def set_bed(machine: Machine, command: ParsedCommand) -> None:
     """M140."""
     _set_other(machine, command, "bed")
 
 
-def set_chamber(machine: Machine, command: Command) -> None:
+def set_chamber(machine: Machine, command: ParsedCommand) -> None:
     """M141."""
     _set_other(machine, command, "chamber")
 
 
-def _set_other(machine: Machine, command: Command, name: str) -> None:
+def _set_other(machine: Machine, command: ParsedCommand, name: str) -> None:
     if name not in machine.heaters:
         raise unknown(machine, command)
     if "S" in command.words:
         _aim(machine, name, command.words["S"])
 
 
-def wait_bed(machine: Machine, command: Command) -> Steps | None:
+def wait_bed(machine: Machine, command: ParsedCommand) -> Steps | None:
     """M190."""
     return _wait_other(machine, command, "bed")
 
 
-def wait_chamber(machine: Machine, command: Command) -> Steps | None:
+def wait_chamber(machine: Machine, command: ParsedCommand) -> Steps | None:
     """M191."""
     return _wait_other(machine, command, "chamber")
 
 
-def _wait_other(machine: Machine, command: Command, name: str) -> Steps | None:
+def _wait_other(machine: Machine, command: ParsedCommand, name: str) -> Steps | None:
     if name not in machine.heaters:
         raise unknown(machine, command)
     return _set_and_wait(machine, command, name)
 
 
-def unknown(machine: Machine, command: Command) -> RefusedError:
+def unknown(machine: Machine, command: ParsedCommand) -> RefusedError:
     """Return what the firmware says to a command that it does not have."""
     text = machine.personality.unknown.replace("{line}", command.line.lstrip(" "))
     return RefusedError(*filter(None, [text]))
 
 
-def _set_and_wait(machine: Machine, command: Command, name: str) -> Steps | None:
+def _set_and_wait(machine: Machine, command: ParsedCommand, name: str) -> Steps | None:
     words = command.words
     target = words.get("R", words.get("S"))
     if target is None:
@@ -177,7 +178,7 @@ def _wait(machine: Machine, name: str) -> Steps:
         yield min(report_at, done, arrival if since == math.inf else math.inf)
 
 
-def _hopeless(heater: Heater) -> bool:
+def _hopeless(heater: SimulatedHeater) -> bool:
     """Nothing cools below the room; real firmwares give up on the slope."""
     return heater.target < heater.ambient and heater.actual < heater.ambient + 5
 
@@ -191,7 +192,7 @@ def _say_wait(machine: Machine, since: float, residency: float) -> None:
         machine.say(f" {temperatures(machine)} W:{left}")
 
 
-def autoreport(machine: Machine, command: Command) -> None:
+def autoreport(machine: Machine, command: ParsedCommand) -> None:
     """M155; in firmwares without it an unknown command."""
     if not offers(machine, "AUTOREPORT_TEMP"):
         raise unknown(machine, command)
@@ -204,7 +205,7 @@ def offers(machine: Machine, capability: str) -> bool:
     return f"{capability}:1" in machine.personality.capabilities
 
 
-def fan_on(machine: Machine, command: Command) -> None:
+def fan_on(machine: Machine, command: ParsedCommand) -> None:
     """M106: S is 0 to 255, full without it."""
     if int(command.words.get("P", 0)):
         return
@@ -212,7 +213,7 @@ def fan_on(machine: Machine, command: Command) -> None:
     _say_fan(machine)
 
 
-def fan_off(machine: Machine, command: Command) -> None:
+def fan_off(machine: Machine, command: ParsedCommand) -> None:
     """M107."""
     if int(command.words.get("P", 0)):
         return

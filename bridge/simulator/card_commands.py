@@ -1,10 +1,10 @@
 """The commands of the SD card."""
 
-from bridge.simulator.card import File
-from bridge.simulator.heating import unknown
-from bridge.simulator.lines import Command
+from bridge.simulator.card import CardFile
+from bridge.simulator.heating_commands import unknown
+from bridge.simulator.lines import ParsedCommand
 from bridge.simulator.machine import Machine, Steps
-from bridge.simulator.moving import home, say_position
+from bridge.simulator.motion_commands import home, say_position
 
 LONG_NAME = 26  # characters of a long name that M20 L shows
 READ_ERRORS = 10
@@ -12,7 +12,7 @@ READ_ERROR_PAUSE = 0.01  # some thousand lines a second on a fast link
 CANCEL_LIFT = 5.0  # mm; Marlin's script after an abort
 
 
-def list_files(machine: Machine, command: Command) -> None:
+def list_files(machine: Machine, command: ParsedCommand) -> None:
     """M20; with L long names, with T dates."""
     if not machine.card.mounted:
         machine.say("echo:No media")
@@ -29,24 +29,24 @@ def list_files(machine: Machine, command: Command) -> None:
     machine.say("End file list")
 
 
-def _long_name(file: File) -> str:
+def _long_name(file: CardFile) -> str:
     return (file.display or file.name)[:LONG_NAME]
 
 
-def mount(machine: Machine, _command: Command) -> None:
+def mount(machine: Machine, _command: ParsedCommand) -> None:
     """M21."""
     card = machine.card
     card.mounted = card.inserted
     machine.say("echo:SD card ok" if card.mounted else "echo:No SD card")
 
 
-def release(machine: Machine, _command: Command) -> None:
+def release(machine: Machine, _command: ParsedCommand) -> None:
     """M22."""
     machine.card.eject(inserted=machine.card.inserted)
     machine.say("echo:SD card released")
 
 
-def select(machine: Machine, command: Command) -> None:
+def select(machine: Machine, command: ParsedCommand) -> None:
     """M23."""
     _open(machine, command.text.strip())
 
@@ -67,7 +67,7 @@ def _open(machine: Machine, name: str) -> bool:
     return True
 
 
-def start(machine: Machine, _command: Command) -> None:
+def start(machine: Machine, _command: ParsedCommand) -> None:
     """M24: start or resume."""
     card = machine.card
     machine.action("resume")
@@ -80,7 +80,7 @@ def start(machine: Machine, _command: Command) -> None:
     card.printing, card.paused = True, False
 
 
-def pause(machine: Machine, command: Command) -> Steps | None:
+def pause(machine: Machine, command: ParsedCommand) -> Steps | None:
     """M25; with parking it waits for a person."""
     card = machine.card
     if machine.options.get("park") and card.printing:
@@ -92,14 +92,14 @@ def pause(machine: Machine, command: Command) -> Steps | None:
     return None
 
 
-def _park(machine: Machine, command: Command) -> Steps:
+def _park(machine: Machine, command: ParsedCommand) -> Steps:
     machine.action("paused")
     yield from parked(machine, command, "Nozzle Parked")
     machine.action("resumed")
     machine.card.printing, machine.card.paused = True, False
 
 
-def parked(machine: Machine, command: Command, title: str) -> Steps:
+def parked(machine: Machine, command: ParsedCommand, title: str) -> Steps:
     """Park the head and wait for a person."""
     yield from machine.wait_for_moves()
     back = dict(machine.motion.position)
@@ -132,7 +132,7 @@ def announce_card(machine: Machine, *, inserted: bool) -> None:
     machine.action(f"notification Media {'Inserted' if inserted else 'Removed'}")
 
 
-def seek(machine: Machine, command: Command) -> None:
+def seek(machine: Machine, command: ParsedCommand) -> None:
     """M26."""
     selected = machine.card.selected
     if selected is not None:
@@ -140,7 +140,7 @@ def seek(machine: Machine, command: Command) -> None:
         machine.card.position = min(max(wanted, 0), len(selected.data))
 
 
-def status(machine: Machine, command: Command) -> None:
+def status(machine: Machine, command: ParsedCommand) -> None:
     """M27; with S it reports by itself, with C it names the file."""
     if "C" in command.flags:
         selected = machine.card.selected
@@ -163,7 +163,7 @@ def report(machine: Machine) -> None:
     machine.say(f"SD printing byte {card.position}/{size}{end}")
 
 
-def write(machine: Machine, command: Command) -> None:
+def write(machine: Machine, command: ParsedCommand) -> None:
     """M28 and M928: what follows goes to a file until M29."""
     name = command.text.strip()
     machine.say(f"echo:Now fresh file: {name}")
@@ -176,14 +176,14 @@ def write(machine: Machine, command: Command) -> None:
     machine.action(f"notification {shown}\r")
 
 
-def save(machine: Machine, _command: Command) -> None:
+def save(machine: Machine, _command: ParsedCommand) -> None:
     """M29."""
     if machine.card.writing:
         machine.card.save()
         machine.say("Done saving file.")
 
 
-def delete(machine: Machine, command: Command) -> None:
+def delete(machine: Machine, command: ParsedCommand) -> None:
     """M30."""
     name = command.text.strip()
     if machine.card.mounted and machine.card.delete(name):
@@ -192,21 +192,21 @@ def delete(machine: Machine, command: Command) -> None:
         machine.say(f"Deletion failed, File: {name}.")
 
 
-def print_time(machine: Machine, _command: Command) -> None:
+def print_time(machine: Machine, _command: ParsedCommand) -> None:
     """M31."""
     seconds = int(machine.now - machine.print_began) if machine.print_began else 0
     machine.action(f"notification {seconds}s\r")
     machine.say(f"echo:Print time: {seconds}s")
 
 
-def select_and_start(machine: Machine, command: Command) -> None:
+def select_and_start(machine: Machine, command: ParsedCommand) -> None:
     """M32."""
     if _open(machine, command.text.strip()):
         machine.print_began = machine.now
         machine.card.printing = True
 
 
-def long_name(machine: Machine, command: Command) -> None:
+def long_name(machine: Machine, command: ParsedCommand) -> None:
     """M33."""
     file = machine.card.find(command.text)
     if not machine.personality.long_names:
@@ -215,7 +215,7 @@ def long_name(machine: Machine, command: Command) -> None:
         machine.say(f"/{file.display[:LONG_NAME] or file.name}")
 
 
-def abort(machine: Machine, _command: Command) -> Steps | None:
+def abort(machine: Machine, _command: ParsedCommand) -> Steps | None:
     """M524: acknowledged when the head is out of the way."""
     card = machine.card
     if card.selected is None:
@@ -232,7 +232,7 @@ def _clean_up(machine: Machine) -> Steps:
     lifted = dict(machine.motion.position)
     lifted["Z"] += CANCEL_LIFT
     machine.motion.plan(machine.motion.clamp(lifted), 0, machine.now)
-    yield from home(machine, Command.parse("G28 X Y"))
+    yield from home(machine, ParsedCommand.parse("G28 X Y"))
 
 
 COMMANDS = {
