@@ -1,8 +1,8 @@
-"""The law of what a printer does by itself: it never costs the link.
+"""The law about what a printer does by itself: it never costs the link.
 
-To open the port again resets most boards, and so ends what they print. So while a print
-from the card homes in silence, or somebody heats at the panel, questions may wait, but
-nothing is given up.
+Opening the port again resets most boards, which ends their print. So while a print from
+the card homes in silence, or somebody heats at the panel, queries may have to wait, but
+the link is not given up.
 """
 
 from dataclasses import replace
@@ -19,10 +19,10 @@ from tests.support.attended import Attended, Press
 
 SPEED = 0.3  # of the simulated machines: homing takes 20 s, the bed minutes
 NAMES = [name for name, person in PERSONALITIES.items() if not person.mute]
-SILENT_HEATING = "M113 S0"  # no busy: any more; the reports while heating remain
+SILENT_HEATING = "M113 S0"  # turns busy: off; reports while heating remain
 
 CARD = ("G28", "G28 X", "M109 S60", "M190 S60", "G1 X5 F600", "G4 P500", "M106 S9")
-SLOW_START = ["G1 X5 F600", "G4 P5000", "G28"]  # there is time to ask how far it is
+SLOW_START = ["G1 X5 F600", "G4 P5000", "G28"]  # leaves time to ask for its progress
 prints = st.lists(st.sampled_from(CARD), min_size=1, max_size=5)
 PANEL = ("M190 S60", "M109 S60", "M104 S0", "M140 S0")
 presses = st.lists(

@@ -79,7 +79,7 @@ def test_a_firmware_that_works_on_in_silence_keeps_all_its_time(
     assert talk.waits(dialect.long_timeout) == []
 
 
-def test_the_time_that_a_word_gave_is_not_cut_short() -> None:
+def test_a_reply_that_extended_the_timeout_still_counts() -> None:
     talk, _ = working(REPETIER, "G29")
     talk.waits(500)
     talk.hears("Z-probe: 1.25")
@@ -93,7 +93,7 @@ def test_the_time_that_a_word_gave_is_not_cut_short() -> None:
     assert talk.sends() == "M105"
 
 
-def test_a_suspicion_makes_no_busy_line_longer() -> None:
+def test_a_suspected_reset_does_not_extend_a_busy_line() -> None:
     talk, _ = working(MARLIN)
     talk.hears("Print start")
     talk.waits(SOON - 1)
@@ -119,7 +119,7 @@ def test_the_question_does_not_count_as_unanswered(dialect: Dialect) -> None:
     assert talk.now > dialect.long_timeout + asked - dialect.ok_timeout
 
 
-def test_a_firmware_that_says_it_again_and_again_is_not_flooded() -> None:
+def test_a_firmware_that_keeps_saying_it_is_not_flooded() -> None:
     talk, ticket = working(MARLIN)
     probes = 0
     for _ in range(28):

@@ -1,4 +1,4 @@
-"""How firmwares differ, as far as a table says it."""
+"""How a dialect is detected, and how long its lines may take."""
 
 import pytest
 

@@ -10,7 +10,7 @@ HURRIED = replace(MARLIN, ok_timeout=10.0)
 CHECKSUM = "Error:checksum mismatch, Last Line: 1001"
 
 
-def test_the_ok_of_an_urgent_line_is_not_taken_for_the_next_lines() -> None:
+def test_the_ok_of_an_urgent_line_does_not_acknowledge_the_next_line() -> None:
     talk = connected(HURRIED)
     first, second = talk.protocol.send("M109 S200"), talk.protocol.send("G28")
     assert talk.sends() == "M109 S200"
@@ -24,7 +24,7 @@ def test_the_ok_of_an_urgent_line_is_not_taken_for_the_next_lines() -> None:
     assert talk.hears("ok") == [Done(second)]
 
 
-def test_an_urgent_line_before_anything_was_said_goes_out_too() -> None:
+def test_an_urgent_line_is_sent_before_the_handshake_too() -> None:
     talk = connected(HURRIED)
     talk.protocol.halt("emergency_stopped", "stopped")
     talk.protocol.send_now("M112")
@@ -32,7 +32,7 @@ def test_an_urgent_line_before_anything_was_said_goes_out_too() -> None:
     assert talk.protocol.urgent_data(talk.now) == b""
 
 
-def test_a_halted_protocol_listens_but_says_nothing() -> None:
+def test_a_halted_protocol_listens_but_sends_nothing() -> None:
     talk = connected(HURRIED)
     talk.protocol.halt("emergency_stopped", "stopped")
     assert talk.hears("ok", "Resend: 1", "wait", "Error:checksum mismatch") == []
@@ -250,7 +250,7 @@ def test_without_counting_nothing_but_the_line_in_flight_is_repeated() -> None:
     assert (failed.ticket, failed.error, failed.sent) == (ticket, "timeout", True)
 
 
-def test_a_firmware_that_tells_its_last_line_is_known_to_count() -> None:
+def test_a_firmware_that_reports_its_last_line_checks_the_sequence() -> None:
     talk = connected(replace(UNKNOWN, ok_timeout=10.0))
     ticket = talk.protocol.send("G1 X1")
     talk.sends()
@@ -278,7 +278,7 @@ def test_a_dwell_may_last_as_long_as_it_says() -> None:
     assert talk.hears("ok") == [Done(ticket)]
 
 
-def test_any_word_is_a_sign_of_life_where_nobody_says_busy() -> None:
+def test_any_reply_is_a_sign_of_life_without_busy() -> None:
     talk = connected(replace(KLIPPER, ok_timeout=10.0))
     talk.protocol.send("M109 S200")
     talk.sends()
@@ -288,7 +288,7 @@ def test_any_word_is_a_sign_of_life_where_nobody_says_busy() -> None:
     assert talk.sends() == ""
 
 
-def test_paused_for_the_user_is_patience_for_ever() -> None:
+def test_a_line_that_waits_for_the_user_never_times_out() -> None:
     talk = connected(HURRIED)
     talk.protocol.send("M0")
     talk.sends()
@@ -356,7 +356,7 @@ def test_a_line_without_any_ok_is_done_when_the_next_is_answered() -> None:
     assert done.errors == ("M105 Invalid extruder 9",)
 
 
-def test_reports_that_come_unasked_are_nobodys_output() -> None:
+def test_unsolicited_reports_are_no_output() -> None:
     talk = connected(HURRIED)
     first = talk.protocol.send("M119")
     talk.sends()
@@ -368,7 +368,7 @@ def test_reports_that_come_unasked_are_nobodys_output() -> None:
     assert talk.hears("ok") == [Done(second, ("SD printing byte 17/107",))]
 
 
-def test_what_is_said_while_nothing_is_in_flight_is_an_event_only() -> None:
+def test_a_reply_while_nothing_is_in_flight_is_an_event_only() -> None:
     talk = connected(HURRIED)
     assert len(talk.hears("echo:hello")) == 1
     assert talk.hears("wait", "ok", "Resend: 4000000") == []
@@ -413,7 +413,7 @@ def test_silences_and_requests_are_counted() -> None:
     assert (counters.timeouts, counters.resends) == (1, 1)
 
 
-def test_a_protocol_tells_how_it_is() -> None:
+def test_a_protocol_reports_its_own_state() -> None:
     talk = connected(HURRIED)
     protocol = talk.protocol
     assert (protocol.connected, protocol.halted, protocol.noise) == (True, False, 0)

@@ -1,4 +1,4 @@
-"""The table of states, and that a conversation never leaves it."""
+"""The table of states, and that every conversation keeps to it."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ def test_every_state_ends_when_nothing_is_left(state: ExchangeState) -> None:
     assert changes[Change.PROBE_QUEUED] is ExchangeState.PROBE_DUE
 
 
-def test_a_probe_is_told_from_a_line() -> None:
+def test_only_a_queued_probe_leads_to_probing() -> None:
     sent = {state: changes.get(Change.SENT) for state, changes in TRANSITIONS.items()}
     assert [state for state in sent if sent[state] is ExchangeState.PROBING] == [
         ExchangeState.PROBE_DUE
@@ -44,7 +44,7 @@ def test_a_probe_is_told_from_a_line() -> None:
 
 @dataclass
 class Talk:
-    """An exchange with everything at hand that its states promise something about."""
+    """An exchange, its queue and a clock."""
 
     dialect: Dialect
     queue: Queue = field(default_factory=Queue)
@@ -55,7 +55,7 @@ class Talk:
         self.exchange = Exchange(self.transmitter, confirm_after=1.0)
 
     def does(self, deed: str, number: int) -> bool:
-        """Let something happen; return whether the conversation goes on."""
+        """Let something happen; return whether the conversation continues."""
         exchange, now = self.exchange, self.now
         near = self.transmitter.window.next - number
         deeds: dict[str, Callable[[], object]] = {
@@ -110,7 +110,7 @@ DEEDS = (
     late_ok=st.sampled_from([True, False]),
     deeds=st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(-1, 4)), max_size=60),
 )
-def test_a_state_says_what_is_true_of_the_lines(
+def test_a_state_agrees_with_the_lines_and_deadlines(
     name: str, deeds: list[tuple[str, int]], *, late_ok: bool
 ) -> None:
     talk = Talk(replace(DIALECTS[name], resend_ok=late_ok))

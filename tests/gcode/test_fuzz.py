@@ -1,4 +1,4 @@
-"""Whatever a firmware says: no exception, bounded memory, and sense is heard again."""
+"""Whatever a firmware says: no exception, bounded memory, and recovery afterwards."""
 
 import sys
 from dataclasses import fields, is_dataclass
@@ -44,7 +44,7 @@ _deeds = st.one_of(
 
 
 class Listener:
-    """A host that is told anything, and does anything meanwhile."""
+    """A host that hears anything, and does anything meanwhile."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.protocol = Protocol(dialect)
@@ -85,7 +85,7 @@ class Listener:
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
 @settings(max_examples=80)
 @given(deeds=st.lists(_deeds, max_size=60))
-def test_sense_is_heard_again(
+def test_the_link_recovers_after_any_noise(
     dialect: Dialect, deeds: list[bytes | str | float]
 ) -> None:
     listener = Listener(dialect)
@@ -97,7 +97,7 @@ def test_sense_is_heard_again(
 
 
 def is_understood(listener: Listener) -> bool:
-    """Tell whether a good firmware at the other end now gets a line."""
+    """Return whether a sound firmware at the other end now receives a line."""
     firmware, protocol = Firmware("marlin"), listener.protocol
     said = b"\n" + firmware.reset(listener.now)
     ticket = protocol.send("M84")
@@ -129,7 +129,7 @@ def test_endless_talk_does_not_fill_the_memory(name: str, chunks: list[bytes]) -
 
 
 def weight(value: object, seen: set[int] | None = None) -> int:
-    """Return the bytes that an object and all that it holds take."""
+    """Return the size in bytes of an object and all that it holds."""
     seen = set() if seen is None else seen
     if id(value) in seen or isinstance(value, type | Dialect) or callable(value):
         return 0

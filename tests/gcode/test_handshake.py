@@ -1,4 +1,4 @@
-"""The beginning of a conversation, as dialogues."""
+"""The start of a conversation, as dialogues."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from tests.support.dialogue import Dialogue, connected
 MET = [Connected()]
 
 
-def test_nothing_is_said_to_a_firmware_that_was_not_opened_yet() -> None:
+def test_nothing_is_sent_before_the_link_is_open() -> None:
     talk = Dialogue(UNKNOWN)
     talk.hears("start", "ok", "Resend: 1", "wait", "Error:checksum mismatch")
     assert talk.sends() == "M110 N1000"
@@ -28,7 +28,7 @@ def test_an_ok_from_before_does_not_count_as_an_answer() -> None:
     assert talk.hears("ok") == MET
 
 
-def test_each_repeated_greeting_owes_an_ok() -> None:
+def test_each_repeated_greeting_has_its_own_ok() -> None:
     talk = Dialogue(UNKNOWN)
     for _ in range(2):
         assert talk.sends() == "M110 N1000"
@@ -43,7 +43,7 @@ def test_each_repeated_greeting_owes_an_ok() -> None:
     assert talk.hears("ok") == MET
 
 
-def test_a_numbered_ok_tells_whose_it_is() -> None:
+def test_a_numbered_ok_belongs_to_its_line() -> None:
     talk = Dialogue(REPETIER)
     talk.sends()
     assert talk.hears("ok 57") == []
@@ -54,7 +54,7 @@ def test_a_numbered_ok_tells_whose_it_is() -> None:
     assert talk.hears("ok 1001") == MET
 
 
-def test_a_start_begins_the_greeting_anew() -> None:
+def test_a_boot_restarts_the_handshake() -> None:
     talk = Dialogue(MARLIN)
     talk.sends()
     talk.hears("start", "echo:Marlin")
@@ -97,7 +97,7 @@ def test_a_board_that_boots_for_ever_is_given_up() -> None:
     assert talk.now < 9
 
 
-def test_counting_begins_anew_before_numbers_get_too_long() -> None:
+def test_numbering_restarts_before_numbers_get_too_long() -> None:
     protocol = Protocol(MARLIN, first_number=10**8 - 1500)
     assert protocol.data_to_send(0).startswith(b"N99998500 ")
     protocol.receive_data(b"ok\n", 0)
@@ -165,7 +165,7 @@ def test_the_greeting_is_never_sent_again_among_other_lines() -> None:
     assert talk.sends() == "M105", "the request was damaged; a probe brings another"
 
 
-def test_a_late_or_missing_answer_of_the_greeting_probe_is_waited_for() -> None:
+def test_a_late_answer_to_the_first_probe_is_waited_for() -> None:
     talk = Dialogue(UNKNOWN)
     talk.sends()
     talk.hears("ok")

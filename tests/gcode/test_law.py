@@ -1,8 +1,8 @@
-"""The law of the wire, against every simulated firmware behind a bad cable.
+"""The law of the line protocol, against every simulated firmware behind a bad cable.
 
 Each line is carried out exactly once and in order, or it is reported as failed and was
-carried out at most once. ``docs/adr`` tells what a line number proves, and what remains
-of the law where a firmware does not count its lines.
+carried out at most once. docs/adr/0014 says what a line number proves, and what remains
+of the law where a firmware does not check the sequence of its lines.
 
 ``scripts/law`` runs as many examples as you like.
 """
@@ -141,7 +141,7 @@ SILENT = replace(
     ],
     down=[None, None, None, None, Fault(FaultKind.LOSE)],
 )
-"""A line without its ``N`` is taken for another one, and the firmware falls silent."""
+"""A line that lost its ``N`` becomes another command, and the firmware falls silent."""
 
 
 @pytest.mark.parametrize("name", COUNTING)

@@ -1,4 +1,4 @@
-"""What a line leaves behind for the next one."""
+"""The modal state that a line leaves for the next one."""
 
 from functools import reduce
 

@@ -47,7 +47,7 @@ def test_a_query_goes_before_what_waits() -> None:
     assert b"M105" in protocol.data_to_send(2)
 
 
-def test_a_line_can_be_taken_back_until_it_is_sent() -> None:
+def test_a_line_can_be_withdrawn_until_it_is_sent() -> None:
     protocol = ready()
     plain = protocol.send("G0 X5")
     query = protocol.send("M114", ahead=True)
@@ -221,7 +221,7 @@ def test_a_reset_is_found_out_without_its_start() -> None:
     assert Restarted() in said(protocol, lost_count + b"\nok\n", 2)
 
 
-def test_a_greeting_is_repeated_until_somebody_listens() -> None:
+def test_a_greeting_is_repeated_until_it_is_answered() -> None:
     protocol = Protocol(QUICK, connect_timeout=30)
     hello = protocol.data_to_send(0)
     assert protocol.handle_timeout(2) == []
@@ -234,7 +234,7 @@ def test_a_greeting_is_repeated_until_somebody_listens() -> None:
     assert said(protocol, b"ok T:20.0 /0.0\n", 5)[-1] == Connected()
 
 
-def test_a_greeting_that_nobody_answers_ends() -> None:
+def test_an_unanswered_handshake_is_given_up() -> None:
     protocol = Protocol(QUICK, connect_timeout=5)
     events: list[Event] = []
     now = 0.0

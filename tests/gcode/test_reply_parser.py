@@ -77,7 +77,7 @@ def test_an_ok_may_carry_the_number_of_its_line(line: str, number: int | None) -
 
 
 @pytest.mark.parametrize("line", ["okay", "ok.gco 17", "oktopus", "o"])
-def test_a_word_that_begins_like_ok_is_none(line: str) -> None:
+def test_a_word_that_begins_like_ok_is_no_ok(line: str) -> None:
     assert only(line) == OtherText(line)
 
 
@@ -598,7 +598,7 @@ _WORDS = st.text("okTBXYZENrs:/@!-.0129 \r", max_size=4) | st.sampled_from(
 
 
 @given(st.lists(_WORDS, max_size=12), st.sampled_from([*DIALECTS.values()]))
-def test_any_mixture_of_known_words_is_understood_somehow(
+def test_any_mixture_of_known_words_is_parsed(
     words: list[str], dialect: Dialect
 ) -> None:
     text = "".join(words)

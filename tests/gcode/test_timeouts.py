@@ -1,4 +1,4 @@
-"""How long a line may be silent, and what counts as a sign of life, as dialogues."""
+"""How long a line may go unanswered, and what is a sign of life, as dialogues."""
 
 from dataclasses import replace
 
@@ -82,7 +82,7 @@ def test_tuning_a_slow_bed_takes_twenty_silent_minutes_a_cycle(
     assert talk.hears("ok") == [Done(ticket)]
 
 
-def test_an_operator_may_be_more_patient_with_tuning() -> None:
+def test_the_configuration_may_give_tuning_more_time() -> None:
     assert replace(MARLIN, long_timeout=9000.0).timeout_for("M303 S100") == 9000
 
 
@@ -140,7 +140,7 @@ def test_heating_does_not_cut_the_time_of_the_next_line_short() -> None:
     assert ticket
 
 
-def test_reports_do_not_hide_that_a_long_line_is_done_where_busy_is_said() -> None:
+def test_reports_do_not_hide_a_lost_ok_where_busy_is_sent() -> None:
     talk, _ = working(MARLIN, "G28")
     for _ in range(150):
         talk.waits(2)

@@ -1,4 +1,4 @@
-"""Every line of the real logs is understood; what is only text is listed here."""
+"""Every line of the real logs is parsed; those that are only text are listed here."""
 
 import re
 from collections import Counter
@@ -31,7 +31,7 @@ ONLY_TEXT = [
     r"(echo: *)*(;.*|[GM]\d+ .*)|Min: .*",  # settings and their headings
     r"area:\{.*\}",
     r"echo:(Now fresh file|Print time|Cold extrudes are enabled).*",
-    r"echo:(Send M108 to .*|M112 Shutdown|Heating Failed)",  # told otherwise too
+    r"echo:(Send M108 to .*|M112 Shutdown|Heating Failed)",  # reported otherwise too
     r"(Writing to file|File deleted):.*|Done saving file\.",
     r"[\w~/ ]+\.(GCO|gcode|txt) \d+( .+)?",  # entries of a file list
     r"/(A rather long file name\.gc|Sub/part one\.gcode)",  # the answers to M33
@@ -115,7 +115,7 @@ def test_marlin_heats() -> None:
     assert targets == {0, 50, 60, 100, 150, 240, 260}
 
 
-def test_two_extruders_are_told_apart() -> None:
+def test_two_extruders_are_reported_separately() -> None:
     report = next(
         reply
         for reply in said("marlin/m21-2e.txt")

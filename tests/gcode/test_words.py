@@ -1,4 +1,4 @@
-"""A line of G-code taken apart."""
+"""A line of G-code and its words."""
 
 import pytest
 

@@ -25,7 +25,7 @@ class Dialogue:
         return line
 
     def hears(self, *lines: str) -> list[Event]:
-        """Return what the host makes of these lines of the firmware."""
+        """Return the events of these lines of the firmware."""
         data = "".join(f"{line}\n" for line in lines).encode("latin-1")
         return self.protocol.receive_data(data, self.now)
 
@@ -46,7 +46,7 @@ class Dialogue:
 
 
 def connected(dialect: Dialect) -> Dialogue:
-    """Return a dialogue past its greeting."""
+    """Return a dialogue whose handshake is complete."""
     talk = Dialogue(dialect)
     assert talk.sends().startswith("M110")
     assert talk.hears("ok") == []
