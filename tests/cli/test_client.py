@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bridge.config import Config
-from tests.support.brokers import Mosquitto, mosquitto
+from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import SCRIPT, Daemon, daemon, run_script
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.waiting import DEADLINE
@@ -72,6 +72,19 @@ async def test_a_refused_command_is_exit_code_1(broker: Mosquitto) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"] == "invalid_payload"
     assert json.loads(done.stdout)["id"] == "mine"
+
+
+async def test_a_command_that_we_may_not_publish_is_an_error_at_once() -> None:
+    acl = b"topic read printer/#\ntopic write printer/availability\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with (
+        mosquitto(Spec(options=options, files={"acl": acl})) as broker,
+        connected(broker.port) as bridge,
+    ):
+        await bridge.publish("printer/availability", b"online", retain=True)
+        done = run_script("send", *place(broker), "head", '{"command": "home"}')
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "publish on printer/head (not authorised)" in done.stderr
 
 
 async def test_send_takes_the_broker_from_a_configuration(online: Daemon) -> None:

@@ -60,7 +60,7 @@ async def test_a_late_subscriber_finds_everything_retained(
             assert all(heard.retain for heard in late.heard)
 
 
-async def test_it_takes_leave_with_offline_and_without_its_will(
+async def test_it_disconnects_with_offline_and_without_its_will(
     broker: Mosquitto, protocol: Protocol
 ) -> None:
     with connected(broker.port, TOPICS.availability) as watcher:
@@ -71,7 +71,7 @@ async def test_it_takes_leave_with_offline_and_without_its_will(
     assert "Received DISCONNECT from gcode2mqtt-printer" in broker.log()
 
 
-async def test_what_waits_goes_out_before_it_leaves(broker: Mosquitto) -> None:
+async def test_what_waits_is_sent_before_it_disconnects(broker: Mosquitto) -> None:
     with connected(broker.port, "printer/#") as watcher:
         async with bridge(config(broker.port)) as printer:
             await printer.online()
@@ -116,7 +116,7 @@ async def test_an_answer_carries_correlation_and_expiry(broker: Mosquitto) -> No
 
 
 @pytest.mark.parametrize("level", ["head", "emergency", "request/state"])
-async def test_a_retained_command_from_before_is_told_apart(
+async def test_a_retained_command_from_before_is_distinguished(
     broker: Mosquitto, protocol: Protocol, level: str
 ) -> None:
     topic = f"printer/{level}"
@@ -131,7 +131,7 @@ async def test_a_retained_command_from_before_is_told_apart(
     assert before == ([] if protocol == "5" else [True])
 
 
-async def test_a_live_retained_command_is_told_apart_on_mqtt_5(
+async def test_a_live_retained_command_is_distinguished_on_mqtt_5(
     broker: Mosquitto,
 ) -> None:
     async with bridge(config(broker.port)) as printer:
@@ -206,7 +206,7 @@ async def test_the_broker_may_come_later(protocol: Protocol) -> None:
                 await late.hears(TOPICS.state)
 
 
-async def test_a_broker_that_forgot_everything_is_told_everything(
+async def test_a_broker_that_lost_its_retained_messages_gets_them_again(
     broker: Mosquitto, protocol: Protocol
 ) -> None:
     async with bridge(config(broker.port, protocol)) as printer:
@@ -365,19 +365,19 @@ async def test_a_message_larger_than_the_broker_takes_costs_no_connection(
 async def test_a_client_id_taken_over_twice_stops_the_bridge(
     broker: Mosquitto, protocol: Protocol
 ) -> None:
-    thief = Account(client_id="gcode2mqtt-printer")
+    other = Account(client_id="gcode2mqtt-printer")
     async with bridge(config(broker.port, protocol)) as printer:
         await printer.online()
-        with connected(broker.port, account=thief):
+        with connected(broker.port, account=other):
             await until(lambda: not printer.broker.connected)
         await printer.online(connects=2)
-        with connected(broker.port, account=thief):
+        with connected(broker.port, account=other):
             error = await printer.fails()
     assert isinstance(error, BrokerError)
     assert "client id 'gcode2mqtt-printer' twice in a row" in str(error)
 
 
-async def test_a_broker_that_restarts_twice_is_no_thief(
+async def test_a_broker_that_restarts_twice_is_no_takeover(
     broker: Mosquitto, protocol: Protocol
 ) -> None:
     async with bridge(config(broker.port, protocol)) as printer:

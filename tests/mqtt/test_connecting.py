@@ -294,14 +294,14 @@ async def test_a_takeover_check_that_hangs_keeps_no_connection_open(
         unwanted=lambda connect: b"-witness" in connect,
         waits=waits,
     )
-    thief = Account(client_id="gcode2mqtt-printer")
+    other = Account(client_id="gcode2mqtt-printer")
     with connected(broker.port, TOPICS.availability) as watcher:
         async with (
             server(way) as port,
             bridge(config(port, will_delay=0)) as printer,
         ):
             await printer.online()
-            with connected(broker.port, account=thief):
+            with connected(broker.port, account=other):
                 await until(lambda: not printer.broker.connected)
             async with asyncio.timeout(DEADLINE):
                 await waits.wait()

@@ -31,7 +31,7 @@ def info(instance: str) -> bytes:
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("client_id", ["gcode2mqtt-printer", "another"])
-async def test_the_second_refuses_and_the_first_does_not_notice(
+async def test_the_second_refuses_to_start_and_the_first_is_not_disturbed(
     broker: Mosquitto, protocol: str, client_id: str
 ) -> None:
     mqtt = config(broker.port, protocol)
@@ -48,7 +48,7 @@ async def test_the_second_refuses_and_the_first_does_not_notice(
             assert watcher.payloads(TOPICS.availability) == [b"online"]
 
 
-async def test_another_printer_is_no_rival(broker: Mosquitto) -> None:
+async def test_another_printer_is_no_duplicate(broker: Mosquitto) -> None:
     mqtt = config(broker.port)
     other = presence("two", Topics("printers/other"))
     async with bridge(mqtt) as first, bridge(mqtt, other) as second:
@@ -56,7 +56,7 @@ async def test_another_printer_is_no_rival(broker: Mosquitto) -> None:
         await second.online()
 
 
-async def test_what_a_crashed_bridge_left_keeps_nobody_from_starting(
+async def test_what_a_crashed_bridge_left_retained_prevents_no_start(
     broker: Mosquitto,
 ) -> None:
     with connected(broker.port) as past:
@@ -66,7 +66,7 @@ async def test_what_a_crashed_bridge_left_keeps_nobody_from_starting(
         await printer.online()
 
 
-async def test_after_a_lost_connection_our_own_traces_are_no_rival(
+async def test_after_a_lost_connection_our_own_retained_messages_are_no_duplicate(
     broker: Mosquitto,
 ) -> None:
     with connected(broker.port) as past:
@@ -78,7 +78,7 @@ async def test_after_a_lost_connection_our_own_traces_are_no_rival(
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-async def test_of_two_that_came_at_the_same_moment_the_lower_stays(
+async def test_of_two_started_at_the_same_moment_the_lower_instance_stays(
     broker: Mosquitto, protocol: str
 ) -> None:
     async with bridge(config(broker.port, protocol), presence("m")) as printer:
@@ -95,7 +95,7 @@ async def test_of_two_that_came_at_the_same_moment_the_lower_stays(
             assert other.payloads(TOPICS.availability) == [b"online"]
 
 
-async def test_a_broker_that_takes_only_one_client_id_is_served_nevertheless(
+async def test_a_broker_that_accepts_only_one_client_id_is_used_nevertheless(
     broker: Mosquitto,
 ) -> None:
     strict = picky(
@@ -108,7 +108,7 @@ async def test_a_broker_that_takes_only_one_client_id_is_served_nevertheless(
         await printer.online()
 
 
-async def test_without_an_instance_nobody_is_looked_for(broker: Mosquitto) -> None:
+async def test_without_an_instance_there_is_no_check(broker: Mosquitto) -> None:
     async with bridge(config(broker.port), presence("")) as printer:
         await printer.online()
         with connected(broker.port) as other:

@@ -1,4 +1,4 @@
-"""What is larger than the broker takes, and how little is lost over it."""
+"""Messages in flight, those too large for the broker, and echoes of our own."""
 
 import pytest
 
@@ -26,14 +26,14 @@ def message(payload: bytes, topic: str = "printer/event") -> Publication:
     return Publication(topic=topic, payload=payload, qos=1)
 
 
-def test_only_the_second_time_in_a_row_is_a_proof() -> None:
-    suspects, one, other = OversizeDetector(), message(b"one"), message(b"other")
-    assert suspects.connection_closed([one]) == []
-    assert suspects.connection_closed([other]) == []
-    assert suspects.connection_closed([one, other]) == [other]
-    assert suspects.connection_closed([other]) == []
-    assert suspects.connection_closed([]) == []
-    assert suspects.connection_closed([other]) == []
+def test_a_message_is_too_large_the_second_time_in_a_row() -> None:
+    detector, one, other = OversizeDetector(), message(b"one"), message(b"other")
+    assert detector.connection_closed([one]) == []
+    assert detector.connection_closed([other]) == []
+    assert detector.connection_closed([one, other]) == [other]
+    assert detector.connection_closed([other]) == []
+    assert detector.connection_closed([]) == []
+    assert detector.connection_closed([other]) == []
 
 
 def test_only_what_a_broker_may_refuse_for_its_size_is_suspected() -> None:
@@ -133,10 +133,10 @@ async def test_a_retained_topic_is_cleared_rather_than_outdated() -> None:
         await until(lambda: watcher.payloads(TOPICS.sd_files) == [b"[]", b""])
 
 
-async def test_an_answer_that_its_sender_may_not_have_goes_to_all(
+async def test_a_response_that_its_sender_may_not_receive_is_published_for_all(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """However many topics a sender thinks of, it is one line and one memory."""
+    """However many response topics a sender uses, there is one line in the log."""
     acl = b"topic readwrite printer/#\n"
     options = "allow_anonymous true\nacl_file {folder}/acl"
     with (
@@ -156,7 +156,7 @@ async def test_an_answer_that_its_sender_may_not_have_goes_to_all(
     assert "publish on reply/… (not authorised): give it the right" in line
 
 
-def test_what_nobody_has_sent_is_no_echo() -> None:
+def test_a_message_that_we_did_not_send_is_no_echo() -> None:
     assert not OwnEchoes().is_echo("printer/head", 0)
 
 
@@ -170,7 +170,7 @@ def test_each_clearing_has_one_echo() -> None:
     assert echoes.is_echo("printer/bed", 2)
 
 
-def test_a_clearing_without_an_echo_swallows_no_later_question() -> None:
+def test_a_clearing_without_an_echo_hides_no_later_request() -> None:
     echoes = OwnEchoes()
     echoes.expect("printer/request/state", 0)
     echoes.expect("printer/request/state", ECHO_TIMEOUT)

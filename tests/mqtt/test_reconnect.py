@@ -1,10 +1,10 @@
-"""What one connection teaches the next, as dialogues."""
+"""What is tried after a connection failed or was lost, as dialogues."""
 
 from bridge.mqtt.broker import ProtocolFallback, TakeoverDetector
 from bridge.mqtt.error_text import Hint, Loss
 from bridge.mqtt.messages import Version
 
-TOLD = Loss("told", taken_over=True)
+TAKEN_OVER = Loss("taken over", taken_over=True)
 UNEXPLAINED = Loss("broken", unexplained=True)
 EXPLAINED = Loss("shutting down")
 
@@ -46,7 +46,7 @@ def test_a_broker_that_closes_the_connection_gets_each_version_in_turn() -> None
     assert tried == [five, five, three, five, five, three]
 
 
-def test_a_broker_that_is_not_there_teaches_nothing() -> None:
+def test_an_unreachable_broker_does_not_change_the_version() -> None:
     versions = ProtocolFallback("auto")
     for hint in (Hint.NONE, Hint.REFUSED) * 5:
         versions.failed(hint)
@@ -62,11 +62,11 @@ def test_a_configured_version_is_kept() -> None:
     assert ProtocolFallback("5").current is Version.V5
 
 
-def test_the_second_takeover_that_the_broker_tells_is_enough() -> None:
+def test_the_second_takeover_that_the_broker_reports_is_sufficient() -> None:
     takeovers = TakeoverDetector()
-    assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
+    assert not takeovers.contested(TAKEN_OVER, reference_connected=False, lasted=1)
     assert takeovers.suspected
-    assert takeovers.contested(TOLD, reference_connected=False, lasted=1)
+    assert takeovers.contested(TAKEN_OVER, reference_connected=False, lasted=1)
 
 
 def test_an_unexplained_loss_counts_when_only_this_connection_was_closed() -> None:
@@ -83,8 +83,8 @@ def test_unexplained_losses_without_a_reference_connection_are_the_network() -> 
 
 def test_a_connection_that_lasted_ends_the_suspicion() -> None:
     takeovers = TakeoverDetector()
-    assert not takeovers.contested(TOLD, reference_connected=False, lasted=1)
-    assert not takeovers.contested(TOLD, reference_connected=True, lasted=60)
+    assert not takeovers.contested(TAKEN_OVER, reference_connected=False, lasted=1)
+    assert not takeovers.contested(TAKEN_OVER, reference_connected=True, lasted=60)
 
 
 def test_an_explained_loss_ends_the_suspicion() -> None:

@@ -119,7 +119,7 @@ async def test_nonsense_ends_the_connection_and_not_the_bridge(
     assert all(record.exc_info is None for record in caplog.records)
 
 
-async def test_what_the_broker_gives_as_its_reason_is_said(
+async def test_the_reason_that_the_broker_gives_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     leaving = saying(ACCEPTED, b"\xe0\x01\x8b")
@@ -128,7 +128,7 @@ async def test_what_the_broker_gives_as_its_reason_is_said(
     assert "the broker is shutting down" in caplog.text
 
 
-async def test_a_takeover_that_the_broker_tells_twice_stops_the_bridge() -> None:
+async def test_a_takeover_that_the_broker_reports_twice_stops_the_bridge() -> None:
     telling = saying(ACCEPTED, b"\xe0\x01\x8e")
     async with (
         server(telling) as port,
@@ -139,7 +139,7 @@ async def test_a_takeover_that_the_broker_tells_twice_stops_the_bridge() -> None
     assert "client id 'gcode2mqtt-printer' twice in a row" in str(error)
 
 
-async def test_a_topic_that_is_no_text_is_left_out() -> None:
+async def test_a_topic_that_is_not_utf_8_is_ignored() -> None:
     bad = b"\x30\x06\x00\x03\xff\xfe\xfdx"
     good = b"\x30\x0f\x00\x0cprinter/head!"
     async with (

@@ -1,4 +1,4 @@
-"""PendingSubscriptions to many topics, in packets that every broker takes."""
+"""Subscriptions to many topics, in packets that every broker accepts."""
 
 from bridge.config import Mqtt
 from bridge.mqtt.client import MAX_FILTERS, PendingSubscriptions, portions
@@ -19,24 +19,26 @@ def test_no_packet_has_too_many() -> None:
 
 
 def test_there_is_one_answer_to_all_packets() -> None:
-    told = PendingSubscriptions()
-    assert told.add([1, 2, 4]) == 4
-    assert told.add([5]) == 5
-    assert told.answered(2, [1, 0x87]) is None
-    assert told.answered(5, [0]) == (5, [0])
-    assert told.answered(1, [1]) is None
-    assert told.answered(4, [0x80]) == (4, [1, 1, 0x87, 0x80])
-    assert told.answered(4, [0x80]) is None, "it was told already"
+    pending = PendingSubscriptions()
+    assert pending.add([1, 2, 4]) == 4
+    assert pending.add([5]) == 5
+    assert pending.answered(2, [1, 0x87]) is None
+    assert pending.answered(5, [0]) == (5, [0])
+    assert pending.answered(1, [1]) is None
+    assert pending.answered(4, [0x80]) == (4, [1, 1, 0x87, 0x80])
+    assert pending.answered(4, [0x80]) is None, "it was answered already"
 
 
-def test_what_could_not_be_sent_is_not_waited_for() -> None:
-    told = PendingSubscriptions()
-    assert told.add([1, None]) is None
-    assert told.answered(1, [0]) is None
+def test_what_could_not_be_sent_is_not_awaited() -> None:
+    pending = PendingSubscriptions()
+    assert pending.add([1, None]) is None
+    assert pending.answered(1, [0]) is None
 
 
-async def test_a_broker_that_takes_few_at_a_time_is_enough(broker: Mosquitto) -> None:
-    """Such a one closes the connection over a packet with more."""
+async def test_a_broker_that_accepts_few_at_a_time_is_sufficient(
+    broker: Mosquitto,
+) -> None:
+    """It closes the connection over a packet with more."""
     sizes: list[int] = []
     way = frugal(broker.host, broker.port, most=MAX_FILTERS, sizes=sizes)
     topics = [TOPICS.commands[0], TOPICS.near_misses[-1].replace("+", "x")]

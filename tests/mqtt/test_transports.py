@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 
 async def exchange(mqtt: Mqtt, broker: Mosquitto, size: int = 300_000) -> None:
-    """Send a large message each way, and take leave."""
+    """Send a large message each way, and disconnect."""
     large = b"z" * size
     with connected(broker.port, "printer/#") as client:
         async with bridge(mqtt) as printer:
