@@ -17,8 +17,10 @@ _BELOW_THE_APP = _GROUND | {
     "findings",
     "gcode",
     "pauses",
+    "state_files",
     "threads",
     "timeout",
+    "topics",
 }
 MAY_IMPORT = {
     "__init__": set[str](),
@@ -26,8 +28,10 @@ MAY_IMPORT = {
     "errors": set[str](),
     "findings": set[str](),
     "pauses": set[str](),
+    "state_files": set[str](),
     "threads": set[str](),
     "timeout": set[str](),
+    "topics": set[str](),
     "config": _GROUND,
     "config_file": _GROUND | {"config"},
     "logs": _GROUND | {"config", "pauses"},
@@ -37,7 +41,9 @@ MAY_IMPORT = {
     "commands": _GROUND | {"config", "gcode"},
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
-    "app": _BELOW_THE_APP | {"printer", "mqtt", "__init__", "logs", "notify"},
+    "home_assistant": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},
+    "app": _BELOW_THE_APP
+    | {"home_assistant", "printer", "mqtt", "__init__", "logs", "notify"},
     "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},
     "cli": {"*"},
     "__main__": {"cli"},

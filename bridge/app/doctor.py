@@ -7,8 +7,8 @@ from bridge.config import Config, Printer
 from bridge.errors import BridgeError
 from bridge.findings import Finding
 from bridge.mqtt.broker_checks import BrokerDiagnosis
-from bridge.mqtt.topics import Topics
 from bridge.printer.link import diagnosis
+from bridge.topics import Topics
 
 
 async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Finding]:

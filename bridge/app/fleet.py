@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from bridge import logs
-from bridge.app import leftovers
+from bridge.app import retained_cleanup
 from bridge.app.blueprints import Blueprint, blueprints
 from bridge.app.failures import first_failure
-from bridge.app.leftovers import Share, owner_of
+from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.spare import Spare
 from bridge.app.station import Station
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
 from bridge.mqtt.broker_checks import exposed
-from bridge.mqtt.memory import Memory, all_memories, default_folder, exclusive
+from bridge.state_files import Memory, all_memories, default_folder, exclusive
 
 log = logging.getLogger("bridge.app")
 
@@ -178,7 +178,7 @@ class Fleet:
                 del self._memories[name]
         for name in present - self._memories.keys():
             self._memories[name] = Memory(home.folder, name, home.owner)
-        return leftovers.settle(config, self._memories)
+        return retained_cleanup.settle(config, self._memories)
 
     def _build(
         self, config: Config, printer: PrinterConfig, share: Share, home: _Home

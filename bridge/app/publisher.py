@@ -12,13 +12,13 @@ from bridge.commands import Response
 from bridge.config import Config
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
-from bridge.mqtt.topics import Topics
 from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Printer
 from bridge.printer.published import about, documents, views
 from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
+from bridge.topics import Topics
 
 HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
 SETTLED = 0.5  # seconds until the figures of a new connection tell something

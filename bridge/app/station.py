@@ -7,8 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
-from bridge.app import leftovers, places
-from bridge.app.announcer import Announcer
+from bridge.app import places, retained_cleanup
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender, stops
@@ -20,13 +19,12 @@ from bridge.commands.requests import RefreshRequest
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
+from bridge.home_assistant.announcer import Announcer
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.in_flight import LARGE
-from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
-from bridge.mqtt.topics import Topics
 from bridge.pauses import offset
 from bridge.printer.control.executor import Run
 from bridge.printer.control.turns import Interrupted
@@ -35,6 +33,8 @@ from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
+from bridge.state_files import Memory
+from bridge.topics import Topics
 
 log = logging.getLogger("bridge.printer")
 
@@ -180,7 +180,7 @@ class Station:
             instance=presence.instance,
             version=Version(version),
         )
-        await leftovers.clear_gone(gone, self.broker, find)
+        await retained_cleanup.clear_gone(gone, self.broker, find)
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)

@@ -16,8 +16,8 @@ from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE
 from bridge.mqtt.messages import Message
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
-from bridge.mqtt.topics import Topics
 from bridge.timeout import timeout, timeout_at
+from bridge.topics import Topics
 
 PATIENCE = 600.0
 """Seconds for a response: heating up takes minutes."""

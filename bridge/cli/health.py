@@ -10,8 +10,8 @@ from datetime import datetime
 from bridge.config import Config, Mqtt
 from bridge.config_file import load
 from bridge.mqtt.one_shot import subscribed_to
-from bridge.mqtt.topics import Topics
 from bridge.timeout import timeout
+from bridge.topics import Topics
 
 PATIENCE = 2.0
 """Seconds that the broker has for what is retained."""

@@ -5,11 +5,11 @@ import asyncio
 import os
 from pathlib import Path
 
-from bridge.app.purging import purge as clear
+from bridge.app.retained_cleanup import Purge
+from bridge.app.retained_cleanup import purge as clear
 from bridge.cli.progress import dots
 from bridge.config import Config
 from bridge.config_file import load, locate
-from bridge.mqtt.purge import Purge
 
 
 def purge(chosen: argparse.Namespace) -> int:

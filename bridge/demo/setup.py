@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge import app
+from bridge.app.retained_cleanup import Purge
 from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
-from bridge.mqtt.memory import Memory
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
-from bridge.mqtt.purge import Purge
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
+from bridge.state_files import Memory
 
 SPEED = 20.0
 """How much faster than a real one the simulated printer heats and moves."""

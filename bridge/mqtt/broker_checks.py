@@ -12,7 +12,7 @@ from bridge.mqtt.client import FAILURE
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
-from bridge.mqtt.topics import Topics
+from bridge.topics import Topics
 
 RETAINED_TIMEOUT = 0.5
 """Seconds to wait for retained messages after SUBACK."""

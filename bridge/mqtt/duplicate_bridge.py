@@ -17,8 +17,8 @@ from bridge.errors import BrokerError
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
-from bridge.mqtt.topics import Topics
 from bridge.timeout import timeout
+from bridge.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.broker")
 

@@ -18,7 +18,6 @@ from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.duplicate_bridge import conflict, instance_of
 from bridge.mqtt.error_text import Loss
 from bridge.mqtt.in_flight import InFlight, OversizeDetector, OwnEchoes
-from bridge.mqtt.memory import Memory
 from bridge.mqtt.messages import (
     BrokerLimits,
     Filter,
@@ -28,9 +27,10 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.outbox import Outbox
-from bridge.mqtt.topics import Topics
 from bridge.pauses import Repeats
+from bridge.state_files import Memory
 from bridge.timeout import timeout
+from bridge.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.desk")
 """Not named after this module: users set its level by this name in ``log.levels``."""

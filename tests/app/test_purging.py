@@ -1,19 +1,29 @@
 """Purging clears all that a configuration's bridge has left, unless it still runs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bridge.app.leftovers import owner_of
-from bridge.app.purging import purge
+from bridge.app.retained_cleanup import Purge, owner_of, purge
 from bridge.config import Config, Mqtt, Printer
 from bridge.errors import BrokerError
-from bridge.mqtt.memory import Memory, all_memories
+from bridge.state_files import Memory, all_memories
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import run_script
 from tests.support.mqtt_client import connected
-from tests.support.servers import picky, server
+from tests.support.servers import picky, saying, server
+
+
+@pytest.fixture
+def broker() -> Iterator[Mosquitto]:
+    with mosquitto() as started:
+        yield started
+
+
+def config(port: int) -> Mqtt:
+    return Mqtt(host="127.0.0.1", port=port)
 
 
 def configured(broker: Mosquitto, folder: Path, protocol: str = "auto") -> Config:
@@ -132,3 +142,77 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         done = run_script("purge", "--config", file)
         assert done.returncode == 1
         assert "nothing listens there" in done.stderr
+
+
+async def test_purge_clears_all(broker: Mosquitto, tmp_path: Path) -> None:
+    memories = [Memory(tmp_path, name) for name in ("ender", "prusa")]
+    with connected(broker.port) as past:
+        for number, memory in enumerate(memories * 30):
+            await past.publish(f"old/{number}", b"x", retain=True)
+            memory.add(f"old/{number}")
+        await past.publish("somebody/else", b"x", retain=True)
+    for memory in memories:
+        memory.save()
+    cleanup = Purge(all_memories(tmp_path).values())
+    await cleanup.run(config(broker.port), client_id="gcode2mqtt-purge")
+    assert len(cleanup.cleared) == 60
+    assert cleanup.refused == []
+    assert all_memories(tmp_path) == {}
+    with connected(broker.port, "#") as late:
+        await late.hears("somebody/else")
+        assert len(late.heard) == 1
+
+
+async def test_purge_keeps_in_mind_what_it_may_not_clear(tmp_path: Path) -> None:
+    acl = b"topic write printer/#\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    memory = Memory(tmp_path, "printer")
+    memory.add("printer/state")
+    memory.add("elsewhere/state")
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        cleanup = Purge([memory])
+        await cleanup.run(config(broker.port), client_id="gcode2mqtt-purge")
+    assert cleanup.cleared == ["printer/state"]
+    assert cleanup.refused == ["elsewhere/state"]
+    assert Memory(tmp_path, "printer").topics == {"elsewhere/state"}
+
+
+async def test_purge_says_why_it_cannot(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "printer")
+    memory.add("printer/state")
+    with (
+        mosquitto(start=False) as broker,
+        pytest.raises(BrokerError, match="nothing listens there"),
+    ):
+        await Purge([memory]).run(config(broker.port), client_id="purge")
+    assert memory.topics == {"printer/state"}
+
+
+async def test_purge_says_what_is_left_when_the_broker_falls_silent(
+    tmp_path: Path,
+) -> None:
+    memory = Memory(tmp_path, "printer")
+    memory.add("printer/state")
+    async with server(saying(b"\x20\x03\x00\x00\x00")) as port:
+        mqtt = config(port).model_copy(update={"connect_timeout": 0.2})
+        with pytest.raises(BrokerError, match="1 topics are not cleared yet"):
+            await Purge([memory]).run(mqtt, client_id="gcode2mqtt-purge")
+    assert memory.topics == {"printer/state"}
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x20\x02\x00\x01"])
+async def test_purge_takes_old_brokers_too(
+    broker: Mosquitto, tmp_path: Path, answer: bytes
+) -> None:
+    memory = Memory(tmp_path, "printer")
+    memory.add("printer/state")
+    old_only = picky(
+        broker.host,
+        broker.port,
+        unwanted=lambda connect: b"MQTT\x04" not in connect,
+        answer=answer,
+    )
+    async with server(old_only) as port:
+        cleanup = Purge([memory])
+        await cleanup.run(config(port), client_id="gcode2mqtt-purge")
+    assert cleanup.cleared == ["printer/state"]

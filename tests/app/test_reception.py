@@ -14,8 +14,8 @@ from bridge.commands import Request, Response
 from bridge.config import Config
 from bridge.errors import ExpiredError, FailedError
 from bridge.mqtt.messages import Message
-from bridge.mqtt.topics import Topics
 from bridge.printer.control.executor import Run
+from bridge.topics import Topics
 
 TOPICS = Topics("printer")
 JOG = {"command": "jog", "x": 1}

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from bridge.commands import parse
-from bridge.mqtt.home_assistant.device import discovery, entities
-from bridge.mqtt.home_assistant.entities import Device
-from bridge.mqtt.topics import Topics
+from bridge.home_assistant.discovery import discovery, entities
+from bridge.home_assistant.entities import Device
+from bridge.topics import Topics
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 BLUEPRINTS = sorted((DEPLOY / "home-assistant" / "blueprints").glob("*.yaml"))

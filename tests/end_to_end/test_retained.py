@@ -10,8 +10,8 @@ import pytest_asyncio
 from pydantic import BaseModel
 
 from bridge import __version__
-from bridge.mqtt.topics import Topics
 from bridge.printer.published import about, documents
+from bridge.topics import Topics
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import SimulatedPrinter

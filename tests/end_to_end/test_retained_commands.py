@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.mqtt.topics import COMMANDS
+from bridge.topics import COMMANDS
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import SimulatedPrinter, simulated

@@ -9,7 +9,7 @@ import pytest
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt.duplicate_bridge import instance_of
-from bridge.mqtt.topics import Topics
+from bridge.topics import Topics
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import connected

@@ -5,7 +5,7 @@ import inspect
 from types import ModuleType
 
 from bridge.app import publisher
-from bridge.mqtt.home_assistant import device as home_assistant
+from bridge.home_assistant import discovery as home_assistant
 from bridge.printer.control import idle_watch
 from bridge.printer.knowledge import events, observer
 from bridge.printer.published import documents

@@ -10,8 +10,8 @@ from bridge.config import Mqtt
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.session import Presence
-from bridge.mqtt.topics import Topics
 from bridge.pauses import Pauses
+from bridge.topics import Topics
 from tests.support.waiting import DEADLINE, until
 
 TOPICS = Topics("printer")

@@ -17,6 +17,8 @@ DOES_IO = (
     "config_file/*.py",
     "demo/*.py",
     "described.py",  # reads the source of models
+    "home_assistant/announced.py",
+    "home_assistant/announcer.py",
     "logs.py",
     "mqtt/broker.py",
     "mqtt/broker_checks.py",
@@ -24,9 +26,7 @@ DOES_IO = (
     "mqtt/connect.py",
     "mqtt/duplicate_bridge.py",
     "mqtt/error_text.py",  # names the errors of sockets and TLS
-    "mqtt/memory.py",
     "mqtt/one_shot.py",
-    "mqtt/purge.py",
     "mqtt/session.py",
     "notify.py",
     "printer/control/attendance.py",
@@ -52,6 +52,7 @@ DOES_IO = (
     "printer/port/transport.py",
     "printer/printer.py",
     "simulator/serve*.py",
+    "state_files.py",
     "threads.py",
     "timeout.py",
 )

@@ -9,16 +9,16 @@ import json
 import re
 from collections.abc import Iterator
 
-from bridge.mqtt.home_assistant.controls import controls
-from bridge.mqtt.home_assistant.entities import (
+from bridge.home_assistant.control_entities import controls
+from bridge.home_assistant.entities import (
     LONGEST,
     Device,
     Entity,
     Fields,
     availability,
 )
-from bridge.mqtt.home_assistant.heat import heat
-from bridge.mqtt.home_assistant.status import status
+from bridge.home_assistant.heater_entities import heat
+from bridge.home_assistant.status_entities import status
 
 Payload = dict[str, object]
 

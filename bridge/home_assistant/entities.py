@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.mqtt.topics import Topics
+from bridge.topics import Topics
 
 LONGEST = 255
 """Characters; Home Assistant takes a longer state for unknown."""

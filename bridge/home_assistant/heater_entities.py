@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from bridge.mqtt.home_assistant.entities import Device, Entity, Fields, read
+from bridge.home_assistant.entities import Device, Entity, Fields, read
 
 _CELSIUS: Fields = {"device_class": "temperature", "unit_of_measurement": "°C"}
 _NAMES = {"bed": "Bed", "chamber": "Chamber"}

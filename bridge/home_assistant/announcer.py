@@ -7,17 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge import __version__
-from bridge.app import announced
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
+from bridge.home_assistant import announced, announcing
+from bridge.home_assistant import discovery as home_assistant
+from bridge.home_assistant.announcing import Announcements
+from bridge.home_assistant.entities import Device
 from bridge.mqtt.broker import Broker
-from bridge.mqtt.home_assistant import announcing
-from bridge.mqtt.home_assistant import device as home_assistant
-from bridge.mqtt.home_assistant.announcing import Announcements
-from bridge.mqtt.home_assistant.entities import Device
 from bridge.mqtt.messages import Message
-from bridge.mqtt.topics import Topics
 from bridge.printer.printer import Printer
+from bridge.topics import Topics
 
 log = logging.getLogger("bridge.app")
 

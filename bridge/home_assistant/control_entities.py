@@ -6,7 +6,7 @@ The payload of a button is whole JSON, that of a number or a text a template of 
 import re
 from collections.abc import Iterator, Mapping
 
-from bridge.mqtt.home_assistant.entities import Device, Entity, Fields, press, read
+from bridge.home_assistant.entities import Device, Entity, Fields, press, read
 
 _CONFIG: Fields = {"entity_category": "config"}
 _LARGEST_FACTOR = 1000  # percent, as `head` and `tool` take them

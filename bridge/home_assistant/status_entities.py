@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bridge.mqtt.home_assistant.entities import Device, Entity, Fields, cut, flag, read
+from bridge.home_assistant.entities import Device, Entity, Fields, cut, flag, read
 
 STATES = (
     "offline",

@@ -9,7 +9,7 @@ first announced with nothing but its platform, which removes it, and then left o
 from collections.abc import Mapping
 from typing import cast
 
-from bridge.mqtt.home_assistant.device import Payload
+from bridge.home_assistant.discovery import Payload
 
 PAUSE = 10.0
 """Seconds between two announcements."""

@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from bridge.mqtt.home_assistant.announcing import PAUSE, Announcements, components
-from bridge.mqtt.home_assistant.device import Payload
+from bridge.home_assistant.announcing import PAUSE, Announcements, components
+from bridge.home_assistant.discovery import Payload
 
 
 def payload(name: str = "Ender", **platforms: str) -> Payload:

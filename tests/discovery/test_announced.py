@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.announced import SUFFIX, Announced, recall, remember
+from bridge.home_assistant.announced import SUFFIX, Announced, recall, remember
 
 KEPT = Announced(
     components={"state": "sensor"},

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.app.leftovers import divide, owner_of, settle
+from bridge.app.retained_cleanup import divide, owner_of, settle
 from bridge.config import Config, Mqtt
-from bridge.mqtt.memory import Memory, all_memories, exclusive
+from bridge.state_files import Memory, all_memories, exclusive
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import TestClient, connected

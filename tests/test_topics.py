@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.mqtt.topics import COMMANDS, Topics, response_topic_allowed
+from bridge.topics import COMMANDS, Topics, response_topic_allowed
 
 TOPICS = Topics("printers/ender")
 

@@ -10,14 +10,14 @@ import pytest
 from bridge.commands import Context, Request, parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Printer, Profile
-from bridge.mqtt.home_assistant.device import EVENTS, config_topic, discovery, render
-from bridge.mqtt.home_assistant.entities import Device
-from bridge.mqtt.topics import Topics
+from bridge.home_assistant.discovery import EVENTS, config_topic, discovery, render
+from bridge.home_assistant.entities import Device
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.job_model import Outcome
 from bridge.printer.knowledge.model import Problem, Word
 from bridge.printer.published import about, documents, views
 from bridge.printer.published.documents import Attention
+from bridge.topics import Topics
 from tests.support import home_assistant as ha
 from tests.support.knowing import Knowing
 

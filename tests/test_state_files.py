@@ -1,0 +1,95 @@
+"""What is kept on disk between two runs."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.state_files import Memory, all_memories, default_folder, parse, render
+
+
+@given(st.frozensets(st.text(min_size=1)))
+def test_what_is_written_can_be_read(topics: frozenset[str]) -> None:
+    assert parse(render(topics)) == topics
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "[]", '{"retained": "a"}', '{"retained": [1]}', '{"a": 1}']
+)
+def test_what_is_not_ours_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse(text)
+
+
+def test_the_folder_is_systemds_or_the_users() -> None:
+    home = Path("/home/me")
+    assert default_folder({}, home) == home / ".local/state/gcode2mqtt"
+    xdg = {"XDG_STATE_HOME": "/state"}
+    assert default_folder(xdg, home) == Path("/state/gcode2mqtt")
+    systemd = {"STATE_DIRECTORY": "/var/lib/gcode2mqtt:/var/lib/more"}
+    assert default_folder(systemd, home) == Path("/var/lib/gcode2mqtt")
+
+
+def test_a_memory_lasts(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "new" / "folder", "ender")
+    memory.add("a")
+    memory.add("b")
+    memory.add("b")
+    memory.discard("a")
+    memory.discard("never there")
+    memory.save()
+    assert Memory(tmp_path / "new" / "folder", "ender").topics == {"b"}
+    assert [p.name for p in (tmp_path / "new/folder").iterdir()] == [
+        "ender.retained.json"
+    ]
+
+
+def test_nothing_to_remember_needs_no_file(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "ender")
+    memory.save()
+    memory.add("a")
+    memory.save()
+    memory.discard("a")
+    memory.save()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_former_printers_are_found(tmp_path: Path) -> None:
+    for name in ("ender", "prusa"):
+        memory = Memory(tmp_path, name)
+        memory.add(f"printers/{name}/state")
+        memory.save()
+    (tmp_path / "something.else").write_text("x")
+    found = all_memories(tmp_path)
+    assert sorted(found) == ["ender", "prusa"]
+    assert found["prusa"].topics == {"printers/prusa/state"}
+    assert all_memories(tmp_path / "nowhere") == {}
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xff"])
+def test_a_broken_file_is_worth_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    (tmp_path / "ender.retained.json").write_bytes(content)
+    memory = Memory(tmp_path, "ender")
+    assert memory.topics == frozenset()
+    assert len(caplog.records) == 1
+    memory.add("a")
+    memory.save()
+    assert Memory(tmp_path, "ender").topics == {"a"}
+    assert len(caplog.records) == 1
+
+
+def test_an_unwritable_folder_is_worth_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    memory = Memory(tmp_path / "file" / "folder", "ender")
+    for topic in ("a", "b", "c"):
+        memory.add(topic)
+        memory.save()
+    assert len(caplog.records) == 1
+    file = tmp_path / "file" / "folder" / "ender.retained.json"
+    assert caplog.messages[0].startswith(f"cannot read {file} (Not a directory): ")
+    assert "mqtt.state_folder" in caplog.text
