@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "logs": _GROUND | {"config", "pauses"},
     "notify": _GROUND,
     "gcode": _GROUND,
-    "simulator": _GROUND | {"gcode.framing", "gcode.dialects", "threads"},
+    "simulator": _GROUND | {"gcode.framing.checksum", "gcode.dialects", "threads"},
     "commands": _GROUND | {"config", "gcode"},
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
@@ -199,5 +199,6 @@ def test_a_wrong_import_would_be_found() -> None:
     assert not allowed("mqtt", "printer.link.session.Session")
     assert not allowed("simulator", "gcode.reply_parser")
     assert not allowed("gcode", "config.Config")
-    assert allowed("simulator", "gcode.framing.encode")
+    assert allowed("simulator", "gcode.framing.checksum")
+    assert not allowed("simulator", "gcode.framing.LineReceiver")
     assert allowed("app", "mqtt.broker.Broker")
