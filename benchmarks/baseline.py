@@ -1,4 +1,4 @@
-"""The least that could do it: a bare paho client that writes to the port."""
+"""The minimum: a bare paho client that writes to the port."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 def main() -> None:
-    """Write each command to the port, for ever."""
+    """Write each command to the port until killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("broker", type=int)
     parser.add_argument("topic")

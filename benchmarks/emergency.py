@@ -21,10 +21,10 @@ from latency import ANSWERS, Port, Sender
 
 WAITING = 500
 CHUNK = 50
-"""Lines in one command: 500 lines wait in ten of them."""
+"""Lines per command: ten commands make 500 queued lines."""
 
 QUIET = 0.6
-"""Seconds without a line after which a printer has been set up."""
+"""Seconds without a line after which the set-up of a printer counts as complete."""
 
 LOST = 5.0
 
@@ -33,7 +33,7 @@ class Printer(Port):
     """A printer that never finishes an ``M117``, and is reset after each stop."""
 
     def serve(self, seconds: float) -> float | None:
-        """Answer what comes within some time; return when the first byte came."""
+        """Acknowledge what arrives in time; return when the first byte arrived."""
         ready, _, _ = select.select([self._master], [], [], seconds)
         if not ready:
             return None
@@ -47,7 +47,7 @@ class Printer(Port):
         return arrived
 
     def reset(self) -> None:
-        """Press the reset button and answer until the bridge is content."""
+        """Reset, and acknowledge lines until the bridge has set up the printer."""
         self._rest = b""
         os.write(self._master, b"start\n")
         while self.serve(QUIET) is not None:
@@ -64,7 +64,7 @@ class Case:
     seconds: list[float] = field(default_factory=list)
 
     def load(self, sender: Sender) -> None:
-        """Have it work on a line for ever, with others behind."""
+        """Keep it busy with one line, with others queued behind."""
         if not self.waiting:
             return
         self.printer.lines.clear()
@@ -80,7 +80,7 @@ class Case:
             pass
 
     def stop(self, sender: Sender) -> None:
-        """Stop it once, and note how long that took."""
+        """Send one emergency stop, and record how long it took."""
         self.printer.lines.clear()
         begun = sender.publish(f"printers/{self.name}/emergency", {})
         arrived: float | None = begun

@@ -30,7 +30,7 @@ PAUSE = 0.03
 
 LOST = 2.0
 STALL = 0.03
-"""Seconds from which on somebody has waited for a delayed acknowledgement."""
+"""Seconds above which a delayed TCP acknowledgement must have been involved."""
 
 ANSWERS = {
     b"M115": b"FIRMWARE_NAME:Marlin 2.1 (Bench)\nCap:AUTOREPORT_TEMP:0\nok\n",
@@ -39,7 +39,7 @@ ANSWERS = {
 
 
 class Port:
-    """A pseudo-terminal with a printer that says ``ok``, and knows when it heard."""
+    """A printer on a pseudo-terminal that replies ``ok`` and records arrival times."""
 
     def __init__(self, path: Path) -> None:
         self._master, self._slave = os.openpty()
@@ -49,7 +49,7 @@ class Port:
         self.lines: list[bytes] = []
 
     def serve(self, seconds: float) -> float | None:
-        """Answer what comes within some time; return when the first byte came."""
+        """Acknowledge what arrives in time; return when the first byte arrived."""
         ready, _, _ = select.select([self._master], [], [], seconds)
         if not ready:
             return None
@@ -62,7 +62,7 @@ class Port:
         return arrived
 
     def await_text(self, text: bytes) -> float | None:
-        """Return when a line came that contains a text, or nothing if none does."""
+        """Return when a line with this text arrived, or nothing if none did."""
         self.lines.clear()
         deadline = time.perf_counter() + LOST
         while (left := deadline - time.perf_counter()) > 0:
@@ -73,7 +73,7 @@ class Port:
 
 
 class Sender:
-    """Publishes from this very thread; nobody else has to wake up for it."""
+    """Publishes from the calling thread, so that no other thread has to wake up."""
 
     def __init__(self, port: int) -> None:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
@@ -92,13 +92,13 @@ class Sender:
         return now
 
     def idle(self) -> None:
-        """Keep the connection in order."""
+        """Service the connection."""
         self._client.loop(0)
 
 
 @dataclass(slots=True)
 class Lane:
-    """One of the two: where it hears, where it writes, and how long it took."""
+    """One of the two: where it subscribes, where it writes, and how long it took."""
 
     name: str
     topic: str
@@ -108,7 +108,7 @@ class Lane:
 
 
 def measure(lanes: list[Lane], sender: Sender, count: int) -> None:
-    """Send single commands to both in turns."""
+    """Send single commands to both alternately."""
     for number in range(count):
         for lane in random.sample(lanes, len(lanes)):
             begun = sender.send(lane.topic, f"M117 one{number}.")
@@ -121,7 +121,7 @@ def measure(lanes: list[Lane], sender: Sender, count: int) -> None:
 
 
 def measure_bursts(lanes: list[Lane], sender: Sender, count: int) -> None:
-    """Send bursts of QoS 0 to both in turns; the later ones are what counts."""
+    """Send bursts at QoS 0 to both alternately; all but the first message count."""
     for number in range(count):
         for lane in random.sample(lanes, len(lanes)):
             begun = []
@@ -137,7 +137,7 @@ def measure_bursts(lanes: list[Lane], sender: Sender, count: int) -> None:
 
 
 def collect(port: Port, number: int, arrived: dict[int, float], within: float) -> None:
-    """Note the commands of a burst that come within some time."""
+    """Record the commands of a burst that arrive within this time."""
     deadline = time.perf_counter() + within
     while (left := deadline - time.perf_counter()) > 0 and len(arrived) < BURST:
         when = port.serve(left)
@@ -148,7 +148,7 @@ def collect(port: Port, number: int, arrived: dict[int, float], within: float) -
 
 
 def rest(lanes: list[Lane], sender: Sender, seconds: float) -> None:
-    """Let time pass in which everybody is served."""
+    """Let time pass while serving both."""
     deadline = time.perf_counter() + seconds * random.uniform(0.7, 1.3)  # noqa: S311 - no secret
     while time.perf_counter() < deadline:
         sender.idle()
@@ -158,7 +158,7 @@ def rest(lanes: list[Lane], sender: Sender, seconds: float) -> None:
 
 @contextmanager
 def stage(count: int) -> Iterator[tuple[list[Lane], Sender]]:
-    """Run the bridge with so many more printers, and the baseline."""
+    """Run the bridge with this many additional printers, and the baseline."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, port = Path(name), stand.free_port()
         stack.enter_context(stand.mosquitto(folder, port))
@@ -189,7 +189,7 @@ def stage(count: int) -> Iterator[tuple[list[Lane], Sender]]:
 
 
 def report(what: str, lanes: list[Lane]) -> None:
-    """Print what came out of one part, and forget it."""
+    """Print the results of one part, and clear them."""
     print(f"{what} ({stand.noise()})")
     for lane in lanes:
         if lane.seconds:

@@ -31,7 +31,7 @@ class Watcher:
             self.online.add(base)
 
     def wait(self, count: int) -> float:
-        """Return how long it took until so many printers could be used."""
+        """Return how long it took until this many printers were operational."""
         begun = time.monotonic()
         while len(self.online) < count:
             if time.monotonic() - begun > stand.DEADLINE:
@@ -46,7 +46,7 @@ class Watcher:
 
 
 def measure(count: int, seconds: float) -> stand.Look:
-    """Print what so many printers cost; return the last look at the process."""
+    """Print what this many printers cost; return the last sample of the process."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), stand.free_port()
         places = {place.name: place for place in stand.ports(folder, count)}
@@ -59,7 +59,7 @@ def measure(count: int, seconds: float) -> stand.Look:
         ):
             watcher = Watcher(port)
             took = watcher.wait(count)
-            time.sleep(5)  # what comes once, after connecting
+            time.sleep(5)  # what is sent once, after connecting
             before, reports = stand.look(bridge.pid), watcher.temperatures
             messages = watcher.messages
             time.sleep(seconds)

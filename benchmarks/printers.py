@@ -1,4 +1,4 @@
-"""Simulated printers behind pseudo-terminals that heat up and cool down for ever."""
+"""Simulated printers behind pseudo-terminals that heat up and cool down repeatedly."""
 
 import argparse
 import asyncio
@@ -40,7 +40,7 @@ async def serve(folder: Path, count: int, *, faulty: bool, seed: int) -> None:
 
 
 async def live(server: PtyServer, shift: float) -> None:
-    """Heat up and cool down in turns."""
+    """Heat up and cool down alternately."""
     await asyncio.sleep(shift)
     while True:
         for target in (HOT, WARM):
@@ -50,7 +50,7 @@ async def live(server: PtyServer, shift: float) -> None:
 
 
 async def suffer(server: PtyServer, chance: random.Random) -> None:
-    """Be reset, and lose the cable, now and again."""
+    """Reset and unplug now and then."""
     while True:
         await asyncio.sleep(chance.uniform(10, 30))
         if chance.choice([True, False]):

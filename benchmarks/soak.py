@@ -19,20 +19,20 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 PRINTERS = 5
 QUIET = 30.0
-"""Seconds that everything has to come back in the end."""
+"""Seconds allowed for everything to recover at the end."""
 
 HANG = 12.0
-"""Seconds that the broker hangs: longer than the bridge's keepalive."""
+"""Seconds that the broker hangs: longer than the bridge's keep-alive interval."""
 
 LOOK = 5.0
-"""Seconds between two looks at the process."""
+"""Seconds between two samples of the process."""
 
 WARM_UP = 60.0
-"""Seconds in which everything has happened once, so that caches are filled."""
+"""Seconds until everything has happened once and caches are filled."""
 
 
 class Crowd:
-    """Clients that ask, command and send nonsense; counts the answers."""
+    """Clients that send requests, commands and nonsense, and count the responses."""
 
     def __init__(self, port: int, chance: random.Random) -> None:
         self._chance = chance
@@ -52,7 +52,7 @@ class Crowd:
         self._client.loop_start()
 
     def act(self) -> None:
-        """Do one of the things that clients do."""
+        """Perform one random action of a client."""
         base = f"printers/printer{self._chance.randrange(PRINTERS)}"
         kinds = (
             self._jog,
@@ -109,7 +109,7 @@ class Crowd:
 
 
 class Broker:
-    """A Mosquitto that dies, hangs and comes back."""
+    """A Mosquitto that crashes, hangs and restarts."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._stack = ExitStack()
@@ -117,7 +117,7 @@ class Broker:
         self._process = self._start()
 
     def kill(self) -> None:
-        """Die, and come back without a memory."""
+        """Crash, and restart without retained messages."""
         self._process.kill()
         self._process.wait()
         time.sleep(2)
@@ -125,7 +125,7 @@ class Broker:
         self._process = self._start()
 
     def hang(self, seconds: float) -> None:
-        """Neither answer nor close anything for a while."""
+        """Neither respond nor close anything for a while."""
         os.kill(self._process.pid, signal.SIGSTOP)
         time.sleep(seconds)
         os.kill(self._process.pid, signal.SIGCONT)
@@ -139,7 +139,7 @@ class Broker:
 
 
 def soak(seconds: float, seed: int) -> bool:
-    """Run and print; tell whether all went well."""
+    """Run and print; return whether all went well."""
     chance = random.Random(seed)  # noqa: S311 - a plan of faults, no secret
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder, port = Path(name), stand.free_port()
@@ -171,7 +171,7 @@ def soak(seconds: float, seed: int) -> bool:
 def suffer(
     pid: int, broker: Broker, crowd: Crowd, chance: random.Random, seconds: float
 ) -> list[stand.Look]:
-    """Let things happen, and look at the process."""
+    """Inject faults, and sample the process."""
     looks: list[stand.Look] = []
     begun = time.perf_counter()
     next_look, next_fault = begun + LOOK, begun + 20
@@ -197,7 +197,7 @@ def suffer(
 
 
 def comes_back(crowd: Crowd) -> bool:
-    """Tell whether every printer's bridge is there again in the end."""
+    """Return whether every printer's bridge has recovered at the end."""
     deadline = time.monotonic() + QUIET
     while time.monotonic() < deadline:
         said = [value for key, value in crowd.state.items() if "availability" in key]
@@ -208,7 +208,7 @@ def comes_back(crowd: Crowd) -> bool:
 
 
 def report(looks: list[stand.Look], crowd: Crowd, *, back: bool) -> None:
-    """Print what came out."""
+    """Print the results."""
     steady = [one for one in looks if one.at >= looks[0].at + WARM_UP] or looks
     third = max(1, len(steady) // 3)
     for name, part in (("first", steady[:third]), ("last", steady[-third:])):

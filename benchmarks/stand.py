@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: a broker, the daemon, printers, looks into /proc."""
+"""What the benchmarks share: a broker, the daemon, printers and samples from /proc."""
 
 import os
 import shutil
@@ -37,12 +37,12 @@ class Look:
     descriptors: int
 
     def share(self, earlier: "Look") -> float:
-        """Return the share of a core since an earlier look, in percent."""
+        """Return the share of a core since an earlier sample, in percent."""
         return 100 * (self.processor - earlier.processor) / (self.at - earlier.at)
 
 
 def look(pid: int) -> Look:
-    """Look at a process."""
+    """Sample a process."""
     place = Path("/proc", str(pid))
     fields = (place / "stat").read_text().rpartition(")")[2].split()
     pages = int((place / "statm").read_text().split()[1])
@@ -55,7 +55,7 @@ def look(pid: int) -> Look:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody uses."""
+    """Return an unused TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 @contextmanager
 def process(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for as long as the block lasts."""
+    """Run a program for the duration of the block."""
     with log.open("ab") as output:
         running = subprocess.Popen(
             [str(argument) for argument in arguments],
@@ -81,7 +81,7 @@ def process(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[byte
 
 @contextmanager
 def mosquitto(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Mosquitto with its default settings, and nothing that makes it faster."""
+    """Run Mosquitto with its default settings."""
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
         sys.exit("mosquitto is not installed: apt-get install mosquitto")
@@ -93,7 +93,7 @@ def mosquitto(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_port(port: int) -> None:
-    """Wait until somebody listens."""
+    """Wait until the port accepts connections."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         try:
@@ -126,7 +126,7 @@ def ports(folder: Path, count: int) -> list[Path]:
 def printers(
     folder: Path, count: int, *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run simulated printers in a process of their own."""
+    """Run simulated printers in their own process."""
     command: tuple[str | Path, ...] = (
         sys.executable,
         HERE / "printers.py",
@@ -177,6 +177,6 @@ def p99(seconds: Sequence[float]) -> float:
 
 
 def noise() -> str:
-    """Return how busy the machine is with other things."""
+    """Return the load average, in words."""
     one = os.getloadavg()[0]
     return f"load average {one:.1f} on {os.cpu_count()} cores"

@@ -16,14 +16,14 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 PROCESSOR, MEMORY = 0.7, 45.0
-"""What it should stay below: seconds and MB."""
+"""The limits: seconds and MB."""
 
 SHOWN = 12
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
 
 
 def start() -> stand.Look:
-    """Return what the daemon has used when its printer can be used."""
+    """Return the daemon's usage at the moment its printer is operational."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), stand.free_port()
         places = {place.name: place for place in stand.ports(folder, 1)}
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     print(stand.noise())
-    # The unit and the image set variables too, and reading those is not for nothing.
+    # The unit and the image set variables too, and reading them takes time.
     os.environ["BRIDGE_MQTT__HOST"] = "127.0.0.1"
     looks = [start() for _ in range(rounds)]
     processor = statistics.median(look.processor for look in looks)

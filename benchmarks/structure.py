@@ -146,7 +146,7 @@ class Trace:
 
     @property
     def files(self) -> list[str]:
-        """Return the files on the way, in their order."""
+        """Return the files on the path, in order."""
         names = (str(Path(c.co_filename).relative_to(BRIDGE)) for c in self.codes)
         return list(dict.fromkeys(names))
 

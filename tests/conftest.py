@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from tests.support.leaks import nothing_left_behind
 
-# A busy machine must not turn a slow example into a failure.
+# A slow example on a busy machine is not a failure.
 settings.register_profile("bridge", deadline=None, print_blob=True)
 settings.load_profile("bridge")
 
@@ -24,7 +24,7 @@ _APART = {
     "home_assistant": "the real Home Assistant, docs/home-assistant.md",
     "node_red": "the real Node-RED, docs/node-red.md",
 }
-"""What is only tested on request: the marker, and what that takes."""
+"""Tests that run only on request: their marker, and what they need."""
 
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -35,9 +35,9 @@ _OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
 def _no_settings_from_outside(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    """The developer's own environment must not configure what is tested.
+    """The developer's environment must not configure the code under test.
 
-    Nor may that leave anything in the developer's home.
+    Nor may a test leave anything in the developer's home.
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
@@ -51,10 +51,10 @@ def _no_settings_from_outside(
 def _a_memory_of_its_own(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
-    """What one test's bridge remembers is not known to another's."""
+    """State that one test's bridge saves must not be visible to another's."""
     states = tmp_path_factory.getbasetemp() / "states"
     with pytest.MonkeyPatch.context() as patch:
-        # Only named here: it is made by those who have something to remember.
+        # Only named here; whoever saves something creates it.
         patch.setenv("XDG_STATE_HOME", str(states / uuid.uuid4().hex))
         yield
 
@@ -103,7 +103,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let a worker tell whoever has started it."""
+    """Let a worker report to the process that started it."""
     told: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if told is not None:
         left_out = session.config.stash[_LEFT_OUT]
@@ -111,14 +111,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 class _Worker(Protocol):
-    """As pytest-xdist, which has no types, hands it over."""
+    """What pytest-xdist passes; it has no type hints."""
 
     config: pytest.Config
 
 
 def pytest_testnodedown(node: _Worker) -> None:
-    """Take what a worker left out; all of them have collected the same."""
-    told = getattr(node, "workeroutput", {})  # one that crashed tells nothing
+    """Record what a worker deselected; all of them have collected the same tests."""
+    told = getattr(node, "workeroutput", {})  # one that crashed reports nothing
     left_out = node.config.stash[_LEFT_OUT]
     left_out |= Counter(told.get("left_out", {}))
 
@@ -126,7 +126,7 @@ def pytest_testnodedown(node: _Worker) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say what did not run, rather than hide it."""
+    """Report what did not run, rather than hide it."""
     for marker, needs in _APART.items():
         if count := config.stash[_LEFT_OUT][marker]:
             terminalreporter.write_line(f"not run: {count} with {needs}")

@@ -27,7 +27,7 @@ class App:
     stations: list[Station] = field(default_factory=list)
 
     async def online(self, within: float = DEADLINE) -> None:
-        """Wait until the broker has all that is known of each printer."""
+        """Wait until everything known about each printer has been published."""
         await until(lambda: all(map(self._settled, self.stations)), within)
 
     def _settled(self, station: Station) -> bool:
@@ -43,7 +43,7 @@ class App:
 
 @asynccontextmanager
 async def running(config: Config, origin: Path | None = None) -> AsyncIterator[App]:
-    """Run the bridge for as long as the block lasts."""
+    """Run the bridge for the duration of the block."""
     stations: list[Station] = []
 
     def take(built: Sequence[Station]) -> None:

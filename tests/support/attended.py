@@ -1,17 +1,17 @@
-"""A conversation in which somebody uses the printer, and the host asks all the time."""
+"""A conversation while somebody uses the printer's panel and the host keeps polling."""
 
 from collections.abc import Iterable, Sequence
 
 from tests.support.conversation import STEPS, Conversation, Told
 
-INTERVAL = 1.0  # seconds between two questions, of which one is asked at a time
+INTERVAL = 1.0  # seconds between polls; only one is outstanding at a time
 
 Press = tuple[float, str, str]
 """Seconds after the connection, and an action at the panel with its argument."""
 
 
 class Attended(Conversation):
-    """Runs until the printer has done what it was told at its own panel."""
+    """Runs until the printer has done what was requested at its own panel."""
 
     questions: Sequence[str] = ("M27", "M105", "M114")
     _begun: float | None = None
@@ -55,7 +55,7 @@ class Attended(Conversation):
             self._asked += 1
 
     def _over(self) -> bool:
-        # It answers no question while it works on what it was told before.
+        # It answers no poll while it is still executing an earlier line.
         works = self.firmware.printing or self._unanswered
         return not (self._presses or works or self._tickets)
 

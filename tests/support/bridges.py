@@ -19,7 +19,7 @@ TOPICS = Topics("printer")
 
 @dataclass(slots=True)
 class Bridge:
-    """A broker connection that runs, and what it heard."""
+    """A running broker connection, and what it received."""
 
     broker: Broker
     task: asyncio.Task[None]
@@ -27,7 +27,7 @@ class Bridge:
     failed: bool = False
 
     async def online(self, connects: int = 1) -> None:
-        """Wait for so many connections in all, the last one standing and quiet."""
+        """Wait for this many connections in total, the last of them up and idle."""
 
         def ready() -> bool:
             if self.task.done():
@@ -42,7 +42,7 @@ class Bridge:
         await until(ready)
 
     async def fails(self) -> BaseException:
-        """Wait until it ends by itself, and return why."""
+        """Wait until it ends by itself, and return the reason."""
         await asyncio.wait([self.task], timeout=DEADLINE)
         assert self.task.done(), "it goes on"
         self.failed = True
@@ -51,7 +51,7 @@ class Bridge:
         return error
 
     async def end(self) -> None:
-        """Cancel it and wait until it has taken leave."""
+        """Cancel it and wait until it has disconnected."""
         if self.failed:
             return
         self.task.cancel()
@@ -60,7 +60,7 @@ class Bridge:
 
 
 def presence(instance: str = "one", topics: Topics = TOPICS) -> Presence:
-    """Return who the tests' bridges are."""
+    """Return the identity of the tests' bridges."""
     return Presence(
         client_id=f"gcode2mqtt-{topics.base.replace('/', '-')}",
         topics=topics,

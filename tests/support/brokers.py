@@ -1,4 +1,4 @@
-"""A real Mosquitto: a container where an engine can run one, else the binary.
+"""A real Mosquitto: in a container where an engine can run one, otherwise the binary.
 
 Never a skip: where neither is to be had, the tests that ask for a broker fail with the
 line that installs it. ``GCODE2MQTT_TEST_BROKER`` forces one with ``container`` or
@@ -31,7 +31,7 @@ IMAGE = "eclipse-mosquitto:2"
 CHOICE = "GCODE2MQTT_TEST_BROKER"
 PLUGIN = "mosquitto_dynamic_security.so"
 RUNNING = " running"
-"""What a line of Mosquitto's log ends with when it listens everywhere."""
+"""How a line of Mosquitto's log ends once all its listeners are open."""
 
 
 class BrokerUnavailableError(RuntimeError):
@@ -40,7 +40,7 @@ class BrokerUnavailableError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What a test wants of the broker.
+    """What a test needs from the broker.
 
     Attributes:
         options: lines of ``mosquitto.conf`` after the listener; ``{folder}`` is where
@@ -85,7 +85,7 @@ class Mosquitto(Protocol):
         """Start it and wait until it listens."""
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Stop it cleanly."""
 
     def kill(self) -> None:
         """Kill it."""
@@ -107,12 +107,12 @@ class BinaryMosquitto:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
         self._log = self._folder / "log"
-        # Nobody takes them while the broker is away.
+        # Held, so that nobody else takes them while the broker is down.
         self._held = held_socket(), held_socket()
         self.port, self.second_port = (one.getsockname()[1] for one in self._held)
         for name, content in spec.files.items():
             (self._folder / name).write_bytes(content)
-        # Started by root it would give up its rights, and with them our folder.
+        # Started by root it would drop its privileges, and could not read our folder.
         user = "user root\n" if os.geteuid() == 0 else ""
         places = {
             "folder": self._folder,
@@ -167,7 +167,7 @@ class ContainerMosquitto:
                 "second_port": 9001,
             }
         )
-        # Fixed ports at the host: a restart must not change them.
+        # Fixed ports on the host, because a restart must not change them.
         with held_port() as self.port, held_port() as self.second_port:
             pass
         container = DockerContainer(IMAGE)
@@ -200,7 +200,7 @@ class ContainerMosquitto:
 
 @contextmanager
 def mosquitto(spec: Spec | None = None, *, start: bool = True) -> Iterator[Mosquitto]:
-    """Run a broker; without ``start`` it is only prepared, its port is free."""
+    """Run a broker; without ``start`` it is only prepared, and its port is closed."""
     broker = _make(spec if spec is not None else Spec())
     try:
         if not start:
@@ -211,7 +211,7 @@ def mosquitto(spec: Spec | None = None, *, start: bool = True) -> Iterator[Mosqu
 
 
 def hashed(password: str) -> tuple[str, str]:
-    """Return a salt and what Mosquitto makes of a password with it, in 101 rounds."""
+    """Return a salt and the hash that Mosquitto stores with it, in 101 rounds."""
     salt = b"twelve bytes"
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
     return base64.b64encode(salt).decode(), base64.b64encode(digest).decode()
@@ -252,12 +252,12 @@ def _make(spec: Spec) -> Mosquitto:
 
 @functools.cache
 def _engine() -> str:
-    """Return what to use where nobody has chosen: a container if one can run."""
+    """Return the default: a container if one can run."""
     with warnings.catch_warnings():
-        # A failed attempt leaks its socket; the collector must not complain later.
+        # A failed attempt leaks its socket, which is reported when collected.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
-            # Without a limit a silent engine would be waited for a minute.
+            # Without a limit, an engine that does not respond would cost a minute.
             client = DockerClient(timeout=2).client
             client.ping()
             client.close()

@@ -1,4 +1,4 @@
-"""Configurations as people write them."""
+"""Configurations as users write them."""
 
 from collections.abc import Mapping
 from pathlib import Path

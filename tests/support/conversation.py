@@ -1,4 +1,4 @@
-"""A host and a simulated firmware in virtual time, with a bad cable between them."""
+"""A host and a simulated firmware in virtual time, with an unreliable cable between."""
 
 import heapq
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ from bridge.simulator.options import Options
 STEPS = 40_000
 """What takes more goes on for ever. Each ``M108`` that arrives as an ``M1`` takes some
 2,000, until the host gives up and a person presses the button."""
-AFTERWARDS = 120.0  # seconds in which the firmware finishes what it has taken
-WAITING = 3  # lines that the host has waiting at a time
+AFTERWARDS = 120.0  # seconds for the firmware to finish what it has buffered
+WAITING = 3  # lines queued on the host at a time
 POLL = "M105"
 URGENT = "M108"
 
@@ -49,7 +49,7 @@ class Told:
 
 
 class Conversation:
-    """Runs until every line's fate is known and both sides are quiet.
+    """Runs until the outcome of every line is known and both sides are idle.
 
     When the host gives the link up it opens a new conversation with the same firmware,
     as the bridge does, and goes on with the lines that were not tried yet.
@@ -83,7 +83,7 @@ class Conversation:
         self.transmitted: list[bytes] = []
         self.events: list[Event] = []
         self.forged = False
-        """The firmware got a line that its checksum does not tell from one of ours."""
+        """The firmware got a damaged line whose checksum happens to be valid."""
         self._late = late
         self._fused = fused
         self._up = Channel.of(to_printer)
@@ -97,11 +97,11 @@ class Conversation:
 
     @property
     def executed(self) -> list[str]:
-        """What the firmware did, our probes and all."""
+        """What the firmware executed, including our probes."""
         return self.firmware.executed
 
     def run(self, script: Iterable[str]) -> Told:
-        """Send each of these lines once; ``M105`` ahead of others, ``M108`` at once."""
+        """Send each of these lines once; ``M105`` with priority, ``M108`` at once."""
         lines = list(script)
         self._say(self.firmware.reset(self.now))
         for _ in range(STEPS):
@@ -129,7 +129,7 @@ class Conversation:
         return UNKNOWN if self._late else self.dialect
 
     def _step(self) -> bool:
-        """Let the next thing happen; tell whether there was one."""
+        """Process the next event; return whether there was one."""
         if data := self.protocol.data_to_send(self.now):
             self.transmitted += data.splitlines(keepends=True)
             self._send(self._up, data, to_host=False)
@@ -151,7 +151,7 @@ class Conversation:
         return True
 
     def _wakes(self) -> float | None:
-        """Return when something happens that neither side waits for."""
+        """Return the time of the next event that neither side is waiting for."""
 
     def _say(self, data: bytes) -> None:
         self._send(self._down, data, to_host=True)
@@ -211,7 +211,7 @@ class Conversation:
                     self._press()
 
     def _press(self) -> None:
-        """Let a person help: ``M108``, when damaged, can be ``M0``, which waits."""
+        """Have a user press the button: a damaged ``M108`` may be an ``M0``."""
         self._say(self.firmware.panel("press", now=self.now))
 
     def _reopen(self) -> None:

@@ -14,7 +14,7 @@ import yaml
 from tests.support.waiting import DEADLINE
 
 SCRIPT = Path(sys.executable).with_name("gcode2mqtt")
-"""Where the installation has put it."""
+"""Where it is installed."""
 
 
 def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -29,7 +29,7 @@ def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Daemon:
-    """``gcode2mqtt run``; its log is kept in a file."""
+    """``gcode2mqtt run``, with its log in a file."""
 
     def __init__(
         self,
@@ -46,18 +46,18 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C at the terminal of the tests is not meant for it.
+                # Ctrl-C in the terminal that runs the tests must not reach it.
                 start_new_session=True,
                 env={**os.environ, **(environ or {})},
             )
 
     def write(self, config: Mapping[str, object]) -> None:
-        """Write another configuration, which it reads when it is told to."""
+        """Write another configuration; it is read on reload."""
         self.config.write_text(yaml.safe_dump(dict(config)))
 
     @property
     def log(self) -> str:
-        """What it has logged, and every traceback."""
+        """Its log, including tracebacks."""
         return self._log.read_text(errors="replace")
 
     @property
@@ -67,7 +67,7 @@ class Daemon:
 
     @property
     def running(self) -> bool:
-        """It has not ended."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
@@ -79,7 +79,7 @@ class Daemon:
         return self._process.wait(within)
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """Kill it."""
         if self.running:
             self._process.terminate()
             try:
@@ -96,7 +96,7 @@ def daemon(
     config: Mapping[str, object],
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Daemon]:
-    """Run the daemon; however the block ends, it ends too, and without a traceback."""
+    """Run the daemon; it ends with the block, and must not have logged a traceback."""
     process = Daemon(folder, config, environ)
     try:
         yield process
@@ -108,7 +108,7 @@ def daemon(
 def wait_for(
     condition: Callable[[], object], what: str = "it", within: float = DEADLINE
 ) -> None:
-    """Return once the condition holds, for places where no event loop runs."""
+    """Return once the condition holds; for code outside an event loop."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in time"

@@ -1,4 +1,4 @@
-"""The documents that are written from the code; as a program this writes them."""
+"""The documents that are generated from the code; run as a program, it writes them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

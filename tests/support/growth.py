@@ -1,4 +1,4 @@
-"""What is done again and again: does each time leave something behind?"""
+"""Does repeating something leak memory or objects each time?"""
 
 import gc
 import tracemalloc
@@ -11,7 +11,7 @@ from coverage import Coverage
 
 BLOCKS = 3
 ROOM = 2_000
-"""Bytes that may stay of each time.
+"""Bytes that each repetition may leave behind.
 
 The interpreter keeps names that were looked up, in a table of 4,096 places. The
 smallest thing of ours that one could forget to let go is found by its kind.
@@ -19,7 +19,7 @@ smallest thing of ours that one could forget to let go is found by its kind.
 
 
 async def assert_no_growth(what: Callable[[int], Awaitable[None]], times: int) -> None:
-    """Do something so often in each of some blocks; fail if every block leaves more.
+    """Repeat something in blocks; fail if memory grows in every block.
 
     Caches and imports grow once, nobody knows when; what leaks grows every time. So
     the block that grew least counts, after one to warm up.
@@ -46,7 +46,7 @@ async def assert_no_growth(what: Callable[[int], Awaitable[None]], times: int) -
 
 @contextmanager
 def _measured() -> Iterator[None]:
-    """Trace the memory, and no lines: coverage keeps two kilobytes of each thread.
+    """Trace memory but not lines: coverage keeps two kilobytes for each thread.
 
     A worker is measured twice, as the process that another one has started and as
     one that runs tests; when the one is stopped, the other goes on.
@@ -73,6 +73,6 @@ def _judge(sizes: list[int], censuses: list[Counter[str]], times: int) -> None:
 
 
 def _census() -> Counter[str]:
-    """Return how many objects of each kind are alive, where they can hold others."""
+    """Count the live objects of each type that can reference others."""
     kinds = (type(thing) for thing in gc.get_objects())
     return Counter(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)

@@ -1,6 +1,6 @@
-"""Which half of the house a module belongs to: the pure one, or the one that does I/O.
+"""Which half of the package a module belongs to: the pure one or the one that does I/O.
 
-A module is pure unless it is named here. As a program this prints the pure files, as
+A module is pure unless it is listed here. Run as a program, it prints the pure files as
 ``coverage report --include`` wants them.
 """
 
@@ -64,7 +64,7 @@ def modules() -> list[Path]:
 
 
 def is_pure(module: Path) -> bool:
-    """Tell whether a module must do no I/O."""
+    """Return whether a module must do no I/O."""
     return not any(module.match(f"bridge/{pattern}") for pattern in DOES_IO)
 
 

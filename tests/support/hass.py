@@ -27,7 +27,7 @@ from typing import Any
 CHOICE, ROOT = "GCODE2MQTT_HASS", "GCODE2MQTT_HASS_ROOT"
 STARTED = "MQTT client initialized, birth message sent"
 DEADLINE = 120.0
-"""Seconds for a start, on a slow machine too."""
+"""Seconds allowed for a start, also on a slow machine."""
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ asyncio.run(main())
 
 
 class HomeAssistant:
-    """One instance with a configuration of its own; it can be stopped and started."""
+    """One instance with its own configuration; it can be stopped and restarted."""
 
     def __init__(self, broker: tuple[str, int]) -> None:
         given = os.environ.get(CHOICE)
@@ -110,7 +110,7 @@ class HomeAssistant:
         return {entry["entity_id"]: entry for entry in listed}
 
     def state(self, entity: str) -> str:
-        """Return one entity's state; ``""``: there is no such entity."""
+        """Return one entity's state; ``""`` if there is no such entity."""
         entry = self.states().get(entity)
         return str(entry["state"]) if entry else ""
 
@@ -126,14 +126,14 @@ class HomeAssistant:
         self._request("POST", path, {"entity_id": entity, **data})
 
     def automate(self, blueprints: Path, automations: list[Json]) -> None:
-        """Have these automations, made from blueprints of a folder."""
+        """Install these automations, made from the blueprints in a folder."""
         inside = self._folder / "blueprints" / "automation" / blueprints.parent.name
         shutil.copytree(blueprints, inside, dirs_exist_ok=True)
         (self._folder / "automations.yaml").write_text(json.dumps(automations))
         self._request("POST", "/api/services/automation/reload", {})
 
     def pretend(self, entity: str, state: str) -> None:
-        """Have an entity of no integration be in a state."""
+        """Set the state of an entity that belongs to no integration."""
         self._request("POST", f"/api/states/{entity}", {"state": state})
 
     def ask(self, *messages: Json) -> list[Json]:
@@ -147,7 +147,7 @@ class HomeAssistant:
         return results
 
     def launch(self) -> None:
-        """Start it, and do not wait."""
+        """Start it without waiting."""
         (self._folder / "home-assistant.log").unlink(missing_ok=True)
         inside = Path("/") / self._folder.relative_to(self._root)
         with (self._folder / "out").open("wb") as out:
@@ -164,18 +164,18 @@ class HomeAssistant:
             )
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it, by default orderly."""
+        """Stop it, cleanly by default."""
         if self._process is not None:
             os.killpg(self._process.pid, number)
             self._process.wait(60)
             self._process = None
 
     def started(self) -> None:
-        """Wait until it listens to what MQTT says."""
+        """Wait until it has subscribed over MQTT."""
         self._wait_for(lambda: STARTED in self.text)
 
     def close(self) -> None:
-        """End it and leave nothing behind."""
+        """Stop it and remove everything it wrote."""
         self.stop(signal.SIGKILL)
         shutil.rmtree(self._folder)
 
@@ -183,7 +183,7 @@ class HomeAssistant:
         (self._folder / ".storage").mkdir()
         (self._folder / "configuration.yaml").write_text(_CONFIGURATION)
         (self._folder / "automations.yaml").write_text("[]\n")
-        # In YAML it would be on trial for five minutes, and then undone by a restart.
+        # Set in YAML, it would be provisional for five minutes until reverted.
         server = {
             "server_host": ["127.0.0.1"],
             "server_port": self.port,
@@ -282,7 +282,7 @@ class HomeAssistant:
 
 @contextmanager
 def home_assistant(broker: tuple[str, int]) -> Iterator[HomeAssistant]:
-    """Run a fresh one."""
+    """Run a new instance."""
     running = HomeAssistant(broker)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""What Home Assistant 2026.11 makes of templates, and which fields its platforms take.
+"""How Home Assistant 2026.11 renders templates, and which fields its platforms accept.
 
 Read in its schemas: what is not listed there is dropped without a word, so that a slip
 in a name would do nothing for ever.
@@ -64,10 +64,10 @@ REQUIRED: Mapping[str, set[str]] = {
 
 
 def rendered(template: str, value: object) -> str:
-    """Return what a command template makes of what was set."""
+    """Return the payload that a command template renders for a value."""
     return str(_ENVIRONMENT.from_string(template).render(value=value))
 
 
 def shown(template: str, document: object) -> str:
-    """Return what a value template makes of a message; undefined names are errors."""
+    """Return what a value template renders; undefined names are errors."""
     return str(_ENVIRONMENT.from_string(template).render(value_json=document))

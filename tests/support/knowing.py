@@ -1,4 +1,4 @@
-"""A printer's state as a dialogue leaves it: lines of the host and of the firmware."""
+"""A printer's state after a dialogue of host and firmware lines."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from bridge.printer.knowledge.state import PrinterState
 
 @dataclass
 class Knowing:
-    """Folds a dialogue into a state and keeps the events on the way.
+    """Reduces a dialogue to a state, and collects the events.
 
     Attributes:
         profile: the machine.
@@ -35,7 +35,7 @@ class Knowing:
         self.events.clear()
 
     def become(self, state: PrinterState) -> None:
-        """Take a state, and note what happened."""
+        """Replace the state, and record what happened."""
         self.events += events.diff(self.state, state)
         self.state = state
 
@@ -55,7 +55,7 @@ class Knowing:
         return self.state
 
     def sends(self, *lines: str) -> PrinterState:
-        """Have the host send lines that the firmware takes at once."""
+        """Have the host send lines that the firmware acknowledges at once."""
         for line in lines:
             self.begins(line)
             self.become(
@@ -70,7 +70,7 @@ class Knowing:
         return self.state
 
     def begins(self, line: str) -> PrinterState:
-        """Have the host send a line that is not answered yet."""
+        """Have the host send a line that is not acknowledged yet."""
         self.become(
             known.sent(
                 self.state,
@@ -83,7 +83,7 @@ class Knowing:
         return self.state
 
     def at(self, now: float) -> "Knowing":
-        """Let time go on until then."""
+        """Advance the clock to this time."""
         self.now = now
         return self
 

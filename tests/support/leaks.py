@@ -1,4 +1,4 @@
-"""What a test left behind: threads, processes and open descriptors."""
+"""What a test has leaked: threads, processes and open descriptors."""
 
 import gc
 import threading
@@ -10,12 +10,12 @@ from pathlib import Path
 from tests.support.waiting import DEADLINE
 
 _DESCRIPTORS = Path("/proc/self/fd")
-# The interpreter and its libraries keep these for as long as the process lives.
+# The interpreter and its libraries keep these open for the life of the process.
 _KEPT = ("/dev/urandom", "/dev/null")
 
 
 def descriptors() -> frozenset[str]:
-    """Return the open descriptors with what they lead to; Linux only."""
+    """Return the open descriptors with their targets; Linux only."""
     found = []
     for entry in _DESCRIPTORS.iterdir():
         try:
@@ -47,7 +47,7 @@ def processes() -> frozenset[str]:
 
 @contextmanager
 def nothing_left_behind(grace: float = DEADLINE) -> Iterator[None]:
-    """Fail when the block leaves something behind that was not there before it.
+    """Fail if the block leaks anything that was not there before.
 
     Threads and children that are about to end have ``grace`` seconds for it.
     """

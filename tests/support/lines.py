@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 @dataclass(slots=True)
 class Talk:
-    """A session that runs, and what it said."""
+    """A running session, and its events."""
 
     session: Session
     events: list[PrinterEvent] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Talk:
 
 @asynccontextmanager
 async def talk_to(url: str | Path, dialect: Dialect) -> AsyncIterator[Talk]:
-    """Open a port, meet whoever is there, and hang up at the end."""
+    """Open a port, complete the handshake, and close it at the end."""
     transport = await open_transport(str(url), 115_200)
     events: list[PrinterEvent] = []
     wire = WireLog()

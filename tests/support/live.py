@@ -19,7 +19,7 @@ from tests.support.printers import POLLS, unframed
 from tests.support.waiting import until
 
 OWN = POLLS | {"M110", "M876", "M21", "M20"}
-"""Codes that the bridge sends by itself."""
+"""Codes that the bridge sends on its own initiative."""
 
 
 def command_of(topic: str, **payload: object) -> Command:
@@ -29,7 +29,7 @@ def command_of(topic: str, **payload: object) -> Command:
 
 @dataclass
 class Live:
-    """A printer that runs, and what it did."""
+    """A running printer, and what it did."""
 
     printer: Printer
     task: asyncio.Task[None]
@@ -38,7 +38,7 @@ class Live:
 
     @property
     def sent(self) -> list[str]:
-        """The lines of commands, as they went out."""
+        """The lines of commands, as sent."""
         lines = [
             unframed(entry.data)
             for entry in self.entries
@@ -52,7 +52,7 @@ class Live:
         return [event.name for event in self.events]
 
     async def does(self, topic: str, **payload: object) -> Run:
-        """Carry a command out."""
+        """Execute a command."""
         run = Run()
         await self.printer.execute(command_of(topic, **payload), run)
         return run
@@ -60,21 +60,21 @@ class Live:
     def begins(
         self, topic: str, run: Run | None = None, **payload: object
     ) -> "asyncio.Task[None]":
-        """Begin to carry a command out."""
+        """Start executing a command."""
         command = command_of(topic, **payload)
         run = run if run is not None else Run()
         return asyncio.create_task(self.printer.execute(command, run))
 
     async def operational(self) -> None:
-        """Wait until the printer can be used."""
+        """Wait until the printer is operational."""
         await until(lambda: self.printer.state.link == "operational")
 
     async def has_sent(self, line: str) -> None:
-        """Wait until a line has gone out."""
+        """Wait until a line has been sent."""
         await until(lambda: line in self.sent)
 
     async def end(self) -> None:
-        """Leave the printer."""
+        """Disconnect from the printer."""
         self.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
@@ -88,7 +88,7 @@ async def live(
     queue: int = 256,
     **profile: object,
 ) -> AsyncIterator[Live]:
-    """Run a printer until it can be used."""
+    """Run a printer; the block starts when it is operational."""
     entries: list[Entry] = []
     events: list[Event] = []
     config = PrinterConfig(

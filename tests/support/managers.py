@@ -1,4 +1,4 @@
-"""A service manager that only listens, as ``sd_notify(3)`` has it."""
+"""A service manager that only listens; see ``sd_notify(3)``."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Manager:
-    """Hears what a service tells about itself.
+    """Receives a service's notifications.
 
     Args:
         folder: where its socket is.
@@ -24,7 +24,7 @@ class Manager:
         self._socket.settimeout(0)
         self._heard: list[dict[str, str]] = []
         self.environ: Mapping[str, str] = {"NOTIFY_SOCKET": str(path)}
-        """What it gives the service."""
+        """The environment variables for the service."""
         if watchdog is not None:
             wanted = {"WATCHDOG_USEC": str(round(watchdog * 1e6))}
             self.environ = {**self.environ, **wanted}
@@ -39,17 +39,17 @@ class Manager:
         return self._heard
 
     def count(self, name: str) -> int:
-        """Return how many messages have such a line."""
+        """Return how many messages contain such a line."""
         return sum(name in message for message in self.heard)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._socket.close()
 
 
 @contextmanager
 def manager(watchdog: float | None = None) -> Iterator[Manager]:
-    """Listen for as long as the block lasts; the path is short enough for a socket."""
+    """Listen for the duration of the block, on a path short enough for a socket."""
     with tempfile.TemporaryDirectory() as folder:
         running = Manager(Path(folder), watchdog)
         try:

@@ -1,4 +1,4 @@
-"""What stands in the documents."""
+"""The contents of the documents."""
 
 import re
 import shlex
@@ -67,7 +67,7 @@ def commands(program: str) -> list[tuple[str, list[str]]]:
 
 
 def links(path: Path) -> Iterator[str]:
-    """Yield what a document links to, without anchors."""
+    """Yield the targets of a document's links, without anchors."""
     for match in _LINK.finditer(path.read_text()):
         yield match["target"]
 

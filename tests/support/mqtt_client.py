@@ -1,4 +1,4 @@
-"""A client for the tests: paho in its own thread, kept simple and apart from ours."""
+"""A client for the tests: paho in its own thread, independent of the bridge's."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ from tests.support.waiting import DEADLINE, until
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message that the client got."""
+    """A message that the client received."""
 
     topic: str
     payload: bytes
@@ -29,7 +29,7 @@ class Heard:
 
 
 class TestClient:
-    """Hears what it subscribed to, and publishes."""
+    """Receives what it has subscribed to, and publishes."""
 
     __test__ = False
 
@@ -41,7 +41,7 @@ class TestClient:
         client.on_publish = self._on_publish
 
     def payloads(self, topic: str) -> list[bytes]:
-        """Return what has been heard on a topic, oldest first."""
+        """Return what has been received on a topic, oldest first."""
         return [heard.payload for heard in self.heard if heard.topic == topic]
 
     async def hears(self, topic: str, payload: bytes | None = None) -> Heard:
@@ -113,7 +113,7 @@ class TestClient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """How a test client connects, beside the address."""
+    """How a test client connects, apart from the address."""
 
     client_id: str = ""
     username: str | None = None
@@ -128,7 +128,7 @@ class Account:
 def connected(
     port: int, *filters: str, account: Account | None = None, host: str = "127.0.0.1"
 ) -> Iterator[TestClient]:
-    """Run a client that has been accepted, and its subscriptions answered."""
+    """Run a client; the block starts once its subscriptions are acknowledged."""
     who = account if account is not None else Account()
     client = paho.Client(
         CallbackAPIVersion.VERSION2, client_id=who.client_id, protocol=who.version
@@ -154,12 +154,12 @@ def connected(
     finally:
         client.disconnect()
         client.loop_stop()
-        # Closes the sockets by which its thread was woken.
+        # Closes the sockets that wake its thread.
         client.reinitialise()
 
 
 def _hurry(_client: object, _data: object, own: object) -> None:
-    """Let small packets not wait for the answer to the one before them."""
+    """Disable Nagle's algorithm, so that small packets are not delayed."""
     if isinstance(own, socket.socket):
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

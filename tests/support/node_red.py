@@ -1,4 +1,4 @@
-"""The flow that we ship, in the real Node-RED; its widgets stand in for themselves.
+"""The flow that we ship, in the real Node-RED, with its widgets replaced.
 
 ``GCODE2MQTT_NODE_RED`` is a folder in which Node-RED is installed with npm.
 """
@@ -41,7 +41,7 @@ class NodeRed:
 
 
 def stand_in(node: Node, broker: Mosquitto) -> Node | None:
-    """Return a node as it is, or what does the same without a browser."""
+    """Return a node unchanged, or a replacement that needs no browser."""
     common: Node = {key: node[key] for key in ("id", "z", "x", "y") if key in node}
     match node["type"]:
         case "mqtt-broker":

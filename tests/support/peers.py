@@ -19,17 +19,17 @@ class Peer(Protocol):
         """Where the bridge connects to."""
 
     async def send(self, data: bytes) -> None:
-        """Say something; waits while the bridge does not take it."""
+        """Send data; blocks while the bridge does not read."""
 
     async def receive(self, count: int) -> bytes:
-        """Wait for exactly so many bytes."""
+        """Wait for exactly this many bytes."""
 
     async def hang_up(self) -> None:
         """Unplug."""
 
 
 class PtyPeer:
-    """A pseudo-terminal, optionally behind a name that stays over replugs.
+    """A pseudo-terminal, optionally behind a name that survives replugging.
 
     Its own slave end stays open, so that the bridge closing its one is not an unplug.
     """
@@ -111,7 +111,7 @@ async def _ready(descriptor: int, *, reading: bool) -> None:
 
 
 class TcpPeer:
-    """A serial server that passes bytes through; takes one connection."""
+    """A serial server that passes bytes through, and accepts one connection."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -145,7 +145,7 @@ class TcpPeer:
         (await self.connection()).close()
 
     async def reset(self) -> None:
-        """Break the connection as a server does that loses its power supply."""
+        """Reset the connection, like a server that loses power."""
         connection = await self.connection()
         linger = struct.pack("ii", 1, 0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -1,4 +1,4 @@
-"""TCP ports for programs that want theirs named before they start."""
+"""TCP ports for programs that need the number before they start."""
 
 import socket
 from collections.abc import Iterator

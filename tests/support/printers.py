@@ -1,4 +1,4 @@
-"""Printers behind a real pseudo-terminal, each living in a thread of its own.
+"""Printers behind a real pseudo-terminal, each in its own thread.
 
 So they go on while a test waits, and between tests.
 """
@@ -21,7 +21,7 @@ from tests.support.waiting import DEADLINE
 Result = TypeVar("Result")
 
 POLLS = frozenset({"M105", "M27", "M114", "M155", "M115"})
-"""Codes that the bridge sends on its own account."""
+"""Codes that the bridge sends on its own initiative."""
 
 _FRAME = re.compile(rb"(?:N\d+ ?)?(.*?)(?:\*\d+)?")
 
@@ -34,27 +34,27 @@ def unframed(line: bytes) -> str:
 
 
 class Wire:
-    """What went over the line, as the printer saw it."""
+    """What went over the line, from the printer's point of view."""
 
     def __init__(self) -> None:
         self.chunks: list[tuple[str, bytes]] = []
 
     def add(self, direction: str, data: bytes) -> None:
-        """Take what the host (``>``) or the printer (``<``) said."""
+        """Record what the host (``>``) or the printer (``<``) sent."""
         self.chunks.append((direction, data))
 
     def heard(self, since: int = 0) -> list[bytes]:
-        """Return what the host said, from a chunk on."""
+        """Return what the host sent, starting at a chunk."""
         return [data for side, data in self.chunks[since:] if side == ">"]
 
     def sent(self, since: int = 0) -> list[str]:
-        """Return the host's lines, without its polls, from a chunk on."""
+        """Return the host's lines, without its polls, starting at a chunk."""
         said = b"".join(self.heard(since))
         lines = [unframed(line) for line in said.splitlines() if line.strip()]
         return [line for line in lines if line.split()[0] not in POLLS]
 
     def most_in_flight(self, since: int = 0) -> int:
-        """Return how many lines were unacknowledged at a time, from a chunk on."""
+        """Return the number of unacknowledged lines over time, starting at a chunk."""
         most = flying = 0
         for direction, data in self.chunks[since:]:
             for line in data.splitlines():
@@ -85,13 +85,13 @@ class SimulatedPrinter:
         self._thread = threading.Thread(
             target=self._live,
             name=f"printer {link.name}",
-            daemon=True,  # one that hangs must not keep the tests from ending
+            daemon=True,  # one that hangs must not keep the test run alive
         )
         self._thread.start()
         assert self._ready.wait(DEADLINE)
 
     def press(self, action: str, *arguments: str | float) -> None:
-        """Do something at the printer, as :meth:`Firmware.panel` has it."""
+        """Do something at the printer; see :meth:`Firmware.panel`."""
         self._do(lambda server: server.clock.press(action, *arguments))
 
     def reset(self) -> None:
@@ -130,7 +130,7 @@ class SimulatedPrinter:
 
 
 class ScriptedPrinter:
-    """Records lines and says ``ok``, unless it is told otherwise.
+    """Records lines and replies ``ok``, unless configured otherwise.
 
     Args:
         link: where its port appears.
@@ -171,7 +171,7 @@ class ScriptedPrinter:
         self._thread.start()
 
     def release(self, *codes: str) -> None:
-        """Acknowledge what was held of these codes, or all, and hold them no more."""
+        """Acknowledge the held lines with these codes, or all; stop holding them."""
         with self._lock:
             freed = codes or {*self.held, *self._owed}
             self.held.difference_update(freed)
@@ -179,12 +179,12 @@ class ScriptedPrinter:
             self._owed = [code for code in self._owed if code not in freed]
 
     def says(self, text: str) -> None:
-        """Say something that nobody asked for."""
+        """Send an unsolicited line."""
         with self._lock:
             self._say(text)
 
     def flood(self, nonsense: bytes) -> None:
-        """Say this over and over again, as fast as it is read; nothing ends that."""
+        """Send this repeatedly, as fast as it is read, until the end."""
         self._nonsense = nonsense
         os.write(self._wake_write, b"f")
 
@@ -249,7 +249,7 @@ def simulated(url: str, link: Path) -> Iterator[SimulatedPrinter]:
 def scripted(
     link: Path, answers: Mapping[str, str] | None = None, *, silent: bool = False
 ) -> Iterator[ScriptedPrinter]:
-    """Run a printer that only says ``ok``."""
+    """Run a printer that only replies ``ok``."""
     printer = ScriptedPrinter(link, answers, silent=silent)
     try:
         yield printer

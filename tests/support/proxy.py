@@ -1,4 +1,4 @@
-"""A TCP proxy between the bridge and the broker that can be unkind."""
+"""A TCP proxy between the bridge and the broker that can inject network faults."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Proxy:
-    """Passes bytes on; what a test sets takes effect at once.
+    """Forwards bytes; what a test sets takes effect immediately.
 
     Attributes:
         port: where it listens.
@@ -47,7 +47,7 @@ class Proxy:
             self._flowing.set()
 
     async def listen(self, path: Path | None = None) -> None:
-        """Begin to listen, on a Unix socket if a path is given."""
+        """Start listening, on a Unix socket if a path is given."""
         if path is not None:
             self._server = await asyncio.start_unix_server(self._take, path)
             return
@@ -55,7 +55,7 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def reset(self) -> None:
-        """Break all connections as a machine does that loses its power supply."""
+        """Reset all connections, like a machine that loses power."""
         for writer in self._writers:
             connection = writer.get_extra_info("socket")
             if connection.family == socket.AF_INET:

@@ -1,4 +1,4 @@
-"""A serial server that speaks RFC 2217 and acknowledges whatever it is asked for."""
+"""A serial server that speaks RFC 2217 and accepts every request."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ Option = tuple[int, int]
 
 
 class _Telnet:
-    """Takes a telnet stream apart: text, options, subnegotiations."""
+    """Parses a telnet stream into text, options and subnegotiations."""
 
     def __init__(self) -> None:
         self._step = self._text
@@ -70,7 +70,7 @@ class _Telnet:
 
 
 class Rfc2217Server:
-    """Listens on a free port and takes one client at a time.
+    """Listens on a free port and accepts one client at a time.
 
     Attributes:
         requests: the COM-PORT commands that came, with their values.
@@ -91,7 +91,7 @@ class Rfc2217Server:
 
     @property
     def connected(self) -> bool:
-        """Whether a client is there."""
+        """Whether a client is connected."""
         return bool(self._serving)
 
     async def start(self) -> "Rfc2217Server":

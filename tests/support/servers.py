@@ -1,4 +1,4 @@
-"""Servers that are no broker, or only sometimes one."""
+"""Servers that are not brokers, or only some of the time."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def server(
 
 
 def saying(*packets: bytes) -> Talk:
-    """Return a server that answers the first packet with these, and waits."""
+    """Return a server that answers the first packet with these, then waits."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
@@ -60,7 +60,7 @@ def picky(
     answer: bytes = b"",
     waits: asyncio.Event | None = None,
 ) -> Talk:
-    """Return a way into a broker for those whose CONNECT it likes.
+    """Return a relay to a broker that accepts only certain CONNECT packets.
 
     The others get an answer; or they wait for one, which the event tells.
     """
@@ -84,7 +84,7 @@ def picky(
 
 
 def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
-    """Return a way into a broker that ends over a SUBSCRIBE of more topics than that.
+    """Return a relay to a broker that disconnects on a SUBSCRIBE with too many topics.
 
     ``sizes`` gets how many each has; MQTT 5.
     """
@@ -107,7 +107,7 @@ def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
 
 
 async def _packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, bytes]]:
-    """Yield each packet, and what is behind its fixed header."""
+    """Yield each packet, with what follows its fixed header."""
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:
             head = await reader.readexactly(2)
@@ -119,7 +119,7 @@ async def _packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, b
 
 
 def _count(subscribe: bytes) -> int:
-    """Return how many filters there are behind number and (no) properties."""
+    """Return the number of topic filters after the packet identifier and properties."""
     at, count = 3, 0
     while at < len(subscribe):
         at += 2 + int.from_bytes(subscribe[at : at + 2], "big") + 1

@@ -1,4 +1,4 @@
-"""A whole stage: a real broker, a printer on a pty, the daemon, and a client."""
+"""The complete set-up: a real broker, a printer on a pty, the daemon and a client."""
 
 import json
 import uuid
@@ -39,7 +39,7 @@ def config_of(
 
 @dataclass
 class Stage(Generic[AnyPrinter]):
-    """Everything a test talks to.
+    """Everything that a test interacts with.
 
     Attributes:
         base: the printer's base topic.
@@ -60,11 +60,11 @@ class Stage(Generic[AnyPrinter]):
         return f"{self.base}/{rest}"
 
     def latest(self, rest: str) -> Any:  # noqa: ANN401 - whatever JSON it is
-        """Return the last document heard on a topic."""
+        """Return the last document received on a topic."""
         return json.loads(self.client.payloads(self.topic(rest))[-1])
 
     def events(self, since: int = 0) -> list[Json]:
-        """Return the events from one on."""
+        """Return the events, starting at an index."""
         heard = self.client.payloads(self.topic("event"))
         return [json.loads(payload) for payload in heard][since:]
 
@@ -95,7 +95,7 @@ class Stage(Generic[AnyPrinter]):
         return await self.answer(await self.send(rest, payload, **properties))
 
     async def fence(self) -> str:
-        """Return when all that was sent before is on the wire: the line after it."""
+        """Return once everything sent earlier is on the wire: a later line is."""
         self._marks += 1
         line = f"M117 fence {self._marks}"
         answer = await self.call("command", {"command": line})
@@ -103,7 +103,7 @@ class Stage(Generic[AnyPrinter]):
         return line
 
     async def operational(self, within: float = DEADLINE) -> None:
-        """Wait until the printer can be used."""
+        """Wait until the printer is operational."""
         await until(lambda: self._is("state", "operational"), within)
 
     async def becomes(self, word: str, within: float = DEADLINE) -> Json:
@@ -119,7 +119,7 @@ class Stage(Generic[AnyPrinter]):
 
 
 async def reset(bridge: Stage[SimulatedPrinter]) -> list[str]:
-    """Reset the printer until it can be used again; return what happened."""
+    """Reset the printer, wait until it is operational, and return the events."""
     events = len(bridge.events())
     bridge.printer.reset()
     await until(lambda: "connected" in bridge.event_names(events))
@@ -137,7 +137,7 @@ def stage(
     sections: Mapping[str, Any] | None = None,
     **settings: object,
 ) -> Iterator[Stage[AnyPrinter]]:
-    """Run everything until the printer can be used."""
+    """Run everything; the block starts when the printer is operational."""
     config = config_of(broker, printer.link, base, sections, **settings)
     with (
         connected(broker.port, f"{base}/#", "reply/#", host=broker.host) as client,

@@ -1,4 +1,4 @@
-"""A host for the simulated firmware that types lines and reads what comes."""
+"""A host for the simulated firmware that sends lines and reads the replies."""
 
 from bridge.gcode.framing import encode
 from bridge.simulator.firmware import Firmware
@@ -18,19 +18,19 @@ class Talk:
         self.now = 0.0
 
     def send(self, line: str, number: int | None = None) -> list[str]:
-        """Send a line; return what comes at once."""
+        """Send a line; return the immediate replies."""
         return self.send_bytes(encode(line, number))
 
     def send_bytes(self, data: bytes) -> list[str]:
-        """Send bytes; return what comes at once."""
+        """Send bytes; return the immediate replies."""
         return lines(self.firmware.receive_data(data, self.now))
 
     def press(self, action: str, *arguments: str | float) -> list[str]:
-        """Do something at the printer; return what comes at once."""
+        """Do something at the printer; return the immediate output."""
         return lines(self.firmware.panel(action, *arguments, now=self.now))
 
     def wait(self, seconds: float) -> list[str]:
-        """Let time pass; return what comes meanwhile."""
+        """Let time pass; return the output in the meantime."""
         heard = []
         end = self.now + seconds
         while (due := self.firmware.next_event(self.now)) is not None and due <= end:
@@ -40,7 +40,7 @@ class Talk:
         return heard + lines(self.firmware.handle_time(end))
 
     def ask(self, line: str, within: float = 1000.0) -> list[str]:
-        """Send a line; return what comes up to its ``ok``, and fail without one."""
+        """Send a line; return the replies up to its ``ok``, and fail without one."""
         heard = self.send(line)
         deadline = self.now + within
         while not any(reply.split(" ")[0] == "ok" for reply in heard):
@@ -53,5 +53,5 @@ class Talk:
 
 
 def lines(data: bytes) -> list[str]:
-    r"""Return the lines that a firmware said, without their ``\n``."""
+    r"""Return the lines that a firmware sent, without their ``\n``."""
     return data.decode("latin-1").split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""The measure itself: what must it find, and what not."""
+"""The growth check itself: what it must find, and what it must not."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.support.growth import ROOM, assert_no_growth
 
 
 class Thing:
-    """Something that one could forget to let go."""
+    """Something that could be kept by mistake."""
 
     def __init__(self) -> None:
         self.cycle = self

@@ -15,7 +15,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 @dataclass(slots=True)
 class Exchange:
-    """What the host sent at a time, and what came before it sent again.
+    """What the host sent, and what arrived before it sent again.
 
     Attributes:
         at: seconds from the beginning of the log.

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 DEADLINE = 60.0
-"""Seconds until what was waited for counts as never coming.
+"""Seconds after which the condition counts as failed.
 
-For a machine that is busy with other things too; where all goes well it costs nothing.
+Long, because the machine may be busy; it costs nothing when all goes well.
 """
 
 

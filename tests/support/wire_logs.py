@@ -1,4 +1,4 @@
-"""The logs of real firmware: who said what, and when."""
+"""The logs of real firmware: who sent what, and when."""
 
 import ast
 import re
@@ -36,12 +36,12 @@ def logs() -> list[Path]:
 
 
 def dialect_of(log: Path) -> Dialect:
-    """Return the dialect of the firmware that a log is of."""
+    """Return the dialect of the firmware that wrote a log."""
     return DIALECTS[log.parent.name]
 
 
 def read(log: Path) -> Iterator[Line]:
-    """Yield the lines of a log, remarks left out."""
+    """Yield the lines of a log, without comments."""
     for written in log.read_text(encoding="utf-8").splitlines():
         match = _LINE.fullmatch(written)
         if match is None:
@@ -53,7 +53,7 @@ def read(log: Path) -> Iterator[Line]:
 
 
 def heard(log: Path) -> list[str]:
-    """Return what the firmware said, line by line."""
+    """Return what the firmware sent, line by line."""
     return [line.text for line in read(log) if not line.by_host]
 
 
