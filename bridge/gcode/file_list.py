@@ -12,7 +12,7 @@ What they look like (Q-30; tests/transcripts)::
 import re
 from datetime import datetime
 
-from bridge.gcode.reply_types import CardFile
+from bridge.gcode.reply_types import FileEntry
 
 ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
 """How the name of a file ends; such a line is not taken for a firmware's message."""
@@ -31,7 +31,7 @@ _OLDEST = 2008
 1980 or another fixed early year in the files they write."""
 
 
-def parse_file(line: str) -> CardFile | None:
+def parse_file(line: str) -> FileEntry | None:
     """Return the entry in a line of the list; ``None``: the line has none.
 
     Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
@@ -44,15 +44,15 @@ def parse_file(line: str) -> CardFile | None:
     for pattern in _ENTRIES:
         if match := pattern.match(text):
             path, name = match["path"], (match["long"] or "").strip().strip('"')
-            file = CardFile(path, int(match["size"]), name, _date(match["date"]))
+            file = FileEntry(path, int(match["size"]), name, _date(match["date"]))
             break
     else:
-        file = CardFile(text.strip('"'))
+        file = FileEntry(text.strip('"'))
     if not file.path or not file.path.isascii() or not file.path.isprintable():
         return None
     display = file.display if file.display.isprintable() else ""
     last = file.path.rstrip("/").rpartition("/")[2]
-    return CardFile(file.path, file.size, display or last, file.date)
+    return FileEntry(file.path, file.size, display or last, file.date)
 
 
 def _date(stamp: str | None) -> str | None:

@@ -302,7 +302,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class CardFile:
+class FileEntry:
     """A file on the SD card; an entry of its list, not a reply of its own.
 
     Attributes:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.gcode.file_list import parse_file
-from bridge.gcode.reply_types import CardFile
+from bridge.gcode.reply_types import FileEntry
 
 NEW = "0x4c6a4a00"  # 2018-03-10 09:16:00
 
@@ -11,35 +11,35 @@ NEW = "0x4c6a4a00"  # 2018-03-10 09:16:00
 @pytest.mark.parametrize(
     ("line", "file"),
     [
-        ("SMALL.GCO 51", CardFile("SMALL.GCO", 51, "SMALL.GCO")),
-        ("SUB/PARTON~1.GCO 51", CardFile("SUB/PARTON~1.GCO", 51, "PARTON~1.GCO")),
+        ("SMALL.GCO 51", FileEntry("SMALL.GCO", 51, "SMALL.GCO")),
+        ("SUB/PARTON~1.GCO 51", FileEntry("SUB/PARTON~1.GCO", 51, "PARTON~1.GCO")),
         (
             "ARATHE~1.GCO 668934 A rather long file name.gc",
-            CardFile("ARATHE~1.GCO", 668934, "A rather long file name.gc"),
+            FileEntry("ARATHE~1.GCO", 668934, "A rather long file name.gc"),
         ),
-        ('A~1.GCO 5 "long name.gco"', CardFile("A~1.GCO", 5, "long name.gco")),
-        ("A.GCO 5 " + NEW, CardFile("A.GCO", 5, "A.GCO", "2018-03-10T09:16:00")),
+        ('A~1.GCO 5 "long name.gco"', FileEntry("A~1.GCO", 5, "long name.gco")),
+        ("A.GCO 5 " + NEW, FileEntry("A.GCO", 5, "A.GCO", "2018-03-10T09:16:00")),
         (
             f"A~1.GCO 5 {NEW} long name.gco",
-            CardFile("A~1.GCO", 5, "long name.gco", "2018-03-10T09:16:00"),
+            FileEntry("A~1.GCO", 5, "long name.gco", "2018-03-10T09:16:00"),
         ),
         (
             "A.GCO 5 0x00210000",
-            CardFile("A.GCO", 5, "A.GCO"),
+            FileEntry("A.GCO", 5, "A.GCO"),
         ),  # 1980: nobody set the clock
-        ("A.GCO 5 0xFFFFFFFF", CardFile("A.GCO", 5, "A.GCO")),  # the 31st of month 15
-        ("With Space Name.gcode 17", CardFile("With Space Name.gcode", 17)),
-        ("My 2 parts.gcode 17", CardFile("My 2 parts.gcode", 17)),
-        ('"quoted name" 12', CardFile("quoted name", 12)),
-        ("NOSUFFIX 12", CardFile("NOSUFFIX", 12)),
-        ("NAME.GCO", CardFile("NAME.GCO")),
-        ("NAME.GCO big", CardFile("NAME.GCO big")),
-        ("a.gco 5 \x07", CardFile("a.gco", 5, "a.gco")),
+        ("A.GCO 5 0xFFFFFFFF", FileEntry("A.GCO", 5, "A.GCO")),  # the 31st of month 15
+        ("With Space Name.gcode 17", FileEntry("With Space Name.gcode", 17)),
+        ("My 2 parts.gcode 17", FileEntry("My 2 parts.gcode", 17)),
+        ('"quoted name" 12', FileEntry("quoted name", 12)),
+        ("NOSUFFIX 12", FileEntry("NOSUFFIX", 12)),
+        ("NAME.GCO", FileEntry("NAME.GCO")),
+        ("NAME.GCO big", FileEntry("NAME.GCO big")),
+        ("a.gco 5 \x07", FileEntry("a.gco", 5, "a.gco")),
     ],
 )
-def test_an_entry_of_the_list(line: str, file: CardFile) -> None:
+def test_an_entry_of_the_list(line: str, file: FileEntry) -> None:
     display = file.display or file.path
-    assert parse_file(line) == CardFile(file.path, file.size, display, file.date)
+    assert parse_file(line) == FileEntry(file.path, file.size, display, file.date)
 
 
 @pytest.mark.parametrize(

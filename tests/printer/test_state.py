@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import CardFile, PositionReport
+from bridge.gcode.reply_types import FileEntry, PositionReport
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
 from tests.support.knowing import Knowing
@@ -160,8 +160,8 @@ def test_the_list_of_files_is_complete_or_not_there(printer: Knowing) -> None:
     assert not printer.state.files
     printer.says("SUB/A~1.GCO 7 long.gcode", "End file list")
     assert printer.state.files == (
-        CardFile("SMALL.GCO", 51, "SMALL.GCO"),
-        CardFile("SUB/A~1.GCO", 7, "long.gcode"),
+        FileEntry("SMALL.GCO", 51, "SMALL.GCO"),
+        FileEntry("SUB/A~1.GCO", 7, "long.gcode"),
     )
     assert printer.state.card
     printer.says("OTHER.GCO 5", "End file list")
@@ -169,7 +169,7 @@ def test_the_list_of_files_is_complete_or_not_there(printer: Knowing) -> None:
 
 
 def test_an_endless_list_does_not_fill_the_memory(printer: Knowing) -> None:
-    full = tuple(CardFile(f"{number}.GCO", 1) for number in range(5000))
+    full = tuple(FileEntry(f"{number}.GCO", 1) for number in range(5000))
     printer.state = replace(printer.state, listing=full)
     printer.says("MORE.GCO 5", "End file list")
     assert len(printer.state.files) == 5000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.gcode.reply_types import CardFile
+from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heat import Heater
 from tests.support.knowing import Knowing
@@ -89,9 +89,9 @@ def test_a_card_pulled_from_marlin_ends_the_print() -> None:
     assert printer.state.job.result.reason == "card_removed"
     assert printer.state.phase == "operational"
     assert printer.state.files == (
-        CardFile("SMALL.GCO", 51, "SMALL.GCO"),
-        CardFile("ARATHE~1.GCO", 668934, "ARATHE~1.GCO"),
-        CardFile("SUB/PARTON~1.GCO", 51, "PARTON~1.GCO"),
+        FileEntry("SMALL.GCO", 51, "SMALL.GCO"),
+        FileEntry("ARATHE~1.GCO", 668934, "ARATHE~1.GCO"),
+        FileEntry("SUB/PARTON~1.GCO", 51, "PARTON~1.GCO"),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import CardFile, FirmwareReport, PositionReport
+from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.job_model import Active, Job
 
@@ -108,9 +108,9 @@ class PrinterState:
     moved: bool = False
     modal: Modal = field(default_factory=Modal)
     card: bool | None = None
-    files: tuple[CardFile, ...] = ()
+    files: tuple[FileEntry, ...] = ()
     listed: bool = False
-    listing: tuple[CardFile, ...] | None = None
+    listing: tuple[FileEntry, ...] | None = None
     job: Job = field(default_factory=Job)
     problem: Problem | None = None
     fault: Problem | None = None

@@ -8,7 +8,7 @@ the clock as it is now.
 from collections.abc import Sequence
 
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import CardFile
+from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge import job_model
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.model import PrinterState
@@ -172,7 +172,7 @@ def _prompt(known: PrinterState) -> documents.Prompt | None:
     return documents.Prompt(reason="prompt", text=asked.text, choices=asked.choices)
 
 
-def _file(file: CardFile) -> documents.File:
+def _file(file: FileEntry) -> documents.File:
     return documents.File(
         name=file.path.rstrip("/").rpartition("/")[2],
         path=file.path,
@@ -182,7 +182,7 @@ def _file(file: CardFile) -> documents.File:
     )
 
 
-def _display(listed: Sequence[CardFile], path: str | None) -> str | None:
+def _display(listed: Sequence[FileEntry], path: str | None) -> str | None:
     """Return a file's long name; firmwares mind neither case nor a leading slash."""
     if path is None:
         return None
