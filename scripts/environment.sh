@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: makes the virtual environment and keeps it up to date.
+# Sourced by the other scripts: creates the virtual environment and keeps it up to date.
 
 root="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)"
 venv="${GCODE2MQTT_VENV:-$root/.venv}"
 
-# Python reads the path of an editable installation in the locale's encoding, and the path
-# of a checkout may have any letters. Where there is no program "locale", all is UTF-8.
+# Python decodes the path of an editable installation with the locale's encoding, and the
+# path of a checkout may contain any characters. musl has no "locale", and is always UTF-8.
 if [ "$(locale charmap 2>/dev/null || echo UTF-8)" != UTF-8 ]; then
     export LC_ALL=C.UTF-8
 fi
@@ -19,7 +19,7 @@ fail() {
     exit 1
 }
 
-# may_install: this user may install system packages without being asked anything.
+# may_install: this user can install system packages without entering a password.
 may_install() {
     [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null
 }
@@ -43,7 +43,7 @@ install_command() {
     fi
 }
 
-# install_package NAME: by the system's package manager, where there is a known one.
+# install_package NAME: with the system's package manager, if it is one that we know.
 install_package() {
     local said
     say "installing $1 with the system's package manager"
@@ -55,7 +55,7 @@ install_package() {
 
 run_package_manager() {
     if command -v apt-get >/dev/null; then
-        as_root apt-get update -qq || say "the package lists are not up to date"
+        as_root apt-get update -qq || say "the package lists could not be updated"
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
             -o Dpkg::Use-Pty=0 "$1"
     elif command -v dnf >/dev/null; then
@@ -65,7 +65,7 @@ run_package_manager() {
     elif command -v pacman >/dev/null; then
         as_root pacman -S --noconfirm "$1"
     else
-        echo "no package manager that is known here"
+        echo "no known package manager"
         return 1
     fi
 }
@@ -80,12 +80,12 @@ new_enough() {
     [[ "$1" =~ ^3\.([0-9]+)\. ]] && [ "${BASH_REMATCH[1]}" -ge 11 ]
 }
 
-# find_python: PYTHON if that is set, otherwise the first interpreter that is new enough.
+# find_python: PYTHON if it is set, otherwise the first interpreter that is new enough.
 find_python() {
     local candidate version old=
     if [ -n "${PYTHON:-}" ]; then
         version="$(python_version "$PYTHON")" ||
-            fail "PYTHON=$PYTHON cannot be run as Python; name another, or leave it out"
+            fail "PYTHON=$PYTHON cannot be run as Python; set it to another, or unset it"
         new_enough "$version" ||
             fail "PYTHON=$PYTHON is Python $version, and 3.11 or newer is needed"
         command -v "$PYTHON"
@@ -100,46 +100,46 @@ find_python() {
         old="${old:-, and $(command -v "$candidate") is $version}"
     done
     if [ -n "$old" ]; then
-        fail "Python 3.11 or newer is needed$old; name a newer one with PYTHON=/path/to/it"
+        fail "Python 3.11 or newer is needed$old; set PYTHON=/path/to/a/newer/one"
     fi
     fail "Python 3.11 or newer is needed; as root: $(install_command python3)"
 }
 
-# in_the_way FOLDER: it has something in it, and is no environment.
+# in_the_way FOLDER: it is neither empty nor a virtual environment.
 in_the_way() {
     [ -e "$1" ] && [ ! -e "$1/pyvenv.cfg" ] && [ -n "$(ls -A "$1" 2>&1)" ]
 }
 
-# may_write FOLDER: it, or the first of its parents that is there, may be written to.
+# may_write FOLDER: it is writable, or its closest existing parent is.
 may_write() {
     local folder="$1"
     while [ ! -e "$folder" ]; do folder="$(dirname "$folder")"; done
     [ -w "$folder" ]
 }
 
-# make_venv PYTHON: Debian and its kin ship Python without what makes environments.
+# make_venv PYTHON: Debian and its derivatives package the venv module separately.
 make_venv() {
     local package said version
     in_the_way "$venv" &&
-        fail "$venv is no virtual environment, and not empty; name another place with GCODE2MQTT_VENV=/path"
+        fail "$venv is not a virtual environment, and not empty; choose another place with GCODE2MQTT_VENV=/path"
     may_write "$venv" ||
-        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
+        fail "$venv cannot be written; choose another place with GCODE2MQTT_VENV=/path"
     if ! "$1" -c 'import ensurepip, venv' 2>/dev/null; then
         version="$(python_version "$1")"
         package="python${version%.*}-venv"
         if ! { command -v apt-get >/dev/null && may_install && install_package "$package"; }
         then
-            fail "Python's venv module is not complete; as root: apt-get install $package"
+            fail "Python's venv module is incomplete; as root: apt-get install $package"
         fi
     fi
     said="$("$1" -m venv --clear "$venv" 2>&1)" || {
         printf '%s\n' "$said" >&2
-        fail "$venv could not be made; see above"
+        fail "$venv could not be created; see above"
     }
 }
 
-# usable_venv: there is an environment whose Python is new enough, and is the one that PYTHON
-# names if it names any; its pip can install a pyproject.toml in place (since 21.3).
+# usable_venv: the environment exists, its Python is new enough (and the one in PYTHON, if
+# that is set), and its pip supports editable installations from a pyproject.toml (21.3).
 usable_venv() {
     "$venv/bin/python" -c '
 import sys, pip
@@ -148,8 +148,8 @@ sys.exit(sys.version_info < (3, 11) or pip_version < (21, 3))' 2>/dev/null &&
         { [ -z "${PYTHON:-}" ] || [ "$(real_python "$PYTHON")" = "$(real_python "$venv/bin/python")" ]; }
 }
 
-# every_python: the version and the file of each Python that is new enough: Debian's own, what
-# is on the PATH, and pyenv's. The first of each version; only PYTHON if that is set.
+# every_python: version and path of each Python that is new enough: the system's own, those on
+# the PATH, and pyenv's. One for each version; only PYTHON if it is set.
 every_python() {
     local candidate version file seen=" "
     local pyenv="${PYENV_ROOT:-${HOME:-}/.pyenv}"
@@ -170,21 +170,21 @@ every_python() {
     done
 }
 
-# real_python PYTHON: the file that is run in the end, by whatever links or environment.
+# real_python PYTHON: the interpreter behind links, shims and virtual environments.
 real_python() {
     "$1" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null
 }
 
-# explain_pip OUTPUT: fail, with one line where the reason is known.
+# explain_pip OUTPUT: fail, with a single line if the reason is known.
 explain_pip() {
     local offline='NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError'
     offline+='|Network is unreachable|Temporary failure in name resolution|Failed to resolve'
     if [[ "$1" =~ No\ space\ left ]]; then
-        fail "the disk is full: $venv takes about 200 MB; name another place with GCODE2MQTT_VENV=/path"
+        fail "the disk is full: $venv needs about 200 MB; choose another place with GCODE2MQTT_VENV=/path"
     elif [[ "$1" =~ Read-only\ file\ system|Permission\ denied ]]; then
-        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
+        fail "$venv cannot be written; choose another place with GCODE2MQTT_VENV=/path"
     elif [[ "$1" =~ $offline ]]; then
-        fail "the package index cannot be reached; the first run needs a network (pip's settings for an index and a proxy hold)"
+        fail "the package index cannot be reached; the first run needs a network (pip's index and proxy settings apply)"
     fi
     printf '%s\n' "$1" >&2
     fail "the installation failed; see above"
@@ -193,17 +193,17 @@ explain_pip() {
 # pip_install ARGUMENTS: into the environment.
 pip_install() {
     local said status=0
-    # Two attempts more, not five for each package: who has no network waits less.
+    # Two retries instead of five: without a network, this fails sooner.
     local -x PIP_RETRIES="${PIP_RETRIES:-2}"
-    # Without compiling: most of what is installed is never imported.
+    # Not compiled: most of what is installed is never imported.
     said="$("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
         --no-compile "$@" 2>&1)" || status=$?
     [ "$status" -eq 0 ] || explain_pip "$said"
     [ -z "$said" ] || printf '%s\n' "$said" >&2
 }
 
-# keep_caches: what the tools of development remember is kept in the environment, so that a
-# checkout may be read-only and several Pythons do not get into each other's way.
+# keep_caches: development tools keep their caches in the environment, so that the checkout
+# may be read-only and several Pythons do not interfere with each other.
 keep_caches() {
     export RUFF_CACHE_DIR="$venv/cache/ruff"
     export MYPY_CACHE_DIR="$venv/cache/mypy"
@@ -212,13 +212,13 @@ keep_caches() {
     mkdir -p "$venv/cache"
 }
 
-# locked PYTHON: the lock files are to be used, and were made for this Python. They are not
-# with GCODE2MQTT_LOCK=no, which installs the newest versions that pyproject.toml allows.
+# locked PYTHON: use the lock files; they cover this Python. GCODE2MQTT_LOCK=no installs the
+# newest versions that pyproject.toml allows instead.
 locked() {
     [ "${GCODE2MQTT_LOCK:-yes}" != no ] && [[ "$(python_version "$1")" =~ ^3\.1[1-4]\. ]]
 }
 
-# install_everything WHAT: what the package needs, and the package itself in place.
+# install_everything WHAT: the dependencies, and the package itself in editable mode.
 install_everything() {
     local extras="demo"
     [ "$1" = demo ] || extras="demo,$1"
@@ -230,7 +230,7 @@ install_everything() {
     fi
 }
 
-# fingerprint WHAT: what an environment was made from.
+# fingerprint WHAT: everything that an environment depends on.
 fingerprint() {
     local version
     version="$(python_version "$venv/bin/python")" || return
@@ -238,8 +238,7 @@ fingerprint() {
         "$(cat "$root/pyproject.toml" "$root/requirements/"*.txt | cksum)"
 }
 
-# is_current: the environment was made from what is here now. One for development has what
-# the demo needs.
+# is_current WHAT: the environment is up to date. One for development also serves the demo.
 is_current() {
     local what
     for what in "$1" dev; do
@@ -252,8 +251,8 @@ is_current() {
     return 1
 }
 
-# ensure_environment WHAT: the environment has the package, with what the demo needs or what
-# development needs. What was installed is noted, so that the next start costs nothing.
+# ensure_environment WHAT: install the package for "demo" or "dev". What was installed is
+# recorded, so that the next start costs nothing.
 ensure_environment() {
     local python said
     ! is_current "$1" || return 0
@@ -261,12 +260,12 @@ ensure_environment() {
     say "preparing $venv (once; this can take a minute)"
     usable_venv || make_venv "$python"
     may_write "$venv" ||
-        fail "$venv cannot be written; name another place with GCODE2MQTT_VENV=/path"
+        fail "$venv cannot be written; choose another place with GCODE2MQTT_VENV=/path"
     rm -f "$venv"/installed-*
     install_everything "$1"
     said="$("$venv/bin/gcode2mqtt" --version 2>&1)" || {
         printf '%s\n' "$said" >&2
-        fail "programs in $venv cannot be run (is it mounted noexec?); name another place with GCODE2MQTT_VENV=/path"
+        fail "programs in $venv cannot be executed (is it mounted noexec?); choose another place with GCODE2MQTT_VENV=/path"
     }
     fingerprint "$1" >"$venv/installed-$1"
 }

@@ -1,6 +1,7 @@
 """The scripts on machines that lack something: each works, or says what to do."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from tests.support.halves import ROOT
 
 SCRIPTS = ROOT / "scripts"
+CLEAN_ROOT = SCRIPTS / "clean-root"
 TOOLS = ("bash", "basename", "cat", "cksum", "dirname", "env", "id", "locale", "ls")
 MORE_TOOLS = ("mktemp", "nproc", "readlink", "rm", "sort")
 
@@ -100,8 +102,8 @@ def test_a_python_that_is_too_old_is_named(checkout: Path, tools: Path) -> None:
     done = run(checkout / "scripts" / "demo", path=tools)
     assert done.returncode == 1
     assert done.stderr == (
-        f"demo: Python 3.11 or newer is needed, and {old} is 3.9.2; name a newer one "
-        "with PYTHON=/path/to/it\n"
+        f"demo: Python 3.11 or newer is needed, and {old} is 3.9.2; set "
+        "PYTHON=/path/to/a/newer/one\n"
     )
 
 
@@ -226,7 +228,7 @@ def test_a_checkout_that_is_read_only_names_the_way_out(readable: Path) -> None:
     done = run(*user, checkout / "scripts" / "demo", PYTHON=str(python))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"demo: {checkout}/.venv cannot be written; name another place with "
+        f"demo: {checkout}/.venv cannot be written; choose another place with "
         "GCODE2MQTT_VENV=/path"
     )
 
@@ -242,7 +244,7 @@ def test_a_folder_that_is_no_environment_is_left_alone(
     demo = checkout / "scripts" / "demo"
     done = run(demo, path=tools, PYTHON=str(python), GCODE2MQTT_VENV=str(precious))
     assert done.returncode == 1
-    assert f"{precious} is no virtual environment, and not empty" in done.stderr
+    assert f"{precious} is not a virtual environment, and not empty" in done.stderr
     assert (precious / "thesis").read_text() == "all of it"
 
 
@@ -302,7 +304,7 @@ def test_an_index_that_cannot_be_reached_is_one_line(checkout: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "test: the package index cannot be reached; the first run needs a network "
-        "(pip's settings for an index and a proxy hold)\n"
+        "(pip's index and proxy settings apply)\n"
     )
 
 
@@ -319,3 +321,33 @@ def test_what_pip_says_most_is_explained(checkout: Path, said: str, line: str) -
     done = shell(checkout, f'explain_pip "{said}"', GCODE2MQTT_VENV="/venv")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"test: {line}")
+
+
+def test_the_clean_root_runs_what_the_readme_says() -> None:
+    (line,) = re.findall(r"^commands=\((.*)\)$", CLEAN_ROOT.read_text(), re.MULTILINE)
+    commands = re.findall(r'"(.*?)"', line)
+    assert len(commands) == 2
+    readme = (ROOT / "README.md").read_text()
+    for command in commands:
+        assert re.search(rf"(?m)(^|`){re.escape(command)}(\s|`)", readme), command
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ("1000", "this needs root: sudo scripts/clean-root"),
+        ("0", "this needs debootstrap; as root: apt-get install debootstrap"),
+    ],
+)
+def test_what_a_clean_root_lacks_is_one_line(
+    checkout: Path, tools: Path, user: str, line: str
+) -> None:
+    program(tools / "id", f"echo {user}")
+    done = run(checkout / "scripts" / "clean-root", path=tools)
+    assert (done.returncode, done.stderr) == (1, f"clean-root: {line}\n")
+
+
+def test_no_script_names_a_registry() -> None:
+    """Where packages come from is decided by each machine's own settings."""
+    for script in SCRIPTS.iterdir():
+        assert not re.search(r"https?://", script.read_text()), script.name
