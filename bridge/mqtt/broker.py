@@ -49,6 +49,9 @@ client id would disconnect each other forever (MQTT 5.0, 3.1.4)."""
 CONFLICT_DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
 
+CHECK_CLIENT_ID = "{client_id}-witness"
+"""The client id of the takeover check; access lists of brokers may contain it."""
+
 CHECK_TIMEOUT = 2.0
 """Seconds that the broker has to answer the takeover check."""
 
@@ -257,7 +260,7 @@ class Broker:
     def _takeover_check(self, version: Version) -> "TakeoverCheck":
         return TakeoverCheck(
             self._config,
-            client_id=f"{self._presence.client_id}-witness",
+            client_id=CHECK_CLIENT_ID.format(client_id=self._presence.client_id),
             version=version,
             topic=self._presence.topics.availability,
         )

@@ -111,11 +111,12 @@ class Client:
                 self._attach(self._paho)
                 return await asyncio.shield(self._accepted)
         except TimeoutError as error:
+            self.close()
             stage = self._attempt.stage if self._paho is None else ConnectStage.MQTT
             raise error_text.timed_out(self._config, stage) from error
-        finally:
-            if not self._accepted.done() or self._accepted.exception() is not None:
-                self.close()
+        except BaseException:
+            self.close()  # it may even have been accepted, and cancelled at once
+            raise
 
     async def ended(self) -> Loss:
         """Wait for the end of the connection; raises what the listener raised."""

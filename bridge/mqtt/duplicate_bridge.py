@@ -22,6 +22,9 @@ from bridge.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.broker")
 
+CHECK_CLIENT_ID = "{client_id}-look"
+"""The client id of this check; access lists of brokers may contain it."""
+
 RETAINED_TIMEOUT = 0.3
 """Seconds to wait for retained messages after SUBACK. Brokers send them at once
 (MQTT 5.0, 3.3.1.3), and nothing says which one is the last."""
@@ -71,7 +74,7 @@ async def look(
     """
     async with OneShotClient(
         config,
-        client_id=f"{client_id}-look",
+        client_id=CHECK_CLIENT_ID.format(client_id=client_id),
         version=version,
         disconnect_timeout=DISCONNECT_TIMEOUT,
     ) as client:

@@ -97,9 +97,6 @@ class OneShotClient:
                 unsupported = error.hint in {Hint.VERSION, Hint.CLOSED}
                 if not unsupported or version is self._versions[-1]:
                     raise
-            except asyncio.CancelledError:
-                client.close()  # it may have been accepted in the same moment
-                raise
             else:
                 self._client, self.version = client, version
                 allowed = min(limits.receive_maximum, MAX_IN_FLIGHT)

@@ -9,11 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.config import Mqtt, Tls
+from bridge.mqtt.one_shot import OneShotClient
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.certificates import Pair, authority, stranger
 from tests.support.mqtt_client import Account, connected
 from tests.support.servers import picky, saying, server
+from tests.support.sockets import sockets
 from tests.support.waiting import DEADLINE, until
 
 TLS_OPTIONS = """allow_anonymous true
@@ -318,3 +320,28 @@ async def test_the_password_is_not_shown(broker: Mosquitto) -> None:
         await printer.online()
     assert "secret" not in repr(mqtt)
     assert "secret" not in broker.log()
+
+
+@pytest.mark.parametrize("cycles", range(8))
+async def test_a_cancelled_attempt_leaves_no_socket_open(cycles: int) -> None:
+    """Also when it is cancelled in the moment in which the broker accepts it."""
+
+    async def accept(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read(4096)
+        writer.write(b"\x20\x03\x00\x00\x00")
+        await writer.drain()
+        for _ in range(cycles):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        await reader.read()
+
+    async with server(accept) as port:
+        before = sockets()
+        client = OneShotClient(config(port))
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.wait([connecting])
+        if not connecting.cancelled():
+            client.close()
+        await until(lambda: sockets() == before, within=10)

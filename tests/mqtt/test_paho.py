@@ -12,20 +12,8 @@ from bridge.mqtt.connect import ConnectAttempt, close_socket
 from bridge.mqtt.error_text import AttemptError, ConnectStage
 from bridge.mqtt.messages import Version
 from tests.support.servers import saying, server
+from tests.support.sockets import sockets
 from tests.support.waiting import until
-
-
-def sockets() -> set[str]:
-    """Return the sockets that this process has open."""
-    found = set()
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(descriptor.readlink())
-        except FileNotFoundError:  # the descriptor that lists the others
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
 
 
 def attempt(**config: object) -> ConnectAttempt:
