@@ -5,17 +5,37 @@ over. Templates print texts and finite numbers only: what is missing or not know
 the script with an error instead of a line with a hole in it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bridge.commands.explaining import nearest
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.words import strip_comment
 
+if TYPE_CHECKING:
+    from bridge.commands.sandbox import Sandbox
+
 _MOST_LINES = 1000
 
-_Values = Mapping[str, object]
-_Renderer = Callable[[str, Mapping[str, str], _Values], str]
+SNIPPETS = "snippets/"
+"""Templates whose names begin so are only parts of others, for the tag ``snippet``."""
+
+BUNDLED: Mapping[str, str] = {
+    "snippets/disable_hotends": (
+        "{% if printer_profile.extruder.sharedNozzle %}\n"
+        "M104 T0 S0\n"
+        "{% else %}\n"
+        "{% for tool in range(printer_profile.extruder.count) %}\n"
+        "M104 T{{ tool }} S0\n"
+        "{% endfor %}\n"
+        "{% endif %}\n"
+    ),
+    "snippets/disable_bed": "{% if printer_profile.heatedBed %}M140 S0{% endif %}",
+    "snippets/disable_chamber": (
+        "{% if printer_profile.heatedChamber %}M141 S0{% endif %}"
+    ),
+}
 
 
 class Scripts:
@@ -32,7 +52,7 @@ class Scripts:
     ) -> None:
         own = {**configured, **(folder or {})}
         self._sources = {**BUNDLED, **own}
-        self._renderer = _load_renderer() if own else None
+        self._sandbox = _sandbox(self._sources) if own else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,7 +76,7 @@ class Scripts:
                 template and the line where it went wrong.
 
         """
-        if self._renderer is None or not self.has(name):
+        if self._sandbox is None or not self.has(name):
             raise RejectedError(
                 f'script: there is no script "{name}"{nearest(name, self.names)}',
                 error="unknown_script",
@@ -64,7 +84,7 @@ class Scripts:
             )
         given = {**variables, "script": {"type": "gcode", "name": name}}
         values = {key: _copy(value) for key, value in given.items()}
-        text = self._renderer(name, self._sources, values)
+        text = self._sandbox.rendered(name, values)
         lines = [strip_comment(line) for line in text.split("\n")]
         lines = [line for line in lines if line]
         if len(lines) > _MOST_LINES:
@@ -98,29 +118,9 @@ def _copy(value: object) -> object:
     raise TypeError(f"a script cannot read a {type(value).__name__}")
 
 
-def _load_renderer() -> _Renderer:
-    # Jinja2 takes 2.5 MB and a twentieth of the start, and most printers have no
-    # script; where there is one, the first that runs must not wait for it.
-    from bridge.commands.rendering import rendered  # noqa: PLC0415
+def _sandbox(sources: Mapping[str, str]) -> "Sandbox":
+    # Jinja2 takes 2.5 MB of memory and a twentieth of the start-up time, and most
+    # printers have no script. Where there is one, its first run must not wait for this.
+    from bridge.commands.sandbox import Sandbox  # noqa: PLC0415
 
-    return rendered
-
-
-SNIPPETS = "snippets/"
-"""Where such templates are, by name."""
-
-BUNDLED: Mapping[str, str] = {
-    "snippets/disable_hotends": (
-        "{% if printer_profile.extruder.sharedNozzle %}\n"
-        "M104 T0 S0\n"
-        "{% else %}\n"
-        "{% for tool in range(printer_profile.extruder.count) %}\n"
-        "M104 T{{ tool }} S0\n"
-        "{% endfor %}\n"
-        "{% endif %}\n"
-    ),
-    "snippets/disable_bed": "{% if printer_profile.heatedBed %}M140 S0{% endif %}",
-    "snippets/disable_chamber": (
-        "{% if printer_profile.heatedChamber %}M141 S0{% endif %}"
-    ),
-}
+    return Sandbox(sources)
