@@ -43,18 +43,22 @@ def parse(text: str, owner: str = "") -> frozenset[str]:
     return frozenset(topics)
 
 
-def default_folder(environ: Mapping[str, str], home: Path) -> Path:
-    """Return where to remember when the configuration does not say it.
+def default_folder(environ: Mapping[str, str]) -> Path:
+    """Return the state folder if the configuration names none.
 
     Args:
         environ: the environment; systemd's ``StateDirectory=`` sets a variable.
-        home: the user's home.
 
     """
     if given := environ.get("STATE_DIRECTORY"):
         return Path(given.partition(":")[0])
     state = environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else home / ".local" / "state") / "gcode2mqtt"
+    if state:
+        return Path(state) / "gcode2mqtt"
+    # Path.home() raises an error for a user that the system does not know, such as the
+    # one that "docker run --user 12345" makes up.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
+    return home / ".local" / "state" / "gcode2mqtt"
 
 
 class Memory:
@@ -138,8 +142,11 @@ class Memory:
 def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
     """Return an owner's memories in a folder by printer id: also of former printers."""
     ending = _ending(owner)
-    names = (path.name for path in folder.glob(f"*{ending}"))
-    ids = (name.removesuffix(ending) for name in names)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - Path.glob hides or raises errors
+    except OSError:
+        names = []  # not made yet, or out of reach: saving warns about the latter
+    ids = (name.removesuffix(ending) for name in names if name.endswith(ending))
     # Without an owner the ending is that of all files.
     return {
         name: Memory(folder, name, owner) for name in sorted(ids) if "." not in name

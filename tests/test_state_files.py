@@ -1,5 +1,8 @@
 """What is kept on disk between two runs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,13 +25,28 @@ def test_what_is_not_ours_is_not_read(text: str) -> None:
         parse(text)
 
 
-def test_the_folder_is_systemds_or_the_users() -> None:
-    home = Path("/home/me")
-    assert default_folder({}, home) == home / ".local/state/gcode2mqtt"
+def test_the_folder_is_systemds_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    home = Path("/home/somebody/.local/state/gcode2mqtt")
+    assert default_folder({}) == home
     xdg = {"XDG_STATE_HOME": "/state"}
-    assert default_folder(xdg, home) == Path("/state/gcode2mqtt")
-    systemd = {"STATE_DIRECTORY": "/var/lib/gcode2mqtt:/var/lib/more"}
-    assert default_folder(systemd, home) == Path("/var/lib/gcode2mqtt")
+    assert default_folder(xdg) == Path("/state/gcode2mqtt")
+    systemd = {**xdg, "STATE_DIRECTORY": "/var/lib/gcode2mqtt:/var/lib/other"}
+    assert default_folder(systemd) == Path("/var/lib/gcode2mqtt")
+
+
+def test_a_user_that_the_system_does_not_know() -> None:
+    program = (
+        "import os; from bridge.state_files import default_folder; os.setuid(54321); "
+        "print(default_folder({}))"
+    )
+    if os.geteuid() != 0:
+        program = program.replace("os.setuid(54321); ", "")
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={}, capture_output=True, check=True
+    )
+    assert done.stdout.endswith(b".local/state/gcode2mqtt\n")
+    assert done.stderr == b""
 
 
 def test_a_memory_lasts(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 
 from bridge.app.fleet import Fleet
-from bridge.app.vitals import hung
 from bridge.config import Metrics
 from bridge.timeout import timeout
 
@@ -124,9 +123,9 @@ class Endpoint:
         return _Page("200 OK", KIND, render(self._fleet))
 
     def _health(self) -> _Page:
-        """Return 200 while every session makes progress, whatever is connected."""
+        """Return 200 while every printer is served, whatever is connected."""
         stations = self._fleet.stations
-        problem = hung(stations, asyncio.get_running_loop().time())
+        problem = self._fleet.problem(asyncio.get_running_loop().time())
         document = {
             "status": problem or "ok",
             "printers": {

@@ -84,6 +84,20 @@ class Fleet:
         """One for each printer that is served now."""
         return tuple(served.station for served in self._served.values())
 
+    def problem(self, now: float) -> str | None:
+        """Return what keeps a printer from being served, or ``None``.
+
+        Args:
+            now: the event loop's time, in seconds.
+
+        """
+        for name, served in self._served.items():
+            if served.task.done():
+                return f"nothing serves {name} any more"
+            if problem := served.station.problem(now):
+                return problem
+        return None
+
     async def run(self) -> None:
         """Serve all printers until cancelled.
 
@@ -132,7 +146,7 @@ class Fleet:
 
     def _home_of(self, config: Config) -> _Home:
         given = config.mqtt.state_folder
-        folder = given or default_folder(os.environ, Path.home())
+        folder = given or default_folder(os.environ)
         return _Home(folder, owner_of(self._origin, config.mqtt))
 
     def _move(self, home: _Home) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median, quantiles
 
@@ -28,7 +29,7 @@ _TIME = {"time"}
 class Publisher:
     """Publishes one printer's documents when they have something new to say."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a printer, its topics and where to publish
         self,
         config: Config,
         printer: Printer,
@@ -36,12 +37,14 @@ class Publisher:
         broker: Broker,
         *,
         instance: str,
+        problem: Callable[[float], str | None],
     ) -> None:
         self._config = config
         self._printer = printer
         self._topics = topics
         self._broker = broker
         self._instance = instance
+        self._problem = problem
         self._published: dict[str, object] = {}
         self._seen: dict[str, object] = {}
         self._temperatures = TemperatureGate(config.telemetry)
@@ -103,7 +106,8 @@ class Publisher:
         now = self.now()
         here = self._printer.state.link == "operational"
         connects = self._printer.link.connects, self._broker.statistics.connects
-        if self._is_new("health", (here, connects)):
+        stuck = self._problem(now) is not None
+        if self._is_new("health", (here, connects, stuck)):
             self._health_due = min(self._health_due, now + SETTLED)
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
@@ -158,6 +162,7 @@ class Publisher:
         return about.Health(
             uptime=int(self.now() - self._started),
             started_at=self._started_at,
+            problem=self._problem(self.now()),
             mqtt={
                 "reconnects": statistics.reconnects,
                 "received": statistics.received,

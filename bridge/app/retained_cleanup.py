@@ -229,7 +229,7 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
             everything again.
 
     """
-    folder = config.mqtt.state_folder or default_folder(os.environ, Path.home())
+    folder = config.mqtt.state_folder or default_folder(os.environ)
     owner = owner_of(origin, config.mqtt)
     with exclusive(folder, owner) as alone:
         if not alone:

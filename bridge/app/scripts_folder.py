@@ -17,10 +17,14 @@ def read_folder(folder: Path | None) -> dict[str, str]:
     """
     if folder is None:
         return {}
-    if not folder.is_dir():
+    try:
+        paths = sorted(folder.rglob("*")) if folder.is_dir() else None
+    except OSError as error:
+        raise ConfigError(f"scripts_folder: {folder}: {error.strerror}") from None
+    if paths is None:
         raise ConfigError(f"scripts_folder: {folder} is not a folder")
     found: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in paths:
         name = path.relative_to(folder).as_posix()
         if any(part.startswith(".") for part in name.split("/")) or path.is_dir():
             continue

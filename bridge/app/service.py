@@ -9,7 +9,6 @@ from bridge import logs
 from bridge.app.endpoint import Endpoint
 from bridge.app.failures import first_failure
 from bridge.app.fleet import Fleet
-from bridge.app.vitals import hung
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.notify import Notifier
@@ -84,7 +83,7 @@ class Service:
         pause = min(LONGEST_BEAT, patience / 3) if patience else LONGEST_BEAT
         complained = False
         while True:
-            problem = hung(fleet.stations, asyncio.get_running_loop().time())
+            problem = fleet.problem(asyncio.get_running_loop().time())
             if problem is None:
                 self._notifier.alive()
             elif not complained:

@@ -53,6 +53,9 @@ LOGGED = {
 }
 """Events that belong into the daemon's log as well."""
 
+GRACE = 10.0
+"""Seconds by which something may be late, on a machine that has much to do."""
+
 TICK = 1.0
 LAST_ANSWERS = 0.5  # seconds for what still waits when the bridge ends
 
@@ -100,7 +103,12 @@ class Station:
             config.mqtt, self._presence, self._received, on_connected=self._met.set
         )
         self.publisher = Publisher(
-            config, self.printer, self.topics, self.broker, instance=instance
+            config,
+            self.printer,
+            self.topics,
+            self.broker,
+            instance=instance,
+            problem=self.problem,
         )
         self._announcer = Announcer(
             config, self.printer, self.topics, self.broker, folder=folder
@@ -114,6 +122,7 @@ class Station:
         )
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._answers: asyncio.TaskGroup | None = None
         self._answering: set[asyncio.Task[None]] = set()
         self._spare = spare or Spare()
@@ -132,6 +141,7 @@ class Station:
         """Serve until cancelled: then the printer's port is freed, then ``offline``."""
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
+            self._running["broker"] = connection
             try:
                 async with asyncio.TaskGroup() as answers:
                     await self._serve(answers)
@@ -141,6 +151,26 @@ class Station:
                 connection.cancel()
                 if self._wire_file is not None:
                     self._wire_file.close()
+
+    def problem(self, now: float) -> str | None:
+        """Return what keeps this printer from being served, or ``None``.
+
+        Nothing does while every task that must not end still runs, and nothing that is
+        due is late: a timeout is handled in time, a line that waits has a timeout, a
+        port is opened or given up in time. A printer that is switched off, silent or
+        halted is no problem: then the next attempt to connect is what is due.
+
+        Args:
+            now: the event loop's time, in seconds.
+
+        """
+        for task, running in self._running.items():
+            if running.done():
+                return f"the {task} task of {self.name} has ended"
+        late = self.printer.link.late(now)
+        if late > GRACE:
+            return f"the link to {self.name} has been stuck for {late:.0f} s"
+        return None
 
     def inherit(self, gone: Mapping[str, AbstractSet[str]]) -> None:
         """Clear what printers have left that are served no more."""
@@ -152,10 +182,11 @@ class Station:
             async with asyncio.TaskGroup() as tasks:
                 self._answers = answers
                 self._changed()
-                tasks.create_task(self.printer.run())
-                tasks.create_task(self._tick())
+                self._running["printer"] = tasks.create_task(self.printer.run())
+                self._running["publisher"] = tasks.create_task(self._tick())
                 tasks.create_task(self._clear(self._gone))
         finally:
+            self._running.clear()
             self._answers = None
             self._reception.close()
             if self._answering:

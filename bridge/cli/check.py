@@ -2,16 +2,25 @@
 
 import argparse
 import os
+import sys
 
 from bridge.config_file import dump, load
+from bridge.printer.port.errors import permission_problem
 
 
 def check(chosen: argparse.Namespace) -> int:
     """Print the configuration in force; return 0.
 
+    A port that exists and that this user may not open is a warning on standard error:
+    the bridge starts and serves the other printers.
+
     Raises:
         ConfigError: It cannot be used.
 
     """
-    print(dump(load(chosen.config, os.environ)), end="")
+    config = load(chosen.config, os.environ)
+    print(dump(config), end="")
+    for printer in config.printers:
+        if problem := permission_problem(printer.serial.port):
+            print(f"warning: {printer.id}: {problem}", file=sys.stderr)
     return 0

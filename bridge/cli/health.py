@@ -64,10 +64,12 @@ def _problem(found: dict[str, bytes], topics: Topics, patience: float) -> str:
     if found.get(topics.availability) != b"online":
         return f"offline, says {topics.availability}"
     try:
-        last = datetime.fromisoformat(json.loads(found[topics.health])["time"])
+        document = json.loads(found[topics.health])
+        last = datetime.fromisoformat(document["time"])
+        problem = document.get("problem")
     except (KeyError, TypeError, ValueError):
         return f"no sign of life on {topics.health}"
     age = time.time() - last.timestamp()
     if age > patience:
         return f"the last sign of life on {topics.health} is {age:.0f} s old"
-    return ""
+    return str(problem or "")

@@ -49,7 +49,7 @@ def init(chosen: argparse.Namespace) -> int:
         )
     secret = file.with_suffix(".password")
     for path in (file, secret):
-        if path.exists():
+        if os.path.lexists(path):
             raise ConfigError(f"{path} exists already; name another with --config")
     try:
         account = _ask_broker()

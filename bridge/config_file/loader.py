@@ -1,5 +1,6 @@
 """From a path and an environment to a checked configuration."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,13 +50,18 @@ def locate(path: Path | None) -> Path:
         ConfigError: None is named, and there is none.
 
     """
-    return (_found() if path is None else path).resolve()
+    return Path(os.path.realpath(_found() if path is None else path))
 
 
 def _found() -> Path:
     for path in SEARCHED:
-        if path.exists():
-            return path
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass  # it is there; opening it gives the reason
+        return path
     places = " nor ".join(map(str, SEARCHED))
     raise ConfigError(
         f"there is neither {places}; name a file with --config, or copy "

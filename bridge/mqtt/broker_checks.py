@@ -2,8 +2,9 @@
 
 import asyncio
 import ipaddress
+import json
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from bridge.config import Config, Mqtt
 from bridge.findings import Finding
@@ -101,6 +102,27 @@ class BrokerDiagnosis:
             "stop it before you start another"
         )
         yield Finding("bridge", "note", text)
+        for finding in self._reports(topics):
+            yield finding
+
+    def _reports(self, topics: Topics) -> Iterator[Finding]:
+        """Yield what a running bridge reports of itself and of its printer."""
+        if problem := self._field(topics.health, "problem"):
+            yield Finding("health", "wrong", f"the bridge reports: {problem}")
+        if self._retained.get(topics.connection) == b"online":
+            yield Finding("connection", "ok", f"{topics.connection} is online")
+            return
+        reason = self._field(topics.error, "error")
+        text = f"{topics.connection} is offline: the bridge has no printer"
+        yield Finding("connection", "wrong", f"{text} ({reason})" if reason else text)
+
+    def _field(self, topic: str, name: str) -> str:
+        """Return a text of a retained document; "" if there is none."""
+        try:
+            value = json.loads(self._retained.get(topic, b""))[name]
+        except (ValueError, KeyError, TypeError):
+            return ""
+        return value if isinstance(value, str) else ""
 
     async def disconnect(self) -> None:
         """Disconnect; safe to call without a connection."""

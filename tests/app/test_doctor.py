@@ -19,6 +19,7 @@ from tests.support.certificates import authority, stranger
 from tests.support.daemons import run_script
 from tests.support.mqtt_client import connected
 from tests.support.servers import picky, server
+from tests.support.waiting import until
 
 SIMULATOR = "simulator://marlin"
 
@@ -221,6 +222,40 @@ async def test_while_the_bridge_runs_it_is_left_alone(tmp_path: Path) -> None:
     assert "is serving printer/…" in note.text
     assert only(findings, "port").text == "not opened: the bridge that runs has it"
     assert not any(finding.check == "publish" for finding in findings)
+
+
+async def test_a_running_bridge_without_its_printer_is_a_finding(
+    tmp_path: Path,
+) -> None:
+    with mosquitto() as broker:
+        config = configured(broker, str(tmp_path / "none"), state_folder=tmp_path)
+        async with running(config) as app:
+            (station,) = app.stations
+            await until(lambda: station.broker.connected and not station.broker.waiting)
+            findings = await diagnosed(config)
+            assert wrong(findings) == ["connection"]
+            found = only(findings, "connection")
+            assert found.printer == "printer"
+            assert found.text.startswith("printer/connection is offline")
+
+
+async def test_what_a_running_bridge_reports_of_itself_is_a_finding(
+    tmp_path: Path,
+) -> None:
+    with mosquitto() as broker:
+        config = configured(broker, state_folder=tmp_path)
+        async with running(config) as app:
+            await app.online()
+            with connected(broker.port) as other:
+                told = b'{"problem": "the printer task of printer has ended"}'
+                await other.publish("printer/health", told, retain=True)
+                await other.publish("printer/error", b"no json", retain=True)
+                await other.publish("printer/connection", b"offline", retain=True)
+            findings = await diagnosed(config)
+    assert wrong(findings) == ["health", "connection"]
+    assert only(findings, "health").text == (
+        "the bridge reports: the printer task of printer has ended"
+    )
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,10 @@ def write(folder: Path, broker: Mosquitto, topic: str) -> Path:
             (b"online", b'{"time": "2020-01-01T00:00:00Z"}'),
             "the last sign of life on elsewhere/health is ",
         ),
+        (
+            (b"online", b'{"time": "2999-01-01T00:00:00Z", "problem": "it is stuck"}'),
+            "it is stuck",
+        ),
     ],
 )
 async def test_health_sees_that_there_is_no_daemon(

@@ -345,6 +345,17 @@ def test_a_file_that_may_not_be_read_is_named(
         load(file, {})
 
 
+def test_a_usual_place_that_may_not_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").symlink_to("config.yaml")
+    with pytest.raises(ConfigError, match="cannot be read: Too many levels"):
+        load(None, {})
+    with pytest.raises(ConfigError, match="cannot be read: Too many levels"):
+        load(Path("config.yaml"), {})
+
+
 def test_the_usual_places_are_searched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

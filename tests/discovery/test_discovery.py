@@ -345,6 +345,7 @@ def documents_of(printer: Knowing) -> dict[str, object]:
     config = Printer(profile=Profile(heated_chamber=True))
     counted = {"reconnects": 1, "resends": 2, "timeouts": 3}
     health = about.Health(
+        problem=None,
         uptime=1,
         started_at=1_763_831_000.0,
         mqtt=counted,

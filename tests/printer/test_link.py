@@ -17,7 +17,7 @@ from bridge.printer.link.session import Session
 from bridge.printer.link.wire_log import WireLog
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
-from tests.support.peers import PtyPeer
+from tests.support.peers import Peer, PtyPeer, TcpPeer
 from tests.support.waiting import DEADLINE, until
 
 TRIAL = 1.0
@@ -251,7 +251,57 @@ async def test_it_connects_again_at_once_when_told_to(tmp_path: Path) -> None:
         assert running.link.connects == 2
 
 
-async def answer(peer: PtyPeer, line: bytes, text: bytes) -> None:
+async def test_each_replug_is_followed_by_a_connection(tmp_path: Path) -> None:
+    """Whatever runs beside the session when it fails."""
+    path = tmp_path / "printer"
+    async with (
+        pty_server(Firmware("marlin"), path) as server,
+        linked(Serial(port=str(path), baudrate=115_200)) as running,
+    ):
+        await running.connected()
+        for _ in range(3):
+            running.events.clear()
+            server.unplug()
+            await until(lambda: bool(running.closed))
+            server.plug()
+            running.link.reconnect()  # without waiting for its back-off
+            await running.connected()
+        assert running.link.late(asyncio.get_running_loop().time()) == 0
+
+
+async def test_a_printer_that_is_silent_at_first_is_asked_again() -> None:
+    with contextlib.closing(TcpPeer()) as server:
+        config = Serial(port=server.url, connect_timeout=1.0)
+        async with linked(config) as running:
+            await until(lambda: bool(running.closed))
+            await server.forget()
+            running.link.reconnect()
+            await answer(server, b"M110", b"ok\n")
+            await answer(server, b"M105", b"ok T:20.0 /0.0\n")
+            await until(lambda: len(running.opened) == 2)
+            assert running.closed == ["the printer does not answer; wrong baud rate?"]
+
+
+async def test_a_link_that_ends_unasked_is_late_from_then_on(tmp_path: Path) -> None:
+    link = Link(
+        Serial(port=str(tmp_path / "none")),
+        interval=2.0,
+        on_event=lambda _event: None,
+        attend=lambda _session: asyncio.sleep(0),
+        wire=WireLog(),
+    )
+    now = asyncio.get_running_loop().time
+    task = asyncio.create_task(link.run())
+    await asyncio.sleep(0)
+    assert link.late(now()) == 0
+    task.cancel()
+    await asyncio.wait([task])
+    assert link.late(now() + 60) >= 60
+    link.leave()
+    assert link.late(now() + 60) >= 60
+
+
+async def answer(peer: Peer, line: bytes, text: bytes) -> None:
     """Wait for a line of the host, and say something to it."""
     heard = b""
     async with asyncio.timeout(DEADLINE):

@@ -14,10 +14,12 @@ from bridge.printer.port.errors import (
     holders,
     late,
     network_error,
+    permission_problem,
     permission_remedy,
     rfc2217_error,
     serial_error,
 )
+from tests.support.users import without_rights
 
 PORT = "/dev/ttyUSB7"
 URL = "socket://printer:23"
@@ -134,3 +136,25 @@ def test_a_port_that_hangs() -> None:
     assert str(late(PORT)) == (
         "/dev/ttyUSB7 hangs while it is opened: unplug the printer and plug it in again"
     )
+
+
+def test_a_port_that_may_not_be_opened_is_found_without_opening_it(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    port = folder / "port"
+    port.touch()
+    assert permission_problem(str(port)) is None
+    with without_rights(folder):
+        assert permission_problem(str(port)) == (
+            f"no permission to open {port}: the folder it is in may not be read by the "
+            "bridge's user"
+        )
+
+
+@pytest.mark.parametrize(
+    "port", ["auto", "socket://printer:23", "/none/port", "x" * 300, "a\0b"]
+)
+def test_what_is_no_matter_of_permissions(port: str) -> None:
+    assert permission_problem(port) is None

@@ -14,6 +14,7 @@ from bridge.printer.port.ports import (
     list_ports,
     stable_name,
 )
+from tests.support.users import without_rights
 
 PRUSA = "usb-Prusa_Research_Original_Prusa_i3_MK3_CZPX1234-if00"
 CLONE = "usb-1a86_USB_Serial-if00-port0"
@@ -127,6 +128,18 @@ def test_a_fixed_port_follows_its_device_and_no_other(dev: Path) -> None:
     assert port.name == str(dev / "serial/by-id" / PRUSA)
     (dev / "serial/by-id" / PRUSA).unlink()
     assert port.name == str(dev / "serial/by-id" / PRUSA)
+
+
+def test_a_fixed_port_that_cannot_be_looked_at_keeps_its_name(tmp_path: Path) -> None:
+    """Opening it gives the reason."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "port").touch()
+    with without_rights(folder):
+        assert FixedPort(str(folder / "port"), tmp_path).name == str(folder / "port")
+    for name in ("x" * 300, f"{tmp_path}/file/port", "a\0b"):
+        (tmp_path / "file").touch()
+        assert FixedPort(name, tmp_path).name == name
 
 
 def test_the_likeliest_baud_rate_comes_first() -> None:

@@ -144,6 +144,11 @@ class TcpPeer:
     async def hang_up(self) -> None:
         (await self.connection()).close()
 
+    async def forget(self) -> None:
+        """Close the connection, and wait for the next one."""
+        (await self.connection()).close()
+        self._connection = None
+
     async def reset(self) -> None:
         """Reset the connection, like a server that loses power."""
         connection = await self.connection()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import replace
 
 from bridge.config import Serial
@@ -84,6 +84,7 @@ class Link:
         self._again = asyncio.Event()
         self._leaving = False
         self._open_by: float | None = None
+        self._ended_at: float | None = None
         self.session: Session | None = None
         """The open conversation, if there is one."""
         self.connects = 0
@@ -93,16 +94,23 @@ class Link:
 
     async def run(self) -> None:
         """Connect, and connect again whenever the link breaks, until cancelled."""
+        try:
+            await self._keep_connected()
+        finally:
+            if not self._leaving:
+                self._ended_at = asyncio.get_running_loop().time()
+
+    async def _keep_connected(self) -> None:
         while not self._leaving:
-            places = list(self._places())
             reason = "no serial port was found; is the printer plugged in and on?"
+            try:
+                places = list(self._places())
+            except OSError as error:  # a device that vanishes while it is looked at
+                places, reason = [], f"the serial ports cannot be listed: {error}"
             for place in places:
                 connects = self.connects
-                # In a task of its own: a TaskGroup that fails leaves its task with a
-                # request to cancel (CPython before 3.11.4, gh-102780), and this one has
-                # to go on. A cancellation of this one reaches it.
                 conversation = self._converse(place, alone=len(places) == 1)
-                reason = await asyncio.create_task(conversation)
+                reason = await _in_own_task(conversation)
                 if self._leaving or self.connects > connects:
                     break  # it was here, and will be here again
             if self._leaving:
@@ -128,7 +136,13 @@ class Link:
             self.session.close()
 
     def late(self, now: float) -> float:
-        """Return by how many seconds something is late that is due; 0: nothing is."""
+        """Return by how many seconds something is late that is due; 0: nothing is.
+
+        If :meth:`run` has ended although :meth:`leave` was not called, the next attempt
+        to connect has been due since then.
+        """
+        if self._ended_at is not None:
+            return max(0.0, now - self._ended_at)
         if self.session is not None:
             return self.session.late(now)
         return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
@@ -226,3 +240,23 @@ class Link:
             await self._attend(session)
         except FailedError:
             return  # the link ends as well, or the printer was stopped or reset
+
+
+async def _in_own_task(work: Coroutine[object, object, str]) -> str:
+    """Await work in a task of its own, and return its result.
+
+    A TaskGroup that fails leaves its task with a request to cancel (CPython before
+    3.11.4, gh-102780), which must not reach a task that goes on. And a TaskGroup that
+    is cancelled at the moment at which it fails reports the failure alone (before
+    3.13): here the cancellation is not lost.
+
+    Raises:
+        asyncio.CancelledError: The caller was cancelled, whatever became of the work.
+
+    """
+    caller = asyncio.current_task()
+    before = caller.cancelling() if caller is not None else 0
+    result = await asyncio.create_task(work)
+    if caller is not None and caller.cancelling() > before:
+        raise asyncio.CancelledError
+    return result

@@ -45,7 +45,7 @@ def serial_error(port: str, baudrate: int, error: Exception) -> LinkError:
             "on? `gcode2mqtt ports` lists the ports there are"
         )
     if code in {errno.EACCES, errno.EPERM}:
-        return LinkError(f"no permission to open {port}: {permission_remedy(port)}")
+        return LinkError(_forbidden(port))
     if code in {errno.EAGAIN, errno.EBUSY}:
         return LinkError(f"{port} is in use by {holders(port)}: stop that program")
     if isinstance(error, ValueError) or code == errno.EINVAL:
@@ -102,6 +102,27 @@ def late(port: str) -> LinkError:
     return LinkError(
         f"{port} hangs while it is opened: unplug the printer and plug it in again"
     )
+
+
+def permission_problem(port: str) -> str | None:
+    """Return why this process may not open a serial port, or ``None``.
+
+    A port that does not exist is no problem of permissions, and neither is a URL.
+    """
+    if "://" in port or port == "auto":
+        return None
+    try:
+        Path(port).stat()
+        allowed = os.access(port, os.R_OK | os.W_OK, effective_ids=True)
+    except PermissionError:
+        allowed = False
+    except (OSError, ValueError):
+        return None
+    return None if allowed else _forbidden(port)
+
+
+def _forbidden(port: str) -> str:
+    return f"no permission to open {port}: {permission_remedy(port)}"
 
 
 def permission_remedy(port: str) -> str:

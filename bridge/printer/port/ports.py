@@ -100,7 +100,7 @@ def stable_name(
     the USB socket. Without any stable name it is ``port`` itself, and so it is when
     ``port`` is a URL or a link: somebody chose that name.
     """
-    if "://" in port or Path(port).is_symlink():
+    if "://" in port or os.path.islink(port):  # noqa: PTH114 - never raises
         return port
     device = os.path.realpath(port)
     found = pyserial_ports.comports() if details is None else list(details)
@@ -124,7 +124,7 @@ class FixedPort:
     @property
     def name(self) -> str:
         """The name to open now."""
-        if self._name is None and Path(self._port).exists():
+        if self._name is None and os.path.exists(self._port):  # noqa: PTH110 - likewise
             self._name = stable_name(self._port, self._dev)
         return self._name or self._port
 

@@ -99,6 +99,8 @@ class Health(Document):
     """Seconds since the bridge started."""
     started_at: Time
     """When the bridge started."""
+    problem: str | None
+    """What keeps the bridge from serving the printer; null while nothing does."""
     mqtt: Mapping[str, int | float | None]
     """Counters of the broker's side."""
     serial: Mapping[str, int | float | None]
