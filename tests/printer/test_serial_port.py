@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import serial
 
 from bridge.errors import LinkError
 from bridge.printer.port.transport import Transport, open_transport
@@ -137,9 +138,21 @@ async def test_the_lock_outlives_the_opening(printer: PtyPeer, link: Transport) 
     assert "is in use" in await refusal(printer.url)
 
 
-async def test_a_port_that_takes_too_long_to_open(printer: PtyPeer) -> None:
+async def test_a_port_that_takes_too_long_to_open(
+    printer: PtyPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a driver that waits for a device which does not respond."""
+    responds = threading.Event()
+    opens = serial.Serial.open
+
+    def waits(port: serial.Serial) -> None:
+        responds.wait(DEADLINE)
+        opens(port)
+
+    monkeypatch.setattr(serial.Serial, "open", waits)
     with pytest.raises(LinkError, match="hangs while it is opened: unplug"):
-        await open_transport(printer.url, 115_200, within=0)
+        await open_transport(printer.url, 115_200, within=0.01)
+    responds.set()
     await until(lambda: not hangs(f"open {printer.url}"))
     (await open_transport(printer.url, 115_200)).close()
 
