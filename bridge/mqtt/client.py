@@ -160,12 +160,15 @@ class Client:
             within: seconds to wait until it is written.
 
         """
-        self._running.disconnect()
-        self._write()  # what the listener raised comes at once, and then the end
-        with contextlib.suppress(TimeoutError):
+        try:
+            self._running.disconnect()
+            self._write()  # what the listener raised comes at once, and then the end
             async with timeout(within):
                 await self.ended()
-        self.close()
+        except TimeoutError:
+            pass  # the broker does not read any more
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the connection without DISCONNECT; safe to call again."""

@@ -205,6 +205,9 @@ class OneShotClient:
             await asyncio.wait({wanted, loss}, return_when=asyncio.FIRST_COMPLETED)
             if wanted.done():
                 return wanted.result()
+            if loss.cancelled():
+                where = error_text.endpoint(self._config)
+                raise AttemptError(f"{where}: the connection was closed by us")
             raise AttemptError(loss.result().message)
         finally:
             wanted.cancel()

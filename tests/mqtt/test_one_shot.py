@@ -13,6 +13,8 @@ from bridge.mqtt.client import FAILURE
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from tests.support.brokers import Mosquitto
+from tests.support.servers import server
+from tests.support.sockets import sockets
 from tests.support.waiting import DEADLINE, until
 
 
@@ -147,3 +149,43 @@ async def test_it_can_be_closed_and_left_more_than_once(broker: Mosquitto) -> No
     await client.disconnect()
     with pytest.raises(RuntimeError):
         await client.publish("a", b"1")
+
+
+async def test_disconnecting_can_be_cancelled_and_leaves_no_socket_open() -> None:
+    """A broker that does not read any more: DISCONNECT cannot be written."""
+    done = asyncio.Event()
+
+    async def accept_and_stop(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read(1024)
+        writer.write(b"\x20\x03\x00\x00\x00")
+        await done.wait()
+
+    async with server(accept_and_stop) as port:
+        before = sockets()
+        client = OneShotClient(
+            Mqtt(host=LOOPBACK, port=port, protocol="5"), disconnect_timeout=DEADLINE
+        )
+        await client.connect()
+        publishing = asyncio.create_task(client.publish("a", b"x" * 50_000_000))
+        await asyncio.sleep(0)
+        disconnecting = asyncio.create_task(client.disconnect())
+        await asyncio.sleep(0)
+        assert len(sockets() - before) == 2, "ours and the broker's"
+        disconnecting.cancel()
+        await asyncio.wait([disconnecting])
+        assert len(sockets() - before) == 1, "the broker's"
+        publishing.cancel()
+        await asyncio.wait([publishing])
+        done.set()
+
+
+async def test_closing_ends_what_waits_with_an_error(broker: Mosquitto) -> None:
+    client = OneShotClient(at(broker))
+    await client.connect()
+    waiting = asyncio.ensure_future(anext(client.messages))
+    await asyncio.sleep(0)
+    client.close()
+    with pytest.raises(BrokerError, match="closed by us"):
+        await waiting
