@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.halves import BRIDGE, DOES_IO, is_pure, modules
 
-_GROUND = {"described", "errors"}
+_GROUND = {"errors", "field_docs", "schema_words", "timestamps"}
 _BELOW_THE_APP = _GROUND | {
     "commands",
     "config",
@@ -24,7 +24,9 @@ _BELOW_THE_APP = _GROUND | {
 }
 MAY_IMPORT = {
     "__init__": set[str](),
-    "described": set[str](),
+    "field_docs": set[str](),
+    "schema_words": set[str](),
+    "timestamps": set[str](),
     "errors": set[str](),
     "findings": set[str](),
     "pauses": set[str](),

@@ -7,7 +7,12 @@ from pydantic import BaseModel
 
 from bridge.commands.asyncapi import REFERENCE, Published
 from bridge.printer.published import about, documents
+from bridge.schema_words import SchemaWords
 
+_SCHEMA_WORDS = SchemaWords(
+    literal=lambda value: f"`{value}`",
+    reference=lambda name: f"[{name}](#{name.lower()})",
+)
 _WORDS = {"type": "string", "enum": ["online", "offline"]}
 
 _HEADING = """\
@@ -91,23 +96,11 @@ def _fields(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> list[str]:
     for name, field in schema.get("properties", {}).items():
         # A field that is described as its model is has the description there only.
         meaning = _words(field) or _words(parts.get(_name(field), {}))
-        rows.append(f"| `{name}` | {_type(field)} | {meaning} |")
+        rows.append(f"| `{name}` | {_SCHEMA_WORDS.of(field)} | {meaning} |")
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
-        rows.append(f"| … | {_type(more)} | {_words(more)} |")
+        rows.append(f"| … | {_SCHEMA_WORDS.of(more)} | {_words(more)} |")
     return rows
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        return f"[{_name(schema)}](#{_name(schema).lower()})"
-    if "anyOf" in schema:
-        return " or ".join(_type(option) for option in schema["anyOf"])
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
-    return str(schema.get("type", "anything"))
 
 
 def _name(schema: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from bridge.config import Profile
-from bridge.described import Described
+from bridge.field_docs import DocumentedModel
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
 
@@ -115,7 +115,7 @@ class Program:
         return self.lines + self.restore
 
 
-class Command(Described):
+class Command(DocumentedModel):
     """A payload on one of the command topics, without its envelope."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from bridge.commands.base import Command, Context
 from bridge.commands.registry import TOPICS
@@ -16,6 +15,7 @@ from bridge.commands.schema import (
 )
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile
+from bridge.schema_words import SchemaWords
 
 _HEADING = """\
 # Commands
@@ -52,7 +52,10 @@ _CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),
     scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
 )
-_TYPES = {"object": "object", "string": "text", "boolean": "true or false"}
+_WORDS = SchemaWords(
+    literal=lambda value: f"`{json.dumps(value)}`",
+    pattern=lambda text: f"`{text}`",
+)
 
 
 def markdown() -> str:
@@ -104,33 +107,5 @@ def _fields(schema: Schema, names: Iterable[str] | None = None) -> str:
         text = field.get("description", "Which command it is.")
         if "default" in field:
             text += f" Default: `{json.dumps(field['default'])}`."
-        rows.append(f"| `{name}` | {_type(field)}{needed} | {text} |")
+        rows.append(f"| `{name}` | {_WORDS.of(field)}{needed} | {text} |")
     return "\n".join([*rows, ""])
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    if "const" in schema:
-        return f"`{json.dumps(schema['const'])}`"
-    if "enum" in schema:
-        return " or ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(_type(option) for option in schema["anyOf"])
-    kind = schema.get("type", "anything")
-    if kind == "array":
-        return f"list of {_type(schema['items'])}"
-    if kind in {"number", "integer"}:
-        return ("whole number" if kind == "integer" else "number") + _range(schema)
-    return f"{_TYPES.get(kind, kind)}{_length(schema)}"
-
-
-def _range(schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f" {low:.12g} to {high:.12g}"
-    low = schema.get("exclusiveMinimum")
-    return "" if low is None else f" above {low:.12g}, up to {high:.12g}"
-
-
-def _length(schema: Mapping[str, Any]) -> str:
-    high = schema.get("maxLength")
-    return "" if high is None else f" of {schema['minLength']} to {high} characters"

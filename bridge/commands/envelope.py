@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -15,8 +15,9 @@ from pydantic import (
 )
 
 from bridge.commands.base import Finite, NotNull
-from bridge.described import Described
 from bridge.errors import CommandError
+from bridge.field_docs import DocumentedModel
+from bridge.timestamps import timestamp
 
 SKEW = 60.0
 """How far a sender's clock may be ahead before its messages are told so, in seconds."""
@@ -59,7 +60,7 @@ _Id = Annotated[str, Field(min_length=1, max_length=64)]
 _Seconds = Annotated[Finite, Field(gt=0, le=_LONGEST)]
 
 
-class Envelope(Described):
+class Envelope(DocumentedModel):
     """The fields that any command or request may carry beside its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -164,7 +165,7 @@ class Outcome:
     data: object = None
 
 
-class Response(Described):
+class Response(DocumentedModel):
     """The one answer to one message; what does not apply is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -234,9 +235,3 @@ class Response(Described):
         )
         update = {"gcode": (), "output": (), "data": None, "warning": warning}
         return self.model_copy(update=update)
-
-
-def timestamp(now: float) -> str:
-    """Return epoch seconds as ISO 8601 in UTC, with milliseconds and ``Z``."""
-    moment = datetime.fromtimestamp(now, tz=UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from bridge.described import Described
+from bridge.field_docs import DocumentedModel
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
@@ -61,7 +61,7 @@ File = Annotated[Path, AfterValidator(_anchored)]
 """A path; a relative one is taken from the folder of the configuration file."""
 
 
-class Section(Described, BaseModel):
+class Section(DocumentedModel, BaseModel):
     """A part of the configuration; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,7 +14,7 @@ from bridge.config_file import schema
 from bridge.config_file.document import Key
 from bridge.config_file.environment import variable
 from bridge.config_file.problems import written
-from bridge.config_file.schema import Schema
+from bridge.schema_words import Schema
 
 _WIDTH = 88
 

@@ -1,16 +1,14 @@
 """What the models want at each place, read from their JSON schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from bridge.config import Config
 from bridge.config_file.document import Key
-from bridge.described import without_texts
+from bridge.field_docs import without_field_docs
+from bridge.schema_words import Schema, SchemaWords
 
-Schema = Mapping[str, Any]
-
-_NUMBERS = {"integer": "a whole number", "number": "a number"}
+_WORDS = SchemaWords(section="a section", mapping="a mapping")
 
 
 @cache
@@ -19,7 +17,7 @@ def root() -> Schema:
 
     The daemon needs no more, and on a small machine the texts cost a second.
     """
-    with without_texts():
+    with without_field_docs():
         return _whole(Config.model_json_schema())
 
 
@@ -92,8 +90,8 @@ def description(schema: Schema) -> str:
 
 
 def wanted(schema: Schema) -> str:
-    """Return in words which values are taken, as in ``a whole number from 1 to 9``."""
-    return " or ".join(dict.fromkeys(_wanted(option) for option in options(schema)))
+    """Return in words which values are accepted; nothing is said of null."""
+    return _WORDS.of({"anyOf": options(schema)})
 
 
 def _whole(schema: Schema) -> Schema:
@@ -127,53 +125,3 @@ def _item(option: Schema, index: int) -> Schema | None:
     fixed = option.get("prefixItems", ())
     found: Schema | None = fixed[index] if index < len(fixed) else option.get("items")
     return found
-
-
-def _wanted(option: Schema) -> str:
-    kind = option.get("type")
-    if "enum" in option:
-        *others, last = map(str, option["enum"])
-        words = f"{', '.join(others)} or {last}"
-    elif kind in _NUMBERS:
-        words = _NUMBERS[kind] + _bounds(option)
-    elif kind == "array":
-        words = _wanted_list(option)
-    elif kind == "object":
-        words = "a section" if "properties" in option else "a mapping"
-    elif kind == "boolean":
-        words = "true or false"
-    else:
-        words = _wanted_text(option)
-    return words
-
-
-def _wanted_list(option: Schema) -> str:
-    if fixed := option.get("prefixItems"):
-        return f"a list of {len(fixed)}, each {wanted(fixed[0])}"
-    least = option.get("minItems", 0)
-    count = f" of {least} or more" if least else ""
-    return f"a list{count}, each {wanted(option['items'])}"
-
-
-def _wanted_text(option: Schema) -> str:
-    if "const" in option:
-        return str(option["const"])
-    if "pattern" in option:
-        return f"a text that matches {option['pattern']}"
-    if "maxLength" in option:
-        low, high = option.get("minLength", 0), option["maxLength"]
-        return f"a text of {low} to {high} characters"
-    return "a path" if option.get("format") == "path" else "a text"
-
-
-def _bounds(option: Schema) -> str:
-    above = option.get("exclusiveMinimum")
-    low, high = option.get("minimum"), option.get("maximum")
-    words = [
-        f"above {above:g}" if above is not None else "",
-        "and" if above is not None and high is not None else "",
-        f"from {low:g}" if low is not None else "",
-        f"up to {high:.9g}" if high is not None and low is None else "",
-        f"to {high:.9g}" if high is not None and low is not None else "",
-    ]
-    return "".join(" " + word for word in words if word)

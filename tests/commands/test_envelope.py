@@ -13,9 +13,9 @@ from bridge.commands.envelope import (
     expires_at,
     expiry_message,
     skew_warning,
-    timestamp,
 )
 from bridge.errors import ExpiredError, FailedError, RejectedError
+from bridge.timestamps import timestamp
 
 NOON = 1_795_348_800.0
 

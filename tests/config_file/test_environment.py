@@ -5,8 +5,8 @@ import pytest
 
 from bridge.config import Config
 from bridge.config_file import schema
-from bridge.described import texts
 from bridge.errors import ConfigError
+from bridge.field_docs import field_texts
 from tests.support.configs import ONE_PRINTER, load_text
 
 
@@ -39,9 +39,9 @@ def test_a_variable_does_not_cost_the_start_the_reading_of_source(
     tmp_path: Path,
 ) -> None:
     schema.root.cache_clear()
-    texts.cache_clear()
+    field_texts.cache_clear()
     load_text(tmp_path, ONE_PRINTER, {"BRIDGE_MQTT__HOST": "b"})
-    assert texts.cache_info().misses == 0
+    assert field_texts.cache_info().misses == 0
 
 
 def test_a_list_grows_by_the_next_index(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import pytest
 from pydantic import BaseModel
 
 from bridge.config import Printer, Profile
-from bridge.described import texts
+from bridge.field_docs import field_texts
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.history import Point
 from bridge.printer.knowledge.state import Problem
 from bridge.printer.published import about, answers, documents, views
+from bridge.timestamps import timestamp
 from tests.support.knowing import Knowing
 
 EPOCH = 1_763_831_000.0
@@ -445,7 +446,7 @@ def test_a_question_about_one_heater_is_answered_about_no_other() -> None:
     ],
 )
 def test_moments_are_written_in_utc(seconds: float, text: str) -> None:
-    assert documents.iso(seconds) == text
+    assert timestamp(seconds) == text
 
 
 def test_every_field_of_every_document_is_explained() -> None:
@@ -459,6 +460,8 @@ def test_every_field_of_every_document_is_explained() -> None:
     for model in models:
         for name in model.model_fields:
             known = [
-                texts(kind) for kind in model.__mro__ if issubclass(kind, BaseModel)
+                field_texts(kind)
+                for kind in model.__mro__
+                if issubclass(kind, BaseModel)
             ]
             assert any(name in found for found in known), f"{model.__name__}.{name}"

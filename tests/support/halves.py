@@ -16,7 +16,7 @@ DOES_IO = (
     "config/*.py",  # resolves paths
     "config_file/*.py",
     "demo/*.py",
-    "described.py",  # reads the source of models
+    "field_docs.py",  # reads the source of models
     "home_assistant/announced.py",
     "home_assistant/announcer.py",
     "logs.py",

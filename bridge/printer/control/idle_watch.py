@@ -13,8 +13,8 @@ from bridge.printer.knowledge.events import Event
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import ask
-from bridge.printer.published.base import iso
 from bridge.printer.published.views import whole_second
+from bridge.timestamps import timestamp
 
 log = logging.getLogger("bridge.printer")
 
@@ -101,7 +101,7 @@ class IdleWatch:
 
     def _warn(self, heaters: tuple[str, ...], epoch: float) -> None:
         moment = whole_second(self._idle.off_at, epoch)
-        off_at = None if moment is None else iso(moment)
+        off_at = None if moment is None else timestamp(moment)
         data = {"heaters": list(heaters), "off_at": off_at}
         self._on_event(Event("heaters_idle", data))
 

@@ -14,7 +14,7 @@ from pydantic import (
 
 from bridge.printer.knowledge.job_model import Outcome, Phase
 from bridge.printer.knowledge.model import Word
-from bridge.printer.published.base import Document, Time, iso
+from bridge.printer.published.base import Document, Time
 from bridge.printer.published.temperatures import Heater, Temperatures, TimedHeater
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "Temperatures",
     "Time",
     "TimedHeater",
-    "iso",
 ]
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]

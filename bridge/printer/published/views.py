@@ -13,6 +13,7 @@ from bridge.printer.knowledge import job_model
 from bridge.printer.knowledge.heat import Heater
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published import caution, documents
+from bridge.timestamps import timestamp
 
 _TEXTS = {
     "offline": "Offline",
@@ -146,7 +147,7 @@ def error(known: PrinterState, *, epoch: float) -> documents.Error:
         reason=problem.reason,
         consequence=problem.consequence,
         logs=problem.logs,
-        time=documents.iso(problem.time + epoch),
+        time=timestamp(problem.time + epoch),
     )
 
 

@@ -2,7 +2,7 @@
 
 pydantic can do that itself (``use_attribute_docstrings``), but reads the source of
 every model when it is imported: a fifth of the daemon's start. Here it is read when
-somebody asks for a JSON schema, and not :func:`without_texts`, as the daemon does.
+somebody asks for a JSON schema, and not :func:`without_field_docs`, as the daemon does.
 """
 
 import ast
@@ -22,7 +22,7 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 @contextmanager
-def without_texts() -> Iterator[None]:
+def without_field_docs() -> Iterator[None]:
     """Make JSON schemas without the fields' texts meanwhile: no source is read."""
     before = _silent.set(True)
     try:
@@ -31,7 +31,7 @@ def without_texts() -> Iterator[None]:
         _silent.reset(before)
 
 
-class Described(BaseModel):
+class DocumentedModel(BaseModel):
     """A model; in its JSON schema each field has its own text."""
 
     @classmethod
@@ -46,7 +46,7 @@ class Described(BaseModel):
         for kind in reversed(cls.__mro__):
             if not issubclass(kind, BaseModel):
                 continue
-            for name, text in texts(kind).items():
+            for name, text in field_texts(kind).items():
                 field = cls.model_fields.get(name)
                 key = name if field is None else field.alias or name
                 if key in properties:
@@ -55,7 +55,7 @@ class Described(BaseModel):
 
 
 @cache
-def texts(kind: type[BaseModel]) -> Mapping[str, str]:
+def field_texts(kind: type[BaseModel]) -> Mapping[str, str]:
     """Return the text below each annotation of a class, in one line, by field."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []

@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, Field
 
-from bridge.described import Described, texts, without_texts
+from bridge.field_docs import DocumentedModel, field_texts, without_field_docs
 
 
-class Parent(Described):
+class Parent(DocumentedModel):
     """A model."""
 
     first: int = 1
@@ -46,14 +46,14 @@ def test_a_model_keeps_its_own_text() -> None:
 
 
 def test_only_a_class_s_own_fields_are_read() -> None:
-    assert "first" not in texts(Child)
+    assert "first" not in field_texts(Child)
     assert issubclass(Child, BaseModel)
 
 
 def test_without_the_texts_no_source_is_read() -> None:
-    texts.cache_clear()
-    with without_texts():
+    field_texts.cache_clear()
+    with without_field_docs():
         properties = Parent.model_json_schema()["properties"]
     assert "description" not in properties["first"]
-    assert texts.cache_info().misses == 0
+    assert field_texts.cache_info().misses == 0
     assert "description" in Parent.model_json_schema()["properties"]["first"]

@@ -1,0 +1,100 @@
+"""A JSON schema in words, for documents and error messages."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaWords:
+    """How schemas are described.
+
+    Attributes:
+        literal: writes a value that must be given as it is.
+        reference: writes the name of another schema.
+        section: what an object with fields is called.
+        mapping: what an object without fields of its own is called.
+        pattern: writes a regular expression.
+
+    """
+
+    literal: Callable[[object], str] = str
+    reference: Callable[[str], str] = str
+    section: str = "an object"
+    mapping: str = "an object"
+    pattern: Callable[[str], str] = str
+
+    def of(self, schema: Schema) -> str:
+        """Return which values a schema takes, as in ``a whole number from 1 to 9``."""
+        words = "anything"
+        match schema:
+            case {"$ref": name}:
+                words = self.reference(name.rpartition("/")[2])
+            case {"anyOf": options}:
+                words = self._alternatives(options)
+            case {"const": value}:
+                words = self.literal(value)
+            case {"enum": values}:
+                words = _or([self.literal(value) for value in values])
+            case {"type": "array"}:
+                words = self._list(schema)
+            case {"type": "object"}:
+                words = self.section if "properties" in schema else self.mapping
+            case {"type": "string"}:
+                words = self._text(schema)
+            case {"type": kind}:
+                words = _KINDS[kind] + _bounds(schema)
+        return words
+
+    def _alternatives(self, schemas: list[Schema]) -> str:
+        literals = [value for schema in schemas for value in schema.get("enum", ())]
+        rest = [schema for schema in schemas if "enum" not in schema]
+        first = [self.of({"enum": literals})] if literals else []
+        words = list(dict.fromkeys([*first, *map(self.of, rest)]))
+        if "a number" in words and "a whole number" in words:
+            words.remove("a whole number")
+        return " or ".join(words)
+
+    def _list(self, schema: Schema) -> str:
+        if fixed := schema.get("prefixItems"):
+            return f"a list of {len(fixed)}, each {self.of(fixed[0])}"
+        least = schema.get("minItems", 0)
+        count = f" of {least} or more" if least else ""
+        return f"a list{count}, each {self.of(schema.get('items', {}))}"
+
+    def _text(self, schema: Schema) -> str:
+        if "pattern" in schema:
+            return f"a text that matches {self.pattern(schema['pattern'])}"
+        if "maxLength" in schema:
+            low, high = schema.get("minLength", 0), schema["maxLength"]
+            return f"a text of {low} to {high} characters"
+        return _FORMATS.get(schema.get("format", ""), "a text")
+
+
+_KINDS = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+}
+_FORMATS = {"path": "a path", "date-time": "a time in ISO 8601"}
+
+
+def _or(words: list[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _bounds(schema: Schema) -> str:
+    above = schema.get("exclusiveMinimum")
+    low, high = schema.get("minimum"), schema.get("maximum")
+    words = [
+        f"above {above:g}" if above is not None else "",
+        "and" if above is not None and high is not None else "",
+        f"from {low:.12g}" if low is not None else "",
+        f"up to {high:.12g}" if high is not None and low is None else "",
+        f"to {high:.12g}" if high is not None and low is not None else "",
+    ]
+    return "".join(" " + word for word in words if word)
