@@ -266,6 +266,6 @@ async def _living(config: Config, base: str, turns: asyncio.Semaphore) -> str | 
     """Return the instance of a bridge that runs, wherever it may be."""
     name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
     async with turns:
-        return await duplicate_bridge.look(
+        return await duplicate_bridge.find(
             config.mqtt, Topics(base), client_id=name, instance=name
         )

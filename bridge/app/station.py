@@ -205,7 +205,7 @@ class Station:
         await self._met.wait()
         presence, version = self._presence, self.broker.statistics.protocol
         find = partial(
-            duplicate_bridge.look,
+            duplicate_bridge.find,
             self._config.mqtt,
             client_id=presence.client_id,
             instance=presence.instance,

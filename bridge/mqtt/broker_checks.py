@@ -190,7 +190,7 @@ class BrokerDiagnosis:
 
     async def _other(self, topics: Topics) -> str | None:
         name = _name()
-        return await duplicate_bridge.look(
+        return await duplicate_bridge.find(
             self._config.mqtt,
             topics,
             client_id=name,

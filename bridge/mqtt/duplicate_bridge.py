@@ -48,7 +48,7 @@ def instance_of(payload: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-async def look(
+async def find(
     config: Mqtt,
     topics: Topics,
     *,
@@ -127,7 +127,7 @@ async def refuse(
 
     """
     try:
-        other = await look(
+        other = await find(
             config, topics, client_id=client_id, instance=instance, version=version
         )
     except AttemptError as error:
