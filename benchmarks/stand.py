@@ -156,9 +156,8 @@ def configuration(
         for name, place in serial.items()
     ]
     mqtt = {"host": "127.0.0.1", "port": port, "state_folder": str(folder / "state")}
-    return {"mqtt": mqtt, "printers": ones, "home_assistant": {"enabled": False}} | (
-        sections
-    )
+    # Home Assistant's discovery is on, as it is unless somebody switches it off.
+    return {"mqtt": mqtt, "printers": ones} | sections
 
 
 def summary(seconds: Sequence[float]) -> str:

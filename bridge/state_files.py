@@ -1,8 +1,10 @@
-"""Which retained topics we have left at the broker, known across restarts.
+"""The files in the state folder: what the bridge remembers between two runs.
 
-A renamed printer or a removed heater would else leave its topics there for ever. Each
-file says whose it is: several bridges may share a folder, and none may clear what
-another one lives by. The reasons are in ``docs/adr/0013-remembered-topics.md``.
+There are three kinds, one file of each for each printer: the retained topics that it
+left at the broker (:class:`Memory`), the port where it was found, and what is known of
+it as a Home Assistant device. No file is needed to serve a printer. So whatever is in
+the folder - a damaged file, a directory, a link, nothing that we may read - costs a
+warning, and never the start.
 """
 
 import fcntl
@@ -10,37 +12,129 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 log = logging.getLogger(__name__)
 
-SUFFIX = ".retained.json"
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a state file that are read at most. The largest ones list retained topics:
+a few kilobytes for a printer with many heaters."""
+
+PLACE = ".place.json"
+"""What follows the printer's id in the name of the file with its :class:`KnownPort`."""
+
+DEVICE = ".announced.json"
+"""The same for what is known of it as a Home Assistant device."""
+
+RETAINED = ".retained.json"
+"""The same for its retained topics; the owner's digest may come before it."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def render(topics: Iterable[str], owner: str = "") -> str:
-    """Return the content of a file."""
-    document = {"owner": owner, "retained": sorted(topics)}
-    return json.dumps(document, indent=1) + "\n"
+class KnownPort(BaseModel):
+    """Where a printer was found the last time, so that it is tried there first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    port: str
+    """A device path or URL."""
+    baudrate: int
+    """In bits per second."""
 
 
-def parse(text: str, owner: str = "") -> frozenset[str]:
-    """Return the topics in an owner's file.
+class _RetainedTopics(BaseModel):
+    """The content of a :class:`Memory`'s file."""
+
+    owner: str = ""
+    retained: list[Annotated[str, StringConstraints(min_length=1)]]
+
+
+def load(path: Path, model: type[_Model]) -> _Model:
+    """Return the content of a state file.
+
+    Args:
+        path: the file.
+        model: what its JSON must be.
 
     Raises:
-        ValueError: It is not one of ours.
+        FileNotFoundError: There is none.
+        OSError: It cannot be read.
+        ValueError: It is not a regular file of ours; the message is half a sentence.
 
     """
-    document = json.loads(text)
-    topics = document.get("retained") if isinstance(document, dict) else None
-    if not isinstance(topics, list) or not all(
-        isinstance(t, str) and t for t in topics
-    ):
-        raise ValueError("it has no list of topics")
-    if document.get("owner", "") != owner:
-        raise ValueError("it belongs to another configuration")
-    return frozenset(topics)
+    content = _content(path)
+    try:
+        # pydantic's own JSON parser limits the nesting of the document: json.loads
+        # raises a RecursionError for a file of 100,000 opening brackets.
+        return model.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"{place}: {first['msg']}" if place else first["msg"]
+        ) from None
+
+
+def recall(path: Path, model: type[_Model]) -> _Model | None:
+    """Return the content of a state file, or ``None`` if it cannot be used.
+
+    A file that exists and cannot be used is worth a warning; the next :func:`remember`
+    replaces it.
+    """
+    try:
+        return load(path, model)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("ignoring the state file %s: %s", path, _reason(error))
+        return None
+
+
+def remember(path: Path, document: BaseModel) -> None:
+    """Write a state file if that is possible; its folder is created.
+
+    A failure is only logged for debugging: :class:`Memory`, which writes into the same
+    folder, warns about it.
+    """
+    try:
+        save(path, document)
+    except OSError as error:
+        log.debug("cannot write %s: %s", path, _reason(error))
+
+
+def save(path: Path, document: BaseModel) -> None:
+    """Write a state file; its folder is created.
+
+    Raises:
+        OSError: It cannot be written.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed when complete, so that a crash leaves the old file or the new one. It is
+    # not flushed to the disk (fsync): that takes seconds on the SD card of a busy
+    # Raspberry Pi, during which no printer would be served. After a power cut the new
+    # file may be empty, which the reader notices.
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)  # of a process that was killed
+    # Whoever may write into the folder must not be able to have us overwrite another
+    # file of ours through a link of that name.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    text = json.dumps(document.model_dump(), indent=1) + "\n"
+    try:
+        with open(os.open(fresh, flags, 0o666), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+            file.write(text)
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -62,12 +156,17 @@ def default_folder(environ: Mapping[str, str]) -> Path:
 
 
 class Memory:
-    """The retained topics of one printer, in a file of its own.
+    """The retained topics that one printer has left at the broker, in a file.
 
-    A file that cannot be read or written is worth one warning: the bridge goes on.
+    Without it the topics of a renamed printer or a removed heater would stay at the
+    broker for ever. Each file says whose it is: several bridges may share a folder, and
+    none may clear what another one publishes. The reasons are in
+    ``docs/adr/0013-remembered-topics.md``.
+
+    A file that cannot be read or written is worth one warning; the bridge continues.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it is missing.
         name: the printer's id.
         owner: who may read it: the configuration, and the broker it is for.
 
@@ -78,11 +177,11 @@ class Memory:
         self._owner = owner
         self._warned = False
         self._changed = False
-        self._topics = set(self._load())
+        self._topics = self._load()
 
     @property
     def topics(self) -> frozenset[str]:
-        """The topics that have a value at the broker, as far as we know."""
+        """The topics that have a value at the broker, as far as is known."""
         return frozenset(self._topics)
 
     def add(self, topic: str) -> None:
@@ -98,33 +197,31 @@ class Memory:
             self._changed = True
 
     def save(self) -> None:
-        """Write the file if anything changed; without topics there is none."""
+        """Write the file if anything has changed; without topics, delete it."""
         if not self._changed:
             return
         self._changed = False
         try:
             if self._topics:
-                self._write()
+                topics = sorted(self._topics)
+                save(self._path, _RetainedTopics(owner=self._owner, retained=topics))
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
             self._warn("write", error)
 
-    def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed when complete: a power cut leaves the old file or the new one.
-        fresh = self._path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(render(self._topics, self._owner), "utf-8")
-        fresh.replace(self._path)
-
-    def _load(self) -> frozenset[str]:
+    def _load(self) -> set[str]:
         try:
-            return parse(self._path.read_text("utf-8"), self._owner)
+            document = load(self._path, _RetainedTopics)
         except FileNotFoundError:
-            return frozenset()
+            return set()
         except (OSError, ValueError) as error:
             self._warn("read", error)
-            return frozenset()
+            return set()
+        if document.owner != self._owner:
+            self._warn("read", ValueError("it belongs to another configuration"))
+            return set()
+        return set(document.retained)
 
     def _warn(self, verb: str, error: Exception) -> None:
         if not self._warned:
@@ -134,8 +231,7 @@ class Memory:
                 "at the broker; give the bridge a folder with mqtt.state_folder",
                 verb,
                 self._path,
-                # The whole text of an OSError names the path once more.
-                getattr(error, "strerror", None) or error,
+                _reason(error),
             )
 
 
@@ -145,7 +241,7 @@ def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
     try:
         names = os.listdir(folder)  # noqa: PTH208 - Path.glob hides or raises errors
     except OSError:
-        names = []  # not made yet, or out of reach: saving warns about the latter
+        names = []  # not created yet, or not accessible: saving warns about the latter
     ids = (name.removesuffix(ending) for name in names if name.endswith(ending))
     # Without an owner the ending is that of all files.
     return {
@@ -155,29 +251,62 @@ def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
 
 @contextmanager
 def exclusive(folder: Path, owner: str) -> Iterator[bool]:
-    """Tell whether no other process works with an owner's files, until the block ends.
+    """Lock an owner's files until the block ends; yield whether that was possible.
 
     Two containers may both call their configuration ``/config.yaml``, for example.
     """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / f"{_digest(owner)}.lock").open("a")
+        lock = os.open(folder / f"{_digest(owner)}.lock", flags, 0o666)
     except OSError:
         yield True  # then nothing is remembered either
         return
-    with lock:
+    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:
             yield True
+    finally:
+        os.close(lock)
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in a regular file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is something else, or too large.
+
+    """
+    if path.is_symlink():
+        raise ValueError("it is a link")
+    # Opening a named pipe would else wait for whoever writes to it.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST} bytes")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    # The whole text of an OSError repeats the path.
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _ending(owner: str) -> str:
-    return f".{_digest(owner)}{SUFFIX}" if owner else SUFFIX
+    return f".{_digest(owner)}{RETAINED}" if owner else RETAINED
 
 
 def _digest(owner: str) -> str:
-    """Return what makes the names of an owner's files its own."""
+    """Return what distinguishes the names of an owner's files."""
     return hashlib.sha256(owner.encode()).hexdigest()[:12]

@@ -1,28 +1,208 @@
-"""What is kept on disk between two runs."""
+"""What is kept on disk between two runs, and what else may be there instead."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.state_files import Memory, all_memories, default_folder, parse, render
+from bridge.home_assistant.discovery import KnownDevice
+from bridge.state_files import (
+    LARGEST,
+    KnownPort,
+    Memory,
+    all_memories,
+    default_folder,
+    exclusive,
+    load,
+    recall,
+    remember,
+    save,
+)
+from tests.support.users import without_rights
+
+USB = KnownPort(port="/dev/serial/by-id/usb-1", baudrate=250_000)
+DEVICE = KnownDevice(
+    components={"state": "sensor"},
+    family="marlin",
+    firmware="Marlin 2.1.2",
+    model=None,
+    sensors=("pinda",),
+)
+NO_JSON = {
+    "empty": b"",
+    "cut off": b'{"port": "/dev/ttyUS',
+    "text": b"no json",
+    "binary": bytes(range(256)),
+    "not UTF-8": b'{"port": "\xff", "baudrate": 1}',
+    "deep": b"[" * 100_000,
+    "deep objects": b'{"port":' * 100_000,
+    "huge": b" " * (LARGEST + 1),
+    "a huge number": b'{"port": "x", "baudrate": 1' + b"0" * 5_000 + b"}",
+    "zeros": bytes(4_096),
+}
 
 
-@given(st.frozensets(st.text(min_size=1)))
-def test_what_is_written_can_be_read(topics: frozenset[str]) -> None:
-    assert parse(render(topics)) == topics
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_link(path: Path) -> None:
+    target = path.with_name("elsewhere")
+    target.write_text('{"port": "/dev/ttyUSB0", "baudrate": 115200}')
+    path.symlink_to(target)
+
+
+def a_dangling_link(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def a_named_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+THINGS = (a_directory, a_link, a_dangling_link, a_link_to_itself, a_named_pipe)
+
+
+@pytest.mark.parametrize("document", [USB, DEVICE, KnownDevice()])
+def test_what_is_written_is_read(
+    tmp_path: Path, document: KnownPort | KnownDevice
+) -> None:
+    path = tmp_path / "new" / "folder" / "ender.json"
+    assert recall(path, type(document)) is None
+    remember(path, document)
+    assert recall(path, type(document)) == document
+    assert [file.name for file in path.parent.iterdir()] == ["ender.json"]
+
+
+@given(port=st.text(), baudrate=st.integers(0, 2**64))
+def test_any_text_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, port: str, baudrate: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "ender.place.json"
+    known = KnownPort(port=port, baudrate=baudrate)
+    save(path, known)
+    assert load(path, KnownPort) == known
+
+
+@pytest.mark.parametrize("content", NO_JSON.values(), ids=NO_JSON)
+def test_a_damaged_file_is_ignored_and_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    path = tmp_path / "ender.place.json"
+    path.write_bytes(content)
+    assert recall(path, KnownPort) is None
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"ignoring the state file {path}: ")
+    assert len(record.getMessage()) < 300
+    remember(path, USB)
+    assert recall(path, KnownPort) == USB
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", "[]", '{"retained": "a"}', '{"retained": [1]}', '{"a": 1}']
+    "document",
+    [
+        None,
+        [],
+        {},
+        "text",
+        {"port": 5, "baudrate": 115_200},
+        {"port": "/dev/ttyUSB0", "baudrate": True},
+        {"port": "/dev/ttyUSB0", "baudrate": "fast"},
+        {"port": "/dev/ttyUSB0", "baudrate": "115200"},
+        {"port": "/dev/ttyUSB0"},
+    ],
 )
-def test_what_is_not_ours_is_not_read(text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        parse(text)
+def test_a_file_of_another_shape_is_ignored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, document: object
+) -> None:
+    path = tmp_path / "ender.place.json"
+    path.write_text(json.dumps(document))
+    assert recall(path, KnownPort) is None
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"components": []},
+        {"components": {"state": 1}},
+        {"family": 1},
+        {"sensors": "pinda"},
+        {"sensors": [None]},
+    ],
+)
+def test_a_device_of_another_shape_is_not_known(
+    tmp_path: Path, document: object
+) -> None:
+    path = tmp_path / "ender.announced.json"
+    path.write_text(json.dumps(document))
+    assert recall(path, KnownDevice) is None
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_something_else_of_that_name_is_ignored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, thing: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "ender.place.json"
+    thing(path)
+    assert recall(path, KnownPort) is None
+    assert len(caplog.records) == 1
+    remember(path, USB)
+    if thing is not a_directory:
+        assert recall(path, KnownPort) == USB
+        assert not path.is_symlink()
+    leftover = [file.name for file in tmp_path.iterdir() if file.name.endswith(".new")]
+    assert leftover == []
+
+
+@pytest.mark.parametrize("thing", THINGS[1:4])
+def test_writing_follows_no_link(tmp_path: Path, thing: Callable[[Path], None]) -> None:
+    path = tmp_path / "ender.place.json"
+    fresh = tmp_path / f"ender.place.json.{os.getpid()}.new"
+    thing(fresh)
+    before = fresh.read_text() if thing is a_link else ""
+    save(path, USB)
+    assert load(path, KnownPort) == USB
+    assert not (tmp_path / "nowhere").exists()
+    if thing is a_link:
+        assert (tmp_path / "elsewhere").read_text() == before
+
+
+def test_what_a_killed_process_was_writing_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "ender.place.json"
+    (tmp_path / f"ender.place.json.{os.getpid()}.new").write_text("{")
+    save(path, USB)
+    assert [file.name for file in tmp_path.iterdir()] == ["ender.place.json"]
+
+
+def test_what_must_not_be_read_or_written_is_ignored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ender.place.json"
+    save(path, USB)
+    before = path.read_bytes()
+    with without_rights(tmp_path):
+        assert recall(path, KnownPort) is None
+        remember(path, USB)
+    assert path.read_bytes() == before
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Permission denied" in caplog.text
+
+
+def test_a_folder_that_is_a_file_harms_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    remember(tmp_path / "file" / "ender.place.json", USB)
+    assert recall(tmp_path / "file" / "ender.place.json", KnownPort) is None
 
 
 def test_the_folder_is_systemds_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +265,20 @@ def test_former_printers_are_found(tmp_path: Path) -> None:
     assert all_memories(tmp_path / "nowhere") == {}
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xff"])
-def test_a_broken_file_is_worth_one_warning(
+@pytest.mark.parametrize(
+    "content",
+    [
+        *NO_JSON.values(),
+        b"[]",
+        b"{}",
+        b'{"retained": "a"}',
+        b'{"retained": [1]}',
+        b'{"retained": [""]}',
+        b'{"owner": 1, "retained": ["b"]}',
+        b'{"owner": "another", "retained": ["b"]}',
+    ],
+)
+def test_a_damaged_list_of_topics_is_worth_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / "ender.retained.json").write_bytes(content)
@@ -97,6 +289,34 @@ def test_a_broken_file_is_worth_one_warning(
     memory.save()
     assert Memory(tmp_path, "ender").topics == {"a"}
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_something_else_in_place_of_a_list_is_worth_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, thing: Callable[[Path], None]
+) -> None:
+    thing(tmp_path / "ender.retained.json")
+    (memory,) = all_memories(tmp_path).values()
+    memory.add("a")
+    memory.save()
+    memory.discard("a")
+    memory.save()
+    assert len(caplog.records) == 1
+
+
+@given(st.frozensets(st.text(min_size=1)))
+def test_all_topics_are_remembered(
+    tmp_path_factory: pytest.TempPathFactory, topics: frozenset[str]
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "topics"
+    memory = Memory(folder, "ender", "me")
+    for topic in memory.topics - topics:
+        memory.discard(topic)
+    for topic in topics:
+        memory.add(topic)
+    memory.save()
+    assert Memory(folder, "ender", "me").topics == topics
+    assert Memory(folder, "ender", "another").topics == frozenset()
 
 
 def test_an_unwritable_folder_is_worth_one_warning(
@@ -111,3 +331,25 @@ def test_an_unwritable_folder_is_worth_one_warning(
     file = tmp_path / "file" / "folder" / "ender.retained.json"
     assert caplog.messages[0].startswith(f"cannot read {file} (Not a directory): ")
     assert "mqtt.state_folder" in caplog.text
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_something_else_in_place_of_the_lock_harms_nothing(
+    tmp_path: Path, thing: Callable[[Path], None]
+) -> None:
+    with exclusive(tmp_path, "me"):
+        (lock,) = tmp_path.iterdir()
+    lock.unlink()
+    thing(lock)
+    with exclusive(tmp_path, "me") as alone:
+        assert alone
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_owner_is_locked_only_once(tmp_path: Path) -> None:
+    with exclusive(tmp_path, "me") as first, exclusive(tmp_path, "me") as second:
+        assert (first, second) == (True, False)
+        with exclusive(tmp_path, "you") as third:
+            assert third
+    with exclusive(tmp_path, "me") as again:
+        assert again

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
-from bridge.app import places, retained_cleanup
+from bridge.app import retained_cleanup
 from bridge.app.answers import answer
 from bridge.app.publisher import Publisher
 from bridge.app.reception import Reception, Sender, stops
@@ -33,7 +33,7 @@ from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import Memory
+from bridge.state_files import PLACE, KnownPort, Memory, recall, remember
 from bridge.topics import Topics
 
 log = logging.getLogger("bridge.printer")
@@ -272,14 +272,17 @@ class Station:
     def _recalled(self, printer: PrinterConfig) -> Place | None:
         if self._folder is None:
             return None
-        place = places.recall(self._folder, printer.id)
+        known = recall(self._folder / f"{printer.id}{PLACE}", KnownPort)
         given = printer.serial.port
-        return place if place and given in {"auto", place.port} else None
+        if known is None or given not in {"auto", known.port}:
+            return None
+        return Place(known.port, known.baudrate)
 
     def _remember(self) -> None:
         place = self.printer.observer.place
         if self._folder is not None and place is not None:
-            places.remember(self._folder, self.name, place)
+            known = KnownPort(port=place.port, baudrate=place.baudrate)
+            remember(self._folder / f"{self.name}{PLACE}", known)
 
     def _respond(self, response: Response, sender: Sender) -> None:
         payload = response.model_dump_json().encode()

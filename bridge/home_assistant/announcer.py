@@ -1,34 +1,50 @@
-"""Tells Home Assistant of a printer, and again when it has started."""
+"""Publishes the discovery message of a printer, and everything on a birth message."""
 
 import asyncio
 import logging
 import random
-from dataclasses import replace
 from pathlib import Path
 
 from bridge import __version__
 from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
-from bridge.home_assistant import announced, announcing
-from bridge.home_assistant import discovery as home_assistant
-from bridge.home_assistant.announcing import Announcements
+from bridge.home_assistant.discovery import (
+    Announcements,
+    KnownDevice,
+    components,
+    config_topic,
+    discovery,
+    render,
+)
 from bridge.home_assistant.entities import Device
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Message
 from bridge.printer.printer import Printer
+from bridge.state_files import DEVICE, recall, remember
 from bridge.topics import Topics
 
 log = logging.getLogger("bridge.app")
 
 SPREAD = 2.0
-"""Seconds over which many bridges spread their answers to one birth message."""
+"""Seconds over which many printers spread their reaction to one birth message, so that
+they do not all publish everything in the same moment."""
 
 LIFETIMES = 3
-"""Heartbeats after which a temperature counts as old."""
+"""Heartbeats without a report after which Home Assistant shows a temperature as
+unavailable (``expire_after``)."""
 
 
 class Announcer:
-    """Announces one printer as a device; nothing where that is switched off."""
+    """Announces one printer as a device, unless discovery is switched off.
+
+    Args:
+        config: the whole configuration.
+        printer: the printer.
+        topics: its topics.
+        broker: where to publish.
+        folder: the state folder; ``None``: nothing is kept between runs.
+
+    """
 
     def __init__(
         self,
@@ -44,35 +60,44 @@ class Announcer:
         self._printer = printer
         self._topics = topics
         self._broker = broker
-        self._folder = folder
-        self._facts = announced.recall(folder, printer.config.id)
-        self._announcements = Announcements(self._facts.components)
+        self._file = folder / f"{printer.config.id}{DEVICE}" if folder else None
+        known = recall(self._file, KnownDevice) if self._file else None
+        self._known = known or KnownDevice()
+        self._announcements = Announcements(self._known.components)
+        self._described: KnownDevice | None = None
         self._born: asyncio.TimerHandle | None = None
 
     @staticmethod
     def subscriptions(config: Config) -> tuple[str, ...]:
-        """Return what has to be heard beside the commands."""
+        """Return the topics to subscribe to, besides those of commands."""
         settings = config.home_assistant
         return (settings.birth_topic,) if settings.enabled else ()
 
     def tick(self) -> None:
-        """Announce what is due; to be called every second."""
+        """Publish the discovery message if it has changed; to be called every second.
+
+        The message is some 26 kB, and is put together only when what it is made from
+        has changed. The configuration and the names of the scripts never do: a new
+        configuration gets a new announcer.
+        """
         if not self._settings.enabled:
             return
-        self._learn()
-        now = asyncio.get_running_loop().time()
-        payload = home_assistant.discovery(self._device())
-        said = self._announcements.due(payload, now)
+        printer = self._printer
+        self._known = self._known.learn(printer.state, printer.observer.dialect.name)
+        if self._known is not self._described:
+            self._described = self._known
+            self._announcements.change(discovery(self._device()))
+        said = self._announcements.due(asyncio.get_running_loop().time())
         if said is None:
             return
-        printer = self._printer.config.id
-        topic = home_assistant.config_topic(self._settings.prefix, printer)
-        self._broker.publish(topic, home_assistant.render(said), qos=1, retain=True)
-        kept = replace(self._facts, components=announcing.components(said))
-        announced.remember(self._folder, printer, kept)
+        topic = config_topic(self._settings.prefix, printer.config.id)
+        self._broker.publish(topic, render(said), qos=1, retain=True)
+        if self._file is not None:
+            update = {"components": components(said)}
+            remember(self._file, self._known.model_copy(update=update))
 
     def heard(self, message: Message) -> bool:
-        """Take a message; tell whether it was Home Assistant's."""
+        """Handle a message; return whether it is about Home Assistant's own state."""
         settings = self._settings
         if not settings.enabled or message.topic != settings.birth_topic:
             return False
@@ -84,30 +109,15 @@ class Announcer:
         return True
 
     def close(self) -> None:
-        """Forget about a birth message that is not answered yet."""
+        """Cancel the reaction to a birth message that is still to come."""
         if self._born is not None:
             self._born.cancel()
             self._born = None
 
     def _again(self) -> None:
         self._born = None
-        log.info("Home Assistant has started: telling everything again")
+        log.info("Home Assistant has started: publishing everything again")
         self._broker.republish()
-
-    def _learn(self) -> None:
-        """Keep what the printer says of itself for times when it is away."""
-        state, family = self._printer.state, self._printer.observer.dialect.name
-        if state.link != "operational" or state.firmware is None:
-            return
-        if family != self._facts.family:
-            self._facts = replace(self._facts, family=family, sensors=())
-        known = self._facts.sensors
-        self._facts = replace(
-            self._facts,
-            firmware=state.firmware.name,
-            model=state.firmware.fields.get("MACHINE_TYPE"),
-            sensors=(*known, *(name for name in state.sensors if name not in known)),
-        )
 
     def _device(self) -> Device:
         printer = self._printer.config
@@ -119,14 +129,14 @@ class Announcer:
             topics=self._topics,
             version=__version__,
             heaters=_heaters(printer),
-            sensors=self._facts.sensors,
+            sensors=self._known.sensors,
             tools=profile.extruders,
             max_temperature=profile.max_temperature.model_dump(),
             rights=frozenset(tier for tier, given in rights if given),
             lifetime=round(LIFETIMES * self._config.telemetry.heartbeat),
             scripts=tuple(x for x in self._settings.scripts if x in scripts),
-            firmware=self._facts.firmware,
-            model=self._facts.model,
+            firmware=self._known.firmware,
+            model=self._known.model,
         )
 
 

@@ -1,13 +1,19 @@
-"""A printer as a device that Home Assistant finds by itself.
+"""Home Assistant's device discovery: the document, and when it has to be published.
 
-One retained message describes the device with all its entities ("device discovery").
-At its root Home Assistant takes only the keys that are used here: any other, also the
-``~`` of a single component, makes it refuse the whole device.
+One retained message describes a device with all its entities
+(https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload). At its root
+Home Assistant accepts only the keys that are used here: any other, including the ``~``
+abbreviation that single-component discovery has, makes it reject the whole device.
+
+Pure: the time is an argument, and :mod:`bridge.home_assistant.announcer` publishes.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict
 
 from bridge.home_assistant.control_entities import controls
 from bridge.home_assistant.entities import (
@@ -19,8 +25,15 @@ from bridge.home_assistant.entities import (
 )
 from bridge.home_assistant.heater_entities import heat
 from bridge.home_assistant.status_entities import status
+from bridge.printer.knowledge.model import PrinterState
 
 Payload = dict[str, object]
+
+PAUSE = 10.0
+"""Seconds between two announcements of a device.
+
+Home Assistant sets up the entities of a discovery message one after the other, and
+loses what a second message changes while it does that (seen with 2026.11)."""
 
 EVENTS = (
     "connected",
@@ -42,14 +55,14 @@ EVENTS = (
     "error",
     "complaint",
 )
-"""Those that the event entity shows; positions come too often to be one each."""
+"""The events that the event entity shows; ``position`` would flood it."""
 
 TRIGGERS = tuple(name for name in EVENTS if name not in {"home", "tool_change"})
-"""Those that an automation can begin with, by the device."""
+"""The events that are offered as device triggers of automations."""
 
 
 def device_id(printer: str) -> str:
-    """Return what identifies a printer's device; from its id in the configuration."""
+    """Return the identifier of a printer's device; from its id in the configuration."""
     return f"gcode2mqtt_{printer}"
 
 
@@ -65,7 +78,7 @@ def config_topic(prefix: str, printer: str) -> str:
 
 
 def discovery(device: Device) -> Payload:
-    """Return what announces a printer with all its entities."""
+    """Return the document that announces a printer with all its entities."""
     topics = device.topics
     known = {
         "name": device.name,
@@ -86,7 +99,7 @@ def discovery(device: Device) -> Payload:
 
 
 def entities(device: Device) -> Iterator[Entity]:
-    """Yield the entities of a printer that its bridge has the rights for."""
+    """Yield the entities of a printer, without those whose commands are not allowed."""
     for part in (status, heat, controls):
         for entity in part(device):
             if entity.tier is None or entity.tier in device.rights:
@@ -97,6 +110,116 @@ def entities(device: Device) -> Iterator[Entity]:
 def render(payload: Payload) -> bytes:
     """Return a payload as it is published."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class KnownDevice(BaseModel):
+    """What is known of a device beside its configuration; kept between runs.
+
+    With it a bridge that starts before its printer announces the same device as in the
+    last run, and removes the components that are no longer there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    components: dict[str, str] = {}
+    """The platforms of the components that were announced last, by key."""
+    family: str | None = None
+    """The name of the firmware's dialect."""
+    firmware: str | None = None
+    """The firmware's name and version."""
+    model: str | None = None
+    """What the firmware calls the machine."""
+    sensors: tuple[str, ...] = ()
+    """Temperatures that no heater belongs to, by the firmware's names."""
+
+    def learn(self, state: PrinterState, family: str) -> "KnownDevice":
+        """Return this with what a printer's state adds; itself if that is nothing.
+
+        A sensor stays known while it is not reported, because its entity would come and
+        go; another firmware starts with none.
+
+        Args:
+            state: the printer's state.
+            family: the name of the dialect in use.
+
+        """
+        if state.link != "operational" or state.firmware is None:
+            return self
+        before = self.sensors if family == self.family else ()
+        new = tuple(name for name in state.sensors if name not in before)
+        model = state.firmware.fields.get("MACHINE_TYPE")
+        facts = (family, state.firmware.name, model)
+        if facts == (self.family, self.firmware, self.model) and not new:
+            return self
+        update = dict(zip(("family", "firmware", "model"), facts, strict=True))
+        return self.model_copy(update={**update, "sensors": (*before, *new)})
+
+
+class Announcements:
+    """Decides which discovery message has to be published, and when.
+
+    A component that is left out of a discovery message stays in Home Assistant. To
+    remove it, it is first announced with nothing but its platform, and left out of the
+    message after that one.
+
+    Args:
+        known: the platforms of the components in the last announcement of an earlier
+            run, by key.
+
+    """
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = dict(known)
+        self._payload: Payload | None = None
+        self._said: Payload | None = None
+        self._at = float("-inf")
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """The platforms of the components that Home Assistant has now, by key."""
+        return dict(self._known)
+
+    def change(self, payload: Payload) -> None:
+        """Take the device as it is now; the next :meth:`due` compares it."""
+        self._payload = payload
+
+    def due(self, now: float) -> Payload | None:
+        """Return the message to publish now, which then counts as published.
+
+        It costs nothing while nothing has changed: it is called every second for each
+        printer.
+
+        Args:
+            now: in seconds.
+
+        Returns:
+            ``None`` if there is nothing to publish, or not yet.
+
+        """
+        if self._payload is None or now < self._at + PAUSE:
+            return None
+        present = components(self._payload)
+        gone = {
+            key: platform
+            for key, platform in self._known.items()
+            if present.get(key) != platform
+        }
+        listed = cast("Mapping[str, object]", self._payload["components"])
+        stubs = {key: {"platform": platform} for key, platform in gone.items()}
+        said = {**self._payload, "components": {**listed, **stubs}}
+        if not gone:
+            self._payload = None  # after this message there is nothing left to say
+        if said == self._said:
+            return None
+        self._known = {key: p for key, p in present.items() if key not in gone}
+        self._said, self._at = said, now
+        return said
+
+
+def components(payload: Payload) -> dict[str, str]:
+    """Return the platforms of a discovery message's components by their keys."""
+    listed = cast("Mapping[str, Mapping[str, str]]", payload["components"])
+    return {key: fields["platform"] for key, fields in listed.items()}
 
 
 def _component(device: Device, entity: Entity) -> Fields:
@@ -113,7 +236,8 @@ def _component(device: Device, entity: Entity) -> Fields:
 
 
 def _event(device: Device) -> Entity:
-    # What is rendered empty is passed over: the others are of no interest here.
+    # Home Assistant ignores a message whose template renders to nothing: that filters
+    # the events that are not listed, which it would log as errors.
     template = (
         f"{{% if value_json.event in {list(EVENTS)} %}}"
         "{{ dict(value_json, event_type=value_json.event) | tojson }}{% endif %}"

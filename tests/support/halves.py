@@ -17,7 +17,6 @@ DOES_IO = (
     "config_file/*.py",
     "demo/*.py",
     "field_docs.py",  # reads the source of models
-    "home_assistant/announced.py",
     "home_assistant/announcer.py",
     "logs.py",
     "mqtt/broker.py",
