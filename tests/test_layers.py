@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.halves import BRIDGE, DOES_IO, is_pure, modules
 
-_GROUND = {"errors", "field_docs", "schema_words", "timestamps"}
+_GROUND = {"errors", "field_docs", "schema_words", "timestamps", "validation_errors"}
 _BELOW_THE_APP = _GROUND | {
     "commands",
     "config",
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "field_docs": set[str](),
     "schema_words": set[str](),
     "timestamps": set[str](),
+    "validation_errors": set[str](),
     "errors": set[str](),
     "findings": set[str](),
     "pauses": set[str](),

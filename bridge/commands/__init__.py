@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 from bridge.commands.base import Command, Context, Program
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import Envelope, Origin, Outcome, Response
-from bridge.commands.explaining import explained, nearest
-from bridge.commands.json_payload import Json, check, described, printable, read
+from bridge.commands.json_payload import Json, check, printable, read
 from bridge.commands.registry import TOPICS
 from bridge.errors import RejectedError
+from bridge.validation_errors import first_problem, nearest, shown
 
 __all__ = [
     "Command",
@@ -129,7 +129,7 @@ def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
 def _unknown(topic: str, payload: bytes) -> RequestError:
     first = topic.partition("/")[0]
     meant = first if first in TOPICS else _OTHER_NAMES.get(topic)
-    message = f"unknown topic {described(topic)}{nearest(topic, TOPICS, meant)}"
+    message = f"unknown topic {shown(topic)}{nearest(topic, TOPICS, meant)}"
     cause = RejectedError(message, error="unknown_topic", code=404)
     return RequestError(cause, origin_of(topic, payload).id, None)
 
@@ -152,10 +152,10 @@ def _kind(
         )
     name = document["command"]
     if not isinstance(name, str):
-        raise RejectedError.invalid(f"command: must be a text, not {described(name)}")
+        raise RejectedError.invalid(f"command: must be a text, not {shown(name)}")
     if name not in names:
         raise RejectedError.invalid(
-            f"command: {topic} has no {described(name)}{nearest(name, names)}"
+            f"command: {topic} has no {shown(name)}{nearest(name, names)}"
         )
     return names[name]
 
@@ -174,7 +174,7 @@ def _model(model: type[_Model], fields: Json, known: list[str]) -> _Model:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise RejectedError.invalid(explained(error, known)) from None
+        raise RejectedError.invalid(first_problem(error, known)) from None
 
 
 def _id(document: Json) -> str | None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bridge.errors import RejectedError
+from bridge.validation_errors import shown
 
 _DEEPEST = 20
 _LONGEST_INTEGER = 20
 _LONGEST_KEY = 100
-_SHOWN = 60
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _UNSPEAKABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -46,7 +46,7 @@ def read(payload: bytes, max_bytes: int) -> Json:
     if not isinstance(document, dict):
         raise RejectedError.invalid(
             f'the payload must be a JSON object such as {{"command": …}}, '
-            f"not {described(document)}"
+            f"not {_shown(document)}"
         )
     return document
 
@@ -88,17 +88,8 @@ def printable(text: str) -> bool:
     return not any(unicodedata.category(mark) in _UNSPEAKABLE for mark in text)
 
 
-def described(value: object) -> str:
-    """Return a value as an error message shows it, short and on one line."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, _Unusable):
-        return value.text
-    plain = isinstance(value, str) and printable(value)
-    text = json.dumps(value, ensure_ascii=not plain)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _shown(value: object) -> str:
+    return value.text if isinstance(value, _Unusable) else shown(value)
 
 
 def _document(payload: bytes) -> object:
@@ -138,7 +129,7 @@ def _object(pairs: list[tuple[str, object]]) -> Json:
     document: Json = {}
     for key, value in pairs:
         if key in document:
-            _invalid(f"the payload has {described(key)} twice")
+            _invalid(f"the payload has {shown(key)} twice")
         document[key] = value
     return document
 

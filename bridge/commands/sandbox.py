@@ -31,10 +31,11 @@ from jinja2.tests import TESTS
 from jinja2.utils import Namespace, pass_context
 from jinja2.visitor import NodeTransformer
 
-from bridge.commands.json_payload import described, printable
+from bridge.commands.json_payload import printable
 from bridge.commands.scripts import SNIPPETS
 from bridge.errors import RejectedError
 from bridge.gcode.words import format_number
+from bridge.validation_errors import shown
 
 STEPS = 50_000
 """Operations of one rendering, counted with the size of what they work on."""
@@ -259,7 +260,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(value, Rendered | Undefined):
             return str(value)
         if isinstance(value, str):
-            _check(printable(value), f"prints a line break: {described(value)}")
+            _check(printable(value), f"prints a line break: {shown(value)}")
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
@@ -280,7 +281,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _checked_format(self, pattern: str, values: object) -> str:
         rest = _DIRECTIVE.sub("", pattern)
-        _check("%" not in rest, f"a format has only %s, %d, %f: {described(pattern)}")
+        _check("%" not in rest, f"a format has only %s, %d, %f: {shown(pattern)}")
         if isinstance(values, dict):
             values = tuple(values.values())
         for value in values if isinstance(values, tuple) else (values,):
@@ -369,7 +370,7 @@ def _kind(value: object) -> str:
     if value is None:
         return "a value that is not known"
     known = isinstance(value, bool | float | list | tuple | dict)
-    return described(value) if known else f"a {type(value).__name__}"
+    return shown(value) if known else f"a {type(value).__name__}"
 
 
 def _check(condition: bool, message: str) -> None:  # noqa: FBT001 - as in assert

@@ -8,10 +8,10 @@ the script with an error instead of a line with a hole in it.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bridge.commands.explaining import nearest
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.words import strip_comment
+from bridge.validation_errors import nearest
 
 if TYPE_CHECKING:
     from bridge.commands.sandbox import Sandbox

@@ -1,11 +1,11 @@
 """What holds for all printers."""
 
-from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.config.values import File, Host, Port, Seconds, Section, Topic
+from bridge.validation_errors import likeliest
 
 PARTS = (
     *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
@@ -70,8 +70,8 @@ class HomeAssistant(Section):
 def _part(name: str) -> str:
     if name in PARTS:
         return name
-    close = get_close_matches(name, PARTS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(PARTS)}"
+    close = likeliest(name, PARTS)
+    hint = f"did you mean {close}?" if close else f"known are {', '.join(PARTS)}"
     raise ValueError(f"is not a part that logs; {hint}")
 
 

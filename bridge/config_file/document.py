@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import yaml
 
 from bridge.errors import ConfigError
-
-Key = tuple[str | int, ...]
-"""The way to a value, such as ``("printers", 0, "serial", "port")``."""
+from bridge.validation_errors import Key
 
 Value = str | list["Value"] | dict[str, "Value"] | None
 

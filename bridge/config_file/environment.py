@@ -7,12 +7,12 @@ variable counts as absent, since that is how Compose files say so.
 
 from collections.abc import Mapping
 from copy import deepcopy
-from difflib import get_close_matches
 from itertools import dropwhile
 
 from bridge.config_file import document, schema
-from bridge.config_file.document import Document, Key, Value
+from bridge.config_file.document import Document, Value
 from bridge.errors import ConfigError
+from bridge.validation_errors import Key, likeliest
 
 PREFIX = "BRIDGE_"
 _RIVALS = {"password": "password_file", "password_file": "password"}
@@ -54,8 +54,8 @@ def _key(name: str) -> Key:
             variable(tuple(index if step == 0 else step for step in setting))
             for setting, _ in schema.leaves(schema.root())
         ]
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else "see config.example.yaml"
+        close = likeliest(name, known)
+        hint = f"did you mean {close}?" if close else "see config.example.yaml"
         raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
     return key
 

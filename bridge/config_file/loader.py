@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from bridge.config import Config
 from bridge.config_file import document, schema
-from bridge.config_file.document import Document, Key, Value
+from bridge.config_file.document import Document, Value
 from bridge.config_file.environment import overlay
-from bridge.config_file.problems import config_error
 from bridge.errors import ConfigError
+from bridge.validation_errors import Key, likeliest, sentence, shown, written
 
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
 """Where a configuration is looked for when none is named."""
@@ -39,7 +40,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
             written.value, context={"folder": file.absolute().parent}
         )
     except ValidationError as error:
-        raise config_error(error, written) from None
+        raise _config_error(error, written) from None
     return _with_password(config, written)
 
 
@@ -131,3 +132,67 @@ def _first_line(file: Path, place: str) -> str:
         return content.partition(b"\n")[0].decode().removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError(f"{place} is not a text in UTF-8: {file}") from None
+
+
+def _config_error(error: ValidationError, document: Document) -> ConfigError:
+    """Return what is wrong first, and how much more there is, as one line."""
+    problems: dict[Key, str] = {}
+    # An unknown key is often the reason why another one is missing.
+    for details in sorted(error.errors(include_url=False), key=_is_known):
+        key = _key(details)
+        # A list whose items are wrong is also called too short: not what to mend.
+        if not any(known[: len(key)] == key for known in problems):
+            problems[key] = _sentence(details, key)
+    first, text = next(iter(problems.items()))
+    more = len(problems) - 1
+    tail = f" (and {more} more)" if more else ""
+    return ConfigError(f"{document.place(first)}: {text}{tail}")
+
+
+def _is_known(details: ErrorDetails) -> bool:
+    return details["type"] != "extra_forbidden"
+
+
+def _key(details: ErrorDetails) -> Key:
+    if details["type"] == "shared":
+        index, what = details["ctx"]["index"], details["ctx"]["what"]
+        return ("printers", index, *what.split("."))
+    key: Key = details["loc"]
+    if details["type"] == "extra_forbidden":
+        return key
+    # After the key pydantic tells which alternative of a union it tried.
+    while schema.at(key) is None:
+        key = key[:-1]
+    return key
+
+
+def _sentence(details: ErrorDetails, key: Key) -> str:
+    name = written(key) or "the configuration"
+    if details["type"] == "shared":
+        return details["msg"]
+    if details["type"] == "extra_forbidden":
+        return f"{name} is not a known key; {_meant(key)}"
+    wanted = schema.at(key) or {}
+    given = "" if schema.is_secret(wanted) else _shown(details["input"])
+    return f"{name} {sentence(details, schema.wanted(wanted), given)}"
+
+
+def _meant(key: Key) -> str:
+    name = str(key[-1])
+    known = schema.keys(schema.at(key[:-1]) or {})
+    if close := likeliest(name, known):
+        return f"did you mean {written((*key[:-1], close))}?"
+    for setting, _ in schema.leaves(schema.root()):
+        if name in setting:
+            place = written(setting[: setting.index(name) + 1])
+            return f"did you mean {place}?"
+    return f"known here are {', '.join(known)}"
+
+
+def _shown(value: Value) -> str:
+    # YAML calls an object a mapping, and nothing is what stands behind a bare key.
+    if value is None:
+        return "empty"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a mapping" if isinstance(value, dict) else shown(value)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 import yaml
 
 from bridge.config_file import schema
-from bridge.config_file.document import Key
 from bridge.config_file.environment import variable
-from bridge.config_file.problems import written
 from bridge.schema_words import Schema
+from bridge.validation_errors import Key, written
 
 _WIDTH = 88
 

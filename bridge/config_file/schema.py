@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from bridge.config import Config
-from bridge.config_file.document import Key
 from bridge.field_docs import without_field_docs
 from bridge.schema_words import Schema, SchemaWords
+from bridge.validation_errors import Key
 
 _WORDS = SchemaWords(section="a section", mapping="a mapping")
 

@@ -9,8 +9,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from bridge.config import Config
-from bridge.config_file.document import Key
-from bridge.config_file.problems import written
+from bridge.validation_errors import Key, written
 
 
 def dump(config: Config) -> str:

@@ -97,7 +97,7 @@ def test_one_way_to_give_the_password_replaces_the_other(
         ("BRIDGE_LOG__LEVELS__MQTT", "debug", "did you mean BRIDGE_LOG__LEVELS?"),
         ("BRIDGE_LOG__LEVELS", "{wire: loud}", "LEVELS: log.levels.wire must be"),
         ("BRIDGE_LOG__LEVELS", "{a", "BRIDGE_LOG__LEVELS:1: this is not YAML: "),
-        ("BRIDGE_MQTT", "x", "BRIDGE_MQTT: mqtt must be a section, not 'x'"),
+        ("BRIDGE_MQTT", "x", 'BRIDGE_MQTT: mqtt must be a section, not "x"'),
     ],
 )
 def test_a_problem_names_the_variable(

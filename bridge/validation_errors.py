@@ -1,0 +1,123 @@
+"""What is wrong with data that a model refused, in a sentence that says what to do."""
+
+import json
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Key = tuple[str | int, ...]
+"""The way to a value, such as ``("printers", 0, "serial", "port")``."""
+
+_SHOWN = 60  # characters of a value
+
+_EXPECTED = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+}
+_BOUND = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_SIZE = {
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+    "too_short": ("at least", "min_length", "entry"),
+    "too_long": ("at most", "max_length", "entry"),
+}
+_PLURAL = {"character": "characters", "entry": "entries"}
+
+
+def first_problem(error: ValidationError, known: Sequence[str]) -> str:
+    """Return the first thing that is wrong, with its place.
+
+    Args:
+        error: what pydantic found.
+        known: the fields that the data may have.
+
+    """
+    details = error.errors(include_url=False)
+    first = details[0]
+    place = written(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f'unknown field "{place}"{nearest(place, known)}'
+    # A union reports one error for each of its members, at the same place.
+    kinds = {item["type"] for item in details if item["loc"][:1] == first["loc"][:1]}
+    if kinds == {"int_type", "float_type"}:
+        return f"{written(first['loc'][:1])}: {sentence(first, 'a number')}"
+    return f"{place}: {sentence(first)}" if place else sentence(first)
+
+
+def sentence(error: ErrorDetails, wanted: str = "", given: str | None = None) -> str:
+    """Return what is wrong at one place, to follow the place's name.
+
+    Args:
+        error: one error of pydantic.
+        wanted: which values are accepted; by default what the error says.
+        given: how the value is shown that was given instead; ``""``: not at all.
+
+    """
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return "is missing" + (f"; it must be {wanted}" if wanted else "")
+    if kind == "value_error":
+        return str(context["error"])
+    words = wanted or _wanted(error)
+    if kind in _SIZE and not wanted:
+        return words
+    found = shown(error["input"]) if given is None else given
+    return f"must be {words}" + (f", not {found}" if found else "")
+
+
+def _wanted(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _BOUND:
+        word, key = _BOUND[kind]
+        return f"{word} {context[key]:.12g}"
+    if kind in _SIZE:
+        word, key, unit = _SIZE[kind]
+        count = context[key]
+        return f"must have {word} {count} {unit if count == 1 else _PLURAL[unit]}"
+    return _EXPECTED.get(kind) or str(context.get("expected", error["msg"]))
+
+
+def written(key: Iterable[str | int]) -> str:
+    """Return a key as people write it, such as ``printers[0].serial.port``."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in key]
+    # With "[key]" pydantic says that the key itself is wrong, not its value.
+    return "".join(step for step in steps if step != ".[key]").removeprefix(".")
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it, short and on one line."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    plain = isinstance(value, str) and value.isprintable()
+    text = json.dumps(value, ensure_ascii=not plain)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def likeliest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a misspelt one probably stands for."""
+    return next(iter(get_close_matches(word, known, n=1)), None)
+
+
+def nearest(word: str, known: Iterable[str], meant: str | None = None) -> str:
+    """Return what is known instead of a word, the likeliest first, for a message.
+
+    ``meant``: the likeliest, where that is not a question of the spelling.
+    """
+    names = sorted(known)
+    close = meant or likeliest(word, names)
+    guess = f'; did you mean "{close}"?' if close else ""
+    return f"{guess} (known: {', '.join(names)})"
