@@ -67,7 +67,8 @@ async def test_paho_connects_by_way_of_the_methods_that_we_override(
 ) -> None:
     """Otherwise a later version would leave sockets open without anybody noticing."""
     path = tmp_path / "socket"
-    unix = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
+    taken: list[asyncio.StreamWriter] = []
+    unix = await asyncio.start_unix_server(lambda _, end: taken.append(end), path)
     async with unix, server(saying()) as port:
         for options in (
             {"host": "127.0.0.1", "port": port},
@@ -79,3 +80,7 @@ async def test_paho_connects_by_way_of_the_methods_that_we_override(
             stages.append(connecting.stage)
             close_socket(client)
             assert stages == [ConnectStage.NOTHING, ConnectStage.TCP]
+        # A connection that is still being accepted would outlive its server.
+        await until(lambda: bool(taken))
+        taken[0].close()
+        await taken[0].wait_closed()

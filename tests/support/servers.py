@@ -19,14 +19,17 @@ async def server(
 
     tasks: set[asyncio.Task[None]] = set()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio reports the cancellation of its own as an error.
+        task = asyncio.create_task(answer(reader, writer))
         tasks.add(task)
-        # A cancelled or reset handler would be reported as an error by Python 3.11.
-        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
+        task.add_done_callback(lambda _: writer.close())
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
             await talk(reader, writer)
-        writer.close()
 
     running = await asyncio.start_server(take, "127.0.0.1", 0, ssl=tls)
     port: int = running.sockets[0].getsockname()[1]
@@ -36,7 +39,10 @@ async def server(
         running.close()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks)
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            # Whether a cancelled task ends as cancelled depends on Python's version.
+            if isinstance(result, Exception):
+                raise result
 
 
 def saying(*packets: bytes) -> Talk:
