@@ -21,7 +21,7 @@ from bridge.commands import parse
 from bridge.config import Limits, Serial, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.printer import Listeners, Printer
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server

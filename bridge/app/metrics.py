@@ -19,8 +19,8 @@ from bridge import __version__
 from bridge.app.fleet import Fleet
 from bridge.app.station import Station
 from bridge.gcode.counters import BUCKETS, Counters
-from bridge.printer.knowledge.job_model import Active
 from bridge.printer.knowledge.model import Link
+from bridge.printer.knowledge.print_job import Active
 
 KIND = CONTENT_TYPE_LATEST
 PREFIX = "gcode2mqtt"
@@ -144,7 +144,7 @@ def _numbers(station: Station) -> Mapping[str, float]:
         "mqtt_refused": statistics.refused,
         "mqtt_dropped": sum(broker.dropped.values()),
         "mqtt_reconnects": statistics.reconnects,
-        "queue_lines": station.printer.turns.waiting,
+        "queue_lines": station.printer.queue.waiting,
         "mqtt_waiting": broker.waiting,
         "mqtt_connected": float(broker.connected),
         "late_seconds": link.late(asyncio.get_running_loop().time()),

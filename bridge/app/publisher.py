@@ -13,7 +13,7 @@ from bridge.commands import Response
 from bridge.config import Config
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Printer
@@ -123,7 +123,7 @@ class Publisher:
             self._topics.event, _json(document), qos=1, lane=Lane.EVENT
         )
 
-    def happened(self, happening: Event) -> None:
+    def happened(self, happening: StateEvent) -> None:
         """Publish what happened to the printer."""
         self.event(happening.name, **happening.data)
 
@@ -178,7 +178,7 @@ class Publisher:
                 "timeouts": link.counters.timeouts,
                 "restarts": link.counters.restarts,
             },
-            queue=printer.turns.waiting,
+            queue=printer.queue.waiting,
             round_trip=about.RoundTrip(
                 median=_seconds(median(trips)) if trips else None,
                 p99=_seconds(quantiles(trips, n=100)[98]) if len(trips) > 1 else None,

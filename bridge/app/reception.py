@@ -27,7 +27,7 @@ from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.gcode import words
 from bridge.mqtt.messages import Message
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.topics import Topics, response_topic_allowed
 
 log = logging.getLogger("bridge.commands")

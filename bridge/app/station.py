@@ -26,9 +26,8 @@ from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
 from bridge.pauses import offset
-from bridge.printer.control.executor import Run
-from bridge.printer.control.turns import Interrupted
-from bridge.printer.knowledge.events import Event
+from bridge.printer.control.command_queue import Interrupted, Run
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
@@ -222,7 +221,7 @@ class Station:
         if self._answers is None:
             self._reception.decline(message, rest)
             return
-        perform = partial(self._perform, self.printer.turns.arrived())
+        perform = partial(self._perform, self.printer.queue.arrival())
         answer_ = self._reception.answer(message, rest, perform)
         task = self._answers.create_task(answer_)
         self._answering.add(task)
@@ -265,7 +264,7 @@ class Station:
         """
         self.printer.plan(command)
         if isinstance(command, Acknowledge):
-            self.printer.observer.acknowledged()
+            self.printer.observer.acknowledge_problem()
         else:
             self.printer.link.reconnect()
 
@@ -310,7 +309,7 @@ class Station:
             self.broker.clear_leftovers()
             self._remember()
 
-    def _happened(self, event: Event) -> None:
+    def _happened(self, event: StateEvent) -> None:
         if event.name in LOGGED:
             told = {name: value for name, value in event.data.items() if value != ""}
             words = " ".join(f"{name}={value}" for name, value in told.items())

@@ -1,4 +1,4 @@
-"""One printer: what it is told, one command at a time, and what becomes of that."""
+"""One printer: its link, what is known of it, and the commands that it is given."""
 
 import asyncio
 import logging
@@ -15,16 +15,19 @@ from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.control import hooks
-from bridge.printer.control.attendance import attend
-from bridge.printer.control.executor import Executor, Run
+from bridge.printer.control.command_queue import CommandQueue, QuestionQueue, Run
+from bridge.printer.control.emergency_stop import (
+    STILL_RESPONDS,
+    STOP_MESSAGE,
+    EmergencyStop,
+)
 from bridge.printer.control.hook_runner import HookRunner
-from bridge.printer.control.idle import IdleHeaters
-from bridge.printer.control.idle_watch import IdleWatch
-from bridge.printer.control.insistence import Insistence
+from bridge.printer.control.idle_shutoff import IdleShutoff
+from bridge.printer.control.idle_timeout import IdleTimeout
 from bridge.printer.control.planning import Plan, context_of, plan, situation_of
-from bridge.printer.control.questions import Questions
-from bridge.printer.control.turns import Turns
-from bridge.printer.knowledge.events import Event
+from bridge.printer.control.polling import PollSchedule
+from bridge.printer.knowledge import state as knowledge
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
@@ -32,19 +35,21 @@ from bridge.printer.limits import safety
 from bridge.printer.link.events import Closed, LinkEvent, Place
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
+from bridge.printer.link.setup import ask
 from bridge.printer.link.wire_log import Entry, WireLog
 
 log = logging.getLogger("bridge.printer")
 
-STOP_MESSAGE = "the emergency stop was asked for; reset the printer to go on"
-IN_VAIN = "the printer goes on although the stop was repeated; cut its power"
-_STOP = "M112"
-_UNREADY = {"shutdown", "not_ready", "disconnect"}
+POLL_PAUSE = 0.25
+"""Seconds between two looks at what is due; the precision of all polling intervals."""
+
+_NOT_READY = {"shutdown", "not_ready", "disconnect"}
+"""States of a host firmware in which what was sent to it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Who wants to know about a printer; called in the event loop, must not block.
+    """Callbacks about a printer; called in the event loop, must not block.
 
     Attributes:
         on_change: after every change of the state.
@@ -54,12 +59,23 @@ class Listeners:
     """
 
     on_change: Callable[[], None]
-    on_event: Callable[[Event], None]
+    on_event: Callable[[StateEvent], None]
     on_entry: Callable[[Entry], None]
 
 
 class Printer:
-    """One printer, connected or not; everything happens in one event loop."""
+    """One printer, connected or not; everything happens in one event loop.
+
+    Args:
+        config: the printer's part of the configuration.
+        listeners: are called about it.
+        telemetry: how often it reports, and how long its temperatures are kept.
+        limits: how many lines may wait.
+        scripts: the operator's G-code scripts, if there are any.
+        taken: returns the ports of other printers, which are not tried.
+        found: where the printer was the last time, to be tried first.
+
+    """
 
     def __init__(  # noqa: PLR0913 - its parts of the configuration
         self,
@@ -74,7 +90,8 @@ class Printer:
     ) -> None:
         self.config = config
         self.scripts = scripts
-        self.turns = Turns(limits.queue)
+        self._listeners = listeners
+        self._interval = telemetry.interval
         wire = WireLog(listeners.on_entry)
         self.observer = Observer(
             config,
@@ -82,25 +99,23 @@ class Printer:
             wire=wire,
             clock=asyncio.get_running_loop().time,
             on_change=listeners.on_change,
-            on_event=self._happened,
+            on_event=self._on_state_event,
         )
-        self._listeners = listeners
-        self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
-            on_event=self._heard,
-            attend=self._attend,
+            on_event=self._on_link_event,
+            attend=self._keep_current,
             wire=wire,
             taken=taken,
             found=found,
         )
-        self._interval = telemetry.interval
-        self._last: tuple[tuple[object, ...], Plan] | None = None
-        self._insistence = Insistence()
-        self._idle = IdleHeaters(config.profile.idle_heaters * 60)
-        self.executor = Executor(self.link, self.observer, self.turns, self._due)
-        self._questions = Questions(self.link, limits.queue)
+        self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
+        self._questions = QuestionQueue(self.link, limits.queue)
+        self._emergency = EmergencyStop(self.link, self.observer)
+        self._idle = IdleTimeout(config.profile.idle_heaters * 60)
+        self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
+        self._last_plan: tuple[tuple[object, ...], Plan] | None = None
 
     @property
     def state(self) -> PrinterState:
@@ -118,9 +133,9 @@ class Printer:
             self.link.leave()
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
-            self.observer.left()
-            # They end by themselves, so that whoever waits gets an answer.
-            await self.executor.finished()
+            self.observer.disconnected()
+            # The interrupted commands end by themselves, and each gets its response.
+            await self.queue.finished()
 
     def plan(self, command: Command) -> Plan:
         """Return what would be sent for a command now.
@@ -129,28 +144,21 @@ class Printer:
             RejectedError: It must not be sent.
 
         """
-        profile, state = self.config.profile, self.state
-        basis = (command, state, self.observer.at, self.observer.dialect)
-        if self._last is not None and all(map(is_, basis, self._last[0])):
-            return self._last[1]  # its turn came before anything has changed
+        state, observer = self.state, self.observer
+        basis = (command, state, observer.position, observer.dialect)
+        if self._last_plan is not None and all(map(is_, basis, self._last_plan[0])):
+            return self._last_plan[1]  # nothing has changed until its turn came
         rules = safety.Rules(
-            profile=profile,
+            profile=self.config.profile,
             blocked=self.config.blocked,
             modal=state.modal,
-            position=self.observer.at,
-            g90_sets_extruder=self.observer.dialect.g90_sets_extruder,
-            only_m82_sets_extruder=self.observer.dialect.only_m82_sets_extruder,
+            position=observer.position,
+            g90_sets_extruder=observer.dialect.g90_sets_extruder,
+            only_m82_sets_extruder=observer.dialect.only_m82_sets_extruder,
         )
-        planned = plan(command, self._context(), situation_of(state, profile), rules)
-        self._last = (basis, planned)
-        return planned
-
-    def _due(self, command: Command) -> Plan:
-        """Return what to send in its turn; a script may have become a stop by then."""
-        planned = self.plan(command)
-        if planned.program.emergency:
-            self.stop()
-            raise FailedError.stopped(STOP_MESSAGE)
+        situation = situation_of(state, self.config.profile)
+        planned = plan(command, self._context(), situation, rules)
+        self._last_plan = (basis, planned)
         return planned
 
     async def execute(
@@ -161,35 +169,41 @@ class Printer:
         expires: float | None = None,
         within: float | None = None,
     ) -> None:
-        """Carry out a command; ``run`` tells how far it came, whatever happens.
+        """Carry out a command; ``run`` says how far it came, whatever happens.
 
         Args:
             command: what to do.
-            run: filled while it goes on.
-            expires: epoch seconds after which it must not begin.
-            within: seconds after which the caller wants to know; the line that the
-                printer works on then goes on, and is the last.
+            run: filled while the command is carried out.
+            expires: Unix time in seconds after which it must not start.
+            within: seconds after which the caller gets an error. A line that is in
+                flight then goes on, and is the last one.
 
         Raises:
-            RejectedError: Nothing was sent, for a reason of now.
-            ExpiredError: Nothing was sent, because its turn came too late.
+            RejectedError: Nothing was sent, because of the printer's present state.
+            ExpiredError: Nothing was sent, because it waited too long.
             FailedError: The printer refused, did not answer, or went away.
 
         """
-        if self._restarts(command, run):
-            return
+        session = self.link.session
+        if session is not None and session.protocol.halted:
+            restart = command.program(self._context()).gcode
+            # A halted firmware gets the lines that restart it, and no others.
+            if restart and all(x in self.observer.dialect.restart for x in restart):
+                run.gcode.extend(restart)
+                session.urgent(*restart)
+                return
         program = self.plan(command).program
         if program.emergency:
             self.stop()
             run.gcode.extend(program.lines)
         elif program.urgent:
-            self._hurry(program.lines, run)
+            self._send_urgent(program.lines, run)
         elif program.gcode and command.tier == "read":
             await self._questions.ask(
                 program.gcode, run, expires=expires, within=within
             )
         elif program.gcode or program.offsets:
-            await self.executor.execute(
+            await self.queue.execute(
                 command, len(program.gcode), run, expires=expires, within=within
             )
 
@@ -200,99 +214,97 @@ class Printer:
             FailedError: There is no link to send anything over.
 
         """
+        self._emergency.stop()
+        self._fail_waiting(partial(FailedError.stopped, STOP_MESSAGE))
+
+    def _due(self, command: Command) -> Plan:
+        """Return what to send in its turn; by then a script may contain a stop."""
+        planned = self.plan(command)
+        if planned.program.emergency:
+            self.stop()
+            raise FailedError.stopped(STOP_MESSAGE)
+        return planned
+
+    def _send_urgent(self, lines: Collection[str], run: Run) -> None:
         session = self.link.session
         if session is None or session.closed:
-            raise FailedError.disconnected(
-                "the printer is away, so nothing could be sent; cut its power"
-            )
-        session.urgent(_STOP)
-        session.halt("emergency_stopped", STOP_MESSAGE)
-        self._give_up(partial(FailedError.stopped, STOP_MESSAGE))
-        self.observer.stopped("emergency_stop", STOP_MESSAGE)
-        self._insistence.begin(self.observer.clock())
-
-    def _insist(self, session: Session) -> None:
-        problem, now = self.state.problem, self.observer.clock()
-        if not self.state.halted or problem is None or problem.consequence != "stopped":
-            return
-        if self._insistence.again(now):
-            log.warning("the printer goes on after the stop, which is repeated")
-            session.urgent(_STOP)
-        elif self._insistence.in_vain(now):
-            log.error("%s", IN_VAIN)
-            self.observer.stopped("emergency_stop", IN_VAIN)
-
-    def _hurry(self, lines: Collection[str], run: Run) -> None:
-        session = self.link.session
-        if session is None or session.closed:
-            raise FailedError.disconnected("the printer is away")
+            raise FailedError.disconnected("the printer is not connected")
         session.urgent(*lines)
         run.gcode.extend(lines)
         for line in lines:
-            self.observer.sent(line)
-
-    def _restarts(self, command: Command, run: Run) -> bool:
-        """Let a halted firmware have the lines that bring it back, and no others."""
-        session = self.link.session
-        if session is None or not session.protocol.halted:
-            return False
-        lines = command.program(self._context()).gcode
-        if not lines or any(x not in self.observer.dialect.restart for x in lines):
-            return False
-        run.gcode.extend(lines)
-        session.urgent(*lines)
-        return True
+            self.observer.line_sent(line)
 
     def _context(self) -> Context:
         return context_of(self.state, self.config, self.observer.dialect, self.scripts)
 
-    def _happened(self, event: Event) -> None:
+    def _on_state_event(self, event: StateEvent) -> None:
         self._listeners.on_event(event)
         if name := hooks.BY_EVENT.get(event.name):
-            self.executor.begin(self._hooks.run(name, event))
+            self.queue.start(self._hooks.run(name, event))
 
-    def _heard(self, event: LinkEvent) -> None:
+    def _on_link_event(self, event: LinkEvent) -> None:
         match event:
             case Restarted():
                 self._interrupt("the printer was reset")
             case Closed(reason):
                 self._interrupt(reason)
         before = self.state.readiness
-        self.observer.heard(event)
+        self.observer.handle(event)
         session = self.link.session
         if session is None:
             return
         if self.state.halted and not session.protocol.halted:
-            self._halt(session)
+            self._firmware_halted(session)
         elif isinstance(event, TemperatureReport):
-            self._insist(session)
-        elif self.state.readiness == "ready" and before in _UNREADY:
+            self._repeat_stop()
+        elif self.state.readiness == "ready" and before in _NOT_READY:
             session.restart()
 
-    def _interrupt(self, reason: str) -> None:
-        self._give_up(partial(FailedError.disconnected, reason))
+    def _repeat_stop(self) -> None:
+        match self._emergency.repeat_if_needed():
+            case "repeat":
+                log.warning("the printer responds after the stop, so it is repeated")
+            case "give_up":
+                log.error("%s", STILL_RESPONDS)
 
-    def _give_up(self, error: Callable[[], CommandError]) -> None:
-        self.turns.interrupt(error)
-        self._questions.interrupt(error)
-
-    def _halt(self, session: Session) -> None:
-        """Give up what waits for a firmware that has stopped for good."""
+    def _firmware_halted(self, session: Session) -> None:
+        """Fail what waits for a firmware that has stopped for good."""
         problem = self.state.problem
         message = problem.error if problem else "the firmware has stopped"
-        self.observer.evidence()
+        self.observer.attach_logs()
         session.halt("firmware_error", message)
-        self._give_up(partial(FailedError.firmware, message))
+        self._fail_waiting(partial(FailedError.firmware, message))
         if query := self.observer.dialect.state_query:
             session.urgent(query)  # the reason comes late, and only when asked for
 
-    async def _attend(self, session: Session) -> None:
-        """Keep what we know fresh, as long as the printer can be used."""
-        idle = IdleWatch(
+    def _interrupt(self, reason: str) -> None:
+        self._fail_waiting(partial(FailedError.disconnected, reason))
+
+    def _fail_waiting(self, error: Callable[[], CommandError]) -> None:
+        self.queue.interrupt(error)
+        self._questions.interrupt(error)
+
+    async def _keep_current(self, session: Session) -> None:
+        """Poll what the printer does not report, and turn off heaters nobody uses.
+
+        Runs from each successful set-up to the end of the link or a reset.
+
+        Raises:
+            FailedError: The link or the printer went away.
+
+        """
+        observer, polls = self.observer, PollSchedule(self._interval)
+        idle = IdleShutoff(
             session,
-            self.observer,
-            self.executor,
-            on_event=self._happened,
-            heaters=self._idle,
+            observer,
+            self.queue,
+            on_event=self._on_state_event,
+            timeout=self._idle,
         )
-        await attend(session, self.observer, idle, interval=self._interval)
+        while True:
+            await idle.check()  # first: a query below may wait for a person
+            for line in polls.due(observer.state, observer.dialect, observer.clock()):
+                waited = observer.state.waiting
+                if await ask(session, line) and waited:
+                    observer.set_state(knowledge.answered(observer.state))
+            await asyncio.sleep(POLL_PAUSE)

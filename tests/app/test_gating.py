@@ -14,8 +14,8 @@ from bridge.app.station import Station
 from bridge.commands.registry import COMMANDS
 from bridge.commands.schema import examples
 from bridge.config import Config
-from bridge.printer.knowledge.job_model import Active, Job
 from bridge.printer.knowledge.model import Link, PrinterState
+from bridge.printer.knowledge.print_job import Active, PrintJob
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.matrix import KEYS, MATRIX, STATES, refusal
@@ -54,7 +54,7 @@ class Bench:
         """Ask all of these at once, while the printer is in a state."""
         answers: dict[tuple[str, str], Mapping[str, Any]] = {}
         for key, payload in payloads.items():
-            self.station.printer.observer.become(state)
+            self.station.printer.observer.set_state(state)
             heard = len(self.client.heard)
             self.client.send(f"printer/{key[0]}", json.dumps(payload).encode())
             await until(partial(self._more, heard))
@@ -99,7 +99,7 @@ async def bench(
 
 def in_state(known: PrinterState, word: str) -> PrinterState:
     """Return the state with another word for what the printer does."""
-    job = Job(phase="idle", file="A.GCO", size=100)
+    job = PrintJob(phase="idle", file="A.GCO", size=100)
     if word in LINKS:
         return replace(known, link=LINKS[word], job=job, card=True)
     return replace(known, job=replace(job, phase=PHASES[word]), card=True)

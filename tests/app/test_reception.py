@@ -14,7 +14,7 @@ from bridge.commands import Request, Response
 from bridge.config import Config
 from bridge.errors import ExpiredError, FailedError
 from bridge.mqtt.messages import Message
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.topics import Topics
 
 TOPICS = Topics("printer")

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, PRUSA, REPRAPFIRMWARE, Dialect
-from bridge.printer.control.polls import wanted_polls
+from bridge.printer.control.polling import wanted_polls
 from tests.support.knowing import Knowing
 
 
@@ -77,7 +77,7 @@ def test_a_print_that_is_paused_when_we_come_has_no_known_start() -> None:
     printer = Knowing(dialect=PRUSA)
     printer.says("SD print paused")
     assert phase(printer) == "paused"
-    assert not printer.state.job.seen
+    assert not printer.state.job.start_seen
     assert printer.state.card
 
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.commands import parse
 from bridge.config import Limits, Printer, Profile, Serial, Telemetry
 from bridge.errors import FailedError
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
 from tests.support.waiting import until

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from bridge.config import Printer, Profile
 from bridge.field_docs import field_texts
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.history import Point
 from bridge.printer.knowledge.state import Problem
 from bridge.printer.published import about, answers, documents, views
@@ -417,7 +417,7 @@ def test_a_question_about_one_heater_is_answered_about_no_other() -> None:
     printer.says("T0:20 /0 T1:21 /0 B:22 /0 C:23 /0")
     points = [
         Point(5, printer.state.heaters),
-        Point(4, {"bed": Heater(1, 2)}),
+        Point(4, {"bed": HeaterState(1, 2)}),
     ]
     tools = answers.tools(printer.state)
     assert tools == ("tool0", "tool1")
@@ -454,7 +454,7 @@ def test_every_field_of_every_document_is_explained() -> None:
         model
         for module in (documents, about)
         for model in vars(module).values()
-        if isinstance(model, type) and issubclass(model, documents.Document)
+        if isinstance(model, type) and issubclass(model, documents.PublishedDocument)
     ]
     assert len(models) > 15
     for model in models:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from bridge.app import publisher
 from bridge.home_assistant import discovery as home_assistant
-from bridge.printer.control import idle_watch
+from bridge.printer.control import idle_shutoff
 from bridge.printer.knowledge import events, observer
 from bridge.printer.published import documents
 
@@ -21,13 +21,13 @@ def told(module: ModuleType) -> set[str]:
         if call.args
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
-        and ast.unparse(call.func) in {"Event", "events.Event", "self.event"}
+        and ast.unparse(call.func) in {"StateEvent", "events.StateEvent", "self.event"}
     }
 
 
 def test_every_event_is_documented() -> None:
     ends = {"print_done", "print_cancelled", "print_failed"}
-    made = told(events) | told(idle_watch) | told(observer) | told(publisher)
+    made = told(events) | told(idle_shutoff) | told(observer) | told(publisher)
     names = made | ends
     assert names == set(documents.EVENTS)
 

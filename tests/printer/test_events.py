@@ -6,7 +6,7 @@ import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.events import Event, diff
+from bridge.printer.knowledge.events import StateEvent, diff
 from bridge.printer.knowledge.state import Problem
 from tests.support.knowing import Knowing
 
@@ -30,10 +30,10 @@ def test_a_connection_comes_and_goes(printer: Knowing) -> None:
     broke = Problem(error="unplugged", reason="link", consequence="disconnected")
     printer.become(known.disconnected(printer.state, broke))
     assert printer.events == [
-        Event("disconnected", {"reason": ""}),
-        Event("connected", {"firmware": "Marlin 2"}),
-        Event("disconnected", {"reason": "link"}),
-        Event(
+        StateEvent("disconnected", {"reason": ""}),
+        StateEvent("connected", {"firmware": "Marlin 2"}),
+        StateEvent("disconnected", {"reason": "link"}),
+        StateEvent(
             "error",
             {"error": "unplugged", "reason": "link", "consequence": "disconnected"},
         ),
@@ -44,8 +44,8 @@ def test_a_firmware_may_have_no_name(printer: Knowing) -> None:
     printer.become(known.reset(printer.state, now=1))
     printer.become(known.connected(printer.state, dialect=MARLIN))
     assert printer.events == [
-        Event("printer_reset"),
-        Event("connected", {"firmware": None}),
+        StateEvent("printer_reset"),
+        StateEvent("connected", {"firmware": None}),
     ]
 
 
@@ -53,9 +53,9 @@ def test_the_machine_moves(printer: Knowing) -> None:
     printer.sends("G28 X0", "T1")
     printer.says("X:1 Y:2 Z:3 E:4", "X:1 Y:2 Z:3 E:4")
     assert printer.events == [
-        Event("home", {"axes": ["x"]}),
-        Event("tool_change", {"old": 0, "new": 1}),
-        Event("position", {"x": 1, "y": 2, "z": 3, "e": 4}),
+        StateEvent("home", {"axes": ["x"]}),
+        StateEvent("tool_change", {"old": 0, "new": 1}),
+        StateEvent("position", {"x": 1, "y": 2, "z": 3, "e": 4}),
     ]
 
 
@@ -72,11 +72,11 @@ def test_a_print_from_its_start_to_its_end(printer: Knowing) -> None:
     printer.at(65).says("//action:resumed")
     printer.at(70).says("SD printing byte 100/100", "Done printing file")
     assert printer.events == [
-        Event("print_started", {"file": "a.gco", "size": 100}),
-        Event("print_paused", {"file": "a.gco", "reason": "filament_runout"}),
-        Event("filament_runout", {"file": "a.gco"}),
-        Event("print_resumed", {"file": "a.gco"}),
-        Event("print_done", {"file": "a.gco", "elapsed": 10}),
+        StateEvent("print_started", {"file": "a.gco", "size": 100}),
+        StateEvent("print_paused", {"file": "a.gco", "reason": "filament_runout"}),
+        StateEvent("filament_runout", {"file": "a.gco"}),
+        StateEvent("print_resumed", {"file": "a.gco"}),
+        StateEvent("print_done", {"file": "a.gco", "elapsed": 10}),
     ]
 
 
@@ -85,8 +85,10 @@ def test_a_print_fails_with_a_reason(printer: Knowing) -> None:
     printer.events.clear()
     printer.at(3).says("Error:MAXTEMP triggered")
     assert printer.events == [
-        Event("print_failed", {"file": "a.gco", "elapsed": 3, "reason": "maxtemp"}),
-        Event(
+        StateEvent(
+            "print_failed", {"file": "a.gco", "elapsed": 3, "reason": "maxtemp"}
+        ),
+        StateEvent(
             "error",
             {
                 "error": "MAXTEMP triggered",
@@ -104,14 +106,18 @@ def test_the_printer_asks_and_says_what(printer: Knowing) -> None:
     printer.says("//action:prompt_begin Heater Timeout", "//action:prompt_show")
     printer.says("//action:prompt_end")
     assert printer.events == [
-        Event("waiting_for_user", {"prompt": "Nozzle Parked", "choices": ["Continue"]}),
-        Event("waiting_for_user", {"prompt": "Heater Timeout", "choices": []}),
+        StateEvent(
+            "waiting_for_user", {"prompt": "Nozzle Parked", "choices": ["Continue"]}
+        ),
+        StateEvent("waiting_for_user", {"prompt": "Heater Timeout", "choices": []}),
     ]
 
 
 def test_the_printer_waits_without_a_word(printer: Knowing) -> None:
     printer.says("echo:busy: paused for user", "echo:busy: paused for user")
-    assert printer.events == [Event("waiting_for_user", {"prompt": "", "choices": []})]
+    assert printer.events == [
+        StateEvent("waiting_for_user", {"prompt": "", "choices": []})
+    ]
 
 
 def test_an_error_is_told_again_when_its_reason_is_known() -> None:

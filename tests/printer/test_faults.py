@@ -7,12 +7,12 @@ import pytest
 from bridge.config import Profile
 from bridge.errors import FailedError
 from bridge.gcode.dialects import MARLIN, REPETIER, REPRAPFIRMWARE
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import Problem
 from bridge.printer.published import views
-from bridge.printer.published.caution import attention, hot, safe_to_power_off
+from bridge.printer.published.safety_flags import attention, hot, safe_to_power_off
 from tests.support.knowing import Knowing
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
@@ -39,7 +39,7 @@ def test_a_heaters_fault_is_an_error_and_the_printer_goes_on(printer: Knowing) -
         error=EXCURSION, reason="heater_fault", consequence="heater_off", time=7
     )
     told = {"error": EXCURSION, "reason": "heater_fault", "consequence": "heater_off"}
-    assert printer.events == [Event("error", told)]
+    assert printer.events == [StateEvent("error", told)]
     assert (printer.state.phase, printer.state.halted) == ("operational", False)
     assert printer.state.heaters["bed"].target == 60
     state = views.state(printer.state, now=7, epoch=0)
@@ -156,7 +156,7 @@ async def test_an_error_to_a_command_that_nobody_waits_for_any_more_is_told(
         printer.held.add("M400")
         async with live(str(printer.link)) as it:
             command = command_of("command", command="M400")
-            with pytest.raises(FailedError, match="the line it works on goes on"):
+            with pytest.raises(FailedError, match="the line in flight goes on"):
                 await it.printer.execute(command, Run(), within=0.05)
             assert "complaint" not in it.event_names
             printer.says("Error:endstop hit\nok\n")

@@ -5,10 +5,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.history import History, Point
 
-TWENTY = {"tool0": Heater(20, 0)}
+TWENTY = {"tool0": HeaterState(20, 0)}
 
 
 def times(history: History, now: float, limit: int | None = None) -> list[float]:
@@ -18,10 +18,10 @@ def times(history: History, now: float, limit: int | None = None) -> list[float]
 def test_the_newest_points_come_first() -> None:
     history = History(30)
     for second in range(5):
-        history.add({"tool0": Heater(20 + second, 0)}, second)
+        history.add({"tool0": HeaterState(20 + second, 0)}, second)
     assert list(history.newest(5, 2)) == [
-        Point(4, {"tool0": Heater(24, 0)}),
-        Point(3, {"tool0": Heater(23, 0)}),
+        Point(4, {"tool0": HeaterState(24, 0)}),
+        Point(3, {"tool0": HeaterState(23, 0)}),
     ]
     assert times(history, 5) == [4, 3, 2, 1, 0]
     assert times(history, 5, 0) == []
@@ -60,9 +60,9 @@ def test_a_point_does_not_change_with_its_source() -> None:
 def test_what_is_unknown_stays_unknown_also_when_heaters_come_and_go() -> None:
     history = History(30)
     points = [
-        {"tool0": Heater(None, None)},
-        {"tool0": Heater(20.5, None), "bed": Heater(None, 60)},
-        {"bed": Heater(-3.25, 0)},
+        {"tool0": HeaterState(None, None)},
+        {"tool0": HeaterState(20.5, None), "bed": HeaterState(None, 60)},
+        {"bed": HeaterState(-3.25, 0)},
     ]
     for second, heaters in enumerate(points):
         history.add(heaters, second)

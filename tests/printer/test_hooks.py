@@ -10,8 +10,8 @@ import pytest
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Printer, Serial, Telemetry
-from bridge.printer.control.executor import Run
-from bridge.printer.knowledge.events import Event
+from bridge.printer.control.command_queue import Run
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
@@ -38,7 +38,7 @@ async def running(**scripts: str) -> AsyncIterator[Watched]:
         if entry.direction is Direction.SENT:
             watched.sent.append(entry.data.decode())
 
-    def happened(event: Event) -> None:
+    def happened(event: StateEvent) -> None:
         watched.events.append(event.name)
 
     config = Printer(serial=Serial(port="simulator://marlin?speed=100"))

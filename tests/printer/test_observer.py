@@ -8,7 +8,7 @@ from bridge.config import Printer, Profile
 from bridge.gcode.dialects import MARLIN, UNKNOWN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.reply_parser import parse_reply
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.events import Closed, Opened, Place, Ready
@@ -24,7 +24,7 @@ class Watch:
 
     now: float = 100.0
     changes: int = 0
-    events: list[Event] = field(default_factory=list)
+    events: list[StateEvent] = field(default_factory=list)
     wire: WireLog = field(default_factory=WireLog)
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Watch:
 
     def says(self, line: str) -> None:
         for reply in parse_reply(line, self.observer.dialect):
-            self.observer.heard(reply)
+            self.observer.handle(reply)
 
     def happened(self) -> list[str]:
         names = [event.name for event in self.events]
@@ -61,21 +61,21 @@ def watch() -> Watch:
 
 
 def connect(watch: Watch, *reports: str) -> Watch:
-    watch.observer.heard(Opened(PLACE))
-    watch.observer.heard(Connected())
-    watch.observer.heard(Ready(Identity(MARLIN, reports=reports), PLACE))
+    watch.observer.handle(Opened(PLACE))
+    watch.observer.handle(Connected())
+    watch.observer.handle(Ready(Identity(MARLIN, reports=reports), PLACE))
     watch.happened()
     return watch
 
 
 def test_a_printer_is_found(watch: Watch) -> None:
     assert (watch.link, watch.observer.dialect) == ("offline", UNKNOWN)
-    watch.observer.heard(Opened(PLACE))
+    watch.observer.handle(Opened(PLACE))
     assert watch.link == "connecting"
     changes = watch.changes
-    watch.observer.heard(Connected())
+    watch.observer.handle(Connected())
     assert watch.changes == changes, "who answers is not known yet"
-    watch.observer.heard(Ready(Identity(MARLIN), PLACE))
+    watch.observer.handle(Ready(Identity(MARLIN), PLACE))
     assert (watch.link, watch.observer.dialect) == ("operational", MARLIN)
     assert watch.observer.place == PLACE
     assert watch.happened() == ["connected"]
@@ -97,33 +97,33 @@ def test_temperatures_are_remembered(watch: Watch) -> None:
 
 def test_where_the_head_is(watch: Watch) -> None:
     connect(watch)
-    assert watch.observer.at == {}
+    assert watch.observer.position == {}
     watch.says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    assert watch.observer.at == {"x": 1.0, "y": 2.0, "z": 3.0, "e": 4.0}
+    assert watch.observer.position == {"x": 1.0, "y": 2.0, "z": 3.0, "e": 4.0}
     watch.says("X:1.5 Y:2.0 Z:3.0")
-    assert watch.observer.at == {"x": 1.5, "y": 2.0, "z": 3.0}
-    watch.observer.heard(Restarted())
-    assert watch.observer.at == {}, "it may be anywhere after a restart"
+    assert watch.observer.position == {"x": 1.5, "y": 2.0, "z": 3.0}
+    watch.observer.handle(Restarted())
+    assert watch.observer.position == {}, "it may be anywhere after a restart"
 
 
 def test_where_a_line_has_led(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    there = watch.observer.at
+    there = watch.observer.position
     for still in ("M104 S200", "G91", "G0 F1500", "M400"):
-        watch.observer.sent(still)
-        watch.observer.arrived(still, {})
-        assert watch.observer.at == there, f"{still} moves nothing"
-    watch.observer.sent("G0 X5")
-    assert watch.observer.at == {}, "it may come anywhere until it is taken"
+        watch.observer.line_sent(still)
+        watch.observer.line_finished(still, {})
+        assert watch.observer.position == there, f"{still} moves nothing"
+    watch.observer.line_sent("G0 X5")
+    assert watch.observer.position == {}, "it may come anywhere until it is taken"
     watch.says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    watch.observer.arrived("G0 X5", {**there, "x": 6.0})
-    assert watch.observer.at == {**there, "x": 6.0}
+    watch.observer.line_finished("G0 X5", {**there, "x": 6.0})
+    assert watch.observer.position == {**there, "x": 6.0}
     assert watch.observer.state.moved, "the report may be older than the move"
-    watch.observer.sent("G28")
-    watch.observer.arrived("G28", {"e": 4.0})
-    assert watch.observer.at == {"e": 4.0}
+    watch.observer.line_sent("G28")
+    watch.observer.line_finished("G28", {"e": 4.0})
+    assert watch.observer.position == {"e": 4.0}
     watch.says("X:0.0 Y:0.0 Z:0.0 E:4.0")
-    assert watch.observer.at == {"x": 0.0, "y": 0.0, "z": 0.0, "e": 4.0}
+    assert watch.observer.position == {"x": 0.0, "y": 0.0, "z": 0.0, "e": 4.0}
 
 
 @pytest.mark.parametrize("line", ["PARK_HEAD", "T1", "M410", "G29"])
@@ -131,9 +131,9 @@ def test_what_moves_by_itself_leaves_the_place_to_be_asked_for(
     watch: Watch, line: str
 ) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    watch.observer.sent(line)
-    watch.observer.arrived(line, {})
-    assert watch.observer.at == {}
+    watch.observer.line_sent(line)
+    watch.observer.line_finished(line, {})
+    assert watch.observer.position == {}
     assert watch.observer.state.moved
 
 
@@ -141,13 +141,13 @@ def test_a_print_moves_the_head_and_does_not_tell(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
     watch.says("//action:start")
     watch.says("X:5.0 Y:2.0 Z:3.0 E:4.0")
-    watch.observer.sent("G0 X5")
-    watch.observer.arrived("G0 X5", {"x": 5.0})
-    assert watch.observer.at == {}
+    watch.observer.line_sent("G0 X5")
+    watch.observer.line_finished("G0 X5", {"x": 5.0})
+    assert watch.observer.position == {}
     watch.says("//action:paused")
-    assert watch.observer.at == {}, "it went on after the last report"
+    assert watch.observer.position == {}, "it went on after the last report"
     watch.says("X:7.0 Y:2.0 Z:3.0 E:4.0")
-    assert watch.observer.at["x"] == 7.0
+    assert watch.observer.position["x"] == 7.0
     watch.says("Done printing file")
     assert watch.observer.state.moved, "where it ended has to be asked for"
 
@@ -157,14 +157,14 @@ def test_a_halted_printer_is_not_believed(watch: Watch) -> None:
     watch.says("Error:Printer halted. kill() called!")
     assert watch.link == "error"
     watch.says("X:9.0 Y:9.0 Z:9.0")
-    assert watch.observer.at == {}
+    assert watch.observer.position == {}
 
 
 def test_what_changes_nothing_is_not_told(watch: Watch) -> None:
     connect(watch)
-    watch.observer.offsets({"bed": 2.0})
+    watch.observer.set_offsets({"bed": 2.0})
     changes = watch.changes
-    watch.observer.offsets({"bed": 2.0})
+    watch.observer.set_offsets({"bed": 2.0})
     assert watch.changes == changes
     assert watch.observer.state.offsets == {"bed": 2.0}
 
@@ -172,9 +172,9 @@ def test_what_changes_nothing_is_not_told(watch: Watch) -> None:
 def test_a_cable_that_is_pulled_is_a_problem(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0")
     watch.wire.sent(b"M105\n", watch.now)
-    watch.observer.heard(Closed("the port is gone"))
+    watch.observer.handle(Closed("the port is gone"))
     assert watch.link == "offline"
-    assert watch.observer.at == {}
+    assert watch.observer.position == {}
     problem = watch.observer.state.problem
     assert problem is not None
     assert (problem.error, problem.reason) == ("the port is gone", "connection")
@@ -183,37 +183,37 @@ def test_a_cable_that_is_pulled_is_a_problem(watch: Watch) -> None:
 
 
 def test_a_port_that_was_never_there_is_none(watch: Watch) -> None:
-    watch.observer.heard(Closed("no such port"))
+    watch.observer.handle(Closed("no such port"))
     assert watch.link == "offline"
     assert watch.observer.state.problem is None
 
 
 def test_why_it_stopped_matters_more_than_that_it_is_away(watch: Watch) -> None:
     connect(watch)
-    watch.observer.stopped("emergency_stop", "somebody asked for it")
+    watch.observer.emergency_stopped("somebody asked for it")
     assert watch.link == "error"
     watch.wire.sent(b"M112\n", watch.now)
-    watch.observer.evidence()
+    watch.observer.attach_logs()
     for event in (Closed("the port is gone"), Opened(PLACE), Closed("no answer")):
-        watch.observer.heard(event)
+        watch.observer.handle(event)
         problem = watch.observer.state.problem
         assert problem is not None
         assert (watch.link, problem.reason) == ("error", "emergency_stop")
         assert ">>> M112" in problem.logs
-    watch.observer.heard(Ready(Identity(MARLIN), PLACE))
+    watch.observer.handle(Ready(Identity(MARLIN), PLACE))
     assert watch.link == "operational"
 
 
 def test_a_problem_is_acknowledged(watch: Watch) -> None:
     connect(watch)
-    watch.observer.heard(Closed("the port is gone"))
-    watch.observer.acknowledged()
+    watch.observer.handle(Closed("the port is gone"))
+    watch.observer.acknowledge_problem()
     assert watch.observer.state.problem is None
 
 
 def test_a_printer_is_let_go(watch: Watch) -> None:
     connect(watch)
-    watch.observer.left()
+    watch.observer.disconnected()
     assert watch.link == "offline"
     assert watch.observer.state.problem is None
     assert watch.happened() == ["disconnected"]
@@ -221,6 +221,6 @@ def test_a_printer_is_let_go(watch: Watch) -> None:
 
 def test_a_line_is_known_once_it_is_taken(watch: Watch) -> None:
     connect(watch)
-    watch.observer.sent("G91")
-    watch.observer.taken()
+    watch.observer.line_sent("G91")
+    watch.observer.line_acknowledged()
     assert watch.observer.state.modal.relative

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Printer, Serial, Telemetry
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
-from bridge.printer.control.executor import Run
-from bridge.printer.control.insistence import PAUSE
-from bridge.printer.printer import IN_VAIN, STOP_MESSAGE
+from bridge.printer.control.command_queue import Run
+from bridge.printer.control.emergency_stop import PAUSE, STILL_RESPONDS, STOP_MESSAGE
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.live import command_of, live
@@ -39,14 +38,14 @@ async def test_a_command_tells_what_was_sent_and_said() -> None:
         asked = await it.does("command", command="M114")
         assert len(asked.output) == 1
         assert asked.output[0].startswith("X:5.00")
-        assert it.printer.observer.at["x"] == 5.0
+        assert it.printer.observer.position["x"] == 5.0
 
 
 @pytest.mark.parametrize("family", ["marlin", "klipper"])
 async def test_after_homing_the_limits_of_relative_moves_hold(family: str) -> None:
     async with live(f"simulator://{family}?speed=1000", volume={"x": [0, 200]}) as it:
         await it.does("head", command="home", axes=["x"])
-        await until(lambda: "x" in it.printer.observer.at)
+        await until(lambda: "x" in it.printer.observer.position)
         with pytest.raises(RejectedError, match="x would be at -5 mm"):
             await it.does("head", command="jog", x=-5)
         await it.does("head", command="jog", x=195)
@@ -59,7 +58,7 @@ async def test_where_a_refused_program_stands_is_asked_for() -> None:
         await it.does("head", command="home", axes=["x"])
         with pytest.raises(FailedError, match="Must home axis first"):
             await it.does("command", commands=["G0 X20", "G0 X30 Y5", "G0 X40"])
-        await until(lambda: it.printer.observer.at.get("x") == 20.0)
+        await until(lambda: it.printer.observer.position.get("x") == 20.0)
 
 
 async def test_commands_do_not_mix() -> None:
@@ -282,7 +281,7 @@ async def test_a_stop_that_got_lost_is_repeated(tmp_path: Path) -> None:
 async def test_a_printer_that_no_stop_can_reach_is_a_problem_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bridge.printer.control.insistence.PAUSE", 0.01)
+    monkeypatch.setattr("bridge.printer.control.emergency_stop.PAUSE", 0.01)
     with scripted(tmp_path / "port") as printer:
         async with live(str(printer.link)) as it:
             await it.does("emergency")
@@ -290,7 +289,7 @@ async def test_a_printer_that_no_stop_can_reach_is_a_problem_of_its_own(
             def known() -> bool:
                 printer.says("T:200.0 /200.0\n")
                 problem = it.printer.state.problem
-                return problem is not None and problem.error == IN_VAIN
+                return problem is not None and problem.error == STILL_RESPONDS
 
             await until(known)
             problem = it.printer.state.problem
@@ -300,8 +299,8 @@ async def test_a_printer_that_no_stop_can_reach_is_a_problem_of_its_own(
                 "stopped",
             )
             told = [e.data["error"] for e in it.events if e.name == "error"]
-            assert told == [STOP_MESSAGE, IN_VAIN]
-    assert caplog.text.count(IN_VAIN) == 1
+            assert told == [STOP_MESSAGE, STILL_RESPONDS]
+    assert caplog.text.count(STILL_RESPONDS) == 1
 
 
 async def test_a_stop_of_before_is_not_repeated_when_the_firmware_stops_by_itself(
@@ -326,7 +325,7 @@ async def test_a_stop_on_a_port_that_is_being_closed() -> None:
     """Nobody must believe that it was sent."""
     async with live(FAST) as it:
         it.printer.link.reconnect()
-        with pytest.raises(FailedError, match="cut its power") as caught:
+        with pytest.raises(FailedError, match="disconnect its power") as caught:
             it.printer.stop()
         assert caught.value.error == "disconnected"
 

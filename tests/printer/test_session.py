@@ -44,7 +44,7 @@ async def test_a_line_has_left_before_anybody_waits_for_it(printer: PtyServer) -
         before = talk.session.protocol.next_number
         sent = talk.session.send("M84")
         assert talk.session.protocol.next_number == before + 1
-        assert not (await talk.session.taken(sent)).errors
+        assert not (await talk.session.acknowledged(sent)).errors
 
 
 async def test_a_caller_who_gave_up_does_no_harm(printer: PtyServer) -> None:

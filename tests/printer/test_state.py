@@ -11,12 +11,17 @@ from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, PositionReport
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.state import Heater, PrinterState, Problem, Prompt
+from bridge.printer.knowledge.model import UserPrompt
+from bridge.printer.knowledge.state import (
+    HeaterState,
+    PrinterState,
+    Problem,
+)
 from tests.support.knowing import Knowing
 
 REPORTS_TARGETS = Dialect(name="reports-targets", repetier_targets=True)
 CARD_ASSUMED = Dialect(name="card-assumed", card_always_present=True)
-UNKNOWN_HEATERS = {"tool0": Heater(), "bed": Heater()}
+UNKNOWN_HEATERS = {"tool0": HeaterState(), "bed": HeaterState()}
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def test_before_anything_was_said_nothing_is_known() -> None:
     state = known.initial(Profile(extruders=2, heated_chamber=True))
     assert state.phase == "offline"
     assert set(state.heaters) == {"tool0", "tool1", "bed", "chamber"}
-    assert set(state.heaters.values()) == {Heater()}
+    assert set(state.heaters.values()) == {HeaterState()}
     assert (state.position, state.card, state.firmware) == (None, None, None)
     assert not state.printing
 
@@ -66,26 +71,32 @@ def test_a_card_that_is_never_announced_is_assumed() -> None:
 def test_targets_are_believed_when_they_are_sent(printer: Knowing) -> None:
     printer.says("ok T:20 /0 B:21 /0")
     printer.sends("M104 S200", "M140 S60")
-    assert printer.state.heaters == {"tool0": Heater(20, 200), "bed": Heater(21, 60)}
+    assert printer.state.heaters == {
+        "tool0": HeaterState(20, 200),
+        "bed": HeaterState(21, 60),
+    }
     printer.says("T:20 /0")
-    assert printer.state.heaters["tool0"] == Heater(20, 0)
+    assert printer.state.heaters["tool0"] == HeaterState(20, 0)
 
 
 def test_while_a_tool_is_waited_for_a_bare_temperature_is_its() -> None:
     printer = Knowing(profile=Profile(extruders=2))
     printer.begins("M109 T1 S200")
     printer.says(" T:150 /200")
-    assert printer.state.heaters["tool1"] == Heater(150, 200)
-    assert printer.state.heaters["tool0"] == Heater()
+    assert printer.state.heaters["tool1"] == HeaterState(150, 200)
+    assert printer.state.heaters["tool0"] == HeaterState()
     printer.sends("M105")
     printer.says("T:20 /0")
-    assert printer.state.heaters["tool0"] == Heater(20, 0)
+    assert printer.state.heaters["tool0"] == HeaterState(20, 0)
 
 
 def test_targets_that_are_reported_alone_keep_the_temperature() -> None:
     printer = Knowing(dialect=REPORTS_TARGETS)
     printer.says("T:20 B:21", "TargetExtr0:200", "TargetBed:60")
-    assert printer.state.heaters == {"tool0": Heater(20, 200), "bed": Heater(21, 60)}
+    assert printer.state.heaters == {
+        "tool0": HeaterState(20, 200),
+        "bed": HeaterState(21, 60),
+    }
 
 
 def test_modes_are_followed(printer: Knowing) -> None:
@@ -111,7 +122,7 @@ def test_a_tool_that_the_printer_does_not_have_was_not_selected(
     printer.begins("T9")
     printer.says("echo:T9 Invalid extruder", "ok", "T:20 /0")
     assert printer.state.modal.tool == 0
-    assert printer.state.heaters["tool0"] == Heater(20, 0)
+    assert printer.state.heaters["tool0"] == HeaterState(20, 0)
 
 
 def test_a_print_changes_modes_that_nobody_tells(printer: Knowing) -> None:
@@ -251,7 +262,7 @@ def test_a_question_with_its_answers(printer: Knowing) -> None:
     printer.says("//action:prompt_button Continue", "//action:prompt_choice Stop")
     assert not printer.state.asks
     printer.says("//action:prompt_show", "//action:prompt_whatever")
-    assert printer.state.prompt == Prompt("hello", ("Continue", "Stop"), shown=True)
+    assert printer.state.prompt == UserPrompt("hello", ("Continue", "Stop"), shown=True)
     assert printer.state.asks
     printer.says("echo:busy: paused for user")
     assert printer.state.waiting
@@ -335,7 +346,7 @@ def test_a_print_that_began_while_we_were_away_has_no_known_start(
     printer.become(known.connected(printer.state, dialect=MARLIN))
     printer.says("SD printing byte 50/100", "SD printing byte 51/100")
     assert printer.state.job.active
-    assert not printer.state.job.seen
+    assert not printer.state.job.start_seen
 
 
 def test_a_reset_leaves_nothing(printer: Knowing) -> None:
@@ -412,7 +423,7 @@ def test_the_reason_of_a_shutdown_comes_late(klipper: Knowing) -> None:
 
 def test_a_late_reason_can_have_a_word_of_its_own(klipper: Knowing) -> None:
     klipper.says("// Klipper state: Shutdown")
-    klipper.says("!! Heater extruder not heating at expected rate")
+    klipper.says("!! HeaterState extruder not heating at expected rate")
     assert problem(klipper.state).reason == "heating_failed"
 
 
@@ -435,7 +446,7 @@ def test_a_halted_printer_that_is_met_anew_is_believed(klipper: Knowing) -> None
     klipper.says("// Klipper state: Shutdown")
     klipper.become(replace(known.connecting(klipper.state), link="error"))
     klipper.says("ok B:21.5 /0.0 T0:21.5 /0.0")
-    assert klipper.state.heaters["bed"] == Heater(21.5, 0)
+    assert klipper.state.heaters["bed"] == HeaterState(21.5, 0)
 
 
 def test_a_printer_that_stops_during_the_handshake_is_not_operational(
@@ -538,7 +549,7 @@ def test_any_sequence_leaves_a_state_that_holds_together(
 
 def _holds_together(state: PrinterState, now: float) -> None:
     if state.link == "error":
-        assert all(heater == Heater() for heater in state.heaters.values())
+        assert all(heater == HeaterState() for heater in state.heaters.values())
         assert state.position is None
         assert state.problem is not None
         assert not state.job.active

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.heaters import HeaterState
 from tests.support.knowing import Knowing
 from tests.support.wire_logs import FOLDER, dialect_of, logs, read
 
@@ -59,7 +59,10 @@ def test_marlin_is_known_after_a_short_talk() -> None:
     assert state.firmware.name.startswith("Marlin bugfix-2.1.x")
     assert state.capabilities["EMERGENCY_PARSER"]
     assert state.card
-    assert state.heaters == {"tool0": Heater(19.37, 0), "bed": Heater(19.37, 0)}
+    assert state.heaters == {
+        "tool0": HeaterState(19.37, 0),
+        "bed": HeaterState(19.37, 0),
+    }
 
 
 def test_two_extruders_become_two_tools() -> None:
@@ -152,7 +155,7 @@ def test_klippers_shutdown_gets_its_reason_late() -> None:
     assert before.phase == "error"
     assert before.problem is not None
     assert before.problem.error == "the firmware has shut down"
-    assert before.heaters["bed"] == Heater()
+    assert before.heaters["bed"] == HeaterState()
     after = replay("klipper/10_mcu_lost_async.txt", until=13).state
     assert after.problem is not None
     assert after.problem.error == "Lost communication with MCU 'mcu'"

@@ -8,7 +8,7 @@ from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Ok
 from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
 
 
@@ -26,7 +26,7 @@ class Knowing:
     profile: Profile = field(default_factory=Profile)
     dialect: Dialect = MARLIN
     now: float = 0.0
-    events: list[Event] = field(default_factory=list)
+    events: list[StateEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = known.initial(self.profile)

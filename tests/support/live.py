@@ -11,8 +11,8 @@ from bridge.commands import Command, parse
 from bridge.commands.scripts import Scripts
 from bridge.config import Limits, Profile, Serial, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.printer.control.executor import Run
-from bridge.printer.knowledge.events import Event
+from bridge.printer.control.command_queue import Run
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners, Printer
 from tests.support.printers import POLLS, unframed
@@ -34,7 +34,7 @@ class Live:
     printer: Printer
     task: asyncio.Task[None]
     entries: list[Entry] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    events: list[StateEvent] = field(default_factory=list)
 
     @property
     def sent(self) -> list[str]:
@@ -90,7 +90,7 @@ async def live(
 ) -> AsyncIterator[Live]:
     """Run a printer; the block starts when it is operational."""
     entries: list[Entry] = []
-    events: list[Event] = []
+    events: list[StateEvent] = []
     config = PrinterConfig(
         serial=Serial(port=port, baudrate=115_200),
         profile=Profile.model_validate(profile),

@@ -8,9 +8,9 @@ from bridge.commands import Command
 from bridge.commands.base import ScriptLibrary
 from bridge.errors import CommandError
 from bridge.printer.control import hooks
-from bridge.printer.control.executor import Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.control.planning import variables_of
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import PrinterState
 from bridge.timeout import timeout
 
@@ -43,7 +43,7 @@ class HookRunner:
                 async with timeout(LEAVE):
                     await self.run(hooks.LEAVING)
 
-    async def run(self, name: str, event: Event | None = None) -> None:
+    async def run(self, name: str, event: StateEvent | None = None) -> None:
         """Run the script of this name, if there is one."""
         scripts = self._scripts
         if scripts is None:

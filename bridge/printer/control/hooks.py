@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bridge.commands.base import Context, Program
 from bridge.commands.raw import RawCommands, RawScript
-from bridge.printer.knowledge.events import Event
+from bridge.printer.knowledge.events import StateEvent
 
 BY_EVENT: Mapping[str, str] = {
     "connected": "afterPrinterConnected",
@@ -74,7 +74,7 @@ def snapshot(
 
 
 def hook(
-    name: str, event: Event | None = None, kept: Mapping[str, object] | None = None
+    name: str, event: StateEvent | None = None, kept: Mapping[str, object] | None = None
 ) -> Hook:
     """Return the script of this name as a command."""
     return Hook(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from bridge.printer.knowledge.job_model import Job, Result
-from bridge.printer.knowledge.model import PrinterState, Prompt
+from bridge.printer.knowledge.model import PrinterState, UserPrompt
+from bridge.printer.knowledge.print_job import PrintJob, PrintResult
 
 _ENDS = {
     "done": "print_done",
@@ -14,7 +14,7 @@ _ENDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StateEvent:
     """Something that happened.
 
     Attributes:
@@ -27,7 +27,7 @@ class Event:
     data: Mapping[str, object] = field(default_factory=dict)
 
 
-def diff(before: PrinterState, after: PrinterState) -> list[Event]:
+def diff(before: PrinterState, after: PrinterState) -> list[StateEvent]:
     """Return what happened, in the order in which it is to be told."""
     return [
         *_link(before, after),
@@ -38,69 +38,69 @@ def diff(before: PrinterState, after: PrinterState) -> list[Event]:
     ]
 
 
-def _link(before: PrinterState, after: PrinterState) -> Iterator[Event]:
+def _link(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
     if after.resets != before.resets:
-        yield Event("printer_reset")
+        yield StateEvent("printer_reset")
     here = {"operational", "error"}
     if after.link == "operational" != before.link:
         firmware = after.firmware.name if after.firmware else None
-        yield Event("connected", {"firmware": firmware})
+        yield StateEvent("connected", {"firmware": firmware})
     if after.link == "offline" and before.link in here | {"connecting"}:
         reason = after.problem.reason if after.problem else ""
-        yield Event("disconnected", {"reason": reason})
+        yield StateEvent("disconnected", {"reason": reason})
 
 
-def _motion(before: PrinterState, after: PrinterState) -> Iterator[Event]:
+def _motion(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
     if after.homings != before.homings:
-        yield Event("home", {"axes": list(after.homed)})
+        yield StateEvent("home", {"axes": list(after.homed)})
     if after.modal.tool != before.modal.tool and after.link == "operational":
         data = {"old": before.modal.tool, "new": after.modal.tool}
-        yield Event("tool_change", data)
+        yield StateEvent("tool_change", data)
     place = after.position
     if place is not None and place != before.position:
-        yield Event(
+        yield StateEvent(
             "position", {"x": place.x, "y": place.y, "z": place.z, "e": place.e}
         )
 
 
-def _job(before: Job, after: Job) -> Iterator[Event]:
+def _job(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
     result = after.result
     ended = result is not None and result is not before.result
     if not before.active and (after.active or ended):
-        yield Event("print_started", {"file": after.file, "size": after.size})
+        yield StateEvent("print_started", {"file": after.file, "size": after.size})
     if after.phase == "paused" != before.phase:
-        yield Event("print_paused", {"file": after.file, "reason": after.reason})
+        yield StateEvent("print_paused", {"file": after.file, "reason": after.reason})
     if "runout" in after.reason and "runout" not in before.reason:
-        yield Event("filament_runout", {"file": after.file})
+        yield StateEvent("filament_runout", {"file": after.file})
     running = after.phase in {"printing", "finishing"}
     if running and before.phase in {"paused", "resuming"}:
-        yield Event("print_resumed", {"file": after.file})
+        yield StateEvent("print_resumed", {"file": after.file})
     if ended and result is not None:
         yield _end(result)
 
 
-def _end(result: Result) -> Event:
+def _end(result: PrintResult) -> StateEvent:
     elapsed = None if result.elapsed is None else round(result.elapsed)
     data: dict[str, object] = {"file": result.file, "elapsed": elapsed}
     if result.outcome == "failed":
         data["reason"] = result.reason
-    return Event(_ENDS[result.outcome], data)
+    return StateEvent(_ENDS[result.outcome], data)
 
 
-def _person(before: PrinterState, after: PrinterState) -> Iterator[Event]:
+def _person(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
     asked, asks = _question(before), _question(after)
     if asks is not None and asks != asked:
         data = {"prompt": asks.text, "choices": list(asks.choices)}
-        yield Event("waiting_for_user", data)
+        yield StateEvent("waiting_for_user", data)
     elif asks is None and after.waiting and not before.waiting:
-        yield Event("waiting_for_user", {"prompt": "", "choices": []})
+        yield StateEvent("waiting_for_user", {"prompt": "", "choices": []})
 
 
-def _question(state: PrinterState) -> Prompt | None:
+def _question(state: PrinterState) -> UserPrompt | None:
     return state.prompt if state.prompt is not None and state.prompt.shown else None
 
 
-def _error(before: PrinterState, after: PrinterState) -> Iterator[Event]:
+def _error(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
     problem = after.trouble
     if problem is None:
         return
@@ -111,4 +111,4 @@ def _error(before: PrinterState, after: PrinterState) -> Iterator[Event]:
             "reason": problem.reason,
             "consequence": problem.consequence,
         }
-        yield Event("error", data)
+        yield StateEvent("error", data)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge.heaters import HeaterState
 
 _MAX_POINTS = 7200  # a small computer must be able to keep them
 _MIN_SPACING = 1.0  # seconds
@@ -23,7 +23,7 @@ class Point:
     """
 
     time: float
-    heaters: Mapping[str, Heater]
+    heaters: Mapping[str, HeaterState]
 
 
 _Row = tuple[tuple[str, ...], bytes]
@@ -47,7 +47,7 @@ class History:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, heaters: Mapping[str, Heater], now: float) -> None:
+    def add(self, heaters: Mapping[str, HeaterState], now: float) -> None:
         """Keep a report, unless the one before it is too near."""
         self._forget(now)
         too_near = self._times and now - self._times[-1] < self._spacing
@@ -74,14 +74,14 @@ class History:
             self._rows.popleft()
 
 
-def _packed(heaters: Mapping[str, Heater]) -> bytes:
+def _packed(heaters: Mapping[str, HeaterState]) -> bytes:
     pairs = ((heater.actual, heater.target) for heater in heaters.values())
     numbers = (math.nan if value is None else value for pair in pairs for value in pair)
     return array("d", numbers).tobytes()
 
 
-def _heaters(names: tuple[str, ...], packed: bytes) -> dict[str, Heater]:
+def _heaters(names: tuple[str, ...], packed: bytes) -> dict[str, HeaterState]:
     numbers = array("d", packed)
     values = [None if math.isnan(number) else number for number in numbers]
     pairs = zip(values[::2], values[1::2], strict=True)
-    return {name: Heater(*pair) for name, pair in zip(names, pairs, strict=True)}
+    return {name: HeaterState(*pair) for name, pair in zip(names, pairs, strict=True)}

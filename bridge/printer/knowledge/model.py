@@ -10,8 +10,8 @@ from typing import Literal
 
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
-from bridge.printer.knowledge.heat import Heater
-from bridge.printer.knowledge.job_model import Active, Job
+from bridge.printer.knowledge.heaters import HeaterState
+from bridge.printer.knowledge.print_job import Active, PrintJob
 
 Link = Literal["offline", "connecting", "operational", "error"]
 Word = Link | Active
@@ -39,7 +39,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class UserPrompt:
     """What the printer asks the person in front of it (``//action:prompt_…``).
 
     Attributes:
@@ -101,7 +101,7 @@ class PrinterState:
     capabilities: Mapping[str, bool] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
     autoreports: frozenset[str] = frozenset()
-    heaters: Mapping[str, Heater] = field(default_factory=dict)
+    heaters: Mapping[str, HeaterState] = field(default_factory=dict)
     sensors: Mapping[str, float | None] = field(default_factory=dict)
     offsets: Mapping[str, float] = field(default_factory=dict)
     position: PositionReport | None = None
@@ -111,12 +111,12 @@ class PrinterState:
     files: tuple[FileEntry, ...] = ()
     listed: bool = False
     listing: tuple[FileEntry, ...] | None = None
-    job: Job = field(default_factory=Job)
+    job: PrintJob = field(default_factory=PrintJob)
     problem: Problem | None = None
     fault: Problem | None = None
     away: str = ""
     halted: bool = False
-    prompt: Prompt | None = None
+    prompt: UserPrompt | None = None
     waiting: bool = False
     message: str = ""
     line: str = ""

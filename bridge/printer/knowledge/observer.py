@@ -9,9 +9,9 @@ from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
 from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as knowledge
-from bridge.printer.knowledge.complaints import Complaints
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.wire_log import WireLog
@@ -32,7 +32,7 @@ class Observer:
         wire: WireLog,
         clock: Callable[[], float],
         on_change: Callable[[], None],
-        on_event: Callable[[events.Event], None],
+        on_event: Callable[[events.StateEvent], None],
     ) -> None:
         self._config = config
         self._wire = wire
@@ -42,34 +42,34 @@ class Observer:
         self._on_event = on_event
         self.state = knowledge.initial(config.profile)
         self.history = history
-        self._complaints = Complaints()
+        self._unsolicited = UnsolicitedErrors()
         self.dialect: Dialect = UNKNOWN
         self.place: Place | None = None
-        self.at: Mapping[str, float] = {}
+        self.position: Mapping[str, float] = {}
         """Where the head is, in mm by axis, as far as it is known."""
 
-    def heard(self, event: LinkEvent) -> None:
+    def handle(self, event: LinkEvent) -> None:
         """Take in what came over the link, or became of it."""
         match event:
             case Opened():
-                self.become(_still_stopped(knowledge.connecting(self.state)))
+                self.set_state(_still_stopped(knowledge.connecting(self.state)))
             case Connected():
                 return  # it answers, but who it is comes next
             case Ready(identity, place):
                 self.place = place
                 self.dialect = identity.dialect
                 for line in identity.reports:
-                    self.sent(line)
-                self.become(knowledge.connected(self.state, dialect=self.dialect))
+                    self.line_sent(line)
+                self.set_state(knowledge.connected(self.state, dialect=self.dialect))
             case Restarted():
-                self.at = {}
-                self.become(knowledge.reset(self.state, now=self.clock()))
+                self.position = {}
+                self.set_state(knowledge.reset(self.state, now=self.clock()))
             case Closed(reason):
                 self._closed(reason)
             case _:
                 self._said(event)
 
-    def sent(self, line: str) -> None:
+    def line_sent(self, line: str) -> None:
         """Take in that a line goes out."""
         state = knowledge.sent(
             self.state,
@@ -78,61 +78,61 @@ class Observer:
             dialect=self.dialect,
             profile=self._config.profile,
         )
-        self.become(state)
+        self.set_state(state)
         if travel.moves(line):
-            self.at = {}  # until it is known how far this came
+            self.position = {}  # until it is known how far this came
 
-    def arrived(self, line: str, place: Mapping[str, float]) -> None:
+    def line_finished(self, line: str, place: Mapping[str, float]) -> None:
         """Take in where the head is after a line, as far as that can be told.
 
         What was reported meanwhile may have been asked before the line was begun, so
         the printer is asked again.
         """
         if travel.moves(line):
-            self.at = {} if self.state.printing else place
-            self.become(replace(self.state, moved=True))
+            self.position = {} if self.state.printing else place
+            self.set_state(replace(self.state, moved=True))
 
-    def taken(self) -> None:
+    def line_acknowledged(self) -> None:
         """Take in that the firmware has taken the line."""
         self._apply(replies.Ok())
 
-    def offsets(self, offsets: Mapping[str, float]) -> None:
+    def set_offsets(self, offsets: Mapping[str, float]) -> None:
         """Keep heater offsets, in °C."""
-        self.become(knowledge.with_offsets(self.state, offsets))
+        self.set_state(knowledge.with_offsets(self.state, offsets))
 
-    def stopped(self, reason: str, error: str) -> None:
-        """Take in that the machine was stopped because somebody asked for it."""
-        problem = self._problem(reason, error, "stopped")
-        self.become(knowledge.failed(self.state, problem))
+    def emergency_stopped(self, error: str) -> None:
+        """Take in that the machine was stopped on request."""
+        problem = self._problem("emergency_stop", error, "stopped")
+        self.set_state(knowledge.failed(self.state, problem))
 
-    def complained(self, text: str) -> None:
+    def report_unsolicited(self, text: str) -> None:
         """Take in an error that nobody else would be told of."""
         if self.state.halted:  # it belongs to why the printer stopped
             return
-        left_out = self._complaints.note(text, self.clock())
+        left_out = self._unsolicited.admit(text, self.clock())
         if left_out is not None:
             data = {"error": text, "left_out": left_out}
-            self._on_event(events.Event("complaint", data))
+            self._on_event(events.StateEvent("complaint", data))
 
-    def evidence(self) -> None:
+    def attach_logs(self) -> None:
         """Put the last lines of the wire beside the problem."""
-        self.become(knowledge.with_logs(self.state, self._wire.tail))
+        self.set_state(knowledge.with_logs(self.state, self._wire.tail))
 
-    def acknowledged(self) -> None:
+    def acknowledge_problem(self) -> None:
         """Forget the last problem: a person has seen it."""
-        self.become(knowledge.acknowledged(self.state))
+        self.set_state(knowledge.acknowledged(self.state))
 
-    def left(self) -> None:
+    def disconnected(self) -> None:
         """Take in that the bridge lets the printer go."""
-        self.become(knowledge.disconnected(self.state))
+        self.set_state(knowledge.disconnected(self.state))
 
-    def become(self, state: PrinterState) -> None:
+    def set_state(self, state: PrinterState) -> None:
         """Replace the state, and tell what is new."""
         before, self.state = self.state, state
         if state is before or state == before:
             return
-        if state.printing and self.at:
-            self.at = {}  # the print moves it
+        if state.printing and self.position:
+            self.position = {}  # the print moves it
         for event in events.diff(before, state):
             self._on_event(event)
         self._on_change()
@@ -140,11 +140,11 @@ class Observer:
     def _said(self, reply: replies.Reply) -> None:
         self._apply(reply)
         if isinstance(reply, replies.PositionReport):
-            self.at = {} if self.state.printing else _coordinates(self.state)
+            self.position = {} if self.state.printing else _coordinates(self.state)
         elif isinstance(reply, replies.TemperatureReport):
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.unsolicited:
-            self.complained(reply.text)
+            self.report_unsolicited(reply.text)
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(
@@ -158,14 +158,16 @@ class Observer:
         if fault is not None and fault is not self.state.fault:
             fault = replace(fault, logs=tuple(self._wire.tail))
             state = replace(state, fault=fault)
-        self.become(state)
+        self.set_state(state)
 
     def _closed(self, reason: str) -> None:
-        self.at = {}
+        self.position = {}
         problem = None
         if self.state.link == "operational":
             problem = self._problem("connection", reason, "disconnected")
-        self.become(_still_stopped(knowledge.disconnected(self.state, problem, reason)))
+        self.set_state(
+            _still_stopped(knowledge.disconnected(self.state, problem, reason))
+        )
 
     def _problem(self, reason: str, error: str, consequence: str) -> Problem:
         return Problem(

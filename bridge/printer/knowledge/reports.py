@@ -10,10 +10,10 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.file_list import parse_file
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Reply
-from bridge.printer.knowledge import heat, job
-from bridge.printer.knowledge.heat import Heat
-from bridge.printer.knowledge.job_model import Job
-from bridge.printer.knowledge.model import PrinterState, Prompt
+from bridge.printer.knowledge import heaters, print_job
+from bridge.printer.knowledge.heaters import Heat
+from bridge.printer.knowledge.model import PrinterState, UserPrompt
+from bridge.printer.knowledge.print_job import PrintJob
 
 _MAX_FILES = 5000
 _MAX_TEXT = 500  # characters
@@ -36,8 +36,8 @@ def observe(
         case replies.TemperatureReport(readings):
             state = _measured(state, readings, profile)
         case replies.Targets(targets) if dialect.repetier_targets:
-            heaters = heat.retarget(state.heaters, targets, profile)
-            state = replace(state, heaters=heaters)
+            retargeted = heaters.retarget(state.heaters, targets, profile)
+            state = replace(state, heaters=retargeted)
         case replies.Ok():
             state = _taken(state, now)
         case replies.Busy(reason):
@@ -53,7 +53,7 @@ def observe(
 
 
 def with_modes_of_print(
-    before: Job, state: PrinterState, profile: Profile
+    before: PrintJob, state: PrinterState, profile: Profile
 ) -> PrinterState:
     """Return the state with the modes that a print is taken to set when it begins."""
     if before.active or not state.job.active:
@@ -71,7 +71,7 @@ def with_modes_of_print(
 def _measured(
     state: PrinterState, readings: Mapping[str, replies.Reading], profile: Profile
 ) -> PrinterState:
-    measured = heat.merge(
+    measured = heaters.merge(
         Heat(state.heaters, state.sensors),
         readings,
         profile=profile,
@@ -104,7 +104,7 @@ def _taken(state: PrinterState, now: float) -> PrinterState:
         line="",
         waiting=False,
         prompt=None if answered else state.prompt,
-        job=job.taken(state.job, state.line, now),
+        job=print_job.line_acknowledged(state.job, state.line, now),
     )
 
 
@@ -113,7 +113,7 @@ def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
         return replace(state, waiting=False) if state.waiting else state
     paused = state.job
     if paused.phase in {"printing", "pausing", "resuming", "starting"}:
-        paused = job.pause(paused, now)
+        paused = print_job.pause(paused, now)
     return replace(state, waiting=True, job=paused)
 
 
@@ -128,13 +128,15 @@ def _action(state: PrinterState, name: str, argument: str, now: float) -> Printe
         case _ if name.startswith("prompt_"):
             state = replace(state, prompt=_asked(state.prompt, name, argument))
         case _:
-            state = replace(state, job=job.act(state.job, name, argument, now))
+            state = replace(
+                state, job=print_job.host_action(state.job, name, argument, now)
+            )
     return state
 
 
-def _asked(prompt: Prompt | None, action: str, argument: str) -> Prompt | None:
+def _asked(prompt: UserPrompt | None, action: str, argument: str) -> UserPrompt | None:
     if action == "prompt_begin":
-        return Prompt(argument)
+        return UserPrompt(argument)
     if action == "prompt_end" or prompt is None:
         return None
     if action in {"prompt_choice", "prompt_button"}:
@@ -166,26 +168,26 @@ def _card(
 
 
 def _card_gone(state: PrinterState, now: float) -> PrinterState:
-    ended = job.finish(state.job, "failed", now, "card_removed")
+    ended = print_job.finish(state.job, "failed", now, "card_removed")
     return replace(state, card=False, files=(), listing=None, listed=False, job=ended)
 
 
-def _job(known: Job, reply: Reply, now: float, *, in_turn: bool) -> Job:
+def _job(known: PrintJob, reply: Reply, now: float, *, in_turn: bool) -> PrintJob:
     match reply:
         case replies.FileOpened(name, size):
-            known = job.select(known, name, size)
+            known = print_job.select(known, name, size)
         case replies.PrintProgress(position, size):
-            known = job.count(known, position, size, now, in_turn=in_turn)
+            known = print_job.report_bytes(known, position, size, now, in_turn=in_turn)
         case replies.NotPrinting():
-            known = job.miss(known, now)
+            known = print_job.report_no_print(known, now)
         case replies.PrintPaused():
-            known = job.told_paused(known, now)
+            known = print_job.report_paused(known, now)
         case replies.PrintDone():
-            known = job.done(known, now)
+            known = print_job.report_done(known, now)
         case replies.CurrentFile(name) if name is not None and known.file is None:
             known = replace(known, file=name)
         case replies.Progress(percent, left):
-            known = job.tell(known, percent, left, now)
+            known = print_job.report_progress(known, percent, left, now)
     return known
 
 

@@ -15,18 +15,17 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Reply
-from bridge.printer.knowledge import heat, job, trouble
-from bridge.printer.knowledge.heat import Heater
-from bridge.printer.knowledge.model import Link, PrinterState, Problem, Prompt
+from bridge.printer.knowledge import heaters, print_job, problems
+from bridge.printer.knowledge.heaters import HeaterState
+from bridge.printer.knowledge.model import Link, PrinterState, Problem
 from bridge.printer.knowledge.reports import observe, with_modes_of_print
 from bridge.printer.limits import travel
 
 __all__ = [
-    "Heater",
+    "HeaterState",
     "Link",
     "PrinterState",
     "Problem",
-    "Prompt",
     "acknowledged",
     "answered",
     "apply",
@@ -48,7 +47,7 @@ _ANSWERS = {"M876", "M108"}
 
 def initial(profile: Profile) -> PrinterState:
     """Return what is known before anything was: the heaters the machine has."""
-    return PrinterState(heaters=heat.heaters_of(profile))
+    return PrinterState(heaters=heaters.heaters_of(profile))
 
 
 def connecting(state: PrinterState) -> PrinterState:
@@ -104,7 +103,7 @@ def reset(state: PrinterState, *, now: float) -> PrinterState:
 
     The link is ``connecting`` until :func:`connected` is called again.
     """
-    ended = job.finish(state.job, "failed", now, "printer_reset")
+    ended = print_job.finish(state.job, "failed", now, "printer_reset")
     gone = replace(ended, file=None, size=None, position=None)
     return replace(connecting(state), job=gone, resets=state.resets + 1)
 
@@ -151,15 +150,15 @@ def apply(
     """
     match reply:
         case Fatal():
-            return trouble.stopped(_halted(state, reply.reason, now), reply, now)
+            return problems.stopped(_halted(state, reply.reason, now), reply, now)
         case Readiness(word):
             if word == "shutdown":
                 state = _halted(state, word, now)
-            return trouble.readiness(state, word, now)
+            return problems.readiness(state, word, now)
         case HeaterFault() if not state.halted:
-            return trouble.at_fault(state, reply, now)
+            return problems.at_fault(state, reply, now)
         case Refusal(text):
-            return trouble.refused(state, text)
+            return problems.refused(state, text)
     if state.halted:
         return state
     return observe(state, reply, now=now, dialect=dialect, profile=profile)
@@ -178,14 +177,14 @@ def sent(
     code = words.parse(line).code
     said = words.parse(line).values
     tool, work = state.modal.tool, state.job
-    targets = heat.targets_of(line, profile=profile, tool=tool)
+    targets = heaters.targets_of(line, profile=profile, tool=tool)
     state = replace(
         state,
-        heaters=heat.retarget(state.heaters, targets, profile),
+        heaters=heaters.retarget(state.heaters, targets, profile),
         modal=modal.track(
             state.modal, line, g90_sets_extruder=dialect.g90_sets_extruder
         ),
-        job=job.sent(state.job, line, now),
+        job=print_job.line_sent(state.job, line, now),
         moved=state.moved or travel.moves(line),
         line=line,
         uses=state.uses + is_use(line),
@@ -214,7 +213,7 @@ def _cold(state: PrinterState) -> PrinterState:
     """Return the state without anything measured: it would be stale."""
     return replace(
         state,
-        heaters=dict.fromkeys(state.heaters, Heater()),
+        heaters=dict.fromkeys(state.heaters, HeaterState()),
         sensors=dict.fromkeys(state.sensors),
         position=None,
         prompt=None,
@@ -244,5 +243,5 @@ def _forgetful(state: PrinterState) -> PrinterState:
 
 
 def _halted(state: PrinterState, reason: str, now: float) -> PrinterState:
-    ended = job.finish(state.job, "failed", now, reason)
+    ended = print_job.finish(state.job, "failed", now, reason)
     return replace(_cold(state), link="error", halted=True, job=ended, line="")

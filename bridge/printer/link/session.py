@@ -27,7 +27,7 @@ class Sent:
 
     Attributes:
         ticket: its number there.
-        done: what becomes of it; for :meth:`Session.taken`.
+        done: what becomes of it; for :meth:`Session.acknowledged`.
 
     """
 
@@ -111,10 +111,10 @@ class Session:
         """Send one line and wait until the firmware has taken it.
 
         Raises:
-            As :meth:`send` and :meth:`taken`.
+            As :meth:`send` and :meth:`acknowledged`.
 
         """
-        return await self.taken(
+        return await self.acknowledged(
             self.send(text, ahead=ahead, report_errors=report_errors)
         )
 
@@ -140,7 +140,7 @@ class Session:
         self._pump([])
         return sent
 
-    async def taken(self, sent: Sent) -> Done:
+    async def acknowledged(self, sent: Sent) -> Done:
         """Wait until the firmware has taken a line that was sent.
 
         Whoever is cancelled before it was transmitted takes it back.

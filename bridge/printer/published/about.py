@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from bridge.config import Printer
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.published.documents import Document, Time
+from bridge.printer.published.documents import PublishedDocument, Time
 
 
-class Firmware(Document):
+class Firmware(PublishedDocument):
     """Who answers on the line."""
 
     name: str
@@ -20,7 +20,7 @@ class Firmware(Document):
     """How the bridge speaks to it."""
 
 
-class Machine(Document):
+class Machine(PublishedDocument):
     """What the operator and the firmware say the machine is."""
 
     id: str
@@ -43,7 +43,7 @@ class Machine(Document):
     """It has a heated chamber."""
 
 
-class Limits(Document):
+class Limits(PublishedDocument):
     """Beyond these a command is rejected."""
 
     max_temperature: dict[str, float]
@@ -56,7 +56,7 @@ class Limits(Document):
     """Axis ranges, in mm."""
 
 
-class Info(Document):
+class Info(PublishedDocument):
     """What `info` holds."""
 
     version: str
@@ -81,7 +81,7 @@ class Info(Document):
     """When this was so."""
 
 
-class RoundTrip(Document):
+class RoundTrip(PublishedDocument):
     """Seconds from a line to its `ok`, over the last 256; null before the first."""
 
     median: float | None
@@ -92,7 +92,7 @@ class RoundTrip(Document):
     """Seconds since the last of them."""
 
 
-class Health(Document):
+class Health(PublishedDocument):
     """What `health` holds."""
 
     uptime: int

@@ -1,49 +1,82 @@
 """The documents that are published about a printer; field names follow OctoPrint's API.
 
-``null`` is what is not known. :mod:`bridge.printer.published.views` builds them.
+``null`` means not known. :mod:`bridge.printer.published.views` builds the documents.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import (
+    BaseModel,
     ConfigDict,
+    Field,
+    PlainSerializer,
     RootModel,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
+    model_serializer,
 )
 
-from bridge.printer.knowledge.job_model import Outcome, Phase
+from bridge.field_docs import DocumentedModel
 from bridge.printer.knowledge.model import Word
-from bridge.printer.published.base import Document, Time
-from bridge.printer.published.temperatures import Heater, Temperatures, TimedHeater
+from bridge.printer.knowledge.print_job import Outcome, Phase
+from bridge.timestamps import timestamp
 
-__all__ = [
-    "Attention",
-    "Can",
-    "Card",
-    "Document",
-    "Error",
-    "Event",
-    "File",
-    "Files",
-    "Flags",
-    "Heater",
-    "Job",
-    "Position",
-    "Prompt",
-    "Result",
-    "State",
-    "Temperatures",
-    "Time",
-    "TimedHeater",
-]
+Time = Annotated[float, PlainSerializer(timestamp, return_type=str)]
+"""A moment in Unix time, published in ISO 8601."""
+
+
+class PublishedDocument(DocumentedModel, BaseModel):
+    """A published document."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Heater(PublishedDocument):
+    """A heater's temperatures in °C."""
+
+    actual: float | None
+    """Measured."""
+    target: float | None
+    """Requested of the printer; 0 is off."""
+    offset: float = 0.0
+    """What the bridge adds to a target that it sets."""
+
+
+class TimedHeater(Heater):
+    """What `temperature/<heater>` holds."""
+
+    time: Time
+    """When this was measured."""
+
+
+class Temperatures(PublishedDocument):
+    """What `temperature` holds: one entry for each heater, and the time."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Heater] = Field(init=False)
+
+    sensors: dict[str, float | None] = Field(default_factory=dict)
+    """Temperatures that nothing heats, in °C; absent where there are none."""
+    time: int
+    """When this was measured, in Unix time."""
+
+    @model_serializer(mode="wrap")
+    def _heaters_first(
+        self, wrapped: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        fields: dict[str, object] = wrapped(self)
+        last = {"time": fields.pop("time")}
+        sensors = fields.pop("sensors")
+        return fields | ({"sensors": sensors} if sensors else {}) | last
+
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
 """Why a person has to come: it stopped, it asks something, it has no filament, or it
 paused for another reason of its own."""
 
 
-class Flags(Document):
+class Flags(PublishedDocument):
     """The state as OctoPrint's flags; a paused print does not count as printing."""
 
     operational: bool
@@ -70,14 +103,14 @@ class Flags(Document):
     """Offline or in error."""
 
 
-class Card(Document):
+class CardStatus(PublishedDocument):
     """The SD card."""
 
     ready: bool
     """It is mounted."""
 
 
-class Position(Document):
+class Position(PublishedDocument):
     """Where the head is, in mm, as last reported."""
 
     x: float
@@ -90,7 +123,7 @@ class Position(Document):
     """Of the extruder."""
 
 
-class Prompt(Document):
+class Prompt(PublishedDocument):
     """What the printer asks the person in front of it."""
 
     reason: Literal["prompt", "paused"]
@@ -101,7 +134,7 @@ class Prompt(Document):
     """The buttons; `M876 S<n>` presses the n-th, counted from 0."""
 
 
-class Can(Document):
+class Can(PublishedDocument):
     """What could be asked of the printer now, as far as its state decides that."""
 
     start: bool
@@ -116,7 +149,7 @@ class Can(Document):
     """Jog, home and extrude."""
 
 
-class State(Document):
+class State(PublishedDocument):
     """What `state` holds."""
 
     state: Word
@@ -127,7 +160,7 @@ class State(Document):
     """The state as OctoPrint's flags."""
     error: str
     """The last error, or why the printer cannot be reached; else empty."""
-    sd: Card
+    sd: CardStatus
     """The SD card."""
     tool: int | None
     """The selected tool, counted from 0."""
@@ -164,7 +197,7 @@ class State(Document):
     """When this was so."""
 
 
-class File(Document):
+class File(PublishedDocument):
     """One entry of `sd/files`."""
 
     name: str
@@ -185,7 +218,7 @@ class Files(RootModel[tuple[File, ...]]):
     model_config = ConfigDict(frozen=True)
 
 
-class Result(Document):
+class Result(PublishedDocument):
     """How a print ended."""
 
     outcome: Outcome
@@ -200,7 +233,7 @@ class Result(Document):
     """When it ended."""
 
 
-class Job(Document):
+class Job(PublishedDocument):
     """What `job/state` holds."""
 
     state: Phase | None
@@ -231,7 +264,7 @@ class Job(Document):
     """When this was so."""
 
 
-class Error(Document):
+class Error(PublishedDocument):
     """What `error` holds; empty when nothing is wrong."""
 
     error: str = ""
@@ -278,7 +311,7 @@ EVENTS: Mapping[str, str] = {
 """Every event, with what it says beside `event`, `seq` and `time`."""
 
 
-class Event(Document):
+class Event(PublishedDocument):
     """What `event` carries; what else it says depends on the event."""
 
     model_config = ConfigDict(extra="allow")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry
-from bridge.printer.knowledge import job_model
-from bridge.printer.knowledge.heat import Heater
+from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.published import caution, documents
+from bridge.printer.published import documents, safety_flags
 from bridge.timestamps import timestamp
 
 _TEXTS = {
@@ -45,7 +45,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         text=_text(known),
         flags=flags(known),
         error=known.trouble.error if known.trouble else known.away,
-        sd=documents.Card(ready=known.card is True),
+        sd=documents.CardStatus(ready=known.card is True),
         tool=factors.tool if here else None,
         position=_position(known),
         feedrate=_plain(factors.speed_factor),
@@ -55,10 +55,10 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         relative_extruder=factors.relative_e if told else None,
         prompt=_prompt(known),
         message=known.message,
-        attention=caution.attention(known),
-        can=caution.can(known),
-        hot=caution.hot(known),
-        safe_to_power_off=caution.safe_to_power_off(known),
+        attention=safety_flags.attention(known),
+        can=safety_flags.can(known),
+        hot=safety_flags.hot(known),
+        safe_to_power_off=safety_flags.safe_to_power_off(known),
         heaters_off_at=whole_second(known.heaters_off_at, epoch),
         time=now + epoch,
     )
@@ -95,7 +95,7 @@ def temperatures(
 
 def heater(known: PrinterState, name: str) -> documents.Heater:
     """Return one heater's entry; its temperatures are null where it is not known."""
-    reading = known.heaters.get(name, Heater())
+    reading = known.heaters.get(name, HeaterState())
     return documents.Heater(
         actual=tenths(reading.actual),
         target=tenths(reading.target),
@@ -126,11 +126,13 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         display=_display(known.files, work.file),
         size=work.size,
         position=work.position,
-        progress=None if away else tenths(job_model.progress(work)),
-        elapsed=None if away else _seconds(job_model.elapsed(work, now)),
-        remaining=None if away else _seconds(job_model.remaining(work, now)),
-        started_at=whole_second(job_model.started(work), epoch),
-        finish_at=None if away else whole_second(job_model.finish(work, now), epoch),
+        progress=None if away else tenths(print_job.progress(work)),
+        elapsed=None if away else _seconds(print_job.elapsed(work, now)),
+        remaining=None if away else _seconds(print_job.remaining(work, now)),
+        started_at=whole_second(print_job.start_time(work), epoch),
+        finish_at=None
+        if away
+        else whole_second(print_job.finish_time(work, now), epoch),
         reason=work.reason,
         result=_result(work.result, epoch),
         time=now + epoch,
@@ -194,7 +196,9 @@ def _display(listed: Sequence[FileEntry], path: str | None) -> str | None:
     )
 
 
-def _result(result: job_model.Result | None, epoch: float) -> documents.Result | None:
+def _result(
+    result: print_job.PrintResult | None, epoch: float
+) -> documents.Result | None:
     if result is None:
         return None
     return documents.Result(

@@ -1,4 +1,4 @@
-"""What went wrong with a printer, told over several lines or late."""
+"""What went wrong with a printer: errors that come in parts, late or repeatedly."""
 
 import re
 from dataclasses import replace
@@ -8,12 +8,21 @@ from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge.model import PrinterState, Problem
 
 SHUT_DOWN = "the firmware has shut down"
-"""What is said until the firmware gives its reason."""
+"""The error until the firmware gives its reason: Klipper reports the state first."""
+
+EVERY = 600.0
+"""Seconds until the same unsolicited error is reported again."""
+
+MOST = 20
+"""Different unsolicited errors that are reported in this time; noise on the line yields
+any number of them."""
 
 _MAX_ERROR = 1000  # characters
 _MAX_CODES = 100
-_MEASURED = re.compile(r"\d+\.\d+", re.ASCII)
-# Only as the bridge writes it: "m27" or "M 27" is refused where M27 is known.
+_TEMPERATURE = re.compile(r"\d+\.\d+", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+# Exactly as the bridge writes codes: a firmware that knows M27 refuses "m27" and "M
+# 27".
 _UNKNOWN = re.compile(
     r'Unknown command:\s*"?(?P<code>[GMT]\d{1,4})(?=[\s"]|$)', re.ASCII
 )
@@ -25,16 +34,16 @@ def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
     if before is None or before.consequence == "disconnected":
         return _halted(state, fatal.text, fatal.reason, now)
     if before.consequence == "stopped":
-        return state  # it was asked for: the kill is the answer, not the cause
+        return state  # requested: the firmware's kill message is only the effect
     joined = firmware_errors.join_fatal(Fatal(before.error, before.reason), fatal)
     problem = replace(before, error=joined.text[:_MAX_ERROR], reason=joined.reason)
     return replace(state, problem=problem)
 
 
 def readiness(state: PrinterState, word: str, now: float) -> PrinterState:
-    """Return the state after a host firmware told about itself.
+    """Return the state after a host firmware reported its own.
 
-    ``ready`` alone makes no connection: what it was told before is gone.
+    ``ready`` alone does not make it operational: it has to be set up again.
     """
     state = replace(state, readiness=word)
     if word == "shutdown":
@@ -55,13 +64,13 @@ def _halted(state: PrinterState, error: str, reason: str, now: float) -> Printer
 
 
 def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterState:
-    """Return the state after a heater's fault; one that is told again changes nothing.
+    """Return the state after a heater's fault; a repeated message changes nothing.
 
-    The printer is not halted by it: its other heaters must still be turned off.
+    The printer does not count as halted: its other heaters must still be turned off.
     """
     before = state.fault
     known = "" if before is None else before.error
-    if _MEASURED.sub("", fault.text) in _MEASURED.sub("", known):
+    if _TEMPERATURE.sub("", fault.text) in _TEMPERATURE.sub("", known):
         return state
     problem = Problem(
         error=f"{known} {fault.text}".strip()[:_MAX_ERROR],
@@ -73,9 +82,9 @@ def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterStat
 
 
 def refused(state: PrinterState, text: str) -> PrinterState:
-    """Return the state after a refusal: it may tell a code, or a late reason.
+    """Return the state after a refusal: of an unknown code, or with a late reason.
 
-    A tool that the firmware does not have was not selected (Q-27).
+    A tool that the firmware refuses is not selected (Q-27).
     """
     if words.parse(state.line).code[:1] == "T":
         state = replace(state, modal=replace(state.modal, tool=state.tool_before))
@@ -88,8 +97,39 @@ def refused(state: PrinterState, text: str) -> PrinterState:
     problem = state.problem
     if problem is None or problem.error != SHUT_DOWN:
         return state
-    if "due to printer shutdown" in text:  # what ended with it, not why it is
+    if (
+        "due to printer shutdown" in text
+    ):  # a consequence of the shutdown, not its reason
         return state
     reason = firmware_errors.fatal_reason(text) or problem.reason
     told = replace(problem, error=text[:_MAX_ERROR], reason=reason)
     return replace(state, problem=told)
+
+
+class UnsolicitedErrors:
+    """Decides which errors that belong to no command are reported.
+
+    Errors that differ only in numbers count as the same.
+    """
+
+    def __init__(self) -> None:
+        self._reported: dict[str, float] = {}
+        self._left_out = 0
+
+    def admit(self, text: str, now: float) -> int | None:
+        """Return whether to report an error.
+
+        Returns:
+            How many were left out since the last report; ``None``: leave this one out.
+
+        """
+        same = _NUMBER.sub("#", text)
+        self._reported = {
+            key: at for key, at in self._reported.items() if now - at < EVERY
+        }
+        if same in self._reported or len(self._reported) >= MOST:
+            self._left_out += 1
+            return None
+        self._reported[same] = now
+        left_out, self._left_out = self._left_out, 0
+        return left_out

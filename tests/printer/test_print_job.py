@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.printer.knowledge import job as jobs
-from bridge.printer.knowledge.job_model import (
-    Job,
+from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge.print_job import (
+    PrintJob,
     elapsed,
     progress,
     remaining,
@@ -290,11 +290,11 @@ def test_without_a_print_there_is_no_progress(printer: Knowing) -> None:
     printer.sends("M73 P40 R5")
     printer.says("SD printing byte 5/500")
     assert printer.state.job.percent is None
-    assert progress(Job()) is None
+    assert progress(PrintJob()) is None
     assert remaining(printer.state.job, 5) is None
     assert elapsed(printer.state.job, 5) is None
-    assert progress(Job(position=5, size=0)) is None
-    assert progress(Job(position=50, size=5)) == 100
+    assert progress(PrintJob(position=5, size=0)) is None
+    assert progress(PrintJob(position=50, size=5)) == 100
 
 
 def test_nothing_done_yet_cannot_be_extrapolated(printer: Knowing) -> None:
@@ -304,9 +304,9 @@ def test_nothing_done_yet_cannot_be_extrapolated(printer: Knowing) -> None:
 
 
 def test_a_clock_that_stands_gives_no_negative_times() -> None:
-    assert running_time(Job(phase="printing", began=10), 5) == 0
-    paused = Job(phase="paused", began=0, paused_at=10)
-    assert jobs.resume(paused, 5).pauses == 0
+    assert running_time(PrintJob(phase="printing", began=10), 5) == 0
+    paused = PrintJob(phase="paused", began=0, paused_at=10)
+    assert print_job.resume(paused, 5).pauses == 0
 
 
 def test_the_last_result_stays_until_the_next_print(printer: Knowing) -> None:
@@ -317,11 +317,16 @@ def test_the_last_result_stays_until_the_next_print(printer: Knowing) -> None:
 
 
 def test_transitions_without_a_print_change_nothing() -> None:
-    idle = Job(file="a.gco")
-    assert jobs.pause(idle, 1) == jobs.resume(idle, 1) == jobs.cancel(idle) == idle
-    assert jobs.finish(idle, "done", 1) == idle
-    assert jobs.act(idle, "notification", "x", 1) == idle
-    assert jobs.sent(idle, "G28", 1) == idle
+    idle = PrintJob(file="a.gco")
+    assert (
+        print_job.pause(idle, 1)
+        == print_job.resume(idle, 1)
+        == print_job.cancel(idle)
+        == idle
+    )
+    assert print_job.finish(idle, "done", 1) == idle
+    assert print_job.host_action(idle, "notification", "x", 1) == idle
+    assert print_job.line_sent(idle, "G28", 1) == idle
 
 
 def test_a_paused_print_that_is_rewound_is_cancelled(printer: Knowing) -> None:

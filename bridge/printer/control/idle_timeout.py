@@ -1,8 +1,8 @@
-"""When heaters that nobody uses are to be turned off; pure.
+"""The idle timeout: when heaters that nobody uses have to be turned off.
 
-A printer with a touch screen of its own may print without a word about it. So the head
-is asked for its place before the warning and before the end, and one that has moved
-since is in use.
+A printer with a touch screen of its own may print without reporting it. So the printer
+is asked where its head is before the warning and before the heaters go off, and a head
+that has moved meanwhile counts as use.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,27 @@ from bridge.gcode.reply_types import PositionReport
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.state import is_use
 
-WARNING = 300.0  # seconds from the warning to the end, where the time is long enough
-AGAIN = 60.0  # seconds after which it is tried again
-ABSENCE = 300.0  # seconds in which a link may break without the time beginning anew
-_STEADY = 60.0  # seconds that the told time may be early, so that it rarely moves
+WARNING = 300.0
+"""Seconds from the warning to the shut-off; a quarter of a timeout that is short."""
+
+AGAIN = 60.0
+"""Seconds until heaters that stayed on are turned off again."""
+
+ABSENCE = 300.0
+"""Seconds for which a link may be broken without a restart of the timeout."""
+
+_STEADY = 60.0
+"""Seconds by which the published time may be early, so that it rarely changes."""
 
 Decision = Literal["nothing", "warn", "turn_off"]
 
 
 def heaters_on(state: PrinterState) -> tuple[str, ...]:
-    """Return the names of the heaters that are told to heat."""
+    """Return the names of the heaters that have a target."""
     return tuple(name for name, heater in state.heaters.items() if heater.target)
 
 
-def off(heater: str) -> Command:
+def turn_off(heater: str) -> Command:
     """Return the command that turns one heater off."""
     match heater:
         case "bed":
@@ -38,12 +45,14 @@ def off(heater: str) -> Command:
     return ToolTarget(targets={heater: 0})
 
 
-class IdleHeaters:
-    """Watches one printer, over all its connections.
+class IdleTimeout:
+    """The idle timeout of one printer, over all its connections.
 
-    Its heaters are in use while a print is seen, also a paused one, while the printer
-    waits for a person, and while a command is carried out. A command that does more
-    than ask, another target and another place of the head start the time anew.
+    Heaters are in use during a print, also a paused one, while the printer waits for a
+    person, and while a command is carried out. The timeout restarts after each command
+    that does more than query, and if a target or the position of the head has changed.
+
+    Times are seconds on a monotonic clock.
 
     Args:
         limit: seconds without use after which heaters go off; 0: they stay on.
@@ -58,30 +67,30 @@ class IdleHeaters:
         self._seen: _Traces | None = None
         self._warned = False
         self.off_at: float | None = None
-        """When they go off, unless somebody uses them; ``None``: that is not due."""
+        """When the heaters go off unless somebody uses them; ``None``: not due."""
 
     def connected(self, state: PrinterState, now: float) -> None:
-        """Take note of a connection that has just begun.
+        """Note that a connection has just begun.
 
-        After a short absence the time goes on, unless it shows that the printer was
-        used meanwhile; else a link that breaks every hour would keep heaters on.
+        After a short absence the timeout goes on, unless the printer was evidently used
+        meanwhile. Otherwise a link that breaks every hour would keep heaters on.
         """
         if now - self._looked > ABSENCE or state.position is None:
             self._seen = None
-        if self.off_at is not None:  # the print that may have begun shows first
+        if self.off_at is not None:  # time for a print that has started to show
             self.off_at = max(self.off_at, now + min(AGAIN, self._lead / 2))
 
     def due(self, state: PrinterState, now: float, *, busy: bool = False) -> bool:
-        """Take note of what is so now; tell whether it is time for :meth:`decide`.
+        """Note the present state; return whether it is time for :meth:`decide`.
 
         ``busy``: commands wait or are being carried out.
         """
         self._looked = now
-        if not self._counts(state):
+        if not self._applies(state):
             self._seen, self._warned, self.off_at = None, False, None
             return False
-        works = busy and state.line != "" and is_use(state.line)
-        if self._touched(state) or works:
+        working = busy and state.line != "" and is_use(state.line)
+        if self._was_used(state) or working:
             self._used, self._warned = now, False
         if self._warned and self.off_at is not None:
             return now >= self.off_at
@@ -91,13 +100,13 @@ class IdleHeaters:
             self.off_at = end
         if now < self.off_at - self._lead:
             return False
-        self.off_at = end  # what is announced is exact
+        self.off_at = end  # exact from the warning on
         return now >= end - self._lead
 
     def decide(
         self, state: PrinterState, now: float, *, busy: bool = False
     ) -> Decision:
-        """Return what to do, the head having been asked for its place after it was due.
+        """Return what to do, after :meth:`due` and a fresh report of the position.
 
         A warning that comes late still leaves people half of its time.
         """
@@ -110,22 +119,23 @@ class IdleHeaters:
         return "warn"
 
     def is_idle(self, state: PrinterState) -> bool:
-        """Tell whether nobody has used the printer since it was decided."""
+        """Return whether nobody has used the printer since the decision."""
         return (
-            self._counts(state)
+            self._applies(state)
             and self._seen is not None
             and self._seen.uses == state.uses
         )
 
-    def ours(self, lines: int) -> None:
-        """Take note that so many lines went out which are no use, but our own."""
+    def exclude_own_lines(self, lines: int) -> None:
+        """Do not count so many lines as use: they turned heaters off."""
         if self._seen is not None:
             self._seen = replace(self._seen, uses=self._seen.uses + lines)
 
-    def tried(self, state: PrinterState, now: float) -> tuple[str, ...]:
-        """Return the heaters that are on although they were to go off.
+    def still_on(self, state: PrinterState, now: float) -> tuple[str, ...]:
+        """Return the heaters that are on although they were turned off.
 
-        They are tried again a while later; but not if somebody uses them by now.
+        They are turned off again later; none are returned if somebody has used the
+        printer meanwhile.
         """
         if not self.is_idle(state):
             return ()
@@ -133,26 +143,26 @@ class IdleHeaters:
         self.off_at = now + min(AGAIN, self.limit)
         return heaters_on(state)
 
-    def _counts(self, state: PrinterState) -> bool:
-        here = state.link == "operational"
-        taken = state.job.active or state.waiting
-        return here and not taken and self.limit > 0 and bool(heaters_on(state))
+    def _applies(self, state: PrinterState) -> bool:
+        connected = state.link == "operational"
+        in_use = state.job.active or state.waiting
+        return connected and not in_use and self.limit > 0 and bool(heaters_on(state))
 
-    def _touched(self, state: PrinterState) -> bool:
+    def _was_used(self, state: PrinterState) -> bool:
         before, self._seen = self._seen, _traces(state, self._seen)
         return before is None or self._seen.differ(before)
 
 
 @dataclass(frozen=True, slots=True)
 class _Traces:
-    """What use leaves behind; ``place`` is the last that was reported."""
+    """What use of a printer leaves behind; ``place`` is the last reported position."""
 
     uses: int
     targets: Mapping[str, float]
     place: PositionReport | None
 
     def differ(self, before: "_Traces") -> bool:
-        """Tell whether there is use between them; a place that is new is none."""
+        """Return whether it was used between them; a first position is no use."""
         known = self if before.place else replace(self, place=None)
         return known != before
 

@@ -34,9 +34,9 @@ async def test_a_heater_that_stays_on_is_told_again_and_logged_once(
             assert "heaters_off" not in it.event_names
             assert set(it.sent) == {"M104 S0"}, "the bed is off"
             told = [e.data for e in it.events if e.name == "heaters_stay_on"]
-            assert told == [{"heaters": ["tool0"], "reason": "it goes on heating"}]
-    assert caplog.text.count("tool0 should go off") == 1
-    assert "it goes on heating" in caplog.text
+            assert told == [{"heaters": ["tool0"], "reason": "it keeps heating"}]
+    assert caplog.text.count("tool0 should have been turned off") == 1
+    assert "it keeps heating" in caplog.text
 
 
 async def test_a_printer_that_refuses_is_told_again_and_named_once(
@@ -58,7 +58,7 @@ async def test_a_heater_that_the_profile_does_not_have_is_named(
     answers = HOT | {"M105": SECOND_NOZZLE}
     with scripted(tmp_path / "printer", answers) as printer:
         async with live(str(printer.link), idle_heaters=MINUTES) as it:
-            await until(lambda: "tool1 should go off" in caplog.text)
+            await until(lambda: "tool1 should have been turned off" in caplog.text)
             assert it.sent == []
     assert "profile.extruders" in caplog.text
 
@@ -156,10 +156,10 @@ async def test_who_comes_before_the_end_has_gone_out_is_heard(tmp_path: Path) ->
             await until(lambda: questions(it) > asked)
             question = it.begins("command", command="M503")
             person = it.begins("head", command="jog", x=1)
-            await until(lambda: it.printer.turns.waiting == JOG)
+            await until(lambda: it.printer.queue.waiting == JOG)
             printer.says(f"{HOT['M114']}\n")
             printer.release("M114")
-            await until(lambda: it.printer.turns.waiting > JOG)
+            await until(lambda: it.printer.queue.waiting > JOG)
             printer.release()
             await question
             await person

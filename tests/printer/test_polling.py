@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
-from bridge.printer.control.polls import Poll, wanted_polls
+from bridge.printer.control.polling import Poll, wanted_polls
 from bridge.printer.knowledge import state as known
 from tests.support.knowing import Knowing
 

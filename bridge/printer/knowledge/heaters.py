@@ -13,7 +13,7 @@ _MAX_TOOLS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Heater:
+class HeaterState:
     """A heater's measured and requested temperature, in °C."""
 
     actual: float | None = None
@@ -30,16 +30,16 @@ class Heat:
 
     """
 
-    heaters: Mapping[str, Heater]
+    heaters: Mapping[str, HeaterState]
     sensors: Mapping[str, float | None]
 
 
-def heaters_of(profile: Profile) -> dict[str, Heater]:
+def heaters_of(profile: Profile) -> dict[str, HeaterState]:
     """Return the heaters that a machine has, their temperatures unknown."""
     tools = [f"tool{number}" for number in range(profile.extruders)]
     bed = ["bed"] if profile.heated_bed else []
     chamber = ["chamber"] if profile.heated_chamber else []
-    return {name: Heater() for name in [*tools, *bed, *chamber]}
+    return {name: HeaterState() for name in [*tools, *bed, *chamber]}
 
 
 def merge(
@@ -57,17 +57,17 @@ def merge(
     for name, reading in _tools(readings, profile, tool).items():
         heater = _heater(name, profile)
         if heater is not None:
-            before = heaters.get(heater, Heater())
+            before = heaters.get(heater, HeaterState())
             target = before.target if reading.target is None else reading.target
-            heaters[heater] = Heater(reading.actual, target)
+            heaters[heater] = HeaterState(reading.actual, target)
         elif _is_sensor(name) and (name in sensors or len(sensors) < _MAX_SENSORS):
             sensors[name] = reading.actual
     return Heat(heaters, sensors)
 
 
 def retarget(
-    heaters: Mapping[str, Heater], targets: Mapping[str, float], profile: Profile
-) -> dict[str, Heater]:
+    heaters: Mapping[str, HeaterState], targets: Mapping[str, float], profile: Profile
+) -> dict[str, HeaterState]:
     """Return the heaters with other targets, by the firmware's names."""
     changed = dict(heaters)
     for name, target in targets.items():

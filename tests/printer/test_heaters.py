@@ -5,9 +5,9 @@ import pytest
 from bridge.config import Profile
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import TemperatureReport
-from bridge.printer.knowledge.heat import (
+from bridge.printer.knowledge.heaters import (
     Heat,
-    Heater,
+    HeaterState,
     heaters_of,
     merge,
     retarget,
@@ -62,19 +62,19 @@ def test_tools_are_told_apart(
 def test_a_reading_without_a_target_keeps_the_one_before() -> None:
     heat = read("T:20 /210 B:30 /60")
     heat = read("T:25 B:31", heat=heat)
-    assert heat.heaters == {"tool0": Heater(25, 210), "bed": Heater(31, 60)}
+    assert heat.heaters == {"tool0": HeaterState(25, 210), "bed": HeaterState(31, 60)}
 
 
 def test_a_sensor_that_failed_is_not_known() -> None:
     heat = read("T:nan /210", heat=read("T:20 /210"))
-    assert heat.heaters["tool0"] == Heater(None, 210)
+    assert heat.heaters["tool0"] == HeaterState(None, 210)
 
 
 def test_bed_and_chamber_exist_where_the_profile_has_them() -> None:
     line = "T:20 /0 B:30 /60 C:40 /50"
-    assert read(line, NAKED).heaters == {"tool0": Heater(20, 0)}
+    assert read(line, NAKED).heaters == {"tool0": HeaterState(20, 0)}
     assert read(line, NAKED).sensors == {}
-    assert read(line, EVERYTHING).heaters["chamber"] == Heater(40, 50)
+    assert read(line, EVERYTHING).heaters["chamber"] == HeaterState(40, 50)
 
 
 def test_other_sensors_are_kept_apart() -> None:
@@ -118,4 +118,4 @@ def test_lines_set_targets(
 def test_only_heaters_that_exist_get_a_target() -> None:
     before = read("T:20 /0 B:30 /0").heaters
     after = retarget(before, {"T0": 200, "T5": 1, "C": 1, "B": 60, "X": 2}, ONE)
-    assert after == {"tool0": Heater(20, 200), "bed": Heater(30, 60)}
+    assert after == {"tool0": HeaterState(20, 200), "bed": HeaterState(30, 60)}

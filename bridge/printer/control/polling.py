@@ -1,18 +1,31 @@
-"""What has to be asked of a printer again and again, because it does not tell."""
+"""Which queries a printer has to be sent at intervals, and when each is due."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
 from bridge.printer.knowledge.model import PrinterState
 
-_CARD = 1.0  # a print started at the printer must show within two seconds
-_NAME = 30.0
-_LIST = 30.0
+_CARD = 1.0
+"""Seconds between two ``M27``: a print that is started at the printer's own panel has
+to show within two seconds."""
+
+_FILE_NAME = 30.0
+_FILE_LIST = 30.0
+
 _POSITION = 2.0
+"""Seconds between two ``M114`` until one reports where a move has ended."""
+
 _POSITION_IN_PRINT = 5.0
+"""The same during a print, less often: an answer may wait for planned moves (Q-46)."""
+
 _READINESS = 10.0
+"""Seconds between two queries of a host firmware's state: Klipper may shut down without
+a word on the line."""
+
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
+"""A query to the code that makes Marlin send the same report by itself (``M27 S1``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +42,34 @@ class Poll:
     interval: float
 
 
+class PollSchedule:
+    """Tells which queries are due; times are seconds on a monotonic clock.
+
+    Args:
+        interval: seconds between two temperature reports.
+
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._due_at: dict[str, float] = {}
+
+    def due(self, state: PrinterState, dialect: Dialect, now: float) -> Iterator[str]:
+        """Yield the lines to send now; each counts as sent when it is yielded."""
+        for poll in wanted_polls(state, dialect=dialect, interval=self._interval):
+            if self._due_at.get(poll.line, now) <= now:
+                self._due_at[poll.line] = now + poll.interval
+                yield poll.line
+
+
 def wanted_polls(
     state: PrinterState, *, dialect: Dialect, interval: float
 ) -> tuple[Poll, ...]:
-    """Return the queries that this printer needs now.
+    """Return the queries that this printer needs in its present state.
 
     ``interval`` is the time between two temperature reports, in seconds. A printer that
-    waits for a person is asked one thing, whose answer tells that the person came. What
-    the firmware reports by itself, or does not know, is not asked.
+    waits for a person is sent a single query, whose answer shows that the person has
+    come. What the firmware reports by itself or does not know is not queried.
     """
     if state.link != "operational":
         return ()
@@ -46,9 +79,9 @@ def wanted_polls(
     if state.card is not False:
         polls.append(Poll("M27", _CARD))
     if state.card and not state.listed and not state.job.active:
-        polls.append(Poll(_list_files(state, dialect), _LIST))
+        polls.append(Poll(_list_files(state, dialect), _FILE_LIST))
     if state.job.active and state.job.file is None and state.capabilities:
-        polls.append(Poll("M27 C", _NAME))
+        polls.append(Poll("M27 C", _FILE_NAME))
     if state.job.active:
         polls.append(Poll("M114", _POSITION_IN_PRINT))
     elif state.moved or state.position is None:

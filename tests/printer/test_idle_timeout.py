@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from bridge.commands.base import Context
 from bridge.config import Profile
-from bridge.printer.control.idle import (
+from bridge.printer.control.idle_timeout import (
     ABSENCE,
     AGAIN,
     WARNING,
-    IdleHeaters,
+    IdleTimeout,
     heaters_on,
-    off,
+    turn_off,
 )
 from bridge.printer.knowledge import state as known
 from tests.support.knowing import Knowing
@@ -33,7 +33,7 @@ class Watched:
     printer: Knowing = field(default_factory=Knowing)
 
     def __post_init__(self) -> None:
-        self.idle = IdleHeaters(self.limit)
+        self.idle = IdleTimeout(self.limit)
         self.printer.says(HERE, HOT)
 
     def at(self, now: float, *, busy: bool = False) -> str:
@@ -255,10 +255,10 @@ def test_what_does_not_go_off_is_tried_again(watched: Watched) -> None:
     watched.at(HOUR - WARNING)
     assert watched.at(HOUR) == "turn_off"
     state = watched.printer.sends("M104 S0")
-    watched.idle.ours(1)
+    watched.idle.exclude_own_lines(1)
     assert watched.idle.is_idle(state)
     state = watched.printer.says("T:210.0 /210.0 B:60.0 /0.0")
-    assert watched.idle.tried(state, HOUR) == ("tool0",)
+    assert watched.idle.still_on(state, HOUR) == ("tool0",)
     assert watched.idle.off_at == HOUR + AGAIN
     assert watched.at(HOUR + AGAIN - 1) == "nothing"
     assert watched.at(HOUR + AGAIN) == "turn_off"
@@ -270,16 +270,16 @@ def test_who_comes_at_the_last_moment_is_not_taken_for_a_failure(
     watched.at(HOUR - WARNING)
     assert watched.at(HOUR) == "turn_off"
     watched.printer.sends("M104 S0", "M104 S210")
-    watched.idle.ours(1)
+    watched.idle.exclude_own_lines(1)
     assert not watched.idle.is_idle(watched.printer.state)
-    assert watched.idle.tried(watched.printer.state, HOUR) == ()
+    assert watched.idle.still_on(watched.printer.state, HOUR) == ()
     assert watched.at(HOUR + 1) == "nothing"
     assert watched.idle.off_at == 2 * HOUR + 1
 
 
 def test_what_has_gone_meanwhile_needs_no_count() -> None:
     watched = Watched()
-    watched.idle.ours(1)
+    watched.idle.exclude_own_lines(1)
     assert not watched.idle.is_idle(watched.printer.state)
 
 
@@ -295,7 +295,7 @@ def test_what_has_gone_meanwhile_needs_no_count() -> None:
 def test_each_heater_has_its_command_without_its_offset(heater: str, line: str) -> None:
     profile = Profile(extruders=2, heated_chamber=True)
     context = Context(profile=profile, offsets={heater: 5.0})
-    assert off(heater).program(context).gcode == (line,)
+    assert turn_off(heater).program(context).gcode == (line,)
 
 
 def test_only_heaters_with_a_target_are_on() -> None:

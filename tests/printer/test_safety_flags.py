@@ -4,7 +4,7 @@ import pytest
 
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem
-from bridge.printer.published.caution import attention, can, hot, safe_to_power_off
+from bridge.printer.published.safety_flags import attention, can, hot, safe_to_power_off
 from tests.support.knowing import Knowing
 
 STOPPED = Problem(error="Thermal", reason="thermal_runaway", consequence="halted")

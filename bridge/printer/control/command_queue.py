@@ -1,0 +1,349 @@
+"""The queue of commands before one printer, and the questions that pass it.
+
+Commands are carried out one at a time, in the order of arrival, and line by line: each
+line waits for the ``ok`` of the one before. A question changes nothing and must be
+answered soon, so it has a queue of its own and its lines go between two lines of the
+command that is being carried out.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+from bridge.commands import Command
+from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
+from bridge.printer.control.planning import Plan
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.link.link import Link
+from bridge.timeout import timeout
+
+_STILL_CONNECTED = {"firmware_error", "timeout"}
+"""Errors of a line after which the printer can still be told to restore its modes."""
+
+Interrupted = Callable[[], CommandError | None]
+"""Returns why a turn has ended early, because the next line would reach a firmware that
+was stopped or reset since the last one; ``None``: it has not."""
+
+
+@dataclass(slots=True)
+class Run:
+    """How far one command came.
+
+    Attributes:
+        gcode: the lines that were sent.
+        output: what the printer answered to them.
+        abandoned: the caller no longer waits; no further line must be sent.
+        wanted: asked at the start of its turn, because commands that had their turn
+            earlier may have made it needless.
+
+    """
+
+    gcode: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
+    abandoned: bool = False
+    wanted: Callable[[], bool] = lambda: True
+
+
+class Turns:
+    """Gives turns one at a time, in the order of arrival; bounded, counted in lines.
+
+    A few callers may go first. They have a limit of their own, so that a flood of
+    others does not keep them out.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = asyncio.Lock()
+        # Callers that do not go first queue here, so that at most one of them waits at
+        # the lock, where it could be ahead of a caller that does.
+        self._gate = asyncio.Lock()
+        self._epoch = 0
+        self._error: Callable[[], CommandError] | None = None
+        self._lines = {False: 0, True: 0}
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait or are being carried out."""
+        return sum(self._lines.values())
+
+    @asynccontextmanager
+    async def turn(
+        self, lines: int, *, first: bool = False, arrived: Interrupted | None = None
+    ) -> AsyncIterator[Interrupted]:
+        """Wait for a turn of so many lines; call what it yields before each of them.
+
+        Args:
+            lines: how many.
+            first: go ahead of all that wait; the current turn is not disturbed.
+            arrived: from :meth:`arrival`, if :meth:`interrupt` counts since then
+                instead of since now.
+
+        Raises:
+            RejectedError: The queue is full; the caller does not wait.
+            CommandError: :meth:`interrupt` was called meanwhile, with this error.
+
+        """
+        before = self._lines[first]
+        if before + lines > self._limit:
+            raise RejectedError(
+                f"{before} lines wait already; limits.queue allows {self._limit}",
+                error="queue_full",
+                code=429,
+            )
+        interrupted = arrived or self.arrival()
+        self._lines[first] += lines
+        try:
+            async with nullcontext() if first else self._gate, self._lock:
+                if error := interrupted():
+                    raise error
+                yield interrupted
+        finally:
+            self._lines[first] -= lines
+
+    def arrival(self) -> Interrupted:
+        """Mark this moment, for a caller that asks for its turn a little later."""
+        return partial(self._since, self._epoch)
+
+    def interrupt(self, error: Callable[[], CommandError]) -> None:
+        """End the current turn and all that wait with this error."""
+        self._epoch += 1
+        self._error = error
+
+    def _since(self, epoch: int) -> CommandError | None:
+        return None if epoch == self._epoch or self._error is None else self._error()
+
+
+class CommandQueue:
+    """Carries out commands, one at a time, in the order of arrival.
+
+    Args:
+        link: to the printer.
+        observer: knows the printer's state, and is told of each line.
+        limit: how many lines may wait.
+        plan: returns what to send for a command, once it is its turn.
+
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        observer: Observer,
+        limit: int,
+        plan: Callable[[Command], Plan],
+    ) -> None:
+        self._link = link
+        self._observer = observer
+        self._turns = Turns(limit)
+        self._plan = plan
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.arrival = self._turns.arrival
+        self.interrupt = self._turns.interrupt
+
+    @property
+    def waiting(self) -> int:
+        """Lines that wait or are being carried out."""
+        return self._turns.waiting
+
+    @property
+    def busy(self) -> bool:
+        """Commands wait, or are being carried out."""
+        return self._turns.waiting > 0
+
+    async def execute(
+        self,
+        command: Command,
+        lines: int,
+        run: Run,
+        *,
+        expires: float | None,
+        within: float | None,
+    ) -> None:
+        """Carry out a command of so many lines when its turn comes.
+
+        If ``within`` is over, the caller gets its error and the line in flight goes on.
+        A caller that is cancelled takes back what was not transmitted yet.
+
+        Raises:
+            CommandError: See :meth:`Printer.execute`.
+
+        """
+        # With ``within``, its task starts a moment later; a stop in between counts.
+        arrived = self._turns.arrival()
+        work = self._carry_out(command, lines, run, expires, arrived)
+        if within is not None:
+            task = self.start(work)
+            await asyncio.wait({task}, timeout=within)
+            if not task.done():
+                run.abandoned = True
+                raise timed_out(run, within)
+            task.result()
+            return
+        # In the caller's own task: another would cost a turn of the event loop.
+        task_of_caller = asyncio.current_task()
+        if task_of_caller is None or task_of_caller in self._tasks:
+            await work
+            return
+        self._tasks.add(task_of_caller)
+        try:
+            await work
+        finally:
+            self._tasks.discard(task_of_caller)
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run something in a task that has to end before the port is closed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def finished(self) -> None:
+        """Wait until no command is being carried out."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, CommandError):
+            raise error
+
+    async def _carry_out(
+        self,
+        command: Command,
+        lines: int,
+        run: Run,
+        expires: float | None,
+        arrived: Interrupted,
+    ) -> None:
+        turn = self._turns.turn(lines, first=command.first, arrived=arrived)
+        async with turn as interrupted:
+            if run.abandoned or not run.wanted():
+                return
+            if expires is not None and time.time() >= expires:
+                raise ExpiredError("the command waited too long for its turn")
+            planned = self._plan(command)
+            if planned.program.offsets:
+                self._observer.set_offsets(planned.program.offsets)
+            if error := await self._send(planned, run, interrupted):
+                if run.abandoned and error.error == "firmware_error":
+                    self._observer.report_unsolicited(error.message)
+                raise error
+
+    async def _send(
+        self, planned: Plan, run: Run, interrupted: Interrupted
+    ) -> CommandError | None:
+        program = planned.program
+        error: CommandError | None = None
+        places = planned.places[: len(program.lines)]
+        for line, place in zip(program.lines, places, strict=True):
+            if run.abandoned or error is not None:
+                break
+            error = interrupted() or await send_line(
+                self._link, line, run, self._observer
+            )
+            self._observer.line_finished(line, place if error is None else {})
+        if error is None or error.error in _STILL_CONNECTED:
+            for line in program.restore:
+                error = (
+                    interrupted()
+                    or await send_line(self._link, line, run, self._observer)
+                    or error
+                )
+        return error
+
+
+class QuestionQueue:
+    """Asks between the lines of a command, one question at a time.
+
+    Args:
+        link: to the printer.
+        limit: how many lines may wait.
+
+    """
+
+    def __init__(self, link: Link, limit: int) -> None:
+        self._link = link
+        self._turns = Turns(limit)
+        self.interrupt = self._turns.interrupt
+
+    async def ask(
+        self,
+        lines: Iterable[str],
+        run: Run,
+        *,
+        expires: float | None,
+        within: float | None,
+    ) -> None:
+        """Send lines that change nothing; ``run`` gets the printer's answers.
+
+        Raises:
+            CommandError: See :meth:`Printer.execute`.
+
+        """
+        try:
+            async with timeout(within):
+                await self._ask(tuple(lines), run, expires)
+        except TimeoutError:
+            error = timed_out(run, within)
+            # Taken back, or transmitted and of no use without its answer.
+            run.gcode.clear()
+            raise error from None
+
+    async def _ask(
+        self, lines: tuple[str, ...], run: Run, expires: float | None
+    ) -> None:
+        async with self._turns.turn(len(lines)) as interrupted:
+            if expires is not None and time.time() >= expires:
+                raise ExpiredError("the question waited too long for its turn")
+            for line in lines:
+                if error := interrupted() or await send_line(self._link, line, run):
+                    raise error
+
+
+async def send_line(
+    link: Link, line: str, run: Run, observer: Observer | None = None
+) -> CommandError | None:
+    """Send one line, wait for its ``ok``, and note in ``run`` what became of it.
+
+    Args:
+        link: to the printer.
+        line: without a line break.
+        run: gets the line and the printer's answer.
+        observer: takes in the effect of a command's line. Without it the line is a
+            question: it has no effect, and goes ahead of what the protocol holds back.
+
+    """
+    session = link.session
+    if session is None or session.closed:
+        return FailedError.disconnected("the printer went away")
+    run.gcode.append(line)
+    try:
+        sent = session.send(line, ahead=observer is None)
+        if observer is not None:
+            observer.line_sent(line)  # after its bytes, which must not wait for this
+        done = await session.acknowledged(sent)
+    except FailedError as error:
+        if not error.sent:
+            run.gcode.pop()
+        run.output.extend(error.output)
+        return error
+    run.output.extend(done.output)
+    if observer is not None:
+        observer.line_acknowledged()
+    return FailedError.firmware("; ".join(done.errors)) if done.errors else None
+
+
+def timed_out(run: Run, within: float | None) -> CommandError:
+    """Return the error for a caller whose time is over."""
+    if not run.gcode:
+        return RejectedError(
+            f"timed out after {within:g} s in the queue; nothing was sent",
+            error="timeout",
+            code=408,
+        )
+    return FailedError.timeout(
+        f"the printer did not finish within {within:g} s; the line in flight goes on"
+    )
