@@ -1,36 +1,164 @@
-"""Every topic, built in one place; the MQTT interface says what travels on each."""
+"""The table of all topics, and the topics of one printer.
+
+Everything that concerns a topic reads :data:`TABLE`: what is subscribed to, what is
+published with which QoS and RETAIN flag, ``info.topics``, ``docs/topics.md`` and the
+AsyncAPI document. The payloads are models: of commands in ``bridge/commands``, of
+published documents in ``bridge/printer/published``, and
+``bridge/app/topic_documents.py`` says which of those belongs to which row.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-COMMANDS = (
-    "head",
-    "tool",
-    "bed",
-    "chamber",
-    "sd",
-    "job",
-    "link",
-    "command",
-    "emergency",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A row of the table.
+
+    Attributes:
+        suffix: what follows the printer's base topic and a slash. ``{heater}`` and
+            ``{question}`` stand for one level that differs.
+        direction: ``in``: the bridge subscribes to it; ``out``: it publishes there.
+        retained: whether the bridge publishes with the RETAIN flag. Never set for
+            ``in``: a retained command would be repeated by every start of the bridge,
+            so it is refused.
+        qos: with which the bridge publishes, or the highest with which it receives.
+        text: what it is for, in Markdown.
+
+    """
+
+    suffix: str
+    direction: Literal["in", "out"]
+    retained: bool
+    qos: Literal[0, 1]
+    text: str
+
+    @property
+    def stem(self) -> str:
+        """The suffix without the level that differs."""
+        return self.suffix.partition("/{")[0]
+
+    @property
+    def name(self) -> str:
+        """What ``info.topics`` calls it, such as ``sd_files``."""
+        return self.stem.replace("/", "_")
+
+
+def _out(suffix: str, text: str, *, retained: bool = True, qos: Literal[0, 1]) -> Topic:
+    return Topic(suffix=suffix, direction="out", retained=retained, qos=qos, text=text)
+
+
+def _in(suffix: str, text: str) -> Topic:
+    return Topic(suffix=suffix, direction="in", retained=False, qos=1, text=text)
+
+
+# QoS 0 is for what is repeated anyway: the next value makes up for a lost one.
+AVAILABILITY = _out(
+    "availability",
+    "Whether the bridge is online; the last will publishes `offline`.",
+    qos=1,
 )
-"""The topics a printer is commanded on, without their base."""
+CONNECTION = _out(
+    "connection", "Whether the printer is connected: `online` or `offline`.", qos=1
+)
+STATE = _out("state", "What the printer is doing.", qos=1)
+TEMPERATURE = _out("temperature", "The temperatures of all heaters and sensors.", qos=0)
+HEATER = _out(
+    "temperature/{heater}",
+    "The temperatures of one heater, unless `mqtt.per_heater_topics` is off.",
+    qos=0,
+)
+SD_FILES = _out("sd/files", "The files on the SD card.", qos=1)
+JOB_STATE = _out("job/state", "The print job, whoever started it.", qos=1)
+ERROR = _out("error", "What went wrong, until it is acknowledged.", qos=1)
+INFO = _out("info", "Versions, capabilities, limits and topics.", qos=1)
+HEALTH = _out(
+    "health",
+    "Counters and round-trip times, with each heartbeat and after each new connection.",
+    qos=0,
+)
+EVENT = _out("event", "What has just happened.", retained=False, qos=1)
+CONSOLE = _out(
+    "console",
+    "The serial line, line by line, if `mqtt.console` is on.",
+    retained=False,
+    qos=0,
+)
+RESPONSE = _out(
+    "response",
+    "The response to each message that names no response topic of its own.",
+    retained=False,
+    qos=1,
+)
+REQUEST = _in("request/{question}", "Questions about the printer and the bridge.")
+EMERGENCY = _in(
+    "emergency", "Stops the printer at once; any message does, even an empty one."
+)
 
-REQUESTS = "request"
-"""What questions begin with; what is asked for is the next level."""
+TABLE: tuple[Topic, ...] = (
+    AVAILABILITY,
+    CONNECTION,
+    STATE,
+    TEMPERATURE,
+    HEATER,
+    SD_FILES,
+    JOB_STATE,
+    ERROR,
+    INFO,
+    HEALTH,
+    EVENT,
+    CONSOLE,
+    RESPONSE,
+    _in(
+        "head",
+        "Moves the print head, sets the feedrate factor and turns the motors off.",
+    ),
+    _in("tool", "Sets the temperatures of hotends, extrudes, and selects tools."),
+    _in("bed", "Sets the temperature of the bed."),
+    _in("chamber", "Sets the temperature of the chamber."),
+    _in("sd", "Mounts, releases and lists the SD card."),
+    _in("job", "Starts, pauses, resumes and cancels the print."),
+    _in("link", "Reconnects the printer and acknowledges errors."),
+    _in("command", "Sends G-code and scripts."),
+    EMERGENCY,
+    REQUEST,
+)
+
+PUBLISHED = tuple(row for row in TABLE if row.direction == "out")
+RECEIVED = tuple(row for row in TABLE if row.direction == "in")
+
+COMMANDS = tuple(row.suffix for row in RECEIVED if row is not REQUEST)
+"""The suffixes of the command topics."""
 
 NEAR_MISSES = (
     "printhead",
     "storage",
-    REQUESTS,
-    f"{REQUESTS}/+/+",
+    REQUEST.stem,
+    f"{REQUEST.stem}/+/+",
     *(f"{name}/+" for name in COMMANDS),
 )
-"""What is meant for a command but is none: OctoPrint's names, and levels too many or
-too few. All other topics below the base may be somebody else's."""
+"""What is meant as a command but is none: OctoPrint's names, and a level too many or
+too few. All other topics below the base may belong to somebody else."""
 
 LONGEST = 65_535
 """Bytes of UTF-8 that fit into an MQTT topic name (MQTT 5.0, 1.5.4)."""
+
+_PUBLISHED_SUFFIXES = frozenset(row.suffix for row in PUBLISHED)
+_FORGEABLE = frozenset(row.stem for row in TABLE) - {RESPONSE.suffix}
+
+
+def received(suffix: str) -> Topic:
+    """Return the row of a topic that the bridge receives, such as ``request/state``.
+
+    Raises:
+        LookupError: There is none.
+
+    """
+    for row in RECEIVED:
+        if suffix == row.suffix or (row is REQUEST and _is_request(suffix)):
+            return row
+    raise LookupError(suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +172,29 @@ class Topics:
 
     base: str
 
+    def of(self, row: Topic) -> str:
+        """Return the topic of a row; not of one with a level that differs."""
+        return f"{self.base}/{row.suffix}"
+
     @property
     def availability(self) -> str:
-        """Retained: is the bridge there; the last will."""
-        return f"{self.base}/availability"
+        """Where the bridge says whether it is there."""
+        return self.of(AVAILABILITY)
 
     @property
     def connection(self) -> str:
-        """Retained: is the printer on its line."""
-        return f"{self.base}/connection"
+        """Where it says whether the printer is connected."""
+        return self.of(CONNECTION)
 
     @property
     def state(self) -> str:
-        """Retained: what the printer is doing."""
-        return f"{self.base}/state"
+        """Where it says what the printer is doing."""
+        return self.of(STATE)
 
     @property
     def temperature(self) -> str:
-        """Retained: all heaters."""
-        return f"{self.base}/temperature"
+        """The temperatures of all heaters."""
+        return self.of(TEMPERATURE)
 
     def heater(self, name: str) -> str:
         """Return the retained topic of one heater, such as ``tool0``.
@@ -73,95 +205,83 @@ class Topics:
         """
         if not name or any(mark in name for mark in "/+#\0"):
             raise ValueError(f"not a level of a topic: {name!r}")
-        return f"{self.base}/temperature/{name}"
+        return f"{self.base}/{HEATER.stem}/{name}"
 
     @property
     def sd_files(self) -> str:
-        """Retained: the files on the card."""
-        return f"{self.base}/sd/files"
+        """The files on the SD card."""
+        return self.of(SD_FILES)
 
     @property
     def job_state(self) -> str:
-        """Retained: the print job."""
-        return f"{self.base}/job/state"
+        """The print job."""
+        return self.of(JOB_STATE)
 
     @property
     def error(self) -> str:
-        """Retained: what went wrong, until somebody has seen it."""
-        return f"{self.base}/error"
+        """What went wrong."""
+        return self.of(ERROR)
 
     @property
     def info(self) -> str:
-        """Retained: versions, capabilities and limits, and whose topics these are."""
-        return f"{self.base}/info"
+        """Versions and limits, and which bridge serves these topics."""
+        return self.of(INFO)
 
     @property
     def health(self) -> str:
-        """Retained: counters."""
-        return f"{self.base}/health"
+        """Counters."""
+        return self.of(HEALTH)
 
     @property
     def event(self) -> str:
-        """What happened, as it happens."""
-        return f"{self.base}/event"
+        """What has just happened."""
+        return self.of(EVENT)
 
     @property
     def console(self) -> str:
         """The serial line, line by line."""
-        return f"{self.base}/console"
+        return self.of(CONSOLE)
 
     @property
     def response(self) -> str:
-        """Answers to messages that name no response topic of their own."""
-        return f"{self.base}/response"
+        """Responses to messages that name no response topic of their own."""
+        return self.of(RESPONSE)
 
     @property
     def question(self) -> str:
-        """What a living bridge answers at once, however busy its printer is."""
-        return f"{self.base}/{REQUESTS}/info"
+        """A question that a running bridge answers at once, however busy it is."""
+        return f"{self.base}/{REQUEST.stem}/info"
 
     @property
     def emergency(self) -> str:
-        """Any message here stops the machine, an empty one too."""
-        return f"{self.base}/emergency"
+        """Any message here stops the machine, even an empty one."""
+        return self.of(EMERGENCY)
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """What to subscribe to."""
-        levels = (*COMMANDS, f"{REQUESTS}/+")
+        """The topic filters of commands and requests, to subscribe to."""
+        levels = (*COMMANDS, f"{REQUEST.stem}/+")
         return tuple(f"{self.base}/{level}" for level in levels)
 
     @property
     def near_misses(self) -> tuple[str, ...]:
-        """What to subscribe to, too, so that no mistake is met with silence.
+        """Further topic filters to subscribe to, so that no mistake stays unanswered.
 
-        None of them overlaps with a command: a broker may deliver twice what matches
-        two subscriptions. And no wildcard takes the place of several: it would need
-        the right to read all, and MQTT 3.1.1 would give us back what we publish.
+        None of them overlaps with a command: a broker may deliver a message twice that
+        matches two subscriptions (MQTT 5.0, 3.3.4). And no wildcard takes the place of
+        several: it would need the right to read everything, and on MQTT 3.1.1 the
+        broker would send us back what we publish.
         """
         return tuple(f"{self.base}/{level}" for level in NEAR_MISSES)
 
     def retained(self, heaters: Iterable[str]) -> tuple[str, ...]:
         """Return the topics that a printer with these heaters leaves at the broker."""
-        fixed = (
-            self.availability,
-            self.connection,
-            self.state,
-            self.temperature,
-            self.sd_files,
-            self.job_state,
-            self.error,
-            self.info,
-            self.health,
-        )
-        return (*fixed, *map(self.heater, heaters))
+        fixed = (row for row in PUBLISHED if row.retained and row is not HEATER)
+        return (*map(self.of, fixed), *map(self.heater, heaters))
 
     def table(self) -> dict[str, str]:
-        """Return every topic by what it is for, as ``info`` tells them."""
-        said = ("availability", "connection", "state", "temperature", "sd_files")
-        more = ("job_state", "error", "info", "health", "event", "console", "response")
-        known = {name: str(getattr(self, name)) for name in (*said, *more)}
-        return known | {name: f"{self.base}/{name}" for name in (*COMMANDS, REQUESTS)}
+        """Return every topic by its name, as ``info.topics`` lists them."""
+        return {row.name: f"{self.base}/{row.stem}" for row in TABLE}
 
     def split(self, topic: str) -> str | None:
         """Return what follows the base, or ``None`` for a topic of somebody else."""
@@ -169,48 +289,52 @@ class Topics:
         return rest if slash and not base and rest else None
 
     def is_command(self, topic: str) -> bool:
-        """Tell whether a message on this topic would be executed or answered."""
+        """Return whether a message on this topic would be executed or answered."""
         rest = self.split(topic)
-        if rest is None:
-            return False
-        first, _, more = rest.partition("/")
-        return rest in COMMANDS or (first == REQUESTS and bool(more))
+        return rest is not None and (rest in COMMANDS or _is_request(rest))
 
     def is_asked(self, topic: str, *, retained: bool) -> bool:
-        """Tell whether a message that we heard below our base wants an answer.
+        """Return whether a message that we received needs a response.
 
-        What is retained beside a command is somebody's state. Our own states come back
-        on MQTT 3.1.1.
+        What is retained on a near miss is somebody's state, and no command. Two of our
+        own states match a near miss, and MQTT 3.1.1 sends them back to us.
         """
         if self.is_command(topic):
             return True
-        own = topic in {self.sd_files, self.job_state}
-        return self.split(topic) is not None and not own and not retained
+        rest = self.split(topic)
+        return rest is not None and rest not in _PUBLISHED_SUFFIXES and not retained
 
     def is_told(self, topic: str) -> bool:
-        """Tell whether a message on this topic would be taken for the printer's own."""
-        told = {*self.table().values()} - {self.response}
-        return topic in told or topic.startswith(f"{self.temperature}/")
+        """Return whether a message there would be taken for one of the bridge."""
+        rest = self.split(topic)
+        return rest is not None and (
+            rest in _FORGEABLE or rest.startswith(f"{HEATER.stem}/")
+        )
 
 
 def response_topic_allowed(topic: str, topics: Topics, prefixes: Iterable[str]) -> bool:
-    """Tell whether a sender may have its answer on this topic.
+    """Return whether a sender may have its response on this topic.
 
-    Whoever can send a request could otherwise publish anywhere that the bridge can,
-    command the printer with an answer, or have it tell what is not true.
+    Whoever can send a request could otherwise publish wherever the bridge can, command
+    the printer through a response, or have the bridge publish a false state.
 
     Args:
         topic: the MQTT 5 Response Topic of the request.
         topics: the topics of the printer that was asked.
-        prefixes: what it may begin with, beside ``<base>/``.
+        prefixes: what it may begin with, besides ``<base>/``.
 
     """
     if not topic or any(mark in topic for mark in "+#") or topic.startswith("$"):
         return False
     if not topic.isprintable():
-        return False  # a broker may drop the connection for it, again and again
+        return False  # a broker may close the connection for it, again and again
     if len(topic.encode(errors="replace")) > LONGEST:
         return False
     if topics.is_command(topic) or topics.is_told(topic):
         return False
     return topic.startswith((f"{topics.base}/", *filter(None, prefixes)))
+
+
+def _is_request(suffix: str) -> bool:
+    first, _, more = suffix.partition("/")
+    return first == REQUEST.stem and bool(more)

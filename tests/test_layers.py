@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "notify": _GROUND,
     "gcode": _GROUND,
     "simulator": _GROUND | {"gcode.framing.checksum", "gcode.dialects", "threads"},
-    "commands": _GROUND | {"config", "gcode"},
+    "commands": _GROUND | {"config", "gcode", "topics"},
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
     "home_assistant": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.topics import COMMANDS, Topics, response_topic_allowed
+from bridge.commands.registry import TOPICS as COMMANDS_BY_TOPIC
+from bridge.topics import (
+    COMMANDS,
+    HEATER,
+    PUBLISHED,
+    RECEIVED,
+    REQUEST,
+    TABLE,
+    Topics,
+    received,
+    response_topic_allowed,
+)
 
 TOPICS = Topics("printers/ender")
 
@@ -136,3 +147,30 @@ def test_no_answer_commands_the_printer(level: str) -> None:
 def test_no_answer_is_taken_for_a_state(topic: str) -> None:
     assert TOPICS.is_told(topic)
     assert not response_topic_allowed(topic, TOPICS, ("printers/", "reply/"))
+
+
+def test_a_suffix_has_one_row() -> None:
+    assert len({row.suffix for row in TABLE}) == len(TABLE)
+    assert {*PUBLISHED, *RECEIVED} == {*TABLE}
+    assert {row.name for row in TABLE} == TOPICS.table().keys()
+
+
+def test_the_table_has_the_topics_of_all_commands() -> None:
+    rows = {received(topic) for topic in COMMANDS_BY_TOPIC}
+    assert rows == {*RECEIVED}
+
+
+@pytest.mark.parametrize("suffix", ["state", "request", "head/jog", "heads", ""])
+def test_no_other_topic_is_received(suffix: str) -> None:
+    with pytest.raises(LookupError):
+        received(suffix)
+
+
+def test_a_level_that_differs_is_no_part_of_the_name() -> None:
+    assert (HEATER.stem, HEATER.name) == ("temperature", "temperature")
+    assert (REQUEST.stem, REQUEST.name) == ("request", "request")
+    assert TOPICS.table()["job_state"] == "printers/ender/job/state"
+
+
+def test_nothing_that_is_received_is_retained() -> None:
+    assert not [row for row in RECEIVED if row.retained]

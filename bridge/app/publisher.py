@@ -8,7 +8,7 @@ from statistics import median, quantiles
 
 from pydantic import BaseModel
 
-from bridge import __version__
+from bridge import __version__, topics
 from bridge.commands import Response
 from bridge.config import Config
 from bridge.mqtt.broker import Broker
@@ -19,7 +19,7 @@ from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Printer
 from bridge.printer.published import about, documents, views
 from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
-from bridge.topics import Topics
+from bridge.topics import Topic, Topics
 
 HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
 SETTLED = 0.5  # seconds until the figures of a new connection tell something
@@ -77,23 +77,23 @@ class Publisher:
         if self._is_new("state", state.heaters) or slow:
             document = views.state(state, now=self.now(), epoch=self.epoch())
             self._state = steady(self._state, document)
-            self._document(self._topics.state, self._state)
+            self._document(topics.STATE, self._state)
         if slow or state.job.active:
             self._job(state)
         self._telemetry()
 
     def _facts(self, state: PrinterState) -> None:
         online = "online" if state.link == "operational" else "offline"
-        self._retain(self._topics.connection, online.encode())
-        self._document(self._topics.info, self.info())
-        self._document(self._topics.error, views.error(state, epoch=self.epoch()))
-        self._document(self._topics.sd_files, views.files(state))
+        self._publish(topics.CONNECTION, online.encode())
+        self._document(topics.INFO, self.info())
+        self._document(topics.ERROR, views.error(state, epoch=self.epoch()))
+        self._document(topics.SD_FILES, views.files(state))
 
     def _job(self, state: PrinterState) -> None:
         now = self.now()
         job = self._jobs.steady(views.job_state(state, now=now, epoch=self.epoch()))
         if self._jobs.due(job, now):
-            self._retain(self._topics.job_state, _json(job), qos=1)
+            self._publish(topics.JOB_STATE, _json(job))
 
     def _is_new(self, what: str, facts: object) -> bool:
         known = what in self._seen and self._seen[what] == facts
@@ -111,7 +111,7 @@ class Publisher:
             self._health_due = min(self._health_due, now + SETTLED)
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
-            self._retain(self._topics.health, _json(self.health()), qos=0)
+            self._publish(topics.HEALTH, _json(self.health()))
 
     def event(self, name: str, **data: object) -> None:
         """Publish that something happened."""
@@ -119,9 +119,7 @@ class Publisher:
         document = documents.Event.model_validate(
             {**data, "event": name, "seq": self._seq, "time": time.time()}
         )
-        self._broker.publish(
-            self._topics.event, _json(document), qos=1, lane=Lane.EVENT
-        )
+        self._publish(topics.EVENT, _json(document))
 
     def happened(self, happening: StateEvent) -> None:
         """Publish what happened to the printer."""
@@ -134,9 +132,7 @@ class Publisher:
 
     def console(self, entry: Entry) -> None:
         """Publish a line of the wire."""
-        self._broker.publish(
-            self._topics.console, entry.console.encode(), qos=0, lane=Lane.CONSOLE
-        )
+        self._publish(topics.CONSOLE, entry.console.encode(), lane=Lane.CONSOLE)
 
     def info(self) -> about.Info:
         """Return what ``info`` holds."""
@@ -198,26 +194,52 @@ class Publisher:
         epoch = self.epoch()
         document = views.temperatures(state, now=now, epoch=epoch)
         lifetime = round(HEARTBEATS * self._config.telemetry.heartbeat)
-        self._retain(self._topics.temperature, _json(document), qos=0, expiry=lifetime)
+        self._publish(topics.TEMPERATURE, _json(document), expiry=lifetime)
         if self._config.mqtt.per_heater_topics:
             for name in state.heaters:
                 entry = views.timed_heater(state, name, now=now, epoch=epoch)
-                self._retain(
-                    self._topics.heater(name), _json(entry), qos=0, expiry=lifetime
+                self._publish(
+                    topics.HEATER,
+                    _json(entry),
+                    topic=self._topics.heater(name),
+                    expiry=lifetime,
                 )
 
-    def _document(self, topic: str, document: BaseModel) -> None:
+    def _document(self, row: Topic, document: BaseModel) -> None:
         """Publish a document unless only its time is new."""
         exclude = _TIME if "time" in type(document).model_fields else None
         content = document.model_dump(exclude=exclude)
-        if self._published.get(topic) != content:
-            self._published[topic] = content
-            self._retain(topic, _json(document))
+        if self._published.get(row.suffix) != content:
+            self._published[row.suffix] = content
+            self._publish(row, _json(document))
 
-    def _retain(
-        self, topic: str, payload: bytes, *, qos: int = 1, expiry: int | None = None
+    def _publish(
+        self,
+        row: Topic,
+        payload: bytes,
+        *,
+        topic: str | None = None,
+        expiry: int | None = None,
+        lane: Lane = Lane.EVENT,
     ) -> None:
-        self._broker.publish(topic, payload, qos=qos, retain=True, expiry=expiry)
+        """Publish as the table of topics says it.
+
+        Args:
+            row: of the table.
+            payload: what to publish.
+            topic: the whole topic, if the row is one of several.
+            expiry: in seconds.
+            lane: the queue of a message that is not retained.
+
+        """
+        self._broker.publish(
+            topic or self._topics.of(row),
+            payload,
+            qos=row.qos,
+            retain=row.retained,
+            expiry=expiry,
+            lane=lane,
+        )
 
 
 def _json(document: BaseModel) -> bytes:

@@ -33,7 +33,7 @@ from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
 from bridge.state_files import PLACE, KnownPort, Memory, recall, remember
-from bridge.topics import Topics
+from bridge.topics import RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
 
@@ -289,7 +289,8 @@ class Station:
         self.broker.publish(
             sender.topic,
             payload,
-            qos=1,
+            qos=RESPONSE.qos,
+            retain=RESPONSE.retained,
             correlation=sender.correlation,
             lane=Lane.RESPONSE,
             short=short.model_dump_json().encode() if short else b"",

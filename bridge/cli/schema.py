@@ -4,7 +4,7 @@ import argparse
 import json
 
 from bridge import __version__
-from bridge.app.published import published
+from bridge.app.topic_documents import published
 from bridge.commands.asyncapi import document
 from bridge.commands.schema import schemas
 

@@ -11,9 +11,9 @@ from bridge.commands.schema import (
     Schema,
     examples,
     payload_schema,
-    response_schema,
     summary,
 )
+from bridge.topics import Topic, received
 
 REFERENCE = "#/components/schemas/{model}"
 """How the schemas of published documents must name their parts (``ref_template``)."""
@@ -33,27 +33,21 @@ class Published:
     """A topic on which the bridge publishes.
 
     Attributes:
-        topic: what follows the printer's base topic; ``{heater}`` stands for a heater.
-        summary: what it tells, in one sentence.
+        row: its row in the table of topics.
         schema: of its payload; parts of it in ``$defs``, named as in ``REFERENCE``.
-        retained: the broker keeps the last one.
-        qos: 0 or 1.
 
     """
 
-    topic: str
-    summary: str
+    row: Topic
     schema: Mapping[str, Any]
-    retained: bool = True
-    qos: int = 1
 
 
-def document(version: str, published: Iterable[Published] = ()) -> Schema:
+def document(version: str, published: Iterable[Published]) -> Schema:
     """Return the interface of one printer.
 
     Args:
         version: the bridge's.
-        published: the topics on which it publishes, beside the responses.
+        published: the topics on which it publishes.
 
     """
     result: Schema = {
@@ -71,10 +65,7 @@ def document(version: str, published: Iterable[Published] = ()) -> Schema:
     }
     for topic, kinds in TOPICS.items():
         _add_commands(result, topic, kinds)
-    response = Published(
-        "response", "The one answer to each message.", response_schema(), retained=False
-    )
-    for outgoing in (response, *published):
+    for outgoing in published:
         _add_published(result, outgoing)
     return result
 
@@ -90,43 +81,45 @@ def _add_commands(
             "payload": payload_schema(kind),
             "examples": [{"payload": payload} for payload in examples(kind)],
         }
-    result["channels"][_key(topic)] = _channel(topic, messages)
+    row = received(topic)
+    result["channels"][_key(topic)] = _channel(topic, row, messages)
     result["operations"][_key(topic)] = {
         "action": "receive",
         "channel": {"$ref": f"#/channels/{_key(topic)}"},
         "reply": {"channel": {"$ref": "#/channels/response"}},
-        "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": _BINDING}},
+        "bindings": _bindings(row),
     }
 
 
 def _add_published(result: Schema, outgoing: Published) -> None:
-    name = _key(outgoing.topic)
+    row = outgoing.row
+    name = _key(row.suffix)
     schema = dict(outgoing.schema)
     result["components"]["schemas"] |= schema.pop("$defs", {})
     result["components"]["messages"][name] = {
         "name": name,
-        "summary": outgoing.summary,
+        "summary": row.text,
         "payload": schema,
     }
-    result["channels"][name] = _channel(outgoing.topic, [name])
+    result["channels"][name] = _channel(row.suffix, row, [name])
     result["operations"][f"publish.{name}"] = {
         "action": "send",
         "channel": {"$ref": f"#/channels/{name}"},
-        "bindings": {
-            "mqtt": {
-                "qos": outgoing.qos,
-                "retain": outgoing.retained,
-                "bindingVersion": _BINDING,
-            }
-        },
+        "bindings": _bindings(row),
     }
 
 
-def _channel(topic: str, messages: Iterable[str]) -> Schema:
+def _bindings(row: Topic) -> Schema:
+    mqtt = {"qos": row.qos, "retain": row.retained, "bindingVersion": _BINDING}
+    return {"mqtt": mqtt}
+
+
+def _channel(topic: str, row: Topic, messages: Iterable[str]) -> Schema:
     address = f"{{base}}/{topic}"
     names = re.findall(r"\{(\w+)\}", address)
     return {
         "address": address,
+        "description": row.text,
         "parameters": {name: _PARAMETERS[name] for name in names},
         "messages": {
             name: {"$ref": f"#/components/messages/{name}"} for name in messages

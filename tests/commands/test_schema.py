@@ -2,80 +2,27 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from bridge import topics
 from bridge.commands import Command, Context, RequestError, Response, parse
 from bridge.commands.asyncapi import REFERENCE, Published, document
 from bridge.commands.docs import markdown
 from bridge.commands.envelope import Origin, Outcome
 from bridge.commands.registry import COMMANDS
-from bridge.commands.schema import schemas
+from bridge.commands.schema import response_schema, schemas
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile
 from tests.support.documents import ROOT
+from tests.support.json_schema import fits
 
 CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),
     scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
 )
-
-
-def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """Return whether a value has the type, the bounds and the fields of a schema."""
-    if "anyOf" in schema and "properties" not in schema:
-        return any(fits(value, option) for option in schema["anyOf"])
-    if "const" in schema:
-        return json.dumps(value) == json.dumps(schema["const"])
-    if "enum" in schema:
-        return value in schema["enum"]
-    kinds = schema.get("type", list(CHECKS))
-    return any(
-        CHECKS[kind](value, schema)
-        for kind in (kinds if isinstance(kinds, list) else [kinds])
-    )
-
-
-def is_number(value: object, schema: Mapping[str, Any]) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    low, high = schema.get("minimum", value), schema.get("maximum", value)
-    return bool(low <= value <= high)
-
-
-CHECKS: Mapping[str, Callable[[Any, Mapping[str, Any]], bool]] = {
-    "object": lambda value, schema: (
-        isinstance(value, dict) and fields_fit(value, schema)
-    ),
-    "array": lambda value, schema: (
-        isinstance(value, list) and all(fits(item, schema["items"]) for item in value)
-    ),
-    "number": is_number,
-    "integer": is_number,
-    "string": lambda value, schema: (
-        isinstance(value, str) and bool(re.search(schema.get("pattern", ""), value))
-    ),
-    "boolean": lambda value, _schema: isinstance(value, bool),
-    "null": lambda value, _schema: value is None,
-}
-
-
-def fields_fit(value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
-    rules = {
-        **{f"^{name}$": rule for name, rule in schema.get("properties", {}).items()},
-        **schema.get("patternProperties", {}),
-    }
-    for name, item in value.items():
-        matching = [rule for key, rule in rules.items() if re.search(key, name)]
-        if not matching and schema.get("additionalProperties", True) is False:
-            return False
-        if not all(fits(item, rule) for rule in matching):
-            return False
-    ways = schema.get("anyOf", [{"required": []}])
-    needed = [{*schema.get("required", []), *way["required"]} for way in ways]
-    return any(names <= set(value) for names in needed)
 
 
 PAYLOADS: list[tuple[str, dict[str, Any]]] = [
@@ -144,12 +91,15 @@ def test_a_response_fits_its_schema() -> None:
     assert not fits({"topic": "head"}, schema)
 
 
-STATE = Published(
-    "state",
-    "What the printer is doing.",
-    {"$ref": REFERENCE.format(model="State"), "$defs": {"State": {"type": "object"}}},
-)
-HEATER = Published("temperature/{heater}", "One heater.", {"type": "object"}, qos=0)
+STATE_SCHEMA = {
+    "$ref": REFERENCE.format(model="State"),
+    "$defs": {"State": {"type": "object"}},
+}
+OUT = [
+    Published(topics.STATE, STATE_SCHEMA),
+    Published(topics.HEATER, {"type": "object"}),
+    Published(topics.RESPONSE, response_schema()),
+]
 
 
 def references(part: object) -> Iterator[str]:
@@ -164,7 +114,7 @@ def references(part: object) -> Iterator[str]:
 
 
 def test_the_asyncapi_document_is_whole() -> None:
-    api = document("1.2.3", [STATE, HEATER])
+    api = document("1.2.3", OUT)
     assert (api["asyncapi"], api["info"]["version"]) == ("3.0.0", "1.2.3")
     assert {operation["action"] for operation in api["operations"].values()} == {
         "receive",
@@ -179,7 +129,7 @@ def test_the_asyncapi_document_is_whole() -> None:
 
 
 def test_the_asyncapi_document_tells_where_and_how() -> None:
-    api = document("1", [STATE, HEATER])
+    api = document("1", OUT)
     assert api["channels"]["request.state"]["address"] == "{base}/request/state"
     heater = api["channels"]["temperature.heater"]
     assert heater["address"] == "{base}/temperature/{heater}"
@@ -188,6 +138,9 @@ def test_the_asyncapi_document_tells_where_and_how() -> None:
     assert (mqtt["qos"], mqtt["retain"]) == (0, True)
     mqtt = api["operations"]["publish.response"]["bindings"]["mqtt"]
     assert (mqtt["qos"], mqtt["retain"]) == (1, False)
+    for topic in ("head", "request.state"):
+        mqtt = api["operations"][topic]["bindings"]["mqtt"]
+        assert (mqtt["qos"], mqtt["retain"]) == (1, False)
 
 
 def test_the_document_is_written_from_the_code() -> None:

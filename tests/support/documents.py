@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bridge.app.published import topics
+from bridge.app import topic_documents
 from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
 
@@ -13,7 +13,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,
-    "docs/topics.md": topics,
+    "docs/topics.md": topic_documents.markdown,
 }
 
 if __name__ == "__main__":

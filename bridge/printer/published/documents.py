@@ -4,18 +4,20 @@
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     RootModel,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     model_serializer,
 )
+from pydantic_core import CoreSchema
 
 from bridge.field_docs import DocumentedModel
 from bridge.printer.knowledge.model import Word
@@ -69,6 +71,24 @@ class Temperatures(PublishedDocument):
         last = {"time": fields.pop("time")}
         sensors = fields.pop("sensors")
         return fields | ({"sensors": sensors} if sensors else {}) | last
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        """Return the schema of the fields.
+
+        pydantic would return that of the serializer's return type: any object.
+        """
+        fields = cast("CoreSchema", {**core_schema, "serialization": None})
+        schema = super().__get_pydantic_json_schema__(fields, handler)
+        whole = handler.resolve_ref_schema(schema)
+        whole["required"] = ["time"]  # the serializer leaves out `sensors` if empty
+        whole["additionalProperties"]["description"] = (
+            "One entry for each heater, by its name: `tool0`, `tool1`, …, `bed` or "
+            "`chamber`."
+        )
+        return schema
 
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]

@@ -1,0 +1,83 @@
+"""Each published topic has a schema, and a section in the documentation."""
+
+from typing import Any
+
+import pytest
+
+from bridge.app.topic_documents import MODELS, markdown, published, schema_of
+from bridge.topics import PUBLISHED, RECEIVED, SD_FILES, TEMPERATURE, Topic
+from tests.support.json_schema import fits
+
+HEATER = {"actual": 20.1, "target": 0, "offset": 0}
+FILE = {"name": "a.gco", "path": "/A.GCO", "size": 1, "display": "", "date": None}
+
+
+def suffix(row: Topic) -> str:
+    return row.suffix
+
+
+def test_each_row_is_described_once() -> None:
+    assert tuple(one.row for one in published()) == PUBLISHED
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=suffix)
+def test_a_schema_says_something(row: Topic) -> None:
+    schema = schema_of(row)
+    assert schema.get("additionalProperties") is not True or "properties" in schema
+    assert not fits({"no": "such field"}, schema, strict=True) or row.suffix == "event"
+    assert not fits(None, schema, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("document", "right"),
+    [
+        ({"time": 1}, True),
+        ({"tool0": HEATER, "time": 1}, True),
+        ({"bed": {**HEATER, "actual": None}, "sensors": {"P": 1.5}, "time": 1}, True),
+        ({"tool0": HEATER}, False),
+        ({"tool0": 20.1, "time": 1}, False),
+        ({"tool0": {"actual": 1}, "time": 1}, False),
+        ({"tool0": {**HEATER, "power": 1}, "time": 1}, False),
+        ({"sensors": {"P": "hot"}, "time": 1}, False),
+        ({"time": 1.5}, False),
+    ],
+)
+def test_the_schema_of_all_temperatures(
+    document: dict[str, Any], *, right: bool
+) -> None:
+    assert fits(document, schema_of(TEMPERATURE), strict=True) is right
+
+
+@pytest.mark.parametrize(
+    ("document", "right"),
+    [
+        ([], True),
+        ([FILE, FILE], True),
+        ([{**FILE, "size": None}], True),
+        ([{**FILE, "size": "1"}], False),
+        ([{"name": "a.gco"}], False),
+        ({}, False),
+    ],
+)
+def test_the_schema_of_the_files(document: object, *, right: bool) -> None:
+    assert fits(document, schema_of(SD_FILES), strict=True) is right
+
+
+@pytest.mark.parametrize("row", MODELS, ids=suffix)
+def test_each_document_has_a_section(row: Topic) -> None:
+    assert f"\n## `{row.suffix}`\n" in markdown()
+
+
+@pytest.mark.parametrize("row", [*PUBLISHED, *RECEIVED], ids=suffix)
+def test_each_topic_has_a_row_in_the_documentation(row: Topic) -> None:
+    (line,) = [
+        line
+        for line in markdown().splitlines()
+        if line.startswith(f"| `{row.suffix}` |") and line.endswith(f" {row.text} |")
+    ]
+    assert f" | {row.qos} | " in line
+
+
+def test_a_part_is_described_once() -> None:
+    heads = [line for line in markdown().splitlines() if line.startswith("#")]
+    assert len(heads) == len(set(heads))
