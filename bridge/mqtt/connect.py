@@ -62,7 +62,7 @@ class _PahoClient(paho.Client):
     """Keeps a reference to its socket, which paho does not close if a handshake fails.
 
     These two methods are not part of paho's public interface, which has no hook between
-    the TCP connection and the WebSocket handshake. ``docs/adr/0021-paho-bounds.md``
+    the TCP connection and the WebSocket handshake. ``docs/adr/0022-paho-bounds.md``
     says which versions of paho are known to call them, and which test checks it.
     """
 
