@@ -29,17 +29,18 @@ log = logging.getLogger("bridge.app")
 
 CLIENT = "gcode2mqtt-purge"
 AT_A_TIME = 10
-"""Printers that are checked at a time for a bridge that serves them."""
+"""How many printers are checked at the same time for a bridge that serves them."""
 
 
 @dataclass(slots=True)
 class Share:
-    """What one printer has to do with what was left.
+    """The retained topics of earlier runs that one printer is responsible for.
 
     Attributes:
-        own: topics that are below its base topic or announce it; those that it does not
-            publish again are cleared when its heaters are known.
-        gone: topics that none of today's printers uses, by the printer that left them.
+        own: topics below its base topic, and its discovery topic. Those that it does
+            not publish again are cleared as soon as its heaters are known.
+        gone: topics that no configured printer uses any more, by the id of the printer
+            that left them.
 
     """
 
@@ -48,24 +49,28 @@ class Share:
 
     @property
     def all(self) -> set[str]:
-        """All topics of the share."""
+        """All these topics."""
         return self.own.union(*self.gone.values())
 
 
 def owner_of(origin: Path | None, mqtt: Mqtt) -> str:
-    """Return whose memories they are; a configuration without a file has no name.
+    """Return the owner of a configuration's state files; without a file it has none.
 
-    A configuration that moves to another broker must not clear there what it left here.
+    The broker is part of it: a configuration that moves to another broker must not
+    clear there what it has left at the first one.
     """
     return f"{origin} at {endpoint(mqtt)}" if origin else ""
 
 
 def settle(config: Config, memories: Mapping[str, Memory]) -> dict[str, Share]:
-    """Give each printer its share of what is remembered, and return the shares.
+    """Make a configured printer responsible for each remembered topic.
 
     Args:
-        config: the present printers; each has a memory.
-        memories: of present and former printers, by their ids.
+        config: the configured printers; each has a memory.
+        memories: of configured and former printers, by their ids; they are saved.
+
+    Returns:
+        What each configured printer is responsible for, by its id.
 
     """
     bases = {printer.id: config.base(printer) for printer in config.printers}
@@ -74,34 +79,35 @@ def settle(config: Config, memories: Mapping[str, Memory]) -> dict[str, Share]:
     remembered = {name: memory.topics for name, memory in memories.items()}
     shares = divide(remembered, bases, config.home_assistant.prefix)
     for name in sorted(memories, key=lambda name: name not in shares):
-        # Heirs first: a power cut between two files must not lose a topic.
-        _become(memories[name], shares[name].all if name in shares else set())
+        # Former printers last: if the process is killed between two files, a topic may
+        # be in both, but not in none.
+        _set_topics(memories[name], shares[name].all if name in shares else set())
     return shares
 
 
 def divide(
     remembered: Mapping[str, AbstractSet[str]], bases: Mapping[str, str], prefix: str
 ) -> dict[str, Share]:
-    """Return each printer's share of what present and former printers left.
+    """Return which printer is responsible for each topic of earlier runs.
 
     Args:
         remembered: topics by the id of the printer that left them.
-        bases: the base topic of each present printer by its id.
-        prefix: what begins the topics that announce a printer to Home Assistant.
+        bases: the base topic of each configured printer by its id.
+        prefix: Home Assistant's discovery prefix.
 
     """
     shares = {name: Share() for name in bases}
     first = next(iter(bases))
     for name, topics in remembered.items():
         for topic in topics:
-            heir = _below(topic, bases)
-            if heir is not None:
-                shares[heir].own.add(topic)
+            user = _below(topic, bases)
+            if user is not None:
+                shares[user].own.add(topic)
             elif name in bases and topic.startswith(f"{prefix}/"):
                 shares[name].own.add(topic)
             else:
-                heir = name if name in bases else first
-                shares[heir].gone.setdefault(name, set()).add(topic)
+                cleaner = name if name in bases else first
+                shares[cleaner].gone.setdefault(name, set()).add(topic)
     used = set[str]().union(*(share.own for share in shares.values()))
     for share in shares.values():
         share.gone = {
@@ -115,33 +121,39 @@ async def clear_gone(
     broker: Broker,
     find: Callable[[Topics], Awaitable[str | None]],
 ) -> None:
-    """Clear topics that nobody uses any more.
+    """Clear topics that no configured printer uses any more.
 
-    A printer may have moved to another bridge with its topics: they are that one's now,
-    and only forgotten here. What cannot be found out waits for the next start.
+    A printer may have moved to another bridge together with its topics. Those are not
+    cleared, only forgotten here. If that cannot be found out, they are kept until the
+    next start.
 
     Args:
-        gone: topics by the printer that left them.
+        gone: topics by the id of the printer that left them.
         broker: where to clear them; it must be connected.
-        find: returns the instance of a bridge that lives on some topics.
+        find: returns the instance of the bridge that serves some topics, or ``None``.
 
     """
     for name, topics in gone.items():
         try:
-            rivals = [await find(Topics(base)) for base in sorted(_bases(topics))]
+            others = [await find(Topics(base)) for base in sorted(_bases(topics))]
         except AttemptError as error:
-            log.info("the topics of %s stay for now: %s", name, error.message)
+            log.info("not clearing the topics of %s yet: %s", name, error.message)
             continue
-        other = next(filter(None, rivals), None)
+        other = next(filter(None, others), None)
         if other is None:
             log.info("clearing %d retained topics of %s", len(topics), name)
             broker.clear(topics)
         else:
-            log.info("the topics of %s belong to the bridge %s now", name, other)
+            log.info(
+                "not clearing the topics of %s: another bridge (%s) uses them",
+                name,
+                other,
+            )
             broker.forget(topics)
 
 
 def _bases(topics: AbstractSet[str]) -> set[str]:
+    """Return the base topics, which every ``availability`` topic tells."""
     return {
         base
         for topic in topics
@@ -149,7 +161,7 @@ def _bases(topics: AbstractSet[str]) -> set[str]:
     }
 
 
-def _become(memory: Memory, topics: AbstractSet[str]) -> None:
+def _set_topics(memory: Memory, topics: AbstractSet[str]) -> None:
     for topic in topics - memory.topics:
         memory.add(topic)
     for topic in memory.topics - topics:
@@ -158,20 +170,23 @@ def _become(memory: Memory, topics: AbstractSet[str]) -> None:
 
 
 def _below(topic: str, bases: Mapping[str, str]) -> str | None:
-    """Return the printer with the longest base topic that this topic is below."""
+    """Return the printer whose base topic this topic is below.
+
+    If base topics contain each other, the longest one counts.
+    """
     fitting = [name for name, base in bases.items() if topic.startswith(f"{base}/")]
     return max(fitting, key=lambda name: len(bases[name]), default=None)
 
 
 class Purge:
-    """Clears the topics that memories hold, and takes what is cleared out of them.
+    """Clears all remembered topics, and forgets those that the broker has cleared.
 
     Args:
-        memories: of present and former printers.
+        memories: of configured and former printers.
 
     Attributes:
         cleared: topics that the broker has cleared.
-        refused: topics that it does not let us clear.
+        refused: topics that we are not allowed to clear.
 
     """
 
@@ -184,7 +199,7 @@ class Purge:
     async def run(self, config: Mqtt, *, client_id: str) -> None:
         """Connect, clear, and save the memories.
 
-        The bridge must not run: it would publish again what it has in hand.
+        The bridge must not be running: it would publish the topics again.
 
         Raises:
             BrokerError: The broker cannot be reached, or stopped answering.
@@ -201,8 +216,11 @@ class Purge:
                 memory.save()
         failures = [result for result in done if result is not None]
         if failures and isinstance(failures[0], AttemptError):
+            count = (
+                "1 topic is" if len(failures) == 1 else f"{len(failures)} topics are"
+            )
             raise BrokerError(
-                f"{failures[0]}; {len(failures)} topics are not cleared yet: try again"
+                f"{failures[0]}; {count} not cleared yet: try again"
             ) from failures[0]
         if failures:
             raise failures[0]
@@ -218,15 +236,15 @@ class Purge:
 
 
 async def purge(config: Config, origin: Path | None = None) -> Purge:
-    """Clear what is remembered, and what the configuration's printers publish.
+    """Clear the remembered topics, and all that the configured printers publish.
 
     Args:
-        config: whose printers.
-        origin: the file it was read from, which tells its memories from others.
+        config: the configuration.
+        origin: the file that it was read from; see :func:`owner_of`.
 
     Raises:
-        BrokerError: The broker cannot be reached, or a bridge runs and would publish
-            everything again.
+        BrokerError: The broker cannot be reached, or a bridge is running that would
+            publish everything again.
 
     """
     folder = config.mqtt.state_folder or default_folder(os.environ)
@@ -234,10 +252,10 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
     with exclusive(folder, owner) as alone:
         if not alone:
             raise BrokerError(
-                "the bridge of this configuration runs, and would publish everything "
-                "again: stop it first"
+                "the bridge of this configuration is running and would publish "
+                "everything again: stop it first"
             )
-        await _refuse_living(config)
+        await _refuse_running(config)
         memories = all_memories(folder, owner)
         for printer in config.printers:
             memory = memories.setdefault(printer.id, Memory(folder, printer.id, owner))
@@ -250,20 +268,24 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
         return clearing
 
 
-async def _refuse_living(config: Config) -> None:
+async def _refuse_running(config: Config) -> None:
     turns = asyncio.Semaphore(AT_A_TIME)
     bases = [config.base(printer) for printer in config.printers]
-    found = await asyncio.gather(*(_living(config, base, turns) for base in bases))
+    found = await asyncio.gather(
+        *(_running_bridge(config, base, turns) for base in bases)
+    )
     for base, other in zip(bases, found, strict=True):
         if other is not None:
             raise BrokerError(
-                f"a bridge (instance {other}) serves {base}/…, and would publish "
+                f"a bridge (instance {other}) is serving {base}/… and would publish "
                 "everything again: stop it first"
             )
 
 
-async def _living(config: Config, base: str, turns: asyncio.Semaphore) -> str | None:
-    """Return the instance of a bridge that runs, wherever it may be."""
+async def _running_bridge(
+    config: Config, base: str, turns: asyncio.Semaphore
+) -> str | None:
+    """Return the instance of the bridge that serves a base topic, on any machine."""
     name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
     async with turns:
         return await duplicate_bridge.find(

@@ -1,1 +1,4 @@
-"""What Home Assistant is told, so that it finds a printer with all it has."""
+"""Home Assistant discovery: tables of entities, the message, and when it is published.
+
+The tables are ``status_entities``, ``heater_entities`` and ``control_entities``.
+"""

@@ -1,6 +1,8 @@
-"""The entities that command the printer; each sends what the bridge's own parser takes.
+"""The table of the entities that send commands to the printer.
 
-The payload of a button is whole JSON, that of a number or a text a template of it.
+The payload of a button is a complete JSON document; the payload of a number, select or
+text is a template that renders to one. Tests render them all and parse the result with
+the bridge's own parser.
 """
 
 import re
@@ -9,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from bridge.home_assistant.entities import Device, Entity, Fields, press, read
 
 _CONFIG: Fields = {"entity_category": "config"}
-_LARGEST_FACTOR = 1000  # percent, as `head` and `tool` take them
-_LONGEST_MESSAGE = 60  # characters; displays show fewer
+_LARGEST_FACTOR = 1000  # percent; the limit of `feedrate` and `flowrate`
+_LONGEST_MESSAGE = 60  # characters; the displays of printers show fewer
 _BUTTONS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "pause": ("job", {"command": "pause"}),
     "resume": ("job", {"command": "resume"}),
@@ -23,7 +25,7 @@ _BUTTONS: Mapping[str, tuple[str, Mapping[str, object]]] = {
 
 
 def controls(device: Device) -> Iterator[Entity]:
-    """Yield all of them."""
+    """Yield the entities that send commands."""
     yield from _job(device)
     yield from _printer(device)
     yield from _factors(device)
@@ -156,7 +158,10 @@ def _raw(device: Device) -> Iterator[Entity]:
 
 
 def _keys(scripts: tuple[str, ...]) -> dict[str, str]:
-    """Return the scripts by keys that differ, also where their names look alike."""
+    """Return the scripts by unique keys, even if their names differ only in spelling.
+
+    ``Pre-heat`` and ``pre heat`` become ``script_pre_heat`` and ``script_pre_heat_2``.
+    """
     keys: dict[str, str] = {}
     for name in scripts:
         plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -1,7 +1,8 @@
-"""What one entity of Home Assistant is made of, and how it comes to be available.
+"""What an entity of Home Assistant consists of, and when it is available.
 
-The rules of device discovery are those of Home Assistant 2026.11: a component's own
-``availability`` takes the place of the device's, ``qos`` is not inherited, and a
+Device discovery has these rules (Home Assistant 2026.11,
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery): a component's own
+``availability`` replaces the device's, ``qos`` is not inherited from the device, and a
 template that renders ``None`` makes the value unknown.
 """
 
@@ -12,30 +13,30 @@ from dataclasses import dataclass, field
 from bridge.topics import Topics
 
 LONGEST = 255
-"""Characters; Home Assistant takes a longer state for unknown."""
+"""Characters of a state; Home Assistant shows a longer one as unknown."""
 
 Fields = dict[str, object]
-"""Part of a component: anything that JSON has, by full names."""
+"""Part of a component: any JSON, by the full names of the fields (not abbreviated)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What has to be known of a printer to describe it.
+    """What the discovery message of a printer is made from.
 
     Attributes:
-        id: the printer's id in the configuration; it names device and entities.
-        name: what people call it.
-        topics: where it is on the broker.
-        version: the bridge's.
-        heaters: by name: ``tool0`` …, ``bed``, ``chamber``.
-        sensors: other temperatures, under the firmware's names.
-        tools: how many there are to select from.
+        id: the printer's id in the configuration; part of all entity ids.
+        name: its name for people.
+        topics: its topics.
+        version: the bridge's version.
+        heaters: their names: ``tool0`` …, ``bed``, ``chamber``.
+        sensors: names of other temperatures, as the firmware reports them.
+        tools: how many tools can be selected.
         max_temperature: the highest target in °C, by ``tool``, ``bed``, ``chamber``.
-        rights: the tiers that the bridge serves.
-        lifetime: seconds after which a temperature that was not repeated is old.
-        scripts: names of scripts that become buttons.
-        firmware: its name and version, where they are known.
-        model: what the firmware calls the machine.
+        rights: the tiers of commands that the bridge allows.
+        lifetime: seconds without a report after which a temperature is unavailable.
+        scripts: names of the scripts that become buttons.
+        firmware: its name and version, if known.
+        model: what the firmware calls the machine, if known.
 
     """
 
@@ -59,13 +60,13 @@ class Entity:
     """One component of the device.
 
     Attributes:
-        key: stable; the end of the unique id and of the entity id.
+        key: the end of the unique id and of the entity id; must never change.
         platform: Home Assistant's domain, such as ``sensor``.
-        name: what people read, without the device's name.
-        fields: what its platform takes beside that, by its full names.
-        alone: available as long as the bridge is, also without a printer.
+        name: its name for people, without the device's name.
+        fields: further fields, which depend on the platform.
+        alone: available whenever the bridge is, even without a printer.
         when: a field of ``can`` in ``state`` that must be true for it to be available.
-        tier: the right that its commands need; ``None``: it sends none.
+        tier: the right that its commands need; ``None``: it sends no commands.
 
     """
 
@@ -79,7 +80,7 @@ class Entity:
 
 
 def availability(topics: Topics, entity: Entity) -> Fields:
-    """Return what a component says of its availability; none: it is the device's."""
+    """Return a component's availability; empty if it is the same as the device's."""
     bridge = {"topic": topics.availability}
     if entity.alone:
         return {"availability": [bridge], "availability_mode": "all"}
@@ -92,12 +93,12 @@ def availability(topics: Topics, entity: Entity) -> Fields:
 
 
 def read(topic: str, expression: str) -> Fields:
-    """Return where a state comes from: an expression on the topic's JSON."""
+    """Return the fields of a state that is an expression on the topic's JSON."""
     return {"state_topic": topic, "value_template": f"{{{{ {expression} }}}}"}
 
 
 def flag(topic: str, condition: str) -> Fields:
-    """Return where an on or off comes from; the condition may also be none."""
+    """Return the fields of an on/off state; it is unknown if the condition is none."""
     template = (
         f"{{% set it = {condition} %}}"
         "{{ none if it is none else ('ON' if it else 'OFF') }}"
@@ -106,10 +107,10 @@ def flag(topic: str, condition: str) -> Fields:
 
 
 def press(topic: str, payload: Mapping[str, object]) -> Fields:
-    """Return what a button sends."""
+    """Return the fields of a button that sends a payload."""
     return {"command_topic": topic, "payload_press": json.dumps(payload)}
 
 
 def cut(expression: str) -> str:
-    """Return an expression for a text that fits into a state, or for none."""
+    """Return an expression that shortens a text to a state's length; empty is none."""
     return f"({expression})[:{LONGEST}] if ({expression}) else none"

@@ -1,8 +1,9 @@
-"""The entities of heaters and temperature sensors.
+"""The table of the entities of heaters and temperature sensors.
 
-A target is a ``number``: a thermostat could be swept up by an action on all climate
-devices of an area, or by a voice, and a printer's bed must not be. It is there for
-those who enable it, and even then "heat" alone heats nothing: it needs a temperature.
+The target temperature is a ``number``. A thermostat (``climate``) could be included by
+accident: an action on all climate devices of an area, or a voice command, must not heat
+a printer's bed. So the thermostat is disabled until the user enables it, and even then
+the mode "heat" alone heats nothing: only a temperature does.
 """
 
 import json
@@ -14,11 +15,11 @@ from bridge.home_assistant.entities import Device, Entity, Fields, read
 _CELSIUS: Fields = {"device_class": "temperature", "unit_of_measurement": "°C"}
 _NAMES = {"bed": "Bed", "chamber": "Chamber"}
 _DEFAULT_MAXIMUM = 300.0
-_IDLE = 1  # °C below its target, a heater holds it
+_IDLE = 1  # °C below the target from which on a heater counts as idle, not heating
 
 
 def heat(device: Device) -> Iterator[Entity]:
-    """Yield what there is for each heater, and each other temperature."""
+    """Yield the entities of each heater and of each other temperature."""
     for heater in device.heaters:
         yield _temperature(device, heater)
         yield _target(device, heater)
@@ -61,7 +62,8 @@ def _temperature(device: Device, heater: str) -> Entity:
 
 def _target(device: Device, heater: str) -> Entity:
     maximum = _maximum(device, heater)
-    # Home Assistant takes a value that is out of bounds for an error of ours.
+    # Home Assistant logs an error for a state that is outside of min and max, such as
+    # a target that was set at the printer.
     bounded = (
         f"{{% set it = {_value(heater, 'target')} %}}"
         f"{{{{ it if it is number and 0 <= it <= {maximum:g} else none }}}}"
@@ -128,7 +130,7 @@ def _command(heater: str, value: str) -> str:
 
 
 def _off(heater: str) -> str:
-    """Return the template of a mode; for ``heat`` it only asks, and heats nothing."""
+    """Return the template for a mode: ``off`` is sent, ``heat`` only as a dry run."""
     command = json.loads(_command(heater, "0"))
     asked = {**command, "dry_run": True}
     return f"{{{{ ({command} if value == 'off' else {asked}) | tojson }}}}"

@@ -1,4 +1,4 @@
-"""The entities that show what the printer and the bridge do."""
+"""The table of the entities that show the state of the printer and the bridge."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def _enum(*options: str) -> Fields:
 
 
 def status(device: Device) -> Iterator[Entity]:
-    """Yield all of them."""
+    """Yield the entities that show a state."""
     yield from _printer(device)
     yield from _job(device)
     yield from _warnings(device)

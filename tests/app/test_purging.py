@@ -97,7 +97,7 @@ async def test_not_while_the_bridge_runs(tmp_path: Path) -> None:
             with pytest.raises(BrokerError, match="the bridge of this configuration"):
                 await purge(config)
             elsewhere = configured(broker, tmp_path / "elsewhere")
-            with pytest.raises(BrokerError, match=r"serves printer/….*stop it first"):
+            with pytest.raises(BrokerError, match=r"serving printer/….*stop it first"):
                 await purge(elsewhere)
             with connected(broker.port, "#") as late:
                 await late.hears("printer/availability", b"online")
@@ -195,7 +195,7 @@ async def test_purge_says_what_is_left_when_the_broker_falls_silent(
     memory.add("printer/state")
     async with server(saying(b"\x20\x03\x00\x00\x00")) as port:
         mqtt = config(port).model_copy(update={"connect_timeout": 0.2})
-        with pytest.raises(BrokerError, match="1 topics are not cleared yet"):
+        with pytest.raises(BrokerError, match="1 topic is not cleared yet"):
             await Purge([memory]).run(mqtt, client_id="gcode2mqtt-purge")
     assert memory.topics == {"printer/state"}
 
