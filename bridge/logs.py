@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.config import Config, Log
-from bridge.pauses import Repeats
+from bridge.log_dedupe import LogDedupe
 
 ROOT = "bridge"
 _SHORTEST_SECRET = 4
@@ -48,16 +48,16 @@ class Handler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._every = every
         self._clock = clock
-        self._repeats: dict[str, Repeats] = {}
+        self._repeats: dict[str, LogDedupe] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the same one was written just now."""
         printer = getattr(record, "printer", None) or _printer.get()
         vars(record)["printer"] = printer
         subject = f"{record.levelname} {record.name} {printer}"
-        repeats = self._repeats.setdefault(subject, Repeats(self._every))
+        repeats = self._repeats.setdefault(subject, LogDedupe(self._every))
         now = self._clock()
-        text = repeats.note(record.getMessage(), now)
+        text = repeats.filter(record.getMessage(), now)
         for past in repeats.overdue(now):
             fields = {**vars(record), "msg": past, "args": (), "exc_info": None}
             super().emit(logging.makeLogRecord(fields))

@@ -20,7 +20,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-log = logging.getLogger(__name__)
+# The name that the configuration has for it, since before the module was moved.
+log = logging.getLogger("bridge.mqtt.memory")
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a state file that are read at most. The largest ones list retained topics:

@@ -5,7 +5,7 @@ import json
 import logging
 from dataclasses import dataclass
 
-from bridge.app.fleet import Fleet
+from bridge.app.supervisor import Supervisor
 from bridge.config import Metrics
 from bridge.timeout import timeout
 
@@ -34,12 +34,12 @@ class Endpoint:
     """Tells how the printers are, where the configuration wants that.
 
     Args:
-        fleet: the printers.
+        supervisor: the printers.
 
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
         self._server: asyncio.Server | None = None
         self._settings = Metrics()
         self._clients: set[asyncio.Task[None]] = set()
@@ -120,12 +120,12 @@ class Endpoint:
         # 6 MB that are only spent where somebody looks at them.
         from bridge.app.metrics import KIND, render  # noqa: PLC0415
 
-        return _Page("200 OK", KIND, render(self._fleet))
+        return _Page("200 OK", KIND, render(self._supervisor))
 
     def _health(self) -> _Page:
         """Return 200 while every printer is served, whatever is connected."""
-        stations = self._fleet.stations
-        problem = self._fleet.problem(asyncio.get_running_loop().time())
+        stations = self._supervisor.stations
+        problem = self._supervisor.problem(asyncio.get_running_loop().time())
         document = {
             "status": problem or "ok",
             "printers": {

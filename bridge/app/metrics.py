@@ -16,8 +16,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from bridge import __version__
-from bridge.app.fleet import Fleet
 from bridge.app.station import Station
+from bridge.app.supervisor import Supervisor
 from bridge.gcode.counters import BUCKETS, Counters
 from bridge.printer.knowledge.model import Link
 from bridge.printer.knowledge.print_job import Active
@@ -46,11 +46,11 @@ _GAUGES = {
 }
 
 
-def render(fleet: Fleet) -> bytes:
+def render(supervisor: Supervisor) -> bytes:
     """Return the page that Prometheus reads."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Printers(fleet.stations))
+    registry.register(_Printers(supervisor.stations))
     return generate_latest(registry)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from bridge import logs
 from bridge.app.endpoint import Endpoint
-from bridge.app.failures import first_failure
-from bridge.app.fleet import Fleet
+from bridge.app.supervisor import Supervisor, first_failure
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.notify import Notifier
@@ -49,50 +48,50 @@ class Service:
             BridgeError: It cannot go on.
 
         """
-        fleet = Fleet(config, origin=self._origin)
-        endpoint = Endpoint(fleet)
+        supervisor = Supervisor(config, origin=self._origin)
+        endpoint = Endpoint(supervisor)
         try:
             with first_failure():
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(fleet.run())
-                    await self._attend(tasks, fleet, endpoint, config)
+                    tasks.create_task(supervisor.run())
+                    await self._attend(tasks, supervisor, endpoint, config)
         finally:
             await endpoint.close()
 
     async def _attend(
         self,
         tasks: asyncio.TaskGroup,
-        fleet: Fleet,
+        supervisor: Supervisor,
         endpoint: Endpoint,
         config: Config,
     ) -> None:
         """Do what has to be done beside serving; never returns."""
         try:
-            await fleet.begun.wait()
+            await supervisor.begun.wait()
             await endpoint.apply(config.metrics)
             self._notifier.ready()
-            tasks.create_task(self._beat(fleet))
-            await self._reloads(fleet, endpoint)
+            tasks.create_task(self._beat(supervisor))
+            await self._reloads(supervisor, endpoint)
         finally:
             # Before the printers are let go, which takes a while.
             self._notifier.stopping()
 
-    async def _beat(self, fleet: Fleet) -> None:
+    async def _beat(self, supervisor: Supervisor) -> None:
         """Give signs of life, as long as every session makes progress."""
         patience = self._notifier.watchdog
         pause = min(LONGEST_BEAT, patience / 3) if patience else LONGEST_BEAT
         complained = False
         while True:
-            problem = fleet.problem(asyncio.get_running_loop().time())
+            problem = supervisor.problem(asyncio.get_running_loop().time())
             if problem is None:
                 self._notifier.alive()
             elif not complained:
                 log.error("%s: no more signs of life to the service manager", problem)
             complained = problem is not None
-            self._notifier.status(problem or _status(fleet))
+            self._notifier.status(problem or _status(supervisor))
             await asyncio.sleep(pause)
 
-    async def _reloads(self, fleet: Fleet, endpoint: Endpoint) -> None:
+    async def _reloads(self, supervisor: Supervisor, endpoint: Endpoint) -> None:
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -100,7 +99,7 @@ class Service:
             try:
                 # Not in the event loop: the printers must not wait for a slow disk.
                 config = await in_thread(self._read, _forget, name="reload")
-                done = await fleet.change(config)
+                done = await supervisor.change(config)
             except ConfigError as error:
                 log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - the message says it all
             else:
@@ -114,8 +113,8 @@ def _forget(_config: Config) -> None:
     """Nobody waits for it any more, and it holds nothing that must be closed."""
 
 
-def _status(fleet: Fleet) -> str:
-    stations = fleet.stations
+def _status(supervisor: Supervisor) -> str:
+    stations = supervisor.stations
     broker = sum(station.broker.connected for station in stations)
     here = sum(station.printer.state.link == "operational" for station in stations)
     return (

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app import retained_cleanup
-from bridge.app.answers import answer
+from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
-from bridge.app.reception import Reception, Sender, stops
+from bridge.app.query_responses import response_data
+from bridge.app.request_handler import RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
-from bridge.app.spare import Spare
+from bridge.backoff import offset
 from bridge.commands import Request, Response
 from bridge.commands.link import Acknowledge, Reconnect
 from bridge.commands.requests import RefreshRequest
@@ -25,15 +26,14 @@ from bridge.mqtt.broker import Broker
 from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
-from bridge.pauses import offset
-from bridge.printer.control.command_queue import Interrupted, Run
+from bridge.printer.control.command_queue import Run
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
 from bridge.state_files import PLACE, KnownPort, Memory, recall, remember
-from bridge.topics import RESPONSE, Topics
+from bridge.topics import COMMANDS, RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
 
@@ -72,7 +72,7 @@ class Station:
         memory: Memory | None = None,
         gone: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
-        spare: Spare | None = None,
+        scheduler: PublishScheduler | None = None,
     ) -> None:
         self.name = printer.id
         self._gone = gone or {}
@@ -112,9 +112,10 @@ class Station:
         self._announcer = Announcer(
             config, self.printer, self.topics, self.broker, folder=folder
         )
-        self._reception = Reception(
+        self._handler = RequestHandler(
             config,
             self.topics,
+            execute=self._execute,
             respond=self._respond,
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
@@ -124,7 +125,7 @@ class Station:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._answers: asyncio.TaskGroup | None = None
         self._answering: set[asyncio.Task[None]] = set()
-        self._spare = spare or Spare()
+        self._scheduler = scheduler or PublishScheduler()
         self._dirty = False
         self._tidied = False
 
@@ -187,7 +188,7 @@ class Station:
         finally:
             self._running.clear()
             self._answers = None
-            self._reception.close()
+            self._handler.close()
             if self._answering:
                 # The printer is away now, and what waited for it fails.
                 await asyncio.wait(self._answering, timeout=LAST_ANSWERS)
@@ -214,26 +215,27 @@ class Station:
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
-        if self._announcer.heard(message) or rest is None:
-            return
-        if not self.topics.is_asked(message.topic, retained=message.retain):
+        if rest is None or rest not in COMMANDS:
+            birth = self._announcer.heard(message)
+            retained = message.retain
+            if birth or not self.topics.is_asked(message.topic, retained=retained):
+                return
+        if rest is None:
             return
         if self._answers is None:
-            self._reception.decline(message, rest)
+            self._handler.decline(message, rest)
             return
-        perform = partial(self._perform, self.printer.queue.arrival())
-        answer_ = self._reception.answer(message, rest, perform)
-        task = self._answers.create_task(answer_)
+        interrupted = self.printer.queue.arrival()
+        task = self._answers.create_task(
+            self._handler.handle(message, rest, interrupted)
+        )
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _perform(
-        self,
-        interrupted: Interrupted,
-        request: Request,
-        run: Run,
-        expires: float | None,
+    async def _execute(
+        self, request: Request, run: Run, expires: float | None
     ) -> object:
+        """Carry a request out; see :data:`Execute`."""
         command, envelope = request.command, request.envelope
         if envelope.dry_run:
             run.gcode.extend(self.printer.plan(command).program.gcode)
@@ -241,21 +243,15 @@ class Station:
         if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None
-        # It may have waited while the machine was stopped, which it must not outlive.
-        if command.tier != "read" and not stops(command) and (error := interrupted()):
-            raise error
         if isinstance(command, Reconnect | Acknowledge):
-            self._tend_link(command)
+            self._change_link(command)
             return None
         await self.printer.execute(
-            command,
-            run,
-            expires=expires,
-            within=envelope.timeout,
+            command, run, expires=expires, within=envelope.timeout
         )
-        return answer(command, self.printer, self.publisher)
+        return response_data(command, self.printer, self.publisher)
 
-    def _tend_link(self, command: Reconnect | Acknowledge) -> None:
+    def _change_link(self, command: Reconnect | Acknowledge) -> None:
         """Do what concerns the line to the printer.
 
         Raises:
@@ -300,7 +296,7 @@ class Station:
         """Publish after the present bytes are digested, once for all changes."""
         if not self._dirty:
             self._dirty = True
-            self._spare.later(self._publish)
+            self._scheduler.schedule(self._publish)
 
     def _publish(self) -> None:
         self._dirty = False

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
+from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
+from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
@@ -27,7 +29,6 @@ from bridge.mqtt.session import (
     SharedState,
     Statistics,
 )
-from bridge.pauses import Pauses, Repeats
 from bridge.timeout import timeout
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Broker:
         on_message: Callable[[Message], None],
         *,
         on_connected: Callable[[], None] | None = None,
-        pauses: Pauses | None = None,
+        pauses: Backoff | None = None,
     ) -> None:
         self._config = config
         self._presence = presence
@@ -87,9 +88,9 @@ class Broker:
             on_message=on_message,
             on_connected=on_connected,
         )
-        self._pauses = pauses if pauses is not None else Pauses()
+        self._pauses = pauses if pauses is not None else Backoff()
         self._versions = ProtocolFallback(config.protocol)
-        self._failures = Repeats()
+        self._failures = LogDedupe()
         self._session: BrokerSession | None = None
         self._takeovers = TakeoverDetector()
 
@@ -130,7 +131,7 @@ class Broker:
         try:
             while True:
                 await self._attempt()
-                await asyncio.sleep(self._pauses.take(spread.random()))
+                await asyncio.sleep(self._pauses.next_delay(spread.random()))
         finally:
             self._save()
 
@@ -316,7 +317,7 @@ class Broker:
             )
 
     def _warn(self, message: str) -> None:
-        line = self._failures.note(message, time.monotonic())
+        line = self._failures.filter(message, time.monotonic())
         if line is not None:
             log.warning("%s", line)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
+from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.duplicate_bridge import conflict, instance_of
@@ -27,7 +28,6 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.outbox import Outbox
-from bridge.pauses import Repeats
 from bridge.state_files import Memory
 from bridge.timeout import timeout
 from bridge.topics import Topics
@@ -120,7 +120,7 @@ class SharedState:
     outbox: Outbox = field(default_factory=Outbox)
     statistics: Statistics = field(default_factory=Statistics)
     oversize: OversizeDetector = field(default_factory=OversizeDetector)
-    warnings: dict[str, Repeats] = field(default_factory=dict)
+    warnings: dict[str, LogDedupe] = field(default_factory=dict)
 
     @property
     def topics(self) -> Topics:
@@ -144,7 +144,9 @@ class SharedState:
         Neither subject nor text may contain what a sender can choose: it could fill the
         memory and the log.
         """
-        line = self.warnings.setdefault(subject, Repeats()).note(text, time.monotonic())
+        line = self.warnings.setdefault(subject, LogDedupe()).filter(
+            text, time.monotonic()
+        )
         if line is not None:
             log.warning("%s", line)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.fleet import Fleet
 from bridge.app.station import GRACE
+from bridge.app.supervisor import Supervisor
 from bridge.cli.main import main
 from bridge.config import Config, Mqtt, Printer, Serial
 from tests.support.apps import running
@@ -79,18 +79,18 @@ async def test_a_task_that_ends_in_silence_is_a_problem_at_once(
 
 async def test_a_printer_that_nothing_serves_any_more(tmp_path: Path) -> None:
     names = {"one": "simulator://marlin", "two": "simulator://klipper"}
-    fleet = Fleet(configured(tmp_path, names))
-    serving = asyncio.create_task(fleet.run())
-    await fleet.begun.wait()
+    supervisor = Supervisor(configured(tmp_path, names))
+    serving = asyncio.create_task(supervisor.run())
+    await supervisor.begun.wait()
     await until(
-        lambda: all(s.printer.state.link == "operational" for s in fleet.stations)
+        lambda: all(s.printer.state.link == "operational" for s in supervisor.stations)
     )
     now = asyncio.get_running_loop().time()
-    assert fleet.problem(now) is None
+    assert supervisor.problem(now) is None
     (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "two"]
     task.cancel()
     await asyncio.wait([task])
-    assert fleet.problem(now) == "nothing serves two any more"
+    assert supervisor.problem(now) == "nothing serves two any more"
     serving.cancel()
     await asyncio.wait([serving])
 

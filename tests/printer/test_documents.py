@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
+from bridge.app import query_responses
 from bridge.config import Printer, Profile
 from bridge.field_docs import field_texts
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.history import Point
 from bridge.printer.knowledge.state import Problem
-from bridge.printer.published import about, answers, documents, views
+from bridge.printer.published import about, documents, views
 from bridge.timestamps import timestamp
 from tests.support.knowing import Knowing
 
@@ -387,7 +388,7 @@ def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
 def test_the_full_state_as_octoprint_answers_it(printer: Knowing) -> None:
     printer.says("T:20.04 /0 B:21 /60")
     points = [Point(NOW, printer.state.heaters)]
-    answer = answers.full_state(printer.state, points, now=NOW, epoch=EPOCH)
+    answer = query_responses.full_state(printer.state, points, now=NOW, epoch=EPOCH)
     tool, bed = {"actual": 20.0, "target": 0.0}, {"actual": 21.0, "target": 60.0}
     assert answer["temperature"] == {
         "tool0": tool | {"offset": 0.0},
@@ -402,7 +403,7 @@ def test_the_full_state_as_octoprint_answers_it(printer: Knowing) -> None:
 
 def test_parts_of_the_full_state_can_be_left_out(printer: Knowing) -> None:
     def parts(*exclude: str) -> set[str]:
-        answer = answers.full_state(
+        answer = query_responses.full_state(
             printer.state, None, exclude=exclude, now=NOW, epoch=EPOCH
         )
         return set(answer)
@@ -419,9 +420,9 @@ def test_a_question_about_one_heater_is_answered_about_no_other() -> None:
         Point(5, printer.state.heaters),
         Point(4, {"bed": HeaterState(1, 2)}),
     ]
-    tools = answers.tools(printer.state)
+    tools = query_responses.tools(printer.state)
     assert tools == ("tool0", "tool1")
-    answer = answers.temperature(printer.state, points, tools, epoch=0)
+    answer = query_responses.temperature(printer.state, points, tools, epoch=0)
     assert list(answer) == ["tool0", "tool1", "history"]
     assert answer["history"] == [
         {
@@ -431,7 +432,7 @@ def test_a_question_about_one_heater_is_answered_about_no_other() -> None:
         },
         {"time": 4},
     ]
-    bed = answers.temperature(printer.state, None, ["bed"], epoch=0)
+    bed = query_responses.temperature(printer.state, None, ["bed"], epoch=0)
     assert bed == {"bed": {"actual": 22.0, "target": 0.0, "offset": 0.0}}
 
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane, Message
 from bridge.mqtt.session import Presence
-from bridge.pauses import Pauses
 from bridge.topics import Topics
 from tests.support.waiting import DEADLINE, until
 
@@ -91,7 +91,7 @@ async def bridge(
         if on_message is not None:
             on_message(message)
 
-    broker = Broker(config, who, take, pauses=Pauses(first=0.05, longest=0.2))
+    broker = Broker(config, who, take, pauses=Backoff(first=0.05, longest=0.2))
     info = f'{{"instance": "{who.instance}"}}'.encode()
     broker.publish(who.topics.info, info, qos=1, retain=True)
     broker.publish(who.topics.state, b"{}", qos=1, retain=True)

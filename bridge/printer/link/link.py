@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import replace
 
+from bridge.backoff import Backoff
 from bridge.config import Serial
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.counters import Counters
@@ -14,7 +15,7 @@ from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
 from bridge.gcode.events import Connected, PrinterEvent, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import next_first_number
-from bridge.pauses import Pauses, Repeats
+from bridge.log_dedupe import LogDedupe
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import set_up
@@ -78,8 +79,8 @@ class Link:
         self._found = found
         self._next_number = 0
         self._log = logging.getLogger("bridge.printer")
-        self._repeats = Repeats()
-        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
+        self._repeats = LogDedupe()
+        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._attendance: asyncio.Task[None] | None = None
         self._again = asyncio.Event()
         self._leaving = False
@@ -117,7 +118,7 @@ class Link:
                 return
             self._on_event(Closed(reason))
             now = asyncio.get_running_loop().time()
-            if text := self._repeats.note(reason, now):
+            if text := self._repeats.filter(reason, now):
                 self._log.warning("%s", text)
             await self._pause()
 
@@ -148,7 +149,7 @@ class Link:
         return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
 
     async def _pause(self) -> None:
-        pause = self._pauses.take(random.random())  # noqa: S311 - no secret
+        pause = self._pauses.next_delay(random.random())  # noqa: S311 - no secret
         with contextlib.suppress(TimeoutError):
             async with timeout(pause):
                 await self._again.wait()

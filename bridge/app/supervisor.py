@@ -1,24 +1,24 @@
-"""All printers of the process: begun, ended and changed while the others go on."""
+"""All printers of the process: started, stopped and changed while the others go on."""
 
 import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bridge import logs
 from bridge.app import retained_cleanup
-from bridge.app.blueprints import Blueprint, blueprints
-from bridge.app.failures import first_failure
+from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
-from bridge.app.spare import Spare
-from bridge.app.station import Station
-from bridge.config import Config
+from bridge.app.scripts_folder import read_folder
+from bridge.app.station import Station, client_id
+from bridge.config import Config, Log, Metrics
 from bridge.config import Printer as PrinterConfig
+from bridge.errors import BridgeError
 from bridge.mqtt.broker_checks import exposed
 from bridge.state_files import Memory, all_memories, default_folder, exclusive
 
@@ -28,8 +28,49 @@ Watch = Callable[[Sequence[Station]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Home:
-    """Where the process remembers things, and whose they are."""
+class StationSettings:
+    """Everything that decides how one printer is served.
+
+    When the configuration is read again, a station whose settings are the same is not
+    touched, whatever else has changed.
+
+    Attributes:
+        config: the configuration with this printer alone, and without what concerns
+            only the process.
+        base: the printer's base topic, which depends on how many printers there are.
+        client_id: likewise.
+        scripts: what is in its folder of scripts.
+
+    """
+
+    config: Config
+    base: str
+    client_id: str
+    scripts: Mapping[str, str]
+
+
+def station_settings(config: Config) -> dict[str, StationSettings]:
+    """Return each printer's settings by its id.
+
+    Raises:
+        ConfigError: A scripts folder cannot be read.
+
+    """
+    found: dict[str, StationSettings] = {}
+    for printer in config.printers:
+        alone = {"printers": (printer,), "log": Log(), "metrics": Metrics()}
+        found[printer.id] = StationSettings(
+            config.model_copy(update=alone),
+            config.base(printer),
+            client_id(config, printer),
+            read_folder(printer.scripts_folder),
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _StateFolder:
+    """Where the process keeps its state files, and which of them are its own."""
 
     folder: Path
     owner: str
@@ -39,16 +80,16 @@ class _Home:
 class _Served:
     """A printer that is served now."""
 
-    blueprint: Blueprint
+    settings: StationSettings
     station: Station
     task: asyncio.Task[None]
 
 
-class Fleet:
+class Supervisor:
     """Serves all configured printers.
 
     Each printer has its own connection to the broker, so that its availability is its
-    own last will, and one that hangs harms no other.
+    own last will, and one that is stuck does not affect the others.
 
     Args:
         config: what to serve.
@@ -71,10 +112,10 @@ class Fleet:
         self._instance = uuid.uuid4().hex
         self._served: dict[str, _Served] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._home: _Home | None = None
+        self._state_folder: _StateFolder | None = None
         self._lock = ExitStack()
-        self._spare = Spare()
-        self._inherits = False
+        self._scheduler = PublishScheduler()
+        self._alone = False
         self._memories: dict[str, Memory] = {}
         self.begun = asyncio.Event()
         """Set when all printers are being served."""
@@ -126,35 +167,39 @@ class Fleet:
             ConfigError: A scripts folder cannot be read; nothing was changed.
 
         """
-        wanted = blueprints(config)
-        home = self._home_of(config)
+        wanted = station_settings(config)
+        state_folder = self._state_folder_of(config)
         served = self._served
         leaving = [
             name
             for name, one in served.items()
-            if home != self._home or wanted.get(name) != one.blueprint
+            if state_folder != self._state_folder or wanted.get(name) != one.settings
         ]
         done = _summary(served, leaving, wanted)
         await self._end(leaving)
-        if home != self._home:
-            self._move(home)
+        if state_folder != self._state_folder:
+            self._move(state_folder)
         self._config = config
-        self._begin(config, wanted, home)
+        self._begin(config, wanted, state_folder)
         if warning := exposed(config.mqtt, raw=config.rights.raw):
             log.warning("%s", warning)
         return done
 
-    def _home_of(self, config: Config) -> _Home:
+    def _state_folder_of(self, config: Config) -> _StateFolder:
         given = config.mqtt.state_folder
         folder = given or default_folder(os.environ)
-        return _Home(folder, owner_of(self._origin, config.mqtt))
+        return _StateFolder(folder, owner_of(self._origin, config.mqtt))
 
-    def _move(self, home: _Home) -> None:
+    def _move(self, state_folder: _StateFolder) -> None:
         self._lock.close()
-        self._inherits = self._lock.enter_context(exclusive(home.folder, home.owner))
-        found = all_memories(home.folder, home.owner) if self._inherits else {}
+        self._alone = self._lock.enter_context(
+            exclusive(state_folder.folder, state_folder.owner)
+        )
+        found = (
+            all_memories(state_folder.folder, state_folder.owner) if self._alone else {}
+        )
         self._memories = found
-        self._home = home
+        self._state_folder = state_folder
 
     async def _end(self, names: Collection[str]) -> None:
         tasks = [self._served.pop(name).task for name in names]
@@ -164,16 +209,19 @@ class Fleet:
             await asyncio.wait(tasks)
 
     def _begin(
-        self, config: Config, wanted: Mapping[str, Blueprint], home: _Home
+        self,
+        config: Config,
+        wanted: Mapping[str, StationSettings],
+        state_folder: _StateFolder,
     ) -> None:
-        """Serve those that are not served yet; the others get their inheritance."""
+        """Serve new printers; each of the others clears its share of what is left."""
         tasks = self._tasks
         assert tasks is not None  # noqa: S101 - only called while running
-        shares = self._settle(config, home)
+        shares = self._settle(config, state_folder)
         for station in self.stations:
             station.inherit(shares[station.name].gone)
         new = [
-            self._build(config, printer, shares[printer.id], home)
+            self._build(config, printer, shares[printer.id], state_folder)
             for printer in config.printers
             if printer.id not in self._served
         ]
@@ -184,18 +232,22 @@ class Fleet:
             served = _Served(wanted[station.name], station, task)
             self._served[station.name] = served
 
-    def _settle(self, config: Config, home: _Home) -> dict[str, Share]:
+    def _settle(self, config: Config, state_folder: _StateFolder) -> dict[str, Share]:
         present = {printer.id for printer in config.printers}
-        if not self._inherits:
+        if not self._alone:
             former = self._memories.keys() - present
             for name in former:
                 del self._memories[name]
         for name in present - self._memories.keys():
-            self._memories[name] = Memory(home.folder, name, home.owner)
+            self._memories[name] = Memory(state_folder.folder, name, state_folder.owner)
         return retained_cleanup.settle(config, self._memories)
 
     def _build(
-        self, config: Config, printer: PrinterConfig, share: Share, home: _Home
+        self,
+        config: Config,
+        printer: PrinterConfig,
+        share: Share,
+        state_folder: _StateFolder,
     ) -> Station:
         return Station(
             config,
@@ -204,8 +256,8 @@ class Fleet:
             taken=partial(self._taken, printer.id),
             memory=self._memories[printer.id],
             gone=share.gone,
-            folder=home.folder,
-            spare=self._spare,
+            folder=state_folder.folder,
+            scheduler=self._scheduler,
         )
 
     def _taken(self, name: str) -> list[str]:
@@ -235,3 +287,30 @@ def _summary(
     kept = len(served) - len(leaving)
     named = [f"{verb}: {', '.join(names)}" for verb, names in counts.items() if names]
     return "; ".join([*named, f"{kept} left alone"])
+
+
+@contextmanager
+def first_failure() -> Iterator[None]:
+    """Raise the first of several expected errors alone; a bug stays as it is.
+
+    A TaskGroup raises an ExceptionGroup, but the operator needs one sentence.
+
+    Raises:
+        BridgeError: The first of a group that holds nothing else.
+
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split(BridgeError)
+        if expected is None or bugs is not None:
+            raise
+        raise _first(expected) from None
+
+
+def _first(group: BaseExceptionGroup[BridgeError]) -> BridgeError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, BridgeError)  # noqa: S101 - the group holds nothing else
+    return error

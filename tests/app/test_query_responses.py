@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bridge.app.answers import answer
+from bridge.app.query_responses import response_data
 from bridge.app.station import Station
 from bridge.config import Config
 from tests.support.live import command_of
@@ -40,7 +40,7 @@ async def station(tmp_path: Path) -> AsyncIterator[Station]:
 
 def asked(station: Station, what: str, **payload: object) -> Any:  # noqa: ANN401 - JSON
     command = command_of(f"request/{what}", **payload)
-    return answer(command, station.printer, station.publisher)
+    return response_data(command, station.printer, station.publisher)
 
 
 async def test_every_question(station: Station) -> None:
@@ -58,7 +58,7 @@ async def test_every_question(station: Station) -> None:
     assert asked(station, "scripts") == ["a", "b"]
     assert asked(station, "ping") is None
     assert (
-        answer(
+        response_data(
             command_of("head", command="feedrate", factor=100),
             station.printer,
             station.publisher,

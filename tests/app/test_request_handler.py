@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bridge.app.reception import Reception, Sender
+from bridge.app.request_handler import RequestHandler, Sender
 from bridge.commands import Request, Response
 from bridge.config import Config
-from bridge.errors import ExpiredError, FailedError
+from bridge.errors import CommandError, ExpiredError, FailedError
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Run
 from bridge.topics import Topics
@@ -22,8 +22,8 @@ JOG = {"command": "jog", "x": 1}
 
 
 @dataclass
-class Desk:
-    """A reception, and what went through it."""
+class Bench:
+    """A request handler, and what went through it."""
 
     config: Config
     work: Callable[[], Awaitable[object]]
@@ -32,17 +32,19 @@ class Desk:
     answers: list[tuple[Response, Sender]] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     refused: list[Response] = field(default_factory=list)
+    interrupted: CommandError | None = None
 
     def __post_init__(self) -> None:
-        self.reception = Reception(
+        self.handler = RequestHandler(
             self.config,
             TOPICS,
+            execute=self._execute,
             respond=lambda response, sender: self.answers.append((response, sender)),
             clear=self.cleared.append,
             refused=self.refused.append,
         )
 
-    async def _perform(
+    async def _execute(
         self,
         request: Request,
         run: Run,
@@ -74,23 +76,23 @@ class Desk:
         """Answer a message."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         message = Message(topic=f"printer/{rest}", payload=raw, **properties)
-        await self.reception.answer(message, rest, self._perform)
+        await self.handler.handle(message, rest, lambda: self.interrupted)
 
 
 async def nothing() -> object:
     return None
 
 
-def desk(work: Callable[[], Awaitable[object]] = nothing, **sections: object) -> Desk:
+def bench(work: Callable[[], Awaitable[object]] = nothing, **sections: object) -> Bench:
     document = {"printers": [{"id": "printer"}], **sections}
-    return Desk(Config.model_validate(document), work)
+    return Bench(Config.model_validate(document), work)
 
 
 async def test_what_is_admitted_is_performed() -> None:
     async def work() -> object:
         return {"x": 1}
 
-    it = desk(work)
+    it = bench(work)
     answer = await it.hears("head", {**JOG, "id": "17"})
     assert (answer.status, answer.code, answer.id) == ("finished", 200, "17")
     assert (answer.topic, answer.command) == ("head", "jog")
@@ -102,13 +104,13 @@ async def test_what_fails_tells_how_far_it_came() -> None:
     async def work() -> object:
         raise FailedError.timeout("too slow")
 
-    answer = await desk(work).hears("head", JOG)
+    answer = await bench(work).hears("head", JOG)
     assert (answer.status, answer.code, answer.error) == ("failed", 408, "timeout")
     assert (answer.message, answer.gcode) == ("too slow", ("G91",))
 
 
 async def test_what_is_not_understood_is_refused() -> None:
-    it = desk()
+    it = bench()
     answer = await it.hears("head", {"command": "jog", "x": "a", "id": "17"})
     assert (answer.status, answer.error, answer.id) == (
         "rejected",
@@ -123,17 +125,17 @@ async def test_a_bug_is_no_answer() -> None:
     async def work() -> object:
         raise ZeroDivisionError
 
-    it = desk(work)
+    it = bench(work)
     with pytest.raises(ZeroDivisionError):
         await it.take("head", JOG)
     assert it.answers == []
 
 
 def test_what_comes_too_late_to_be_done_is_answered() -> None:
-    it = desk()
+    it = bench()
     payload = json.dumps({**JOG, "id": "17"}).encode()
     message = Message(topic="printer/head", payload=payload, correlation=b"1")
-    it.reception.decline(message, "head")
+    it.handler.decline(message, "head")
     (response, sender), *others = it.answers
     assert (response.id, response.command, others) == ("17", "jog", [])
     assert (response.status, response.code) == ("rejected", 503)
@@ -142,10 +144,10 @@ def test_what_comes_too_late_to_be_done_is_answered() -> None:
 
 
 async def test_what_waits_to_be_looked_at_when_the_bridge_ends_is_answered() -> None:
-    it = desk()
+    it = bench()
     taken = [asyncio.create_task(it.take("head", JOG)) for _ in range(20)]
     await taken[0]
-    it.reception.close()
+    it.handler.close()
     await asyncio.gather(*taken)
     assert [response.error for response, _ in it.answers] == [
         None,
@@ -168,7 +170,7 @@ async def test_what_waits_to_be_looked_at_when_the_bridge_ends_is_answered() -> 
 async def test_a_retained_message(
     *, clears: bool, payload: bytes, cleared: list[str]
 ) -> None:
-    it = desk(mqtt={"clear_retained_commands": clears})
+    it = bench(mqtt={"clear_retained_commands": clears})
     answer = await it.hears("head", payload, retain=True)
     assert (answer.status, answer.error, answer.code) == ("rejected", "retained", 400)
     assert (it.cleared, it.performed) == (cleared, [])
@@ -190,7 +192,7 @@ async def test_a_retained_message(
     ],
 )
 async def test_where_the_answer_goes(wanted: str | None, goes_to: str) -> None:
-    it = desk()
+    it = bench()
     await it.hears("head", JOG, response_topic=wanted, correlation=b"17")
     assert it.answers[-1][1] == Sender(goes_to, b"17")
 
@@ -208,18 +210,18 @@ async def test_where_the_answer_goes(wanted: str | None, goes_to: str) -> None:
     ],
 )
 async def test_a_right_that_is_off(tier: str, topic: str, payload: object) -> None:
-    it = desk(rights={tier: False})
+    it = bench(rights={tier: False})
     answer = await it.hears(topic, payload)
     assert (answer.status, answer.code, answer.error) == ("rejected", 403, "forbidden")
     assert answer.message is not None
     assert f"rights.{tier}" in answer.message
     assert it.performed == []
-    others = desk(rights={tier: True})
+    others = bench(rights={tier: True})
     assert (await others.hears(topic, payload)).status == "finished"
 
 
 async def test_a_flood() -> None:
-    it = desk(limits={"rate": 0.001})
+    it = bench(limits={"rate": 0.001})
     assert (await it.hears("head", JOG)).status == "finished"
     for _ in range(3):
         answer = await it.hears("head", JOG)
@@ -231,13 +233,13 @@ async def test_a_flood() -> None:
 
 
 async def test_a_flood_of_what_is_no_topic() -> None:
-    it = desk(limits={"rate": 0.001})
+    it = bench(limits={"rate": 0.001})
     assert (await it.hears("head/jog", JOG)).error == "unknown_topic"
     assert (await it.hears("printhead", JOG)).error == "rate_limited"
 
 
 async def test_a_flood_holds_up_no_raw_stop() -> None:
-    it = desk(limits={"rate": 0.001})
+    it = bench(limits={"rate": 0.001})
     await it.hears("command", {"command": "M105"})
     assert (await it.hears("command", {"command": "M105"})).error == "rate_limited"
     for payload in ({"command": "m112"}, {"commands": ["M105", "M112"]}):
@@ -247,7 +249,7 @@ async def test_a_flood_holds_up_no_raw_stop() -> None:
 async def test_strange_response_topics_fill_no_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    it = desk()
+    it = bench()
     for number in range(20):
         await it.hears("request/info", response_topic=f"elsewhere/{number}")
     assert len(caplog.records) == 1
@@ -257,7 +259,7 @@ async def test_strange_response_topics_fill_no_log(
 
 
 async def test_too_old_on_arrival() -> None:
-    it = desk()
+    it = bench()
     old = {**JOG, "issued_at": time.time() - 10, "ttl": 5}
     answer = await it.hears("head", old)
     assert (answer.status, answer.code, answer.error) == ("expired", 410, "expired")
@@ -267,7 +269,7 @@ async def test_too_old_on_arrival() -> None:
 
 
 async def test_an_expiry_goes_along() -> None:
-    it = desk()
+    it = bench()
     before = time.time()
     await it.hears("head", {**JOG, "ttl": 100}, expiry=50)
     await it.hears("head", JOG)
@@ -279,12 +281,12 @@ async def test_too_old_when_its_turn_came() -> None:
     async def work() -> object:
         raise ExpiredError("waited too long")
 
-    answer = await desk(work).hears("head", {**JOG, "ttl": 3})
+    answer = await bench(work).hears("head", {**JOG, "ttl": 3})
     assert answer.message == "the command waited longer than its ttl of 3 s"
 
 
 async def test_a_clock_that_is_ahead() -> None:
-    answer = await desk().hears("head", {**JOG, "issued_at": time.time() + 600})
+    answer = await bench().hears("head", {**JOG, "issued_at": time.time() + 600})
     assert (answer.status, answer.error) == ("finished", None)
     assert answer.warning is not None
 
@@ -293,7 +295,7 @@ async def test_a_clock_that_is_ahead() -> None:
 
 
 async def test_the_same_id_again() -> None:
-    it = desk()
+    it = bench()
     first = await it.hears("head", {**JOG, "id": "a"})
     assert await it.hears("head", {**JOG, "id": "a"}) == first
     assert len(it.performed) == 1
@@ -308,7 +310,7 @@ async def test_the_same_id_while_it_works() -> None:
         await go_on.wait()
         return None
 
-    it = desk(work)
+    it = bench(work)
     first = asyncio.create_task(
         it.take("head", {**JOG, "id": "a"}, response_topic="reply/1")
     )
@@ -338,7 +340,51 @@ async def test_the_same_id_while_it_works() -> None:
     ],
 )
 async def test_what_is_done_again(topic: str, payload: object) -> None:
-    it = desk()
+    it = bench()
     await it.hears(topic, payload)
     await it.hears(topic, payload)
+    assert len(it.performed) == 2
+
+
+STOPS = [
+    ("emergency", b""),
+    ("command", b'{"command": "M112"}'),
+    ("command", b'{"commands": ["G28", "m112"]}'),
+]
+
+
+@pytest.mark.parametrize(("rest", "payload"), STOPS)
+async def test_a_stop_outlives_the_interruption_by_another_one(
+    rest: str, payload: bytes
+) -> None:
+    it = bench()
+    it.interrupted = FailedError.stopped("the emergency stop was asked for")
+    assert (await it.hears(rest, payload)).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("rest", "payload", "status"),
+    [
+        ("head", JOG, "failed"),
+        ("command", {"command": "M117 not M112"}, "failed"),
+        ("head", {**JOG, "dry_run": True}, "finished"),
+        ("request/info", {}, "finished"),
+    ],
+)
+async def test_what_acts_does_not_outlive_a_stop(
+    rest: str, payload: object, status: str
+) -> None:
+    it = bench()
+    it.interrupted = FailedError.stopped("the emergency stop was asked for")
+    answer = await it.hears(rest, payload)
+    assert answer.status == status
+    assert bool(it.performed) == (status == "finished")
+
+
+@pytest.mark.parametrize(("rest", "payload"), STOPS)
+async def test_a_stop_with_a_repeated_id_stops_again(rest: str, payload: bytes) -> None:
+    it = bench()
+    document = json.loads(payload or b"{}") | {"id": "same"}
+    for _ in range(2):
+        await it.hears(rest, document)
     assert len(it.performed) == 2

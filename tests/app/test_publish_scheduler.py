@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from bridge.app.spare import Spare
+from bridge.app.publish_scheduler import PublishScheduler
 
 WHO: ContextVar[str] = ContextVar("WHO")
 
@@ -16,9 +16,9 @@ async def turns(count: int) -> None:
 
 
 async def test_others_have_their_turn_between_two() -> None:
-    spare, done = Spare(), list[str]()
+    scheduler, done = PublishScheduler(), list[str]()
     for name in "abc":
-        spare.later(lambda name=name: done.append(name))  # type: ignore[misc]
+        scheduler.schedule(lambda name=name: done.append(name))  # type: ignore[misc]
     seen = []
     for _ in range(3):
         await turns(1)
@@ -27,30 +27,30 @@ async def test_others_have_their_turn_between_two() -> None:
 
 
 async def test_what_comes_later_waits_behind_and_is_done() -> None:
-    spare, done = Spare(), list[int]()
+    scheduler, done = PublishScheduler(), list[int]()
 
     def first() -> None:
         done.append(1)
-        spare.later(lambda: done.append(3))
+        scheduler.schedule(lambda: done.append(3))
 
-    spare.later(first)
-    spare.later(lambda: done.append(2))
+    scheduler.schedule(first)
+    scheduler.schedule(lambda: done.append(2))
     await turns(4)
-    spare.later(lambda: done.append(4))
+    scheduler.schedule(lambda: done.append(4))
     await turns(1)
     assert done == [1, 2, 3, 4]
 
 
 async def test_one_that_fails_holds_nobody_up() -> None:
-    spare, done, failures = Spare(), list[int](), list[object]()
+    scheduler, done, failures = PublishScheduler(), list[int](), list[object]()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, what: failures.append(what["exception"]))
 
     def fail() -> None:
         raise ZeroDivisionError
 
-    spare.later(fail)
-    spare.later(lambda: done.append(1))
+    scheduler.schedule(fail)
+    scheduler.schedule(lambda: done.append(1))
     await turns(3)
     loop.set_exception_handler(None)
     assert done == [1]
@@ -59,10 +59,10 @@ async def test_one_that_fails_holds_nobody_up() -> None:
 
 @pytest.mark.parametrize("name", ["one", "other"])
 async def test_it_is_done_in_the_context_of_its_owner(name: str) -> None:
-    spare, seen = Spare(), list[str]()
+    scheduler, seen = PublishScheduler(), list[str]()
     for who in ("one", "other"):
         WHO.set(who)
-        spare.later(lambda: seen.append(WHO.get()))
+        scheduler.schedule(lambda: seen.append(WHO.get()))
     WHO.set(name)
     await turns(3)
     assert seen == ["one", "other"]

@@ -1,0 +1,280 @@
+"""Handles each message to one printer, and sends exactly one response to it.
+
+The steps, in this order: admit (flags, rate limit, queue), parse, authorise,
+deduplicate, execute, respond. A message is classified once, before the first of them.
+If that finds a possible emergency stop, parsing it decides whether it is one.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.app.admission import (
+    Admission,
+    MessageClass,
+    RateLimiter,
+    classify,
+    shutting_down,
+)
+from bridge.commands import (
+    Origin,
+    Outcome,
+    Request,
+    RequestError,
+    Response,
+    origin_of,
+    parse,
+)
+from bridge.commands.base import Command
+from bridge.commands.deduplication import Receipts, Verdict
+from bridge.commands.emergency import EmergencyStop
+from bridge.commands.envelope import expires_at, expiry_message, skew_warning
+from bridge.commands.raw import RawCommand, RawCommands
+from bridge.config import Config
+from bridge.errors import CommandError, ExpiredError, RejectedError
+from bridge.gcode import words
+from bridge.mqtt.messages import Message
+from bridge.printer.control.command_queue import Interrupted, Run
+from bridge.topics import Topics, response_topic_allowed
+
+log = logging.getLogger("bridge.commands")
+
+WARNING_RATE = 0.1
+"""Warnings a second about response topics; a sender can think of any number of them."""
+
+_STOP = "M112"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a response goes.
+
+    Attributes:
+        topic: the response topic.
+        correlation: the sender's correlation data (MQTT 5.0, 4.10), if it sent any.
+
+    """
+
+    topic: str
+    correlation: bytes | None = None
+
+
+Execute = Callable[[Request, Run, float | None], Awaitable[object]]
+"""Carries a request out and returns the ``data`` of its response.
+
+Its arguments are the request, the run to fill while it goes on, and the Unix time in
+seconds after which it must not begin.
+"""
+
+
+class RequestHandler:
+    """Handles the messages to one printer.
+
+    Args:
+        config: the rights and limits.
+        topics: the printer's.
+        execute: carries out what was admitted.
+        respond: publishes a response.
+        clear: clears a retained message from a command topic.
+        refused: gets the response to every message that was rejected, except in a
+            flood.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - what it does with a message is its owner's
+        self,
+        config: Config,
+        topics: Topics,
+        *,
+        execute: Execute,
+        respond: Callable[[Response, Sender], None],
+        clear: Callable[[str], None],
+        refused: Callable[[Response], None],
+    ) -> None:
+        self._config = config
+        self._topics = topics
+        self._execute = execute
+        self._respond = respond
+        self._clear = clear
+        self._refused = refused
+        self._refusals = RateLimiter(config.limits.rate)
+        self._warnings = RateLimiter(WARNING_RATE)
+        names = (topics.split(topic) for topic in topics.commands)
+        known = frozenset(name for name in names if name)
+        self._admission = Admission(config.limits.rate, known)
+        self._receipts: Receipts[Sender] = Receipts()
+        self._response_topic = topics.response
+
+    async def handle(
+        self, message: Message, rest: str, interrupted: Interrupted
+    ) -> None:
+        """Handle one message.
+
+        Args:
+            message: the message.
+            rest: its topic without the base.
+            interrupted: returns why the printer was stopped or reset since the message
+                arrived, if it was. The message may have waited meanwhile, and a command
+                must not outlive an emergency stop.
+
+        """
+        arrived, begun = time.time(), asyncio.get_running_loop().time()
+        sender = self._sender(message)
+        kind = classify(rest, message.payload)
+        run = Run()
+        origin: Origin | None = None
+        data: object = None
+        error: CommandError | None = None
+        key: str | None = None
+        try:
+            await self._admit(message, rest, kind, begun)
+            request = parse(
+                rest, message.payload, max_bytes=self._config.mqtt.max_payload
+            )
+            origin = request.origin
+            if warning := skew_warning(request.envelope, arrived):
+                origin = replace(origin, warning=warning)
+            self._authorise(request.command)
+            stops = kind is MessageClass.EMERGENCY and is_stop(request.command)
+            if origin.id is not None and not stops and _happens_once(request):
+                if self._is_repeat(origin.id, sender, begun):
+                    return
+                key = origin.id
+            expires = _expiry(request, arrived, message.expiry)
+            if not stops and _acts(request) and (reason := interrupted()):
+                raise reason
+            data = await self._execute(request, run, expires)
+        except RequestError as refusal:
+            origin, error = Origin(rest, refusal.id, refusal.command), refusal
+        except ExpiredError:
+            error = ExpiredError(expiry_message(request.envelope, time.time()))
+        except CommandError as refusal:
+            error = refusal
+        now = asyncio.get_running_loop().time()
+        outcome = Outcome(run.gcode, run.output, now - begun, data)
+        origin = origin or origin_of(rest, message.payload)
+        self._finish(Response.to(origin, outcome, time.time(), error), sender, key, now)
+
+    def decline(self, message: Message, rest: str) -> None:
+        """Reject a message that arrives after the printer was released."""
+        origin = origin_of(rest, message.payload)
+        response = Response.to(origin, Outcome(), time.time(), shutting_down())
+        self._respond(response, self._sender(message))
+
+    def close(self) -> None:
+        """Reject what waits to be read as well."""
+        self._admission.close()
+
+    async def _admit(
+        self, message: Message, rest: str, kind: MessageClass, now: float
+    ) -> None:
+        """Wait until a message may be parsed.
+
+        Raises:
+            RejectedError: It is retained, or too many came.
+
+        """
+        if message.retain:
+            self._refuse_retained(message)
+        self._admission.check_rate(kind, rest, now)
+        # What is too large is rejected unread, and so need not wait.
+        if len(message.payload) <= self._config.mqtt.max_payload:
+            await self._admission.wait(kind)
+
+    def _refuse_retained(self, message: Message) -> None:
+        log.warning("a retained command on %s was not executed", message.topic)
+        if message.payload and self._config.mqtt.clear_retained_commands:
+            self._clear(message.topic)
+        raise RejectedError.invalid(
+            "the message has the RETAIN flag, and would be executed again after every "
+            "restart; send commands without it",
+            error="retained",
+        )
+
+    def _authorise(self, command: Command) -> None:
+        if not getattr(self._config.rights, command.tier):
+            raise RejectedError.forbidden(
+                f"rights.{command.tier} is off in the bridge's configuration",
+                error="forbidden",
+            )
+
+    def _is_repeat(self, key: str, sender: Sender, now: float) -> bool:
+        """Return whether a command with this id came before.
+
+        Its sender then gets the same response, at once or when there is one.
+
+        Raises:
+            RejectedError: Too many wait for that response.
+
+        """
+        first = self._receipts.admit(key, sender, now)
+        if isinstance(first, Response):
+            self._respond(first, sender)
+        return first is not Verdict.EXECUTE
+
+    def _finish(
+        self, response: Response, sender: Sender, key: str | None, now: float
+    ) -> None:
+        self._respond(response, sender)
+        # A flood of rejections must not push more important events out of their lane.
+        if response.status == "rejected" and self._refusals.allows("", now):
+            self._refused(response)
+        if key is not None:
+            for other in self._receipts.finish(key, response, now):
+                self._respond(response, other)
+
+    def _sender(self, message: Message) -> Sender:
+        wanted = message.response_topic
+        if wanted is not None:
+            prefixes = self._config.mqtt.response_prefixes
+            if response_topic_allowed(wanted, self._topics, prefixes):
+                return Sender(wanted, message.correlation)
+            if self._warnings.allows("", time.monotonic()):
+                log.warning("the response topic %s is not allowed", wanted)
+        return Sender(self._response_topic, message.correlation)
+
+
+def _expiry(
+    request: Request, arrived: float, message_expiry: int | None
+) -> float | None:
+    """Return the Unix time in seconds after which a request must not begin.
+
+    Raises:
+        ExpiredError: That is over.
+
+    """
+    envelope = request.envelope
+    expires = expires_at(envelope, arrived, message_expiry)
+    if expires is not None and time.time() >= expires:
+        raise ExpiredError(expiry_message(envelope, time.time()))
+    return expires
+
+
+def _acts(request: Request) -> bool:
+    """Return whether a request does more than read."""
+    return request.command.tier != "read" and not request.envelope.dry_run
+
+
+def _happens_once(request: Request) -> bool:
+    """Return whether a repeated id means the same command, not to be executed twice.
+
+    A request may be asked again, and what makes the machine safe may be done again: an
+    emergency stop that arrives twice must stop twice.
+    """
+    return _acts(request) and request.command.tier != "safe"
+
+
+def is_stop(command: Command) -> bool:
+    """Return whether a command is an emergency stop, whichever way it was sent."""
+    match command:
+        case EmergencyStop():
+            return True
+        case RawCommand():
+            lines: Sequence[str] = (command.command,)
+        case RawCommands():
+            lines = command.commands
+        case _:
+            return False
+    return any(words.parse(line).code == _STOP for line in lines)
