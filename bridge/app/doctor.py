@@ -7,7 +7,7 @@ from bridge.config import Config, Printer
 from bridge.errors import BridgeError
 from bridge.findings import Finding
 from bridge.mqtt.broker_checks import BrokerDiagnosis
-from bridge.printer.link import diagnosis
+from bridge.printer.link import probe
 from bridge.topics import Topics
 
 
@@ -57,4 +57,4 @@ def _line(printer: Printer, config: Config) -> AsyncIterator[Finding]:
         for other in config.printers
         if other.id != printer.id and other.serial.port != "auto"
     ]
-    return diagnosis.examine(printer, config.telemetry, lambda: others)
+    return probe.examine(printer, config.telemetry, lambda: others)

@@ -138,7 +138,7 @@ class Publisher:
         """Return what ``info`` holds."""
         printer = self._printer
         place = printer.observer.place
-        link = about.Link(
+        link = about.Connection(
             version=__version__,
             instance=self._instance,
             family=printer.observer.dialect.name,

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from bridge.app.probing import Found, probe
 from bridge.cli.parser import broker
 from bridge.cli.progress import dots
 from bridge.config import Mqtt, Serial
@@ -21,6 +20,7 @@ from bridge.config_file import load
 from bridge.config_file.writer import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
 from bridge.mqtt.one_shot import subscribed_to
+from bridge.printer.link.probe import Found, probe
 from bridge.printer.port.ports import list_ports
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from bridge.printer.control.command_queue import CommandQueue, QuestionQueue, Ru
 from bridge.printer.control.emergency_stop import (
     STILL_RESPONDS,
     STOP_MESSAGE,
-    EmergencyStop,
+    EmergencyStopper,
 )
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.idle_shutoff import IdleShutoff
@@ -112,7 +112,7 @@ class Printer:
         )
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
-        self._emergency = EmergencyStop(self.link, self.observer)
+        self._emergency = EmergencyStopper(self.link, self.observer)
         self._idle = IdleTimeout(config.profile.idle_heaters * 60)
         self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
         self._last_plan: tuple[tuple[object, ...], Plan] | None = None
@@ -144,7 +144,8 @@ class Printer:
             RejectedError: It must not be sent.
 
         """
-        state, observer = self.state, self.observer
+        observer = self.observer
+        state = observer.state
         basis = (command, state, observer.position, observer.dialect)
         if self._last_plan is not None and all(map(is_, basis, self._last_plan[0])):
             return self._last_plan[1]  # nothing has changed until its turn came

@@ -341,7 +341,7 @@ def test_scripts_whose_names_look_alike_stay_apart() -> None:
 
 def documents_of(printer: Knowing) -> dict[str, object]:
     state, times = printer.state, {"now": printer.now, "epoch": 1_763_831_000.0}
-    link = about.Link(version="1", instance="i", family="marlin", topics={})
+    link = about.Connection(version="1", instance="i", family="marlin", topics={})
     config = Printer(profile=Profile(heated_chamber=True))
     counted = {"reconnects": 1, "resends": 2, "timeouts": 3}
     health = about.Health(

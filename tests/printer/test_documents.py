@@ -342,7 +342,7 @@ def test_the_error_is_empty_or_complete(printer: Knowing) -> None:
 
 
 def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
-    link = about.Link(
+    link = about.Connection(
         version="1.2.3",
         instance="abc",
         family="marlin",

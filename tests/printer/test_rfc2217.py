@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.printer.port.transport import open_transport
 from bridge.threads import hangs
 from tests.support.rfc2217 import DTR_ON, SET_BAUDRATE, SET_CONTROL, Rfc2217Server
@@ -99,9 +99,9 @@ async def test_a_printer_that_talks_to_nobody_is_given_up(
     server: Rfc2217Server,
 ) -> None:
     link = await open_transport(server.url, 115_200)
-    sending = asyncio.create_task(server.send(bytes(2 * Inbox.LIMIT)))
+    sending = asyncio.create_task(server.send(bytes(2 * ReadBuffer.LIMIT)))
     await until(lambda: not server.connected)
     async with asyncio.timeout(DEADLINE):
-        assert Inbox.LIMIT <= len(await link.read()) < 2 * Inbox.LIMIT
+        assert ReadBuffer.LIMIT <= len(await link.read()) < 2 * ReadBuffer.LIMIT
         assert await link.read() == b""
         await asyncio.wait([sending])

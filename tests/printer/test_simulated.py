@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.printer.port.simulated import SimulatedTransport
 from bridge.printer.port.transport import Transport, open_transport
 from bridge.simulator.firmware import Firmware
@@ -58,9 +58,9 @@ async def test_closing_it() -> None:
 
 async def test_what_nobody_reads_is_lost_not_kept() -> None:
     link = SimulatedTransport(Firmware())
-    for _ in range(Inbox.LIMIT // 10_000):
+    for _ in range(ReadBuffer.LIMIT // 10_000):
         link.write(b"M115\n" * 50)
-    assert len(await link.read()) < 2 * Inbox.LIMIT
+    assert len(await link.read()) < 2 * ReadBuffer.LIMIT
     link.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.errors import LinkError
-from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.printer.port.transport import Transport, open_transport
 from tests.support.peers import Peer, PtyPeer, TcpPeer
 from tests.support.rfc2217 import Rfc2217Server
@@ -160,7 +160,7 @@ async def test_what_nobody_reads_stays_with_the_printer(
 ) -> None:
     peer = kind()
     link = await open_transport(peer.url, 115_200)
-    data = noise(4 * Inbox.LIMIT)
+    data = noise(4 * ReadBuffer.LIMIT)
     said = 0
 
     async def talk() -> None:
@@ -170,9 +170,9 @@ async def test_what_nobody_reads_stays_with_the_printer(
             said = start
 
     talking = asyncio.create_task(talk())
-    await until(lambda: said >= Inbox.LIMIT)
+    await until(lambda: said >= ReadBuffer.LIMIT)
     first = await link.read()
-    assert len(first) < 2 * Inbox.LIMIT
+    assert len(first) < 2 * ReadBuffer.LIMIT
     assert first + await read(link, len(data) - len(first)) == data
     await talking
     link.close()

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.link.wire_log import WireLog, read_log
-from bridge.printer.link.wire_tail import RUN, Routine, Tail
+from bridge.printer.link.wire_log import RUN, LogTail, RoutineLines, WireLog, read_log
 
 HEAT = b" T:210.14 /210.00 B:60.01 /60.00 @:45 B@:12\n"
 
@@ -98,7 +97,7 @@ def test_no_more_than_twenty_lines_and_the_newest_of_them() -> None:
     ],
 )
 def test_routine(line: bytes) -> None:
-    assert Routine().received(line)
+    assert RoutineLines().received(line)
 
 
 @pytest.mark.parametrize(
@@ -116,11 +115,11 @@ def test_routine(line: bytes) -> None:
     ],
 )
 def test_evidence(line: bytes) -> None:
-    assert not Routine().received(line)
+    assert not RoutineLines().received(line)
 
 
 def test_the_ok_of_a_command_is_evidence() -> None:
-    routine = Routine()
+    routine = RoutineLines()
     assert not routine.sent(b"N12 G28*17\n")
     assert routine.sent(b"N13 M105*17\n")
     assert not routine.received(b"ok\n")
@@ -129,7 +128,7 @@ def test_the_ok_of_a_command_is_evidence() -> None:
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 25))
 def test_nothing_is_lost_without_a_word(routine: list[bool], keep: int) -> None:
-    tail: Tail[float] = Tail(keep)
+    tail: LogTail[float] = LogTail(keep)
     for number, is_routine in enumerate(routine):
         tail.add(float(number), routine=is_routine)
     shown = list(tail)

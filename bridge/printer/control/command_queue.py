@@ -44,7 +44,7 @@ class Run:
     gcode: list[str] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
     abandoned: bool = False
-    wanted: Callable[[], bool] = lambda: True
+    wanted: Callable[[], bool] | None = None
 
 
 class Turns:
@@ -220,7 +220,7 @@ class CommandQueue:
     ) -> None:
         turn = self._turns.turn(lines, first=command.first, arrived=arrived)
         async with turn as interrupted:
-            if run.abandoned or not run.wanted():
+            if run.abandoned or (run.wanted is not None and not run.wanted()):
                 return
             if expires is not None and time.time() >= expires:
                 raise ExpiredError("the command waited too long for its turn")

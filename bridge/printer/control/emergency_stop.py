@@ -58,7 +58,7 @@ class StopRepetition:
         return "repeat"
 
 
-class EmergencyStop:
+class EmergencyStopper:
     """Stops one printer past everything that waits, and sees to it that it stays so.
 
     Args:

@@ -77,7 +77,7 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         profile=profile,
         operational=state.link == "operational",
         printing=state.printing,
-        paused=state.phase == "paused",
+        paused=state.link == "operational" and state.job.phase == "paused",
         card_ready=state.card,
         file_selected=state.job.file is not None,
     )

@@ -133,8 +133,13 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
             )
         parameters = _parameters(line, code)
         targets.check(line, parameters, rules.profile)
-        at = travel.follow(at, line, parameters, rules.profile)
-        at = travel.advanced(at, line, g90_sets_extruder=rules.g90_sets_extruder)
+        at = travel.follow(
+            at,
+            line,
+            parameters,
+            rules.profile,
+            g90_sets_extruder=rules.g90_sets_extruder,
+        )
         places.append(at.position)
     return tuple(places)
 

@@ -57,9 +57,14 @@ class Whereabouts:
 
 
 def follow(
-    start: Whereabouts, line: str, parameters: Pairs, profile: Profile
+    start: Whereabouts,
+    line: str,
+    parameters: Pairs,
+    profile: Profile,
+    *,
+    g90_sets_extruder: bool,
 ) -> Whereabouts:
-    """Return where a line leads.
+    """Return where a line leads, and its effect on the modal state.
 
     After a macro, and after codes that move by themselves, no axis is known any more.
     Arcs are checked at their end. After a ``G92`` the limits hold for the coordinates
@@ -77,10 +82,11 @@ def follow(
             "the bridge counts in millimetres"
         )
     if code in _MOVES:
-        _check_speed(line, parameters, profile)
-        return replace(start, position=_moved(start, line, parameters, profile))
-    after = _after(code, parameters, start.position)
-    return start if after == start.position else replace(start, position=after)
+        position = _moved(start, line, parameters, profile)
+    else:
+        position = _after(code, parameters, start.position)
+    modal = track(start.modal, line, g90_sets_extruder=g90_sets_extruder)
+    return replace(start, modal=modal, position=position)
 
 
 def moves(line: str) -> bool:
@@ -89,12 +95,6 @@ def moves(line: str) -> bool:
     if said.code in _MOVES:
         return any(axis in said.values for axis in "XYZE")
     return said.code == _SET or not _is_still(said.code)
-
-
-def advanced(start: Whereabouts, line: str, *, g90_sets_extruder: bool) -> Whereabouts:
-    """Return where we are with the line's effect on the modal state."""
-    modal = track(start.modal, line, g90_sets_extruder=g90_sets_extruder)
-    return start if modal is start.modal else replace(start, modal=modal)
 
 
 def _after(
@@ -119,23 +119,17 @@ def _is_axis(given: Mapping[str, str], letter: str) -> bool:
     return letter in {*_AXES, "e"} and given[letter] != ""
 
 
-def _check_speed(line: str, parameters: Pairs, profile: Profile) -> None:
-    speed = max(
-        (float(t) for letter, t in parameters if letter == "F" and t), default=0
-    )
-    if speed > profile.max_speed:
-        raise _beyond(
-            f"{line}: {format_number(speed)} mm/min is faster than "
-            f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
-        )
-
-
 def _moved(
     start: Whereabouts, line: str, parameters: Pairs, profile: Profile
 ) -> Mapping[str, float]:
     position = dict(start.position)
     for letter, text in parameters:
         axis = letter.lower()
+        if axis == "f" and text and float(text) > profile.max_speed:
+            raise _beyond(
+                f"{line}: {format_number(float(text))} mm/min is faster than "
+                f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
+            )
         if axis not in {*_AXES, "e"}:
             continue
         before = position.pop(axis, None)

@@ -82,7 +82,7 @@ class Session:
     async def run(self) -> None:
         """Serve the link until it breaks; always ends in an exception."""
         try:
-            self._pump([])
+            self._transmit()
             while data := await self._transport.read():
                 await self._digest(data)
             raise LinkError(self._failure)
@@ -103,7 +103,7 @@ class Session:
             # reset that follows a stop in the same bite must not be stopped as well.
             for line in bite.splitlines(keepends=True):
                 self._dispatch(self.protocol.receive_data(line, now))
-            self._pump([])
+            self._transmit()
 
     async def line(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
@@ -137,7 +137,7 @@ class Session:
         ticket = self.protocol.send(text, ahead=ahead, report_errors=report_errors)
         sent = Sent(ticket, self._loop.create_future())
         self._waiting[ticket] = sent.done
-        self._pump([])
+        self._transmit()
         return sent
 
     async def acknowledged(self, sent: Sent) -> Done:
@@ -167,7 +167,7 @@ class Session:
         if data := self.protocol.urgent_data(now):
             self._transport.write_now(data)
             self._wire.sent(data, now)
-        self._pump([])
+        self._transmit()
 
     def halt(self, error: str, message: str) -> None:
         """Fail everything that waits; send nothing more until a reset."""
@@ -190,8 +190,12 @@ class Session:
         self._dispatch(self.protocol.halt("disconnected", self._failure))
 
     def _pump(self, events: Iterable[Event]) -> None:
-        """Act on events, send what is due and set the next alarm."""
+        """Act on events, then send what is due."""
         self._dispatch(events)
+        self._transmit()
+
+    def _transmit(self) -> None:
+        """Send what may be sent now, and set the next alarm."""
         if self._closed:
             return
         now = self._touched = self._loop.time()

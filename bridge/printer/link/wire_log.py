@@ -1,4 +1,4 @@
-r"""The wire as evidence: what went over it, line by line, for people and for replays.
+r"""The log of the wire: what went over it, line by line, for people and for replays.
 
 The text format is that of the logs in ``tests/transcripts``::
 
@@ -10,19 +10,25 @@ Seconds, direction (``>`` is the host), one blank, the line. Bytes outside print
 ASCII and the backslash itself are escaped as in Python. What was sent shows its own
 line break; what was received ended in a line feed, unless a single backslash ends the
 entry: then the line goes on in the next one, or was never finished.
+
+The last lines go into error documents. A printer that is queried for its temperatures
+every second says nothing else in twenty lines, so of several routine lines in a row
+only the newest stay, and how many are missing stands in their place.
 """
 
 import ast
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
 
 from bridge.errors import BridgeError
-from bridge.printer.link.wire_tail import Routine, Tail
+from bridge.gcode.dialects import DIALECTS
 
 LONGEST = 1024
-"""Received bytes that are kept waiting for their line feed (noise has none)."""
+"""Received bytes that wait for their line feed at most; noise has none."""
 
 
 class Direction(Enum):
@@ -74,8 +80,8 @@ class WireLog:
         """
         self._on_entry = on_entry
         self._keep = keep
-        self._last: Tail[Entry] = Tail(keep)
-        self._routine = Routine()
+        self._last: LogTail[Entry] = LogTail(keep)
+        self._routine = RoutineLines()
         self._partial = b""
         self._partial_time = 0.0
 
@@ -116,7 +122,7 @@ class WireLog:
         self._add(Entry(now, Direction.NOTE, text.encode()))
 
     def _finish(self) -> None:
-        """Log half a received line before something else comes between."""
+        """Log the part of a line that was received before anything else is logged."""
         if self._partial:
             self._add(Entry(self._partial_time, Direction.RECEIVED, self._partial))
             self._partial = b""
@@ -140,8 +146,8 @@ def read_log(lines: Iterable[str]) -> Iterator[Entry]:
 
     Understood are our own files, the same with ``>>`` or ``<<`` and a Python string
     behind, and the lines of :attr:`Entry.console`, which have no time (they get that
-    of the line before). Where times begin anew, as after a restart of the bridge, they
-    are counted on: they never go back.
+    of the line before). Where times start again from zero, as after a restart of the
+    bridge, they are counted on: they never go back.
 
     Raises:
         LogFormatError: A line is none of them.
@@ -226,3 +232,90 @@ def _encode(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return text.encode()
+
+
+RUN = 4
+"""Lines that a run of routine lines may take up, the note on missing ones included."""
+
+_QUERIES = "|".join(filter(None, {known.state_query for known in DIALECTS.values()}))
+_POLL = re.compile(rf"(?:N\d+ )?(?:M105|M114|M27(?: C)?|{_QUERIES})(?:\*\d+)?".encode())
+_OK = re.compile(rb"ok(?: N?\d+)?(?: [PB]\d+)*")
+# Atomic, so that no line of noise is tried in all the ways it can be cut.
+_REPORT = re.compile(
+    rb"""(?x) (?:ok\ )? \s*+ (?: (?>
+        (?: [A-Z]{1,2}+ \d{0,3}+ : | [A-Z]?@ (?: \d{0,3}+ : )? )
+            \s? -? [\d.?]++ (?: \s*+ / \s*+ -? [\d.]++ )?
+        | Count
+    ) \s*+ )++"""
+)
+_ROUTINE = re.compile(
+    rb"(?:echo:)?busy:.*|wait|SD printing byte \d+/\d+|Not SD printing\.?"
+    rb"|// \w+ state: Ready|"
+)
+
+
+class RoutineLines:
+    """Recognises the lines of one wire that are repeated all the time."""
+
+    def __init__(self) -> None:
+        self._commands = 0  # lines that are no queries, and whose "ok" is still to come
+        self._last = b""
+
+    def sent(self, line: bytes) -> bool:
+        """Return whether a line of the host is only a query."""
+        self._last = b""
+        if _POLL.fullmatch(line.strip()):
+            return True
+        self._commands += 1
+        return False
+
+    def received(self, line: bytes) -> bool:
+        """Return whether a line is a report, a query's ``ok`` or a repetition."""
+        text = line.strip()
+        again, self._last = text == self._last, text
+        if not _OK.fullmatch(text):
+            return again or bool(_REPORT.fullmatch(text) or _ROUTINE.fullmatch(text))
+        if self._commands:
+            self._commands -= 1
+            return False
+        return True
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class _Kept(Generic[Item]):
+    item: Item
+    missing: int = 0  # before it
+
+
+class LogTail(Generic[Item]):
+    """Remembers the last items, and of routine ones in a row only the newest."""
+
+    def __init__(self, keep: int) -> None:
+        """Create an empty one that remembers at most ``keep`` items."""
+        self._kept: deque[_Kept[Item]] = deque(maxlen=keep)
+        self._row = 0  # how many at the end are routine
+
+    def add(self, item: Item, *, routine: bool) -> None:
+        """Add an item."""
+        kept = self._kept
+        kept.append(_Kept(item))
+        self._row = min(self._row + 1, len(kept)) if routine else 0
+        if self._row > RUN or (self._row == RUN and kept[-RUN].missing):
+            while self._row >= RUN:
+                self._leave_out()
+
+    def _leave_out(self) -> None:
+        oldest = self._kept[-self._row]
+        del self._kept[-self._row]
+        self._row -= 1
+        self._kept[-self._row].missing += oldest.missing + 1
+
+    def __iter__(self) -> Iterator[Item | int]:
+        """Yield the items, and how many are missing in between."""
+        for kept in self._kept:
+            if kept.missing:
+                yield kept.missing
+            yield kept.item

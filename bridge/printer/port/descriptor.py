@@ -8,8 +8,8 @@ import struct
 import termios
 import threading
 
-from bridge.printer.port.inbox import Inbox
-from bridge.printer.port.outgoing import Outgoing
+from bridge.printer.port.read_buffer import ReadBuffer
+from bridge.printer.port.write_buffer import WriteBuffer
 
 _READ_SIZE = 65_536
 _WRITE_SIZE = 16_384
@@ -27,8 +27,8 @@ class DescriptorTransport:
         """Take over ``descriptor``; must be called within the event loop."""
         self._descriptor: int | None = descriptor
         self._terminal = os.isatty(descriptor)
-        self._inbox = Inbox()
-        self._outgoing = Outgoing()
+        self._unread = ReadBuffer()
+        self._unsent = WriteBuffer()
         self._paused = False
         self._loop = asyncio.get_running_loop()
         os.set_blocking(descriptor, False)
@@ -37,11 +37,11 @@ class DescriptorTransport:
     @property
     def pending(self) -> int:
         """Bytes that were accepted and not yet handed to the kernel."""
-        return len(self._outgoing)
+        return len(self._unsent)
 
     async def read(self) -> bytes:
         """Wait for bytes; return none at all once the link is gone or closed."""
-        data = await self._inbox.get()
+        data = await self._unread.get()
         if self._paused and self._descriptor is not None:
             self._paused = False
             self._loop.add_reader(self._descriptor, self._readable)
@@ -51,8 +51,8 @@ class DescriptorTransport:
         """Send bytes after all others, without waiting; nothing once closed."""
         if self._descriptor is None:
             return
-        idle = not self._outgoing
-        self._outgoing.append(data)
+        idle = not self._unsent
+        self._unsent.append(data)
         if idle:
             self._writable()
 
@@ -64,12 +64,12 @@ class DescriptorTransport:
         """
         if self._descriptor is None:
             return
-        self._outgoing.urge(data, flushed=self._flush_kernel(self._descriptor))
+        self._unsent.put_first(data, flushed=self._flush_kernel(self._descriptor))
         self._writable()
 
     def close(self) -> None:
         """Free the descriptor; a waiting :meth:`read` returns no bytes."""
-        self._inbox.close()
+        self._unread.close()
         self._release()
 
     def _readable(self) -> None:
@@ -84,8 +84,8 @@ class DescriptorTransport:
         if not data:
             self._lose()
             return
-        self._inbox.put(data)
-        if self._inbox.full:
+        self._unread.put(data)
+        if self._unread.full:
             self._paused = True
             self._loop.remove_reader(self._descriptor)
 
@@ -93,14 +93,14 @@ class DescriptorTransport:
         if self._descriptor is None:
             return
         try:
-            head = self._outgoing.head(_WRITE_SIZE)
-            self._outgoing.taken(os.write(self._descriptor, head))
+            head = self._unsent.head(_WRITE_SIZE)
+            self._unsent.written(os.write(self._descriptor, head))
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
             self._lose()
             return
-        if self._outgoing:
+        if self._unsent:
             self._loop.add_writer(self._descriptor, self._writable)
         else:
             self._loop.remove_writer(self._descriptor)
@@ -111,9 +111,9 @@ class DescriptorTransport:
         A pseudo-terminal never tells what it holds, so it is flushed only when it is
         full; what it holds otherwise is at most the few lines in flight.
         """
-        if not self._terminal or self._outgoing.last_was_urgent:
+        if not self._terminal or self._unsent.last_was_urgent:
             return False
-        if not self._outgoing and not _untransmitted(descriptor):
+        if not self._unsent and not _untransmitted(descriptor):
             return False
         try:
             termios.tcflush(descriptor, termios.TCOFLUSH)
@@ -123,14 +123,14 @@ class DescriptorTransport:
 
     def _lose(self) -> None:
         """End the link; what was received before can still be read."""
-        self._inbox.end()
+        self._unread.end()
         self._release()
 
     def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             return
-        self._outgoing.clear()
+        self._unsent.clear()
         self._loop.remove_reader(descriptor)
         self._loop.remove_writer(descriptor)
         if self._terminal and _untransmitted(descriptor):

@@ -3,7 +3,7 @@
 import asyncio
 
 from bridge.errors import LinkError
-from bridge.printer.port.inbox import Inbox
+from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.simulator.firmware import Firmware
 
 
@@ -13,7 +13,7 @@ class SimulatedTransport:
     def __init__(self, firmware: Firmware) -> None:
         """Switch the firmware on; must be called within the event loop."""
         self.firmware = firmware
-        self._inbox = Inbox()
+        self._unread = ReadBuffer()
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -26,7 +26,7 @@ class SimulatedTransport:
 
     async def read(self) -> bytes:
         """Wait for bytes; return none at all once the link is closed."""
-        return await self._inbox.get()
+        return await self._unread.get()
 
     def write(self, data: bytes) -> None:
         """Send bytes; nothing once closed."""
@@ -40,7 +40,7 @@ class SimulatedTransport:
     def close(self) -> None:
         """Switch the printer off; a waiting :meth:`read` returns no bytes."""
         self._closed = True
-        self._inbox.close()
+        self._unread.close()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -49,8 +49,8 @@ class SimulatedTransport:
 
         As on a real line, what nobody reads is lost.
         """
-        if data and not self._inbox.full:
-            self._inbox.put(data)
+        if data and not self._unread.full:
+            self._unread.put(data)
         if self._timer is not None:
             self._timer.cancel()
         when = self.firmware.next_event(self._loop.time())

@@ -11,7 +11,7 @@ from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import PublishedDocument, Time
 
 
-class Firmware(PublishedDocument):
+class FirmwareInfo(PublishedDocument):
     """Who answers on the line."""
 
     name: str
@@ -20,7 +20,7 @@ class Firmware(PublishedDocument):
     """How the bridge speaks to it."""
 
 
-class Machine(PublishedDocument):
+class MachineInfo(PublishedDocument):
     """What the operator and the firmware say the machine is."""
 
     id: str
@@ -43,7 +43,7 @@ class Machine(PublishedDocument):
     """It has a heated chamber."""
 
 
-class Limits(PublishedDocument):
+class LimitsInfo(PublishedDocument):
     """Beyond these a command is rejected."""
 
     max_temperature: dict[str, float]
@@ -63,13 +63,13 @@ class Info(PublishedDocument):
     """The bridge's version."""
     instance: str
     """The bridge's own id: new with every start."""
-    firmware: Firmware | None
+    firmware: FirmwareInfo | None
     """Who answers on the line; null while nobody does."""
-    machine: Machine
+    machine: MachineInfo
     """What the machine is."""
     capabilities: dict[str, bool]
     """What the firmware says it can do."""
-    limits: Limits
+    limits: LimitsInfo
     """Beyond these a command is rejected."""
     heaters: tuple[str, ...]
     """The heaters by name."""
@@ -114,7 +114,7 @@ class Health(PublishedDocument):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Connection:
     """What the printer's owner knows beside its state.
 
     Attributes:
@@ -136,11 +136,11 @@ class Link:
 
 
 def info(
-    known: PrinterState, printer: Printer, link: Link, *, now: float, epoch: float
+    known: PrinterState, printer: Printer, link: Connection, *, now: float, epoch: float
 ) -> Info:
     """Return what ``info`` holds."""
     said = None if known.link == "offline" else known.firmware
-    named = Firmware(name=said.name, family=link.family) if said else None
+    named = FirmwareInfo(name=said.name, family=link.family) if said else None
     return Info(
         version=link.version,
         instance=link.instance,
@@ -155,9 +155,9 @@ def info(
     )
 
 
-def _machine(known: PrinterState, printer: Printer, link: Link) -> Machine:
+def _machine(known: PrinterState, printer: Printer, link: Connection) -> MachineInfo:
     profile = printer.profile
-    return Machine(
+    return MachineInfo(
         id=printer.id,
         name=printer.name,
         type=known.firmware.fields.get("MACHINE_TYPE") if known.firmware else None,
@@ -170,9 +170,9 @@ def _machine(known: PrinterState, printer: Printer, link: Link) -> Machine:
     )
 
 
-def _limits(printer: Printer) -> Limits:
+def _limits(printer: Printer) -> LimitsInfo:
     profile = printer.profile
-    return Limits(
+    return LimitsInfo(
         max_temperature=profile.max_temperature.model_dump(),
         max_speed=profile.max_speed,
         max_extrusion=profile.max_extrusion,

@@ -1,13 +1,13 @@
-"""What a printer said and nobody has read yet."""
+"""Bytes that were received from a printer and not read yet."""
 
 import asyncio
 
 
-class Inbox:
-    """Bytes from a link, waiting for the one task that reads them."""
+class ReadBuffer:
+    """Bytes from a link, until the one task that reads takes them."""
 
     LIMIT = 262_144
-    """Bytes beyond which the link should not be read any further."""
+    """Bytes from which on the link should not be read any further."""
 
     __slots__ = ("_data", "_ended", "_waiter")
 
@@ -28,12 +28,12 @@ class Inbox:
             self._wake()
 
     def end(self) -> None:
-        """Say that no more will come; what is there can still be read."""
+        """Mark the end of the link; what was received can still be read."""
         self._ended = True
         self._wake()
 
     def close(self) -> None:
-        """End, and drop what is unread."""
+        """Mark the end, and drop what is unread."""
         self._data.clear()
         self.end()
 

@@ -1,16 +1,17 @@
-"""What waits to be written to a printer, and what an emergency may pass."""
+"""Bytes that wait to be written to a printer; an emergency stop goes first."""
 
 
-class Outgoing:
-    """Bytes in the order in which they go out; urgent ones go first.
+class WriteBuffer:
+    """Bytes in the order in which they are written; urgent ones go first.
 
-    It remembers how the last transmitted byte left the line, because an emergency must
-    never be glued to half a line: firmware would take both together for one unknown
-    command. Urgent bytes are never dropped, not even by later urgent ones.
+    It remembers whether the last byte that was written ended a line. An emergency stop
+    that followed half a line would be one unknown command together with it, so it gets
+    a line break before it. Urgent bytes are never dropped, not even by later urgent
+    ones.
 
     Attributes:
-        last_was_urgent: the last transmitted byte was urgent, so flushing what the
-            kernel holds could throw an emergency away.
+        last_was_urgent: the last byte that was written was urgent, so flushing the
+            kernel's buffer could throw away an emergency stop.
 
     """
 
@@ -27,15 +28,15 @@ class Outgoing:
         return len(self._urgent) + len(self._ordinary)
 
     def append(self, data: bytes) -> None:
-        """Add bytes behind all others."""
+        """Add bytes after all others."""
         self._ordinary += data
 
-    def urge(self, data: bytes, *, flushed: bool = False) -> None:
+    def put_first(self, data: bytes, *, flushed: bool = False) -> None:
         """Drop all ordinary bytes and add urgent ones, on a line of their own.
 
         Args:
             data: whole lines.
-            flushed: transmitted bytes were thrown away as well, nobody knows where.
+            flushed: written bytes were thrown away as well, perhaps within a line.
 
         """
         self._ordinary.clear()
@@ -49,11 +50,11 @@ class Outgoing:
             self._urgent[:0] = b"\n"
 
     def head(self, size: int) -> bytes:
-        """Return the next bytes to transmit, at most ``size``."""
+        """Return the next bytes to write, at most ``size``."""
         return bytes((self._urgent or self._ordinary)[:size])
 
-    def taken(self, count: int) -> None:
-        """Note that the first ``count`` bytes of :meth:`head` were transmitted."""
+    def written(self, count: int) -> None:
+        """Note that the first ``count`` bytes of :meth:`head` were written."""
         if count == 0:
             return
         self.last_was_urgent = bool(self._urgent)
