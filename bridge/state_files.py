@@ -1,10 +1,10 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
 There are three kinds, one file of each for each printer: the retained topics that it
-left at the broker (:class:`Memory`), the port where it was found, and what is known of
-it as a Home Assistant device. No file is needed to serve a printer. So whatever is in
-the folder - a damaged file, a directory, a link, nothing that we may read - costs a
-warning, and never the start.
+left at the broker (:class:`TopicRecord`), the port where it was found, and what is
+known of it as a Home Assistant device. No file is needed to serve a printer. So
+whatever is in the folder - a damaged file, a directory, a link, something that we may
+not read - costs a warning, and never the start.
 """
 
 import fcntl
@@ -51,7 +51,7 @@ class KnownPort(BaseModel):
 
 
 class _RetainedTopics(BaseModel):
-    """The content of a :class:`Memory`'s file."""
+    """The content of a :class:`TopicRecord`'s file."""
 
     owner: str = ""
     retained: list[Annotated[str, StringConstraints(min_length=1)]]
@@ -101,8 +101,8 @@ def recall(path: Path, model: type[_Model]) -> _Model | None:
 def remember(path: Path, document: BaseModel) -> None:
     """Write a state file if that is possible; its folder is created.
 
-    A failure is only logged for debugging: :class:`Memory`, which writes into the same
-    folder, warns about it.
+    A failure is only logged for debugging: :class:`TopicRecord`, which writes into the
+    same folder, warns about it.
     """
     try:
         save(path, document)
@@ -156,7 +156,7 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     return home / ".local" / "state" / "gcode2mqtt"
 
 
-class Memory:
+class TopicRecord:
     """The retained topics that one printer has left at the broker, in a file.
 
     Without it the topics of a renamed printer or a removed heater would stay at the
@@ -236,8 +236,8 @@ class Memory:
             )
 
 
-def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
-    """Return an owner's memories in a folder by printer id: also of former printers."""
+def all_records(folder: Path, owner: str = "") -> dict[str, TopicRecord]:
+    """Return an owner's records in a folder by printer id, with former printers."""
     ending = _ending(owner)
     try:
         names = os.listdir(folder)  # noqa: PTH208 - Path.glob hides or raises errors
@@ -246,7 +246,9 @@ def all_memories(folder: Path, owner: str = "") -> dict[str, Memory]:
     ids = (name.removesuffix(ending) for name in names if name.endswith(ending))
     # Without an owner the ending is that of all files.
     return {
-        name: Memory(folder, name, owner) for name in sorted(ids) if "." not in name
+        name: TopicRecord(folder, name, owner)
+        for name in sorted(ids)
+        if "." not in name
     }
 
 

@@ -15,8 +15,8 @@ from bridge.home_assistant.discovery import KnownDevice
 from bridge.state_files import (
     LARGEST,
     KnownPort,
-    Memory,
-    all_memories,
+    TopicRecord,
+    all_records,
     default_folder,
     exclusive,
     load,
@@ -230,39 +230,39 @@ def test_a_user_that_the_system_does_not_know() -> None:
 
 
 def test_a_memory_lasts(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "new" / "folder", "ender")
-    memory.add("a")
-    memory.add("b")
-    memory.add("b")
-    memory.discard("a")
-    memory.discard("never there")
-    memory.save()
-    assert Memory(tmp_path / "new" / "folder", "ender").topics == {"b"}
+    record = TopicRecord(tmp_path / "new" / "folder", "ender")
+    record.add("a")
+    record.add("b")
+    record.add("b")
+    record.discard("a")
+    record.discard("never there")
+    record.save()
+    assert TopicRecord(tmp_path / "new" / "folder", "ender").topics == {"b"}
     assert [p.name for p in (tmp_path / "new/folder").iterdir()] == [
         "ender.retained.json"
     ]
 
 
 def test_nothing_to_remember_needs_no_file(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, "ender")
-    memory.save()
-    memory.add("a")
-    memory.save()
-    memory.discard("a")
-    memory.save()
+    record = TopicRecord(tmp_path, "ender")
+    record.save()
+    record.add("a")
+    record.save()
+    record.discard("a")
+    record.save()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_former_printers_are_found(tmp_path: Path) -> None:
     for name in ("ender", "prusa"):
-        memory = Memory(tmp_path, name)
-        memory.add(f"printers/{name}/state")
-        memory.save()
+        record = TopicRecord(tmp_path, name)
+        record.add(f"printers/{name}/state")
+        record.save()
     (tmp_path / "something.else").write_text("x")
-    found = all_memories(tmp_path)
+    found = all_records(tmp_path)
     assert sorted(found) == ["ender", "prusa"]
     assert found["prusa"].topics == {"printers/prusa/state"}
-    assert all_memories(tmp_path / "nowhere") == {}
+    assert all_records(tmp_path / "nowhere") == {}
 
 
 @pytest.mark.parametrize(
@@ -282,12 +282,12 @@ def test_a_damaged_list_of_topics_is_worth_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     (tmp_path / "ender.retained.json").write_bytes(content)
-    memory = Memory(tmp_path, "ender")
-    assert memory.topics == frozenset()
+    record = TopicRecord(tmp_path, "ender")
+    assert record.topics == frozenset()
     assert len(caplog.records) == 1
-    memory.add("a")
-    memory.save()
-    assert Memory(tmp_path, "ender").topics == {"a"}
+    record.add("a")
+    record.save()
+    assert TopicRecord(tmp_path, "ender").topics == {"a"}
     assert len(caplog.records) == 1
 
 
@@ -296,11 +296,11 @@ def test_something_else_in_place_of_a_list_is_worth_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, thing: Callable[[Path], None]
 ) -> None:
     thing(tmp_path / "ender.retained.json")
-    (memory,) = all_memories(tmp_path).values()
-    memory.add("a")
-    memory.save()
-    memory.discard("a")
-    memory.save()
+    (record,) = all_records(tmp_path).values()
+    record.add("a")
+    record.save()
+    record.discard("a")
+    record.save()
     assert len(caplog.records) == 1
 
 
@@ -309,24 +309,24 @@ def test_all_topics_are_remembered(
     tmp_path_factory: pytest.TempPathFactory, topics: frozenset[str]
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "topics"
-    memory = Memory(folder, "ender", "me")
-    for topic in memory.topics - topics:
-        memory.discard(topic)
+    record = TopicRecord(folder, "ender", "me")
+    for topic in record.topics - topics:
+        record.discard(topic)
     for topic in topics:
-        memory.add(topic)
-    memory.save()
-    assert Memory(folder, "ender", "me").topics == topics
-    assert Memory(folder, "ender", "another").topics == frozenset()
+        record.add(topic)
+    record.save()
+    assert TopicRecord(folder, "ender", "me").topics == topics
+    assert TopicRecord(folder, "ender", "another").topics == frozenset()
 
 
 def test_an_unwritable_folder_is_worth_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
-    memory = Memory(tmp_path / "file" / "folder", "ender")
+    record = TopicRecord(tmp_path / "file" / "folder", "ender")
     for topic in ("a", "b", "c"):
-        memory.add(topic)
-        memory.save()
+        record.add(topic)
+        record.save()
     assert len(caplog.records) == 1
     file = tmp_path / "file" / "folder" / "ender.retained.json"
     assert caplog.messages[0].startswith(f"cannot read {file} (Not a directory): ")

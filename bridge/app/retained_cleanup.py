@@ -22,7 +22,7 @@ from bridge.mqtt.client import FAILURE
 from bridge.mqtt.error_text import AttemptError, endpoint
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.printer.knowledge.state import initial
-from bridge.state_files import Memory, all_memories, default_folder, exclusive
+from bridge.state_files import TopicRecord, all_records, default_folder, exclusive
 from bridge.topics import Topics
 
 log = logging.getLogger("bridge.app")
@@ -62,12 +62,12 @@ def owner_of(origin: Path | None, mqtt: Mqtt) -> str:
     return f"{origin} at {endpoint(mqtt)}" if origin else ""
 
 
-def settle(config: Config, memories: Mapping[str, Memory]) -> dict[str, Share]:
+def settle(config: Config, records: Mapping[str, TopicRecord]) -> dict[str, Share]:
     """Make a configured printer responsible for each remembered topic.
 
     Args:
-        config: the configured printers; each has a memory.
-        memories: of configured and former printers, by their ids; they are saved.
+        config: the configured printers; each has a record.
+        records: of configured and former printers, by their ids; they are saved.
 
     Returns:
         What each configured printer is responsible for, by its id.
@@ -75,13 +75,13 @@ def settle(config: Config, memories: Mapping[str, Memory]) -> dict[str, Share]:
     """
     bases = {printer.id: config.base(printer) for printer in config.printers}
     for name, base in bases.items():
-        memories[name].add(Topics(base).availability)
-    remembered = {name: memory.topics for name, memory in memories.items()}
+        records[name].add(Topics(base).availability)
+    remembered = {name: record.topics for name, record in records.items()}
     shares = divide(remembered, bases, config.home_assistant.prefix)
-    for name in sorted(memories, key=lambda name: name not in shares):
+    for name in sorted(records, key=lambda name: name not in shares):
         # Former printers last: if the process is killed between two files, a topic may
         # be in both, but not in none.
-        _set_topics(memories[name], shares[name].all if name in shares else set())
+        _set_topics(records[name], shares[name].all if name in shares else set())
     return shares
 
 
@@ -161,12 +161,12 @@ def _bases(topics: AbstractSet[str]) -> set[str]:
     }
 
 
-def _set_topics(memory: Memory, topics: AbstractSet[str]) -> None:
-    for topic in topics - memory.topics:
-        memory.add(topic)
-    for topic in memory.topics - topics:
-        memory.discard(topic)
-    memory.save()
+def _set_topics(record: TopicRecord, topics: AbstractSet[str]) -> None:
+    for topic in topics - record.topics:
+        record.add(topic)
+    for topic in record.topics - topics:
+        record.discard(topic)
+    record.save()
 
 
 def _below(topic: str, bases: Mapping[str, str]) -> str | None:
@@ -182,7 +182,7 @@ class Purge:
     """Clears all remembered topics, and forgets those that the broker has cleared.
 
     Args:
-        memories: of configured and former printers.
+        records: of configured and former printers.
 
     Attributes:
         cleared: topics that the broker has cleared.
@@ -190,14 +190,14 @@ class Purge:
 
     """
 
-    def __init__(self, memories: Iterable[Memory]) -> None:
-        self._memories = list(memories)
-        self._topics = {topic for memory in self._memories for topic in memory.topics}
+    def __init__(self, records: Iterable[TopicRecord]) -> None:
+        self._records = list(records)
+        self._topics = {topic for record in self._records for topic in record.topics}
         self.cleared: list[str] = []
         self.refused: list[str] = []
 
     async def run(self, config: Mqtt, *, client_id: str) -> None:
-        """Connect, clear, and save the memories.
+        """Connect, clear, and save the records.
 
         The bridge must not be running: it would publish the topics again.
 
@@ -212,8 +212,8 @@ class Purge:
                 )
                 done = await asyncio.gather(*clearing, return_exceptions=True)
         finally:
-            for memory in self._memories:
-                memory.save()
+            for record in self._records:
+                record.save()
         failures = [result for result in done if result is not None]
         if failures and isinstance(failures[0], AttemptError):
             count = (
@@ -231,8 +231,8 @@ class Purge:
             self.refused.append(topic)
             return
         self.cleared.append(topic)
-        for memory in self._memories:
-            memory.discard(topic)
+        for record in self._records:
+            record.discard(topic)
 
 
 async def purge(config: Config, origin: Path | None = None) -> Purge:
@@ -256,14 +256,16 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
                 "everything again: stop it first"
             )
         await _refuse_running(config)
-        memories = all_memories(folder, owner)
+        records = all_records(folder, owner)
         for printer in config.printers:
-            memory = memories.setdefault(printer.id, Memory(folder, printer.id, owner))
+            record = records.setdefault(
+                printer.id, TopicRecord(folder, printer.id, owner)
+            )
             topics = Topics(config.base(printer))
             for topic in topics.retained(initial(printer.profile).heaters):
-                memory.add(topic)
-            memory.add(config_topic(config.home_assistant.prefix, printer.id))
-        clearing = Purge(memories.values())
+                record.add(topic)
+            record.add(config_topic(config.home_assistant.prefix, printer.id))
+        clearing = Purge(records.values())
         await clearing.run(config.mqtt, client_id=CLIENT)
         return clearing
 

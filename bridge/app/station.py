@@ -32,7 +32,7 @@ from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import PLACE, KnownPort, Memory, recall, remember
+from bridge.state_files import PLACE, KnownPort, TopicRecord, recall, remember
 from bridge.topics import COMMANDS, RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
@@ -69,7 +69,7 @@ class Station:
         *,
         instance: str,
         taken: Callable[[], Collection[str]] = tuple,
-        memory: Memory | None = None,
+        record: TopicRecord | None = None,
         gone: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
         scheduler: PublishScheduler | None = None,
@@ -95,7 +95,7 @@ class Station:
             instance=instance,
             subscriptions=(*self.topics.commands, *Announcer.subscriptions(config)),
             optional=self.topics.near_misses,
-            memory=memory,
+            record=record,
         )
         self._met = asyncio.Event()
         self.broker = Broker(

@@ -20,7 +20,7 @@ from bridge.config import Config, Log, Metrics
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import BridgeError
 from bridge.mqtt.broker_checks import exposed
-from bridge.state_files import Memory, all_memories, default_folder, exclusive
+from bridge.state_files import TopicRecord, all_records, default_folder, exclusive
 
 log = logging.getLogger("bridge.app")
 
@@ -116,7 +116,7 @@ class Supervisor:
         self._lock = ExitStack()
         self._scheduler = PublishScheduler()
         self._alone = False
-        self._memories: dict[str, Memory] = {}
+        self._records: dict[str, TopicRecord] = {}
         self.begun = asyncio.Event()
         """Set when all printers are being served."""
 
@@ -196,9 +196,9 @@ class Supervisor:
             exclusive(state_folder.folder, state_folder.owner)
         )
         found = (
-            all_memories(state_folder.folder, state_folder.owner) if self._alone else {}
+            all_records(state_folder.folder, state_folder.owner) if self._alone else {}
         )
-        self._memories = found
+        self._records = found
         self._state_folder = state_folder
 
     async def _end(self, names: Collection[str]) -> None:
@@ -235,12 +235,14 @@ class Supervisor:
     def _settle(self, config: Config, state_folder: _StateFolder) -> dict[str, Share]:
         present = {printer.id for printer in config.printers}
         if not self._alone:
-            former = self._memories.keys() - present
+            former = self._records.keys() - present
             for name in former:
-                del self._memories[name]
-        for name in present - self._memories.keys():
-            self._memories[name] = Memory(state_folder.folder, name, state_folder.owner)
-        return retained_cleanup.settle(config, self._memories)
+                del self._records[name]
+        for name in present - self._records.keys():
+            self._records[name] = TopicRecord(
+                state_folder.folder, name, state_folder.owner
+            )
+        return retained_cleanup.settle(config, self._records)
 
     def _build(
         self,
@@ -254,7 +256,7 @@ class Supervisor:
             printer,
             instance=self._instance,
             taken=partial(self._taken, printer.id),
-            memory=self._memories[printer.id],
+            record=self._records[printer.id],
             gone=share.gone,
             folder=state_folder.folder,
             scheduler=self._scheduler,

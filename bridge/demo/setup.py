@@ -15,7 +15,7 @@ from bridge.demo.broker import LOOPBACK, Address, embedded_broker
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
-from bridge.state_files import Memory
+from bridge.state_files import TopicRecord
 
 SPEED = 20.0
 """How much faster than a real one the simulated printer heats and moves."""
@@ -121,5 +121,5 @@ async def _clear_away(config: Config) -> None:
     """Leave nothing retained on somebody else's broker."""
     folder = config.mqtt.state_folder
     assert folder is not None  # noqa: S101 - every demo has a folder of its own
-    memories = [Memory(folder, printer.id) for printer in config.printers]
-    await Purge(memories).run(config.mqtt, client_id=f"gcode2mqtt-{uuid.uuid4().hex}")
+    records = [TopicRecord(folder, printer.id) for printer in config.printers]
+    await Purge(records).run(config.mqtt, client_id=f"gcode2mqtt-{uuid.uuid4().hex}")

@@ -191,10 +191,10 @@ class Broker:
 
         To be called once all retained topics of the printer have been published.
         """
-        if self._presence.memory is not None:
+        if self._presence.record is not None:
             # Our availability may not have been published yet.
             used = {*self._shared.outbox.retained, self._presence.topics.availability}
-            self.clear(self._presence.memory.topics - used)
+            self.clear(self._presence.record.topics - used)
 
     def clear(self, topics: Iterable[str]) -> None:
         """Clear retained topics."""
@@ -203,9 +203,9 @@ class Broker:
 
     def forget(self, topics: Iterable[str]) -> None:
         """Forget retained topics without clearing them: another bridge has them now."""
-        if self._presence.memory is not None:
+        if self._presence.record is not None:
             for topic in topics:
-                self._presence.memory.discard(topic)
+                self._presence.record.discard(topic)
             self._save()
 
     def clear_command(self, topic: str) -> None:
@@ -326,16 +326,16 @@ class Broker:
             self._session.send_waiting()
 
     def _remember(self, topic: str) -> None:
-        memory = self._presence.memory
-        if memory is not None:
-            memory.add(topic)
+        record = self._presence.record
+        if record is not None:
+            record.add(topic)
             # Without a connection nothing is retained yet, and there are many at start.
             if self._session is not None:
-                memory.save()
+                record.save()
 
     def _save(self) -> None:
-        if self._presence.memory is not None:
-            self._presence.memory.save()
+        if self._presence.record is not None:
+            self._presence.record.save()
 
 
 class ProtocolFallback:

@@ -28,7 +28,7 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.outbox import Outbox
-from bridge.state_files import Memory
+from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
 from bridge.topics import Topics
 
@@ -56,7 +56,7 @@ class Presence:
             check for other bridges.
         subscriptions: topic filters to subscribe to.
         optional: further ones, without a warning where the broker refuses them.
-        memory: remembers retained topics across restarts.
+        record: remembers retained topics across restarts.
 
     """
 
@@ -65,7 +65,7 @@ class Presence:
     instance: str = ""
     subscriptions: Sequence[str] = ()
     optional: Sequence[str] = ()
-    memory: Memory | None = None
+    record: TopicRecord | None = None
 
 
 @dataclass(slots=True)
@@ -157,9 +157,9 @@ class SharedState:
             return
         self.statistics.sent += 1
         self.outbox.delivered(publication)
-        memory = self.presence.memory
-        if memory is not None and publication.retain and not publication.payload:
-            memory.discard(publication.topic)
+        record = self.presence.record
+        if record is not None and publication.retain and not publication.payload:
+            record.discard(publication.topic)
 
     def too_large(self, publication: Publication, why: str) -> None:
         """Send the short version of a message that is too large for the broker.

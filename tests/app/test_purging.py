@@ -8,7 +8,7 @@ import pytest
 from bridge.app.retained_cleanup import Purge, owner_of, purge
 from bridge.config import Config, Mqtt, Printer
 from bridge.errors import BrokerError
-from bridge.state_files import Memory, all_memories
+from bridge.state_files import TopicRecord, all_records
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import run_script
@@ -46,9 +46,9 @@ async def test_nothing_of_ours_is_left(tmp_path: Path, protocol: str) -> None:
         config, origin = configured(broker, tmp_path, protocol), Path("/my.yaml")
         async with running(config, origin) as app:
             await app.online()
-        memory = Memory(tmp_path, "former", owner_of(origin, config.mqtt))
-        memory.add("former/state")
-        memory.save()
+        record = TopicRecord(tmp_path, "former", owner_of(origin, config.mqtt))
+        record.add("former/state")
+        record.save()
         with connected(broker.port) as others:
             for topic in ("former/state", "somebody/else"):
                 await others.publish(topic, b"x", retain=True)
@@ -58,7 +58,7 @@ async def test_nothing_of_ours_is_left(tmp_path: Path, protocol: str) -> None:
         with connected(broker.port, "#") as late:
             await late.hears("somebody/else")
             assert [heard.topic for heard in late.heard] == ["somebody/else"]
-    assert all_memories(tmp_path, owner_of(origin, config.mqtt)) == {}
+    assert all_records(tmp_path, owner_of(origin, config.mqtt)) == {}
 
 
 async def test_what_was_never_remembered_is_cleared_too(tmp_path: Path) -> None:
@@ -145,19 +145,19 @@ def test_on_the_command_line(tmp_path: Path) -> None:
 
 
 async def test_purge_clears_all(broker: Mosquitto, tmp_path: Path) -> None:
-    memories = [Memory(tmp_path, name) for name in ("ender", "prusa")]
+    records = [TopicRecord(tmp_path, name) for name in ("ender", "prusa")]
     with connected(broker.port) as past:
-        for number, memory in enumerate(memories * 30):
+        for number, record in enumerate(records * 30):
             await past.publish(f"old/{number}", b"x", retain=True)
-            memory.add(f"old/{number}")
+            record.add(f"old/{number}")
         await past.publish("somebody/else", b"x", retain=True)
-    for memory in memories:
-        memory.save()
-    cleanup = Purge(all_memories(tmp_path).values())
+    for record in records:
+        record.save()
+    cleanup = Purge(all_records(tmp_path).values())
     await cleanup.run(config(broker.port), client_id="gcode2mqtt-purge")
     assert len(cleanup.cleared) == 60
     assert cleanup.refused == []
-    assert all_memories(tmp_path) == {}
+    assert all_records(tmp_path) == {}
     with connected(broker.port, "#") as late:
         await late.hears("somebody/else")
         assert len(late.heard) == 1
@@ -166,46 +166,46 @@ async def test_purge_clears_all(broker: Mosquitto, tmp_path: Path) -> None:
 async def test_purge_keeps_in_mind_what_it_may_not_clear(tmp_path: Path) -> None:
     acl = b"topic write printer/#\n"
     options = "allow_anonymous true\nacl_file {folder}/acl"
-    memory = Memory(tmp_path, "printer")
-    memory.add("printer/state")
-    memory.add("elsewhere/state")
+    record = TopicRecord(tmp_path, "printer")
+    record.add("printer/state")
+    record.add("elsewhere/state")
     with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
-        cleanup = Purge([memory])
+        cleanup = Purge([record])
         await cleanup.run(config(broker.port), client_id="gcode2mqtt-purge")
     assert cleanup.cleared == ["printer/state"]
     assert cleanup.refused == ["elsewhere/state"]
-    assert Memory(tmp_path, "printer").topics == {"elsewhere/state"}
+    assert TopicRecord(tmp_path, "printer").topics == {"elsewhere/state"}
 
 
 async def test_purge_says_why_it_cannot(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, "printer")
-    memory.add("printer/state")
+    record = TopicRecord(tmp_path, "printer")
+    record.add("printer/state")
     with (
         mosquitto(start=False) as broker,
         pytest.raises(BrokerError, match="nothing listens there"),
     ):
-        await Purge([memory]).run(config(broker.port), client_id="purge")
-    assert memory.topics == {"printer/state"}
+        await Purge([record]).run(config(broker.port), client_id="purge")
+    assert record.topics == {"printer/state"}
 
 
 async def test_purge_says_what_is_left_when_the_broker_falls_silent(
     tmp_path: Path,
 ) -> None:
-    memory = Memory(tmp_path, "printer")
-    memory.add("printer/state")
+    record = TopicRecord(tmp_path, "printer")
+    record.add("printer/state")
     async with server(saying(b"\x20\x03\x00\x00\x00")) as port:
         mqtt = config(port).model_copy(update={"connect_timeout": 0.2})
         with pytest.raises(BrokerError, match="1 topic is not cleared yet"):
-            await Purge([memory]).run(mqtt, client_id="gcode2mqtt-purge")
-    assert memory.topics == {"printer/state"}
+            await Purge([record]).run(mqtt, client_id="gcode2mqtt-purge")
+    assert record.topics == {"printer/state"}
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x20\x02\x00\x01"])
 async def test_purge_takes_old_brokers_too(
     broker: Mosquitto, tmp_path: Path, answer: bytes
 ) -> None:
-    memory = Memory(tmp_path, "printer")
-    memory.add("printer/state")
+    record = TopicRecord(tmp_path, "printer")
+    record.add("printer/state")
     old_only = picky(
         broker.host,
         broker.port,
@@ -213,6 +213,6 @@ async def test_purge_takes_old_brokers_too(
         answer=answer,
     )
     async with server(old_only) as port:
-        cleanup = Purge([memory])
+        cleanup = Purge([record])
         await cleanup.run(config(port), client_id="gcode2mqtt-purge")
     assert cleanup.cleared == ["printer/state"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.app.retained_cleanup import divide, owner_of, settle
 from bridge.config import Config, Mqtt
-from bridge.state_files import Memory, all_memories, exclusive
+from bridge.state_files import TopicRecord, all_records, exclusive
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import TestClient, connected
@@ -92,14 +92,14 @@ def test_every_topic_is_in_one_share_and_none_in_use_is_gone(
 def test_present_printers_remember_their_shares_and_former_ones_nothing(
     tmp_path: Path,
 ) -> None:
-    memories = {name: Memory(tmp_path, name, "me") for name in ("then", "now")}
-    memories["then"].add("then/state")
-    memories["now"].add("now/state")
+    records = {name: TopicRecord(tmp_path, name, "me") for name in ("then", "now")}
+    records["then"].add("then/state")
+    records["now"].add("now/state")
     config = Config.model_validate({"printers": [{"id": "now", "topic": "now"}]})
-    shares = settle(config, memories)
+    shares = settle(config, records)
     assert shares["now"].gone == {"then": {"then/state"}}
-    found = all_memories(tmp_path, "me")
-    assert {name: memory.topics for name, memory in found.items()} == {
+    found = all_records(tmp_path, "me")
+    assert {name: record.topics for name, record in found.items()} == {
         "now": {"now/state", "now/availability", "then/state"}
     }
 
