@@ -1,4 +1,4 @@
-"""What can be typed."""
+"""The command line: commands, options, help texts and the types of their values."""
 
 import argparse
 from collections.abc import Callable
@@ -8,27 +8,28 @@ from bridge import __version__
 
 _EXIT_CODES = """\
 exit codes:
-  0  done, or stopped by Ctrl-C or SIGTERM
-  1  it could not go on, for example because the broker refuses the password
-  2  the configuration or the command line is wrong
+  0  success, or stopped by Ctrl-C or SIGTERM
+  1  failure, for example because the broker rejects the password
+  2  error in the configuration or the command line
 """
 
 _MAIN = f"""\
 examples:
-  gcode2mqtt demo                     see it work, without a printer or a broker
-  gcode2mqtt init                     write a first configuration, by a few questions
-  gcode2mqtt check --config my.yaml   see what a configuration means
+  gcode2mqtt demo                     try it without a printer or a broker
+  gcode2mqtt init                     answer a few questions to create a configuration
+  gcode2mqtt check --config my.yaml   check a configuration and show all settings
   gcode2mqtt run --config my.yaml     run the daemon
 
 {_EXIT_CODES}"""
 
 _RUN = """\
-Without --config it reads ./config.yaml, or else /etc/gcode2mqtt/config.yaml.
-Environment variables such as BRIDGE_MQTT__PASSWORD override the file.
+Without --config it reads ./config.yaml or, if that does not exist,
+/etc/gcode2mqtt/config.yaml. Environment variables such as BRIDGE_MQTT__PASSWORD
+override the file.
 
-SIGTERM and SIGINT stop it in order. SIGHUP reads the file again: printers that it
-changes begin anew, the others go on; a file with a mistake is refused, and the old one
-stays in force.
+SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed printers are
+restarted, the others keep running. If the file has an error, it is ignored and the
+daemon keeps its current configuration.
 
 examples:
   gcode2mqtt run
@@ -36,9 +37,9 @@ examples:
 """
 
 _INIT = """\
-Asks for the broker, shows the serial ports, asks the printer what it is, and writes a
-commented configuration; with an account at the broker also its password, into a file of
-its own that only you can read. An existing file is never touched.
+Asks for the broker and the serial port, detects the printer's properties, and writes
+a commented configuration. If the broker needs a password, it is written to a separate
+file that only you can read. Existing files are never changed.
 
 examples:
   gcode2mqtt init
@@ -46,7 +47,8 @@ examples:
 """
 
 _PORTS = """\
-Shows the name to configure first: one that stays when other devices come and go.
+The first name on each line is the one to configure: it does not change when other
+devices are plugged in or removed.
 
 example:
   gcode2mqtt ports
@@ -60,26 +62,28 @@ examples:
 """
 
 _CHECK = """\
-Prints every setting in force, also those by default and from the environment, without
-secrets. Exit code 2, and one line that names the place, where something is wrong.
+Prints all settings, including defaults and environment variables, but no passwords. If
+there is an error, it prints the place and the reason; the exit code is 2.
 
 example:
   gcode2mqtt check --config my.yaml
 """
 
 _HEALTH = """\
-Asks the broker for the daemon's availability and its last sign of life, for probes such
-as a container's. Exit code 1 where a printer's bridge is not there.
+Reads the daemon's availability and its last heartbeat from the broker, for health
+checks such as those of containers. The exit code is 1 if the bridge of any printer is
+offline.
 
 example:
   gcode2mqtt health --config my.yaml
 """
 
 _DOCTOR = """\
-Tries everything that the daemon needs: the broker, TLS, the account, the right to each
-topic, what is left on the topics, the serial port and the printer. One line each; what
-is wrong comes with a remedy and makes the exit code 1. To try the printer it opens its
-port, which resets most boards; --no-printer leaves that out.
+Checks everything that the daemon needs: the broker, TLS, the account, the permissions
+for each topic, leftover retained messages, the serial port and the printer. It prints
+one line for each check and says how to fix each problem; the exit code is 1 if there
+is one. To check the printer it opens the port, which resets most boards; --no-printer
+omits that.
 
 examples:
   gcode2mqtt doctor --config my.yaml
@@ -87,9 +91,9 @@ examples:
 """
 
 _PURGE = """\
-Clears the retained topics of this configuration's printers, and of former ones, for
-example before the bridge is given up. It must not run meanwhile. Exit code 1 where the
-broker refuses to clear one.
+Deletes the retained messages of the printers in this configuration, and of former ones,
+for example before uninstalling the bridge. Stop the bridge first. The exit code is 1 if
+the broker refuses to delete one.
 
 example:
   gcode2mqtt purge --config my.yaml
@@ -97,16 +101,16 @@ example:
 
 _DEMO = """\
 Starts an MQTT broker on a free port of this machine, a simulated printer and the
-bridge, and tells what to try. Nothing outside of it is touched.
+bridge, and shows commands to try. Nothing else on the machine is changed.
 
 examples:
-  gcode2mqtt demo                            until Ctrl-C
-  gcode2mqtt demo --script                   watch it play a short scenario
-  gcode2mqtt demo --broker localhost:1883    with a broker of your own
+  gcode2mqtt demo                            run until Ctrl-C
+  gcode2mqtt demo --script                   run a short scenario and check the results
+  gcode2mqtt demo --broker localhost:1883    use your own broker
 """
 
 _SIMULATE = """\
-A printer that is not there, for the bridge or any other host program.
+Simulates a printer, for the bridge or any other host program.
 
 examples:
   gcode2mqtt simulate --pty ./printer        then, in the configuration,
@@ -116,9 +120,9 @@ examples:
 """
 
 _SEND = """\
-Publishes one message and prints the response, for those who have no MQTT client. Exit
-code 1 where the response is not "finished", and where no bridge is online within five
-seconds: then nothing is sent but an emergency.
+Publishes a message and prints the response. The exit code is 1 if the response is not
+"finished", or if no bridge is online within five seconds; in that case nothing is sent,
+except for an emergency stop.
 
 examples:
   gcode2mqtt send head '{"command": "home", "axes": ["x", "y"]}'
@@ -127,7 +131,7 @@ examples:
 """
 
 _WATCH = """\
-Prints what is published below the printer's topic, until Ctrl-C.
+Prints everything published below the printer's topic, until Ctrl-C.
 
 examples:
   gcode2mqtt watch
@@ -136,13 +140,13 @@ examples:
 
 _SCHEMA = """\
 examples:
-  gcode2mqtt schema > schema.json             JSON Schema of every payload
-  gcode2mqtt schema asyncapi > asyncapi.json  the whole interface as AsyncAPI 3
+  gcode2mqtt schema > schema.json             JSON Schema of all payloads
+  gcode2mqtt schema asyncapi > asyncapi.json  the whole interface in AsyncAPI 3
 """
 
 _REPLAY = """\
-Reads a log of the wire (serial.log_file) and prints what the bridge makes of each line
-of the printer, for bug reports and new firmwares.
+Reads a log of the serial connection (serial.log_file) and shows how the bridge
+interprets each line from the printer, for bug reports and for new firmwares.
 
 example:
   gcode2mqtt replay wire.log
@@ -150,10 +154,10 @@ example:
 
 
 def build() -> argparse.ArgumentParser:
-    """Return the parser; it fills in ``command``, and the command's own arguments."""
+    """Return the parser, whose result has ``command`` and the command's arguments."""
     parser = argparse.ArgumentParser(
         prog="gcode2mqtt",
-        description="Makes a 3D printer on a serial line part of an MQTT network.",
+        description="Connects 3D printers on serial ports to an MQTT broker.",
         epilog=_MAIN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -171,42 +175,53 @@ def build() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    _add_config(add("init", "write a first configuration", _INIT))
+    _add_config(add("init", "create a configuration interactively", _INIT))
     _add_config(add("run", "run the daemon", _RUN))
-    _add_demo(add("demo", "show everything at work, without a printer", _DEMO))
-    _add_simulate(add("simulate", "run the simulated printer alone", _SIMULATE))
+    _add_demo(add("demo", "run everything with a simulated printer", _DEMO))
+    _add_simulate(add("simulate", "run only the simulated printer", _SIMULATE))
     _add_config(add("check", "check a configuration and print it", _CHECK))
-    _add_config(add("health", "tell whether the running daemon is well", _HEALTH))
+    _add_config(add("health", "check whether the daemon is running", _HEALTH))
     _add_doctor(add("doctor", "find out why it does not work", _DOCTOR))
-    _add_config(add("purge", "clear everything at the broker", _PURGE))
-    add("ports", "list the serial ports by stable name", _PORTS)
+    _add_config(add("purge", "delete all retained messages", _PURGE))
+    add("ports", "list the serial ports by their permanent names", _PORTS)
     _add_send(add("send", "send a command to a printer over MQTT", _SEND))
-    _add_client(add("watch", "watch what a printer publishes", _WATCH))
-    schema = add("schema", "print the interface for programs", _SCHEMA)
-    schema.add_argument(
+    _add_client(add("watch", "print everything that a printer publishes", _WATCH))
+    _add_schema(
+        add("schema", "print the interface as JSON Schema or AsyncAPI", _SCHEMA)
+    )
+    _add_replay(add("replay", "explain a log of the serial connection", _REPLAY))
+    _add_completion(add("completion", "print a completion script", _COMPLETION))
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="the configuration file"
+    )
+
+
+def _add_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "form",
         nargs="?",
         choices=("json", "asyncapi"),
         default="json",
         help="%(choices)s",
     )
-    replay = add("replay", "explain a log of the wire", _REPLAY)
-    replay.add_argument("file", type=Path, help="the log")
-    replay.add_argument("--firmware", default="auto", help="the firmware's family")
-    completion = add("completion", "print a script that completes words", _COMPLETION)
-    completion.add_argument(
-        "shell", choices=("bash", "zsh", "fish"), help="%(choices)s"
-    )
-    return parser
 
 
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration")
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the log")
+    parser.add_argument("--firmware", default="auto", help="the firmware family")
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="%(choices)s")
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--no-printer", action="store_true", help="do not open the serial port"
     )
@@ -214,31 +229,33 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--script", action="store_true", help="play a short scenario, then end"
+        "--script", action="store_true", help="run a short scenario and exit"
     )
     parser.add_argument(
         "--broker", type=broker, metavar="HOST:PORT", help="use this broker"
     )
     parser.add_argument(
-        "--seconds", type=positive(86_400), metavar="N", help="end after this time"
+        "--seconds", type=positive(86_400), metavar="N", help="exit after this time"
     )
 
 
 def _add_simulate(parser: argparse.ArgumentParser) -> None:
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument(
-        "--pty", type=Path, metavar="PATH", help="a link to a pseudo-terminal"
+        "--pty", type=Path, metavar="PATH", help="create a link to a pseudo-terminal"
     )
-    place.add_argument("--tcp", type=address, metavar="HOST:PORT", help="a TCP port")
+    place.add_argument(
+        "--tcp", type=address, metavar="HOST:PORT", help="listen on a TCP port"
+    )
     parser.add_argument(
-        "--firmware", default="marlin", metavar="NAME", help="whose part it plays"
+        "--firmware", default="marlin", metavar="NAME", help="firmware to simulate"
     )
     parser.add_argument(
         "--speed",
         type=positive(1000),
         default=1.0,
         metavar="X",
-        help="how many times faster than a real one it heats and moves",
+        help="speed of heating and motion relative to a real printer",
     )
 
 
@@ -254,7 +271,7 @@ def _add_client(parser: argparse.ArgumentParser) -> None:
         "--topic", default="printer", help="the printer's topic (default: %(default)s)"
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="take the broker's settings from it"
+        "--config", type=Path, metavar="FILE", help="read the broker's settings from it"
     )
 
 
@@ -268,7 +285,7 @@ def address(text: str) -> tuple[str, int]:
     """Return host and port of ``host:port`` or ``[::1]:port``.
 
     Raises:
-        argparse.ArgumentTypeError: It is not of this form.
+        argparse.ArgumentTypeError: The text has another form.
 
     """
     host, colon, port = text.rpartition(":")
@@ -279,22 +296,22 @@ def address(text: str) -> tuple[str, int]:
 
 
 def broker(text: str) -> tuple[str, int]:
-    """Return host and port of a broker, which has no port 0.
+    """Return host and port of a broker; port 0 is not valid.
 
     Raises:
-        argparse.ArgumentTypeError: It is not of the form ``host:port``.
+        argparse.ArgumentTypeError: The text is not of the form ``host:port``.
 
     """
     host, port = address(text)
     if not port:
-        raise argparse.ArgumentTypeError(f"{text!r}: no broker has the port 0")
+        raise argparse.ArgumentTypeError(f"{text!r}: port 0 is not valid")
     if ":" in host and not text.startswith("["):
         raise argparse.ArgumentTypeError(f"{text!r}: write [ADDRESS]:PORT")
     return host, port
 
 
 def positive(most: float) -> Callable[[str], float]:
-    """Return a reader of numbers above 0 and up to ``most``."""
+    """Return a function that reads a number above 0 and up to ``most``."""
 
     def number(text: str) -> float:
         try:
@@ -303,7 +320,7 @@ def positive(most: float) -> Callable[[str], float]:
             value = -1.0
         if not 0 < value <= most:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no number above 0 and up to {most:g}"
+                f"{text!r} is not a number above 0 and up to {most:g}"
             )
         return value
 

@@ -1,8 +1,8 @@
-"""What every command has in common.
+"""What all commands have in common.
 
-A command is declared in one class: its payload, validation, JSON schema, documentation
-and translation to G-code. To add one, add a class to its topic's module and name it in
-that module's ``COMMANDS``.
+A command is one class that holds its payload, validation, JSON schema, documentation
+and translation to G-code. To add one, add a class to the module of its topic and list
+it in that module's ``COMMANDS``.
 """
 
 from abc import abstractmethod
@@ -18,17 +18,17 @@ from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-"""A JSON number; booleans, NaN and infinities are refused."""
+"""A JSON number; booleans, NaN and infinities are rejected."""
 
 Tier = Literal["read", "safe", "control", "raw"]
-"""What a topic is a permission for, as `rights` in the configuration has it."""
+"""The right that a topic needs: a key of `rights` in the configuration."""
 
 
 def refuse_null(value: object) -> object:
-    """Refuse a field that is there and says nothing: it may be left out instead.
+    """Reject a field that is present but null.
 
     Raises:
-        ValueError: It is ``None``.
+        ValueError: The value is ``None``.
 
     """
     if value is None:
@@ -37,7 +37,7 @@ def refuse_null(value: object) -> object:
 
 
 NotNull = BeforeValidator(refuse_null)
-"""For a field that may be absent but not ``null``."""
+"""For a field that may be absent, but not ``null``."""
 
 
 class ScriptLibrary(Protocol):
@@ -47,7 +47,7 @@ class ScriptLibrary(Protocol):
         """Return a script's lines of G-code, without comments and blank lines.
 
         Raises:
-            RejectedError: There is no such script (404), or it cannot be rendered.
+            RejectedError: The script does not exist (404) or cannot be rendered.
 
         """
 
@@ -56,23 +56,22 @@ class ScriptLibrary(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all scripts that can be run, in order."""
+        """The names of all scripts that can be run, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a command may know about its printer when it is translated.
+    """What a command can read about its printer when it is translated to G-code.
 
     Attributes:
-        profile: what the machine is.
-        dialect: how its firmware speaks.
-        modal: the modal state to give back.
-        offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
-        capabilities: what the firmware says it can do (``EXTENDED_M20``, …).
-        card_ready: an SD card is mounted; ``None``: not known.
-        phase: what the print does (``printing``, ``paused``, …); ``idle`` without one.
-        variables: returns what scripts may read beside these.
-        scripts: the printer's scripts; ``None``: it has none.
+        profile: the machine's size, heaters and limits. dialect: the firmware's command
+            set and habits. modal: the modal state that the command has to restore.
+            offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
+            capabilities: the firmware's own report (``EXTENDED_M20``, …). card_ready:
+            an SD card is mounted; ``None`` if that is unknown. phase: the print's phase
+            (``printing``, ``paused``, …); ``idle`` without a print. variables: returns
+            further variables for scripts. scripts: the printer's scripts; ``None`` if
+            it has none.
 
     """
 
@@ -89,17 +88,18 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a command becomes.
+    """The G-code of a command.
 
     Attributes:
-        lines: sent one by one, each after the ``ok`` of the one before; the first that
-            fails ends the program.
-        restore: sent after them in any case, so that the machine is left as it was.
-        offsets: heater offsets to keep, in °C; nothing is sent for them.
-        emergency: the line is ``M112``: it goes out bare, at once, past every queue,
-            whatever the printer is doing, and is not gated.
-        urgent: all lines are such as the firmware's emergency parser sees early
-            (``M108``, ``M410``, ``M876``): they go out bare, at once, past the queue.
+        lines: sent one by one, each after the ``ok`` of the previous one; the first
+            that fails ends the program.
+        restore: always sent after the lines, to restore the machine's modal state.
+        offsets: new heater offsets in °C; nothing is sent for them.
+        emergency: the line is ``M112``: it is sent at once, without a line number,
+            before everything that is queued, and in every state of the printer.
+        urgent: the firmware's emergency parser acts on all of these lines while another
+            command runs (``M108``, ``M410``, ``M876``): they are sent at once, without
+            line numbers, before everything that is queued.
 
     """
 
@@ -111,7 +111,7 @@ class Program:
 
     @property
     def gcode(self) -> tuple[str, ...]:
-        """All lines in the order in which they are sent, as the response shows them."""
+        """All lines in the order in which they are sent; the response's ``gcode``."""
         return self.lines + self.restore
 
 
@@ -123,35 +123,35 @@ class Command(DocumentedModel):
     topic: ClassVar[str]
     """What follows the printer's base topic, such as ``head`` or ``request/state``."""
     name: ClassVar[str]
-    """How the payload's ``command`` and the response call it."""
+    """The value of ``command`` in the payload and in the response."""
     tier: ClassVar[Tier] = "control"
-    """Which of the operator's rights it needs."""
+    """The right that it needs."""
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ()
     """Payloads for the documentation, without ``command``."""
     first: ClassVar[bool] = False
-    """It goes before all that waits."""
+    """It is executed before all queued commands."""
     needs_operational: ClassVar[bool] = True
-    """It is refused while the printer is not there."""
+    """It is rejected while the printer is not connected."""
     needs_idle: ClassVar[bool] = False
-    """It is refused while a print is under way (but not while it is paused)."""
+    """It is rejected during a print, but not while the print is paused."""
     needs_no_print: ClassVar[bool] = False
-    """It is refused while a print is under way or paused."""
+    """It is rejected during a print, also while the print is paused."""
     needs_bed: ClassVar[bool] = False
-    """It is refused for a printer without a heated bed."""
+    """It is rejected if the printer has no heated bed."""
     needs_chamber: ClassVar[bool] = False
-    """It is refused for a printer without a heated chamber."""
+    """It is rejected if the printer has no heated chamber."""
     needs_card: ClassVar[bool] = False
-    """It is refused while no SD card is mounted."""
+    """It is rejected while no SD card is mounted."""
     needs_print: ClassVar[bool] = False
-    """It is refused without a print, under way or paused."""
+    """It is rejected unless a print is running or paused."""
     needs_file: ClassVar[bool] = False
-    """It is refused while no file is selected."""
+    """It is rejected while no file is selected."""
 
     @abstractmethod
     def program(self, context: Context, /) -> Program:
         """Return the G-code.
 
         Raises:
-            RejectedError: The printer as it is cannot do this.
+            RejectedError: The printer cannot do this, or not in its current state.
 
         """

@@ -1,4 +1,4 @@
-"""``docs/commands.md``, from the models: what is written there is what is checked."""
+"""``docs/commands.md``, generated from the models that validate the payloads."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,33 +20,35 @@ from bridge.schema_words import SchemaWords
 _HEADING = """\
 # Commands
 
-Written from the code by `scripts/documents`; do not edit.
+Generated from the code by `scripts/documents`; do not edit.
 
-Topics are below the printer's base topic: `printer`, or `printers/<id>` where there are
-several. Payloads are JSON objects. Each message gets exactly one response, on
-`<base>/response` or on its MQTT 5 response topic. G-code is shown for a Marlin printer
-with two extruders, a heated bed and a heated chamber, in its modes after a reset; jog,
-home and extrude leave other modes as they found them.
+Topics are below the printer's base topic, which is `printer`, or `printers/<id>` if
+there are several printers. Payloads are JSON objects. Every message gets exactly one
+response, on `<base>/response` or on its MQTT 5 response topic. The G-code shown is for
+a Marlin printer with two extruders, a heated bed and a heated chamber, in the modes
+that apply after a reset. In other modes, jog, home and extrude restore those modes.
 
-A response that is larger than the broker takes comes without `gcode`, `output` and
-`data`, and with a `warning`. One that the bridge may not publish on its response topic
-comes on `<base>/response`.
+If a response is larger than the broker accepts, `gcode`, `output` and `data` are left
+out and a `warning` is added. If the bridge is not allowed to publish on the response
+topic, it responds on `<base>/response`.
 
-What misses its topic is answered `unknown_topic`: a level too many or too few
-(`bed/target`, `request`), and OctoPrint's names `printhead` and `storage`. The bridge
-hears nothing of other topics below the base; they may be somebody else's.
+A message on a similar but wrong topic gets the error `unknown_topic`: a topic with a
+level too many or too few (`bed/target`, `request`), and OctoPrint's names `printhead`
+and `storage`. The bridge does not subscribe to any other topics below the base topic,
+so other clients can use them.
 
-Numbers are JSON numbers: `true`, `"10"`, `NaN` and `null` are refused, and so is every
-field that is not listed. What is beyond the printer's limits is refused, never cut.
+Numbers must be JSON numbers: `true`, `"10"`, `NaN` and `null` are rejected, and so is
+every field that is not listed. A value beyond the printer's limits is rejected, never
+clamped.
 """
 _CONDITIONS = {
-    "needs_idle": "refused while a print is under way, allowed while it is paused",
-    "needs_no_print": "refused while a print is under way or paused",
-    "needs_bed": "refused without a heated bed",
-    "needs_chamber": "refused without a heated chamber",
-    "needs_card": "refused while no SD card is mounted",
-    "needs_print": "refused without a print, under way or paused",
-    "needs_file": "refused while no file is selected",
+    "needs_idle": "Rejected during a print, but accepted while it is paused.",
+    "needs_no_print": "Rejected during a print, even while it is paused.",
+    "needs_bed": "Rejected if the printer has no heated bed.",
+    "needs_chamber": "Rejected if the printer has no heated chamber.",
+    "needs_card": "Rejected while no SD card is mounted.",
+    "needs_print": "Rejected unless a print is running or paused.",
+    "needs_file": "Rejected while no file is selected.",
 }
 _CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),
@@ -60,11 +62,11 @@ _WORDS = SchemaWords(
 
 def markdown() -> str:
     """Return the document."""
-    parts = [_HEADING, "## Beside every command\n", _fields(envelope_schema())]
+    parts = [_HEADING, "## Fields of every command\n", _fields(envelope_schema())]
     parts += ["## The response\n", _fields(response_schema())]
     for topic, kinds in TOPICS.items():
         right = next(iter(kinds.values())).tier
-        parts.append(f"## `{topic}`\n\nRight: `{right}`.\n")
+        parts.append(f"## `{topic}`\n\nRequires the right `{right}`.\n")
         parts += [_command(kind) for kind in kinds.values()]
     return "\n".join(parts)
 
@@ -84,10 +86,8 @@ def _command(kind: type[Command]) -> str:
 def _rules(kind: type[Command]) -> list[str]:
     rules = [text for name, text in _CONDITIONS.items() if getattr(kind, name)]
     if not kind.needs_operational:
-        rules.append("works also while the printer is away")
-    return [f"It is {rule}." if rule[0] == "r" else f"It {rule}." for rule in rules] + (
-        [""] if rules else []
-    )
+        rules.append("Accepted even while the printer is not connected.")
+    return [*rules, ""] if rules else []
 
 
 def _example(kind: type[Command], payload: Mapping[str, object]) -> str:
@@ -104,7 +104,7 @@ def _fields(schema: Schema, names: Iterable[str] | None = None) -> str:
     for name in names if names is not None else properties:
         field = properties[name]
         needed = ", required" if name in required else ""
-        text = field.get("description", "Which command it is.")
+        text = field.get("description", "The command's name.")
         if "default" in field:
             text += f" Default: `{json.dumps(field['default'])}`."
         rows.append(f"| `{name}` | {_WORDS.of(field)}{needed} | {text} |")

@@ -6,9 +6,10 @@ from bridge.commands.base import Command, Context, Program, Tier
 
 
 class EmergencyStop(Command):
-    """Stop the machine now, past every queue; it needs a reset afterwards.
+    """Stop the machine immediately, before everything that is queued.
 
-    Any payload will do, also an empty or a broken one: only its `id` is read.
+    The printer needs a reset afterwards. Any payload is accepted, even an empty or
+    invalid one. Only its `id` is read.
     """
 
     topic: ClassVar[str] = "emergency"

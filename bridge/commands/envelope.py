@@ -1,4 +1,4 @@
-"""What rides beside every command, and the one response that comes back."""
+"""The fields that every command may have, and the response to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from bridge.field_docs import DocumentedModel
 from bridge.timestamps import timestamp
 
 SKEW = 60.0
-"""How far a sender's clock may be ahead before its messages are told so, in seconds."""
+"""Seconds that a sender's clock may be ahead before the response has a warning."""
 
-_LATEST = 100_000_000_000  # the year 5138: beyond it somebody counts milliseconds
+_LATEST = 100_000_000_000  # the year 5138; a larger number is in milliseconds
 _LONGEST = 31_536_000
 _OK = 200
 
@@ -35,12 +35,14 @@ def _instant(value: object) -> object:
             when = None
         if when is None or when.tzinfo is None:
             raise ValueError(
-                "must be ISO 8601 with a zone such as 2026-11-22T17:05:31Z, or epoch "
-                "seconds"
+                "must be ISO 8601 with a time zone, such as 2026-11-22T17:05:31Z, or "
+                "Unix time in seconds"
             )
         return when.timestamp()
     if isinstance(value, int | float) and not 0 <= value <= _LATEST:
-        raise ValueError("must be epoch seconds, not milliseconds or a negative number")
+        raise ValueError(
+            "must be Unix time in seconds, not in milliseconds or negative"
+        )
     return value
 
 
@@ -61,23 +63,26 @@ _Seconds = Annotated[Finite, Field(gt=0, le=_LONGEST)]
 
 
 class Envelope(DocumentedModel):
-    """The fields that any command or request may carry beside its own."""
+    """The fields that every command and request may have in addition to its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     id: Annotated[_Id | None, NotNull] = None
-    """Comes back in the response; a second command with the same one within 10 minutes
-    is not executed again and gets the first one's response."""
+    """Identifies the command, and is repeated in the response. A second command with
+    the same `id` within 10 minutes is not executed; it gets the first one's
+    response."""
     issued_at: Annotated[_Instant | None, NotNull] = None
-    """When the sender meant it: ISO 8601 with a zone, or epoch seconds."""
+    """When the sender issued the command: ISO 8601 with a time zone, or Unix time in
+    seconds."""
     ttl: Annotated[_Seconds | None, NotNull] = None
-    """Seconds after `issued_at`, or else after its arrival, from which on the command
-    is `expired` and not executed."""
+    """Time to live in seconds, from `issued_at` or, without that, from the arrival.
+    Later the command is `expired` and not executed."""
     dry_run: bool = False
-    """Check it and answer with the G-code, but send nothing."""
+    """Check the command and respond with its G-code, but send nothing to the
+    printer."""
     timeout: Annotated[_Seconds | None, NotNull] = None
-    """Seconds the printer has to finish it; by default each line has the patience that
-    the firmware family needs."""
+    """Seconds in which the printer has to finish the command. By default each line has
+    the timeout of the firmware family."""
 
 
 def expires_at(
@@ -86,13 +91,13 @@ def expires_at(
     """Return when a command is too old to be executed, or ``None`` for never.
 
     Args:
-        envelope: what came with it.
-        arrived: when it came, in epoch seconds.
-        message_expiry: what is left of its MQTT 5 Message Expiry, in seconds.
+        envelope: the command's common fields.
+        arrived: when it arrived, in Unix time.
+        message_expiry: the rest of its MQTT 5 Message Expiry Interval, in seconds.
 
-    A sender's clock that is ahead must not prolong a command's life: an ``issued_at``
-    after the arrival counts as the arrival. One whose clock is behind loses time, and
-    the response's message says so.
+    A sender's clock that is ahead must not prolong a command's life, so an
+    ``issued_at`` after the arrival counts as the arrival. If the sender's clock is
+    behind, the command expires early, and the response's message gives the difference.
 
     """
     ends = []
@@ -105,24 +110,24 @@ def expires_at(
 
 
 def expiry_message(envelope: Envelope, now: float) -> str:
-    """Return the sentence of an expired command's response, for the time ``now``."""
+    """Return the message of an expired command's response, for the time ``now``."""
     if envelope.ttl is None:
-        return "the MQTT message expired before the printer could take the command"
+        return "the MQTT message expired before the command could be sent"
     if envelope.issued_at is None:
-        return f"the command waited longer than its ttl of {envelope.ttl:g} s"
+        return f"the command was queued for longer than its ttl of {envelope.ttl:g} s"
     return (
         f"issued_at was {now - envelope.issued_at:.1f} s ago by the bridge's clock, "
-        f"ttl is {envelope.ttl:g} s; if that is wrong, set the sender's clock"
+        f"but ttl is {envelope.ttl:g} s; if that is wrong, set the sender's clock"
     )
 
 
 def skew_warning(envelope: Envelope, arrived: float) -> str | None:
-    """Return a sentence for a sender whose clock is more than a minute ahead."""
+    """Return a warning if the sender's clock is more than a minute ahead."""
     if envelope.issued_at is None or envelope.issued_at - arrived <= SKEW:
         return None
     return (
         f"issued_at is {envelope.issued_at - arrived:.0f} s in the future by the "
-        "bridge's clock; its ttl counts from the arrival"
+        "bridge's clock; ttl was counted from the arrival"
     )
 
 
@@ -136,8 +141,8 @@ class Origin:
     Attributes:
         topic: what follows the printer's base topic.
         id: its ``id``, if it had one that could be read.
-        command: what it asks, where that could be read.
-        warning: something about it to mend that does no harm this time.
+        command: its command, if that could be read.
+        warning: something to fix that did no harm this time.
 
     """
 
@@ -149,11 +154,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message.
+    """The result of a message.
 
     Attributes:
         gcode: the lines that were sent, or that a dry run would send.
-        output: the printer's lines between them and their ``ok``.
+        output: the printer's replies to these lines, without ``ok``.
         duration: seconds since the message arrived.
         data: the answer to a request.
 
@@ -166,36 +171,39 @@ class Outcome:
 
 
 class Response(DocumentedModel):
-    """The one answer to one message; what does not apply is left out."""
+    """The response to a message; fields that do not apply are left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str | None = None
-    """The request's `id`, if it had one."""
+    """The message's `id`, if it had one."""
     topic: str
-    """What follows the printer's base topic, such as `head` or `request/state`."""
+    """The message's topic below the printer's base topic, such as `head` or
+    `request/state`."""
     command: str | None = None
-    """The command, where it could be read."""
+    """The command, if it could be read."""
     status: Status
-    """Acknowledged by the printer; not sent at all; sent and gone wrong; too old."""
+    """`finished`: the printer acknowledged it. `rejected`: nothing was sent. `failed`:
+    something was sent, but failed. `expired`: it was too old and was not sent."""
     code: int
-    """HTTP's meaning: 200, 400, 403, 404, 408, 409, 410, 412, 429, 500, 503."""
+    """A status code with HTTP's meaning: 200, 400, 403, 404, 408, 409, 410, 412, 429,
+    500 or 503."""
     gcode: tuple[str, ...] = ()
     """The lines that were sent, or that a dry run would send."""
     output: tuple[str, ...] = ()
-    """The printer's own lines between the command and its `ok`."""
+    """The printer's replies to these lines, without `ok`."""
     duration: float = 0.0
-    """Seconds from the arrival to this response."""
+    """Seconds from the arrival of the message to this response."""
     time: str
-    """When, as ISO 8601 in UTC."""
+    """When the response was made, as ISO 8601 in UTC."""
     error: str | None = None
-    """A stable word for programs, where `status` is not `finished`."""
+    """A stable error code for programs, if `status` is not `finished`."""
     message: str | None = None
-    """A sentence for people, where `status` is not `finished`."""
+    """An explanation for people, if `status` is not `finished`."""
     data: object | None = None
     """The answer to a request."""
     warning: str | None = None
-    """Something to mend that did no harm this time, such as a wrong clock."""
+    """Something to fix that did no harm this time, such as a wrong clock."""
 
     @model_serializer(mode="wrap")
     def _present(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -210,7 +218,7 @@ class Response(DocumentedModel):
         now: float,
         error: CommandError | None = None,
     ) -> Self:
-        """Return the response to a message, ``finished`` unless there is an error."""
+        """Return the response to a message: ``finished``, unless there is an error."""
         return cls(
             id=origin.id,
             topic=origin.topic,
@@ -228,10 +236,10 @@ class Response(DocumentedModel):
         )
 
     def shortened(self, size: int) -> Self:
-        """Return what is left of a response of so many bytes without its lists."""
+        """Return a response that is too large (``size`` bytes) without its lists."""
         warning = (
-            f"the response has {size} bytes, more than the broker takes: its gcode, "
-            "output and data are left out; ask for less, or raise the broker's limit"
+            f"the response has {size} bytes, more than the broker accepts; gcode, "
+            "output and data were left out. Request less, or raise the broker's limit"
         )
         update = {"gcode": (), "output": (), "data": None, "warning": warning}
         return self.model_copy(update=update)

@@ -21,7 +21,7 @@ _Move = Annotated[Distance | None, NotNull]
 
 
 class Jog(Command):
-    """Move the head; afterwards the printer is in the mode in which it was."""
+    """Move the print head, and restore the positioning mode afterwards."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": [axis]} for axis in _AXES]}
@@ -36,16 +36,16 @@ class Jog(Command):
     )
 
     x: _Move = None
-    """How far, or with `absolute` where to, in mm."""
+    """Distance in mm, or the coordinate if `absolute` is true."""
     y: _Move = None
-    """How far, or with `absolute` where to, in mm."""
+    """Distance in mm, or the coordinate if `absolute` is true."""
     z: _Move = None
-    """How far, or with `absolute` where to, in mm."""
+    """Distance in mm, or the coordinate if `absolute` is true."""
     absolute: bool = False
-    """The numbers are coordinates, not distances."""
+    """Whether `x`, `y` and `z` are coordinates instead of distances."""
     speed: SpeedOrFalse | None = None
-    """Feedrate in mm/min; by default the lowest of the profile's `speeds` of the axes
-    that move; `false` names none, so that the printer's last one holds."""
+    """Feedrate in mm/min. The default is the lowest of the profile's `speeds` for the
+    axes that move; with `false`, the printer's last feedrate applies."""
 
     @model_validator(mode="after")
     def _moves(self) -> Self:
@@ -58,7 +58,7 @@ class Jog(Command):
         return {axis: value for axis, value in given.items() if value is not None}
 
     def program(self, context: Context, /) -> Program:
-        """Return ``G91`` (or ``G90``), the ``G0``, and what gives the mode back."""
+        """Return ``G91`` (or ``G90``), the ``G0``, and what restores the mode."""
         distances = self._distances()
         speed = self.speed
         if speed is None:
@@ -78,7 +78,7 @@ def _letters(value: object) -> object:
 
 
 class Home(Command):
-    """Home some axes, or all of them."""
+    """Home the given axes, or all of them."""
 
     topic: ClassVar[str] = "head"
     name: ClassVar[str] = "home"
@@ -101,17 +101,17 @@ class Home(Command):
             }
         ),
     ]
-    """Which, in this order, as a list or as a text such as `"xy"`; an empty list homes
-    all."""
+    """The axes in this order, as a list or as a text such as `"xy"`. An empty list
+    homes all axes."""
 
     def program(self, context: Context, /) -> Program:
-        """Return ``G91``, the ``G28``, and what gives the mode back."""
+        """Return ``G91``, the ``G28``, and what restores the mode."""
         words = [f"{axis.upper()}0" for axis in self.axes]
         return motion.program(context, ("G91", " ".join(["G28", *words])), "G0")
 
 
 class Feedrate(Command):
-    """Set the feedrate factor of all moves, also of a running print."""
+    """Set the feedrate factor of all moves, including those of a running print."""
 
     topic: ClassVar[str] = "head"
     name: ClassVar[str] = "feedrate"
@@ -121,8 +121,8 @@ class Feedrate(Command):
     )
 
     factor: Factor
-    """1 to 1000 %: an integer is percent; a number with a decimal point is a factor up
-    to 10.0 (1.05 is 105 %) and percent above."""
+    """1 to 1000 %. An integer is a percentage. A number with a decimal point is a
+    factor up to 10.0 (1.05 is 105 %) and a percentage above that."""
 
     def program(self, _context: Context, /) -> Program:
         """Return the ``M220``."""
@@ -130,7 +130,7 @@ class Feedrate(Command):
 
 
 class MotorsOff(Command):
-    """Let go of all motors; they lose their position."""
+    """Turn off all stepper motors. The printer loses its position."""
 
     topic: ClassVar[str] = "head"
     name: ClassVar[str] = "motors_off"

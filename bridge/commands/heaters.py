@@ -1,4 +1,4 @@
-"""The tools: targets, offsets, selection, extrusion, flow factor, cooling down."""
+"""Tools, bed and chamber: targets, offsets, tool selection, extrusion, flow factor."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -25,7 +25,7 @@ _MOST_TOOLS = 17
 
 
 class ToolTarget(Command):
-    """Set hotend targets; nothing waits for them."""
+    """Set the target temperatures of hotends, without waiting for them."""
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "target"
@@ -43,7 +43,8 @@ class ToolTarget(Command):
         ),
         Distinct,
     ]
-    """°C by tool: `tool0`, `tool1`, …, or `tool` for the selected one; 0 turns off."""
+    """°C by tool: `tool0`, `tool1`, …, or `tool` for the selected one; 0 turns the
+    heater off."""
 
     def program(self, context: Context, /) -> Program:
         """Return one ``M104`` for each tool, in the order of the payload."""
@@ -64,7 +65,7 @@ class ToolTarget(Command):
 
 
 class ToolOffset(Command):
-    """Set what is added to the targets of hotends; nothing is sent to the printer."""
+    """Set the offsets of the hotends' targets. Nothing is sent to the printer."""
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "offset"
@@ -81,10 +82,10 @@ class ToolOffset(Command):
         ),
         Distinct,
     ]
-    """°C by tool, -50 to 50; the offsets of other heaters stay."""
+    """°C by tool, -50 to 50; the offsets of other heaters do not change."""
 
     def program(self, context: Context, /) -> Program:
-        """Return the offsets to keep, and no line."""
+        """Return the new offsets, and no lines."""
         for tool in self.offsets:
             tool_number(tool, context, f"offsets.{tool}")
         return Program(offsets=self.offsets)
@@ -106,7 +107,7 @@ class Select(Command):
 
 
 class Extrude(Command):
-    """Push filament through the selected tool, or pull it back."""
+    """Extrude filament with the selected tool, or retract it."""
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "extrude"
@@ -117,12 +118,13 @@ class Extrude(Command):
     )
 
     amount: Distance
-    """How much, in mm; negative pulls back."""
+    """Length in mm; a negative length retracts."""
     speed: Speed | None = None
-    """mm/min; by default, and at most, the profile's `speeds.e`."""
+    """Feedrate in mm/min; the profile's `speeds.e` is both the default and the
+    maximum."""
 
     def program(self, context: Context, /) -> Program:
-        """Return ``G91``, ``M83``, the ``G1``, and what gives the modes back."""
+        """Return ``G91``, ``M83``, the ``G1``, and what restores the modes."""
         slowest = context.profile.speeds.e
         speed = slowest if self.speed is None else min(self.speed, slowest)
         move = f"G1 E{format_number(self.amount)} F{format_number(speed)}"
@@ -130,7 +132,7 @@ class Extrude(Command):
 
 
 class Flowrate(Command):
-    """Set the flow factor of the selected tool, also of a running print."""
+    """Set the flow factor of the selected tool, including that of a running print."""
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "flowrate"
@@ -140,7 +142,7 @@ class Flowrate(Command):
     )
 
     factor: Factor
-    """As in `head`/`feedrate`."""
+    """1 to 1000 %, written as in `feedrate` on `head`."""
 
     def program(self, _context: Context, /) -> Program:
         """Return the ``M221``."""
@@ -148,14 +150,14 @@ class Flowrate(Command):
 
 
 class CoolDown(Command):
-    """Turn off every heater: the hotends, the bed and the chamber."""
+    """Turn off all heaters: hotends, bed and chamber."""
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "cool_down"
     needs_idle: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
-        """Return an ``M104`` for each hotend, the ``M140`` and the ``M141``."""
+        """Return an ``M104`` for each hotend, and the ``M140`` and ``M141``."""
         profile = context.profile
         if profile.extruders == 1 or profile.shared_nozzle:
             lines = ["M104 S0"]
@@ -167,7 +169,7 @@ class CoolDown(Command):
 
 
 class BedTarget(Command):
-    """Set the bed's target; nothing waits for it."""
+    """Set the bed's target temperature, without waiting for it."""
 
     topic: ClassVar[str] = "bed"
     name: ClassVar[str] = "target"
@@ -175,7 +177,7 @@ class BedTarget(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"target": 75},)
 
     target: Target
-    """°C; 0 turns it off."""
+    """°C; 0 turns the heater off."""
 
     def program(self, context: Context, /) -> Program:
         """Return the ``M140``."""
@@ -184,7 +186,7 @@ class BedTarget(Command):
 
 
 class BedOffset(Command):
-    """Set what is added to the bed's targets; nothing is sent to the printer."""
+    """Set the offset of the bed's targets. Nothing is sent to the printer."""
 
     topic: ClassVar[str] = "bed"
     name: ClassVar[str] = "offset"
@@ -192,15 +194,15 @@ class BedOffset(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"offset": -5},)
 
     offset: Offset
-    """°C, -50 to 50."""
+    """Offset in °C."""
 
     def program(self, _context: Context, /) -> Program:
-        """Return the offset to keep, and no line."""
+        """Return the new offset, and no lines."""
         return Program(offsets={"bed": self.offset})
 
 
 class ChamberTarget(Command):
-    """Set the chamber's target; nothing waits for it."""
+    """Set the chamber's target temperature, without waiting for it."""
 
     topic: ClassVar[str] = "chamber"
     name: ClassVar[str] = "target"
@@ -208,7 +210,7 @@ class ChamberTarget(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"target": 50},)
 
     target: Target
-    """°C; 0 turns it off."""
+    """°C; 0 turns the heater off."""
 
     def program(self, context: Context, /) -> Program:
         """Return the ``M141``."""
@@ -217,7 +219,7 @@ class ChamberTarget(Command):
 
 
 class ChamberOffset(Command):
-    """Set what is added to the chamber's targets; nothing is sent to the printer."""
+    """Set the offset of the chamber's targets. Nothing is sent to the printer."""
 
     topic: ClassVar[str] = "chamber"
     name: ClassVar[str] = "offset"
@@ -225,10 +227,10 @@ class ChamberOffset(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"offset": 5},)
 
     offset: Offset
-    """°C, -50 to 50."""
+    """Offset in °C."""
 
     def program(self, _context: Context, /) -> Program:
-        """Return the offset to keep, and no line."""
+        """Return the new offset, and no lines."""
         return Program(offsets={"chamber": self.offset})
 
 

@@ -1,6 +1,8 @@
-"""The print from the SD card: start, pause, resume, cancel; never a toggle.
+"""Prints from the SD card, and the card itself.
 
-What is already so is no error, as with OctoPrint: pausing a paused print sends nothing.
+There is no toggle: each command names the state that it leads to. A command whose state
+is reached already is not an error and sends nothing, as in OctoPrint's API (pausing a
+paused print, for example).
 """
 
 from typing import ClassVar
@@ -10,7 +12,7 @@ from bridge.errors import RejectedError
 
 
 class Start(Command):
-    """Start to print the file that is selected (`job/state` tells which)."""
+    """Start printing the selected file; `job/state` shows which one it is."""
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "start"
@@ -24,35 +26,36 @@ class Start(Command):
 
 
 class Pause(Command):
-    """Pause the print; nothing to do where it is paused already."""
+    """Pause the print. If it is already paused, nothing is sent."""
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "pause"
     needs_print: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
-        """Return the firmware's line for it, or no line."""
+        """Return the firmware's lines for it, or no lines."""
         done = context.phase in {"pausing", "paused"}
         return Program(() if done else context.dialect.pause)
 
 
 class Resume(Command):
-    """Go on with a paused print; nothing to do where it is not paused."""
+    """Resume a paused print. If it is not paused, nothing is sent."""
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "resume"
     needs_print: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
-        """Return the firmware's line for it, or no line."""
+        """Return the firmware's lines for it, or no lines."""
         done = context.phase in {"starting", "printing", "resuming", "finishing"}
         return Program(() if done else context.dialect.resume)
 
 
 class Cancel(Command):
-    """End the print before it is done; nothing to do where it is ending already.
+    """Cancel the print. If it is already being cancelled, nothing is sent.
 
-    It goes before all commands that wait, and is not refused because they are many.
+    It is executed before all queued commands, and is accepted even if the queue is
+    full.
     """
 
     topic: ClassVar[str] = "job"
@@ -64,33 +67,33 @@ class Cancel(Command):
         """Return the firmware's lines for it, or no line.
 
         Raises:
-            RejectedError: The firmware has none (409).
+            RejectedError: The firmware has no safe command for it (409).
 
         """
         lines = context.dialect.cancel
         if not lines:
             raise RejectedError.conflict(
-                f"job cancel: {context.dialect.name} firmware has no command for it "
-                "that is safe; cancel at the printer, or use emergency",
+                f"job cancel: {context.dialect.name} firmware has no safe command to "
+                "cancel a print; cancel it at the printer, or use emergency",
                 "not_supported",
             )
         return Program(() if context.phase == "cancelling" else lines)
 
 
 class Init(Command):
-    """Mount the card; nothing to do where it is mounted already."""
+    """Mount the card. If it is already mounted, nothing is sent."""
 
     topic: ClassVar[str] = "sd"
     name: ClassVar[str] = "init"
     needs_no_print: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
-        """Return the ``M21``, or no line."""
+        """Return the ``M21``, or no lines."""
         return Program(() if context.card_ready else ("M21",))
 
 
 class Refresh(Command):
-    """Read the list of files again; it is published on `sd/files`."""
+    """Read the list of files again and publish it on `sd/files`."""
 
     topic: ClassVar[str] = "sd"
     name: ClassVar[str] = "refresh"
@@ -98,13 +101,13 @@ class Refresh(Command):
     needs_card: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
-        """Return the ``M20``, with long names and dates where the firmware has them."""
+        """Return the ``M20``, with long names and dates if the firmware has them."""
         extended = "EXTENDED_M20" in context.capabilities
         return Program(("M20 L T" if extended else "M20",))
 
 
 class Release(Command):
-    """Unmount the card, so that it can be taken out."""
+    """Unmount the card so that it can be removed."""
 
     topic: ClassVar[str] = "sd"
     name: ClassVar[str] = "release"

@@ -1,4 +1,4 @@
-"""The line to the printer, and what went wrong with it; no G-code is sent."""
+"""The connection to the printer; these commands send no G-code."""
 
 from typing import ClassVar
 
@@ -10,19 +10,19 @@ class _Link(Command):
     needs_operational: ClassVar[bool] = False
 
     def program(self, _context: Context, /) -> Program:
-        """Return no line: it concerns the bridge."""
+        """Return no lines, because the bridge itself acts on these commands."""
         return Program()
 
 
 class Reconnect(_Link):
-    """Close the port and open it again; that resets most printers."""
+    """Close the port and open it again. This resets most printers."""
 
     name: ClassVar[str] = "reconnect"
     needs_no_print: ClassVar[bool] = True
 
 
 class Acknowledge(_Link):
-    """Take the last error away from `error`: a person has seen it.
+    """Clear the last error on `error`, because somebody has seen it.
 
     A printer that has stopped stays stopped until it is reset.
     """

@@ -1,4 +1,4 @@
-"""G-code as it is: one line, several, or a script."""
+"""Raw G-code: one line, several lines, or a script."""
 
 import re
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ def _line(
     line = lines.clean(substituted(text, parameters, where), context, where)
     if not line:
         raise RejectedError.invalid(
-            f"{where}: has no G-code, and firmwares do not answer an empty line"
+            f"{where}: has no G-code, and firmwares do not acknowledge an empty line"
         )
     return line
 
 
 class RawCommand(_Raw):
-    """Send one line of G-code."""
+    """Send a line of G-code."""
 
     name: ClassVar[str] = "command"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
@@ -45,9 +45,9 @@ class RawCommand(_Raw):
     )
 
     command: _Text
-    """The line; a comment is cut off, `g28` becomes `G28`."""
+    """The line. Comments are removed, and `g28` becomes `G28`."""
     parameters: _Values = Field(default_factory=dict)
-    """What `%(name)s` and `{name}` in the line stand for: texts and numbers."""
+    """Texts and numbers that replace `%(name)s` and `{name}` in the line."""
 
     def program(self, context: Context, /) -> Program:
         """Return the line."""
@@ -56,7 +56,7 @@ class RawCommand(_Raw):
 
 
 class RawCommands(_Raw):
-    """Send several lines of G-code, one after the other."""
+    """Send several lines of G-code, one after another."""
 
     name: ClassVar[str] = "commands"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
@@ -70,9 +70,9 @@ class RawCommands(_Raw):
     commands: Annotated[
         tuple[_Text, ...], Field(min_length=1, max_length=_MOST_LINES, strict=False)
     ]
-    """The lines; an `M112` among them stops the machine at once, alone."""
+    """The lines. If one of them is `M112`, only that is sent, immediately."""
     parameters: _Values = Field(default_factory=dict)
-    """What `%(name)s` and `{name}` in the lines stand for: texts and numbers."""
+    """Texts and numbers that replace `%(name)s` and `{name}` in the lines."""
 
     def program(self, context: Context, /) -> Program:
         """Return the lines."""
@@ -84,7 +84,7 @@ class RawCommands(_Raw):
 
 
 class RawScript(_Raw):
-    """Run a script of the printer's configuration or scripts folder."""
+    """Run a script from the printer's configuration or scripts folder."""
 
     name: ClassVar[str] = "script"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
@@ -92,11 +92,11 @@ class RawScript(_Raw):
     )
 
     script: Annotated[str, Field(min_length=1, max_length=100)]
-    """Its name."""
+    """The script's name."""
     parameters: _Values = Field(default_factory=dict)
-    """The template's `parameters`."""
+    """The values of `parameters` in the template."""
     context: _Values = Field(default_factory=dict)
-    """The template's `context`."""
+    """The values of `context` in the template."""
 
     def program(self, context: Context, /) -> Program:
         """Return the script's lines."""
@@ -110,18 +110,18 @@ def script_lines(
     """Return a script's lines as they are sent.
 
     Args:
-        name: the script's.
-        context: of the printer; its ``variables`` and profile can be read too.
-        variables: more that the script may read.
+        name: the script's name.
+        context: the printer's; the script can read its variables and profile.
+        variables: further variables for the script.
 
     Raises:
-        RejectedError: There is no such script (404), it cannot be rendered, or one of
+        RejectedError: The script does not exist (404) or cannot be rendered, or one of
             its lines cannot be sent.
 
     """
     if context.scripts is None:
         raise RejectedError(
-            f'script: there is no script "{name}", as none is configured',
+            f'script: there is no script "{name}", because none is configured',
             error="unknown_script",
             code=404,
         )
@@ -153,15 +153,16 @@ _SPEC = re.compile(
 
 
 def substituted(text: str, parameters: Mapping[str, object], where: str) -> str:
-    """Return a line with its placeholders filled in.
+    """Return a line with its placeholders replaced.
 
-    Only where there are parameters at all is the text looked at; then ``%%``, ``{{``
-    and ``}}`` stand for ``%``, ``{`` and ``}``. A placeholder may say how a number is
-    written: ``%(x)d``, ``%(x).2f``, ``{x:.2f}``.
+    Without parameters the text is returned unchanged. With parameters, ``%%``, ``{{``
+    and ``}}`` stand for ``%``, ``{`` and ``}``. A placeholder may have a number format:
+    ``%(x)d``, ``%(x).2f``, ``{x:.2f}``. Python's own formatting is not used, because it
+    gives access to attributes (``{x.__class__}``) and takes unlimited widths.
 
     Raises:
         RejectedError: A parameter is missing or is neither a text nor a number, or a
-            placeholder is none of the above.
+            placeholder has another form.
 
     """
     if not parameters:
@@ -172,8 +173,8 @@ def substituted(text: str, parameters: Mapping[str, object], where: str) -> str:
             return match["literal"][0]
         if match["stray"]:
             raise RejectedError.invalid(
-                f'{where}: a single "{match[0]}" is no placeholder such as {{name}} or '
-                "%(name)s; double it where it is meant"
+                f'{where}: a single "{match[0]}" is not a placeholder such as {{name}} '
+                "or %(name)s; to send the character itself, double it"
             )
         name, spec = match["name"], match["format"]
         if name is None:
@@ -190,12 +191,12 @@ def _value(
 ) -> str | int | float:
     if not _NAME.fullmatch(name):
         raise RejectedError.invalid(
-            f'{where}: "{name[:40]}" is not the name of a parameter'
+            f'{where}: "{name[:40]}" is not a valid parameter name'
         )
     if name not in parameters:
         known = ", ".join(sorted(parameters)[:20])
         raise RejectedError.invalid(
-            f"{where}: the parameter {name} is missing; given are {known[:200]}"
+            f"{where}: the parameter {name} is missing (given: {known[:200]})"
         )
     value = parameters[name]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -207,7 +208,7 @@ def _formatted(value: str | float, spec: str, placeholder: str, where: str) -> s
     match = _SPEC.fullmatch(spec)
     if match is None or (match["kind"] in {"d", "i", "f"} and isinstance(value, str)):
         raise RejectedError.invalid(
-            f"{where}: {placeholder} must end in s, or for a number in d or f"
+            f"{where}: {placeholder} must end in s or, for a number, in d or f"
         )
     if match["kind"] in {"d", "i", "f"}:
         return f"%{spec}" % value

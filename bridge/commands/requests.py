@@ -1,4 +1,4 @@
-"""Questions; each is answered in the response's `data`."""
+"""Requests for information; each is answered in the response's `data`."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
@@ -9,13 +9,13 @@ from bridge.commands.base import Command, Context, NotNull, Program, Tier
 
 
 class InformationRequest(Command):
-    """A question on a topic of its own; most need nothing from the printer."""
+    """A request, which has a topic of its own. Most send nothing to the printer."""
 
     tier: ClassVar[Tier] = "read"
     needs_operational: ClassVar[bool] = False
 
     def program(self, _context: Context, /) -> Program:
-        """Return no line: the bridge knows the answer."""
+        """Return no lines, because the bridge knows the answer."""
         return Program()
 
 
@@ -24,9 +24,9 @@ _Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 class _History(InformationRequest):
     history: bool = False
-    """Give the temperatures of the last half hour too, the newest first."""
+    """Include the temperature history, the newest values first."""
     limit: Annotated[_Count | None, NotNull] = None
-    """Only so many of the newest points; all by default."""
+    """The maximum number of points in the history; by default all of them."""
 
 
 def _words(value: object) -> object:
@@ -36,7 +36,7 @@ def _words(value: object) -> object:
 
 
 class StateRequest(_History):
-    """The full state: `temperature`, `sd` and `state`."""
+    """Return the full state: `temperature`, `sd` and `state`."""
 
     topic: ClassVar[str] = "request/state"
     name: ClassVar[str] = "state"
@@ -63,11 +63,11 @@ class StateRequest(_History):
             }
         ),
     ] = ()
-    """What to leave out, as a list or as a text with commas."""
+    """The parts to leave out, as a list or as a comma-separated text."""
 
 
 class TemperatureRequest(_History):
-    """The temperatures of all heaters; also while the printer is away."""
+    """Return all temperatures, even while the printer is not connected."""
 
     topic: ClassVar[str] = "request/temperature"
     name: ClassVar[str] = "temperature"
@@ -78,7 +78,7 @@ class TemperatureRequest(_History):
 
 
 class ToolsRequest(_History):
-    """The temperatures of the tools."""
+    """Return the temperatures of the tools."""
 
     topic: ClassVar[str] = "request/tool"
     name: ClassVar[str] = "tool"
@@ -87,7 +87,7 @@ class ToolsRequest(_History):
 
 
 class BedRequest(_History):
-    """The bed's temperature."""
+    """Return the bed's temperature."""
 
     topic: ClassVar[str] = "request/bed"
     name: ClassVar[str] = "bed"
@@ -97,7 +97,7 @@ class BedRequest(_History):
 
 
 class ChamberRequest(_History):
-    """The chamber's temperature."""
+    """Return the chamber's temperature."""
 
     topic: ClassVar[str] = "request/chamber"
     name: ClassVar[str] = "chamber"
@@ -107,14 +107,14 @@ class ChamberRequest(_History):
 
 
 class CardRequest(InformationRequest):
-    """Whether an SD card is mounted."""
+    """Return whether an SD card is mounted."""
 
     topic: ClassVar[str] = "request/sd"
     name: ClassVar[str] = "sd"
 
 
 class PositionRequest(InformationRequest):
-    """Where the head is; the printer is asked."""
+    """Ask the printer for the position of the print head, and return it."""
 
     topic: ClassVar[str] = "request/position"
     name: ClassVar[str] = "position"
@@ -126,49 +126,49 @@ class PositionRequest(InformationRequest):
 
 
 class ErrorRequest(InformationRequest):
-    """The last error, which stays until the next connect."""
+    """Return the last error. It is kept until the next connection to the printer."""
 
     topic: ClassVar[str] = "request/error"
     name: ClassVar[str] = "error"
 
 
 class InfoRequest(InformationRequest):
-    """The bridge, the firmware, the machine and its limits."""
+    """Return what is known of the bridge, the firmware, the machine and its limits."""
 
     topic: ClassVar[str] = "request/info"
     name: ClassVar[str] = "info"
 
 
 class HealthRequest(InformationRequest):
-    """Uptime, counters and round trips as they are now."""
+    """Return the current uptime, counters and round-trip times."""
 
     topic: ClassVar[str] = "request/health"
     name: ClassVar[str] = "health"
 
 
 class FilesRequest(InformationRequest):
-    """The files on the SD card, as they were last listed."""
+    """Return the files on the SD card, as last listed."""
 
     topic: ClassVar[str] = "request/files"
     name: ClassVar[str] = "files"
 
 
 class ScriptsRequest(InformationRequest):
-    """The names of the scripts that `command` can run."""
+    """Return the names of the scripts that can be run on `command`."""
 
     topic: ClassVar[str] = "request/scripts"
     name: ClassVar[str] = "scripts"
 
 
 class PingRequest(InformationRequest):
-    """A round trip through the printer, and its time in `duration`."""
+    """Send a line and wait for its `ok`; `duration` is the round-trip time."""
 
     topic: ClassVar[str] = "request/ping"
     name: ClassVar[str] = "ping"
     needs_operational: ClassVar[bool] = True
 
     def program(self, _context: Context, /) -> Program:
-        """Return an ``M105``, which every firmware answers."""
+        """Return an ``M105``, which every firmware acknowledges."""
         return Program(("M105",))
 
 

@@ -1,7 +1,7 @@
-"""What the operator decides: frozen models; `bridge.config_file` reads and writes them.
+"""The settings as frozen models; `bridge.config_file` reads and writes them.
 
-Every setting can be written as a text, since the file and the environment give texts:
-no field takes only numbers of a fixed set.
+Every setting can be given as text, because the file and the environment consist of
+text: no field accepts only certain numbers.
 """
 
 import os
@@ -61,19 +61,19 @@ class Config(Section):
     """The whole configuration."""
 
     mqtt: Mqtt = Mqtt()
-    """The broker."""
+    """The MQTT broker and the connection to it."""
     telemetry: Telemetry = Telemetry()
-    """How often to say what."""
+    """How often the printer is queried and values are published."""
     rights: Rights = Rights()
-    """What may be asked."""
+    """Topics on which commands are accepted."""
     limits: Limits = Limits()
-    """How much may be asked."""
+    """Queue size and rate limit for commands."""
     home_assistant: HomeAssistant = HomeAssistant()
-    """Discovery."""
+    """Home Assistant's MQTT discovery."""
     log: Log = Log()
     """The daemon's log."""
     metrics: Metrics = Metrics()
-    """Figures over HTTP."""
+    """HTTP endpoint for metrics and health checks."""
     printers: Annotated[tuple[Printer, ...], Field(min_length=1, max_length=1000)]
     """The printers."""
 
@@ -94,14 +94,14 @@ class Config(Section):
                 if value in values[:index]:
                     raise PydanticCustomError(
                         "shared",
-                        "two printers share one {what}: {value}",
+                        "two printers have the same {what}: {value}",
                         {"what": what, "value": value, "index": index},
                     )
         return self
 
     @model_validator(mode="after")
     def _on_lines_of_their_own(self) -> Self:
-        """Refuse one serial port under two names: both would open and command it."""
+        """Reject one serial port under two names: both printers would open it."""
         known: dict[str, str] = {}
         for index, port in enumerate(p.serial.port for p in self.printers):
             if "://" in port or port == "auto":
@@ -110,7 +110,7 @@ class Config(Section):
             if other != port:
                 raise PydanticCustomError(
                     "shared",
-                    "two printers share one {what}: {port} is the same as {other}",
+                    "two printers have the same {what}: {port} is the same as {other}",
                     {
                         "what": "serial.port",
                         "index": index,
@@ -122,15 +122,15 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _side_by_side(self) -> Self:
-        """Refuse a topic below another one: `p/head` is also how to command `p`."""
+        """Reject a base topic below another one: `p/head` is also a topic of `p`."""
         bases = {self.base(p): index for index, p in enumerate(self.printers)}
         for inner, index in bases.items():
             above = next((o for o in _above(inner) if o in bases), None)
             if above is not None:
                 raise PydanticCustomError(
                     "shared",
-                    "the topic of {inner_id}, {inner}, lies below that of {outer_id}, "
-                    "{outer}; printers need topics side by side",
+                    "the topic of {inner_id}, {inner}, is below that of {outer_id}, "
+                    "{outer}; no printer's topic may be below another one's",
                     {
                         "what": "topic",
                         "index": max(index, bases[above]),

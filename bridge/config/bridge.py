@@ -1,4 +1,4 @@
-"""What holds for all printers."""
+"""The settings that apply to all printers."""
 
 from typing import Annotated, Literal
 
@@ -11,60 +11,66 @@ PARTS = (
     *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
     *("mqtt.memory", "printer", "wire"),
 )
-"""Who logs; the name stands in each line of the log."""
+"""The parts of the daemon that log; each line of the log has its part's name."""
 
 
 class Telemetry(Section):
-    """How often to say what."""
+    """How often the printer is queried and values are published."""
 
     interval: Seconds = 2.0
-    """Seconds between the printer's temperature reports."""
+    """Seconds between temperature reports from the printer."""
     deadband: Annotated[float, Field(ge=0, le=50)] = 0.2
-    """Smallest change of a temperature that is published, in °C."""
+    """Smallest temperature change that is published, in °C."""
     min_interval: Annotated[float, Field(ge=0, le=3600)] = 1.0
-    """Shortest time between two published temperatures, in seconds."""
+    """Shortest time between published temperatures, in seconds."""
     heartbeat: Annotated[float, Field(ge=5, le=3600)] = 60.0
-    """Longest time between two published temperatures, in seconds."""
+    """Longest time between published temperatures, and interval of `health`, in
+    seconds."""
     history: Annotated[float, Field(ge=0, le=1440)] = 30.0
-    """Minutes of temperatures that are kept for `request/temperature`."""
+    """Minutes of temperature history kept for `request/temperature`."""
 
 
 class Rights(Section):
-    """What may be asked over MQTT at all; the broker's ACL decides who may."""
+    """Topics on which commands are accepted.
+
+    The broker's access control list decides which clients can publish on them.
+    """
 
     read: bool = True
-    """`request/…`"""
+    """Accept `request/…`."""
     safe: bool = True
-    """`emergency`"""
+    """Accept `emergency`."""
     control: bool = True
-    """`head`, `tool`, `bed`, `chamber`, `sd`, `job`, `link`"""
+    """Accept `head`, `tool`, `bed`, `chamber`, `sd`, `job` and `link`."""
     raw: bool = True
-    """`command`"""
+    """Accept `command`."""
 
 
 class Limits(Section):
-    """How much may be asked over MQTT."""
+    """Queue size and rate limit for commands."""
 
     queue: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """G-code lines that may wait; beyond it a command is rejected with `queue_full`.
-    Questions, and cancelling a print, do not wait with the others."""
+    """Maximum number of queued G-code lines; further commands are rejected with
+    `queue_full`. Requests, and cancelling a print, are not queued."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
-    """Commands a second on one topic; a burst of twice as many is let through."""
+    """Rate limit in commands per second on each topic; bursts of twice as many are
+    accepted."""
 
 
 class HomeAssistant(Section):
-    """Discovery by Home Assistant."""
+    """Home Assistant's MQTT discovery."""
 
     enabled: bool = True
     """Announce each printer as a device."""
     prefix: Topic = "homeassistant"
     """Home Assistant's discovery prefix."""
     birth_topic: Topic = "homeassistant/status"
-    """Where Home Assistant says that it has started."""
+    """Topic of Home Assistant's birth message, which it publishes when it has
+    started."""
     birth_payload: str = "online"
-    """What it says there."""
+    """Payload of the birth message."""
     scripts: tuple[str, ...] = ()
-    """Names of scripts that it shows as buttons, for each printer that has them."""
+    """Scripts that are shown as buttons, for each printer that has them."""
 
 
 def _part(name: str) -> str:
@@ -72,94 +78,100 @@ def _part(name: str) -> str:
         return name
     close = likeliest(name, PARTS)
     hint = f"did you mean {close}?" if close else f"known are {', '.join(PARTS)}"
-    raise ValueError(f"is not a part that logs; {hint}")
+    raise ValueError(f"is not the name of a part that logs; {hint}")
 
 
 class Log(Section):
-    """What the daemon tells about itself on standard error."""
+    """The daemon's log on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much."""
+    """Least severe level that is logged."""
     levels: dict[
         Annotated[str, AfterValidator(_part)],
         Literal["debug", "info", "warning", "error"],
     ] = {}
-    """How much of a part, such as `mqtt`, `printer` or `wire`."""
+    """Levels of individual parts, such as `mqtt`, `printer` or `wire`."""
     format: Literal["text", "json"] = "text"
-    """For people or for machines."""
+    """`text` for people, or `json` with one object per line for programs."""
 
 
 class Metrics(Section):
-    """Figures for Prometheus, and a page for probes, over HTTP."""
+    """HTTP endpoint with metrics for Prometheus and a page for health checks."""
 
     port: Port | None = Field(default=None, examples=[9464])
-    """TCP port of `/metrics` and `/healthz`; without one there are none."""
+    """TCP port of `/metrics` and `/healthz`; without it there is no endpoint."""
     host: str = "127.0.0.1"
-    """Address it is bound to; `0.0.0.0` lets everybody in the network read."""
+    """Address to bind to; `0.0.0.0` makes it readable for everybody in the network."""
 
 
 class Tls(Section):
-    """Encryption between the bridge and the broker."""
+    """TLS encryption of the connection to the broker."""
 
     enabled: bool = False
-    """Encrypt, and check the broker's certificate."""
+    """Encrypt the connection and verify the broker's certificate."""
     ca_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/ca.pem"])
-    """The authority that signed the broker's certificate; else the system's."""
+    """Certificate authority that signed the broker's certificate; by default those of
+    the system are trusted."""
     cert_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/bridge.pem"]
     )
-    """The bridge's own certificate, where the broker asks for one."""
+    """Client certificate of the bridge, if the broker requires one."""
     key_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/bridge.key"])
-    """The key of `cert_file`."""
+    """Private key of `cert_file`."""
     server_name: str | None = Field(default=None, examples=["broker.lan"])
-    """The name in the broker's certificate, where it is not `mqtt.host`."""
+    """Name in the broker's certificate, if it differs from `mqtt.host`."""
 
 
 class Mqtt(Section):
-    """The broker, and how to be on it."""
+    """The MQTT broker and the connection to it."""
 
     host: Host = "localhost"
-    """Name or address; with `transport: unix` the path of the socket."""
+    """Host name or address; with `transport: unix`, the path of the socket."""
     port: Port = 1883
-    """TCP port; usual are 1883 and, with TLS, 8883."""
+    """TCP port: usually 1883, or 8883 with TLS."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
-    """MQTT version; `auto` is 5, and 3.1.1 where the broker refuses that."""
+    """MQTT version; `auto` uses 5, or 3.1.1 if the broker does not support 5."""
     transport: Literal["tcp", "websockets", "unix"] = "tcp"
-    """How to reach the broker."""
+    """Transport of the connection."""
     path: str = "/mqtt"
-    """The path of the WebSocket."""
+    """Path of the WebSocket."""
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 10
-    """Seconds between signs of life; the broker takes us for dead after 1.5 times. A
-    network that stands still for less than twice as long may deliver a command late."""
+    """Keep-alive interval in seconds; the broker considers the bridge offline after 1.5
+    times this. If the network is interrupted for less than twice this interval, a
+    command may be delivered late."""
     connect_timeout: Seconds = 10.0
-    """Seconds the broker has to answer a connection attempt."""
+    """Timeout of a connection attempt, in seconds."""
     client_id: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, examples=["workshop"]
     )
-    """The bridge's name at the broker; by default one that is made of its ids."""
+    """MQTT client id; by default it is derived from the ids of the printers."""
     username: str | None = Field(default=None, examples=["bridge"])
-    """The bridge's account at the broker."""
+    """User name at the broker."""
     password: SecretStr | None = Field(default=None, examples=["secret"])
-    """Its password; better in `password_file` or `BRIDGE_MQTT__PASSWORD`."""
+    """Password; `password_file` or `BRIDGE_MQTT__PASSWORD` keep it out of this file."""
     password_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/password"]
     )
-    """A file whose first line is the password; without a `username` it may be empty."""
+    """File whose first line is the password. It may be empty if there is no
+    `username`."""
     tls: Tls = Tls()
-    """Encryption."""
+    """TLS encryption."""
     will_delay: Annotated[int, Field(ge=0, le=300)] = 5
-    """MQTT 5: seconds the broker waits before it calls a lost bridge offline."""
+    """MQTT 5: seconds that the broker waits after losing the bridge before it publishes
+    the last will (`offline`)."""
     clear_retained_commands: bool = True
-    """Remove a retained command from the broker after refusing it."""
+    """Delete a retained command from the broker after rejecting it."""
     response_prefixes: tuple[str, ...] = ("reply/",)
-    """Where, beside `<base>/`, an MQTT 5 response topic may begin."""
+    """Permitted prefixes of MQTT 5 response topics, in addition to `<base>/`."""
     max_payload: Annotated[int, Field(ge=256, le=16_777_216)] = 65_536
-    """Largest message taken, in bytes."""
+    """Maximum size of a command's payload, in bytes."""
     max_packet: Annotated[int, Field(ge=65_536, le=134_217_728)] = 16_777_216
-    """MQTT 5: bytes above which the broker drops a message, so it stays unanswered."""
+    """MQTT 5: maximum packet size in bytes. The broker drops larger messages, so they
+    get no response."""
     state_folder: File | None = Field(default=None, examples=["/var/lib/gcode2mqtt"])
-    """Where to remember retained topics; by default `~/.local/state/gcode2mqtt`."""
+    """Folder for the lists of retained topics; by default
+    `~/.local/state/gcode2mqtt`."""
     console: bool = False
-    """Publish every line of the wire on `console`."""
+    """Publish all lines sent to and received from the printer on `console`."""
     per_heater_topics: bool = True
-    """Publish `temperature/<heater>` beside `temperature`."""
+    """Publish `temperature/<heater>` in addition to `temperature`."""

@@ -1,4 +1,4 @@
-"""One printer: its line and what it is."""
+"""The settings of one printer."""
 
 from typing import Annotated, Literal
 
@@ -19,12 +19,13 @@ from bridge.config.values import (
 
 
 class Serial(Section):
-    """The line to the printer."""
+    """The connection to the printer."""
 
     port: Line = "auto"
-    """`/dev/…`, `auto`, `socket://host:port`, `rfc2217://host:port`, `simulator://`."""
+    """`auto`, `/dev/…`, `socket://host:port`, `rfc2217://host:port` or `simulator://…`.
+    `auto` searches the serial ports for a printer."""
     baudrate: Literal["auto"] | Annotated[int, Field(ge=1200, le=4_000_000)] = "auto"
-    """Bits a second, or `auto`."""
+    """Baud rate, or `auto` to try the usual ones."""
     firmware: Literal[
         "auto",
         "marlin",
@@ -38,98 +39,101 @@ class Serial(Section):
         "teacup",
         "unknown",
     ] = "auto"
-    """The firmware's family, or `auto` to ask it."""
+    """Firmware family, or `auto` to detect it."""
     dtr: bool = True
-    """Raise DTR on opening, which resets most boards; `false` leaves it as it is."""
+    """Assert DTR when opening the port, which resets most boards; `false` does not
+    change it."""
     connect_timeout: Seconds = 30.0
-    """Seconds the printer has to answer after the port was opened."""
+    """Timeout in seconds for the printer's first reply after the port was opened."""
     ok_timeout: Seconds | None = Field(default=None, examples=[10])
-    """Seconds a line may stay unanswered; by default the firmware family's."""
+    """Timeout in seconds for the acknowledgement of a line. The default depends on the
+    firmware family."""
     long_timeout: Seconds | None = Field(default=None, examples=[300])
-    """The same for homing, heating and other long lines; `M303` has 20 minutes for each
-    of its cycles, where that is more."""
+    """Timeout in seconds for homing, heating and other lines that take long. `M303`
+    (PID tuning) has at least 20 minutes for each of its cycles."""
     long_codes: tuple[str, ...] = ()
-    """More codes that take long, such as `G29` or a macro's name."""
+    """Additional codes that take long, such as `G29` or a macro's name."""
     log_file: File | None = Field(default=None, examples=["wire.log"])
-    """Where to write everything that goes over the line; rotated at 5 MB."""
+    """File to which all lines sent and received are written; rotated at 5 MB."""
 
 
 class Speeds(Section):
-    """Feedrates, in mm/min."""
+    """Default feedrates in mm/min when a command omits `speed`."""
 
     x: Speed = 6000.0
-    """Along x."""
+    """Feedrate of the x axis."""
     y: Speed = 6000.0
-    """Along y."""
+    """Feedrate of the y axis."""
     z: Speed = 200.0
-    """Along z."""
+    """Feedrate of the z axis."""
     e: Speed = 300.0
-    """Of the extruder."""
+    """Feedrate of the extruder; also the maximum of `extrude`."""
 
 
 class MaxTemperature(Section):
-    """Highest targets, in °C; beyond them a command is rejected."""
+    """Highest target temperatures in °C; commands with higher ones are rejected."""
 
     tool: Celsius = 275.0
-    """Every hotend."""
+    """Maximum of each hotend."""
     bed: Celsius = 120.0
-    """The bed."""
+    """Maximum of the bed."""
     chamber: Celsius = 70.0
-    """The chamber."""
+    """Maximum of the chamber."""
 
 
 Range = tuple[Millimetres, Millimetres]
 
 
 class Volume(Section):
-    """How far each axis may go, in mm as [lowest, highest]; not checked when absent."""
+    """Range of each axis in mm, as [lowest, highest]; without one it is not checked."""
 
     x: Range | None = Field(default=None, examples=[[0, 220]])
-    """Along x."""
+    """Range of the x axis."""
     y: Range | None = Field(default=None, examples=[[0, 220]])
-    """Along y."""
+    """Range of the y axis."""
     z: Range | None = Field(default=None, examples=[[0, 250]])
-    """Along z."""
+    """Range of the z axis."""
 
 
 class Profile(Section):
-    """What the machine is."""
+    """The machine and its limits."""
 
     extruders: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of tools."""
     shared_nozzle: bool = False
-    """All tools share one hotend."""
+    """Whether all tools share one hotend."""
     heated_bed: bool = True
-    """It has a heated bed."""
+    """Whether the printer has a heated bed."""
     heated_chamber: bool = False
-    """It has a heated chamber."""
+    """Whether the printer has a heated chamber."""
     speeds: Speeds = Speeds()
-    """Feedrates of jogs and extrusions that name none."""
+    """Default feedrates when a command omits `speed`."""
     max_speed: Speed = 30_000.0
-    """Fastest feedrate that may be asked for, in mm/min."""
+    """Highest permitted feedrate, in mm/min."""
     max_extrusion: Annotated[float, Field(gt=0, le=10_000)] = 500.0
-    """Longest single extrusion or retraction, in mm."""
+    """Longest permitted single extrusion or retraction, in mm."""
     max_temperature: MaxTemperature = MaxTemperature()
-    """Highest targets."""
+    """Highest target temperatures."""
     volume: Volume = Volume()
     """Axis ranges."""
     idle_heaters: Minutes = 60.0
-    """Minutes after which heaters that nobody uses are turned off; 0: never."""
+    """Minutes after which unused heaters are turned off; 0 means never."""
     relative_extrusion: bool = False
-    """The files on the card are sliced for relative extrusion (`M83`), so a jog or an
-    extrusion in a pause leaves the extruder so."""
+    """Whether the files on the SD card are sliced for relative extrusion (`M83`). A jog
+    or an extrusion while the print is paused restores this mode."""
     apply_offsets: Literal["always", "jobs"] = "always"
-    """Which targets get the offset: all that the bridge sets, or only a job's."""
+    """Which targets the offsets are added to: all that the bridge sets (`always`), or
+    only those of print jobs (`jobs`)."""
 
 
 BLOCKED = {
-    "M0": "stops until somebody presses the button at the printer",
-    "M1": "stops until somebody presses the button at the printer",
-    "M28": "turns everything that follows into the content of a file",
+    "M0": "waits until somebody presses the button at the printer",
+    "M1": "waits until somebody presses the button at the printer",
+    "M28": "writes all lines that follow into a file",
     "M500": "overwrites the printer's stored settings",
-    "M502": "throws the printer's settings away",
-    "M997": "starts the firmware's update",
-    "M999": "restarts a printer that stopped for a reason",
+    "M502": "resets the printer's settings to the defaults",
+    "M997": "starts a firmware update",
+    "M999": "restarts a printer that was stopped by an error",
 }
 
 
@@ -137,18 +141,18 @@ class Printer(Section):
     """One printer."""
 
     id: Identifier = "printer"
-    """Short and stable: it names topics and entities."""
+    """Short, permanent identifier, used in topics and in Home Assistant."""
     name: Annotated[str, Field(min_length=1, max_length=100)] = "3D printer"
-    """What people call it."""
+    """Display name."""
     topic: Topic | None = Field(default=None, examples=["workshop/ender"])
-    """Its base topic; by default `printer`, with several printers `printers/<id>`."""
+    """Base topic; by default `printer`, or `printers/<id>` if there are several."""
     serial: Serial = Serial()
-    """The line to it."""
+    """The connection to the printer."""
     profile: Profile = Profile()
-    """What the machine is."""
+    """The machine and its limits."""
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
     scripts_folder: File | None = Field(default=None, examples=["scripts"])
-    """A folder of more scripts, one file each."""
+    """Folder with further scripts, one file for each."""
     blocked: dict[str, str] = BLOCKED
-    """Codes that are refused, each with the reason."""
+    """G-codes that are rejected, each with the reason."""

@@ -1,4 +1,4 @@
-"""The kinds of values that settings have."""
+"""Types of settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 
 def _topic(value: str) -> str:
     if not value or value.startswith(("/", "$")) or value.endswith("/"):
-        raise ValueError("must not be empty nor begin or end with '/' or '$'")
+        raise ValueError("must not be empty, begin with '/' or '$', or end with '/'")
     if any(mark in value for mark in "+#\0") or not value.isprintable():
         raise ValueError("must not contain '+', '#' or control characters")
     return value
@@ -28,11 +28,11 @@ Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
 
 
 def _host(value: str) -> str:
-    # Logs and messages name the host, so a password in it would be everywhere.
+    # Logs and messages contain the host, so a password in it would be disclosed.
     if not value or "://" in value or ("@" in value and not value.startswith("/")):
         raise ValueError(
-            "must be a name or an address alone; mqtt.port, mqtt.username and "
-            "mqtt.password_file are settings of their own"
+            "must be only a host name or an address; the port, the user name and the "
+            "password belong in mqtt.port, mqtt.username and mqtt.password_file"
         )
     return value
 
@@ -42,7 +42,7 @@ Host = Annotated[str, AfterValidator(_host)]
 
 def _line(value: str) -> str:
     if "://" in value and "@" in value:
-        raise ValueError("must not have an account: no link to a printer knows one")
+        raise ValueError("must not contain a user name; no connection supports one")
     return value
 
 
@@ -54,11 +54,11 @@ def _anchored(value: Path, info: ValidationInfo) -> Path:
     try:
         return Path(folder, value.expanduser())
     except RuntimeError as error:
-        raise ValueError("begins with the home folder of nobody") from error
+        raise ValueError("begins with the home folder of an unknown user") from error
 
 
 File = Annotated[Path, AfterValidator(_anchored)]
-"""A path; a relative one is taken from the folder of the configuration file."""
+"""A path; a relative one starts at the folder of the configuration file."""
 
 
 class Section(DocumentedModel, BaseModel):

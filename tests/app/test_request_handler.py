@@ -282,7 +282,7 @@ async def test_too_old_when_its_turn_came() -> None:
         raise ExpiredError("waited too long")
 
     answer = await bench(work).hears("head", {**JOG, "ttl": 3})
-    assert answer.message == "the command waited longer than its ttl of 3 s"
+    assert answer.message == "the command was queued for longer than its ttl of 3 s"
 
 
 async def test_a_clock_that_is_ahead() -> None:

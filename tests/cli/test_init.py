@@ -105,7 +105,7 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         terminal(tmp_path) as person,
     ):
         person.answers("MQTT broker [localhost:1883]: ", "localhost:0")
-        person.reads("no broker has the port 0")
+        person.reads("port 0 is not valid")
         person.answers("MQTT broker [localhost:1883]: ", "127.0.0.1:1")
         person.answers("account there (empty: none): ", "")
         person.answers("keep it anyway? (y/n) [n]: ", "")

@@ -98,7 +98,7 @@ def test_check_prints_what_is_in_force(tmp_path: Path) -> None:
             ONE_PRINTER + "mqtt: {port: x}",
             "my.yaml:2: mqtt.port must be a whole number",
         ),
-        ("printers: [{id: a}, {id: a}]", "my.yaml:1: two printers share one id: a"),
+        ("printers: [{id: a}, {id: a}]", "my.yaml:1: two printers have the same id: a"),
         ('"a\\u001b": 1\n' + ONE_PRINTER, "a� is not a known key"),
     ],
 )

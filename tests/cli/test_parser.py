@@ -64,7 +64,7 @@ def test_a_broker() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("localhost:0", "no broker has the port 0"),
+        ("localhost:0", "port 0 is not valid"),
         ("fe80::1:1883", "write .ADDRESS.:PORT"),
         ("localhost", "is not HOST:PORT"),
     ],

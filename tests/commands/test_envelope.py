@@ -75,11 +75,11 @@ def test_no_clock_makes_a_command_live_longer_than_its_ttl(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "the MQTT message expired before the printer could take the command"),
-        ({"ttl": 5}, "the command waited longer than its ttl of 5 s"),
+        ({}, "the MQTT message expired before the command could be sent"),
+        ({"ttl": 5}, "the command was queued for longer than its ttl of 5 s"),
         (
             {"ttl": 5, "issued_at": NOON - 90.5},
-            "issued_at was 90.5 s ago by the bridge's clock, ttl is 5 s",
+            "issued_at was 90.5 s ago by the bridge's clock, but ttl is 5 s",
         ),
     ],
 )

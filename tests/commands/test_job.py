@@ -61,6 +61,6 @@ def test_each_firmware_has_its_own_words(
 
 
 def test_where_nothing_cancels_that_is_said() -> None:
-    with pytest.raises(RejectedError, match="cancel at the printer") as caught:
+    with pytest.raises(RejectedError, match="cancel it at the printer") as caught:
         gcode("cancel", "printing", dialects.REPRAPFIRMWARE)
     assert (caught.value.code, caught.value.error) == (409, "not_supported")

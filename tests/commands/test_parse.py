@@ -115,14 +115,23 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ({**JOG, "ttl": True}, "ttl: must be a number, not true"),
         ({**JOG, "timeout": -1}, "timeout: must be greater than 0, not -1"),
         ({**JOG, "dry_run": 1}, "dry_run: must be true or false, not 1"),
-        ({**JOG, "issued_at": "yesterday"}, "issued_at: must be ISO 8601 with a zone"),
+        (
+            {**JOG, "issued_at": "yesterday"},
+            "issued_at: must be ISO 8601 with a time zone",
+        ),
         (
             {**JOG, "issued_at": "2026-11-22T17:05"},
             "issued_at: must be ISO 8601 with a",
         ),
-        ({**JOG, "issued_at": "2026-11-22"}, "issued_at: must be ISO 8601 with a zone"),
-        ({**JOG, "issued_at": 1.7e12}, "issued_at: must be epoch seconds, not milli"),
-        ({**JOG, "issued_at": -1}, "issued_at: must be epoch seconds"),
+        (
+            {**JOG, "issued_at": "2026-11-22"},
+            "issued_at: must be ISO 8601 with a time zone",
+        ),
+        (
+            {**JOG, "issued_at": 1.7e12},
+            "issued_at: must be Unix time in seconds, not in milli",
+        ),
+        ({**JOG, "issued_at": -1}, "issued_at: must be Unix time in seconds"),
         ({**JOG, "issued_at": True}, "issued_at: must be a number, not true"),
         ({**JOG, "issued_at": None}, "issued_at: must not be null"),
         ({**JOG, "a\nb": 1}, "a field whose name is longer than 100 characters or not"),

@@ -118,7 +118,7 @@ PROBLEMS = [
     ("mqtt: {port: 1.5}", 'from 1 to 65535, not "1.5"'),
     ("mqtt: {protocol: 4}", 'mqtt.protocol must be auto, 5 or 3.1.1, not "4"'),
     ("mqtt: {client_id: " + "x" * 99 + "}", 'not "' + "x" * 59 + "…"),
-    ("mqtt: {tls: {ca_file: ~nobody-here/x}}", "the home folder of nobody"),
+    ("mqtt: {tls: {ca_file: ~nobody-here/x}}", "the home folder of an unknown user"),
     ("limits: {rate: .nan}", "limits.rate must be a number above 0 and up to 10000"),
     ("limits: {rate: 0}", "limits.rate must be a number above 0"),
     ("telemetry: {interval: .inf}", "telemetry.interval must be a number above 0"),
@@ -129,7 +129,7 @@ PROBLEMS = [
         "printers[0].name must be a text of 1 to 100 characters",
     ),
     ("printers: [{topic: a/+}]", "printers[0].topic must not contain '+', '#'"),
-    ("printers: [{topic: /a}]", "printers[0].topic must not be empty nor begin"),
+    ("printers: [{topic: /a}]", "printers[0].topic must not be empty, begin"),
     (
         "printers:\n - serial:\n    baudrate: fast",
         ":3: printers[0].serial.baudrate must be auto or a whole number from 1200 to",
@@ -145,11 +145,11 @@ PROBLEMS = [
     ("log: {levels: [1]}", "log.levels must be a mapping, not a list of 1"),
     (
         "log:\n levels: {mqtt: info,\n  mqqt: debug}",
-        ":3: log.levels.mqqt is not a part that logs; did you mean mqtt?",
+        ":3: log.levels.mqqt is not the name of a part that logs; did you mean mqtt?",
     ),
     (
         "log: {levels: {serial: debug}}",
-        ":1: log.levels.serial is not a part that logs; known are app, commands, ",
+        "log.levels.serial is not the name of a part that logs; known are app, ",
     ),
     ("mqtt: {port: 1}\nmqtt: {port: 2}", ":2: the key mqtt is already at "),
     ("mqtt: {port: 1, port: 2}", ":1: the key port is already at "),
@@ -187,9 +187,15 @@ def test_a_problem_is_one_line_that_names_the_place(
 @pytest.mark.parametrize(
     ("second", "place"),
     [
-        ("id: printer, serial: {port: b}", ":3: two printers share one id: printer"),
-        ("id: b, serial: {port: a}", ":3: two printers share one serial.port: a"),
-        ("id: b, topic: printers/a", ":3: two printers share one topic: printers/a"),
+        (
+            "id: printer, serial: {port: b}",
+            ":3: two printers have the same id: printer",
+        ),
+        ("id: b, serial: {port: a}", ":3: two printers have the same serial.port: a"),
+        (
+            "id: b, topic: printers/a",
+            ":3: two printers have the same topic: printers/a",
+        ),
     ],
 )
 def test_printers_must_not_share(tmp_path: Path, second: str, place: str) -> None:
@@ -218,7 +224,7 @@ def test_printers_must_not_share_a_port_under_two_names(
                 f"  - {{id: b, serial: {{port: {second}}}}}",
             )
         assert str(caught.value).endswith(
-            "config.yaml:3: two printers share one serial.port: "
+            "config.yaml:3: two printers have the same serial.port: "
             f"{second} is the same as {first}"
         )
 
@@ -255,8 +261,8 @@ def test_no_printer_lives_below_another(
             f"  - {{id: b, topic: {second}, serial: {{port: b}}}}",
         )
     assert str(caught.value).endswith(
-        f"config.yaml:3: the topic of {ids[0]}, {inner}, lies below that of {ids[1]}, "
-        f"{outer}; printers need topics side by side"
+        f"config.yaml:3: the topic of {ids[0]}, {inner}, is below that of {ids[1]}, "
+        f"{outer}; no printer's topic may be below another one's"
     )
 
 
