@@ -1,15 +1,17 @@
 """The discovery message is put together when something has changed, and only then."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any
 
 from bridge.config import Config
 from bridge.home_assistant.announcer import Announcer
-from bridge.home_assistant.discovery import discovery
+from bridge.home_assistant.discovery import PAUSE, config_topic, discovery
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.session import Presence
 from bridge.printer.printer import Listeners
@@ -18,6 +20,7 @@ from bridge.state_files import DEVICE
 from bridge.topics import Topics
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
+from tests.support.mqtt_client import connected
 from tests.support.waiting import until
 
 SECONDS = 100
@@ -81,7 +84,7 @@ async def test_without_discovery_it_is_never_described(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def config_of(broker: Mosquitto, folder: Path) -> Config:
+def config_of(broker: Mosquitto, folder: Path, **printer: object) -> Config:
     return Config.model_validate(
         {
             "mqtt": {
@@ -89,7 +92,7 @@ def config_of(broker: Mosquitto, folder: Path) -> Config:
                 "port": broker.port,
                 "state_folder": folder,
             },
-            "printers": [{"serial": {"port": "simulator://marlin"}}],
+            "printers": [{"serial": {"port": "simulator://marlin"}, **printer}],
         }
     )
 
@@ -113,3 +116,27 @@ async def test_a_running_printer_is_described_once_for_each_change(
                 await app.online()
                 await until(lambda: calls[TICK] > 2, 20)
         assert calls[BUILD] == 1
+
+
+async def test_a_new_name_and_a_new_heater_are_published(tmp_path: Path) -> None:
+    changed = {"name": "The large one", "profile": {"heated_chamber": True}}
+    topic = config_topic("homeassistant", "printer")
+    with mosquitto() as broker, connected(broker.port, topic) as client:
+
+        def said() -> dict[str, Any]:
+            return dict(json.loads(client.payloads(topic)[-1]))
+
+        async with running(config_of(broker, tmp_path)) as app:
+            await app.online()
+            await client.hears(topic)
+        assert "chamber_temperature" not in said()["components"]
+        async with running(config_of(broker, tmp_path, **changed)):
+            await until(lambda: said()["device"]["name"] == "The large one")
+            assert "chamber_temperature" in said()["components"]
+        async with running(config_of(broker, tmp_path)):
+            # It is removed first, and left out of the message after that one.
+            gone = {"platform": "sensor"}
+            await until(lambda: said()["components"].get("chamber_temperature") == gone)
+            await until(
+                lambda: "chamber_temperature" not in said()["components"], PAUSE + 10
+            )
