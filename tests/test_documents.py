@@ -1,6 +1,7 @@
 """The documents say what the code does."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -109,3 +110,19 @@ def test_the_readme_has_ten_examples() -> None:
     shown = [words for where, words in PUBLISHED if where.startswith("README.md")]
     assert len(shown) >= 9
     assert any(where.startswith("README.md") for where, _ in commands("mosquitto_sub"))
+
+
+MODULES = re.findall(r"[\w/]+\.py", (ROOT / "docs/architecture.md").read_text())
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES)))
+def test_the_architecture_names_modules_that_exist(module: str) -> None:
+    folder = ROOT if module.startswith("tests/") else ROOT / "bridge"
+    assert (folder / module).is_file()
+
+
+def test_every_part_is_in_the_architecture() -> None:
+    described = (ROOT / "docs/architecture.md").read_text()
+    parts = {path.name for path in (ROOT / "bridge").glob("[!_]*/")}
+    parts |= {path.name for path in (ROOT / "bridge").glob("[!_]*.py")}
+    assert {part for part in parts if f"`{part}`" not in described} == set()
