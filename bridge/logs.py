@@ -1,4 +1,4 @@
-"""What the daemon tells about itself: one line an event, on standard error."""
+"""The daemon's log: one line for each event, on standard error."""
 
 import json
 import logging
@@ -17,24 +17,25 @@ ROOT = "bridge"
 _SHORTEST_SECRET = 4
 _COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
 _PLAIN = "\033[0m"
-# syslog's levels, which journald reads at the beginning of a line
+# syslog's levels; journald reads them in angle brackets at the start of a line, as
+# the manual page sd-daemon(3) describes.
 _SYSLOG = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 
 _printer: ContextVar[str | None] = ContextVar("printer", default=None)
 
 
 def about(printer: str) -> None:
-    """Have the printer's id in whatever the current task logs, and its callbacks."""
+    """Add a printer's id to what the current task and its callbacks log."""
     _printer.set(printer)
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes what is new, and how often it came when it comes again and again.
+    """Writes each record once, and of repeated ones the number.
 
     Args:
         stream: where to.
-        every: seconds in which the same is written once.
-        clock: tells the time, in seconds.
+        every: seconds in which the same text is written only once.
+        clock: returns the time in seconds.
 
     """
 
@@ -51,7 +52,7 @@ class Handler(logging.StreamHandler[TextIO]):
         self._repeats: dict[str, LogDedupe] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless the same one was written just now."""
+        """Write a record, unless the same one was written a moment ago."""
         printer = getattr(record, "printer", None) or _printer.get()
         vars(record)["printer"] = printer
         subject = f"{record.levelname} {record.name} {printer}"
@@ -70,15 +71,15 @@ class Formatter(logging.Formatter):
     """Makes a record one line, without secrets and without control characters."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        """Prepare to leave out ``secrets``; very short ones could be any word."""
+        """Hide ``secrets``, except very short ones, which could be part of any word."""
         super().__init__()
         self._secrets = [text for text in secrets if len(text) >= _SHORTEST_SECRET]
 
     def clean(self, text: str) -> str:
         """Return a text without secrets, and with its control characters escaped.
 
-        What a printer or a client sends can be part of a message, and must not forge
-        lines or steer the terminal.
+        What a printer or a client sends can be part of a message, and must neither fake
+        lines nor control the terminal.
         """
         for secret in self._secrets:
             text = text.replace(secret, "***")
@@ -102,11 +103,11 @@ class Text(Formatter):
     def __init__(
         self, secrets: Collection[str] = (), *, journal: bool, colour: bool
     ) -> None:
-        """Choose the looks.
+        """Choose the format.
 
         Args:
-            secrets: what must not appear.
-            journal: leave out the time, which journald adds, and tell it the level.
+            secrets: texts to hide.
+            journal: put the level in front, and no time: journald adds it.
             colour: mark warnings and errors for a terminal.
 
         """
@@ -151,7 +152,7 @@ class Json(Formatter):
 
 
 def secrets(config: Config) -> list[str]:
-    """Return what must never be logged."""
+    """Return the texts that must never be logged."""
     password = config.mqtt.password
     return [] if password is None else [password.get_secret_value()]
 
@@ -168,7 +169,7 @@ def configure(
         log: how much, and in which form.
         hidden: texts that are replaced by ``***``.
         stream: where to; by default standard error.
-        environ: tells whether journald is at its other end, and ``NO_COLOR``.
+        environ: ``JOURNAL_STREAM`` and ``NO_COLOR`` are read.
 
     """
     stream = sys.stderr if stream is None else stream
@@ -182,7 +183,7 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    # After a reload the parts that the configuration no longer names are as all others.
+    # After a reload, parts that the configuration no longer names lose their level.
     for name in list(root.manager.loggerDict):
         if name.startswith(f"{ROOT}."):
             logging.getLogger(name).setLevel(logging.NOTSET)
@@ -196,7 +197,7 @@ def _part(record: logging.LogRecord) -> str:
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether a stream leads to journald, which says where it listens."""
+    """Return whether a stream leads to journald; systemd.exec(5), JOURNAL_STREAM."""
     try:
         status = os.fstat(stream.fileno())
     except OSError:

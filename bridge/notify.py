@@ -1,7 +1,7 @@
-"""Telling the service manager how it goes: the protocol of ``sd_notify(3)``.
+"""Reports to the service manager, in the protocol of ``sd_notify(3)``.
 
-Datagrams of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET`` names. Without a
-service manager nothing happens.
+It consists of datagrams of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET``
+names. Without a service manager nothing is sent.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ _MICRO = 1_000_000
 
 
 class Notifier:
-    """Speaks to the service manager that started us, if one did.
+    """Reports to the service manager that started the bridge, if one did.
 
     Args:
         environ: ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` are read.
@@ -23,39 +23,41 @@ class Notifier:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         path = environ.get("NOTIFY_SOCKET", "")
-        # "@" stands for the zero byte of Linux's abstract names.
+        # "@" stands for the zero byte of Linux's abstract socket names; unix(7).
         self._address = f"\0{path[1:]}" if path.startswith("@") else path
         self._status = ""
-        self.watchdog = _patience(environ) if self._address else None
-        """Seconds within which it wants a sign of life; ``None``: it wants none."""
+        self.watchdog = _watchdog_interval(environ) if self._address else None
+        """Seconds within which it wants the next notification; ``None``: it wants none.
+
+        systemd kills and restarts a service that misses it (WatchdogSec=)."""
 
     def ready(self) -> None:
-        """Say that everything has begun, or that a reload is over."""
-        self._tell("READY=1")
+        """Report that start-up or a reload is complete."""
+        self._send("READY=1")
 
     def alive(self) -> None:
-        """Give the sign of life."""
-        self._tell("WATCHDOG=1")
+        """Notify the watchdog."""
+        self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Say that the configuration is read again; :meth:`ready` ends that."""
+        """Report that a reload has begun; :meth:`ready` ends it."""
         micro = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={micro}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={micro}")
 
     def stopping(self) -> None:
-        """Say that we end in order."""
-        self._tell("STOPPING=1")
+        """Report that the bridge is shutting down."""
+        self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """Say in a sentence how it goes; the same again is not sent."""
+        """Report the status in a sentence; the same one is not sent twice."""
         if text != self._status:
             self._status = text
-            self._tell(f"STATUS={text}")
+            self._send(f"STATUS={text}")
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
-        # Neither a service manager that is busy nor one that is gone may stop us.
+        # A service manager that is busy or has gone must not stop the bridge.
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
@@ -64,7 +66,7 @@ class Notifier:
             channel.sendto("\n".join(lines).encode(), self._address)
 
 
-def _patience(environ: Mapping[str, str]) -> float | None:
+def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
     wanted = environ.get("WATCHDOG_USEC", "")
     if not wanted.isdecimal() or not int(wanted):
         return None

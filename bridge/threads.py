@@ -1,4 +1,4 @@
-"""Blocking calls that must stop neither the event loop nor the end of the process."""
+"""Runs blocking calls that must neither stop the event loop nor delay the exit."""
 
 import asyncio
 import threading
@@ -15,16 +15,16 @@ async def in_thread(
     *,
     name: str = "bridge-blocking",
 ) -> Result:
-    """Do a blocking call in a short thread of its own.
+    """Run a blocking call in a thread of its own, which ends with it.
 
-    The event loop's executor is no place for it: a name lookup that hangs there would
-    keep the process from ending.
+    The event loop's executor is not used, because the process waits for its threads at
+    exit, and a name lookup can block for minutes.
 
     Args:
         work: the blocking call; what it raises is raised here.
-        abandon: gets the result when nobody waits for it any more, exactly once; runs
-            in the thread, or here when the end and the cancellation come together.
-        name: the thread's name, by which :func:`hangs` finds the call.
+        abandon: gets the result, exactly once, if the caller was cancelled. It runs in
+            the thread, or here if the call ends at the same moment.
+        name: the thread's name, by which :func:`is_stuck` finds the call.
 
     """
     outcome: Future[Result] = Future()
@@ -39,8 +39,8 @@ async def in_thread(
         raise
 
 
-def hangs(name: str) -> bool:
-    """Whether an abandoned call of that name still has not returned."""
+def is_stuck(name: str) -> bool:
+    """Return whether an abandoned call of that name has not returned yet."""
     return any(thread.name == _abandoned(name) for thread in threading.enumerate())
 
 

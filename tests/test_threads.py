@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bridge.threads import hangs, in_thread
+from bridge.threads import in_thread, is_stuck
 from tests.support.waiting import DEADLINE
 
 NAME = "open the door"
@@ -42,7 +42,7 @@ async def test_the_result_is_returned_and_kept() -> None:
     door.free.set()
     assert await door.open() == "result"
     assert door.rubbish == []
-    assert not hangs(NAME)
+    assert not is_stuck(NAME)
 
 
 async def test_an_error_is_raised_where_it_is_awaited() -> None:
@@ -58,8 +58,8 @@ async def test_a_call_that_hangs_is_abandoned_and_its_result_cleaned_up() -> Non
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await door.open()
-    assert hangs(NAME)
-    assert not hangs("something else")
+    assert is_stuck(NAME)
+    assert not is_stuck("something else")
     assert door.rubbish == []
     door.free.set()
     await door.cleaned_up()

@@ -1,4 +1,4 @@
-"""Everything that the daemon needs, tried one after the other."""
+"""``gcode2mqtt doctor``: tries everything that the daemon needs, step by step."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,10 +12,10 @@ from bridge.topics import Topics
 
 
 async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Finding]:
-    """Yield what was found, as it is found.
+    """Yield each finding as soon as there is one.
 
     Args:
-        config: what the daemon would be started with.
+        config: the daemon's configuration.
         printers: open the serial ports too.
 
     """
@@ -32,7 +32,7 @@ async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Fin
         await broker.disconnect()
     for printer in config.printers if printers else ():
         if printer.id in served:
-            text = "not opened: the bridge that runs has it"
+            text = "not opened: the running bridge uses it"
             yield Finding("port", "note", text, printer.id)
             continue
         async for finding in _line(printer, config):

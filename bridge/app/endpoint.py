@@ -11,14 +11,14 @@ from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.metrics")
 
-PATIENCE = 5.0
-"""Seconds that a client has for its request."""
+REQUEST_TIMEOUT = 5.0
+"""Seconds that a client has to send its request."""
 
-LONGEST = 8192
-"""Bytes of a request."""
+MAX_REQUEST = 8192
+"""Bytes of the longest request that is read."""
 
-MOST = 16
-"""Clients at a time."""
+MAX_CLIENTS = 16
+"""Clients at a time; others are disconnected at once."""
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -31,7 +31,7 @@ class _Page:
 
 
 class Endpoint:
-    """Tells how the printers are, where the configuration wants that.
+    """Serves the pages, if the configuration has a port for them.
 
     Args:
         supervisor: the printers.
@@ -45,7 +45,7 @@ class Endpoint:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def apply(self, settings: Metrics) -> None:
-        """Listen where the settings say; a port that is taken costs only a warning."""
+        """Listen where the settings say; warn if the port is in use."""
         if settings == self._settings and (self._server or settings.port is None):
             return
         await self.close()
@@ -54,12 +54,12 @@ class Endpoint:
             return
         try:
             self._server = await asyncio.start_server(
-                self._arrived, settings.host, settings.port, limit=LONGEST
+                self._arrived, settings.host, settings.port, limit=MAX_REQUEST
             )
         except OSError as error:
             log.warning(
-                "no metrics at %s:%d (%s); the printers go on without; choose another "
-                "metrics.port or metrics.host, and reload",
+                "no metrics at %s:%d (%s); the printers are not affected. Choose "
+                "another metrics.port or metrics.host, and reload",
                 settings.host,
                 settings.port,
                 error.strerror or error,
@@ -68,7 +68,7 @@ class Endpoint:
             log.info("metrics at http://%s:%d/metrics", settings.host, settings.port)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Stop listening, and disconnect the clients."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -79,7 +79,7 @@ class Endpoint:
     def _arrived(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if len(self._clients) >= MOST:
+        if len(self._clients) >= MAX_CLIENTS:
             writer.close()
             return
         task = asyncio.create_task(self._serve(reader, writer))
@@ -90,7 +90,7 @@ class Endpoint:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         try:
-            async with timeout(PATIENCE):
+            async with timeout(REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
                 method, _, rest = request.partition(b" ")
                 page = self._page(method, rest.partition(b" ")[0])
@@ -102,7 +102,7 @@ class Endpoint:
             asyncio.IncompleteReadError,
             asyncio.LimitOverrunError,
         ):
-            pass  # a client that does not keep to HTTP, or is gone, gets no answer
+            pass  # a client that does not speak HTTP, or has gone, gets no response
         finally:
             writer.close()
 
@@ -117,7 +117,7 @@ class Endpoint:
         return _Page("404 Not Found", _TEXT, b"there are /metrics and /healthz\n")
 
     def _metrics(self) -> _Page:
-        # 6 MB that are only spent where somebody looks at them.
+        # Importing it takes 6 MB, which only those pay who read the metrics.
         from bridge.app.metrics import KIND, render  # noqa: PLC0415
 
         return _Page("200 OK", KIND, render(self._supervisor))

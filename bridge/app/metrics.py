@@ -1,4 +1,4 @@
-"""What Prometheus may know, read from the printers at the moment it asks."""
+"""The metrics for Prometheus, read from the printers when it asks for them."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,20 +29,20 @@ WORDS = (*get_args(Link), *get_args(Active))
 _COUNTERS = {
     "lines": "Lines sent to the printer, repeated ones included.",
     "resends": "Requests of the printer to repeat a line.",
-    "timeouts": "Silences that were longer than a line's patience.",
+    "timeouts": "Lines that were not acknowledged in time.",
     "restarts": "Resets of the firmware.",
     "reconnects": "Times the printer was found again.",
     "mqtt_received": "Messages from the broker.",
-    "mqtt_sent": "Messages that the broker has taken.",
-    "mqtt_refused": "Messages that the broker has not taken.",
-    "mqtt_dropped": "Messages given up: too many or too old.",
+    "mqtt_sent": "Messages that the broker has acknowledged.",
+    "mqtt_refused": "Messages that the broker has rejected.",
+    "mqtt_dropped": "Messages dropped because they were too many or too old.",
     "mqtt_reconnects": "Connections to the broker after the first.",
 }
 _GAUGES = {
-    "queue_lines": "Lines that wait for the printer or are being carried out.",
+    "queue_lines": "Lines that wait for the printer or are being executed.",
     "mqtt_waiting": "Messages that the broker does not have yet.",
     "mqtt_connected": "1: connected to the broker.",
-    "late_seconds": "How late something is that is due; more than 10 is a hang.",
+    "late_seconds": "How late a task of the link is; over 10 means that it is stuck.",
 }
 
 
@@ -55,13 +55,13 @@ def render(supervisor: Supervisor) -> bytes:
 
 
 class _Printers(Collector):
-    """Makes metrics of what is counted anyway."""
+    """Makes metrics of what is counted for other purposes as well."""
 
     def __init__(self, stations: Iterable[Station]) -> None:
         self._stations = list(stations)
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: names need not be known before."""
+        """Return nothing: the registry does not need the names beforehand."""
         return ()
 
     def collect(self) -> Iterator[Metric]:

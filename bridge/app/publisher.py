@@ -1,4 +1,4 @@
-"""What the broker is told of one printer, and when."""
+"""Publishes the documents of one printer, each when it has changed or is due."""
 
 import asyncio
 import time
@@ -21,13 +21,28 @@ from bridge.printer.published import about, documents, views
 from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
 from bridge.topics import Topic, Topics
 
-HEARTBEATS = 3  # after which the retained temperatures of a dead bridge are gone
-SETTLED = 0.5  # seconds until the figures of a new connection tell something
+HEARTBEATS = 3
+"""Heartbeats after which the broker drops retained temperatures (MQTT 5.0, 3.3.2.3.3),
+so that those of a bridge that has crashed do not look current for ever."""
+
+SETTLE_TIME = 0.5
+"""Seconds after a new connection until its counters are worth publishing."""
+
 _TIME = {"time"}
 
 
 class Publisher:
-    """Publishes one printer's documents when they have something new to say."""
+    """Publishes one printer's documents when their content has changed.
+
+    Args:
+        config: the whole configuration.
+        printer: whose documents.
+        topics: its topics.
+        broker: where to publish.
+        instance: the id of this process.
+        problem: returns at a time why the printer is not served, if it is not.
+
+    """
 
     def __init__(  # noqa: PLR0913 - a printer, its topics and where to publish
         self,
@@ -65,10 +80,10 @@ class Publisher:
         return time.time() - self.now()
 
     def changed(self) -> None:
-        """Publish what is new in the printer's state."""
+        """Publish what has changed in the printer's state."""
         state, observer = self._printer.state, self._printer.observer
-        # Most changes are temperatures, and lines that come and go: for those alone no
-        # document is made, because a hundred printers have thousands of them.
+        # Most changes are temperatures and lines sent. Building the other documents for
+        # those would cost a hundred printers thousands of documents a second.
         rest = replace(state, line="", uses=0, tool_before=0, heaters={}, sensors={})
         names = tuple(state.heaters), tuple(state.sensors)
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
@@ -101,14 +116,14 @@ class Publisher:
         return not known
 
     def tick(self) -> None:
-        """Publish what is due although nothing changed; to be called every second."""
+        """Publish what is due although nothing changed; call it every second."""
         self._telemetry()
         now = self.now()
         here = self._printer.state.link == "operational"
         connects = self._printer.link.connects, self._broker.statistics.connects
         stuck = self._problem(now) is not None
         if self._is_new("health", (here, connects, stuck)):
-            self._health_due = min(self._health_due, now + SETTLED)
+            self._health_due = min(self._health_due, now + SETTLE_TIME)
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
             self._publish(topics.HEALTH, _json(self.health()))
@@ -126,12 +141,12 @@ class Publisher:
         self.event(happening.name, **happening.data)
 
     def refused(self, response: Response) -> None:
-        """Publish that a command was refused, for those who did not send it."""
+        """Publish that a command was rejected, for clients that did not send it."""
         told = {"id", "topic", "command", "code", "error", "message"}
         self.event("command_rejected", **response.model_dump(include=told))
 
     def console(self, entry: Entry) -> None:
-        """Publish a line of the wire."""
+        """Publish a line of the serial traffic."""
         self._publish(topics.CONSOLE, entry.console.encode(), lane=Lane.CONSOLE)
 
     def info(self) -> about.Info:
@@ -184,7 +199,7 @@ class Publisher:
         )
 
     def closing(self) -> None:
-        """Say that the bridge leaves the printer, while there is still a connection."""
+        """Publish that the printer was disconnected, while there is a connection."""
         self.changed()
 
     def _telemetry(self) -> None:
@@ -206,7 +221,7 @@ class Publisher:
                 )
 
     def _document(self, row: Topic, document: BaseModel) -> None:
-        """Publish a document unless only its time is new."""
+        """Publish a document unless only its time has changed."""
         exclude = _TIME if "time" in type(document).model_fields else None
         content = document.model_dump(exclude=exclude)
         if self._published.get(row.suffix) != content:
@@ -222,10 +237,10 @@ class Publisher:
         expiry: int | None = None,
         lane: Lane = Lane.EVENT,
     ) -> None:
-        """Publish as the table of topics says it.
+        """Publish with the QoS and RETAIN flag of the table of topics.
 
         Args:
-            row: of the table.
+            row: the row of the table.
             payload: what to publish.
             topic: the whole topic, if the row is one of several.
             expiry: in seconds.

@@ -1,4 +1,4 @@
-"""The bridge as a service: reloads, metrics and what the service manager hears."""
+"""The bridge as a service: reload, HTTP endpoint and watchdog."""
 
 import asyncio
 import logging
@@ -15,17 +15,17 @@ from bridge.threads import in_thread
 
 log = logging.getLogger("bridge.app")
 
-LONGEST_BEAT = 2.0
-"""Seconds between two looks at the printers."""
+CHECK_INTERVAL = 2.0
+"""Seconds between two checks of the printers; fewer if the watchdog needs it."""
 
 
 class Service:
     """Runs the bridge until it is cancelled.
 
     Args:
-        read: reads the configuration; what it raises refuses a reload.
+        read: reads the configuration; if it raises ConfigError, the old one stays.
         origin: the file it is read from.
-        notifier: speaks to the service manager.
+        notifier: reports to the service manager.
 
     """
 
@@ -38,14 +38,14 @@ class Service:
         self._asked = asyncio.Event()
 
     def reload(self) -> None:
-        """Read the configuration again, as soon as that is possible."""
+        """Read the configuration again as soon as possible."""
         self._asked.set()
 
     async def run(self, config: Config) -> None:
-        """Serve a configuration, and each that takes its place.
+        """Serve a configuration, and those that reloads replace it with.
 
         Raises:
-            BridgeError: It cannot go on.
+            BridgeError: No printer can be served.
 
         """
         supervisor = Supervisor(config, origin=self._origin)
@@ -54,40 +54,42 @@ class Service:
             with first_failure():
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(supervisor.run())
-                    await self._attend(tasks, supervisor, endpoint, config)
+                    await self._supervise(tasks, supervisor, endpoint, config)
         finally:
             await endpoint.close()
 
-    async def _attend(
+    async def _supervise(
         self,
         tasks: asyncio.TaskGroup,
         supervisor: Supervisor,
         endpoint: Endpoint,
         config: Config,
     ) -> None:
-        """Do what has to be done beside serving; never returns."""
+        """Do all but serving; never returns."""
         try:
             await supervisor.begun.wait()
             await endpoint.apply(config.metrics)
             self._notifier.ready()
-            tasks.create_task(self._beat(supervisor))
+            tasks.create_task(self._watch(supervisor))
             await self._reloads(supervisor, endpoint)
         finally:
-            # Before the printers are let go, which takes a while.
+            # Before the printers are disconnected, which takes a while.
             self._notifier.stopping()
 
-    async def _beat(self, supervisor: Supervisor) -> None:
-        """Give signs of life, as long as every session makes progress."""
-        patience = self._notifier.watchdog
-        pause = min(LONGEST_BEAT, patience / 3) if patience else LONGEST_BEAT
-        complained = False
+    async def _watch(self, supervisor: Supervisor) -> None:
+        """Notify the watchdog as long as every printer is served."""
+        within = self._notifier.watchdog
+        pause = min(CHECK_INTERVAL, within / 3) if within else CHECK_INTERVAL
+        reported = False
         while True:
             problem = supervisor.problem(asyncio.get_running_loop().time())
             if problem is None:
                 self._notifier.alive()
-            elif not complained:
-                log.error("%s: no more signs of life to the service manager", problem)
-            complained = problem is not None
+            elif not reported:
+                log.error(
+                    "%s: the service manager's watchdog is no longer notified", problem
+                )
+            reported = problem is not None
             self._notifier.status(problem or _status(supervisor))
             await asyncio.sleep(pause)
 
@@ -97,7 +99,7 @@ class Service:
             self._asked.clear()
             self._notifier.reloading()
             try:
-                # Not in the event loop: the printers must not wait for a slow disk.
+                # In a thread, because a slow disk must not stop the printers.
                 config = await in_thread(self._read, _forget, name="reload")
                 done = await supervisor.change(config)
             except ConfigError as error:
@@ -110,7 +112,7 @@ class Service:
 
 
 def _forget(_config: Config) -> None:
-    """Nobody waits for it any more, and it holds nothing that must be closed."""
+    """Do nothing with what nobody waits for: it holds nothing to be closed."""
 
 
 def _status(supervisor: Supervisor) -> str:

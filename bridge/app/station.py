@@ -1,4 +1,4 @@
-"""One printer and its broker, tied together: messages in, answers and states out."""
+"""One printer and its connection to the broker: messages in, responses out."""
 
 import asyncio
 import logging
@@ -50,17 +50,33 @@ LOGGED = {
     "print_cancelled",
     "print_failed",
 }
-"""Events that belong into the daemon's log as well."""
+"""Events of the printer that are logged as well."""
 
 GRACE = 10.0
 """Seconds by which something may be late, on a machine that has much to do."""
 
 TICK = 1.0
-LAST_ANSWERS = 0.5  # seconds for what still waits when the bridge ends
+"""Seconds between two looks at what has to be published although nothing changed."""
+
+LAST_RESPONSES = 0.5
+"""Seconds for the responses to what still waits when the bridge ends."""
 
 
 class Station:
-    """Serves one printer to one broker."""
+    """Serves one printer to one broker.
+
+    Args:
+        config: the whole configuration.
+        printer: this printer's part of it.
+        instance: the id of this process, by which a bridge tells itself from others.
+        taken: returns the ports of the other printers.
+        record: the topics that this printer has left retained, now or in earlier runs.
+        removed: the retained topics of printers that are no longer configured, by base
+            topic.
+        folder: where state files are.
+        scheduler: runs what may wait; shared by all stations, so that they take turns.
+
+    """
 
     def __init__(  # noqa: PLR0913 - what it shares with the other stations
         self,
@@ -70,36 +86,27 @@ class Station:
         instance: str,
         taken: Callable[[], Collection[str]] = tuple,
         record: TopicRecord | None = None,
-        gone: Mapping[str, AbstractSet[str]] | None = None,
+        removed: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
         scheduler: PublishScheduler | None = None,
     ) -> None:
         self.name = printer.id
-        self._gone = gone or {}
-        guessed = "auto" in {printer.serial.port, printer.serial.baudrate}
-        self._folder = folder if guessed else None
         self.topics = Topics(config.base(printer))
         self._config = config
-        self.printer = Printer(
-            printer,
-            Listeners(self._changed, self._happened, self._wired),
-            telemetry=config.telemetry,
-            limits=config.limits,
-            scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
-            taken=taken,
-            found=self._recalled(printer),
-        )
-        self._presence = Presence(
-            client_id=client_id(config, printer),
-            topics=self.topics,
-            instance=instance,
-            subscriptions=(*self.topics.commands, *Announcer.subscriptions(config)),
-            optional=self.topics.near_misses,
-            record=record,
-        )
-        self._met = asyncio.Event()
+        self._removed = removed or {}
+        # A port or a rate that the operator chose need not be remembered.
+        detected = "auto" in {printer.serial.port, printer.serial.baudrate}
+        self._place_file = folder / f"{printer.id}{PLACE}" if folder else None
+        if not detected:
+            self._place_file = None
+        self._connected = asyncio.Event()
+        self.printer = self._build_printer(printer, taken)
+        self._presence = self._build_presence(printer, instance, record)
         self.broker = Broker(
-            config.mqtt, self._presence, self._received, on_connected=self._met.set
+            config.mqtt,
+            self._presence,
+            self._received,
+            on_connected=self._connected.set,
         )
         self.publisher = Publisher(
             config,
@@ -122,29 +129,55 @@ class Station:
         )
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._answers: asyncio.TaskGroup | None = None
-        self._answering: set[asyncio.Task[None]] = set()
+        self._endless: dict[str, asyncio.Task[None]] = {}
+        self._handling: asyncio.TaskGroup | None = None  # None: it is not served
+        self._handled: set[asyncio.Task[None]] = set()
         self._scheduler = scheduler or PublishScheduler()
-        self._dirty = False
-        self._tidied = False
+        self._publish_scheduled = False
+        self._was_operational = False
+
+    def _build_printer(
+        self, printer: PrinterConfig, taken: Callable[[], Collection[str]]
+    ) -> Printer:
+        return Printer(
+            printer,
+            Listeners(self._on_change, self._on_event, self._on_entry),
+            telemetry=self._config.telemetry,
+            limits=self._config.limits,
+            scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
+            taken=taken,
+            found=self._last_place(printer),
+        )
+
+    def _build_presence(
+        self, printer: PrinterConfig, instance: str, record: TopicRecord | None
+    ) -> Presence:
+        more = Announcer.subscriptions(self._config)
+        return Presence(
+            client_id=client_id(self._config, printer),
+            topics=self.topics,
+            instance=instance,
+            subscriptions=(*self.topics.commands, *more),
+            optional=self.topics.near_misses,
+            record=record,
+        )
 
     @property
     def port(self) -> str | None:
-        """The port it has or was given; ``None``: it is still looked for."""
+        """The port that it uses or will open; ``None``: it is still looked for."""
         if self.printer.observer.place is not None:
             return self.printer.observer.place.port
         given = self.printer.config.serial.port
         return None if given == "auto" else given
 
     async def run(self) -> None:
-        """Serve until cancelled: then the printer's port is freed, then ``offline``."""
+        """Serve until cancelled; then close the port, and then say ``offline``."""
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
-            self._running["broker"] = connection
+            self._endless["broker"] = connection
             try:
-                async with asyncio.TaskGroup() as answers:
-                    await self._serve(answers)
+                async with asyncio.TaskGroup() as handling:
+                    await self._serve(handling)
             finally:
                 self._announcer.close()
                 self.publisher.closing()
@@ -164,7 +197,7 @@ class Station:
             now: the event loop's time, in seconds.
 
         """
-        for task, running in self._running.items():
+        for task, running in self._endless.items():
             if running.done():
                 return f"the {task} task of {self.name} has ended"
         late = self.printer.link.late(now)
@@ -172,37 +205,37 @@ class Station:
             return f"the link to {self.name} has been stuck for {late:.0f} s"
         return None
 
-    def inherit(self, gone: Mapping[str, AbstractSet[str]]) -> None:
-        """Clear what printers have left that are served no more."""
-        if gone and self._answers is not None:
-            self._answers.create_task(self._clear(gone))
+    def clear_removed(self, removed: Mapping[str, AbstractSet[str]]) -> None:
+        """Clear the retained topics of printers that are no longer configured."""
+        if removed and self._handling is not None:
+            self._handling.create_task(self._clear(removed))
 
-    async def _serve(self, answers: asyncio.TaskGroup) -> None:
+    async def _serve(self, handling: asyncio.TaskGroup) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._answers = answers
-                self._changed()
-                self._running["printer"] = tasks.create_task(self.printer.run())
-                self._running["publisher"] = tasks.create_task(self._tick())
-                tasks.create_task(self._clear(self._gone))
+                self._handling = handling
+                self._on_change()
+                self._endless["printer"] = tasks.create_task(self.printer.run())
+                self._endless["publisher"] = tasks.create_task(self._tick())
+                tasks.create_task(self._clear(self._removed))
         finally:
-            self._running.clear()
-            self._answers = None
+            self._endless.clear()
+            self._handling = None
             self._handler.close()
-            if self._answering:
-                # The printer is away now, and what waited for it fails.
-                await asyncio.wait(self._answering, timeout=LAST_ANSWERS)
+            if self._handled:
+                # The printer is disconnected now, so what waited for it fails.
+                await asyncio.wait(self._handled, timeout=LAST_RESPONSES)
 
     async def _tick(self) -> None:
-        pause = offset(self.name, TICK)  # or a hundred printers speak at once
+        pause = offset(self.name, TICK)  # or a hundred printers publish at once
         while True:
             self.publisher.tick()
             self._announcer.tick()
             await asyncio.sleep(pause)
             pause = TICK
 
-    async def _clear(self, gone: Mapping[str, AbstractSet[str]]) -> None:
-        await self._met.wait()
+    async def _clear(self, removed: Mapping[str, AbstractSet[str]]) -> None:
+        await self._connected.wait()
         presence, version = self._presence, self.broker.statistics.protocol
         find = partial(
             duplicate_bridge.find,
@@ -211,7 +244,7 @@ class Station:
             instance=presence.instance,
             version=Version(version),
         )
-        await retained_cleanup.clear_gone(gone, self.broker, find)
+        await retained_cleanup.clear_gone(removed, self.broker, find)
 
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
@@ -222,20 +255,20 @@ class Station:
                 return
         if rest is None:
             return
-        if self._answers is None:
+        if self._handling is None:
             self._handler.decline(message, rest)
             return
         interrupted = self.printer.queue.arrival()
-        task = self._answers.create_task(
+        task = self._handling.create_task(
             self._handler.handle(message, rest, interrupted)
         )
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._handled.add(task)
+        task.add_done_callback(self._handled.discard)
 
     async def _execute(
         self, request: Request, run: Run, expires: float | None
     ) -> object:
-        """Carry a request out; see :data:`Execute`."""
+        """Carry a request out; see :data:`~bridge.app.request_handler.Execute`."""
         command, envelope = request.command, request.envelope
         if envelope.dry_run:
             run.gcode.extend(self.printer.plan(command).program.gcode)
@@ -252,10 +285,11 @@ class Station:
         return response_data(command, self.printer, self.publisher)
 
     def _change_link(self, command: Reconnect | Acknowledge) -> None:
-        """Do what concerns the line to the printer.
+        """Carry out a command that needs no line to the printer.
 
         Raises:
-            RejectedError: It must not be done now.
+            RejectedError: The printer's state does not allow it.
+            FailedError: The task that would reconnect has ended.
 
         """
         self.printer.plan(command)
@@ -264,20 +298,21 @@ class Station:
         else:
             self.printer.link.reconnect()
 
-    def _recalled(self, printer: PrinterConfig) -> Place | None:
-        if self._folder is None:
+    def _last_place(self, printer: PrinterConfig) -> Place | None:
+        """Return where the printer was found in an earlier run, to try that first."""
+        if self._place_file is None:
             return None
-        known = recall(self._folder / f"{printer.id}{PLACE}", KnownPort)
+        known = recall(self._place_file, KnownPort)
         given = printer.serial.port
         if known is None or given not in {"auto", known.port}:
             return None
         return Place(known.port, known.baudrate)
 
-    def _remember(self) -> None:
+    def _remember_place(self) -> None:
         place = self.printer.observer.place
-        if self._folder is not None and place is not None:
+        if self._place_file is not None and place is not None:
             known = KnownPort(port=place.port, baudrate=place.baudrate)
-            remember(self._folder / f"{self.name}{PLACE}", known)
+            remember(self._place_file, known)
 
     def _respond(self, response: Response, sender: Sender) -> None:
         payload = response.model_dump_json().encode()
@@ -292,28 +327,30 @@ class Station:
             short=short.model_dump_json().encode() if short else b"",
         )
 
-    def _changed(self) -> None:
-        """Publish after the present bytes are digested, once for all changes."""
-        if not self._dirty:
-            self._dirty = True
+    def _on_change(self) -> None:
+        """Publish once for all changes that the received bytes bring about."""
+        if not self._publish_scheduled:
+            self._publish_scheduled = True
             self._scheduler.schedule(self._publish)
 
     def _publish(self) -> None:
-        self._dirty = False
+        self._publish_scheduled = False
         self.publisher.changed()
-        if self.printer.state.link == "operational" and not self._tidied:
-            self._tidied = True  # its heaters, and so its topics, are known now
+        if self.printer.state.link == "operational" and not self._was_operational:
+            self._was_operational = True
+            # Its heaters are known now, and so which topics an earlier run has left.
             self.broker.clear_leftovers()
-            self._remember()
+            self._remember_place()
 
-    def _happened(self, event: StateEvent) -> None:
+    def _on_event(self, event: StateEvent) -> None:
         if event.name in LOGGED:
-            told = {name: value for name, value in event.data.items() if value != ""}
-            words = " ".join(f"{name}={value}" for name, value in told.items())
-            log.info("%s", f"{event.name} {words}".rstrip())
+            data = [
+                f"{name}={value}" for name, value in event.data.items() if value != ""
+            ]
+            log.info("%s", " ".join([event.name, *data]))
         self.publisher.happened(event)
 
-    def _wired(self, entry: Entry) -> None:
+    def _on_entry(self, entry: Entry) -> None:
         if self._wire_file is not None:
             self._wire_file.write(entry)
         if self._config.mqtt.console:
@@ -321,7 +358,10 @@ class Station:
 
 
 def client_id(config: Config, printer: PrinterConfig) -> str:
-    """Return a printer's client id: the same after a restart, so that it is known."""
+    """Return a printer's client id.
+
+    It is the same after a restart: brokers keep a session, and access rights, by it.
+    """
     named = config.mqtt.client_id
     if named is None:
         return f"gcode2mqtt-{printer.id}"

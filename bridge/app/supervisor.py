@@ -70,7 +70,7 @@ def station_settings(config: Config) -> dict[str, StationSettings]:
 
 @dataclass(frozen=True, slots=True)
 class _StateFolder:
-    """Where the process keeps its state files, and which of them are its own."""
+    """Where the state files are, and which of them belong to this configuration."""
 
     folder: Path
     owner: str
@@ -93,9 +93,9 @@ class Supervisor:
 
     Args:
         config: what to serve.
-        origin: the file it was read from: what that file's printers, also former ones,
-            have left at the broker is ours to clear.
-        on_stations: gets the stations that were built, before they run.
+        origin: the file it was read from. What printers of that file have left at the
+            broker is cleared when they are removed from it.
+        on_stations: is called with new stations before they run.
 
     """
 
@@ -155,13 +155,13 @@ class Supervisor:
                 await asyncio.Event().wait()
 
     async def change(self, config: Config) -> str:
-        """Serve what a configuration says; printers that it leaves alone go on.
+        """Serve another configuration; leave printers alone that it does not change.
 
-        Those that it removes or changes say ``offline``, also those whose base topic
-        changes because there are now several, or only one.
+        Those that it removes or changes say ``offline`` first. A base topic also
+        changes if there are now several printers, or only one.
 
         Returns:
-            What was done, in a few words.
+            What was done, for the log.
 
         Raises:
             ConfigError: A scripts folder cannot be read; nothing was changed.
@@ -176,11 +176,11 @@ class Supervisor:
             if state_folder != self._state_folder or wanted.get(name) != one.settings
         ]
         done = _summary(served, leaving, wanted)
-        await self._end(leaving)
+        await self._stop(leaving)
         if state_folder != self._state_folder:
-            self._move(state_folder)
+            self._use(state_folder)
         self._config = config
-        self._begin(config, wanted, state_folder)
+        self._start(config, wanted, state_folder)
         if warning := exposed(config.mqtt, raw=config.rights.raw):
             log.warning("%s", warning)
         return done
@@ -190,7 +190,7 @@ class Supervisor:
         folder = given or default_folder(os.environ)
         return _StateFolder(folder, owner_of(self._origin, config.mqtt))
 
-    def _move(self, state_folder: _StateFolder) -> None:
+    def _use(self, state_folder: _StateFolder) -> None:
         self._lock.close()
         self._alone = self._lock.enter_context(
             exclusive(state_folder.folder, state_folder.owner)
@@ -201,14 +201,14 @@ class Supervisor:
         self._records = found
         self._state_folder = state_folder
 
-    async def _end(self, names: Collection[str]) -> None:
+    async def _stop(self, names: Collection[str]) -> None:
         tasks = [self._served.pop(name).task for name in names]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    def _begin(
+    def _start(
         self,
         config: Config,
         wanted: Mapping[str, StationSettings],
@@ -219,7 +219,7 @@ class Supervisor:
         assert tasks is not None  # noqa: S101 - only called while running
         shares = self._settle(config, state_folder)
         for station in self.stations:
-            station.inherit(shares[station.name].gone)
+            station.clear_removed(shares[station.name].gone)
         new = [
             self._build(config, printer, shares[printer.id], state_folder)
             for printer in config.printers
@@ -257,13 +257,13 @@ class Supervisor:
             instance=self._instance,
             taken=partial(self._taken, printer.id),
             record=self._records[printer.id],
-            gone=share.gone,
+            removed=share.gone,
             folder=state_folder.folder,
             scheduler=self._scheduler,
         )
 
     def _taken(self, name: str) -> list[str]:
-        """Return the ports of the other printers: one on ``auto`` must not try them."""
+        """Return the ports of the other printers, which ``port: auto`` must not try."""
         return [
             port
             for station in self.stations

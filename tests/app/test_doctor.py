@@ -220,7 +220,7 @@ async def test_while_the_bridge_runs_it_is_left_alone(tmp_path: Path) -> None:
     note = only(findings, "bridge")
     assert note.verdict == "note"
     assert "is serving printer/…" in note.text
-    assert only(findings, "port").text == "not opened: the bridge that runs has it"
+    assert only(findings, "port").text == "not opened: the running bridge uses it"
     assert not any(finding.check == "publish" for finding in findings)
 
 

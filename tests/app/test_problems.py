@@ -77,6 +77,23 @@ async def test_a_task_that_ends_in_silence_is_a_problem_at_once(
         assert station.problem(now) == f"the {task} task of one has ended"
 
 
+async def test_a_command_to_reconnect_fails_where_nothing_would_do_it(
+    tmp_path: Path,
+) -> None:
+    with mosquitto() as broker:
+        config = configured(tmp_path, ONE, broker.port)
+        base = config.base(config.printers[0])
+        async with running(config) as bridge:
+            await bridge.online()
+            await end("Link.run")
+            with connected(broker.port, f"{base}/response") as client:
+                await client.publish(f"{base}/link", b'{"command": "reconnect"}')
+                heard = await client.hears(f"{base}/response")
+    answer = json.loads(heard.payload)
+    assert (answer["status"], answer["error"]) == ("failed", "disconnected")
+    assert "restart the bridge" in answer["message"]
+
+
 async def test_a_printer_that_nothing_serves_any_more(tmp_path: Path) -> None:
     names = {"one": "simulator://marlin", "two": "simulator://klipper"}
     supervisor = Supervisor(configured(tmp_path, names))

@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import LinkError
 from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.printer.port.transport import open_transport
-from bridge.threads import hangs
+from bridge.threads import is_stuck
 from tests.support.rfc2217 import DTR_ON, SET_BAUDRATE, SET_CONTROL, Rfc2217Server
 from tests.support.waiting import DEADLINE, until
 
@@ -72,7 +72,7 @@ async def test_a_server_that_takes_too_long(server: Rfc2217Server) -> None:
     assert "does not answer" in await refusal(url)  # at once, and no thread more
     name = f"open {url}"
     assert sum(thread.name.startswith(name) for thread in threading.enumerate()) == 1
-    await until(lambda: not hangs(name))
+    await until(lambda: not is_stuck(name))
 
 
 async def test_an_attempt_that_succeeds_too_late_is_closed(

@@ -14,7 +14,7 @@ import serial
 
 from bridge.errors import LinkError
 from bridge.printer.port.transport import Transport, open_transport
-from bridge.threads import hangs, in_thread
+from bridge.threads import in_thread, is_stuck
 from tests.support.leaks import descriptors
 from tests.support.peers import PtyPeer
 from tests.support.waiting import DEADLINE, until
@@ -153,7 +153,7 @@ async def test_a_port_that_takes_too_long_to_open(
     with pytest.raises(LinkError, match="hangs while it is opened: unplug"):
         await open_transport(printer.url, 115_200, within=0.01)
     responds.set()
-    await until(lambda: not hangs(f"open {printer.url}"))
+    await until(lambda: not is_stuck(f"open {printer.url}"))
     (await open_transport(printer.url, 115_200)).close()
 
 
@@ -176,7 +176,7 @@ async def test_cancelled_openings_keep_nothing_open(printer: PtyPeer) -> None:
         try:
             (await opening).close()
         except asyncio.CancelledError:
-            await until(lambda: not hangs(f"open {printer.url}"))
+            await until(lambda: not is_stuck(f"open {printer.url}"))
     assert descriptors() == before
 
 

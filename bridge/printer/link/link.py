@@ -131,7 +131,18 @@ class Link:
         self._leaving = True
 
     def reconnect(self) -> None:
-        """Close the port and open it again at once."""
+        """Close the port and open it again at once.
+
+        Raises:
+            FailedError: :meth:`run` has ended, so that nothing would open it again.
+
+        """
+        if self._ended_at is not None:
+            error = FailedError.disconnected(
+                "the task that connects the printer has ended: restart the bridge"
+            )
+            error.sent = False
+            raise error
         self._again.set()
         if self.session is not None:
             self.session.close()

@@ -17,7 +17,7 @@ from bridge.errors import LinkError
 from bridge.printer.port.errors import host_and_port, late, network_error, rfc2217_error
 from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.printer.port.write_buffer import WriteBuffer
-from bridge.threads import hangs, in_thread
+from bridge.threads import in_thread, is_stuck
 from bridge.timeout import timeout
 
 _CHUNK = 1024
@@ -137,7 +137,7 @@ async def open_rfc2217(
     """
     host_and_port(url)
     name = f"open {url}"
-    if hangs(name):
+    if is_stuck(name):
         raise late(url)
     try:
         async with timeout(within):

@@ -10,7 +10,7 @@ import serial
 
 from bridge.printer.port.descriptor import DescriptorTransport
 from bridge.printer.port.errors import late, serial_error
-from bridge.threads import hangs, in_thread
+from bridge.threads import in_thread, is_stuck
 from bridge.timeout import timeout
 
 
@@ -24,7 +24,7 @@ async def open_serial(
 
     """
     name = f"open {port}"
-    if hangs(name):
+    if is_stuck(name):
         raise late(port)
     try:
         async with timeout(within):

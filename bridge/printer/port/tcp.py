@@ -7,7 +7,7 @@ from functools import partial
 
 from bridge.printer.port.descriptor import DescriptorTransport
 from bridge.printer.port.errors import host_and_port, late, network_error
-from bridge.threads import hangs, in_thread
+from bridge.threads import in_thread, is_stuck
 from bridge.timeout import timeout
 
 _SEND_BUFFER = 16_384
@@ -26,7 +26,7 @@ async def open_tcp(url: str, *, within: float) -> DescriptorTransport:
     """
     host, port = host_and_port(url)
     lookup = f"look up {host}"
-    if hangs(lookup):
+    if is_stuck(lookup):
         raise late(url)
     try:
         async with timeout(within):
