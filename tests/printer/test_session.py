@@ -13,7 +13,7 @@ from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.reply_types import Fatal
-from bridge.printer.link.session import BITE, Session
+from bridge.printer.link.session import CHUNK, Session
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import open_transport
 from bridge.simulator.firmware import Firmware
@@ -152,7 +152,7 @@ async def test_a_flood_leaves_others_their_turn() -> None:
         while len(turns) < 150:
             passes += 1
             await asyncio.sleep(0)
-    assert max(map(turns.count, turns)) <= 1 + BITE // len("echo:busy: processing\n")
+    assert max(map(turns.count, turns)) <= 1 + CHUNK // len("echo:busy: processing\n")
     session.close()
     with pytest.raises(LinkError):
         await running

@@ -1,1 +1,1 @@
-"""What one printer is told: commands in their turn, and what it must be asked."""
+"""What is sent to one printer: commands in a queue, polls, hooks, and stops."""

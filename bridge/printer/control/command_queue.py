@@ -121,7 +121,7 @@ class CommandQueue:
 
     Args:
         link: to the printer.
-        observer: knows the printer's state, and is told of each line.
+        observer: knows the printer's state, and takes in each line.
         limit: how many lines may wait.
         plan: returns what to send for a command, once it is its turn.
 

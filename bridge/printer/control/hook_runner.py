@@ -1,4 +1,4 @@
-"""Runs the scripts that nobody asked for; one that fails harms nobody."""
+"""Runs the hooks; a script that fails is logged and changes nothing else."""
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -16,11 +16,12 @@ from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
 
-LEAVE = 1.0  # seconds that the last script has
+LEAVE = 1.0
+"""Seconds for the script that runs before the port is closed."""
 
 
 class HookRunner:
-    """Knows when a printer's scripts have their turn, and what they can read."""
+    """Runs a printer's hooks, with the variables that they can read."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class HookRunner:
         )
 
     async def leave(self) -> None:
-        """Run the last script, unless a print is under way, for a second at most."""
+        """Run the last script, unless a print is under way; at most :data:`LEAVE`."""
         state = self._state()
         if state.link == "operational" and not state.job.active:
             with suppress(TimeoutError):
@@ -49,7 +50,7 @@ class HookRunner:
         if scripts is None:
             return
         if name == hooks.PAUSED and (scripts.has(name) or scripts.has(hooks.RESUMED)):
-            self._at_pause = await self._stood()
+            self._at_pause = await self._pause_snapshot()
         if not scripts.has(name):
             return
         kept = self._at_pause
@@ -58,10 +59,10 @@ class HookRunner:
         try:
             await self._execute(hooks.hook(name, event, kept), Run())
         except CommandError as error:
-            log.warning("the script %s did not run: %s", name, error.message)
+            log.warning("the script %s failed: %s", name, error.message)
 
-    async def _stood(self) -> Mapping[str, object]:
-        """Return what scripts are told of a pause, with the place where it stands."""
+    async def _pause_snapshot(self) -> Mapping[str, object]:
+        """Return the variables about a pause, with the position of the head."""
         there = False
         with suppress(CommandError):
             await self._execute(hooks.WHERE, Run())

@@ -1,4 +1,4 @@
-"""Scripts that run by themselves, under the names that OctoPrint gives them."""
+"""Hooks: the scripts that run on events, under OctoPrint's names."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,8 +18,8 @@ BY_EVENT: Mapping[str, str] = {
     "print_paused": "afterPrintPaused",
     "print_resumed": "beforePrintResumed",
 }
-"""A print that was started at the printer is seen only when it has begun, so the
-scripts that are named ``before…`` run as early as that can be told."""
+"""An event to its script. A print that was started at the printer is noticed only after
+it has started, so the scripts named ``before…`` run as early as possible."""
 
 LEAVING = "beforePrinterDisconnected"
 
@@ -30,14 +30,14 @@ PAUSED, RESUMED, CANCELLED = (
 )
 
 WHERE = RawCommands(commands=("M400", "M114"))
-"""Asks where the head came to a stand."""
+"""Waits until the moves are finished, then queries the position."""
 
 _LAST = "last_"
 _NOWHERE = dict.fromkeys("xyzeft")
 
 
 class Hook(RawScript):
-    """A script that nobody asked for."""
+    """A script that runs on an event."""
 
     name: ClassVar[str] = "hook"
 
@@ -45,7 +45,7 @@ class Hook(RawScript):
     """What happened; the script's variable ``event``."""
 
     kept: Annotated[dict[str, object], Field(default_factory=dict)]
-    """What was so when it paused or was cancelled; variables of their own."""
+    """The state at the pause or the cancellation; variables of their own."""
 
     def program(self, context: Context, /) -> Program:
         """Return the script's lines."""

@@ -1,4 +1,4 @@
-"""From a command to the lines that may be sent now; pure."""
+"""From a command to the lines that may be sent now."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ def context_of(
 
 
 def capabilities_of(state: PrinterState, dialect: Dialect) -> frozenset[str]:
-    """Return what the firmware says it can do, and what its family is known to."""
+    """Return the capabilities that the firmware reports, and those of its dialect."""
     said = (name for name, enabled in state.capabilities.items() if enabled)
     return frozenset(said) | dialect.capabilities
 
@@ -89,8 +89,8 @@ class Plan:
 
     Attributes:
         program: the lines.
-        places: where the head is after each, the restoring ones too, in mm by axis, as
-            far as it is known.
+        places: where the head is after each line, the restoring ones too, in mm by
+            axis, as far as that is known.
 
     """
 
@@ -115,7 +115,7 @@ def plan(
         planned = _unconditional(command, context, rules)
     except RejectedError as error:
         if error.code == _CONFLICT:
-            safety.gate(command, situation)  # that it is away matters more
+            safety.gate(command, situation)  # not being connected matters more
         raise
     if not planned.program.emergency:
         safety.gate(command, situation)

@@ -1,4 +1,4 @@
-"""What happened between two states of a printer; the publisher numbers it."""
+"""Events: what happened between two states of a printer."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class StateEvent:
 
     Attributes:
         name: such as ``print_started``.
-        data: what else there is to say, ready for JSON.
+        data: the event's other fields, ready for JSON.
 
     """
 
@@ -28,7 +28,7 @@ class StateEvent:
 
 
 def diff(before: PrinterState, after: PrinterState) -> list[StateEvent]:
-    """Return what happened, in the order in which it is to be told."""
+    """Return what happened, in the order in which it is published."""
     return [
         *_link(before, after),
         *_motion(before, after),

@@ -7,8 +7,11 @@ from bridge.config import Profile
 from bridge.gcode import words
 from bridge.gcode.reply_types import Reading
 
+# The codes that set a target, and the firmware's name of the heater; M109, M190 and
+# M191 also wait for it.
 _SET = {"M104": "T", "M109": "T", "M140": "B", "M190": "B", "M141": "C", "M191": "C"}
-_MAX_SENSORS = 32  # noise on the line must not fill the memory
+# Noise on the line must not fill the memory.
+_MAX_SENSORS = 32
 _MAX_TOOLS = 16
 
 
@@ -47,10 +50,10 @@ def merge(
 ) -> Heat:
     """Return the temperatures after a report.
 
-    A reading without a target keeps the target before it. ``T`` is the tool ``tool``
-    where it comes alone, tool 0 beside ``T1``, and nothing new beside ``T0``. ``B`` and
-    ``C`` are dropped where the profile has no such heater: they are reserved names, and
-    must not become sensors.
+    A reading without a target keeps the last target. ``T`` without a number is the tool
+    ``tool`` if it comes alone, tool 0 beside ``T1``, and the same again beside ``T0``.
+    ``B`` and ``C`` are dropped if the profile has no such heater: they are reserved
+    names, and must not become sensors.
     """
     heaters = dict(heat.heaters)
     sensors = dict(heat.sensors)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridge.printer.knowledge.heaters import HeaterState
 
-_MAX_POINTS = 7200  # a small computer must be able to keep them
+_MAX_POINTS = 7200  # two hours; bounds the memory on a small computer
 _MIN_SPACING = 1.0  # seconds
 
 
@@ -27,12 +27,12 @@ class Point:
 
 
 _Row = tuple[tuple[str, ...], bytes]
-"""Names of heaters, and what each measures and is set to; a hundred
-printers make so many points that as objects they would fill a small computer."""
+"""Names of heaters, and the packed temperature and target of each. As objects, the
+points of a hundred printers would fill the memory of a small computer."""
 
 
 class History:
-    """A bounded row of points, at most one a second.
+    """A bounded sequence of points, at most one a second.
 
     A window longer than two hours is thinned evenly, so that its memory stays bounded.
     """
@@ -48,7 +48,7 @@ class History:
         return len(self._rows)
 
     def add(self, heaters: Mapping[str, HeaterState], now: float) -> None:
-        """Keep a report, unless the one before it is too near."""
+        """Keep a report, unless the one before it is too recent."""
         self._forget(now)
         too_near = self._times and now - self._times[-1] < self._spacing
         if self._window <= 0 or too_near:

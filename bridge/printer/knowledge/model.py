@@ -1,7 +1,7 @@
 """What we know about one printer; :mod:`bridge.printer.knowledge.state` changes it.
 
-Times are seconds on a clock that never jumps; what is published turns them into the
-time of day. ``None`` always means that nobody has said so yet.
+Times are seconds on a monotonic clock; the published documents turn them into the
+time of day. ``None`` always means: not known yet.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ Word = Link | Active
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What went wrong; kept until the next connect or an acknowledgement.
+    """What went wrong; kept until the next connection or an acknowledgement.
 
     Attributes:
         error: the firmware's own words, or ours.
         reason: a stable word such as ``thermal_runaway`` or ``timeout``.
-        consequence: ``halted`` (the firmware needs a reset), ``stopped`` (the emergency
-            stop was asked for), ``disconnected`` or ``heater_off`` (all else goes on).
+        consequence: ``halted`` (the firmware needs a reset), ``stopped`` (an emergency
+            stop was requested), ``disconnected`` or ``heater_off`` (the rest goes on).
         logs: the last lines of the wire.
         time: when it happened.
 
@@ -40,12 +40,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class UserPrompt:
-    """What the printer asks the person in front of it (``//action:prompt_…``).
+    """A question of the printer to the person in front of it (``//action:prompt_…``).
 
     Attributes:
         text: the question.
         choices: the buttons, in order; ``M876 S<n>`` presses the n-th, counted from 0.
-        shown: the printer has said that the question is complete.
+        shown: the question is complete (``prompt_show``).
 
     """
 
@@ -59,39 +59,40 @@ class PrinterState:
     """Everything known about one printer.
 
     Attributes:
-        link: how far the conversation is; the first word of the published state.
-        readiness: what a host firmware says about itself (``ready``, ``not_ready``,
+        link: the state of the connection; the published state without a print.
+        readiness: what a host firmware reports of itself (``ready``, ``not_ready``,
             ``shutdown``, ``disconnect``), or ``""``.
         firmware: the answer to ``M115``.
         capabilities: its ``Cap:`` lines.
-        refused: codes that the firmware does not know, such as ``M27``.
-        autoreports: codes whose reports come by themselves (``M155``, ``M27``,
+        refused: codes that the firmware has called unknown, such as ``M27``.
+        autoreports: codes that turned on reports at intervals (``M155``, ``M27``,
             ``M154``).
         heaters: by name: ``tool0`` …, ``bed``, ``chamber``.
         sensors: other temperatures in °C, under the firmware's names.
         offsets: °C by heater; added to the targets that the bridge sets.
         position: as last reported.
-        moved: the position has changed since it was reported.
-        modal: the modal state, as far as it can be told from what was sent.
+        moved: the position may have changed since it was reported.
+        modal: the modal state, as far as it follows from what was sent.
         card: an SD card is mounted.
         files: the card's list.
-        listed: that list was read since the card came.
-        listing: the list that is coming in.
-        job: the print that is seen, and how the last one ended.
+        listed: the list was read since the card was inserted.
+        listing: the list that is being received.
+        job: the print that is under way, and how the last one ended.
         problem: why the printer stopped.
-        fault: why one of its heaters is off, although the firmware goes on.
-        away: why it cannot be reached, or ``""``; it may just be switched off.
-        halted: it has stopped and was not met anew since; nothing it measures counts.
-        prompt: what the printer asks.
+        fault: why one of its heaters is off while the firmware goes on.
+        away: why it cannot be reached, or ``""``; it may simply be switched off.
+        halted: it has stopped and was not connected again since; its reports do not
+            count.
+        prompt: the printer's question.
         waiting: the printer does nothing until somebody answers it.
-        message: what the printer last notified (``//action:notification``).
-        line: the line that the firmware works on, or ``""``.
-        uses: how often a line went out that does more than ask, to notice one.
-        heaters_off_at: when heaters that nobody uses go off; ``None``: not due.
-        tool_before: the tool before that line.
-        homings: how often it was told to home, to notice one.
+        message: the printer's last notification (``//action:notification``).
+        line: the line in flight, or ``""``.
+        uses: how many lines were sent that are no queries; compared, not shown.
+        heaters_off_at: when the idle timeout turns heaters off; ``None``: not due.
+        tool_before: the tool before the line in flight.
+        homings: how often it was told to home; compared, not shown.
         homed: the axes of the last homing.
-        resets: how often it was reset while connected, to notice one.
+        resets: how often it was reset while connected; compared, not shown.
 
     """
 
@@ -136,7 +137,7 @@ class PrinterState:
 
     @property
     def trouble(self) -> Problem | None:
-        """What is wrong, or the worse of two things."""
+        """The problem, or else the fault, which is less severe."""
         return self.problem or self.fault
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of one printer, kept up to date by all that is heard and sent."""
+"""The state of one printer, kept up to date by everything received and sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from bridge.printer.link.wire_log import WireLog
 
 
 class Observer:
-    """Folds what happens into the printer's state; it sends nothing.
+    """Derives the printer's state from what happens; it sends nothing.
 
     ``on_change`` is called after every change of ``state``, ``on_event`` for what
     happened.
@@ -37,7 +37,7 @@ class Observer:
         self._config = config
         self._wire = wire
         self.clock = clock
-        """Tells the time, in seconds; it never jumps."""
+        """Returns the time in seconds, on a monotonic clock."""
         self._on_change = on_change
         self._on_event = on_event
         self.state = knowledge.initial(config.profile)
@@ -49,12 +49,12 @@ class Observer:
         """Where the head is, in mm by axis, as far as it is known."""
 
     def handle(self, event: LinkEvent) -> None:
-        """Take in what came over the link, or became of it."""
+        """Apply what was received over the link, or a change of the link."""
         match event:
             case Opened():
                 self.set_state(_still_stopped(knowledge.connecting(self.state)))
             case Connected():
-                return  # it answers, but who it is comes next
+                return  # it answers; what it is comes with Ready
             case Ready(identity, place):
                 self.place = place
                 self.dialect = identity.dialect
@@ -70,7 +70,7 @@ class Observer:
                 self._said(event)
 
     def line_sent(self, line: str) -> None:
-        """Take in that a line goes out."""
+        """Apply the effect of a line that is being sent."""
         state = knowledge.sent(
             self.state,
             line,
@@ -80,20 +80,20 @@ class Observer:
         )
         self.set_state(state)
         if travel.moves(line):
-            self.position = {}  # until it is known how far this came
+            self.position = {}  # until it is known how far the move came
 
     def line_finished(self, line: str, place: Mapping[str, float]) -> None:
-        """Take in where the head is after a line, as far as that can be told.
+        """Note where the head is after a line, as far as that is known.
 
-        What was reported meanwhile may have been asked before the line was begun, so
-        the printer is asked again.
+        A report that came meanwhile may have been queried before the line was begun, so
+        the position is queried again.
         """
         if travel.moves(line):
             self.position = {} if self.state.printing else place
             self.set_state(replace(self.state, moved=True))
 
     def line_acknowledged(self) -> None:
-        """Take in that the firmware has taken the line."""
+        """Apply the ``ok`` of the line in flight."""
         self._apply(replies.Ok())
 
     def set_offsets(self, offsets: Mapping[str, float]) -> None:
@@ -101,13 +101,13 @@ class Observer:
         self.set_state(knowledge.with_offsets(self.state, offsets))
 
     def emergency_stopped(self, error: str) -> None:
-        """Take in that the machine was stopped on request."""
+        """Note that the machine was stopped on request."""
         problem = self._problem("emergency_stop", error, "stopped")
         self.set_state(knowledge.failed(self.state, problem))
 
     def report_unsolicited(self, text: str) -> None:
-        """Take in an error that nobody else would be told of."""
-        if self.state.halted:  # it belongs to why the printer stopped
+        """Report an error that no response will contain."""
+        if self.state.halted:  # it is part of the reason why the printer stopped
             return
         left_out = self._unsolicited.admit(text, self.clock())
         if left_out is not None:
@@ -115,19 +115,19 @@ class Observer:
             self._on_event(events.StateEvent("complaint", data))
 
     def attach_logs(self) -> None:
-        """Put the last lines of the wire beside the problem."""
+        """Add the last lines of the wire log to the problem."""
         self.set_state(knowledge.with_logs(self.state, self._wire.tail))
 
     def acknowledge_problem(self) -> None:
-        """Forget the last problem: a person has seen it."""
+        """Forget the last problem, because a person has acknowledged it."""
         self.set_state(knowledge.acknowledged(self.state))
 
     def disconnected(self) -> None:
-        """Take in that the bridge lets the printer go."""
+        """Note that the bridge has closed the link."""
         self.set_state(knowledge.disconnected(self.state))
 
     def set_state(self, state: PrinterState) -> None:
-        """Replace the state, and tell what is new."""
+        """Replace the state, and report what has changed."""
         before, self.state = self.state, state
         if state is before or state == before:
             return
@@ -180,7 +180,7 @@ class Observer:
 
 
 def _still_stopped(state: PrinterState) -> PrinterState:
-    """Keep saying ``error``: why it stopped matters more than that it is away."""
+    """Stay in ``error``: why it stopped matters more than that it is disconnected."""
     problem = state.problem
     if problem is None or problem.consequence == "disconnected":
         return state

@@ -1,4 +1,4 @@
-"""What the firmware's reports change in our knowledge of a printer."""
+"""How the firmware's reports change the state of a printer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,11 +15,15 @@ from bridge.printer.knowledge.heaters import Heat
 from bridge.printer.knowledge.model import PrinterState, UserPrompt
 from bridge.printer.knowledge.print_job import PrintJob
 
+# Limits of what a printer, or noise on its line, can make the bridge remember.
 _MAX_FILES = 5000
 _MAX_TEXT = 500  # characters
 _MAX_CHOICES = 20
 _MAX_CAPABILITIES = 200
-_BLOCKING = {"M0", "M1", "M226", "M600"}  # their ok comes after the button
+
+_BLOCKING = {"M0", "M1", "M226", "M600"}
+"""Codes that wait for a person (stop, pin change, filament change): their ``ok`` comes
+only after the button, and so ends the printer's question."""
 
 
 def observe(
@@ -30,7 +34,7 @@ def observe(
     dialect: Dialect,
     profile: Profile,
 ) -> PrinterState:
-    """Return the state after a report; errors are not its business."""
+    """Return the state after a report; :mod:`problems` handles errors."""
     work = state.job
     match reply:
         case replies.TemperatureReport(readings):
@@ -45,17 +49,17 @@ def observe(
         case replies.Action(name, argument):
             state = _action(state, name, argument[:_MAX_TEXT], now)
         case _:
-            state = _told(_card(state, reply, now, dialect), reply)
+            state = _reported(_card(state, reply, now, dialect), reply)
     state = with_modes_of_print(work, state, profile)
     if work.active and not state.job.active:
-        return replace(state, moved=True)  # nobody has said where it ended
+        return replace(state, moved=True)  # it has not reported where it ended
     return state
 
 
 def with_modes_of_print(
     before: PrintJob, state: PrinterState, profile: Profile
 ) -> PrinterState:
-    """Return the state with the modes that a print is taken to set when it begins."""
+    """Return the state with the modes that a print usually sets when it starts."""
     if before.active or not state.job.active:
         return state
     modes = Modal(
@@ -81,7 +85,7 @@ def _measured(
 
 
 def _heating_tool(state: PrinterState) -> int:
-    """Return whose temperature a bare ``T:`` is: during M109 T1 it is tool 1's."""
+    """Return the tool that ``T:`` without a number belongs to: in M109 T1 it is 1."""
     said = words.parse(state.line)
     number = said.values.get("T") if said.code == "M109" else None
     return state.modal.tool if number is None else int(min(number, 999))
@@ -97,7 +101,7 @@ def _current(
 
 
 def _taken(state: PrinterState, now: float) -> PrinterState:
-    """Return the state after a line was taken: nobody is waited for any more."""
+    """Return the state after an ``ok``: the printer no longer waits for a person."""
     answered = state.waiting or words.parse(state.line).code in _BLOCKING
     return replace(
         state,
@@ -191,7 +195,7 @@ def _job(known: PrintJob, reply: Reply, now: float, *, in_turn: bool) -> PrintJo
     return known
 
 
-def _told(state: PrinterState, reply: Reply) -> PrinterState:
+def _reported(state: PrinterState, reply: Reply) -> PrinterState:
     match reply:
         case replies.PositionReport():
             state = replace(state, position=_current(state, reply), moved=False)

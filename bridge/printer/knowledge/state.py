@@ -1,9 +1,9 @@
 """How our knowledge of a printer changes; every function returns a new state.
 
-``now`` is always seconds on a clock that never jumps, such as the event loop's. The
-printer's owner calls :func:`connecting` and :func:`connected`, then :func:`sent` for
-each line that goes out, :func:`apply` for everything the firmware says, with an
-:class:`~bridge.gcode.reply_types.Ok` for each line that it took.
+``now`` is always seconds on a monotonic clock, such as the event loop's. The observer
+calls :func:`connecting` and :func:`connected`, then :func:`sent` for each line that is
+sent, and :func:`apply` for everything the firmware says, with an
+:class:`~bridge.gcode.reply_types.Ok` for each line that it acknowledged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,31 +42,36 @@ __all__ = [
 ]
 
 _REPORTS = {"M155", "M27", "M154"}
+"""With ``S`` they turn Marlin's reports at intervals on and off: of temperatures, of
+the bytes of a print, and of the position."""
+
 _ANSWERS = {"M876", "M108"}
+"""They answer the printer's question in place of the button: ``M876 S`` chooses,
+``M108`` continues."""
 
 
 def initial(profile: Profile) -> PrinterState:
-    """Return what is known before anything was: the heaters the machine has."""
+    """Return what is known before the first connection: which heaters there are."""
     return PrinterState(heaters=heaters.heaters_of(profile))
 
 
 def connecting(state: PrinterState) -> PrinterState:
     """Return the state while a link is opened and the firmware is asked who it is.
 
-    Whatever an earlier connection told is forgotten; what the firmware says from now on
-    counts, so that the answers of the handshake are known when it is done.
+    What was reported over an earlier connection is forgotten. What the firmware says
+    during the handshake already counts.
     """
     work = state.job
-    if not work.active:  # a print that began without us is not seen from its start
+    if not work.active:  # a print that starts meanwhile is not seen from its start
         work = replace(work, position=None)
     fresh = _forgetful(_cold(state))
     return replace(fresh, link="connecting", readiness="", halted=False, job=work)
 
 
 def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
-    """Return the state after a successful handshake: the last problem is over.
+    """Return the state after a successful handshake, without the last problem.
 
-    A printer that said meanwhile that it has stopped stays in error.
+    A printer that has reported an emergency meanwhile stays in error.
     """
     if state.halted:
         return state
@@ -85,8 +90,8 @@ def disconnected(
 ) -> PrinterState:
     """Return the state after the link was closed for a reason, or with a problem.
 
-    The heaters stay known by name, their temperatures do not. A print from the card may
-    go on without us, so it is kept; the next connection shows what became of it.
+    The heaters stay known by name, their temperatures do not. A print from the card
+    goes on without the bridge, so it is kept; the next connection shows its state.
     """
     return replace(
         _cold(state),
@@ -99,7 +104,7 @@ def disconnected(
 
 
 def reset(state: PrinterState, *, now: float) -> PrinterState:
-    """Return the state after the firmware restarted: modes, targets, prints are gone.
+    """Return the state after the firmware restarted, without modes, targets or print.
 
     The link is ``connecting`` until :func:`connected` is called again.
     """
@@ -109,7 +114,7 @@ def reset(state: PrinterState, *, now: float) -> PrinterState:
 
 
 def failed(state: PrinterState, problem: Problem) -> PrinterState:
-    """Return the state of a printer that stopped for good, such as on an emergency."""
+    """Return the state of a printer that stopped until a reset, such as by M112."""
     return replace(_halted(state, problem.reason, problem.time), problem=problem)
 
 
@@ -121,7 +126,7 @@ def with_logs(state: PrinterState, logs: Sequence[str]) -> PrinterState:
 
 
 def answered(state: PrinterState) -> PrinterState:
-    """Return the state after the printer took up its work again: a person came."""
+    """Return the state after a person answered the printer."""
     return replace(state, waiting=False, prompt=None)
 
 
@@ -145,8 +150,8 @@ def apply(
 ) -> PrinterState:
     """Return the state after the firmware said something.
 
-    A halted printer tells its reason and nothing else that could be believed: some go
-    on answering with what was true before.
+    Of a halted printer only the reason counts: some firmwares keep answering with stale
+    values.
     """
     match reply:
         case Fatal():
@@ -167,10 +172,10 @@ def apply(
 def sent(
     state: PrinterState, line: str, *, now: float, dialect: Dialect, profile: Profile
 ) -> PrinterState:
-    """Return the state after a line went out, as if the firmware will do it.
+    """Return the state after a line was sent, assuming that it will be carried out.
 
-    Targets, modes, fan, factors and the tool are believed at once; the next report puts
-    right what the firmware refused. A halted printer does nothing of it.
+    Targets, modes, fan, factors and the tool count at once; the next report corrects
+    what the firmware refused. A halted printer carries out nothing.
     """
     if state.halted:
         return state
@@ -205,12 +210,12 @@ def sent(
 
 
 def is_use(line: str) -> bool:
-    """Tell whether a line does more than ask, once or at intervals."""
+    """Return whether a line does more than query, once or at intervals."""
     return not is_query(line) and words.parse(line).code not in _REPORTS
 
 
 def _cold(state: PrinterState) -> PrinterState:
-    """Return the state without anything measured: it would be stale."""
+    """Return the state without measured values, which would be stale."""
     return replace(
         state,
         heaters=dict.fromkeys(state.heaters, HeaterState()),
@@ -224,7 +229,7 @@ def _cold(state: PrinterState) -> PrinterState:
 
 
 def _forgetful(state: PrinterState) -> PrinterState:
-    """Return the state as of a firmware that has just been met."""
+    """Return the state without anything that the firmware has reported of itself."""
     return replace(
         state,
         firmware=None,

@@ -1,7 +1,7 @@
-"""What must not happen: commands at the wrong time, and lines beyond the limits.
+"""Refuses commands at the wrong time, and lines that are blocked or beyond a limit.
 
 The order for a command is: its ``program`` (400, 404), :func:`check` (400, 403),
-:func:`gate` (409). An emergency program passes by both.
+:func:`gate` (409). An emergency program skips both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _STRICT = targets.CODES | travel.CODES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What the printer is doing.
+    """What the printer is doing at the moment.
 
     Attributes:
         profile: what the machine is.
@@ -42,7 +42,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What lines are held against.
+    """What lines are checked against.
 
     Attributes:
         profile: the limits.
@@ -78,7 +78,7 @@ def gate(command: Command, situation: Situation) -> None:
     if command.needs_operational and not situation.operational:
         raise RejectedError.conflict(
             f"{what}: the printer is not operational; the topics connection, state and "
-            "error tell why",
+            "error say why",
             "not_operational",
         )
     if command.needs_bed:
@@ -111,10 +111,10 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
 
     Args:
         lines: a program's lines, the restoring ones too, as they will be sent.
-        rules: what they are held against.
+        rules: what they are checked against.
 
     Returns:
-        Where the head is after each line, in mm by axis, as far as that can be told.
+        Where the head is after each line, in mm by axis, as far as that is known.
 
     Raises:
         RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool`` (400),

@@ -25,9 +25,12 @@ _TOOL_TABLE = "G10"
 _PRESETS = "M145"
 _PRESET = {"H": "tool", "B": "bed", "C": "chamber"}
 _UNIT, _CELSIUS = "M149", [("C", "")]
+# Klipper's extended commands that heat (https://www.klipper3d.org/G-Codes.html).
 _MACROS = {"SET_HEATER_TEMPERATURE", "PID_CALIBRATE", "MPC_CALIBRATE"}
 
-_OF_A_TOOL = {"M104", "M105", "M109", "M221"}  # for a missing tool some never answer
+_OF_A_TOOL = {"M104", "M105", "M109", "M221"}
+"""Codes with a tool after ``T``; for a tool that is missing, some firmwares never
+answer."""
 
 CODES = frozenset({*_HEATERS, *_OF_A_TOOL, _TUNING, _TOOL_TABLE, _PRESETS})
 """Codes whose parameters must be nothing but letters with numbers."""
@@ -37,7 +40,7 @@ _ARGUMENT = re.compile(r'\s+(\w+)=([\w.+-]+|"[\w .+-]*")', re.ASCII)
 
 
 def check(line: str, parameters: Pairs, profile: Profile) -> None:
-    """Refuse a line that heats more than the profile allows, or what is not there.
+    """Refuse a line that heats beyond a limit, or a heater that is not there.
 
     Raises:
         RejectedError: ``out_of_limits``, ``no_such_tool``, ``no_heated_bed`` or
@@ -48,7 +51,7 @@ def check(line: str, parameters: Pairs, profile: Profile) -> None:
     if code == _UNIT and parameters != _CELSIUS:
         raise RejectedError.forbidden(
             f"{line}: another unit would change the meaning of every later target, "
-            "limit and report; the bridge counts in degrees Celsius"
+            "limit and report; the bridge uses degrees Celsius"
         )
     _check_tool(line, code, parameters, profile)
     if code in _MACROS:
@@ -60,8 +63,8 @@ def check(line: str, parameters: Pairs, profile: Profile) -> None:
             _check_target(line, heater, float(text), profile)
     if code in _HEATERS and any(letter == "I" for letter, _ in parameters):
         raise RejectedError.invalid(
-            f"{line}: what the preset after I heats to is not known here, so the "
-            "limits cannot be checked; name the temperature with S"
+            f"{line}: the temperature of the preset after I is not known here, so the "
+            "limits cannot be checked; give the temperature with S"
         )
 
 
@@ -74,13 +77,14 @@ def _heater(code: str, letter: str, parameters: Pairs) -> str | None:
         heater = _tuned(dict(parameters))
     elif code == _TOOL_TABLE:
         heater = "tool"
-    # S and R are targets; B is the highest one where the hotend follows the flow.
+    # S and R are targets. In M109 and M104 with autotemp, B is the highest target, and
+    # the hotend follows the flow (https://marlinfw.org/docs/gcode/M104.html).
     letters = "SRB" if heater == "tool" else "SR"
     return heater if letter in letters else None
 
 
 def _tuned(letters: Mapping[str, str]) -> str:
-    """Return what M303 heats: E counts from the bed at -1, H has the bed at 0."""
+    """Return what M303 heats: with E the bed is -1 (Marlin), with H it is 0 (RRF)."""
     if float(letters.get("H") or 1) == 0:
         return "bed"
     which = float(letters.get("E") or 0)

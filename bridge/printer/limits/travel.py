@@ -1,4 +1,4 @@
-"""Moves in lines of G-code: where they lead, and whether the machine may go there."""
+"""Moves in lines of G-code: where they end, and whether the machine may go there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,21 +20,23 @@ _AXES = ("x", "y", "z")
 CODES = frozenset({*_MOVES, _SET})
 """Codes whose parameters must be nothing but letters with numbers."""
 
+# Neither these nor M codes move the head, except for those in _UNSURE, which start or
+# end a print, probe, park, change tool, filament or offsets, or run a macro file.
 _STILL = {"G4", "G10", "G11", "G17", "G21", "G90", "G91"}
 _UNSURE = {"M6", "M24", "M25", "M32", "M48", "M98", "M125", "M206", "M401", "M402"}
 _UNSURE |= {"M410", "M428", "M524", "M600", "M601", "M602", "M603", "M606", "M701"}
 _UNSURE |= {"M702"}
-_DECIDE = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
-_SLACK = 1e-6  # mm; sums of decimals
+_HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
+_SLACK = 1e-6  # mm; rounding errors in sums of decimals
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where the head is, and how the next line is understood.
+    """Where the head is, and in which modes the next line is carried out.
 
     Attributes:
         modal: the modal state.
-        position: mm by axis (``x``, ``y``, ``z``, ``e``), as the printer counts them;
+        position: mm by axis (``x``, ``y``, ``z``, ``e``), in the printer's coordinates;
             an axis that is not known is missing.
         only_m82_sets_extruder: as :class:`~bridge.gcode.dialects.Dialect` has it.
 
@@ -45,7 +47,7 @@ class Whereabouts:
     only_m82_sets_extruder: bool | None = False
 
     def readings(self, axis: str) -> set[bool]:
-        """Return whether the firmware takes an axis as relative, or both if unsure."""
+        """Return whether the firmware moves an axis relatively; both if not known."""
         modal = self.modal
         if axis != "e":
             return {modal.relative}
@@ -64,11 +66,11 @@ def follow(
     *,
     g90_sets_extruder: bool,
 ) -> Whereabouts:
-    """Return where a line leads, and its effect on the modal state.
+    """Return where a line ends, with its effect on the modal state.
 
     After a macro, and after codes that move by themselves, no axis is known any more.
-    Arcs are checked at their end. After a ``G92`` the limits hold for the coordinates
-    as the printer counts them from then on.
+    Arcs are checked at their end. After a ``G92`` the limits hold for the
+    printer's new coordinates.
 
     Raises:
         RejectedError: ``out_of_limits``: it leaves the volume, pushes too much filament
@@ -79,7 +81,7 @@ def follow(
     if code == _INCHES:
         raise RejectedError.forbidden(
             f"{line}: inches would change the meaning of every later move and limit; "
-            "the bridge counts in millimetres"
+            "the bridge uses millimetres"
         )
     if code in _MOVES:
         position = _moved(start, line, parameters, profile)
@@ -90,7 +92,7 @@ def follow(
 
 
 def moves(line: str) -> bool:
-    """Tell whether the head may be elsewhere, or be counted anew, after a line."""
+    """Return whether a line may move the head, or change its coordinates."""
     said = words.parse(line)
     if said.code in _MOVES:
         return any(axis in said.values for axis in "XYZE")
@@ -155,7 +157,7 @@ def _moved(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Leg:
-    """One axis of one move; mm, ``None`` where it cannot be told."""
+    """One axis of one move; in mm, ``None`` where it is not known."""
 
     axis: str
     value: float
@@ -186,7 +188,7 @@ class _Leg:
     def _check_extrusion(self, line: str, profile: Profile) -> None:
         longest = profile.max_extrusion
         if self.length is not None and abs(self.length) > longest + _SLACK:
-            hint = "" if self.sure else _DECIDE
+            hint = "" if self.sure else _HINT
             raise _beyond(
                 f"{line}: {format_number(self.length)} mm of filament is more than "
                 f"{format_number(longest)} mm at once (profile.max_extrusion){hint}"
@@ -203,7 +205,7 @@ class _Leg:
                     f"longer than the axis, {limit}"
                 )
             return
-        # A head that stands outside, as after homing, may come back step by step.
+        # A head that is outside, as after homing, may come back step by step.
         if self.before is not None:
             lowest, highest = min(lowest, self.before), max(highest, self.before)
         if not lowest - _SLACK <= self.after <= highest + _SLACK:

@@ -1,1 +1,1 @@
-"""The line to one printer: opened, met, kept, and what went over it."""
+"""The link to one printer: opened, set up and kept, and its log."""

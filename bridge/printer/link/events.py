@@ -1,4 +1,4 @@
-"""What becomes of the line to a printer, beside what the firmware says."""
+"""Events of the link to a printer, beside what the firmware says."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The firmware has said what it is, and can be used."""
+    """The firmware has identified itself, and the printer can be used."""
 
     identity: Identity
     place: Place
@@ -31,7 +31,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The link could not be opened, or broke; ``reason`` is a sentence."""
+    """The link could not be opened, or was lost; ``reason`` is a sentence."""
 
     reason: str
 

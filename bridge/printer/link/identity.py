@@ -1,4 +1,4 @@
-"""Who is on the line."""
+"""What answers on the line: its firmware, dialect and capabilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from bridge.gcode.reply_parser import parse_reply
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a printer says it is.
+    """What a printer reports about itself.
 
     Attributes:
-        dialect: how it speaks.
+        dialect: of its firmware.
         firmware: its ``FIRMWARE_NAME``, ``""`` if it did not say.
-        fields: all that it says about itself.
-        capabilities: what it says it can do.
-        reports: the lines by which it was told to report by itself.
+        fields: of the answer to ``M115``.
+        capabilities: that it reports, and those of its dialect.
+        reports: the lines that turned on its reports at intervals.
 
     """
 
@@ -29,7 +29,7 @@ class Identity:
 
 
 def identify(output: tuple[str, ...], configured: Dialect | None) -> Identity:
-    """Return who answered ``M115`` with these lines."""
+    """Return what answered ``M115`` with these lines."""
     firmware = replies.FirmwareReport("")
     capabilities: set[str] = set()
     for text in output:

@@ -1,4 +1,4 @@
-"""The line to one printer: found, opened, set up, and opened again, for ever."""
+"""The link to one printer: finds the port, opens it, sets it up, and reconnects."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,18 @@ from bridge.printer.port import ports
 from bridge.printer.port.transport import open_transport
 from bridge.timeout import timeout
 
-TRIAL = 7.0  # seconds a port has to answer when there are others to try
-OPENING = 30.0  # seconds that an attempt to open a port takes at the most
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-NOISY = 200  # what a wrong baud rate looks like: damaged lines and no answer
+TRIAL = 7.0
+"""Seconds that a port has to answer if there are others to try. Boards that are reset
+when their port is opened need a few seconds to start."""
+
+OPENING = 30.0
+"""Seconds after which an attempt to open a port counts as late."""
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""Bounds of the back-off between two attempts to connect, in seconds."""
+
+NOISY = 200
+"""Bytes and lines that no firmware sends, without any answer: a wrong baud rate."""
 
 
 def configured_dialect(config: Serial) -> Dialect | None:
@@ -35,7 +43,7 @@ def configured_dialect(config: Serial) -> Dialect | None:
     return None if config.firmware == "auto" else DIALECTS[config.firmware]
 
 
-def with_patience(dialect: Dialect, config: Serial) -> Dialect:
+def with_timeouts(dialect: Dialect, config: Serial) -> Dialect:
     """Return a dialect with the operator's own timeouts."""
     return replace(
         dialect,
@@ -48,10 +56,17 @@ def with_patience(dialect: Dialect, config: Serial) -> Dialect:
 class Link:
     """Keeps one printer connected.
 
-    ``on_event`` is called in order, from the event loop. ``attend`` runs as long as the
-    printer can be used, anew after each of its resets. ``found`` is where it was the
-    last time, ``candidates`` which ports may be tried but those that are taken, and
-    ``trial`` how many seconds a port has to answer when there are others to try.
+    Args:
+        config: the printer's serial settings.
+        interval: seconds between two temperature reports.
+        on_event: called with each event, in order, from the event loop.
+        attend: runs while the printer can be used; restarted after each reset.
+        wire: logs what is sent and received.
+        taken: returns the ports of other printers, which are not tried.
+        found: where the printer was the last time.
+        candidates: returns the ports to try, without those that are taken.
+        trial: seconds that a port has to answer if there are others to try.
+
     """
 
     def __init__(  # noqa: PLR0913 - what a link needs is what its owner decides
@@ -79,22 +94,22 @@ class Link:
         self._found = found
         self._next_number = 0
         self._log = logging.getLogger("bridge.printer")
-        self._repeats = LogDedupe()
-        self._pauses = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
-        self._attendance: asyncio.Task[None] | None = None
+        self._dedupe = LogDedupe()
+        self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY)
+        self._attend_task: asyncio.Task[None] | None = None
         self._again = asyncio.Event()
         self._leaving = False
         self._open_by: float | None = None
         self._ended_at: float | None = None
         self.session: Session | None = None
-        """The open conversation, if there is one."""
+        """The session, while a port is open."""
         self.connects = 0
-        """How often the printer could be used."""
+        """How many times the printer was connected and set up."""
         self.counters = Counters()
-        """What went over the line in all conversations."""
+        """Counters of all sessions together."""
 
     async def run(self) -> None:
-        """Connect, and connect again whenever the link breaks, until cancelled."""
+        """Connect, and reconnect whenever the link is lost, until cancelled."""
         try:
             await self._keep_connected()
         finally:
@@ -110,7 +125,7 @@ class Link:
                 places, reason = [], f"the serial ports cannot be listed: {error}"
             for place in places:
                 connects = self.connects
-                conversation = self._converse(place, alone=len(places) == 1)
+                conversation = self._run_session(place, alone=len(places) == 1)
                 reason = await _in_own_task(conversation)
                 if self._leaving or self.connects > connects:
                     break  # it was here, and will be here again
@@ -118,15 +133,15 @@ class Link:
                 return
             self._on_event(Closed(reason))
             now = asyncio.get_running_loop().time()
-            if text := self._repeats.filter(reason, now):
+            if text := self._dedupe.filter(reason, now):
                 self._log.warning("%s", text)
-            await self._pause()
+            await self._wait_before_retry()
 
     def leave(self) -> None:
         """Connect never again; cancel :meth:`run` after this.
 
         A cancellation alone can get lost: a task group whose parent is cancelled in the
-        moment in which the link breaks tells only of the link (before Python 3.13).
+        moment in which the link breaks reports only the link (before Python 3.13).
         """
         self._leaving = True
 
@@ -159,15 +174,15 @@ class Link:
             return self.session.late(now)
         return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
 
-    async def _pause(self) -> None:
-        pause = self._pauses.next_delay(random.random())  # noqa: S311 - no secret
+    async def _wait_before_retry(self) -> None:
+        pause = self._backoff.next_delay(random.random())  # noqa: S311 - no secret
         with contextlib.suppress(TimeoutError):
             async with timeout(pause):
                 await self._again.wait()
         self._again.clear()
 
     def _places(self) -> Iterator[Place]:
-        """Yield where to look: where the printer was last, then by likelihood."""
+        """Yield the places to try: where the printer was last, then by likelihood."""
         config = self._config
         if self._found is not None:
             yield self._found
@@ -184,8 +199,8 @@ class Link:
                 if Place(port, rate) != self._found:
                     yield Place(port, rate)
 
-    async def _converse(self, place: Place, *, alone: bool) -> str:
-        """Talk to what is at a place until that ends; return why it did."""
+    async def _run_session(self, place: Place, *, alone: bool) -> str:
+        """Run a session with what is at a place; return why it ended."""
         config = self._config
         connects = self.connects
         self._open_by = asyncio.get_running_loop().time() + OPENING
@@ -199,7 +214,7 @@ class Link:
         session = Session(
             transport,
             protocol,
-            on_event=lambda event: self._heard(event, place, tasks),
+            on_event=lambda event: self._on_session_event(event, place, tasks),
             wire=self._wire,
         )
         self.session = session
@@ -221,33 +236,33 @@ class Link:
     def _protocol(self, *, trusted: bool) -> Protocol:
         config = self._config
         return Protocol(
-            with_patience(configured_dialect(config) or UNKNOWN, config),
+            with_timeouts(configured_dialect(config) or UNKNOWN, config),
             first_number=next_first_number(self._next_number),
             connect_timeout=config.connect_timeout if trusted else self._trial,
             counters=self.counters,
         )
 
-    def _heard(
+    def _on_session_event(
         self, event: PrinterEvent, place: Place, tasks: asyncio.TaskGroup
     ) -> None:
-        if isinstance(event, Connected | Restarted) and self._attendance is not None:
-            self._attendance.cancel()
-            self._attendance = None
+        if isinstance(event, Connected | Restarted) and self._attend_task is not None:
+            self._attend_task.cancel()
+            self._attend_task = None
         self._on_event(event)
         if isinstance(event, Connected) and self.session is not None:
-            task = tasks.create_task(self._serve(self.session, place))
-            self._attendance = task
+            task = tasks.create_task(self._set_up_and_attend(self.session, place))
+            self._attend_task = task
 
-    async def _serve(self, session: Session, place: Place) -> None:
+    async def _set_up_and_attend(self, session: Session, place: Place) -> None:
         config = self._config
         try:
             identity = await set_up(session, configured_dialect(config), self._interval)
-            dialect = with_patience(identity.dialect, config)
+            dialect = with_timeouts(identity.dialect, config)
             session.protocol.dialect = dialect
             self._found = place
             self.connects += 1
-            self._pauses.reset()
-            self._repeats.forget()
+            self._backoff.reset()
+            self._dedupe.forget()
             self._on_event(Ready(replace(identity, dialect=dialect), place))
             await self._attend(session)
         except FailedError:

@@ -80,7 +80,7 @@ async def examine(
 
     Args:
         printer: whose link.
-        telemetry: how often it is told to report, as in daily use.
+        telemetry: how often it has to report, as in daily use.
         taken: returns the ports of other printers.
 
     """

@@ -1,4 +1,4 @@
-"""A log of the wire run against the protocol: what became of each line of the host."""
+"""Replays a wire log through the protocol: what became of each line of the host."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ _NUMBERED = re.compile(rb"\s*N(\d{1,9})\s*(.*?)\s*(?:\*\d+)?\s*")
 
 
 class Replay:
-    """Takes a log's entries; nothing is sent, the log's lines are taken for ours."""
+    """Takes a log's entries; the lines that it has as sent count as sent."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._protocol = Protocol(dialect)
@@ -20,7 +20,7 @@ class Replay:
 
     @property
     def dialect(self) -> Dialect:
-        """How the firmware speaks; set it when the log has told what it is."""
+        """The firmware's dialect; to be set once the log has shown which it is."""
         return self._protocol.dialect
 
     @dialect.setter
@@ -28,7 +28,7 @@ class Replay:
         self._protocol.dialect = dialect
 
     def take(self, entry: Entry) -> list[str]:
-        """Return what an entry brought about for the lines before it, as texts."""
+        """Return as texts what an entry meant for the lines before it."""
         if entry.direction is Direction.SENT:
             events = self._send(entry.data, entry.time)
         else:

@@ -10,8 +10,9 @@ from bridge.gcode.protocol import Protocol
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import Transport
 
-BITE = 1024
-"""Bytes that are taken in before others have their turn; 0.1 s of a slow port."""
+CHUNK = 1024
+"""Bytes that are processed before other tasks run; a port at 115,200 baud receives them
+in 0.09 s."""
 
 _ERRORS = {
     "timeout": FailedError.timeout,
@@ -27,7 +28,7 @@ class Sent:
 
     Attributes:
         ticket: its number there.
-        done: what becomes of it; for :meth:`Session.acknowledged`.
+        done: its outcome; for :meth:`Session.acknowledged`.
 
     """
 
@@ -65,7 +66,7 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Nothing goes over it any more."""
+        """Nothing can be sent over it any more."""
         return self._closed or self._failed
 
     def late(self, now: float) -> float:
@@ -76,7 +77,7 @@ class Session:
         if self._closed:
             due = self._touched
         elif due is None and self._waiting and not self.protocol.halted:
-            due = self._touched  # what waits must have an alarm
+            due = self._touched  # lines that wait must have an alarm
         return 0.0 if due is None else max(0.0, now - due)
 
     async def run(self) -> None:
@@ -84,31 +85,31 @@ class Session:
         try:
             self._transmit()
             while data := await self._transport.read():
-                await self._digest(data)
+                await self._process(data)
             raise LinkError(self._failure)
         finally:
             self._over = True
             self.close()
 
-    async def _digest(self, data: bytes) -> None:
-        """Take what was said, bite by bite: a flood must hold up nobody's stop."""
-        for begin in range(0, len(data), BITE):
+    async def _process(self, data: bytes) -> None:
+        """Process received bytes in chunks, so that a flood does not delay a stop."""
+        for begin in range(0, len(data), CHUNK):
             if begin:
                 await asyncio.sleep(0)
             if self.closed:
                 return
-            bite, now = data[begin : begin + BITE], self._loop.time()
-            self._wire.received(bite, now)
-            # Who hears of one line may stop the conversation before the next one: a
-            # reset that follows a stop in the same bite must not be stopped as well.
-            for line in bite.splitlines(keepends=True):
+            chunk, now = data[begin : begin + CHUNK], self._loop.time()
+            self._wire.received(chunk, now)
+            # A listener may stop the conversation after one line, before the next one:
+            # a reset that follows in the same chunk must not be stopped as well.
+            for line in chunk.splitlines(keepends=True):
                 self._dispatch(self.protocol.receive_data(line, now))
             self._transmit()
 
     async def line(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
     ) -> Done:
-        """Send one line and wait until the firmware has taken it.
+        """Send one line and wait until the firmware has acknowledged it.
 
         Raises:
             As :meth:`send` and :meth:`acknowledged`.
@@ -121,7 +122,7 @@ class Session:
     def send(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
     ) -> Sent:
-        """Send one line when its time comes, which is mostly now.
+        """Send one line, usually at once.
 
         See :meth:`Protocol.send`.
 
@@ -141,13 +142,13 @@ class Session:
         return sent
 
     async def acknowledged(self, sent: Sent) -> Done:
-        """Wait until the firmware has taken a line that was sent.
+        """Wait until the firmware has acknowledged a line that was sent.
 
-        Whoever is cancelled before it was transmitted takes it back.
+        If the caller is cancelled before it was transmitted, it is withdrawn.
 
         Raises:
             FailedError: The line was not answered, or the link or the printer went away
-                meanwhile; its ``sent`` attribute tells whether it was transmitted.
+                meanwhile; its ``sent`` attribute says whether it was transmitted.
 
         """
         try:
@@ -158,7 +159,7 @@ class Session:
             raise
 
     def urgent(self, *lines: str) -> None:
-        """Send lines at once and bare, past everything that waits or is not written."""
+        """Send lines at once and without number, before everything that waits."""
         if self._closed:
             return
         for text in lines:
@@ -174,7 +175,7 @@ class Session:
         self._pump(self.protocol.halt(error, message))
 
     def restart(self) -> None:
-        """Talk again to a firmware that was reset."""
+        """Start again with a firmware that was reset."""
         if not self._closed:
             self._pump(self.protocol.restart())
 

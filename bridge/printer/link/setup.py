@@ -1,4 +1,4 @@
-"""What is said to a printer before it is ours to use, and after each of its resets."""
+"""What a printer is asked and told before it is used, and after each of its resets."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ PROMPTS = "PROMPT_SUPPORT"
 
 
 async def ask(session: Session, line: str) -> tuple[str, ...]:
-    """Return what the printer answers; nothing if it refuses or does not know.
+    """Return the printer's answer; nothing if it refuses or does not know the line.
 
     Raises:
         FailedError: The link or the printer went away.
@@ -23,7 +23,9 @@ async def ask(session: Session, line: str) -> tuple[str, ...]:
     try:
         done = await session.line(line, ahead=True, report_errors=False)
     except FailedError as error:
-        if error.error == "timeout":  # it goes on talking, so we go on too
+        if (
+            error.error == "timeout"
+        ):  # it still talks, so it can be used without this answer
             return ()
         raise
     return () if done.errors else done.output
@@ -32,7 +34,7 @@ async def ask(session: Session, line: str) -> tuple[str, ...]:
 async def set_up(
     session: Session, configured: Dialect | None, interval: float
 ) -> Identity:
-    """Ask a printer what it is and have it report by itself what it can.
+    """Ask a printer what it is, and turn on the reports that it can send by itself.
 
     ``interval`` is the time between two temperature reports, in seconds.
 
@@ -41,7 +43,7 @@ async def set_up(
 
     """
     identity = identify(await ask(session, "M115"), configured)
-    if not identity.firmware:  # noise may have eaten the name, or it comes late
+    if not identity.firmware:  # noise may have damaged the name, or it comes late
         identity = identify(await ask(session, "M115"), configured)
     session.protocol.dialect = identity.dialect
     seconds = max(1, round(interval))
@@ -58,10 +60,10 @@ async def set_up(
 
 
 async def find_card(session: Session, identity: Identity) -> None:
-    """Find out about the SD card without disturbing a print from it."""
+    """Query the SD card without disturbing a print from it."""
     status = await ask(session, "M27")
     if any(words in line for line in status for words in _PRINTING):
-        return  # mounting the card anew would end that print
+        return  # mounting the card again would end that print
     if await ask(session, "M21") or identity.dialect.card_always_present:
         extended = "EXTENDED_M20" in identity.capabilities
         await ask(session, "M20 L T" if extended else "M20")

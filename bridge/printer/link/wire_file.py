@@ -18,7 +18,7 @@ class WireFile:
     """A log file that is rotated: ``wire.log``, ``wire.log.1``, …; the oldest goes.
 
     A full disk or a file that cannot be written costs one warning; it is tried again
-    after a minute, and a note in the file tells how many entries are missing.
+    after a minute, and a note in the file says how many entries are missing.
     """
 
     RETRY = 60.0
@@ -108,7 +108,7 @@ class WireFile:
         if self._failed is None:
             _logger.warning(
                 "%s cannot be written (%s): the printer goes on without this log; free "
-                "the disk or mend its permissions, it is tried again every minute",
+                "disk space or fix its permissions; it is tried again every minute",
                 self._path,
                 error.strerror,
             )

@@ -18,8 +18,8 @@ _WRITE_SIZE = 16_384
 class DescriptorTransport:
     """Reads and writes a descriptor without ever blocking the event loop.
 
-    Each wake-up reads once and writes once, so that a printer that never stops talking
-    cannot starve the others. End of file, ``EIO`` (a pseudo-terminal whose other end
+    Each wake-up reads once and writes once, so that a printer that never stops sending
+    cannot hold up the others. End of file, ``EIO`` (a pseudo-terminal whose other end
     is closed, an unplugged adapter) and every other error are the end of the link.
     """
 
@@ -59,8 +59,8 @@ class DescriptorTransport:
     def write_now(self, data: bytes) -> None:
         """Send whole lines before everything that has not left yet, which is dropped.
 
-        They begin with a line break where dropping cut a line in half. While the port
-        takes nothing they wait at the head.
+        They begin with a line break if dropping cut a line in half. While the port
+        accepts nothing, they wait before all others.
         """
         if self._descriptor is None:
             return
@@ -108,8 +108,8 @@ class DescriptorTransport:
     def _flush_kernel(self, descriptor: int) -> bool:
         """Throw away what the kernel has not transmitted; return whether it did.
 
-        A pseudo-terminal never tells what it holds, so it is flushed only when it is
-        full; what it holds otherwise is at most the few lines in flight.
+        A pseudo-terminal does not report what it holds, so it is flushed only when it
+        is full; otherwise it holds at most the few lines in flight.
         """
         if not self._terminal or self._unsent.last_was_urgent:
             return False
@@ -118,7 +118,7 @@ class DescriptorTransport:
         try:
             termios.tcflush(descriptor, termios.TCOFLUSH)
         except termios.error:
-            return False  # unplugged this very moment: the next write says so
+            return False  # unplugged at this moment: the next write fails
         return True
 
     def _lose(self) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a link that cannot be opened, and what to do about it."""
+"""Explains why a link cannot be opened, and what to do about it."""
 
 import errno
 import grp

@@ -42,9 +42,9 @@ def _open(port: str, baudrate: int, *, dtr: bool) -> int:
     """Return the open descriptor, raw and non-blocking.
 
     ``inter_byte_timeout=0`` makes pyserial set VMIN to 1. With its usual 0 a read
-    without data returns no bytes, which could not be told from an unplugged device.
-    ``dsrdtr`` only makes pyserial leave DTR alone; without HUPCL the kernel does so
-    when the port is closed, and the next opening finds nothing to raise.
+    without data returns no bytes, which could not be distinguished from an unplugged
+    device. ``dsrdtr`` only makes pyserial leave DTR alone; without HUPCL the kernel
+    does so when the port is closed, and the next opening finds nothing to raise.
     """
     device = serial.Serial(
         None, baudrate, exclusive=True, inter_byte_timeout=0, dsrdtr=not dtr

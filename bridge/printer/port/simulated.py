@@ -8,7 +8,7 @@ from bridge.simulator.firmware import Firmware
 
 
 class SimulatedTransport:
-    """A link to a firmware that lives by the event loop's clock."""
+    """A link to a simulated firmware that runs on the event loop's clock."""
 
     def __init__(self, firmware: Firmware) -> None:
         """Switch the firmware on; must be called within the event loop."""
@@ -21,7 +21,7 @@ class SimulatedTransport:
 
     @property
     def pending(self) -> int:
-        """Always 0: a simulated printer takes everything at once."""
+        """Always 0: a simulated printer accepts everything at once."""
         return 0
 
     async def read(self) -> bytes:
@@ -34,7 +34,7 @@ class SimulatedTransport:
             self._say(self.firmware.receive_data(data, self._loop.time()))
 
     def write_now(self, data: bytes) -> None:
-        """Send bytes; nothing ever waits that they could pass."""
+        """Send bytes; nothing waits that they could overtake."""
         self.write(data)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Bytes to and from a printer, whatever lies between."""
+"""Bytes to and from a printer, whatever lies between them."""
 
 from typing import Protocol
 
@@ -12,13 +12,13 @@ class Transport(Protocol):
 
     @property
     def pending(self) -> int:
-        """Bytes that were accepted and not yet written."""
+        """Bytes that were accepted and are not written yet."""
 
     async def read(self) -> bytes:
         """Wait for bytes; return none at all once the link is gone or closed."""
 
     def write(self, data: bytes) -> None:
-        """Send bytes in order, without waiting; what the port does not take waits."""
+        """Send bytes in order, without blocking; the rest waits in a buffer."""
 
     def write_now(self, data: bytes) -> None:
         """Send whole lines first and drop everything that is not yet written.
@@ -41,7 +41,7 @@ async def open_transport(
             ``rfc2217://host:port`` or ``simulator://personality?option=value``.
         baudrate: bits a second; means nothing to ``socket://`` and ``simulator://``.
         dtr: raise DTR, which resets most boards; where false it is left as it is.
-        within: seconds until the attempt is given up.
+        within: seconds after which the attempt is given up.
 
     Raises:
         LinkError: It cannot be opened; the message says what to do about it.

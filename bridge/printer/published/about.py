@@ -1,4 +1,4 @@
-"""What is told about the bridge and its machine: the documents ``info`` and ``health``.
+"""The documents ``info`` and ``health``: about the bridge and the machine.
 
 Their times are those of :mod:`bridge.printer.published.views`.
 """
@@ -12,23 +12,23 @@ from bridge.printer.published.documents import PublishedDocument, Time
 
 
 class FirmwareInfo(PublishedDocument):
-    """Who answers on the line."""
+    """The firmware that answers."""
 
     name: str
     """Its name and version."""
     family: str
-    """How the bridge speaks to it."""
+    """The dialect that the bridge uses for it."""
 
 
 class MachineInfo(PublishedDocument):
-    """What the operator and the firmware say the machine is."""
+    """The machine, according to its configuration and its firmware."""
 
     id: str
     """Its id in the configuration."""
     name: str
-    """What people call it."""
+    """Its name for people."""
     type: str | None
-    """What the firmware calls it."""
+    """The machine type that the firmware reports."""
     port: str | None
     """The port it was found on."""
     baudrate: int | None
@@ -44,7 +44,7 @@ class MachineInfo(PublishedDocument):
 
 
 class LimitsInfo(PublishedDocument):
-    """Beyond these a command is rejected."""
+    """A command beyond these is rejected."""
 
     max_temperature: dict[str, float]
     """Highest targets, in °C."""
@@ -62,34 +62,34 @@ class Info(PublishedDocument):
     version: str
     """The bridge's version."""
     instance: str
-    """The bridge's own id: new with every start."""
+    """The id of this run of the bridge; a new one with each start."""
     firmware: FirmwareInfo | None
-    """Who answers on the line; null while nobody does."""
+    """The firmware that answers; null while none does."""
     machine: MachineInfo
-    """What the machine is."""
+    """The machine."""
     capabilities: dict[str, bool]
-    """What the firmware says it can do."""
+    """The capabilities that the firmware reports."""
     limits: LimitsInfo
-    """Beyond these a command is rejected."""
+    """A command beyond these is rejected."""
     heaters: tuple[str, ...]
     """The heaters by name."""
     sensors: tuple[str, ...]
     """Other temperatures by name."""
     topics: dict[str, str]
-    """Every topic by what it is for."""
+    """Every topic, by its purpose."""
     time: Time
-    """When this was so."""
+    """When this document was true."""
 
 
 class RoundTrip(PublishedDocument):
     """Seconds from a line to its `ok`, over the last 256; null before the first."""
 
     median: float | None
-    """Half of them were faster."""
+    """The median."""
     p99: float | None
-    """One in a hundred was slower."""
+    """The 99th percentile."""
     age: float | None
-    """Seconds since the last of them."""
+    """Seconds since the last of these lines."""
 
 
 class Health(PublishedDocument):
@@ -102,28 +102,28 @@ class Health(PublishedDocument):
     problem: str | None
     """What keeps the bridge from serving the printer; null while nothing does."""
     mqtt: Mapping[str, int | float | None]
-    """Counters of the broker's side."""
+    """Counters of the connection to the broker."""
     serial: Mapping[str, int | float | None]
-    """Counters of the printer's side."""
+    """Counters of the link to the printer."""
     queue: int
     """Lines that wait to be sent."""
     round_trip: RoundTrip
-    """How long the last lines took."""
+    """How long the last lines took until their `ok`."""
     time: Time
-    """When this was so."""
+    """When this document was true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What the printer's owner knows beside its state.
+    """What `info` says beside the printer's state.
 
     Attributes:
         version: the bridge's.
         instance: the bridge's own id.
         family: the name of the dialect in use.
         topics: every topic by what it is for.
-        port: where the printer was found; ``None``: not yet.
-        baudrate: at which speed; ``None``: not yet, or without meaning.
+        port: where the printer was found; ``None``: not found yet.
+        baudrate: bits a second; ``None``: not found yet, or meaningless.
 
     """
 

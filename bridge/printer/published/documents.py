@@ -40,9 +40,9 @@ class Heater(PublishedDocument):
     actual: float | None
     """Measured."""
     target: float | None
-    """Requested of the printer; 0 is off."""
+    """The target; 0 is off."""
     offset: float = 0.0
-    """What the bridge adds to a target that it sets."""
+    """Added by the bridge to each target that it sets."""
 
 
 class TimedHeater(Heater):
@@ -59,7 +59,7 @@ class Temperatures(PublishedDocument):
     __pydantic_extra__: dict[str, Heater] = Field(init=False)
 
     sensors: dict[str, float | None] = Field(default_factory=dict)
-    """Temperatures that nothing heats, in °C; absent where there are none."""
+    """Temperatures of sensors without a heater, in °C; absent if there are none."""
     time: int
     """When this was measured, in Unix time."""
 
@@ -92,8 +92,8 @@ class Temperatures(PublishedDocument):
 
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
-"""Why a person has to come: it stopped, it asks something, it has no filament, or it
-paused for another reason of its own."""
+"""Why the printer needs a person: it stopped, it asks a question, it is out of
+filament, or it paused for another reason of its own."""
 
 
 class Flags(PublishedDocument):
@@ -108,15 +108,15 @@ class Flags(PublishedDocument):
     pausing: bool
     """It is about to pause."""
     resuming: bool
-    """It is about to go on."""
+    """It is about to resume."""
     cancelling: bool
     """It is being cancelled."""
     finishing: bool
-    """Everything is read; the last moves are carried out."""
+    """The whole file was read; the last moves are being carried out."""
     sdReady: bool  # noqa: N815 - OctoPrint's name
     """An SD card is mounted."""
     error: bool
-    """The printer stopped for good."""
+    """The printer has stopped until it is reset."""
     ready: bool
     """Operational, and without a print."""
     closedOrError: bool  # noqa: N815 - OctoPrint's name
@@ -131,7 +131,7 @@ class CardStatus(PublishedDocument):
 
 
 class Position(PublishedDocument):
-    """Where the head is, in mm, as last reported."""
+    """The position of the head in mm, as last reported."""
 
     x: float
     """Along x."""
@@ -144,10 +144,10 @@ class Position(PublishedDocument):
 
 
 class Prompt(PublishedDocument):
-    """What the printer asks the person in front of it."""
+    """The printer's question to the person in front of it."""
 
     reason: Literal["prompt", "paused"]
-    """It asks something, or it only waits."""
+    """It asks a question, or it only waits."""
     text: str
     """The question."""
     choices: tuple[str, ...]
@@ -155,16 +155,16 @@ class Prompt(PublishedDocument):
 
 
 class Can(PublishedDocument):
-    """What could be asked of the printer now, as far as its state decides that."""
+    """Which commands the printer's present state allows."""
 
     start: bool
     """Print the selected file."""
     pause: bool
     """Pause the print."""
     resume: bool
-    """Go on with it."""
+    """Resume the print."""
     cancel: bool
-    """End it."""
+    """Cancel the print."""
     move: bool
     """Jog, home and extrude."""
 
@@ -173,48 +173,50 @@ class State(PublishedDocument):
     """What `state` holds."""
 
     state: Word
-    """One word for the state."""
+    """The state in one word."""
     text: str
-    """The state as OctoPrint words it."""
+    """The state in OctoPrint's words."""
     flags: Flags
     """The state as OctoPrint's flags."""
     error: str
-    """The last error, or why the printer cannot be reached; else empty."""
+    """The last error, or why the printer cannot be reached; otherwise empty."""
     sd: CardStatus
     """The SD card."""
     tool: int | None
     """The selected tool, counted from 0."""
     position: Position | None
-    """Where the head is."""
+    """The position of the head."""
     feedrate: int | float | None
     """The feedrate factor, in percent."""
     flowrate: int | float | None
     """The flow factor, in percent."""
     fan: int | float | None
-    """Part cooling, in percent."""
+    """The part cooling fan, in percent."""
     relative: bool | None
-    """The axes move relatively (`G91`), by what was sent; null in a print."""
+    """The axes move relatively (`G91`), judging by what was sent; null during a
+    print."""
     relative_extruder: bool | None
-    """The extruder moves relatively (`M83`), likewise."""
+    """The extruder moves relatively (`M83`); null during a print."""
     prompt: Prompt | None
     """What the printer waits for."""
     message: str
-    """What the printer last notified."""
+    """The printer's last notification."""
     attention: Attention
-    """Why a person has to come, or `none`."""
+    """Why the printer needs a person, or `none`."""
     can: Can
-    """What could be asked now."""
+    """Which commands are possible now."""
     hot: bool | None
-    """A heater is above 45 °C, or on its way there: do not touch. Where that cannot be
-    told, as of a printer that is away or has a heater that failed, it is null."""
+    """A heater is at 45 °C or above, or heating to it: do not touch. Null where this is
+    not known: the printer is disconnected, or one of its heaters has failed."""
     safe_to_power_off: bool | None
-    """Nothing is printed, every heater is off, and no hotend is above 50 °C; null
-    likewise."""
+    """Nothing is printed, every heater is off, and no hotend is above 50 °C; null where
+    this is not known."""
     heaters_off_at: Time | None
-    """When the heaters go off unless somebody uses them; null while that is not due. It
-    may be told a minute early, but is exact from `heaters_idle` on."""
+    """When the idle timeout turns the heaters off, unless somebody uses them; null
+    while it does not run. It may be a minute early, but is exact after
+    `heaters_idle`."""
     time: Time
-    """When this was so."""
+    """When this document was true."""
 
 
 class File(PublishedDocument):
@@ -223,11 +225,11 @@ class File(PublishedDocument):
     name: str
     """The last part of its path."""
     path: str
-    """How the firmware wants it named."""
+    """The name by which the firmware opens it."""
     size: int | None
     """In bytes."""
     display: str
-    """Its long name, where the firmware tells one."""
+    """Its long name, if the firmware reports one."""
     date: str | None
     """ISO 8601 without a zone, by the printer's clock."""
 
@@ -242,11 +244,11 @@ class Result(PublishedDocument):
     """How a print ended."""
 
     outcome: Outcome
-    """How."""
+    """How it ended."""
     file: str | None
-    """Which print."""
+    """The file that was printed."""
     elapsed: int | None
-    """Its duration without pauses, in seconds; null where its start was not seen."""
+    """Its duration without pauses, in seconds; null if its start was not seen."""
     reason: str
     """Why it failed, or empty."""
     time: Time
@@ -257,31 +259,31 @@ class Job(PublishedDocument):
     """What `job/state` holds."""
 
     state: Phase | None
-    """What the print does; null while the printer is away."""
+    """The state of the print; null while the printer is not connected."""
     file: str | None
     """The selected file's path."""
     display: str | None
-    """Its long name, where it is known."""
+    """Its long name, if it is known."""
     size: int | None
     """In bytes."""
     position: int | None
-    """How many bytes are read."""
+    """How many bytes were read."""
     progress: float | None
-    """In percent: as the slicer says it, else by bytes."""
+    """In percent: as reported by the slicer (`M73`), otherwise by bytes."""
     elapsed: int | None
-    """Seconds without pauses; null where the start was not seen."""
+    """Its duration without pauses, in seconds; null if the start was not seen."""
     remaining: int | None
-    """Seconds to go: as the slicer says it, else estimated."""
+    """Seconds left: as reported by the slicer (`M73`), otherwise estimated."""
     started_at: Time | None
-    """When the print began; null where that was not seen."""
+    """When the print started; null if that was not seen."""
     finish_at: Time | None
-    """When it will be done; null while it is paused. Moves by minutes, not seconds."""
+    """When it will finish; null while it is paused. Changes by minutes, not seconds."""
     reason: str
-    """Why it is paused, where the printer says so."""
+    """Why it is paused, if the printer reports a reason."""
     result: Result | None
-    """How the last print ended; until the next one begins."""
+    """How the last print ended; kept until the next one starts."""
     time: Time
-    """When this was so."""
+    """When this document was true."""
 
 
 class Error(PublishedDocument):
@@ -295,50 +297,50 @@ class Error(PublishedDocument):
     """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`, or
     `heater_off`: a heater failed, and the firmware goes on with the others."""
     logs: tuple[str, ...] = ()
-    """The last lines of the wire, at most 20. Of many reports in a row the newest are
-    there; `### 57 reports and repetitions left out` is where the others were."""
+    """The last lines of the wire log, at most 20. Of many reports in a row only the
+    newest are kept; `### 57 reports and repetitions left out` stands for the others."""
     time: str = ""
     """When it happened."""
 
 
 EVENTS: Mapping[str, str] = {
     "connected": "The printer can be used; `firmware`.",
-    "disconnected": "It went away; `reason`.",
+    "disconnected": "The connection ended; `reason`.",
     "printer_reset": "It was reset while it was connected.",
     "home": "It was told to home; `axes`.",
     "tool_change": "Another tool was selected; `old`, `new`.",
-    "position": "It reported another place; `x`, `y`, `z`, `e` in mm.",
-    "print_started": "A print was seen to begin; `file`, `size`.",
-    "print_paused": "It stands still; `file`, `reason`.",
-    "print_resumed": "It goes on; `file`.",
-    "print_done": "It is complete; `file`, `elapsed` in seconds without pauses.",
-    "print_cancelled": "It was ended; `file`, `elapsed`.",
-    "print_failed": "It broke off; `file`, `elapsed`, `reason`.",
+    "position": "It reported another position; `x`, `y`, `z`, `e` in mm.",
+    "print_started": "A print has started; `file`, `size`.",
+    "print_paused": "The print is paused; `file`, `reason`.",
+    "print_resumed": "The print goes on; `file`.",
+    "print_done": "The print is complete; `file`, `elapsed` in seconds without pauses.",
+    "print_cancelled": "The print was cancelled; `file`, `elapsed`.",
+    "print_failed": "The print failed; `file`, `elapsed`, `reason`.",
     "filament_runout": "The filament ran out; `file`.",
-    "waiting_for_user": "It waits for an answer; `prompt`, `choices`.",
-    "heaters_idle": "Nobody uses what is hot, so it goes off soon; `heaters`, `off_at` "
-    "(ISO 8601).",
+    "waiting_for_user": "The printer waits for an answer; `prompt`, `choices`.",
+    "heaters_idle": "Nobody uses the heaters that are on, so they go off soon; "
+    "`heaters`, `off_at` (ISO 8601).",
     "heaters_off": "Heaters that nobody used were turned off; `heaters`.",
     "heaters_stay_on": "Heaters that nobody uses should have gone off and did not; "
-    "`heaters`, `reason`. It is tried again.",
+    "`heaters`, `reason`. The bridge keeps trying.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
-    "complaint": "The printer told an error that belongs to no command, or to one that "
-    "nobody waits for any more; `error`, and `left_out`: how many came since the last "
-    "one that were not told.",
-    "command_rejected": "A message was refused; `id`, `topic`, `command`, `code`, "
-    "`error`, `message`, as in its response; in a flood not each.",
+    "complaint": "The printer reported an error that belongs to no command, or to one "
+    "whose caller no longer waits; `error`, and `left_out`: how many were left out "
+    "since the last one.",
+    "command_rejected": "A message was rejected; `id`, `topic`, `command`, `code`, "
+    "`error`, `message`, as in its response. In a flood some are left out.",
 }
-"""Every event, with what it says beside `event`, `seq` and `time`."""
+"""Every event, with its fields beside `event`, `seq` and `time`."""
 
 
 class Event(PublishedDocument):
-    """What `event` carries; what else it says depends on the event."""
+    """What `event` carries; its other fields depend on the event."""
 
     model_config = ConfigDict(extra="allow")
 
     event: Annotated[str, WithJsonSchema({"type": "string", "enum": list(EVENTS)})]
     """What happened."""
     seq: int
-    """Counts up by one with each event since the bridge started."""
+    """Rises by one with each event since the bridge started."""
     time: Time
     """When."""

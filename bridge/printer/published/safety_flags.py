@@ -1,24 +1,27 @@
-"""What people around a printer should know: may they touch it, must they come.
+"""Flags for the people around a printer: whether it is hot, and whether it needs them.
 
-What is not known is ``None``: a printer that is away may be hot, and one whose heater
-failed as well, since the sensor that tells may be what failed.
+``None`` means not known: a printer that is disconnected may be hot. So may one whose
+heater failed, because it may be the sensor that failed.
 """
 
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import Attention, Can
 
 TOUCHABLE = 45.0
-"""°C; metal above it hurts (ISO 13732-1 has 51 °C for a touch of a minute)."""
+"""°C; highest temperature that does not count as hot. ISO 13732-1 has 51 °C as the burn
+threshold for touching metal for one minute."""
 
-ON_ITS_WAY = 5.0
-"""°C below it: a bed that is held just there must not flicker."""
+TARGET_MARGIN = 5.0
+"""°C below :data:`TOUCHABLE` from which on a target counts as hot, so that the flag of
+a bed held at that temperature does not change all the time."""
 
-NO_CREEP = 50.0
-"""°C; without its fan a hotter hotend softens the filament where it must be firm."""
+NO_HEAT_CREEP = 50.0
+"""°C; highest temperature of a hotend that can lose its fan. Above it, heat creeps up
+and softens the filament above the hotend, which then jams."""
 
 
 def attention(known: PrinterState) -> Attention:
-    """Return why a person has to come."""
+    """Return why the printer needs a person."""
     if known.trouble is not None:
         return "error"
     reason = known.job.reason if known.job.paused_at is not None else ""
@@ -30,7 +33,7 @@ def attention(known: PrinterState) -> Attention:
 
 
 def can(known: PrinterState) -> Can:
-    """Return what the printer's state lets one ask."""
+    """Return which commands the printer's state allows."""
     here = known.link == "operational"
     phase = known.job.phase if here else "idle"
     runs = phase in {"starting", "printing", "resuming", "finishing"}
@@ -46,9 +49,9 @@ def can(known: PrinterState) -> Can:
 
 
 def hot(known: PrinterState) -> bool | None:
-    """Tell whether something can burn, now or soon."""
+    """Return whether something is too hot to touch, now or soon."""
     heaters = known.heaters.values()
-    if any((heater.target or 0.0) >= TOUCHABLE - ON_ITS_WAY for heater in heaters):
+    if any((heater.target or 0.0) >= TOUCHABLE - TARGET_MARGIN for heater in heaters):
         return True
     measured = [heater.actual for heater in heaters if heater.actual is not None]
     if any(actual >= TOUCHABLE for actual in measured):
@@ -57,7 +60,7 @@ def hot(known: PrinterState) -> bool | None:
 
 
 def safe_to_power_off(known: PrinterState) -> bool | None:
-    """Tell whether the printer can be switched off without harm."""
+    """Return whether the printer can be switched off without harm."""
     if known.link != "operational":
         return None
     if known.job.active:
@@ -69,6 +72,6 @@ def safe_to_power_off(known: PrinterState) -> bool | None:
         for name, heater in known.heaters.items()
         if name.startswith("tool")
     ]
-    if any(actual is not None and actual > NO_CREEP for actual in hotends):
+    if any(actual is not None and actual > NO_HEAT_CREEP for actual in hotends):
         return False
     return None if None in hotends or known.fault is not None else True

@@ -1,4 +1,4 @@
-"""When a document is worth publishing: pure, so that time can be told in examples."""
+"""When a document is published again: at once, or at most once an interval."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from bridge.config import Telemetry
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import Job, State
 
-_NOISE = 1e-9  # °C; 20.2 - 20.0 is a little less than 0.2
-_SAME_MOMENT = 60.0  # seconds by which a time of day may be wrong
-_ROUNDING = 1.0  # seconds by which the same moment may come out differently
+_ROUNDING_ERROR = 1e-9  # °C; in floats, 20.2 - 20.0 is a little less than 0.2
+_SAME_MOMENT = 60.0  # seconds by which a published estimate may be wrong
+_ROUNDING = 1.0  # seconds by which one moment may differ when computed twice
 
 
 class TemperatureGate:
@@ -27,7 +27,7 @@ class TemperatureGate:
         self._moved = False
 
     def due(self, state: PrinterState, now: float) -> bool:
-        """Tell whether to publish this state's temperatures, and take it as done."""
+        """Return whether to publish the temperatures; then they count as published."""
         values = _measured(state)
         facts = _facts(state, values)
         self._moved = self._has_moved(values)
@@ -38,15 +38,15 @@ class TemperatureGate:
         return True
 
     def next_due(self) -> float:
-        """Return when :meth:`due` has to be asked again, if nothing is said before."""
+        """Return when :meth:`due` has to be called again at the latest."""
         if self._published is None:
             return float("-inf")
         settings = self._settings
-        patience = settings.min_interval if self._moved else settings.heartbeat
-        return self._published + min(patience, settings.heartbeat)
+        interval = settings.min_interval if self._moved else settings.heartbeat
+        return self._published + min(interval, settings.heartbeat)
 
     def _has_moved(self, values: Mapping[str, float | None]) -> bool:
-        deadband = self._settings.deadband - _NOISE
+        deadband = self._settings.deadband - _ROUNDING_ERROR
         for name, value in values.items():
             before = self._values.get(name)
             if value is None or before is None:
@@ -69,10 +69,10 @@ class JobGate:
         self._job: Job | None = None
 
     def steady(self, job: Job) -> Job:
-        """Return the job with the moments published before, unless they really moved.
+        """Return the job with the times published before, unless they really changed.
 
-        An estimate changes with every report; whoever shows it as a time of day wants
-        to see that only when it makes a difference.
+        An estimate changes a little with every report. Where it is shown as a time of
+        day, only a change of minutes matters.
         """
         before = self._job
         if before is None or before.file != job.file:
@@ -85,7 +85,7 @@ class JobGate:
         return job.model_copy(update=kept)
 
     def due(self, job: Job, now: float) -> bool:
-        """Tell whether to publish this document, and take it as done."""
+        """Return whether to publish this document; then it counts as published."""
         if self._job is not None and self._published is not None:
             same = _standing(job) == _standing(self._job)
             moved = job.model_copy(update={"time": self._job.time}) != self._job
@@ -96,9 +96,9 @@ class JobGate:
 
 
 def steady(before: State | None, state: State) -> State:
-    """Return the state with the moment told before, if that is the same.
+    """Return the state with the time published before, if it is the same moment.
 
-    It comes of two clocks, one after the other, and would be rounded now so, now so.
+    The time is computed from two clocks, so rounding could make it change to and fro.
     """
     moments = (before.heaters_off_at if before else None), state.heaters_off_at
     if not _near(*moments, within=_ROUNDING):

@@ -1,8 +1,8 @@
-"""What we know about a printer as the documents that are published.
+"""Builds the published documents from the state of a printer.
 
-``now`` is the time of the printer's clock, ``epoch`` what to add to it to get Unix
-time: so a clock that is set while we run moves no duration, and old moments are told by
-the clock as it is now.
+``now`` is the time of the monotonic clock, and ``epoch`` is added to it to get Unix
+time. So a system clock that is set meanwhile changes no duration, and earlier moments
+are published by the clock as it is now.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
     """Return what ``state`` holds."""
     here = known.link == "operational"
     factors = known.modal if here else Modal()
-    told = here and not known.printing  # a print changes modes and does not tell
+    told = here and not known.printing  # a print changes the modes without reporting it
     return documents.State(
         state=known.phase,
         text=_text(known),
