@@ -94,7 +94,10 @@ def recall(path: Path, model: type[_Model]) -> _Model | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        log.warning("ignoring the state file %s: %s", path, _reason(error))
+        # If it is the folder, TopicRecord warns about that, once for all files.
+        folder_usable = os.access(f"{path.parent}/.", os.X_OK, effective_ids=True)
+        level = logging.WARNING if folder_usable else logging.DEBUG
+        log.log(level, "ignoring the state file %s: %s", path, _reason(error))
         return None
 
 

@@ -185,7 +185,7 @@ def test_what_a_killed_process_was_writing_is_overwritten(tmp_path: Path) -> Non
     assert [file.name for file in tmp_path.iterdir()] == ["ender.place.json"]
 
 
-def test_what_must_not_be_read_or_written_is_ignored(
+def test_a_folder_that_must_not_be_used_harms_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "ender.place.json"
@@ -194,15 +194,20 @@ def test_what_must_not_be_read_or_written_is_ignored(
     with without_rights(tmp_path):
         assert recall(path, KnownPort) is None
         remember(path, USB)
+        assert caplog.records == []  # the record of the topics warns about the folder
+        TopicRecord(tmp_path, "ender")
     assert path.read_bytes() == before
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "Permission denied" in caplog.text
 
 
-def test_a_folder_that_is_a_file_harms_nothing(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_harms_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("")
     remember(tmp_path / "file" / "ender.place.json", USB)
     assert recall(tmp_path / "file" / "ender.place.json", KnownPort) is None
+    assert caplog.records == []
 
 
 def test_the_folder_is_systemds_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
