@@ -64,14 +64,15 @@ class Context:
     """What a command can read about its printer when it is translated to G-code.
 
     Attributes:
-        profile: the machine's size, heaters and limits. dialect: the firmware's command
-            set and habits. modal: the modal state that the command has to restore.
-            offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
-            capabilities: the firmware's own report (``EXTENDED_M20``, …). card_ready:
-            an SD card is mounted; ``None`` if that is unknown. phase: the print's phase
-            (``printing``, ``paused``, …); ``idle`` without a print. variables: returns
-            further variables for scripts. scripts: the printer's scripts; ``None`` if
-            it has none.
+        profile: the machine's size, heaters and limits.
+        dialect: the firmware's command set and habits.
+        modal: the modal state that the command has to restore.
+        offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
+        capabilities: the firmware's own report (``EXTENDED_M20``, …).
+        card_ready: an SD card is mounted; ``None`` if that is unknown.
+        phase: the print's phase (``printing``, ``paused``, …); ``idle`` without one.
+        variables: returns further variables for scripts.
+        scripts: the printer's scripts; ``None`` if it has none.
 
     """
 

@@ -191,13 +191,15 @@ class Dialect:
             cycles = max(said.values.get(key) or 0.0 for key in "CR")
             seconds = max(cycles, TUNING_CYCLES) * self.tuning_cycle
             return max(self.long_timeout, seconds)
-        if said.code in self.long_codes or self._is_macro(said.code):
+        if said.code in self.long_codes:
+            return self.long_timeout
+        if self.runs_macros and self._is_macro(said.code):
             return self.long_timeout
         return self.ok_timeout
 
     def _is_macro(self, code: str) -> bool:
         is_code = code[:1] in {"G", "M"} and code[1:].isdigit()
-        return self.runs_macros and not is_code and code != self.state_query
+        return not is_code and code != self.state_query
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))

@@ -166,7 +166,8 @@ class Exchange:
 
     def note_logged_repeat(self, now: float) -> None:
         """Count the oldest unsent line as sent: a log says that it was."""
-        self._transmitter.mark_sent(now)
+        self._window.transmit(now)
+        self._transmitter.counters.lines += 1
         self._change(Change.SENT)
 
     def restart_numbering(self, first_number: int) -> None:

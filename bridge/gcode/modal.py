@@ -5,10 +5,8 @@ feedrate until the next ``F``.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bridge.gcode import words
-from bridge.gcode.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +43,37 @@ _MOVES = {"G0", "G1", "G2", "G3", "G5"}
 """Only moves set the feedrate: ``F`` means other things elsewhere (Marlin's
 autotemp factor in ``M109``)."""
 
+_FANS = {"M106", "M107"}
 _FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
 
 
-def track(modal: Modal, line: str, *, g90_sets_extruder: bool = True) -> Modal:
+def track(  # noqa: PLR0911 - one for each group of modal codes
+    modal: Modal, line: str, *, g90_sets_extruder: bool = True
+) -> Modal:
     """Return the modal state after the firmware has carried out this line.
 
     ``g90_sets_extruder``: G90 and G91 set the extruder's mode too, as in Marlin; others
     keep it apart.
     """
     said = words.parse(line)
-    if said.code[:1] == "T" and said.code[1:].isdigit():
-        return replace(modal, tool=int(said.code[1:]))
-    changes = _changes(modal, said, g90_sets_extruder=g90_sets_extruder)
-    return replace(modal, **changes) if changes else modal
-
-
-def _changes(modal: Modal, said: Words, *, g90_sets_extruder: bool) -> dict[str, Any]:
     code, values = said.code, said.values
-    factor = values.get("S")
-    changes: dict[str, Any] = {}
-    if code in _MOVES and values.get("F"):
-        changes = {"feedrate": values["F"]}
-    elif code in {"G90", "G91"}:
+    if code in _MOVES:
+        feedrate = values.get("F")
+        return replace(modal, feedrate=feedrate) if feedrate else modal
+    if code in {"G90", "G91"}:
         relative = code == "G91"
         relative_e = relative if g90_sets_extruder else modal.relative_e
-        changes = {"relative": relative, "relative_e": relative_e}
-    elif code in {"M82", "M83"}:
-        changes = dict.fromkeys(("relative_e", "own_relative_e"), code == "M83")
-    elif code in {"M106", "M107"} and not values.get("P"):
-        changes = {"fan": _fan(code, factor)}
-    elif code in _FACTORS and factor is not None:
-        changes = {_FACTORS[code]: factor}
-    return changes
+        return replace(modal, relative=relative, relative_e=relative_e)
+    if code in {"M82", "M83"}:
+        relative = code == "M83"
+        return replace(modal, relative_e=relative, own_relative_e=relative)
+    if code in _FANS and not values.get("P"):
+        return replace(modal, fan=_fan(code, values.get("S")))
+    if code in _FACTORS and (factor := values.get("S")) is not None:
+        return replace(modal, **{_FACTORS[code]: factor})  # type: ignore[arg-type]  # all floats
+    if code[:1] == "T" and code[1:].isdigit():
+        return replace(modal, tool=int(code[1:]))
+    return modal
 
 
 def _fan(code: str, speed: float | None) -> float:

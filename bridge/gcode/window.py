@@ -184,9 +184,11 @@ class Window:
         while len(self._lines) > HISTORY and self._oldest < self.cursor:
             del self._lines[self._oldest]
 
-    def transmit(self) -> Line:
+    def transmit(self, now: float) -> Line:
         """Return the oldest unsent line; it is in flight from now on."""
         line = self._lines[self.edge]
+        line.sent_at = now
+        line.transmissions += 1
         self.edge += 1
         return line
 
@@ -234,13 +236,6 @@ class Transmitter:
 
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the oldest unsent line; it is in flight from now on."""
-        line = self.mark_sent(now)
-        return framing.encode(line.text, line.number if numbered else None)
-
-    def mark_sent(self, now: float) -> Line:
-        """Return the oldest unsent line; it is in flight from now on."""
-        line = self.window.transmit()
-        line.sent_at = now
-        line.transmissions += 1
+        line = self.window.transmit(now)
         self.counters.lines += 1
-        return line
+        return framing.encode(line.text, line.number if numbered else None)

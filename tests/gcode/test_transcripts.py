@@ -26,7 +26,7 @@ from tests.support.wire_logs import FOLDER, dialect_of, heard, logs, read
 
 ONLY_TEXT = [
     r"PowerUp|x86_64 Initialized|Marlin [\w.-]+",  # the banner
-    r"echo: ?(Last Updated|Compiled|Free TopicRecord).*",
+    r"echo: ?(Last Updated|Compiled|Free Memory).*",
     r"(echo:)?(Settings Stored|V\d\d stored settings|EEPROM|Hardcoded Default).*",
     r"(echo: *)*(;.*|[GM]\d+ .*)|Min: .*",  # settings and their headings
     r"area:\{.*\}",
