@@ -18,8 +18,9 @@ from bridge.validation_errors import Key, written
 _WIDTH = 88
 
 _EXAMPLE_HEAD = """\
-# Every setting of gcode2mqtt. Those with a value show their default; those behind a "#"
-# have none, and show an example. A configuration needs only what differs, such as:
+# All settings of gcode2mqtt. A setting with a value shows its default; one that is
+# commented out has no default and shows an example. A configuration contains only what
+# differs from the defaults, for example:
 #
 #   mqtt:
 #     host: broker.lan
@@ -28,18 +29,19 @@ _EXAMPLE_HEAD = """\
 #       serial:
 #         port: /dev/serial/by-id/usb-1a86_USB_Serial-if00-port0
 #
-# Look at what it means with: gcode2mqtt check --config FILE
+# To check it and print all settings in effect: gcode2mqtt check --config FILE
 # Environment variables override it: BRIDGE_MQTT__PASSWORD, BRIDGE_PRINTERS__0__NAME, …
-# Relative paths are taken from the folder of this file.
+# Relative paths are relative to the folder of this file.
 """
 
 _REFERENCE_HEAD = """\
 # Configuration
 
-Written from the code by `scripts/documents`; do not edit.
+Generated from the code by `scripts/documents`; do not edit.
 
-One YAML file, by default `./config.yaml` or `/etc/gcode2mqtt/config.yaml`. All settings
-have defaults, save that there must be a printer: this is a complete configuration.
+The configuration is one YAML file, by default `./config.yaml` or
+`/etc/gcode2mqtt/config.yaml`. All settings have defaults, but at least one printer is
+required. This is a complete configuration:
 
 ```yaml
 mqtt:
@@ -50,16 +52,16 @@ printers:
       port: /dev/serial/by-id/usb-1a86_USB_Serial-if00-port0
 ```
 
-`gcode2mqtt check --config FILE` prints every setting in force, or one line that names
-what is wrong and where. [config.example.yaml](../config.example.yaml) has every setting
+`gcode2mqtt check --config FILE` prints every setting in effect, or one line that names
+the error and its place. [config.example.yaml](../config.example.yaml) has every setting
 with its default.
 
-* Relative paths are taken from the folder of the file; `~` is the home folder.
-* Environment variables override the file; their names stand below each key. Lists and
-  mappings are written as YAML (`BRIDGE_LOG__LEVELS='{mqtt: debug}'`), an empty variable
-  counts as absent, and an unknown one that begins with `BRIDGE_` is an error.
-* The second printer's variables have a `1` where the first one's have a `0`.
-* Secrets can come from a file (`password_file`), so that they stand neither in the
+* Relative paths are relative to the folder of the file; `~` is the home folder.
+* Environment variables override the file; the tables show their names below each key.
+  Write lists and mappings as YAML (`BRIDGE_LOG__LEVELS='{mqtt: debug}'`). An empty
+  variable is ignored, and an unknown one that starts with `BRIDGE_` is an error.
+* The variables of the second printer have a `1` where those of the first have a `0`.
+* Secrets can come from a file (`password_file`), so that they are neither in the
   configuration nor in the environment.
 """
 
@@ -132,7 +134,7 @@ def _sections(section: Schema, key: Key) -> Iterator[str]:
             settings.append(_row((*key, name), child))
     if settings:
         yield ""
-        yield "| key | value | default | what it is |"
+        yield "| key | value | default | meaning |"
         yield "|---|---|---|---|"
         yield from settings
     yield from inner
