@@ -158,7 +158,8 @@ class Printer:
             only_m82_sets_extruder=observer.dialect.only_m82_sets_extruder,
         )
         situation = situation_of(state, self.config.profile)
-        planned = plan(command, self._context(), situation, rules)
+        context = context_of(state, self.config, observer.dialect, self.scripts)
+        planned = plan(command, context, situation, rules)
         self._last_plan = (basis, planned)
         return planned
 

@@ -75,13 +75,7 @@ def wanted_polls(
         return ()
     if state.waiting:
         return (Poll("M105", interval),)
-    polls = [Poll("M105", interval)]
-    if state.card is not False:
-        polls.append(Poll("M27", _CARD))
-    if state.card and not state.listed and not state.job.active:
-        polls.append(Poll(_list_files(state, dialect), _FILE_LIST))
-    if state.job.active and state.job.file is None and state.capabilities:
-        polls.append(Poll("M27 C", _FILE_NAME))
+    polls = [Poll("M105", interval), *_card_polls(state, dialect)]
     if state.job.active:
         polls.append(Poll("M114", _POSITION_IN_PRINT))
     elif state.moved or state.position is None:
@@ -89,6 +83,15 @@ def wanted_polls(
     if dialect.state_query:
         polls.append(Poll(dialect.state_query, _READINESS))
     return tuple(poll for poll in polls if _needed(state, poll.line))
+
+
+def _card_polls(state: PrinterState, dialect: Dialect) -> Iterator[Poll]:
+    if state.card is not False:
+        yield Poll("M27", _CARD)
+    if state.card and not state.listed and not state.job.active:
+        yield Poll(_list_files(state, dialect), _FILE_LIST)
+    if state.job.active and state.job.file is None and state.capabilities:
+        yield Poll("M27 C", _FILE_NAME)
 
 
 def _list_files(state: PrinterState, dialect: Dialect) -> str:

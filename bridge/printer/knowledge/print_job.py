@@ -247,27 +247,42 @@ def report_bytes(
         job = PrintJob(result=finish(job, "cancelled", now).result)
     before = job.position
     rose = before is not None and position > before
-    job = replace(job, position=position, size=size)
-    stands = in_turn and job.phase == "printing" and not rose and position < size
-    job = replace(job, standing_reports=job.standing_reports + 1 if stands else 0)
-    match job.phase:
-        case "printing" if job.standing_reports >= _STANDING_REPORTS:
-            job = pause(job, now)
-        case "idle" if rose:
-            job = start(job, now, start_seen=before == 0, phase="printing")
-        case "starting" | "resuming" if rose:
-            job = resume(job, now)
-        case "pausing" if not rose:
-            job = pause(job, now)
-        case "paused":
-            rises = job.rising_reports + 1 if rose else 0
-            job = replace(job, rising_reports=rises, denials=0, counter_seen=True)
-            return resume(job, now) if rises >= _RISING_REPORTS else job
-        case "cancelling" if not rose:
-            return report_no_print(job, now)
+    job = _with_counter(job, position, size, stands=in_turn and not rose)
+    if job.phase == "paused":
+        return _report_bytes_in_pause(job, now, rose=rose)
+    if job.phase == "cancelling" and not rose:
+        return report_no_print(job, now)
+    job = _after_bytes(job, now, rose=rose, from_start=before == 0)
     if job.phase == "printing" and position >= size:
         job = replace(job, phase="finishing")
     return replace(job, denials=0)
+
+
+def _with_counter(job: PrintJob, position: int, size: int, *, stands: bool) -> PrintJob:
+    stands = stands and job.phase == "printing" and position < size
+    standing_reports = job.standing_reports + 1 if stands else 0
+    return replace(job, position=position, size=size, standing_reports=standing_reports)
+
+
+def _report_bytes_in_pause(job: PrintJob, now: float, *, rose: bool) -> PrintJob:
+    rising_reports = job.rising_reports + 1 if rose else 0
+    job = replace(job, rising_reports=rising_reports, denials=0, counter_seen=True)
+    return resume(job, now) if rising_reports >= _RISING_REPORTS else job
+
+
+def _after_bytes(
+    job: PrintJob, now: float, *, rose: bool, from_start: bool
+) -> PrintJob:
+    match job.phase:
+        case "printing" if job.standing_reports >= _STANDING_REPORTS:
+            return pause(job, now)
+        case "idle" if rose:
+            return start(job, now, start_seen=from_start, phase="printing")
+        case "starting" | "resuming" if rose:
+            return resume(job, now)
+        case "pausing" if not rose:
+            return pause(job, now)
+    return job
 
 
 def report_paused(job: PrintJob, now: float) -> PrintJob:

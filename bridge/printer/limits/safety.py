@@ -132,7 +132,8 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
                 f"{line}: {code} is blocked (printers.blocked): {blocked[code]}"
             )
         parameters = _parameters(line, code)
-        targets.check(line, parameters, rules.profile)
+        if code[:1] != "G" or code in targets.CODES:  # no other G code sets a target
+            targets.check(line, parameters, rules.profile)
         at = travel.follow(
             at,
             line,
