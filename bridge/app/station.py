@@ -71,8 +71,8 @@ class Station:
         instance: the id of this process, by which a bridge tells itself from others.
         taken: returns the ports of the other printers.
         record: the topics that this printer has left retained, now or in earlier runs.
-        removed: the retained topics of printers that are no longer configured, by base
-            topic.
+        removed: the retained topics of printers that are no longer configured, by the
+            id of the printer that left them.
         folder: where state files are.
         scheduler: runs what may wait; shared by all stations, so that they take turns.
 
