@@ -11,6 +11,7 @@ Pure: the time is an argument, and :mod:`bridge.home_assistant.announcer` publis
 import json
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict
@@ -171,7 +172,8 @@ class Announcements:
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = dict(known)
         self._payload: Payload | None = None
-        self._said: Payload | None = None
+        # The message itself would take some 100 kB for each printer.
+        self._said = b""
         self._at = float("-inf")
 
     @property
@@ -209,10 +211,11 @@ class Announcements:
         said = {**self._payload, "components": {**listed, **stubs}}
         if not gone:
             self._payload = None  # after this message there is nothing left to say
-        if said == self._said:
+        digest = sha256(render(said)).digest()
+        if digest == self._said:
             return None
         self._known = {key: p for key, p in present.items() if key not in gone}
-        self._said, self._at = said, now
+        self._said, self._at = digest, now
         return said
 
 
