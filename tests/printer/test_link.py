@@ -301,6 +301,32 @@ async def test_a_link_that_ends_unasked_is_late_from_then_on(tmp_path: Path) -> 
     assert link.late(now() + 60) >= 60
 
 
+async def test_a_session_that_nobody_attends_any_more_is_late(tmp_path: Path) -> None:
+    path = tmp_path / "printer"
+    async with (
+        pty_server(Firmware("marlin"), path) as server,
+        linked(Serial(port=str(path), baudrate=115_200)) as running,
+    ):
+        await running.connected()
+        now = asyncio.get_running_loop().time()
+        assert running.link.late(now) == 0
+        (task,) = [
+            task
+            for task in asyncio.all_tasks()
+            if "Link._set_up" in getattr(task.get_coro(), "__qualname__", "")
+        ]
+        task.cancel()
+        await asyncio.wait([task])
+        await until(lambda: running.link.late(now + 600) > 500)
+        running.events.clear()
+        server.unplug()
+        await until(lambda: bool(running.closed))
+        server.plug()
+        running.link.reconnect()
+        await running.connected()
+        assert running.link.late(asyncio.get_running_loop().time()) == 0
+
+
 async def answer(peer: Peer, line: bytes, text: bytes) -> None:
     """Wait for a line of the host, and say something to it."""
     heard = b""

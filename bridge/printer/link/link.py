@@ -97,6 +97,7 @@ class Link:
         self._dedupe = LogDedupe()
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY)
         self._attend_task: asyncio.Task[None] | None = None
+        self._attended_until: float | None = None
         self._again = asyncio.Event()
         self._leaving = False
         self._open_by: float | None = None
@@ -166,13 +167,23 @@ class Link:
         """Return by how many seconds something is late that is due; 0: nothing is.
 
         If :meth:`run` has ended although :meth:`leave` was not called, the next attempt
-        to connect has been due since then.
+        to connect has been due since then. If ``attend`` has ended although the session
+        goes on, the next poll has been due since then; a firmware that was halted is
+        not polled.
         """
-        if self._ended_at is not None:
-            return max(0.0, now - self._ended_at)
-        if self.session is not None:
-            return self.session.late(now)
-        return 0.0 if self._open_by is None else max(0.0, now - self._open_by)
+        due = self._ended_at
+        if due is None and self.session is not None:
+            if self._attended_until is not None and not self._is_over(self.session):
+                due = self._attended_until
+            else:
+                return self.session.late(now)
+        elif due is None:
+            due = self._open_by
+        return 0.0 if due is None else max(0.0, now - due)
+
+    @staticmethod
+    def _is_over(session: Session) -> bool:
+        return session.closed or session.protocol.halted
 
     async def _wait_before_retry(self) -> None:
         pause = self._backoff.next_delay(random.random())  # noqa: S311 - no secret
@@ -228,6 +239,7 @@ class Link:
         finally:
             session.close()
             self.session = None
+            self._attend_task = self._attended_until = None
             self._next_number = protocol.next_number
         if protocol.noise > NOISY and self.connects == connects:
             reason = f"only noise comes from {place.port}: wrong baud rate?"
@@ -248,10 +260,16 @@ class Link:
         if isinstance(event, Connected | Restarted) and self._attend_task is not None:
             self._attend_task.cancel()
             self._attend_task = None
+            self._attended_until = None
         self._on_event(event)
         if isinstance(event, Connected) and self.session is not None:
             task = tasks.create_task(self._set_up_and_attend(self.session, place))
             self._attend_task = task
+            task.add_done_callback(self._on_attend_end)
+
+    def _on_attend_end(self, task: asyncio.Task[None]) -> None:
+        if task is self._attend_task:
+            self._attended_until = asyncio.get_running_loop().time()
 
     async def _set_up_and_attend(self, session: Session, place: Place) -> None:
         config = self._config
