@@ -90,11 +90,9 @@ def _or(words: list[str]) -> str:
 def _bounds(schema: Schema) -> str:
     above = schema.get("exclusiveMinimum")
     low, high = schema.get("minimum"), schema.get("maximum")
-    words = [
-        f"above {above:g}" if above is not None else "",
-        "and" if above is not None and high is not None else "",
-        f"from {low:.12g}" if low is not None else "",
-        f"up to {high:.12g}" if high is not None and low is None else "",
-        f"to {high:.12g}" if high is not None and low is not None else "",
-    ]
-    return "".join(" " + word for word in words if word)
+    if low is not None:
+        upper = "" if high is None else f" to {high:.12g}"
+        return f" from {low:.12g}{upper}"
+    words = [] if above is None else [f"above {above:g}"]
+    words += [] if high is None else [f"up to {high:.12g}"]
+    return f" {' and '.join(words)}" if words else ""

@@ -52,6 +52,11 @@ class Share:
         """All these topics."""
         return self.own.union(*self.gone.values())
 
+    def drop_used(self, used: AbstractSet[str]) -> None:
+        """Remove topics from ``gone`` that a configured printer uses."""
+        rest = {name: topics - used for name, topics in self.gone.items()}
+        self.gone = {name: topics for name, topics in rest.items() if topics}
+
 
 def owner_of(origin: Path | None, mqtt: Mqtt) -> str:
     """Return the owner of a configuration's state files; without a file it has none.
@@ -110,9 +115,7 @@ def divide(
                 shares[cleaner].gone.setdefault(name, set()).add(topic)
     used = set[str]().union(*(share.own for share in shares.values()))
     for share in shares.values():
-        share.gone = {
-            name: rest for name, topics in share.gone.items() if (rest := topics - used)
-        }
+        share.drop_used(used)
     return shares
 
 

@@ -61,11 +61,7 @@ def check(value: object, place: str = "") -> None:
     """
     if isinstance(value, dict):
         for key, item in value.items():
-            if len(key) > _LONGEST_KEY or not printable(key):
-                raise RejectedError.invalid(
-                    f"{place or 'the payload'}: has a field whose name is longer than "
-                    f"{_LONGEST_KEY} characters or not printable"
-                )
+            _check_key(key, place)
             check(item, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
@@ -78,6 +74,14 @@ def check(value: object, place: str = "") -> None:
             "lines of G-code go into the list `commands`"
             if place == "command"
             else f"{place}: must not contain line breaks or control characters"
+        )
+
+
+def _check_key(key: str, place: str) -> None:
+    if len(key) > _LONGEST_KEY or not printable(key):
+        raise RejectedError.invalid(
+            f"{place or 'the payload'}: has a field whose name is longer than "
+            f"{_LONGEST_KEY} characters or not printable"
         )
 
 

@@ -41,18 +41,20 @@ def parse_file(line: str) -> FileEntry | None:
     text = line.replace("\0", "").strip()
     if not text or text.startswith(("//", "echo:")):
         return None
-    for pattern in _ENTRIES:
-        if match := pattern.match(text):
-            path, name = match["path"], (match["long"] or "").strip().strip('"')
-            file = FileEntry(path, int(match["size"]), name, _date(match["date"]))
-            break
-    else:
-        file = FileEntry(text.strip('"'))
+    file = _entry(text)
     if not file.path or not file.path.isascii() or not file.path.isprintable():
         return None
     display = file.display if file.display.isprintable() else ""
     last = file.path.rstrip("/").rpartition("/")[2]
     return FileEntry(file.path, file.size, display or last, file.date)
+
+
+def _entry(text: str) -> FileEntry:
+    for pattern in _ENTRIES:
+        if match := pattern.match(text):
+            path, name = match["path"], (match["long"] or "").strip().strip('"')
+            return FileEntry(path, int(match["size"]), name, _date(match["date"]))
+    return FileEntry(text.strip('"'))
 
 
 def _date(stamp: str | None) -> str | None:

@@ -13,7 +13,7 @@ What they look like (tests/transcripts)::
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.reply_types import (
@@ -65,13 +65,22 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
             continue
         reading = Reading(_finite(match["actual"]), _finite(_target(match)))
         readings.setdefault(dialect.extra_sensors.get(name, name), reading)
-    if not any(_HEATER.fullmatch(name) for name in readings):
+    if not _has_heater(readings):
         return None
-    if "A" in readings and not any(name[0] == "T" for name in readings):
-        return None  # the joints of a delta machine are called A, B and C
     told = (match["name"] for match in _WAITING.finditer(text))
     waiting = any(name not in dialect.extra_sensors for name in told)
     return TemperatureReport(readings, waiting=waiting)
+
+
+def _has_heater(names: Iterable[str]) -> bool:
+    """Return whether readings are temperatures.
+
+    The joints of a delta machine are called A, B and C, and no hotend is among them.
+    """
+    names = set(names)
+    if "A" in names and not any(name[0] == "T" for name in names):
+        return False
+    return any(_HEATER.fullmatch(name) for name in names)
 
 
 def parse_targets(text: str) -> Targets | None:

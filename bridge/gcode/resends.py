@@ -92,16 +92,12 @@ class ResendRequests:
             checks_sequence: the firmware knows which line comes next.
 
         """
-        complaint, self._complaint = self._complaint, None
-        expected = None
-        if complaint is not None and complaint.last is not None:
-            expected = complaint.last + 1
-        if number is None:
-            number = -1 if expected is None else expected
-        if expected is not None and window.covers(expected):
-            number = min(number, expected) if window.covers(number) else expected
-        if not window.covers(number):
-            return self._decide_unknown(number, expected)
+        expected = self._expected_line()
+        wanted = [n for n in (number, expected) if n is not None and window.covers(n)]
+        if not wanted:
+            asked = number if number is not None else expected
+            return self._decide_unknown(-1 if asked is None else asked, expected)
+        number = min(wanted)
         in_flight = [line.number for line in window.in_flight()]
         if not checks_sequence and in_flight != [number]:
             return Ignore()
@@ -110,6 +106,13 @@ class ResendRequests:
         if self._same[1] > MAX_SAME:
             return GiveUp(f"the printer keeps asking for line {number}")
         return Continue(number)
+
+    def _expected_line(self) -> int | None:
+        """Return the line that the complaint before a request asks for, once."""
+        complaint, self._complaint = self._complaint, None
+        if complaint is None or complaint.last is None:
+            return None
+        return complaint.last + 1
 
     def _decide_unknown(self, number: int, expected: int | None) -> Decision:
         """Decide about a line that is not kept: either damage, or a reset.

@@ -41,8 +41,10 @@ def _enum(*options: str) -> Fields:
 def status(device: Device) -> Iterator[Entity]:
     """Yield the entities that show a state."""
     yield from _printer(device)
+    yield from _position(device)
     yield from _job(device)
     yield from _warnings(device)
+    yield from _heat(device)
     yield from _machine(device)
     yield from _bridge(device)
 
@@ -83,6 +85,10 @@ def _printer(device: Device) -> Iterator[Entity]:
         }
         | _DIAGNOSTIC,
     )
+
+
+def _position(device: Device) -> Iterator[Entity]:
+    state = device.topics.state
     for axis in "xyz":
         yield Entity(
             key=f"position_{axis}",
@@ -164,6 +170,10 @@ def _warnings(device: Device) -> Iterator[Entity]:
         | {"icon": "mdi:account-question"}
         | read(topics.state, "value_json.attention"),
     )
+
+
+def _heat(device: Device) -> Iterator[Entity]:
+    topics = device.topics
     yield Entity(
         key="hot",
         platform="binary_sensor",
