@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bridge.app.admission import (
     Admission,
@@ -59,6 +59,28 @@ class Sender:
 
     topic: str
     correlation: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Handling:
+    """What is known of a message while it is handled.
+
+    Attributes:
+        origin: what its response says of it; ``None`` until it is parsed.
+        run: what was sent for it, and what the printer said.
+        data: the answer to a question.
+        key: its id, if a repetition of it must get the same response.
+
+    """
+
+    origin: Origin | None = None
+    run: Run = field(default_factory=Run)
+    data: object = None
+    key: str | None = None
+
+    def outcome(self, duration: float) -> Outcome:
+        """Return what became of it, after so many seconds."""
+        return Outcome(self.run.gcode, self.run.output, duration, self.data)
 
 
 Execute = Callable[[Request, Run, float | None], Awaitable[object]]
@@ -122,40 +144,31 @@ class RequestHandler:
         """
         arrived, begun = time.time(), asyncio.get_running_loop().time()
         sender = self._sender(message)
-        kind = classify(rest, message.payload)
-        run = Run()
-        origin: Origin | None = None
-        data: object = None
+        so_far = _Handling()
         error: CommandError | None = None
-        key: str | None = None
         try:
+            kind = classify(rest, message.payload)
             await self._admit(message, rest, kind, begun)
-            request = parse(
-                rest, message.payload, max_bytes=self._config.mqtt.max_payload
-            )
-            origin = request.origin
-            if warning := skew_warning(request.envelope, arrived):
-                origin = replace(origin, warning=warning)
-            self._authorise(request.command)
+            request = self._parse(message, rest, arrived, so_far)
             stops = kind is MessageClass.EMERGENCY and is_stop(request.command)
-            if origin.id is not None and not stops and _happens_once(request):
-                if self._is_repeat(origin.id, sender, begun):
-                    return
-                key = origin.id
+            if not stops and self._is_repeat(request, so_far, sender, begun):
+                return
             expires = _expiry(request, arrived, message.expiry)
             if not stops and _acts(request) and (reason := interrupted()):
                 raise reason
-            data = await self._execute(request, run, expires)
+            so_far.data = await self._execute(request, so_far.run, expires)
         except RequestError as refusal:
-            origin, error = Origin(rest, refusal.id, refusal.command), refusal
+            so_far.origin = Origin(rest, refusal.id, refusal.command)
+            error = refusal
         except ExpiredError:
             error = ExpiredError(expiry_message(request.envelope, time.time()))
         except CommandError as refusal:
             error = refusal
+        origin = so_far.origin or origin_of(rest, message.payload)
         now = asyncio.get_running_loop().time()
-        outcome = Outcome(run.gcode, run.output, now - begun, data)
-        origin = origin or origin_of(rest, message.payload)
-        self._finish(Response.to(origin, outcome, time.time(), error), sender, key, now)
+        outcome = so_far.outcome(now - begun)
+        response = Response.to(origin, outcome, time.time(), error)
+        self._finish(response, sender, so_far.key, now)
 
     def decline(self, message: Message, rest: str) -> None:
         """Reject a message that arrives after the printer was released."""
@@ -193,14 +206,31 @@ class RequestHandler:
             error="retained",
         )
 
-    def _authorise(self, command: Command) -> None:
-        if not getattr(self._config.rights, command.tier):
+    def _parse(
+        self, message: Message, rest: str, arrived: float, so_far: _Handling
+    ) -> Request:
+        """Return what a message asks for, if its sender has the right to it.
+
+        Raises:
+            RequestError: It is no request.
+            RejectedError: Requests of this kind are switched off.
+
+        """
+        request = parse(rest, message.payload, max_bytes=self._config.mqtt.max_payload)
+        so_far.origin = request.origin
+        if warning := skew_warning(request.envelope, arrived):
+            so_far.origin = replace(so_far.origin, warning=warning)
+        tier = request.command.tier
+        if not getattr(self._config.rights, tier):
             raise RejectedError.forbidden(
-                f"rights.{command.tier} is off in the bridge's configuration",
+                f"rights.{tier} is off in the bridge's configuration",
                 error="forbidden",
             )
+        return request
 
-    def _is_repeat(self, key: str, sender: Sender, now: float) -> bool:
+    def _is_repeat(
+        self, request: Request, so_far: _Handling, sender: Sender, now: float
+    ) -> bool:
         """Return whether a command with this id came before.
 
         Its sender then gets the same response, at once or when there is one.
@@ -209,10 +239,16 @@ class RequestHandler:
             RejectedError: Too many wait for that response.
 
         """
+        key = request.envelope.id
+        if key is None or not _happens_once(request):
+            return False
         first = self._receipts.admit(key, sender, now)
+        if first is Verdict.EXECUTE:
+            so_far.key = key
+            return False
         if isinstance(first, Response):
             self._respond(first, sender)
-        return first is not Verdict.EXECUTE
+        return True
 
     def _finish(
         self, response: Response, sender: Sender, key: str | None, now: float

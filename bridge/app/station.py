@@ -94,11 +94,7 @@ class Station:
         self.topics = Topics(config.base(printer))
         self._config = config
         self._removed = removed or {}
-        # A port or a rate that the operator chose need not be remembered.
-        detected = "auto" in {printer.serial.port, printer.serial.baudrate}
-        self._place_file = folder / f"{printer.id}{PLACE}" if folder else None
-        if not detected:
-            self._place_file = None
+        self._place_file = _place_file(folder, printer)
         self._connected = asyncio.Event()
         self.printer = self._build_printer(printer, taken)
         self._presence = self._build_presence(printer, instance, record)
@@ -108,17 +104,9 @@ class Station:
             self._received,
             on_connected=self._connected.set,
         )
-        self.publisher = Publisher(
-            config,
-            self.printer,
-            self.topics,
-            self.broker,
-            instance=instance,
-            problem=self.problem,
-        )
-        self._announcer = Announcer(
-            config, self.printer, self.topics, self.broker, folder=folder
-        )
+        parts = (config, self.printer, self.topics, self.broker)
+        self.publisher = Publisher(*parts, instance=instance, problem=self.problem)
+        self._announcer = Announcer(*parts, folder=folder)
         self._handler = RequestHandler(
             config,
             self.topics,
@@ -355,6 +343,15 @@ class Station:
             self._wire_file.write(entry)
         if self._config.mqtt.console:
             self.publisher.console(entry)
+
+
+def _place_file(folder: Path | None, printer: PrinterConfig) -> Path | None:
+    """Return where the port and the rate are kept that were found out.
+
+    What the operator chose need not be remembered.
+    """
+    chosen = "auto" not in {printer.serial.port, printer.serial.baudrate}
+    return None if folder is None or chosen else folder / f"{printer.id}{PLACE}"
 
 
 def client_id(config: Config, printer: PrinterConfig) -> str:
