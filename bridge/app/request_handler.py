@@ -154,8 +154,8 @@ class RequestHandler:
             if not stops and self._is_repeat(request, so_far, sender, begun):
                 return
             expires = _expiry(request, arrived, message.expiry)
-            if not stops and _acts(request) and (reason := interrupted()):
-                raise reason
+            if not stops and _acts(request):
+                _refuse_interrupted(interrupted)
             so_far.data = await self._execute(request, so_far.run, expires)
         except RequestError as refusal:
             so_far.origin = Origin(rest, refusal.id, refusal.command)
@@ -286,6 +286,12 @@ def _expiry(
     if expires is not None and time.time() >= expires:
         raise ExpiredError(expiry_message(envelope, time.time()))
     return expires
+
+
+def _refuse_interrupted(interrupted: Interrupted) -> None:
+    """Refuse a command that waited while the printer was stopped or reset."""
+    if reason := interrupted():
+        raise reason
 
 
 def _acts(request: Request) -> bool:

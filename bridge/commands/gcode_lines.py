@@ -115,14 +115,20 @@ def _problem(line: str, context: Context) -> str | None:
     problem = _problem_of_beginning(line) or _problem_of_echo(line, context.dialect)
     if problem:
         return problem
-    rest = _QUOTED.sub("", line)[1:]
-    if _CODE.match(line) and not _takes_text(line) and _SECOND_CODE.search(rest):
+    if _has_second_code(line):
         return f"must have one code a line, not several: {_shown(line)}"
     try:
         framing.check(line, numbered=context.dialect.numbered)
     except ValueError as error:
         return str(error)
     return None
+
+
+def _has_second_code(line: str) -> bool:
+    rest = _QUOTED.sub("", line)[1:]
+    if not _CODE.match(line) or _takes_text(line):
+        return False
+    return _SECOND_CODE.search(rest) is not None
 
 
 def _problem_of_target(line: str) -> str | None:

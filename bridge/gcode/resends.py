@@ -93,11 +93,11 @@ class ResendRequests:
 
         """
         expected = self._expected_line()
-        wanted = [n for n in (number, expected) if n is not None and window.covers(n)]
-        if not wanted:
-            asked = number if number is not None else expected
-            return self._decide_unknown(-1 if asked is None else asked, expected)
-        number = min(wanted)
+        named = [n for n in (number, expected) if n is not None]
+        kept = [n for n in named if window.covers(n)]
+        if not kept:
+            return self._decide_unknown(named[0], expected) if named else Ignore()
+        number = min(kept)
         in_flight = [line.number for line in window.in_flight()]
         if not checks_sequence and in_flight != [number]:
             return Ignore()
