@@ -148,9 +148,13 @@ async def test_a_flood_leaves_others_their_turn() -> None:
     flood = b"echo:busy: processing\n" * 150
     await peer.send(flood)
     running = asyncio.create_task(session.run())
+    sent = 150
     async with asyncio.timeout(DEADLINE):
-        while len(turns) < 150:
+        while len(turns) < sent:
             passes += 1
+            if sent < 1500:  # it goes on while the first part is processed
+                await peer.send(b"echo:busy: processing\n" * 10)
+                sent += 10
             await asyncio.sleep(0)
     assert max(map(turns.count, turns)) <= 1 + CHUNK // len("echo:busy: processing\n")
     session.close()

@@ -40,6 +40,9 @@ class ReadBuffer:
     async def get(self) -> bytes:
         """Wait for bytes and return all there are; none at all after the end.
 
+        Other tasks run in between even if bytes are there already: reading and
+        processing in turns must not keep the event loop from an emergency stop.
+
         Raises:
             RuntimeError: Another task is reading already.
 
@@ -52,6 +55,8 @@ class ReadBuffer:
                 await self._waiter
             finally:
                 self._waiter = None
+        else:
+            await asyncio.sleep(0)
         data = bytes(self._data)
         self._data.clear()
         return data
