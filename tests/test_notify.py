@@ -38,7 +38,7 @@ def test_an_abstract_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "patience"),
+    ("environ", "seconds"),
     [
         ({}, None),
         ({"WATCHDOG_USEC": "30000000"}, 30.0),
@@ -49,10 +49,10 @@ def test_an_abstract_socket() -> None:
     ],
 )
 def test_how_often_it_wants_a_sign_of_life(
-    environ: dict[str, str], patience: float | None
+    environ: dict[str, str], seconds: float | None
 ) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": "/nowhere", **environ})
-    assert notifier.watchdog == patience
+    assert notifier.watchdog == seconds
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nowhere/socket"}])

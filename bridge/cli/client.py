@@ -19,7 +19,7 @@ from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.timeout import timeout, timeout_at
 from bridge.topics import Topics
 
-PATIENCE = 600.0
+RESPONSE_TIMEOUT = 600.0
 """Seconds for a response: heating up takes minutes."""
 
 ARRIVAL = 5.0
@@ -41,7 +41,10 @@ def send(chosen: argparse.Namespace) -> int:
     payload.setdefault("id", uuid.uuid4().hex)
     response = asyncio.run(_exchange(_broker(chosen), chosen, payload))
     if response is None:
-        print(f"no response within {PATIENCE:g} s: does a bridge serve {chosen.topic}?")
+        print(
+            f"no response within {RESPONSE_TIMEOUT:g} s: does a bridge serve "
+            f"{chosen.topic}?"
+        )
         return 1
     print(json.dumps(response, ensure_ascii=False))
     return 0 if response.get("status") == "finished" else 1
@@ -85,13 +88,13 @@ async def _response(
 
     """
     clock, gone = asyncio.get_running_loop().time, False
-    ends = clock() + PATIENCE
+    ends = clock() + RESPONSE_TIMEOUT
     try:
-        async with timeout_at(ends) as patience:
+        async with timeout_at(ends) as limit:
             async for message in client.messages:
                 if message.topic == availability:
                     gone = message.payload == b"offline"
-                    patience.reschedule(clock() + RETURN if gone else ends)
+                    limit.reschedule(clock() + RETURN if gone else ends)
                 elif (response := _read(message)).get("id") == wanted:
                     return response
     except TimeoutError:

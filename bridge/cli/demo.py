@@ -6,33 +6,34 @@ import contextlib
 from bridge import logs
 from bridge.cli.signals import run_until_signal
 from bridge.config import Log
-from bridge.demo.output import LEFT_OUT, Screen
-from bridge.demo.scenario import invite, play_all
-from bridge.demo.setup import Stage, present
+from bridge.demo.output import LEFT_OUT, DemoOutput
+from bridge.demo.scenario import run_interactively, run_scenario
+from bridge.demo.setup import DemoSetup, run_demo
 from bridge.timeout import timeout
 
 
 def demo(chosen: argparse.Namespace) -> int:
-    """Run the demo; return 0, or 1 where the scenario did not go as it must.
+    """Run the demo; return 0, or 1 if a step of the scenario failed.
 
     Raises:
         BridgeError: Something could not be started.
 
     """
     logs.configure(Log(level="error"))
-    screen = Screen()
-    verdicts: list[bool] = []
+    output = DemoOutput()
+    results: list[bool] = []
 
-    async def play(stage: Stage) -> bool:
-        return await (play_all if chosen.script else invite)(stage, screen)
+    async def session(setup: DemoSetup) -> bool:
+        run = run_scenario if chosen.script else run_interactively
+        return await run(setup, output)
 
-    screen.title("A broker, a simulated printer and the bridge start")
-    screen.text(LEFT_OUT)
+    output.title("Starting a broker, a simulated printer and the bridge")
+    output.text(LEFT_OUT)
 
     async def show() -> None:
         with contextlib.suppress(TimeoutError):
             async with timeout(chosen.seconds):
-                verdicts.append(await present(play, screen.wire, chosen.broker))
+                results.append(await run_demo(session, output.wire, chosen.broker))
 
     run_until_signal(show())
-    return 0 if all(verdicts) else 1
+    return 0 if all(results) else 1

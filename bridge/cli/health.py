@@ -13,7 +13,7 @@ from bridge.mqtt.one_shot import subscribed_to
 from bridge.timeout import timeout
 from bridge.topics import Topics
 
-PATIENCE = 2.0
+RETAINED_TIMEOUT = 2.0
 """Seconds that the broker has for what is retained."""
 
 _BEATS = 3
@@ -24,7 +24,7 @@ def health(chosen: argparse.Namespace) -> int:
     """Print how each printer's bridge is; return 0 where all are well.
 
     Seen from the broker, as any client sees it: what is retained says ``online``, and
-    the last sign of life is not old.
+    the last heartbeat is recent.
 
     Raises:
         ConfigError: The configuration cannot be used.
@@ -36,12 +36,12 @@ def health(chosen: argparse.Namespace) -> int:
 
 
 async def _all_well(config: Config) -> int:
-    patience = config.telemetry.heartbeat * _BEATS
+    longest = config.telemetry.heartbeat * _BEATS
     problems = 0
     for printer in config.printers:
         topics = Topics(config.base(printer))
         found = await _retained(config.mqtt, [topics.availability, topics.health])
-        problem = _problem(found, topics, patience)
+        problem = _problem(found, topics, longest)
         print(f"{printer.id}: {problem or 'online'}")
         problems += bool(problem)
     return 1 if problems else 0
@@ -51,7 +51,7 @@ async def _retained(mqtt: Mqtt, topics: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     async with subscribed_to(mqtt, topics) as client:
         try:
-            async with timeout(PATIENCE):
+            async with timeout(RETAINED_TIMEOUT):
                 while len(found) < len(topics):
                     message = await anext(client.messages)
                     found[message.topic] = message.payload
@@ -60,7 +60,7 @@ async def _retained(mqtt: Mqtt, topics: list[str]) -> dict[str, bytes]:
     return found
 
 
-def _problem(found: dict[str, bytes], topics: Topics, patience: float) -> str:
+def _problem(found: dict[str, bytes], topics: Topics, longest: float) -> str:
     if found.get(topics.availability) != b"online":
         return f"offline, says {topics.availability}"
     try:
@@ -68,8 +68,8 @@ def _problem(found: dict[str, bytes], topics: Topics, patience: float) -> str:
         last = datetime.fromisoformat(document["time"])
         problem = document.get("problem")
     except (KeyError, TypeError, ValueError):
-        return f"no sign of life on {topics.health}"
+        return f"no heartbeat on {topics.health}"
     age = time.time() - last.timestamp()
-    if age > patience:
-        return f"the last sign of life on {topics.health} is {age:.0f} s old"
+    if age > longest:
+        return f"the last heartbeat on {topics.health} is {age:.0f} s old"
     return str(problem or "")

@@ -1,4 +1,4 @@
-"""What a user may ask of a printer: :func:`parse` turns an MQTT message into it."""
+"""The commands of a printer: :func:`parse` makes one from an MQTT message."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 65_536
-"""The largest payload that is read, unless the caller says otherwise."""
+"""The default of the largest payload that is read, in bytes."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -43,12 +43,12 @@ _OTHER_NAMES = {"printhead": "head", "storage": "sd", "request": "request/state"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message that was understood.
+    """A valid message.
 
     Attributes:
-        topic: what follows the printer's base topic.
-        envelope: what rides beside the command.
-        command: what is asked.
+        topic: the topic below the printer's base topic.
+        envelope: the fields that every command may have.
+        command: the command.
 
     """
 
@@ -58,16 +58,16 @@ class Request:
 
     @property
     def origin(self) -> Origin:
-        """What its response needs to know of it."""
+        """The parts of the message that are repeated in its response."""
         return Origin(self.topic, self.envelope.id, self.command.name)
 
 
 class RequestError(RejectedError):
-    """A message that was not understood.
+    """An invalid message.
 
     Attributes:
-        id: its ``id``, where it could be read.
-        command: its command, where it could be read.
+        id: its ``id``, if it could be read.
+        command: its command, if it could be read.
 
     """
 
@@ -80,15 +80,15 @@ class RequestError(RejectedError):
 
 
 def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
-    """Return what an MQTT message asks.
+    """Return the request of an MQTT message.
 
     Args:
-        topic: what follows the printer's base topic: ``head``, ``request/state``, …
-        payload: the message's bytes; for ``emergency`` any will do.
-        max_bytes: larger payloads are refused unread.
+        topic: the topic below the printer's base topic: ``head``, ``request/state``, …
+        payload: the message's payload; for ``emergency`` any payload is valid.
+        max_bytes: larger payloads are rejected unread.
 
     Raises:
-        RequestError: The message is no command; its message names the field.
+        RequestError: The message is invalid; the error's text names the field.
 
     """
     if topic == EmergencyStop.topic:
@@ -108,9 +108,9 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
 
 
 def origin_of(topic: str, payload: bytes) -> Origin:
-    """Return who wants an answer to a message that is refused unread.
+    """Return the origin of a message that is rejected unread.
 
-    Only short ones are looked into, and nothing of them is checked.
+    Only small payloads are read, and nothing in them is checked.
     """
     document: Json = {}
     with suppress(RejectedError):
@@ -148,7 +148,7 @@ def _kind(
         return names[given[0]]
     if "command" not in document:
         raise RejectedError.invalid(
-            f"command: is missing; it is one of {', '.join(names)}"
+            f"command: is missing; it must be one of {', '.join(names)}"
         )
     name = document["command"]
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Commands by their ``id``: each is executed once, however often it comes."""
+"""Executes each command once: commands with the same ``id`` get the same response."""
 
 from enum import Enum
 from typing import Generic, TypeVar
@@ -12,23 +12,23 @@ _MOST_WAITERS = 100
 
 
 class Verdict(Enum):
-    """What to do with a command that has an ``id`` and no response yet."""
+    """What to do with a command whose ``id`` has no response yet."""
 
     EXECUTE = "execute"
     WAIT = "wait"
 
 
 class Receipts(Generic[_Waiter]):
-    """The responses of the last ten minutes, and who waits for those to come.
+    """The responses of the last ten minutes, and who waits for pending ones.
 
-    A waiter is whatever the caller needs to answer a repeated command, such as its
-    response topic. Times are seconds on any clock that does not go back.
+    A waiter is whatever the caller needs to respond to a repeated command, such as its
+    response topic. Times are in seconds of a monotonic clock.
 
     Args:
         window: how long a response is kept, in seconds.
-        capacity: how many are kept; beyond it the oldest goes early.
-        size: how many characters they may have together, likewise; the newest is always
-            kept.
+        capacity: how many responses are kept; above this the oldest is dropped early.
+        size: how many characters are kept in total, likewise; the newest response is
+            always kept.
 
     """
 
@@ -44,17 +44,17 @@ class Receipts(Generic[_Waiter]):
         self._largest = size
         self._size = 0
         self._running: dict[str, list[_Waiter]] = {}
-        # As text they take a fifth of the memory.
+        # As text, responses take a fifth of the memory of models.
         self._finished: dict[str, tuple[float, str]] = {}
 
     def admit(self, id_: str, waiter: _Waiter, now: float) -> Response | Verdict:
         """Return an earlier command's response, or what to do with this one.
 
-        After ``EXECUTE`` the caller must call :meth:`finish`; after ``WAIT`` that call
-        gives the waiter back.
+        After ``EXECUTE`` the caller must call :meth:`finish`, which returns the waiters
+        that got ``WAIT`` meanwhile.
 
         Raises:
-            RejectedError: A hundred wait already for the response to this ``id``.
+            RejectedError: A hundred repeats of this ``id`` are waiting already.
 
         """
         self._forget(now)
@@ -66,8 +66,8 @@ class Receipts(Generic[_Waiter]):
             return Verdict.EXECUTE
         if len(waiters) >= _MOST_WAITERS:
             raise RejectedError(
-                f"id: the command with this id still runs, and {_MOST_WAITERS} repeats "
-                "of it wait already",
+                f"id: the command with this id is still running, and {_MOST_WAITERS} "
+                "repeats of it are waiting already",
                 error="queue_full",
                 code=429,
             )
@@ -75,7 +75,7 @@ class Receipts(Generic[_Waiter]):
         return Verdict.WAIT
 
     def finish(self, id_: str, response: Response, now: float) -> tuple[_Waiter, ...]:
-        """Keep the response of an admitted command; return who else wants it."""
+        """Store the response of an admitted command and return its waiters."""
         waiters = self._running.pop(id_, [])
         text = response.model_dump_json()
         self._finished[id_] = (now, text)

@@ -1,4 +1,4 @@
-"""A line of G-code that a person or a template wrote: checked and tidied."""
+"""Checks and normalises a line of G-code that a user or a script wrote."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ HEATING = frozenset(
         *("M303", "M568", "G10"),
     }
 )
-"""Codes with targets in them."""
+"""Codes that set target temperatures."""
 
 _CODE = re.compile(r"([GMT])\s*(\d+(?:\.\d+)?)", re.ASCII | re.IGNORECASE)
 _PAIR = re.compile(
@@ -35,10 +35,10 @@ _EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
 
 
 def pairs(line: str) -> list[tuple[str, str]] | None:
-    """Return the parameters of a line that has nothing but letters with numbers.
+    """Return the parameters of a line that consists of letters with numbers only.
 
-    ``G1 X10 Y`` gives ``[("X", "10"), ("Y", "")]``; a line with texts, expressions or
-    names, and one that is no G, M or T code, gives ``None``.
+    ``G1 X10 Y`` gives ``[("X", "10"), ("Y", "")]``. A line with texts, expressions or
+    names, and one that is not a G, M or T code, gives ``None``.
     """
     code = _CODE.match(line)
     if code is None or _takes_text(line):
@@ -56,15 +56,15 @@ def pairs(line: str) -> list[tuple[str, str]] | None:
 
 
 def clean(text: str, context: Context, where: str) -> str:
-    """Return a line as it is sent, or ``""`` when it is only blanks or a comment.
+    """Return a line as it is sent, or ``""`` if it has only blanks or a comment.
 
-    The comment goes. Codes are written in upper case with one blank between their
-    parameters, so that what was checked is what every firmware reads (``S0x1F4`` is 0
-    to one and 500 to another); texts, quoted parameters and macros stay as they are.
+    Comments are removed. Codes are written in upper case with one blank between their
+    parameters, so that every firmware reads what was checked (``S0x1F4`` is 0 for one
+    and 500 for another). Texts, quoted parameters and macros are not changed.
 
     Raises:
-        RejectedError: It cannot be sent as one line, or carries more than one code, a
-            line number or a checksum.
+        RejectedError: It cannot be sent as one line, or has more than one code, a line
+            number or a checksum.
 
     """
     bare = words.strip_comment(text)
@@ -76,7 +76,7 @@ def clean(text: str, context: Context, where: str) -> str:
 
 
 def program(lines: Sequence[str]) -> Program:
-    """Return the program of clean lines; an emergency stop among them goes alone."""
+    """Return the program of clean lines; an emergency stop is sent alone."""
     codes = {words.parse(line).code for line in lines}
     if _EMERGENCY in codes:
         return Program((_EMERGENCY,), emergency=True)
@@ -84,7 +84,7 @@ def program(lines: Sequence[str]) -> Program:
 
 
 def hastened(program_: Program, context: Context) -> Program:
-    """Return a program that is urgent where the firmware has an emergency parser."""
+    """Return the program, urgent if an emergency parser acts on its lines."""
     codes = {words.parse(line).code for line in program_.lines}
     if "EMERGENCY_PARSER" in context.capabilities and codes and codes <= _URGENT:
         return Program(program_.lines, urgent=True)
@@ -109,14 +109,14 @@ def _tidied(line: str) -> str:
 
 def _problem(line: str, context: Context) -> str | None:
     if _NUMBERED.match(line) or words.parse(line).code == "M110":
-        return "must not number lines (N, M110): the bridge does"
+        return "must not have line numbers (N, M110), because the bridge adds them"
     if context.dialect.numbered and "*" in line:
-        return "must not contain '*': there the checksum begins, which the bridge adds"
+        return "must not contain '*', because it begins the checksum"
     problem = _problem_of_beginning(line) or _problem_of_echo(line, context.dialect)
     if problem:
         return problem
     if _has_second_code(line):
-        return f"must have one code a line, not several: {_shown(line)}"
+        return f"must have only one code per line: {_shown(line)}"
     try:
         framing.check(line, numbered=context.dialect.numbered)
     except ValueError as error:
@@ -136,18 +136,18 @@ def _problem_of_target(line: str) -> str | None:
     if found is None:
         return None
     return (
-        f"must not have {found[0]}: to some firmwares that is one number, to others "
-        "two parameters; write the temperature out, or a blank before the E"
+        f"{found[0]} is ambiguous: some firmwares read one number, others two "
+        "parameters; write the temperature without an exponent, or put a blank before E"
     )
 
 
 def _problem_of_beginning(line: str) -> str | None:
     if not _LETTER.match(line):
-        return f"must begin with a letter, as G-code does: {_shown(line)}"
+        return f"must begin with a letter: {_shown(line)}"
     if _CONTINUED.match(line):
         return (
-            f"must begin with its code: some firmwares take {_shown(line)} for the "
-            "last move once more, and no limit holds for that"
+            f"must begin with its code: some firmwares repeat the last move for "
+            f"{_shown(line)}, and the bridge could not check its limits"
         )
     return None
 
@@ -172,27 +172,28 @@ _QUOTED_TEXT = re.compile(r'S\s*"(?P<text>[^"]*)"')
 _PREFIXES = {"A1": "//", "E1": "echo:"}
 _TYPES = {"echo": "echo: ", "echo_no_space": "echo:", "command": "// ", "error": "!! "}
 _DEFAULTS = ("", "// ")
-"""What the printer's owner may have chosen to have before a text, if it matters."""
+"""Prefixes that Klipper's ``[respond]`` section may be configured to put before a
+text."""
 
 
 def _problem_of_echo(line: str, dialect: Dialect) -> str | None:
-    """Return why a clean line must not be sent: its echo could not be told apart.
+    """Return why a clean line must not be sent: its echo would look like a reply.
 
-    A lone ``start`` is a reset, whoever had it said; nothing tells the one from the
-    other, and a reset must not be missed.
+    An echoed ``start``, for example, cannot be distinguished from the ``start`` after a
+    reset, and a reset must not be missed.
     """
     for echo in _echoes(line, dialect):
         said = parse_reply(echo, dialect)
         if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):
             return (
-                f"must not have the printer say {echo.strip()!r}: it could not be told "
-                "from the printer's own word; put another word before it"
+                f"must not make the printer print {echo.strip()!r}: it could not be "
+                "distinguished from a reply; put another word before it"
             )
     return None
 
 
 def _echoes(line: str, dialect: Dialect) -> list[str]:
-    """Return what the printer may say: each firmware has options of its own."""
+    """Return what the printer may print for a line; the options differ by firmware."""
     if found := _ECHO.fullmatch(line):
         return _of_text(found["rest"])
     if dialect.respond and words.parse(line).code == dialect.respond:
@@ -219,7 +220,7 @@ def _of_parameters(given: Mapping[str, str]) -> list[str]:
 
 
 def _parameters(rest: str) -> Mapping[str, str]:
-    """Return the parameters of a macro, quoted as in a shell; if broken, none."""
+    """Return a macro's parameters, quoted as in a shell; none if invalid."""
     lexer = shlex.shlex(rest, posix=True)
     lexer.whitespace_split = True
     lexer.commenters = "#;"

@@ -1,4 +1,4 @@
-"""Bytes from the network to a JSON object, trusting nothing."""
+"""Reads a JSON object from bytes of the network, which may be anything."""
 
 import json
 import math
@@ -22,7 +22,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class _Unusable:
-    """Stands where a number should be, until it is known which field that is."""
+    """Stands for an invalid number until the name of its field is known."""
 
     text: str
     problem: str
@@ -31,16 +31,16 @@ class _Unusable:
 def read(payload: bytes, max_bytes: int) -> Json:
     """Return the JSON object in a payload.
 
-    Its keys are single and its depth is small; what is in it remains to be checked.
+    It has no duplicate keys and is not deeply nested; its values are not checked yet.
 
     Raises:
-        RejectedError: It is not such an object; ``invalid_json`` where it is no JSON.
+        RejectedError: It is not such an object; ``invalid_json`` if it is not JSON.
 
     """
     if len(payload) > max_bytes:
         raise RejectedError.invalid(
-            f"the payload has {len(payload)} bytes, more than the {max_bytes} that "
-            "mqtt.max_payload allows"
+            f"the payload has {len(payload)} bytes, more than mqtt.max_payload allows "
+            f"({max_bytes})"
         )
     document = _document(payload)
     if not isinstance(document, dict):
@@ -52,11 +52,11 @@ def read(payload: bytes, max_bytes: int) -> Json:
 
 
 def check(value: object, place: str = "") -> None:
-    """Refuse numbers that are none, and texts that could break a line or hide in a log.
+    """Reject invalid numbers, and texts that could break a line or confuse a log.
 
     Raises:
         RejectedError: A number is not finite, or a text or a key has a control
-            character, a line break or a lone surrogate; the message names where.
+            character, a line break or a lone surrogate; the message names the field.
 
     """
     if isinstance(value, dict):
@@ -70,8 +70,8 @@ def check(value: object, place: str = "") -> None:
         _invalid(f"{place}: {value.problem}")
     elif isinstance(value, str) and not printable(value):
         raise RejectedError.invalid(
-            f"{place}: must not contain line breaks or control characters; several "
-            "lines of G-code go into the list `commands`"
+            f"{place}: must not contain line breaks or control characters; send "
+            "several lines of G-code as the list `commands`"
             if place == "command"
             else f"{place}: must not contain line breaks or control characters"
         )
@@ -122,7 +122,7 @@ def _check_depth(text: str) -> None:
         elif match[0] in "]}":
             depth -= 1
         if depth > _DEEPEST:
-            _invalid(f"the payload is nested deeper than {_DEEPEST} levels")
+            _invalid(f"the payload is nested more than {_DEEPEST} levels deep")
 
 
 def _invalid(message: str) -> NoReturn:
@@ -133,7 +133,7 @@ def _object(pairs: list[tuple[str, object]]) -> Json:
     document: Json = {}
     for key, value in pairs:
         if key in document:
-            _invalid(f"the payload has {shown(key)} twice")
+            _invalid(f"the payload has the key {shown(key)} twice")
         document[key] = value
     return document
 

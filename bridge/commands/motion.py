@@ -1,4 +1,4 @@
-"""Motion that leaves no trace: the lines that give the modal state back."""
+"""Restores the modal state (positioning modes, feedrate) after a motion command."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from bridge.gcode.words import format_number
 
 
 def program(context: Context, lines: Sequence[str], move: str) -> Program:
-    """Return a program that ends in the modal state in which it began.
+    """Return a program that restores the modal state after its lines.
 
     Args:
-        context: holds the modal state before it, and how the firmware keeps it.
-        lines: what is sent; only G90, G91, M82, M83, G0, G1 and G28 are undone.
-        move: ``G0`` or ``G1``, with which the feedrate is given back.
+        context: the modal state before the lines, and the firmware's rules for it.
+        lines: the lines; the effects of G90, G91, M82, M83, G0, G1 and G28 are undone.
+        move: ``G0`` or ``G1``, the code that restores the feedrate.
 
-    The feedrate is given back where it is known; where nobody has set one yet, the
-    firmware's default cannot be asked for and the move's own stays.
+    The feedrate is restored if it is known. Before anybody has set one, the firmware's
+    default is unknown and cannot be queried, so the feedrate of the move remains.
 
     """
     return Program(
@@ -40,8 +40,8 @@ def _modes(context: Context, lines: Sequence[str]) -> list[str]:
     orders = [[axes], [extruder, axes], [axes, extruder]]
     if "G91" not in lines:
         orders.insert(0, [])
-    # What G90 does to the extruder differs even between versions of one firmware, so
-    # both readings have to come out as they were.
+    # Whether G90 also sets the extruder's mode differs even between versions of one
+    # firmware, so the modes must be right under both interpretations.
     for order in orders[:-1]:
         if _same_modes(_after(context, [*lines, *order]), before):
             return order

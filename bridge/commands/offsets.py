@@ -1,4 +1,4 @@
-"""Offsets: what is added to the targets that the bridge sets, never to 0."""
+"""Temperature offsets, which are added to all targets above 0 that the bridge sets."""
 
 from collections.abc import Iterable
 
@@ -20,10 +20,10 @@ _TARGETS = "SR"
 
 
 def adjusted(context: Context, heater: str, target: float, field: str) -> float:
-    """Return a target with its heater's offset, in °C; 0 and below (off) stays.
+    """Return a target plus its heater's offset, in °C; 0 and below (off) do not change.
 
     Raises:
-        RejectedError: The offset takes it below 0.
+        RejectedError: The sum is below 0.
 
     """
     if target <= 0 or context.profile.apply_offsets != "always":
@@ -31,23 +31,23 @@ def adjusted(context: Context, heater: str, target: float, field: str) -> float:
     offset = context.offsets.get(heater, 0.0)
     if target + offset < 0:
         raise RejectedError.invalid(
-            f"{field}: {format_number(target)} °C with the offset of "
-            f"{format_number(offset)} °C of {heater} is below 0; use 0 to turn it off",
+            f"{field}: {format_number(target)} °C plus the offset of {heater}, "
+            f"{format_number(offset)} °C, is below 0; use 0 to turn the heater off",
             error="out_of_limits",
         )
     return target + offset
 
 
 def with_offsets(lines: Iterable[str], context: Context, where: str) -> tuple[str, ...]:
-    """Return clean lines with the offsets in M104, M109, M140, M190, M141, M191.
+    """Return clean lines with offsets added in M104, M109, M140, M190, M141 and M191.
 
     Args:
-        lines: as they would be sent without.
+        lines: the lines without offsets.
         context: the offsets, and the tool that is selected before the first line.
-        where: what the lines are a part of, for errors.
+        where: the origin of the lines, for error messages.
 
     Raises:
-        RejectedError: An offset takes a target below 0.
+        RejectedError: A target plus its offset is below 0.
 
     """
     result: list[str] = []

@@ -1,4 +1,4 @@
-"""Every command there is, by its topic."""
+"""All commands, by topic."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""JSON Schema of every payload, from the models that check it."""
+"""JSON Schemas of all payloads, generated from the models that validate them."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _NAMED = {"head", "tool", "bed", "chamber", "sd", "job", "link"}
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out ``null`` where it only says that a field may be absent."""
+    """Omits ``null`` if it only means that a field may be absent."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -34,12 +34,12 @@ class _Generator(GenerateJsonSchema):
 
 
 def is_named(kind: type[Command]) -> bool:
-    """Return whether a payload says in ``command`` which command it is."""
+    """Return whether the payload has the command's name in the field ``command``."""
     return kind.topic in _NAMED
 
 
 def payload_schema(kind: type[Command]) -> Schema:
-    """Return the JSON Schema of a command's payload, its envelope included."""
+    """Return the JSON Schema of a command's payload, including the common fields."""
     schema: Schema = {
         "title": f"{kind.topic} {kind.name}",
         "description": summary(kind),
@@ -67,20 +67,20 @@ def payload_schema(kind: type[Command]) -> Schema:
 
 
 def examples(kind: type[Command]) -> list[dict[str, object]]:
-    """Return payloads to show, complete."""
+    """Return complete example payloads."""
     named = {"command": kind.name} if is_named(kind) else {}
     return [{**named, **example} for example in kind.examples or ({},)]
 
 
 def summary(kind: type[Command]) -> str:
-    """Return what a command does, on one line."""
+    """Return a command's description on one line."""
     return " ".join((kind.__doc__ or "").split())
 
 
 def response_schema() -> Schema:
-    """Return the JSON Schema of the one response to each message."""
+    """Return the JSON Schema of the response to a message."""
     schema = _model(Response)
-    # Optional when one is made, but always there when it is sent.
+    # Optional when a response is made, but always present when it is sent.
     schema["required"] += ["gcode", "output", "duration"]
     return {**schema, "title": "response"}
 
@@ -96,7 +96,7 @@ def schemas() -> Schema:
 
 
 def envelope_schema() -> Schema:
-    """Return the JSON Schema of what rides beside every command."""
+    """Return the JSON Schema of the fields that every command may have."""
     return _model(Envelope)
 
 

@@ -1,8 +1,8 @@
 """G-code scripts: Jinja2 templates by name, rendered in a sandbox.
 
-Names and variables are OctoPrint's where it has the thing, so that its scripts carry
-over. Templates print texts and finite numbers only: what is missing or not known ends
-the script with an error instead of a line with a hole in it.
+Names and variables are those of OctoPrint as far as it has them, so that its scripts
+can be used. Templates print only texts and finite numbers: a missing or unknown value
+ends the script with an error instead of producing an incomplete line.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Scripts:
 
     Args:
         configured: templates by name, from the configuration.
-        folder: templates by their path in the scripts folder; they come first.
+        folder: templates by path in the scripts folder; they take precedence.
 
     """
 
@@ -56,7 +56,7 @@ class Scripts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The scripts that can be run; snippets are only parts of them."""
+        """The scripts that can be run; snippets are only parts of others."""
         return tuple(
             sorted(name for name in self._sources if not name.startswith(SNIPPETS))
         )
@@ -68,12 +68,12 @@ class Scripts:
     def render(self, name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
         """Return a script's lines of G-code, without comments and blank lines.
 
-        Every template comes to an end, whatever it does, within a second on a small
-        machine or a few on the smallest.
+        Every template ends, whatever it does: within a second on a small machine, or
+        within a few seconds on the smallest.
 
         Raises:
             RejectedError: ``unknown_script`` (404), or ``script_error`` (400) with the
-                template and the line where it went wrong.
+                name and the line of the template that failed.
 
         """
         if self._sandbox is None or not self.has(name):
@@ -96,7 +96,7 @@ class Scripts:
 
 
 def printer_profile(profile: Profile) -> dict[str, object]:
-    """Return the variable ``printer_profile``, in OctoPrint's words and mm/min."""
+    """Return the variable ``printer_profile``, with OctoPrint's names and in mm/min."""
     speeds = profile.speeds
     return {
         "extruder": {"count": profile.extruders, "sharedNozzle": profile.shared_nozzle},
@@ -108,7 +108,7 @@ def printer_profile(profile: Profile) -> dict[str, object]:
 
 
 def _copy(value: object) -> object:
-    """Return data as dicts, lists, texts and numbers: nothing of ours is handed out."""
+    """Return a copy of dicts, lists, texts and numbers, the only allowed types."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

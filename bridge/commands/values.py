@@ -1,4 +1,4 @@
-"""Kinds of values that several commands take."""
+"""Types of values that several commands have."""
 
 import re
 from math import floor
@@ -14,13 +14,13 @@ _LARGEST = 1_000_000
 _LARGEST_FACTOR = 10
 
 Distance = Annotated[Finite, Field(ge=-_LARGEST, le=_LARGEST)]
-"""Millimetres; the printer's own limits come later (``out_of_limits``)."""
+"""Millimetres; the printer's own limits are checked later (``out_of_limits``)."""
 
 Target = Annotated[Finite, Field(ge=0, le=_LARGEST)]
-"""A heater's target in °C; 0 turns it off."""
+"""A heater's target temperature in °C; 0 turns the heater off."""
 
 Offset = Annotated[Finite, Field(ge=-50, le=50)]
-"""What is added to a heater's targets, in °C."""
+"""An offset that is added to a heater's targets, in °C."""
 
 Speed = Annotated[Finite, Field(ge=0.001, le=_LARGEST)]
 """A feedrate in mm/min."""
@@ -43,7 +43,7 @@ SpeedOrFalse = Annotated[
         }
     ),
 ]
-"""A feedrate in mm/min; ``false``, kept as 0, stands for a move without one."""
+"""A feedrate in mm/min; ``false``, stored as 0, means a move without a feedrate."""
 
 
 def _percent(value: float) -> int:
@@ -62,10 +62,10 @@ Factor = Annotated[
     AfterValidator(_percent),
     WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 1000}),
 ]
-"""A factor, kept as whole percent.
+"""A factor, stored as whole percent.
 
-An integer is percent (``105``). A number with a decimal point is a factor up to 10.0
-(``1.05`` is 105 %, ``1.0`` is 100 %) and percent above (``87.5`` is 88 %).
+An integer is a percentage (``105``). A number with a decimal point is a factor up to
+10.0 (``1.05`` is 105 %, ``1.0`` is 100 %) and a percentage above (``87.5`` is 88 %).
 """
 
 _TOOL = re.compile(r"tool(\d{1,3})", re.ASCII)
@@ -101,12 +101,12 @@ def _distinct(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         and isinstance(result, dict)
         and len(result) < len(value)
     ):
-        raise ValueError("names one tool twice, as in tool1 and tool01")
+        raise ValueError("contains the same tool twice, as in tool1 and tool01")
     return result
 
 
 Distinct = WrapValidator(_distinct)
-"""For an object with tools as keys."""
+"""For an object whose keys are tools: each may occur only once."""
 
 
 def tool_number(tool: str, context: Context, field: str) -> int:
@@ -125,9 +125,9 @@ def tool_number(tool: str, context: Context, field: str) -> int:
 
 
 def no_such_tool(where: str, number: int, extruders: int) -> RejectedError:
-    """Return the error of a tool that the printer has not; the profile counts them."""
-    has = "tool0 only" if extruders == 1 else f"tool0 to tool{extruders - 1}"
+    """Return the error of a tool that the printer does not have, by its profile."""
+    has = "only tool0" if extruders == 1 else f"tool0 to tool{extruders - 1}"
     return RejectedError.invalid(
-        f"{where}there is no tool{number}, the printer has {has} (profile.extruders)",
+        f"{where}there is no tool{number}; the printer has {has} (profile.extruders)",
         error="no_such_tool",
     )

@@ -140,7 +140,7 @@ def _config_error(error: ValidationError, document: Document) -> ConfigError:
     # An unknown key is often the reason why another one is missing.
     for details in sorted(error.errors(include_url=False), key=_is_known):
         key = _key(details)
-        # A list whose items are wrong is also called too short: not what to mend.
+        # A list whose items are wrong is also called too short: not what to fix.
         if not any(known[: len(key)] == key for known in problems):
             problems[key] = _sentence(details, key)
     first, text = next(iter(problems.items()))

@@ -1,1 +1,1 @@
-"""Everything at work on one machine: a broker, a simulated printer and the bridge."""
+"""The demo: a broker, a simulated printer and the bridge on one machine."""

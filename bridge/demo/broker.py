@@ -1,7 +1,8 @@
-"""A broker for the demo, on free ports of this machine only.
+"""A broker for the demo, which listens on a free local port.
 
-Mosquitto where it is installed, else iotcore from the ``demo`` extra. Both run as child
-processes that end with us, even when we are killed: their standard input closes then.
+It is mosquitto if that is installed, or else iotcore from the ``demo`` extra. Both run
+as child processes that end with this process, even if it is killed, because their
+standard input is closed then.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ from typing import Protocol
 from bridge.errors import BrokerError
 
 LOOPBACK = "127.0.0.1"
-PATIENCE = 10.0
-"""Seconds a broker has to start."""
+START_TIMEOUT = 10.0
+"""Timeout in seconds for the start of a broker."""
 
-# Debian keeps the broker where only root's PATH leads.
+# Debian installs the broker in a folder that is only on root's PATH.
 _MORE_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 
 _MOSQUITTO = """\
@@ -33,7 +34,7 @@ persistence false
 set_tcp_nodelay true
 """
 
-# The shell waits for the end of its input, which comes also when we are killed.
+# The shell waits for the end of its input, which is closed even if we are killed.
 _GUARD = '"$0" "$@" & read -r _; kill $!; wait $!'
 
 _IOTCORE = """\
@@ -59,7 +60,7 @@ next_connection_delay_ms = 1
 
 
 class Embedded(Protocol):
-    """What iotcore's broker can do; it blocks."""
+    """The methods of iotcore's broker, which block."""
 
     def start(self, timeout: float = ...) -> object:
         """Start the child process and wait until it listens."""
@@ -69,7 +70,7 @@ class Embedded(Protocol):
 
 
 class Address:
-    """Where a broker listens, and for whom.
+    """The ports of a running broker.
 
     Attributes:
         name: the broker's own name.
@@ -92,10 +93,10 @@ def find_mosquitto() -> str | None:
 
 @asynccontextmanager
 async def embedded_broker(*, prefer_mosquitto: bool = True) -> AsyncIterator[Address]:
-    """Run a broker for a while.
+    """Run a broker during the context.
 
     Raises:
-        BrokerError: There is none to run, or it does not start.
+        BrokerError: No broker is installed, or it does not start.
 
     """
     mosquitto = find_mosquitto() if prefer_mosquitto else None
@@ -106,9 +107,9 @@ async def embedded_broker(*, prefer_mosquitto: bool = True) -> AsyncIterator[Add
             running = _iotcore(Path(folder))
         else:
             raise BrokerError(
-                "there is no MQTT broker to show the demo with: install mosquitto, or "
-                "the extra with pip install 'gcode2mqtt[demo]', or name one with "
-                "--broker HOST:PORT"
+                "no MQTT broker for the demo was found: install mosquitto, install the "
+                "extra with pip install 'gcode2mqtt[demo]', or use your own broker "
+                "with --broker HOST:PORT"
             )
         async with running as address:
             yield address
@@ -119,14 +120,14 @@ async def _mosquitto(program: str, folder: Path) -> AsyncIterator[Address]:
     (port,) = _free_ports(1)
     config = folder / "mosquitto.conf"
     text = _MOSQUITTO.format(port=port, host=LOOPBACK)
-    # Without this root's broker would change to a user who may not exist.
+    # Without this, a broker started by root changes to a user that may not exist.
     config.write_text(text + ("user root\n" if os.geteuid() == 0 else ""))
     process = await asyncio.create_subprocess_exec(
         *("sh", "-c", _GUARD, program, "-c", str(config)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us: the broker goes last
+        start_new_session=True,  # Ctrl-C must not end the broker before the bridge
     )
     try:
         await _listens(port, "mosquitto")
@@ -137,7 +138,7 @@ async def _mosquitto(program: str, folder: Path) -> AsyncIterator[Address]:
 
 @asynccontextmanager
 async def _iotcore(folder: Path) -> AsyncIterator[Address]:
-    from iotcore import Broker  # noqa: PLC0415 - an extra that need not be there
+    from iotcore import Broker  # noqa: PLC0415 - an optional dependency
 
     port, old_port = _free_ports(2)
     config = folder / "iotcore.toml"
@@ -158,7 +159,7 @@ async def _iotcore(folder: Path) -> AsyncIterator[Address]:
 
 
 def _without_interrupts(start: Callable[[], object]) -> None:
-    """Start a child that Ctrl-C does not reach: it inherits this thread's mask."""
+    """Start a child that ignores Ctrl-C: it inherits this thread's signal mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         start()
@@ -176,10 +177,10 @@ def _free_ports(count: int) -> list[int]:
 
 async def _listens(port: int, name: str) -> None:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
+    deadline = loop.time() + START_TIMEOUT
     while not await _connects(port):
         if loop.time() > deadline:
-            raise BrokerError(f"{name} does not start within {PATIENCE:g} s")
+            raise BrokerError(f"{name} does not start within {START_TIMEOUT:g} s")
         await asyncio.sleep(0.02)
 
 

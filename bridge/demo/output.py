@@ -1,4 +1,4 @@
-"""What both sides say, readable in a terminal."""
+"""Prints MQTT messages and serial lines readably in a terminal."""
 
 import json
 import re
@@ -10,28 +10,28 @@ from bridge.mqtt.messages import Message
 _ARROWS = {">": "→", "<": "←"}
 _BOLD, _DIM, _RED, _GREEN, _PLAIN = (f"\033[{n}m" for n in (1, 2, 31, 32, 0))
 _FRAME = re.compile(r"^N\d+ (?P<code>.*)\*\d+$")
-# Reports that come all the time, and what asks for them, would drown the rest.
+# Periodic reports, and the commands that request them, would hide everything else.
 _NOISE = re.compile(
     r"^(?:ok )?(?:T\d?:| ?B:)|^(?:M105|M155|M27|wait|ok|SD printing|Not SD)\b"
 )
-LEFT_OUT = "(left out: ok, temperatures on the wire, and what is empty or only a time)"
+LEFT_OUT = "(not shown: ok, temperatures on the serial line, empty fields and times)"
 _WIDTH = 100
 _MESSAGE = 400
-"""Characters that are shown of a line on the wire, and of a message."""
+"""Characters of a message that are shown; of a serial line it is ``_WIDTH``."""
 _LONG = 4
-"""Lines of one answer of the printer that are shown."""
+"""Lines of one reply of the printer that are shown."""
 
 
-class Screen:
-    """Prints; remembers the lines that went to the printer.
+class DemoOutput:
+    """Prints to the terminal, and records the lines sent to the printer.
 
     Attributes:
-        sent: the G-code that the printer got, without numbers and checksums.
+        sent: the G-code sent to the printer, without line numbers and checksums.
 
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
-        """Print to standard output, or elsewhere."""
+        """Print to standard output, or to another stream."""
         self.sent: list[str] = []
         self._out = sys.stdout if out is None else out
         self._colour = self._out.isatty()
@@ -39,21 +39,21 @@ class Screen:
         self._answer = 0
 
     def text(self, text: str = "") -> None:
-        """Print a line as it is."""
+        """Print a line unchanged."""
         print(text, file=self._out, flush=True)
 
     def title(self, text: str) -> None:
-        """Print what comes next."""
+        """Print a heading."""
         self.text()
         self.text(self._paint(_BOLD, text))
 
-    def verdict(self, text: str, *, good: bool) -> None:
-        """Print how something went."""
+    def result(self, text: str, *, good: bool) -> None:
+        """Print whether something succeeded."""
         mark = "✓" if good else "✗"
         self.text(self._paint(_GREEN if good else _RED, f"{mark} {text}"))
 
     def wire(self, direction: str, data: bytes) -> None:
-        """Print what went over the wire: ``>`` to the printer, ``<`` from it."""
+        """Print serial data: ``>`` was sent to the printer, ``<`` came from it."""
         *lines, self._rest[direction] = (self._rest[direction] + data).split(b"\n")
         for line in lines:
             text = line.decode("ascii", "backslashreplace").strip()
@@ -64,12 +64,12 @@ class Screen:
             if text and not _NOISE.match(code):
                 self._wire_line(direction, text)
 
-    def sent_to_broker(self, topic: str, payload: bytes) -> None:
-        """Print what a client publishes."""
+    def published(self, topic: str, payload: bytes) -> None:
+        """Print a message that the demo's client publishes."""
         self._line("MQTT", ">", f"{topic} {payload.decode()}")
 
-    def came_from_broker(self, message: Message) -> None:
-        """Print what the bridge publishes."""
+    def received(self, message: Message) -> None:
+        """Print a message that the bridge publishes."""
         text = message.payload.decode("utf-8", "backslashreplace")
         self._line("MQTT", "<", f"{message.topic} {_cut(_compact(text), _MESSAGE)}")
 
@@ -94,7 +94,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _compact(text: str) -> str:
-    """Return a document without what is empty or only a time."""
+    """Return a document without empty fields and times."""
     document = document_of(text)
     if not document:
         return text
@@ -107,7 +107,7 @@ def _compact(text: str) -> str:
 
 
 def document_of(text: str | bytes) -> dict[str, object]:
-    """Return a JSON object, or an empty one where the text is none."""
+    """Return a JSON object, or an empty one if the text is not an object."""
     try:
         document = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A short scenario that shows what the bridge does, and finds out whether it does."""
+"""What the demo does: a short scenario with checks, or an interactive session."""
 
 import json
 import os
@@ -8,30 +8,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.demo.output import Screen, document_of
-from bridge.demo.setup import Stage
+from bridge.demo.output import DemoOutput, document_of
+from bridge.demo.setup import DemoSetup
 from bridge.timeout import timeout
 
-PATIENCE = 20.0
-"""Seconds that a step may take."""
+STEP_TIMEOUT = 20.0
+"""Timeout of a step in seconds."""
 
-# What the bridge asks by itself, now and then.
+# Lines that the bridge sends by itself to poll the printer.
 _BACKGROUND = ("M105", "M114", "M27")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to show.
+    """One step of the scenario.
 
     Attributes:
-        title: what a newcomer should see.
-        topic: where the client publishes, below the printer's topic.
-        payload: what it publishes; a text is sent as it is.
-        status: what the response must say.
-        error: the error word that it must have.
-        wire: the lines that must go to the printer, in this order, and no others but
-            the bridge's own questions.
-        until: what must become true of the latest documents by topic.
+        title: the heading that explains it.
+        topic: the topic to publish on, below the printer's topic.
+        payload: the payload; a text is sent unchanged.
+        status: the expected status of the response.
+        error: the expected error code of the response.
+        wire: the lines that must be sent to the printer, in this order; no others are
+            allowed, except for the bridge's polling.
+        until: a condition on the latest documents by topic that must become true.
 
     """
 
@@ -65,41 +65,41 @@ STEPS = (
         wire=("G91", "G0 X10 Y5 Z0.02 F200", "G90"),
     ),
     Step(
-        title="Heat the bed, and see the temperature rise",
+        title="Heat the bed and watch the temperature rise",
         topic="bed",
         payload={"command": "target", "target": 40},
         wire=("M140 S40",),
         until=_bed_above(30),
     ),
     Step(
-        title="Ask the printer something, and get its own words",
+        title="Send a G-code and get the printer's reply",
         topic="command",
         payload={"command": "M503"},
         wire=("M503",),
     ),
     Step(
-        title="A mistake is explained, and nothing is sent",
+        title="An invalid command is rejected with an explanation",
         topic="head",
         payload={"command": "jog", "x": "far"},
         status="rejected",
         error="invalid_payload",
     ),
     Step(
-        title="Beyond a limit nothing is sent either",
+        title="A command beyond the printer's limits is rejected",
         topic="tool",
         payload={"command": "target", "targets": {"tool0": 900}},
         status="rejected",
         error="out_of_limits",
     ),
     Step(
-        title="Even what is no JSON gets its answer",
+        title="Even a payload that is not JSON gets a response",
         topic="head",
         payload="up, please",
         status="rejected",
         error="invalid_json",
     ),
     Step(
-        title="Emergency stop: past every queue, without a line number",
+        title="Emergency stop: before everything that is queued",
         topic="emergency",
         payload="",
         wire=("M112",),
@@ -108,89 +108,93 @@ STEPS = (
 )
 
 
-class Performance:
-    """Plays steps on a stage."""
+class ScenarioRunner:
+    """Runs the steps of a scenario and shows the messages."""
 
     def __init__(
-        self, stage: Stage, screen: Screen, *, patience: float = PATIENCE
+        self,
+        setup: DemoSetup,
+        output: DemoOutput,
+        *,
+        step_timeout: float = STEP_TIMEOUT,
     ) -> None:
-        self._stage = stage
-        self._screen = screen
-        self._patience = patience
+        self._setup = setup
+        self._output = output
+        self._step_timeout = step_timeout
         self._latest: dict[str, Mapping[str, object]] = {}
         self._texts: dict[str, str] = {}
         self._responses: list[Mapping[str, object]] = []
 
-    async def begin(self) -> bool:
-        """Wait until the printer is there; tell whether it came."""
-        return await self.until(
+    async def wait_until_online(self) -> bool:
+        """Wait until the printer is operational; return whether it was in time."""
+        return await self.wait_for(
             lambda: (
                 self._texts.get("connection") == "online"
                 and self._latest.get("state", {}).get("state") == "operational"
             )
         )
 
-    async def until(self, condition: Callable[[], bool]) -> bool:
-        """Show what is published until a condition holds; tell whether it came to."""
+    async def wait_for(self, condition: Callable[[], bool]) -> bool:
+        """Show messages until a condition holds; return whether it did in time."""
         try:
-            async with timeout(self._patience):
+            async with timeout(self._step_timeout):
                 while not condition():
-                    await self._hear()
+                    await self._show_next()
         except TimeoutError:
             return False
         return True
 
-    async def go_on(self) -> None:
-        """Show what is published until cancelled."""
+    async def show_messages(self) -> None:
+        """Show messages until cancelled."""
         while True:
-            await self._hear()
+            await self._show_next()
 
-    async def play(self, step: Step) -> bool:
-        """Do a step; tell whether everything was as it must be."""
-        self._screen.title(step.title)
-        self._screen.sent.clear()
+    async def run_step(self, step: Step) -> bool:
+        """Run a step; return whether everything was as expected."""
+        self._output.title(step.title)
+        self._output.sent.clear()
         self._responses.clear()
         payload = _bytes(step.payload)
-        topic = f"{self._stage.base}/{step.topic}"
-        self._screen.sent_to_broker(topic, payload)
-        await self._stage.client.publish(topic, payload)
-        answered = await self.until(lambda: bool(self._responses))
-        reached = answered and await self.until(lambda: step.until(self._latest))
+        topic = f"{self._setup.base}/{step.topic}"
+        self._output.published(topic, payload)
+        await self._setup.client.publish(topic, payload)
+        answered = await self.wait_for(lambda: bool(self._responses))
+        reached = answered and await self.wait_for(lambda: step.until(self._latest))
         problems = [
             "" if answered else "there was no response",
-            "" if reached or not answered else "what should come of it did not come",
+            "" if reached or not answered else "the expected state was not reached",
             *(self._wrong(step) if answered else ()),
         ]
         for problem in filter(None, problems):
-            self._screen.verdict(problem, good=False)
+            self._output.result(problem, good=False)
         return not any(problems)
 
     def _wrong(self, step: Step) -> list[str]:
         response = self._responses[0]
         said = (response.get("status"), response.get("error"))
-        sent = [line for line in self._screen.sent if line not in _BACKGROUND]
+        sent = [line for line in self._output.sent if line not in _BACKGROUND]
         wanted = [line for line in step.wire if line not in _BACKGROUND]
         return [
             "" if said == (step.status, step.error) else f"the response says {said}",
-            "" if sent == wanted else f"the wire has {sent}, not {wanted}",
+            "" if sent == wanted else f"sent {sent} to the printer, not {wanted}",
         ]
 
-    async def _hear(self) -> None:
-        message = await anext(self._stage.client.messages)
-        topic = message.topic.removeprefix(f"{self._stage.base}/")
+    async def _show_next(self) -> None:
+        message = await anext(self._setup.client.messages)
+        topic = message.topic.removeprefix(f"{self._setup.base}/")
         if document := document_of(message.payload):
             self._latest[topic] = document
         text = message.payload.decode("utf-8", "replace")
         if topic == "response":
             self._responses.append(document)
-            self._screen.came_from_broker(message)
+            self._output.received(message)
         elif topic == "state":
             if (said := str(document.get("text"))) != self._texts.get(topic):
-                self._screen.text(f'  MQTT ← {message.topic} {{… "text": "{said}"}}')
+                self._output.text(f'  MQTT ← {message.topic} {{… "text": "{said}"}}')
             self._texts[topic] = said
         elif topic in {"availability", "connection", "temperature"}:
             if text != self._texts.get(topic):
-                self._screen.came_from_broker(message)
+                self._output.received(message)
             self._texts[topic] = text
 
 
@@ -198,26 +202,24 @@ def _bytes(payload: Mapping[str, object] | str) -> bytes:
     return (payload if isinstance(payload, str) else json.dumps(payload)).encode()
 
 
-async def play_all(stage: Stage, screen: Screen) -> bool:
+async def run_scenario(setup: DemoSetup, output: DemoOutput) -> bool:
     """Play the whole scenario; tell whether all of it went as it must."""
-    performance = Performance(stage, screen)
-    if not await performance.begin():
-        screen.verdict("the printer did not come online", good=False)
+    runner = ScenarioRunner(setup, output)
+    if not await runner.wait_until_online():
+        output.result("the printer did not come online", good=False)
         return False
-    good = [await performance.play(step) for step in STEPS]
-    screen.text()
-    screen.verdict(
-        f"{sum(good)} of {len(good)} steps went as they must", good=all(good)
-    )
+    good = [await runner.run_step(step) for step in STEPS]
+    output.text()
+    output.result(f"{sum(good)} of {len(good)} steps succeeded", good=all(good))
     return all(good)
 
 
 _TOPICS = (
-    ("availability, connection", "is the bridge there, is the printer there"),
-    ("state, temperature", "what it does, and how hot it is"),
-    ("head, tool, bed, command", "tell it something"),
-    ("response", "what came of it: one for every message"),
-    ("emergency", "stop now"),
+    ("availability, connection", "whether the bridge and the printer are online"),
+    ("state, temperature", "the printer's state and temperatures"),
+    ("head, tool, bed, command", "commands"),
+    ("response", "one response for every command"),
+    ("emergency", "emergency stop"),
 )
 
 _JOG = '{"command": "jog", "x": 10, "y": 5}'
@@ -225,29 +227,29 @@ _BED = '{"command": "target", "target": 60}'
 _WHERE = '{"command": "M114"}'
 
 
-async def invite(stage: Stage, screen: Screen) -> bool:
-    """Tell what to try, then show both sides until cancelled."""
-    performance = Performance(stage, screen)
-    if not await performance.begin():
-        screen.verdict("the printer did not come online", good=False)
+async def run_interactively(setup: DemoSetup, output: DemoOutput) -> bool:
+    """Show commands to try, then messages and serial lines until cancelled."""
+    runner = ScenarioRunner(setup, output)
+    if not await runner.wait_until_online():
+        output.result("the printer did not come online", good=False)
         return False
-    place = f"{stage.mqtt.host}:{stage.mqtt.port}"
-    screen.title(f"It runs, on {stage.broker} at {place}. Topics below {stage.base}/:")
+    place = f"{setup.mqtt.host}:{setup.mqtt.port}"
+    output.title(f"Running on {setup.broker} at {place}. Topics below {setup.base}/:")
     for topics, meaning in _TOPICS:
-        screen.text(f"  {topics:<26} {meaning}")
-    screen.title("Try this in another terminal:")
-    for line in lines_to_try(stage):
-        screen.text(f"  {line}")
-    screen.title("Both sides, until Ctrl-C:")
-    await performance.go_on()
+        output.text(f"  {topics:<26} {meaning}")
+    output.title("Try this in another terminal:")
+    for line in lines_to_try(setup):
+        output.text(f"  {line}")
+    output.title("MQTT messages and serial lines, until Ctrl-C:")
+    await runner.show_messages()
     return True
 
 
 def lines_to_try(
-    stage: Stage, which: Callable[[str], str | None] = shutil.which
+    setup: DemoSetup, which: Callable[[str], str | None] = shutil.which
 ) -> list[str]:
-    """Return commands for the client that is there: mosquitto's, or our own."""
-    host, port, base = stage.mqtt.host, stage.mqtt.port, stage.base
+    """Return commands for the client that is installed: mosquitto's, or our own."""
+    host, port, base = setup.mqtt.host, setup.mqtt.port, setup.base
     if which("mosquitto_pub") and which("mosquitto_sub"):
         publish = f"mosquitto_pub -h {host} -p {port} -t {base}"
         return [
@@ -264,7 +266,7 @@ def lines_to_try(
 
 
 def _ourselves() -> str:
-    """Return how to call this program from here."""
+    """Return the command that starts this program from here."""
     if shutil.which("gcode2mqtt"):
         return "gcode2mqtt"
     program = Path(sys.argv[0])

@@ -1,4 +1,4 @@
-"""Broker, simulated printer and bridge for as long as a play lasts."""
+"""Starts the broker, the simulated printer and the bridge for a demo session."""
 
 import asyncio
 import tempfile
@@ -18,14 +18,14 @@ from bridge.simulator.serve import Wire, tcp_server
 from bridge.state_files import TopicRecord
 
 SPEED = 20.0
-"""How much faster than a real one the simulated printer heats and moves."""
+"""Speed of the simulated printer's heating and motion relative to a real one."""
 
 _FOREIGN_TOPIC = "gcode2mqtt-demo/printer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """What a play needs to know.
+class DemoSetup:
+    """A running demo.
 
     Attributes:
         broker: the broker's name.
@@ -41,18 +41,18 @@ class Stage:
     client: OneShotClient
 
 
-Play = Callable[[Stage], Awaitable[bool]]
+Session = Callable[[DemoSetup], Awaitable[bool]]
 
 
-async def present(
-    play: Play, wire: Wire, broker: tuple[str, int] | None = None
+async def run_demo(
+    session: Session, wire: Wire, broker: tuple[str, int] | None = None
 ) -> bool:
-    """Set everything up, play, clear everything away; return what the play returns.
+    """Start everything, run the session, and remove everything; return its result.
 
     Args:
-        play: what happens.
-        wire: is shown what goes over the line to the printer.
-        broker: a broker of the user's own; without one there is an embedded one.
+        session: what to do while everything runs.
+        wire: is called with the data on the serial line.
+        broker: the user's own broker; without it one is started.
 
     Raises:
         BridgeError: Something could not be started, or failed on the way.
@@ -66,25 +66,25 @@ async def present(
         config = _config(mqtt, base, f"socket://{LOOPBACK}:{server.port}")
         try:
             async with subscribed_to(mqtt, [f"{base}/#"]) as client:
-                stage = Stage(broker=name, mqtt=mqtt, base=base, client=client)
-                return await _with_bridge(config, play(stage))
+                setup = DemoSetup(broker=name, mqtt=mqtt, base=base, client=client)
+                return await _with_bridge(config, session(setup))
         finally:
             if broker is not None:
                 await _clear_away(config)
 
 
-async def _with_bridge(config: Config, play: Awaitable[bool]) -> bool:
+async def _with_bridge(config: Config, session: Awaitable[bool]) -> bool:
     bridge = asyncio.ensure_future(app.run(config))
-    playing = asyncio.ensure_future(play)
+    task = asyncio.ensure_future(session)
     try:
-        await asyncio.wait({bridge, playing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({bridge, task}, return_when=asyncio.FIRST_COMPLETED)
         if bridge.done():
             bridge.result()
-        return await playing
+        return await task
     finally:
-        playing.cancel()
+        task.cancel()
         bridge.cancel()
-        await asyncio.gather(playing, bridge, return_exceptions=True)
+        await asyncio.gather(task, bridge, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -118,7 +118,7 @@ def _config(mqtt: Mqtt, base: str, port: str) -> Config:
 
 
 async def _clear_away(config: Config) -> None:
-    """Leave nothing retained on somebody else's broker."""
+    """Delete the retained messages from the user's own broker."""
     folder = config.mqtt.state_folder
     assert folder is not None  # noqa: S101 - every demo has a folder of its own
     records = [TopicRecord(folder, printer.id) for printer in config.printers]

@@ -96,7 +96,7 @@ class Dialect:
     sends_busy: bool = True
     """Says ``echo:busy: processing`` every 2 s while it works (Marlin's
     ``HOST_KEEPALIVE_FEATURE``; tests/transcripts/marlin/m21-motion.txt). Where it does
-    not, any reply at all is a sign of life (Q-24)."""
+    not, any reply at all shows that the firmware is running (Q-24)."""
     ok_timeout: float = 10.0
     """How long a short line may stay unanswered until it is probed. Marlin answers
     within milliseconds, or says ``busy:`` within 2 s; a full planner delays ``G1`` by
@@ -111,7 +111,7 @@ class Dialect:
     whatever is no G or M code, and a tool change (Q-5)."""
     reports_while_heating: bool = False
     """Reports temperatures unsolicited only while a command waits for them (Klipper,
-    once a second, without ``W:``), so such a report is a sign of life (Q-22)."""
+    once a second, without ``W:``), so such a report shows that it is running (Q-22)."""
 
     # What its texts mean
 

@@ -47,9 +47,9 @@ def extension(reply: Reply, line: str, dialect: Dialect) -> float | None:
     """Return how many seconds from now a line may take, because of this reply.
 
     ``None``: the reply changes nothing. A report every few seconds would hide a lost
-    ``ok`` for ever (Q-14), so it is no sign of life for a short line; for a long one it
-    is, where the firmware has no ``busy:`` to say that it works. Any other reply
-    belongs to the line; but where the firmware says ``busy:``, a short line needs none.
+    ``ok`` for ever (Q-14), so it extends the time of a long line only, and only if the
+    firmware has no ``busy:`` to say that it works. Any other reply belongs to the line;
+    but where the firmware says ``busy:``, a short line needs none.
 
     It does not matter whose heating a report is about: while a command from the card or
     the display waits for a heater, no line is accepted.

@@ -188,7 +188,7 @@ class Firmware:
 
         Actions: ``start`` NAME, ``pause``, ``resume``, ``cancel``, ``runout``,
         ``press`` (the button), ``pull``, ``insert`` (the card), ``target`` HEATER °C,
-        ``break`` HEATER, ``mend`` HEATER, ``mintemp`` HEATER, ``maxtemp`` HEATER,
+        ``break`` HEATER, ``fix`` HEATER, ``mintemp`` HEATER, ``maxtemp`` HEATER,
         ``kill``, ``shutdown`` REASON (Klipper, silently), ``run`` LINE (an item of its
         menu), ``say`` LINE.
 

@@ -90,7 +90,7 @@ class SimulatedHeater:
         self._watch(now)
 
     def set_broken(self, now: float, *, broken: bool) -> None:
-        """Break the heater cartridge, or mend it."""
+        """Break the heater cartridge, or fix it."""
         self.advance(now)
         self.broken = broken
         self._watch(now)

@@ -169,7 +169,7 @@ def accept(_machine: Machine, _command: ParsedCommand) -> None:
 
 
 def revive(machine: Machine, _command: ParsedCommand) -> None:
-    """M999: begins the numbering anew where it was stopped by an error."""
+    """M999: restarts the numbering after an error has stopped it."""
     last = machine.numbering.last
     machine.say(f"Resend: {last + 1}")
     machine.ok()

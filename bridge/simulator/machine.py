@@ -168,7 +168,7 @@ class Machine:
         self.fan = 0.0
 
     def renew(self) -> None:
-        """Begin anew, as after switching on; the card and the heat stay."""
+        """Restart, as after switching on; the card and the heat stay."""
         fresh = build(self.personality, self.options, self.now)
         for name, heater in fresh.heaters.items():
             heater.actual = self.heaters[name].advance(self.now)

@@ -97,7 +97,7 @@ def _break(machine: Machine, arguments: Arguments) -> None:
     _heater(machine, arguments)[1].set_broken(machine.now, broken=True)
 
 
-def _mend(machine: Machine, arguments: Arguments) -> None:
+def _fix(machine: Machine, arguments: Arguments) -> None:
     _heater(machine, arguments)[1].set_broken(machine.now, broken=False)
 
 
@@ -147,7 +147,7 @@ ACTIONS: dict[str, Callable[[Machine, Arguments], None]] = {
     "insert": _insert,
     "target": _target,
     "break": _break,
-    "mend": _mend,
+    "fix": _fix,
     "mintemp": _too_cold,
     "maxtemp": _too_hot,
     "kill": _kill,

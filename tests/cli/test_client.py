@@ -217,10 +217,10 @@ def write(folder: Path, broker: Mosquitto, topic: str) -> Path:
     ("retained", "problem"),
     [
         ((b"offline", b"{}"), "offline, says elsewhere/availability"),
-        ((b"online", b"no json"), "no sign of life on elsewhere/health"),
+        ((b"online", b"no json"), "no heartbeat on elsewhere/health"),
         (
             (b"online", b'{"time": "2020-01-01T00:00:00Z"}'),
-            "the last sign of life on elsewhere/health is ",
+            "the last heartbeat on elsewhere/health is ",
         ),
         (
             (b"online", b'{"time": "2999-01-01T00:00:00Z", "problem": "it is stuck"}'),

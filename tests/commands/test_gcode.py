@@ -184,7 +184,7 @@ def test_offsets_of_bed_and_chamber() -> None:
 
 
 def test_an_offset_never_takes_a_target_below_zero() -> None:
-    with pytest.raises(RejectedError, match=r"targets.tool1: 5 °C with the offset of"):
+    with pytest.raises(RejectedError, match=r"targets.tool1: 5 °C plus the offset of"):
         ask("tool", {"command": "target", "targets": {"tool1": 5}}, WARMER)
 
 

@@ -41,10 +41,10 @@ def refused(topic: str, payload: bytes | str | dict[str, Any]) -> RequestError:
         (b'{"command": "jog", "x": ' + b"1" * 5000 + b"}", "too large: 1111"),
         (b'{"command": "jog", "targets": {"tool0": NaN}}', "targets.tool0: must be a"),
         (b'{"command": "home", "axes": ["x", NaN]}', "axes[1]: must be a JSON number"),
-        (b'{"command": "jog", "x": 1, "x": 2}', 'has "x" twice'),
-        (b'{"a\\ud800": 1, "a\\ud800": 2}', 'has "a\\ud800" twice'),
-        (b"[" * 60_000, "nested deeper than 20 levels"),
-        (b'{"a":' * 10_000, "nested deeper than 20 levels"),
+        (b'{"command": "jog", "x": 1, "x": 2}', 'has the key "x" twice'),
+        (b'{"a\\ud800": 1, "a\\ud800": 2}', 'has the key "a\\ud800" twice'),
+        (b"[" * 60_000, "nested more than 20 levels deep"),
+        (b'{"a":' * 10_000, "nested more than 20 levels deep"),
     ],
 )
 def test_what_is_no_json(payload: bytes, message: str) -> None:
@@ -59,7 +59,10 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ("[]", 'must be a JSON object such as {"command": …}, not a list'),
         ("5", "must be a JSON object such as"),
         ("NaN", 'must be a JSON object such as {"command": …}, not NaN'),
-        ("{}", "command: is missing; it is one of jog, home, feedrate, motors_off"),
+        (
+            "{}",
+            "command: is missing; it must be one of jog, home, feedrate, motors_off",
+        ),
         ({"command": 5}, "command: must be a text, not 5"),
         ({"command": None}, "command: must be a text, not null"),
         ({"command": {}}, "command: must be a text, not an object"),
@@ -170,7 +173,7 @@ def test_what_is_no_head_command(payload: dict[str, Any], message: str) -> None:
         (
             "tool",
             {"command": "target", "targets": {"tool1": 5, "tool01": 6}},
-            "targets: names one tool twice",
+            "targets: contains the same tool twice",
         ),
         (
             "tool",
@@ -212,7 +215,7 @@ def test_what_is_no_head_command(payload: dict[str, Any], message: str) -> None:
         ("command", {"command": ""}, "command: must have at least 1 character"),
         ("command", {"command": 5}, "command: must be a text, not 5"),
         ("command", {"command": "M117 a\nM112"}, "line breaks or control characters;"),
-        ("command", {"command": "M117 a\u0000"}, "go into the list `commands`"),
+        ("command", {"command": "M117 a\u0000"}, "as the list `commands`"),
         (
             "command",
             {"command": "x" * 501},
@@ -256,7 +259,7 @@ def test_what_is_no_command_of_its_topic(
 def test_a_large_payload_is_refused_unread() -> None:
     error = refused("head", b" " * 10_000_000)
     assert error.error == "invalid_payload"
-    assert "10000000 bytes, more than the 65536" in error.message
+    assert "10000000 bytes, more than mqtt.max_payload allows (65536)" in error.message
 
 
 @pytest.mark.parametrize(

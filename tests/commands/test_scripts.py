@@ -410,7 +410,7 @@ def test_a_script_reads_what_is_known_of_the_printer() -> None:
 
 
 def test_lines_of_a_script_are_checked_like_raw_ones() -> None:
-    with pytest.raises(RejectedError, match=r"script s: must not number lines"):
+    with pytest.raises(RejectedError, match=r"script s: must not have line numbers"):
         run({"script": "s"}, {"s": "N5 G28"})
     with pytest.raises(RejectedError, match=r"script s: a line must be printable"):
         run({"script": "s"}, {"s": "M117 \u00fc"})

@@ -13,9 +13,9 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.demo import broker as demo_broker
-from bridge.demo.output import LEFT_OUT, Screen
-from bridge.demo.scenario import STEPS, Performance, Step, lines_to_try, play_all
-from bridge.demo.setup import Stage, present
+from bridge.demo.output import LEFT_OUT, DemoOutput
+from bridge.demo.scenario import STEPS, ScenarioRunner, Step, lines_to_try, run_scenario
+from bridge.demo.setup import DemoSetup, run_demo
 from bridge.errors import BrokerError
 from bridge.mqtt.one_shot import OneShotClient
 from tests.support.brokers import Mosquitto, mosquitto
@@ -34,7 +34,7 @@ def test_the_scenario_shows_both_sides_and_ends_well() -> None:
     assert shown.index("G91*") < shown.index("G0 X10 Y5 Z0.02 F200*")
     assert "wire → M112\n" in shown
     assert "MQTT ← printer/connection online" in shown
-    assert f"✓ {len(STEPS)} of {len(STEPS)} steps went as they must" in shown
+    assert f"✓ {len(STEPS)} of {len(STEPS)} steps succeeded" in shown
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -79,12 +79,12 @@ def own() -> Iterator[Mosquitto]:
 
 
 async def test_nothing_is_left_on_a_broker_of_the_user_s(own: Mosquitto) -> None:
-    screen = Screen(io.StringIO())
+    output = DemoOutput(io.StringIO())
 
-    async def play(stage: Stage) -> bool:
-        return await play_all(stage, screen)
+    async def play(setup: DemoSetup) -> bool:
+        return await run_scenario(setup, output)
 
-    assert await present(play, screen.wire, (own.host, own.port))
+    assert await run_demo(play, output.wire, (own.host, own.port))
     with connected(own.port, "#", host=own.host) as later:
         await later.publish("marker")
         await later.hears("marker")
@@ -96,13 +96,13 @@ async def test_it_works_with_the_broker_of_the_extra(
 ) -> None:
     monkeypatch.setattr(demo_broker, "find_mosquitto", lambda: None)
     out = io.StringIO()
-    screen = Screen(out)
+    output = DemoOutput(out)
 
-    async def play(stage: Stage) -> bool:
-        assert stage.broker.startswith("iotcore (for MQTT 3.1.1 at port ")
-        return await play_all(stage, screen)
+    async def play(setup: DemoSetup) -> bool:
+        assert setup.broker.startswith("iotcore (for MQTT 3.1.1 at port ")
+        return await run_scenario(setup, output)
 
-    assert await present(play, screen.wire), out.getvalue()
+    assert await run_demo(play, output.wire), out.getvalue()
 
 
 JOG = STEPS[0]
@@ -112,10 +112,10 @@ JOG = STEPS[0]
     ("step", "problem"),
     [
         (dataclasses.replace(JOG, status="failed"), "the response says ('finished', N"),
-        (dataclasses.replace(JOG, wire=("G91",)), "the wire has ['G91', 'G0 X10 Y5 Z"),
+        (dataclasses.replace(JOG, wire=("G91",)), "sent ['G91', 'G0 X10 Y5 Z"),
         (
             dataclasses.replace(JOG, until=lambda _latest: False),
-            "what should come of it did not come",
+            "the expected state was not reached",
         ),
         (
             Step(title="", topic="response/none", payload=""),
@@ -125,32 +125,32 @@ JOG = STEPS[0]
 )
 async def test_a_step_that_goes_wrong_is_seen(step: Step, problem: str) -> None:
     out = io.StringIO()
-    screen = Screen(out)
+    output = DemoOutput(out)
 
-    async def play(stage: Stage) -> bool:
-        performance = Performance(stage, screen, patience=2.0)
-        return await performance.begin() and await performance.play(step)
+    async def play(setup: DemoSetup) -> bool:
+        runner = ScenarioRunner(setup, output, step_timeout=2.0)
+        return await runner.wait_until_online() and await runner.run_step(step)
 
-    assert not await present(play, screen.wire)
+    assert not await run_demo(play, output.wire)
     assert f"✗ {problem}" in out.getvalue()
 
 
 async def test_a_bridge_that_fails_ends_the_play(own: Mosquitto) -> None:
-    async def play(stage: Stage) -> bool:
+    async def play(setup: DemoSetup) -> bool:
         rival = Mqtt(host=own.host, port=own.port)
-        assert stage.mqtt.port == rival.port
+        assert setup.mqtt.port == rival.port
         own.stop()
-        await Performance(stage, Screen(io.StringIO())).until(lambda: False)
+        await ScenarioRunner(setup, DemoOutput(io.StringIO())).wait_for(lambda: False)
         return True
 
     with pytest.raises(BrokerError):
-        await present(play, lambda _direction, _data: None, (own.host, own.port))
+        await run_demo(play, lambda _direction, _data: None, (own.host, own.port))
 
 
 def test_newcomers_without_mosquitto_s_clients_have_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage = Stage(
+    setup = DemoSetup(
         broker="iotcore",
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
@@ -158,20 +158,20 @@ def test_newcomers_without_mosquitto_s_clients_have_ours(
     )
     monkeypatch.setattr("sys.argv", [str(SCRIPT)])
     monkeypatch.setenv("PATH", "/nowhere")
-    watch, jog, where = lines_to_try(stage)
+    watch, jog, where = lines_to_try(setup)
     assert watch == f"{SCRIPT} watch --broker 127.0.0.1:4711 --topic printer"
     assert jog.endswith("""head '{"command": "jog", "x": 10, "y": 5}'""")
     assert where.endswith("""command '{"command": "M114"}'""")
     monkeypatch.setattr("sys.argv", ["-c"])
-    assert " -m bridge watch " in lines_to_try(stage)[0]
+    assert " -m bridge watch " in lines_to_try(setup)[0]
 
 
 def test_mosquitto_s_clients_are_offered_where_they_are(tmp_path: Path) -> None:
-    stage = Stage(
+    setup = DemoSetup(
         broker="mosquitto",
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
         client=OneShotClient.__new__(OneShotClient),
     )
-    lines = lines_to_try(stage, which=lambda name: str(tmp_path / name))
+    lines = lines_to_try(setup, which=lambda name: str(tmp_path / name))
     assert lines[0] == "mosquitto_sub -h 127.0.0.1 -p 4711 -v -t 'printer/#'"

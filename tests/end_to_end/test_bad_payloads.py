@@ -27,8 +27,8 @@ BAD: dict[str, tuple[str, object, str, str]] = {
         "invalid_payload",
         "mqtt.max_payload",
     ),
-    "nested": ("head", b'{"x":' * 500 + b"1", "invalid_json", "nested deeper"),
-    "brackets": ("command", b"[" * 60_000, "invalid_json", "nested deeper"),
+    "nested": ("head", b'{"x":' * 500 + b"1", "invalid_json", "nested more"),
+    "brackets": ("command", b"[" * 60_000, "invalid_json", "nested more"),
     "10 MB": ("head", b"x" * 10_000_000, "invalid_payload", "10000000 bytes"),
     "a key twice": (
         "head",

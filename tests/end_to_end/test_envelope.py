@@ -1,4 +1,4 @@
-"""What rides beside a command: its id, its age, its patience, its dry run."""
+"""The fields that every command may have: its id, its age, its timeout, its dry run."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -153,7 +153,7 @@ async def test_a_question_may_have_the_same_id_again(
     assert len(held.printer.wire.sent(before)) == 1
 
 
-async def test_no_more_patience(held: Stage[ScriptedPrinter]) -> None:
+async def test_a_timeout_while_it_runs(held: Stage[ScriptedPrinter]) -> None:
     before = len(held.printer.wire.chunks)
     held.printer.held.add("M400")
     lines = {"commands": ["M106 S1", "M400", "M107"], "timeout": 1}
@@ -166,7 +166,7 @@ async def test_no_more_patience(held: Stage[ScriptedPrinter]) -> None:
     assert "M107" not in held.printer.wire.sent(before)
 
 
-async def test_no_patience_in_the_queue(busy: Stage[ScriptedPrinter]) -> None:
+async def test_a_timeout_in_the_queue(busy: Stage[ScriptedPrinter]) -> None:
     before = len(busy.printer.wire.chunks)
     answer = await busy.call("command", {"command": "M84", "timeout": 0.05})
     assert (answer["error"], answer["gcode"]) == ("timeout", [])

@@ -1,4 +1,4 @@
-"""The bridge under a service manager: its signs of life, and a hang that ends them."""
+"""The bridge under a service manager: notifications, and a hang that ends them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How long a line may go unanswered, and what is a sign of life, as dialogues."""
+"""How long a line may go unanswered, and what extends that time, as dialogues."""
 
 from dataclasses import replace
 

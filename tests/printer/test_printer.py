@@ -156,7 +156,7 @@ async def test_too_late() -> None:
         assert it.sent == []
 
 
-async def test_no_patience_for_the_rest() -> None:
+async def test_a_timeout_in_the_middle_of_a_command() -> None:
     async with live(REAL) as it:
         run = Run()
         with pytest.raises(FailedError, match=r"0\.05 s") as caught:
@@ -169,7 +169,7 @@ async def test_no_patience_for_the_rest() -> None:
         assert it.sent == ["G4 P300", "M107"]
 
 
-async def test_no_patience_for_a_turn_to_come() -> None:
+async def test_a_timeout_in_the_queue() -> None:
     async with live(REAL) as it:
         first = it.begins("command", command="G4 P300")
         await it.has_sent("G4 P300")

@@ -166,7 +166,7 @@ def test_a_mended_heater_goes_on() -> None:
     talk.press("break", "bed")
     talk.ask("M140 S60")
     talk.wait(30)
-    talk.press("mend", "bed")
+    talk.press("fix", "bed")
     assert talk.wait(600) == []
     assert talk.firmware.heaters["bed"].actual == pytest.approx(60)
 

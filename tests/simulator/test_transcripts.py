@@ -22,7 +22,7 @@ _BY_ITSELF = re.compile(
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _EXACT = ("Resend", "Error:", "ok N", "!! Must", "!! Requested")
 _BACK = "//action:notification Media Inserted"
-_PATIENCE = 900.0
+_TIMEOUT = 900.0
 
 MARLIN_FILES = (
     CardFile("SMALL.GCO", b"G28\nG1 X10 Y10 F3000\nG1 X20\n".ljust(51, b"\n")),
@@ -104,7 +104,7 @@ class Replay:
         heard = self._begin(exchange)
         enough = len(said(exchange.replies))
         least = self.now + pause if self.real_time or not enough else self.now
-        limit = max(least, self.now + (_PATIENCE if enough else min(1.0, pause)))
+        limit = max(least, self.now + (_TIMEOUT if enough else min(1.0, pause)))
         while True:
             due = self.firmware.next_event(self.now)
             if len(said(heard)) >= enough > 0 and (due is None or due > least):

@@ -13,7 +13,7 @@ class Manager:
 
     Args:
         folder: where its socket is.
-        watchdog: seconds within which it wants a sign of life.
+        watchdog: seconds within which it wants a notification.
 
     """
 
