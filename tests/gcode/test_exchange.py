@@ -233,6 +233,21 @@ def test_a_second_answer_finishes_the_line_whose_output_was_waited_for() -> None
     assert talk.hears("ok 1003") == [Done(ticket, ("X:0.00 Y:0.00 Z:0.000 E:0.0000",))]
 
 
+def test_a_complaint_about_a_line_that_cannot_exist_is_ignored() -> None:
+    """The minus sign is damage, and the request behind the complaint was lost."""
+    talk = connected(HURRIED)
+    ticket = talk.protocol.send("G28")
+    assert talk.sends() == "G28"
+    assert talk.hears("Error:checksum mismatch, Last Line: -1001", "ok") == []
+    assert talk.sends() == "", "no line of ours has such a number"
+    talk.waits(10)
+    assert talk.sends() == "M105"
+    talk.hears("Error:Line Number is not Last Line Number+1, Last Line: 1001")
+    talk.hears("Resend: 1002", "ok")
+    assert talk.sends() == "G28"
+    assert talk.hears("ok") == [Done(ticket)]
+
+
 def test_without_counting_nothing_but_the_line_in_flight_is_repeated() -> None:
     talk = connected(replace(UNKNOWN, resend_ok=False))
     ticket = talk.protocol.send("G28")
