@@ -186,14 +186,8 @@ class Printer:
             FailedError: The printer refused, did not answer, or went away.
 
         """
-        session = self.link.session
-        if session is not None and session.protocol.halted:
-            restart = command.program(self._context()).gcode
-            # A halted firmware gets the lines that restart it, and no others.
-            if restart and all(x in self.observer.dialect.restart for x in restart):
-                run.gcode.extend(restart)
-                session.urgent(*restart)
-                return
+        if self._restart_halted(command, run):
+            return
         program = self.plan(command).program
         if program.emergency:
             self.stop()
@@ -208,6 +202,19 @@ class Printer:
             await self.queue.execute(
                 command, len(program.gcode), run, expires=expires, within=within
             )
+
+    def _restart_halted(self, command: Command, run: Run) -> bool:
+        """Send a command that restarts a halted firmware; return whether it was one."""
+        session = self.link.session
+        if session is None or not session.protocol.halted:
+            return False
+        restart = command.program(self._context()).gcode
+        # A halted firmware gets the lines that restart it, and no others.
+        if not restart or any(x not in self.observer.dialect.restart for x in restart):
+            return False
+        run.gcode.extend(restart)
+        session.urgent(*restart)
+        return True
 
     def stop(self) -> None:
         """Stop the machine at once, past everything that waits.

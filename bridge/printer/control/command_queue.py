@@ -241,18 +241,17 @@ class CommandQueue:
         for line, place in zip(program.lines, places, strict=True):
             if run.abandoned or error is not None:
                 break
-            error = interrupted() or await send_line(
-                self._link, line, run, self._observer
-            )
+            error = await self._send_line(line, run, interrupted)
             self._observer.line_finished(line, place if error is None else {})
         if error is None or error.error in _STILL_CONNECTED:
             for line in program.restore:
-                error = (
-                    interrupted()
-                    or await send_line(self._link, line, run, self._observer)
-                    or error
-                )
+                error = await self._send_line(line, run, interrupted) or error
         return error
+
+    async def _send_line(
+        self, line: str, run: Run, interrupted: Interrupted
+    ) -> CommandError | None:
+        return interrupted() or await send_line(self._link, line, run, self._observer)
 
 
 class QuestionQueue:

@@ -89,8 +89,7 @@ class IdleTimeout:
         if not self._applies(state):
             self._seen, self._warned, self.off_at = None, False, None
             return False
-        working = busy and state.line != "" and is_use(state.line)
-        if self._was_used(state) or working:
+        if self._was_used(state, busy=busy):
             self._used, self._warned = now, False
         if self._warned and self.off_at is not None:
             return now >= self.off_at
@@ -148,8 +147,10 @@ class IdleTimeout:
         in_use = state.job.active or state.waiting
         return connected and not in_use and self.limit > 0 and bool(heaters_on(state))
 
-    def _was_used(self, state: PrinterState) -> bool:
+    def _was_used(self, state: PrinterState, *, busy: bool) -> bool:
         before, self._seen = self._seen, _traces(state, self._seen)
+        if busy and state.line != "" and is_use(state.line):
+            return True
         return before is None or self._seen.differ(before)
 
 

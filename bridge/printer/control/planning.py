@@ -143,17 +143,29 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
     lines: list[str] = []
     tool = context.modal.tool
     for line in program.lines:
-        code = words.parse(line).code
-        if code[:1] != "T" or not code[1:].isdigit():
+        new = _selected_tool(line)
+        if new is None:
             lines.append(line)
             continue
-        change = {"old": tool, "new": int(code[1:])}
-        for script, selected in ((BEFORE_TOOL, tool), (AFTER_TOOL, change["new"])):
-            if script == AFTER_TOOL:
-                lines.append(line)
-            if scripts.has(script):
-                there = replace(context, modal=replace(context.modal, tool=selected))
-                lines += script_lines(script, there, {"tool": change})
-        tool = change["new"]
+        change = {"old": tool, "new": new}
+        lines += _tool_script(BEFORE_TOOL, context, tool, change)
+        lines.append(line)
+        lines += _tool_script(AFTER_TOOL, context, new, change)
+        tool = new
     wrapped = as_program(lines)
     return replace(program, lines=wrapped.lines, emergency=wrapped.emergency)
+
+
+def _selected_tool(line: str) -> int | None:
+    code = words.parse(line).code
+    return int(code[1:]) if code[:1] == "T" and code[1:].isdigit() else None
+
+
+def _tool_script(
+    name: str, context: Context, tool: int, change: Mapping[str, int]
+) -> Sequence[str]:
+    """Return a script's lines, if there is one, for a printer that has this tool."""
+    if context.scripts is None or not context.scripts.has(name):
+        return ()
+    there = replace(context, modal=replace(context.modal, tool=tool))
+    return script_lines(name, there, {"tool": change})

@@ -68,6 +68,12 @@ def _job(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
     ended = result is not None and result is not before.result
     if not before.active and (after.active or ended):
         yield StateEvent("print_started", {"file": after.file, "size": after.size})
+    yield from _pauses(before, after)
+    if ended and result is not None:
+        yield _end(result)
+
+
+def _pauses(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
     if after.phase == "paused" != before.phase:
         yield StateEvent("print_paused", {"file": after.file, "reason": after.reason})
     if "runout" in after.reason and "runout" not in before.reason:
@@ -75,8 +81,6 @@ def _job(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
     running = after.phase in {"printing", "finishing"}
     if running and before.phase in {"paused", "resuming"}:
         yield StateEvent("print_resumed", {"file": after.file})
-    if ended and result is not None:
-        yield _end(result)
 
 
 def _end(result: PrintResult) -> StateEvent:

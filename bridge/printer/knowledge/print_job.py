@@ -243,7 +243,7 @@ def report_bytes(
     """
     if size == 0:  # some firmwares say 0/0 where nothing is printed (Q-32)
         return report_no_print(job, now)
-    if job.active and job.size not in {None, 0, size}:
+    if _is_other_file(job, size):
         job = PrintJob(result=finish(job, "cancelled", now).result)
     before = job.position
     rose = before is not None and position > before
@@ -256,6 +256,10 @@ def report_bytes(
     if job.phase == "printing" and position >= size:
         job = replace(job, phase="finishing")
     return replace(job, denials=0)
+
+
+def _is_other_file(job: PrintJob, size: int) -> bool:
+    return job.active and job.size not in {None, 0, size}
 
 
 def _with_counter(job: PrintJob, position: int, size: int, *, stands: bool) -> PrintJob:
@@ -362,14 +366,20 @@ def line_sent(job: PrintJob, line: str, now: float) -> PrintJob:
             job = pause(job, now, phase="pausing")
         case "M524" | "CANCEL_PRINT":
             job = cancel(job)
-        case "M26" if not job.active:
-            job = replace(job, position=int(min(said.values.get("S") or 0, _MAX_BYTES)))
-        case "M26" if job.paused_at is not None and not said.values.get("S"):
-            job = cancel(job)  # rewound during a pause: it will not go on from there
+        case "M26":
+            job = _seek(job, said.values.get("S") or 0)
         case "M73":
             left = said.values.get("R")
             seconds = None if left is None else left * 60
             job = report_progress(job, said.values.get("P"), seconds, now)
+    return job
+
+
+def _seek(job: PrintJob, position: float) -> PrintJob:
+    if not job.active:
+        return replace(job, position=int(min(position, _MAX_BYTES)))
+    if job.paused_at is not None and not position:
+        return cancel(job)  # rewound during a pause: it will not go on from there
     return job
 
 

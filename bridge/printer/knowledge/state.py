@@ -200,13 +200,17 @@ def sent(
         on = state.autoreports | {code} if said["S"] else state.autoreports - {code}
         state = replace(state, autoreports=on)
     if code == "G28":
-        axes = tuple(axis.lower() for axis in "XYZ" if axis in said) or ("x", "y", "z")
-        state = replace(state, homings=state.homings + 1, homed=axes)
+        state = _homing(state, said)
     elif code == "M22":
         state = replace(state, card=False, files=(), listed=False)
     elif code in _ANSWERS:
         state = answered(state)
     return state
+
+
+def _homing(state: PrinterState, said: Mapping[str, float | None]) -> PrinterState:
+    axes = tuple(axis.lower() for axis in "XYZ" if axis in said) or ("x", "y", "z")
+    return replace(state, homings=state.homings + 1, homed=axes)
 
 
 def is_use(line: str) -> bool:

@@ -85,13 +85,17 @@ def gate(command: Command, situation: Situation) -> None:
         targets.check_heater("bed", situation.profile)
     if command.needs_chamber:
         targets.check_heater("chamber", situation.profile)
+    _gate_print(command, situation, what)
+    _gate_card(command, situation, what)
+
+
+def _gate_print(command: Command, situation: Situation, what: str) -> None:
     if situation.printing and (command.needs_idle or command.needs_no_print):
         raise RejectedError.conflict(f"{what}: a print is under way", "printing")
     if situation.paused and command.needs_no_print:
         raise RejectedError.conflict(f"{what}: a print is paused", "printing")
     if command.needs_print and not (situation.printing or situation.paused):
         raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
-    _gate_card(command, situation, what)
 
 
 def _gate_card(command: Command, situation: Situation, what: str) -> None:

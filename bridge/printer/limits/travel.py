@@ -104,12 +104,18 @@ def _after(
 ) -> Mapping[str, float]:
     given = {letter.lower(): text for letter, text in parameters}
     if code == _SET:
-        said = {axis: float(given[axis]) for axis in given if _is_axis(given, axis)}
-        return {**position, **said} if said else {}
+        return _set_position(given, position)
     if code == _HOME:
-        homed = [axis for axis in _AXES if axis in given] or _AXES
+        homed = given.keys() & _AXES or _AXES
         return {axis: at for axis, at in position.items() if axis not in homed}
     return position if _is_still(code) else {}
+
+
+def _set_position(
+    given: Mapping[str, str], position: Mapping[str, float]
+) -> Mapping[str, float]:
+    said = {axis: float(given[axis]) for axis in given if _is_axis(given, axis)}
+    return {**position, **said} if said else {}
 
 
 def _is_still(code: str) -> bool:

@@ -67,11 +67,15 @@ def safe_to_power_off(known: PrinterState) -> bool | None:
         return False
     if any(heater.target for heater in known.heaters.values()):
         return False
-    hotends = [
+    hotends = _hotend_temperatures(known)
+    if any(actual is not None and actual > NO_HEAT_CREEP for actual in hotends):
+        return False
+    return None if None in hotends or known.fault is not None else True
+
+
+def _hotend_temperatures(known: PrinterState) -> list[float | None]:
+    return [
         heater.actual
         for name, heater in known.heaters.items()
         if name.startswith("tool")
     ]
-    if any(actual is not None and actual > NO_HEAT_CREEP for actual in hotends):
-        return False
-    return None if None in hotends or known.fault is not None else True
