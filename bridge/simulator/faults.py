@@ -149,6 +149,11 @@ def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
         return [Delivery(now, unit)]
     if fault.kind is FaultKind.RESET:
         return [Delivery(now, unit, reset=True)]
+    pieces = _pieces(unit, fault, now)
+    return [Delivery(at, data) for at, data in pieces if data]
+
+
+def _pieces(unit: bytes, fault: Fault, now: float) -> list[tuple[float, bytes]]:
     later = now + fault.seconds
     place = fault.where % len(unit)
     pieces = [(now, unit)]
@@ -167,7 +172,7 @@ def _suffer(unit: bytes, fault: Fault | None, now: float) -> list[Delivery]:
             pieces = [(now, unit[:place] + unit[place + 1 :])]
         case _:  # FaultKind.CORRUPT
             pieces = [(now, corrupt(unit, place, fault.change))]
-    return [Delivery(at, data) for at, data in pieces if data]
+    return pieces
 
 
 def corrupt(unit: bytes, place: int, change: int) -> bytes:

@@ -236,11 +236,7 @@ class Firmware:
 
     def _happen(self) -> None:
         machine, now = self.machine, self.machine.now
-        due = [what for at, what in machine.later if at <= now]
-        if due:
-            machine.later[:] = [entry for entry in machine.later if entry[0] > now]
-            for what in due:
-                what()
+        self._do_what_is_due(now)
         if machine.stopped:
             return
         self._report(now)
@@ -251,6 +247,14 @@ class Firmware:
             self._runner.wake()
         self._runner.run()
         self._reset_itself()
+
+    def _do_what_is_due(self, now: float) -> None:
+        later = self.machine.later
+        due = [what for at, what in later if at <= now]
+        if due:
+            later[:] = [entry for entry in later if entry[0] > now]
+            for what in due:
+                what()
 
     def _report(self, now: float) -> None:
         for report, say in self._reports:

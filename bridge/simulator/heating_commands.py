@@ -10,38 +10,44 @@ from bridge.simulator.personalities import Powers
 RESIDENCY = 10.0  # how long a temperature must hold before a wait ends
 FAN_FULL = 255
 
+_Entries = list[tuple[str, SimulatedHeater, str]]
+"""Label in the report, heater, and its mark in the list of powers."""
+
 
 def temperatures(machine: Machine) -> str:
     """Return the temperature report as this firmware writes it."""
     personality = machine.personality
-    tools = [
-        (f"T{n}", machine.heaters[f"tool{n}"], str(n)) for n in range(machine.tools)
-    ]
-    named = tools if len(tools) > 1 or personality.first_tool else []
-    entries = [("T", tools[machine.tool][1], "")] if personality.bare_tool else []
-    if personality.tool_one and len(tools) > 1:
-        entries, named = [("T", tools[0][1], "")], tools[1:]
+    first, named = _reported_tools(machine)
     rest = [
         (letter, machine.heaters[name], letter)
         for letter, name in (("B", "bed"), ("C", "chamber"))
         if name in machine.heaters
     ]
-    entries = [*entries, *rest, *named]
+    digits = personality.digits
     parts = []
-    for label, heater, _ in entries:
+    for label, heater, _ in [*first, *rest, *named]:
         actual = heater.advance(machine.now)
-        digits = personality.digits
         value = f"{actual:.{digits}f}{personality.slash}{heater.target:.{digits}f}"
         power = f" @{heater.power}" if personality.powers is Powers.INLINE else ""
         parts.append(f"{label}:{value}{power}")
     if personality.powers is Powers.BEHIND:
-        parts += _powers(machine, [*rest, *(named if len(tools) > 1 else [])])
+        parts += _powers(machine, [*rest, *(named if machine.tools > 1 else [])])
     return " ".join(parts) + personality.report_tail
 
 
-def _powers(
-    machine: Machine, entries: list[tuple[str, SimulatedHeater, str]]
-) -> list[str]:
+def _reported_tools(machine: Machine) -> tuple[_Entries, _Entries]:
+    """Return the hotend before the bed, and the numbered ones behind it."""
+    personality = machine.personality
+    tools = [
+        (f"T{n}", machine.heaters[f"tool{n}"], str(n)) for n in range(machine.tools)
+    ]
+    if personality.tool_one and len(tools) > 1:
+        return [("T", tools[0][1], "")], tools[1:]
+    first = [("T", tools[machine.tool][1], "")] if personality.bare_tool else []
+    return first, tools if len(tools) > 1 or personality.first_tool else []
+
+
+def _powers(machine: Machine, entries: _Entries) -> list[str]:
     current = machine.heaters[f"tool{machine.tool}"]
     powers = [f"@:{current.power}"]
     for label, heater, mark in entries:

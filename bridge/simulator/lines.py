@@ -158,18 +158,24 @@ class Numbering:
         if match is None:
             return line.split("*", 1)[0], ""
         number = own = int(match[1] or 0)
-        body, star, given = line.rpartition("*")
-        text = (body if star else line)[match.end() :].strip()
+        text = line.rsplit("*", 1)[0][match.end() :].strip()
         if text.startswith("M110"):
-            other = _NUMBER_OF_M110.match(text)
-            number = int(other[1]) if other else number
+            if other := _NUMBER_OF_M110.match(text):
+                number = int(other[1])
         elif number != self.last + 1:
             if repeats_silent and number in {self.last, self.last - 1}:
                 return "", ""
             return "", "Line Number is not Last Line Number+1"
-        if not star:
-            return "", "No Checksum with line number"
-        if not given.isdecimal() or checksum(body.encode("latin-1")) != int(given[:9]):
-            return "", "checksum mismatch"
+        if fault := _checksum_fault(line):
+            return "", fault
         self.last, self.own = number, own
         return text, ""
+
+
+def _checksum_fault(line: str) -> str:
+    """Return what is wrong with the checksum of a numbered line, or ``""``."""
+    body, star, given = line.rpartition("*")
+    if not star:
+        return "No Checksum with line number"
+    right = given.isdecimal() and checksum(body.encode("latin-1")) == int(given[:9])
+    return "" if right else "checksum mismatch"

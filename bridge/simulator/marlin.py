@@ -35,17 +35,22 @@ def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None
         line, repeats_silent=machine.personality.repeats_silent
     )
     numbered = numbering.last != before or line.lstrip().startswith("N")
-    if command and machine.card.writing and not numbered:
-        is_end = command.startswith("M29")
-        command, why = (command, "") if is_end else ("", "No Checksum with line number")
+    if command and not numbered and _needs_number(machine, command):
+        why = "No Checksum with line number"
     if why:
         flush()
         _ask_again(machine, line, why)
-    if not command and (why or numbered):
         return None
     if numbered:
+        if not command:
+            return None
         machine.number = numbering.own
     return _notice(machine, command)
+
+
+def _needs_number(machine: Machine, command: str) -> bool:
+    """Return whether this goes to the card: all that is written there is numbered."""
+    return bool(machine.card.writing) and not command.startswith("M29")
 
 
 def _without_number(line: str) -> str:
