@@ -340,3 +340,18 @@ def test_a_paused_print_that_is_rewound_is_cancelled(printer: Knowing) -> None:
     assert [*phases, printer.state.phase] == ["cancelling", "operational"]
     assert printer.state.job.result is not None
     assert printer.state.job.result.outcome == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("lines", "phase_after"),
+    [(["M26 S0"], "printing"), (["M25", "M26 S10"], "paused")],
+)
+def test_a_print_that_is_moved_elsewhere_on_the_card_goes_on(
+    printer: Knowing, lines: list[str], phase_after: str
+) -> None:
+    printer.says("File opened: a.gco Size: 1000")
+    printer.sends("M24")
+    printer.at(1).says("SD printing byte 10/1000", "SD printing byte 20/1000")
+    printer.sends(*lines)
+    assert phase(printer) == phase_after
+    assert printer.state.job.position == 20
