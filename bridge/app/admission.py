@@ -1,10 +1,12 @@
 """Which messages may come in, in which order, and how many: class, rate and queue.
 
 A message is classified once, when it arrives, by its topic and nothing but a search for
-``M112`` in its payload: a flood must be refused for less work than it took to send it.
+an emergency stop in its payload: a flood must be refused for less work than it took to
+send it.
 """
 
 import asyncio
+import re
 from collections import Counter
 from enum import StrEnum
 
@@ -16,7 +18,9 @@ from bridge.errors import RejectedError
 QUEUE_LIMIT = 1000
 """Messages of one class that may wait to be read; the next ones are rejected (429)."""
 
-_STOP = b"M112"
+_MAY_STOP = re.compile(rb"M\s*0*112|\\u00[0-7]", re.IGNORECASE)
+"""What a payload with an emergency stop contains: the code as firmwares read it, with
+blanks and leading zeros, or an escaped ASCII character, which could be part of it."""
 
 
 class MessageClass(StrEnum):
@@ -36,13 +40,13 @@ def classify(rest: str, payload: bytes) -> MessageClass:
 
     Args:
         rest: its topic without the base.
-        payload: its bytes, in which ``M112`` is only searched for: a text that contains
-            it passes the queue as well, and is recognised when it is parsed.
+        payload: its bytes, in which a stop is only searched for: a text that merely
+            contains it passes the queue as well, and is recognised when it is parsed.
 
     """
     if rest == EmergencyStop.topic:
         return MessageClass.EMERGENCY
-    if rest == RawCommand.topic and _STOP in payload.upper():
+    if rest == RawCommand.topic and _MAY_STOP.search(payload):
         return MessageClass.EMERGENCY
     if rest.startswith("request/"):
         return MessageClass.REQUEST

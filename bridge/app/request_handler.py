@@ -1,8 +1,9 @@
 """Handles each message to one printer, and sends exactly one response to it.
 
 The steps, in this order: admit (flags, rate limit, queue), parse, authorise,
-deduplicate, execute, respond. A message is classified once, before the first of them.
-If that finds a possible emergency stop, parsing it decides whether it is one.
+deduplicate, execute, respond. A message is classified once, before the first of them:
+what may be an emergency stop is admitted at once. Whether it is one is decided by the
+command that was parsed, however it was spelled.
 """
 
 import asyncio
@@ -150,7 +151,7 @@ class RequestHandler:
             kind = classify(rest, message.payload)
             await self._admit(message, rest, kind, begun)
             request = self._parse(message, rest, arrived, so_far)
-            stops = kind is MessageClass.EMERGENCY and is_stop(request.command)
+            stops = is_stop(request.command)
             if not stops and self._is_repeat(request, so_far, sender, begun):
                 return
             expires = _expiry(request, arrived, message.expiry)

@@ -10,7 +10,7 @@ end neither a thread nor a call that has begun.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from functools import wraps
 from traceback import walk_tb
 from typing import Any
@@ -155,9 +155,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests = {name: self._charged(name, test) for name, test in _TESTS.items()}
         self.filters = {
             **{name: self._charged(name, public[name]) for name in public},
-            # No template can write these names; _Guard uses them.
+            # For _Guard alone: no template can write these names as filters, and
+            # call_filter refuses them as the argument of `map`.
             ".rounds": pass_context(lambda _context, *args: self._rounds(*args)),
-            ".rendered": pass_context(lambda _context, text: Rendered(text)),
+            ".rendered": pass_context(lambda _context, text: self._rendered(text)),
             ".weighed": pass_context(lambda _context, value: self._weighed(value)),
         }
 
@@ -194,6 +195,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._spend(_INCLUDE)
         return super().get_template(*args, **kwargs)
 
+    def select_template(self, names: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in Jinja2
+        """Return the first template that exists of several."""
+        self._spend(_INCLUDE)
+        return super().select_template(names, *args, **kwargs)
+
     def is_safe_attribute(self, obj: object, attr: str, _value: object) -> bool:
         """Return whether a template may read it: only what is listed above."""
         if isinstance(obj, Namespace):
@@ -219,8 +225,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self._weighed([*args, *kwargs.values()])
         if isinstance(obj, Macro | BlockReference):
             self._spend(_CALL)
-            return Rendered(super().call(context, obj, *args, **kwargs))
+            return self._rendered(super().call(context, obj, *args, **kwargs))
         return self._weighed(super().call(context, obj, *args, **kwargs))
+
+    def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in Jinja2
+        """Return what a filter makes of a value; `map` calls filters by name."""
+        _check(not name.startswith("."), f"there is no filter {name}")
+        return super().call_filter(name, *args, **kwargs)
 
     def _spend(self, steps: int) -> None:
         self._steps -= steps
@@ -241,9 +252,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 _check(item.bit_length() <= BITS, "a number is too large")
             elif isinstance(item, dict):
                 heap += (*item, *item.values())
-            elif isinstance(item, list | tuple | range):
-                _check(not item[ITEMS:], f"a list has more than {ITEMS} entries")
-                heap += item
+            elif isinstance(item, list | tuple | range | MappingView):
+                _check(len(item) <= ITEMS, f"a list has more than {ITEMS} entries")
+                heap += item  # type: ignore[arg-type]  # every view can be iterated
             _check(steps + len(heap) <= ITEMS, f"a value has more than {ITEMS} parts")
         self._spend(steps)
         return value
@@ -253,6 +264,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         text = self._text(value)
         self._spend(len(text) // _PER_STEP)
         return text
+
+    def _rendered(self, text: str) -> Rendered:
+        """Return what a macro or a block printed; it counts as printed."""
+        self._output -= len(text)
+        self._spend(len(text) // _PER_STEP)
+        return Rendered(text)
 
     def _text(self, value: object) -> str:
         """Return a value as it is printed: numbers as firmwares read them."""

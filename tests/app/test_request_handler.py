@@ -242,7 +242,8 @@ async def test_a_flood_holds_up_no_raw_stop() -> None:
     it = bench(limits={"rate": 0.001})
     await it.hears("command", {"command": "M105"})
     assert (await it.hears("command", {"command": "M105"})).error == "rate_limited"
-    for payload in ({"command": "m112"}, {"commands": ["M105", "M112"]}):
+    stops = ({"command": "m112"}, {"command": "M 0112"}, {"commands": ["M105", "M112"]})
+    for payload in stops:
         assert (await it.hears("command", payload)).status == "finished"
 
 
@@ -350,6 +351,9 @@ STOPS = [
     ("emergency", b""),
     ("command", b'{"command": "M112"}'),
     ("command", b'{"commands": ["G28", "m112"]}'),
+    ("command", b'{"command": "M 112"}'),
+    ("command", b'{"command": " m0112 ; now"}'),
+    ("command", rb'{"command": "M\u0031\u0031\u0032"}'),
 ]
 
 
