@@ -34,7 +34,7 @@ class Backoff:
 
 
 def offset(name: str, period: float) -> float:
-    """Return when in each period it is somebody's turn, in seconds; the same each time.
+    """Return a fixed offset within each period for a name, in seconds.
 
     A hundred printers that do something in each period then do not do it at the same
     moment. CRC-32 spreads similar names evenly; :func:`hash` differs in each process.

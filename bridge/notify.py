@@ -40,7 +40,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Report that a reload has begun; :meth:`ready` ends it."""
+        """Report that a reload has started; :meth:`ready` ends it."""
         micro = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={micro}")
 

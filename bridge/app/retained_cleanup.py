@@ -156,7 +156,7 @@ async def clear_gone(
 
 
 def _bases(topics: AbstractSet[str]) -> set[str]:
-    """Return the base topics, which every ``availability`` topic tells."""
+    """Return the base topics, found by their ``availability`` topics."""
     return {
         base
         for topic in topics

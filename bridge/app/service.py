@@ -112,7 +112,7 @@ class Service:
 
 
 def _forget(_config: Config) -> None:
-    """Do nothing with what nobody waits for: it holds nothing to be closed."""
+    """Discard a configuration that arrives too late: it holds nothing to be closed."""
 
 
 def _status(supervisor: Supervisor) -> str:

@@ -68,7 +68,7 @@ class Station:
     Args:
         config: the whole configuration.
         printer: this printer's part of it.
-        instance: the id of this process, by which a bridge tells itself from others.
+        instance: the id of this process, which distinguishes it from other bridges.
         taken: returns the ports of the other printers.
         record: the topics that this printer has left retained, now or in earlier runs.
         removed: the retained topics of printers that are no longer configured, by the

@@ -1,4 +1,4 @@
-"""``gcode2mqtt health``: tells whether the daemon of a configuration is alive."""
+"""``gcode2mqtt health``: checks whether the daemon of a configuration is running."""
 
 import argparse
 import asyncio

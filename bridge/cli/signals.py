@@ -1,4 +1,4 @@
-"""Working until somebody says stop."""
+"""Runs a task until a signal asks it to stop."""
 
 import asyncio
 import signal

@@ -61,7 +61,7 @@ def _key(name: str) -> Key:
 
 
 def _inside_mapping(key: Key) -> bool:
-    """Tell whether a variable names a key of a free mapping, whose case is lost."""
+    """Return whether a variable names a key of a free mapping, whose case is lost."""
     owner = schema.at(key[:-1]) or {}
     return isinstance(key[-1], str) and key[-1] not in schema.keys(owner)
 

@@ -1,7 +1,7 @@
 """The configuration explained, written from the models themselves.
 
 ``config.example.yaml`` and ``docs/configuration.md`` are made by these functions; a
-test compares them, so that no setting is forgotten and no default is told wrong.
+test compares them, so that no setting is forgotten and no default is wrong.
 """
 
 import json

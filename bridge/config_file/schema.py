@@ -74,12 +74,12 @@ def section_of_list(schema: Schema) -> Schema | None:
 
 
 def is_compound(schema: Schema) -> bool:
-    """Tell whether a list or a mapping is wanted."""
+    """Return whether a list or a mapping is expected."""
     return any(option.get("type") in {"array", "object"} for option in options(schema))
 
 
 def is_secret(schema: Schema) -> bool:
-    """Tell whether a value must never be shown."""
+    """Return whether a value must never be shown."""
     return any(option.get("format") == "password" for option in options(schema))
 
 

@@ -203,7 +203,7 @@ def _bytes(payload: Mapping[str, object] | str) -> bytes:
 
 
 async def run_scenario(setup: DemoSetup, output: DemoOutput) -> bool:
-    """Play the whole scenario; tell whether all of it went as it must."""
+    """Play the whole scenario; return whether every step succeeded."""
     runner = ScenarioRunner(setup, output)
     if not await runner.wait_until_online():
         output.result("the printer did not come online", good=False)

@@ -109,7 +109,7 @@ def _fault(text: str) -> HeaterFault | None:
 def parse_bang(text: str, dialect: Dialect) -> Reply:
     """Return what follows ``!!`` on its line.
 
-    A firmware that reports its own state tells a refusal from a stop by that report;
+    A firmware that reports its own state distinguishes a refusal from a stop that way;
     its ``!!`` is always a refusal.
     """
     if dialect.reports_state:
@@ -123,8 +123,8 @@ def parse_bang(text: str, dialect: Dialect) -> Reply:
 def join_fatal(older: Fatal, newer: Fatal) -> Fatal:
     """Return one error for two lines about the same stop.
 
-    The cause is told first and the kill after it, so an unspecific reason never takes
-    the place of a specific one.
+    The firmware reports the cause first and the kill after it, so an unspecific reason
+    never replaces a specific one.
     """
     if newer.text in older.text:
         return older

@@ -21,7 +21,7 @@ _UNKNOWN = re.compile(
 )
 """How a refusal begins that says that a code is not known (``Unknown command: "foo"``
 of Marlin and Klipper, ``Invalid M code.`` of Prusa, ``Bad command`` of RepRapFirmware):
-that is the answer to a question of ours, and nobody else's problem."""
+that answers a query of the bridge and concerns nobody else."""
 
 
 def is_query(line: str) -> bool:
@@ -51,7 +51,7 @@ def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:
     """Return replies with those refusals marked that no sender of a line reports.
 
     What our own questions find out, that a code is not known or that there is no card,
-    is not marked: it is no problem that anybody has to hear of.
+    is not marked, because it is not a problem to report.
     """
     if line is not None and line.report_errors:
         return list(found)

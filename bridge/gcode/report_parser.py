@@ -96,7 +96,7 @@ def parse_targets(text: str) -> Targets | None:
 def parse_position(text: str) -> PositionReport | None:
     """Return the position of a report such as ``X:1.00 Y:2.00 Z:-0.00 E:0.00``.
 
-    Several extruders (``E0:… E1:…``) are told apart; ``e`` is then the first's.
+    Several extruders (``E0:… E1:…``) are distinguished; ``e`` is then the first's.
     """
     match = _POSITION.match(text)
     if match is None:
@@ -142,5 +142,5 @@ def _finite(text: str | None) -> float | None:
 
 
 def is_placeholder(readings: Mapping[str, Reading]) -> bool:
-    """Tell whether this is the ``T:0`` of a firmware that knows no temperature yet."""
+    """Return whether this is the ``T:0`` of a firmware without a reading yet."""
     return readings == {"T": Reading(0.0)}

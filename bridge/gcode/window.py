@@ -70,7 +70,7 @@ class Line:
 
     @property
     def is_probe(self) -> bool:
-        """Whether nobody waits for this line and all it does is ask."""
+        """Whether this line only asks, and no sender waits for it."""
         return self.ticket is None and self.text == PROBE
 
     def finish(self) -> list[Event]:

@@ -97,7 +97,7 @@ class OversizeDetector:
 
 
 class OwnEchoes:
-    """Tells our own clearing of a command topic from somebody's empty command.
+    """Distinguishes our own clearing of a command topic from an empty command.
 
     A subscriber gets its own messages too on MQTT 3.1.1, which has no "No Local" option
     (MQTT 5.0, 3.8.3.1). Each clearing comes back once, also one that was sent twice

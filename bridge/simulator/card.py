@@ -138,7 +138,7 @@ class Card:
         return True
 
     def eject(self, *, inserted: bool) -> None:
-        """Unmount: by M22, or because somebody took the card."""
+        """Unmount: by M22, or because the card was removed."""
         self.close()
         self.writing = ""
         self.inserted, self.mounted = inserted, False

@@ -83,7 +83,7 @@ class KlipperReceiver:
 
 
 def accept(_machine: Machine, line: str, _flush: Callable[[], None]) -> str:
-    """Return a line without number and comment; the checksum is nobody's concern."""
+    """Return a line without number and comment; the checksum is ignored."""
     text = line.split(";", 1)[0].strip()
     if match := _NUMBER.match(text):
         text = text[match.end() :]
@@ -193,7 +193,7 @@ def identify(machine: Machine, _line: KlipperLine) -> None:
 
 
 def position(machine: Machine, line: KlipperLine) -> None:
-    """M114; what follows it is nobody's concern."""
+    """M114; what follows it is ignored."""
     say_position(machine, ParsedCommand.parse(line.name))
 
 

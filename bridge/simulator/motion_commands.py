@@ -159,7 +159,7 @@ def relative_e(machine: Machine, _command: ParsedCommand) -> None:
 
 
 def motors_off(machine: Machine, command: ParsedCommand) -> Steps:
-    """M18 and M84: nobody knows any more where the axes are."""
+    """M18 and M84: the positions of the axes are no longer known."""
     yield from machine.wait_for_moves()
     machine.motion.homed -= set(command.has(AXES) or AXES)
 

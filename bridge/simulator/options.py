@@ -41,7 +41,7 @@ class Options(TypedDict, total=False):
         park: M25 parks the head and waits for a person (Marlin only).
         filament_change: it knows M600 (Marlin only).
         resend_ok: an ``ok`` that acknowledges nothing follows a resend request.
-        boot: seconds after a reset in which it hears nothing and says nothing.
+        boot: seconds after a reset in which it neither receives nor sends.
         room: bytes in the receive buffer.
         ready: Klipper only: it has reached its microcontroller.
     """

@@ -153,7 +153,7 @@ class PtyServer:
 
     @property
     def waiting(self) -> int:
-        """Bytes that nobody has taken yet."""
+        """Bytes that have not been read yet."""
         return len(self._backlog)
 
     def plug(self) -> None:
@@ -189,7 +189,7 @@ class PtyServer:
         fresh.replace(self.path)
 
     def unplug(self) -> None:
-        """Make the port vanish, as when somebody pulls the cable; also twice."""
+        """Make the port disappear, as when the cable is pulled; safe to call twice."""
         if self._master is None:
             return
         self._loop.remove_reader(self._master)

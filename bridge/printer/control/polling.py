@@ -43,7 +43,7 @@ class Poll:
 
 
 class PollSchedule:
-    """Tells which queries are due; times are seconds on a monotonic clock.
+    """Decides which queries are due; times are seconds on a monotonic clock.
 
     Args:
         interval: seconds between two temperature reports.

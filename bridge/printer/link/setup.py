@@ -1,4 +1,4 @@
-"""What a printer is asked and told before it is used, and after each of its resets."""
+"""Sets a printer up before it is used, and after each of its resets."""
 
 from dataclasses import replace
 

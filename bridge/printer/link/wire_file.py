@@ -29,7 +29,7 @@ class WireFile:
 
         Args:
             path: the file; its directory must exist.
-            largest: bytes after which a new file is begun.
+            largest: bytes after which a new file is started.
             keep: how many old files stay.
 
         """
