@@ -24,6 +24,10 @@ class BrokerError(BridgeError):
     """The broker cannot be reached or refuses us, or another bridge is in the way."""
 
 
+class BridgeInTheWayError(BrokerError):
+    """Another bridge serves the topics of this printer; it is tried again."""
+
+
 class CommandError(BridgeError):
     """A command ends here; the attributes go into its response.
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from bridge.backoff import Backoff
 from bridge.config import Mqtt
-from bridge.errors import BrokerError
+from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
@@ -44,8 +44,9 @@ CONTEST_WINDOW = 60.0
 reconnects in turn with ours."""
 
 MAX_TAKEOVERS = 2
-"""Takeovers in a row after which the bridge gives way, or two bridges with the same
-client id would disconnect each other forever (MQTT 5.0, 3.1.4)."""
+"""Takeovers in a row after which they are reported. The broker disconnects the older
+connection of a client id (MQTT 5.0, 3.1.4), and anyone can send a client id, so a
+takeover must never end the bridge, which watches heaters."""
 
 CONFLICT_DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
@@ -91,6 +92,7 @@ class Broker:
         self._pauses = pauses if pauses is not None else Backoff()
         self._versions = ProtocolFallback(config.protocol)
         self._failures = LogDedupe()
+        self._conflicts = LogDedupe()
         self._session: BrokerSession | None = None
         self._takeovers = TakeoverDetector()
 
@@ -122,8 +124,6 @@ class Broker:
         and disconnects.
 
         Raises:
-            BrokerError: Our client id was taken over twice in a row, or another bridge
-                serves our topics.
             Exception: What ``on_message`` raised.
 
         """
@@ -234,6 +234,10 @@ class Broker:
             self._versions.failed(error.hint)
             self._warn(error.message)
             return
+        except BridgeInTheWayError as error:
+            client.close()
+            self._warn_of_conflict(str(error))
+            return
         self._note_connected(version)
         started = time.monotonic()
         check = self._takeover_check(version)
@@ -244,6 +248,8 @@ class Broker:
             lasted = time.monotonic() - started
             connected = await check.is_connected()
             self._note_loss(loss, lasted, reference_connected=connected)
+        except BridgeInTheWayError as error:
+            self._warn_of_conflict(str(error))
         finally:
             client.close()
             check.close()
@@ -272,7 +278,7 @@ class Broker:
         self._session = session
         try:
             return await session.serve(client, limits)
-        except BrokerError:
+        except BridgeInTheWayError:
             # The topics are the other bridge's: neither `offline` nor the last will
             # may be published on them.
             await client.disconnect(CONFLICT_DISCONNECT_TIMEOUT)
@@ -311,10 +317,16 @@ class Broker:
             loss, reference_connected=reference_connected, lasted=lasted
         ):
             name = self._presence.client_id
-            raise BrokerError(
+            self._warn_of_conflict(
                 f"another client took over our client id {name!r} twice in a row; "
-                "stop it, or set mqtt.client_id"
+                "stop it, or set mqtt.client_id; connecting again with a back-off"
             )
+
+    def _warn_of_conflict(self, message: str) -> None:
+        """Log it, even if connections in between succeed, but not each time."""
+        line = self._conflicts.filter(message, time.monotonic())
+        if line is not None:
+            log.warning("%s", line)
 
     def _warn(self, message: str) -> None:
         line = self._failures.filter(message, time.monotonic())
@@ -381,7 +393,7 @@ class ProtocolFallback:
 
 
 class TakeoverDetector:
-    """Decides when to give way to another client that uses our client id."""
+    """Decides when another client is using our client id."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -394,7 +406,7 @@ class TakeoverDetector:
     def contested(
         self, loss: Loss, *, reference_connected: bool, lasted: float
     ) -> bool:
-        """Note how a connection ended; return whether to give way.
+        """Note how a connection ended; return whether to report a takeover.
 
         A single loss without a reason only raises the suspicion. The second in a row is
         certain when the broker says so, or when it closed this connection only.

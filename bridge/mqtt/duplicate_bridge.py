@@ -13,7 +13,7 @@ import logging
 import uuid
 
 from bridge.config import Mqtt
-from bridge.errors import BrokerError
+from bridge.errors import BridgeInTheWayError
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
@@ -123,7 +123,7 @@ async def refuse(
 
     Raises:
         AttemptError: The broker cannot be reached.
-        BrokerError: Another bridge serves them.
+        BridgeInTheWayError: Another bridge serves them.
 
     """
     try:
@@ -137,7 +137,7 @@ async def refuse(
         log.debug("cannot check for another bridge: %s", error.message)
         return
     if other is not None:
-        raise BrokerError(conflict(topics, other))
+        raise BridgeInTheWayError(conflict(topics, other))
 
 
 def conflict(topics: Topics, other: str) -> str:

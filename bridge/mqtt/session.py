@@ -6,13 +6,14 @@ use one after the other.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bridge.config import Mqtt
-from bridge.errors import BrokerError
+from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
@@ -31,6 +32,16 @@ from bridge.mqtt.outbox import Outbox
 from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
 from bridge.topics import Topics
+
+START_WINDOW = 10.0
+"""Seconds after connecting in which a bridge that has just started gives way to
+another one. The two have found each other by then."""
+
+MAX_REPEATS = 2
+"""How often a bridge publishes its info again because of one other instance."""
+
+MAX_CONFLICTING = 16
+"""Other instances that are remembered; they may be forged."""
 
 log = logging.getLogger("bridge.mqtt.desk")
 """Not named after this module: users set its level by this name in ``log.levels``."""
@@ -110,6 +121,7 @@ class SharedState:
         statistics: counts.
         oversize: finds messages that are too large for the broker.
         warnings: which warnings have been logged, by their subject.
+        established: this bridge has once been connected for :data:`START_WINDOW`.
 
     """
 
@@ -121,6 +133,7 @@ class SharedState:
     statistics: Statistics = field(default_factory=Statistics)
     oversize: OversizeDetector = field(default_factory=OversizeDetector)
     warnings: dict[str, LogDedupe] = field(default_factory=dict)
+    established: bool = False
 
     @property
     def topics(self) -> Topics:
@@ -205,13 +218,14 @@ class BrokerSession:
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
         self._closing = False
-        self._conflicting: set[str] = set()
+        self._conflicting: dict[str, int] = {}
+        self._online_at = math.inf
 
     async def serve(self, client: Client, limits: BrokerLimits) -> Loss:
         """Subscribe, publish ``online``, and go on until the connection ends.
 
         Raises:
-            BrokerError: Another bridge serves our topics.
+            BridgeInTheWayError: Another bridge serves our topics.
             Exception: What ``on_message`` raised.
 
         """
@@ -247,6 +261,7 @@ class BrokerSession:
     def end(self) -> None:
         """Return what was in flight to the outbox."""
         self._stop_timer()
+        self._is_established()
         self._client = None
         self._shared.statistics.connected_since = None
         for publication in reversed(self._in_flight.take_all()):
@@ -334,6 +349,7 @@ class BrokerSession:
         statistics.connects += 1
         statistics.protocol = self._version.value
         statistics.connected_since = datetime.now(UTC)
+        self._online_at = self._loop.time()
         outbox.put(self._availability(ONLINE))
         outbox.republish(last=self._availability_topic)
         self.send_waiting()
@@ -364,16 +380,36 @@ class BrokerSession:
 
         Both decide alike: the one with the lower instance stays, and publishes its
         ``info`` again, because the other may have subscribed too late to receive it.
+        One that has been connected for a while stays in any case, because anybody who
+        may publish can forge an ``info``. It publishes its own again twice, from which
+        a bridge that has just started recognises it.
         """
         other, ours = instance_of(message.payload), self._shared.presence.instance
         if self._is_retained(message) or other is None or other == ours or not ours:
             return
-        if other < ours:
-            raise BrokerError(conflict(self._shared.topics, other))
-        if other not in self._conflicting:
-            self._conflicting.add(other)
+        count = self._conflicting.get(other, 0) + 1
+        established = self._is_established()
+        if not established and (other < ours or count >= MAX_REPEATS):
+            raise BridgeInTheWayError(conflict(self._shared.topics, other))
+        if established:
+            self._shared.warn(
+                "another bridge",
+                f"a message on {self._info_topic} comes from another bridge, or is "
+                "forged; this bridge goes on. Stop the other bridge, or give one of "
+                "the two another printers.topic",
+            )
+        if count <= (MAX_REPEATS if established else 1):
+            if len(self._conflicting) >= MAX_CONFLICTING:
+                self._conflicting.clear()
+            self._conflicting[other] = count
             self._shared.outbox.requeue(self._info_topic)
             self.send_waiting()
+
+    def _is_established(self) -> bool:
+        """Return whether this bridge has once been connected for a while."""
+        if self._loop.time() - self._online_at >= START_WINDOW:
+            self._shared.established = True
+        return self._shared.established
 
     def _is_retained(self, message: Message) -> bool:
         """Return whether it was retained when we subscribed.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.config import Mqtt
-from bridge.errors import BrokerError
+from bridge.mqtt import session
 from bridge.mqtt.duplicate_bridge import instance_of
 from bridge.topics import Topics
 from tests.support.bridges import TOPICS, bridge, presence
@@ -31,21 +31,23 @@ def info(instance: str) -> bytes:
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 @pytest.mark.parametrize("client_id", ["gcode2mqtt-printer", "another"])
-async def test_the_second_refuses_to_start_and_the_first_is_not_disturbed(
-    broker: Mosquitto, protocol: str, client_id: str
+async def test_the_second_waits_for_the_first_and_does_not_disturb_it(
+    broker: Mosquitto, protocol: str, client_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mqtt = config(broker.port, protocol)
     second = replace(presence("two"), client_id=client_id)
     with connected(broker.port, TOPICS.availability) as watcher:
         async with bridge(mqtt) as first:
             await first.online()
-            async with bridge(mqtt, second) as refused:
-                error = await refused.fails()
-            assert isinstance(error, BrokerError)
-            assert "another bridge (instance one) serves printer/…" in str(error)
-            assert first.broker.statistics.connects == 1
-            await watcher.hears(TOPICS.availability)
-            assert watcher.payloads(TOPICS.availability) == [b"online"]
+            async with bridge(mqtt, second) as waiting:
+                text = "another bridge (instance one) serves printer/…"
+                await until(lambda: text in caplog.text)
+                assert first.broker.statistics.connects == 1
+                await watcher.hears(TOPICS.availability)
+                assert watcher.payloads(TOPICS.availability) == [b"online"]
+                assert not waiting.broker.connected
+                await first.end()
+                await waiting.online()
 
 
 async def test_another_printer_is_no_duplicate(broker: Mosquitto) -> None:
@@ -79,7 +81,7 @@ async def test_after_a_lost_connection_our_own_retained_messages_are_no_duplicat
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 async def test_of_two_started_at_the_same_moment_the_lower_instance_stays(
-    broker: Mosquitto, protocol: str
+    broker: Mosquitto, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bridge(config(broker.port, protocol), presence("m")) as printer:
         await printer.online()
@@ -88,11 +90,32 @@ async def test_of_two_started_at_the_same_moment_the_lower_instance_stays(
             await other.publish(TOPICS.info, info("z"), retain=True)
             await until(lambda: other.payloads(TOPICS.info)[-1] == info("m"))
             await other.publish(TOPICS.info, info("a"), retain=True)
-            error = await printer.fails()
-            assert "another bridge (instance a) serves printer/…" in str(error)
+            text = "another bridge (instance a) serves printer/…"
+            await until(lambda: text in caplog.text)
+            assert not printer.task.done()
             await other.publish("printer/done")
             await other.hears("printer/done")
             assert other.payloads(TOPICS.availability) == [b"online"]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_forged_info_does_not_disconnect_an_established_bridge(
+    broker: Mosquitto,
+    protocol: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "START_WINDOW", 0.0)
+    async with bridge(config(broker.port, protocol), presence("m")) as printer:
+        await printer.online()
+        with connected(broker.port, "printer/#") as other:
+            for _ in range(3):
+                await other.publish(TOPICS.info, info("a"), retain=True)
+            await other.publish("printer/head", b"{}")
+            await until(lambda: bool(printer.heard))
+            assert printer.broker.statistics.connects == 1
+            assert printer.broker.connected
+    assert "is forged; this bridge goes on" in caplog.text
 
 
 async def test_a_broker_that_accepts_only_one_client_id_is_used_nevertheless(
