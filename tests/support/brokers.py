@@ -135,9 +135,19 @@ class BinaryMosquitto:
         _wait_for_log(self, before)
 
     def stop(self) -> None:
-        if self._process is not None:
+        if self._process is None:
+            return
+        ends = time.monotonic() + DEADLINE
+        while True:
+            # A broker that has only just started can miss the signal.
             self._process.terminate()
-            self._process.wait(DEADLINE)
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > ends:
+                    raise
+            else:
+                return
 
     def kill(self) -> None:
         if self._process is not None:
