@@ -128,6 +128,11 @@ class Publisher:
             self._health_due = now + self._config.telemetry.heartbeat
             self._publish(topics.HEALTH, _json(self.health()))
 
+    def announced(self) -> None:
+        """Publish the temperatures again, because the device was announced."""
+        self._temperatures.announced(self.now())
+        self._telemetry()
+
     def event(self, name: str, **data: object) -> None:
         """Publish that something happened."""
         self._seq += 1

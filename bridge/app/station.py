@@ -218,7 +218,8 @@ class Station:
         pause = offset(self.name, TICK)  # or a hundred printers publish at once
         while True:
             self.publisher.tick()
-            self._announcer.tick()
+            if self._announcer.tick():
+                self.publisher.announced()
             await asyncio.sleep(pause)
             pause = TICK
 

@@ -73,15 +73,19 @@ class Announcer:
         settings = config.home_assistant
         return (settings.birth_topic,) if settings.enabled else ()
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
         """Publish the discovery message if it has changed; to be called every second.
 
         The message is some 26 kB, and is put together only when what it is made from
         has changed. The configuration and the names of the scripts never do: a new
         configuration gets a new announcer.
+
+        Returns:
+            Whether it was published. Sensors whose values expire then need a value.
+
         """
         if not self._settings.enabled:
-            return
+            return False
         printer = self._printer
         self._known = self._known.learn(printer.state, printer.observer.dialect.name)
         if self._known is not self._described:
@@ -89,12 +93,13 @@ class Announcer:
             self._announcements.change(discovery(self._device()))
         said = self._announcements.due(asyncio.get_running_loop().time())
         if said is None:
-            return
+            return False
         topic = config_topic(self._settings.prefix, printer.config.id)
         self._broker.publish(topic, render(said), qos=1, retain=True)
         if self._file is not None:
             update = {"components": components(said)}
             remember(self._file, self._known.model_copy(update=update))
+        return True
 
     def heard(self, message: Message) -> bool:
         """Handle a message; return whether it is about Home Assistant's own state."""

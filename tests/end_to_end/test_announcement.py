@@ -59,6 +59,29 @@ async def test_everything_is_said_again_when_home_assistant_has_started(
     assert count("info") == before["info"] + 1
 
 
+async def test_temperatures_follow_each_announcement(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """A sensor whose configuration has changed is unavailable until its next value."""
+    topic = "homeassistant/device/gcode2mqtt_followed/config"
+    slow: Json = {"telemetry": {"heartbeat": 3600, "deadband": 50}}
+    with (
+        simulated("simulator://marlin", tmp_path / "printer") as printer,
+        connected(broker.port, topic, host=broker.host) as announced,
+        stage(broker, printer, tmp_path, "followed", slow) as bridge,
+    ):
+        client = bridge.client
+
+        def told(rest: str) -> int:
+            return len(client.payloads(f"followed/{rest}"))
+
+        # What changes last is the firmware, once the printer is known.
+        await until(lambda: b"Marlin" in announced.payloads(topic)[-1], 20)
+        rests = ("temperature", "temperature/tool0", "temperature/bed")
+        before = {rest: told(rest) for rest in rests}
+        await until(lambda: all(told(x) > n for x, n in before.items()), 15)
+
+
 async def test_what_is_switched_off_is_cleared(
     broker: Mosquitto, tmp_path: Path
 ) -> None:

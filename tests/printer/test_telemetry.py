@@ -7,7 +7,12 @@ import pytest
 from bridge.config import Telemetry
 from bridge.printer.knowledge import state as known
 from bridge.printer.published import documents, views
-from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
+from bridge.printer.published.telemetry import (
+    ANNOUNCED,
+    JobGate,
+    TemperatureGate,
+    steady,
+)
 from tests.support.knowing import Knowing
 
 
@@ -39,6 +44,32 @@ def test_a_small_change_waits_for_the_heartbeat(
     assert gate.next_due() == 60
     assert gate.due(printer.state, 60)
     assert gate.next_due() == 120
+
+
+def test_after_an_announcement_it_is_published_again_and_again(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    gate.announced(10)
+    published = [n / 10 for n in range(100, 400) if gate.due(printer.state, n / 10)]
+    assert published == [10 + pause for pause in ANNOUNCED]
+
+
+def test_a_second_announcement_starts_the_repetitions_again(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    gate.announced(10)
+    assert gate.due(printer.state, 10)
+    gate.announced(11)
+    published = [n / 10 for n in range(110, 400) if gate.due(printer.state, n / 10)]
+    assert published == [11 + pause for pause in ANNOUNCED]
+
+
+def test_what_is_published_late_after_an_announcement_is_published_once(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    gate.announced(10)
+    assert gate.due(printer.state, 30)
+    assert not gate.due(printer.state, 30.1)
 
 
 def test_a_change_by_the_deadband_is_published(

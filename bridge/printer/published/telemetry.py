@@ -11,12 +11,22 @@ _SAME_MOMENT = 60.0  # seconds by which a published estimate may be wrong
 _ROUNDING = 1.0  # seconds by which one moment may differ when computed twice
 
 
+ANNOUNCED = (0.0, 2.0, 8.0)
+"""Seconds after an announcement at which the temperatures are published again.
+
+Home Assistant shows a sensor with ``expire_after`` as unavailable from the moment at
+which its configuration changes until the next value. It applies a discovery message
+entity by entity, which takes seconds on a small machine (seen with 2026.11), so a value
+that follows at once may come too early for some of them."""
+
+
 class TemperatureGate:
     """Decides whether the temperatures are to be published now.
 
     At once when a target or an offset changes, when a heater comes or goes, or when its
     temperature becomes known or unknown; where one moved by the deadband, at most every
-    minimal interval; and with every heartbeat in any case.
+    minimal interval; after an announcement of the device; and with every heartbeat in
+    any case.
     """
 
     def __init__(self, settings: Telemetry) -> None:
@@ -25,6 +35,11 @@ class TemperatureGate:
         self._facts: object = None
         self._values: Mapping[str, float | None] = {}
         self._moved = False
+        self._repeat_at: tuple[float, ...] = ()
+
+    def announced(self, now: float) -> None:
+        """Note that the device was announced, so that its sensors need a value."""
+        self._repeat_at = tuple(now + pause for pause in ANNOUNCED)
 
     def due(self, state: PrinterState, now: float) -> bool:
         """Return whether to publish the temperatures; then they count as published."""
@@ -35,6 +50,7 @@ class TemperatureGate:
             return False
         self._published, self._facts = now, facts
         self._values, self._moved = values, False
+        self._repeat_at = tuple(moment for moment in self._repeat_at if moment > now)
         return True
 
     def next_due(self) -> float:
@@ -43,7 +59,8 @@ class TemperatureGate:
             return float("-inf")
         settings = self._settings
         interval = settings.min_interval if self._moved else settings.heartbeat
-        return self._published + min(interval, settings.heartbeat)
+        regular = self._published + min(interval, settings.heartbeat)
+        return min((regular, *self._repeat_at))
 
     def _has_moved(self, values: Mapping[str, float | None]) -> bool:
         deadband = self._settings.deadband - _ROUNDING_ERROR
