@@ -2,7 +2,8 @@
 
 What the caller of a command did wrong, or what the printer's state forbids, is a
 :class:`CommandError`; it becomes the one MQTT response of that command. Anything that
-is not a :class:`BridgeError` is a bug: the process publishes ``offline`` and dies.
+is not a :class:`BridgeError` is a bug: it ends what serves its printer, which starts
+again after a back-off (``docs/adr/0026-a-printers-trouble-is-its-own.md``).
 """
 
 from typing import ClassVar, Literal

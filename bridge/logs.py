@@ -29,6 +29,11 @@ def about(printer: str) -> None:
     _printer.set(printer)
 
 
+def printer() -> str | None:
+    """Return the id of the printer that the current task or callback works for."""
+    return _printer.get()
+
+
 class Handler(logging.StreamHandler[TextIO]):
     """Writes each record once, and of repeated ones the number.
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
 from bridge.state_files import PLACE, KnownPort, TopicRecord, recall, remember
+from bridge.timeout import timeout
 from bridge.topics import COMMANDS, RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
@@ -117,6 +119,9 @@ class Station:
         )
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
+        self._failure: asyncio.Future[None] = asyncio.Future()
+        self._failure_published = False
+        self._ending_since: float | None = None
         self._endless: dict[str, asyncio.Task[None]] = {}
         self._handling: asyncio.TaskGroup | None = None  # None: it is not served
         self._handled: set[asyncio.Task[None]] = set()
@@ -159,19 +164,52 @@ class Station:
         return None if given == "auto" else given
 
     async def run(self) -> None:
-        """Serve until cancelled; then close the port, and then say ``offline``."""
+        """Serve until cancelled; then close the port, and then say ``offline``.
+
+        Raises:
+            Exception: A bug. It was published as ``error`` if that was possible.
+
+        """
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
             self._endless["broker"] = connection
             try:
                 async with asyncio.TaskGroup() as handling:
                     await self._serve(handling)
+            except Exception as error:
+                await self._publish_failure(error)
+                raise
             finally:
+                if self._wire_file is not None:
+                    self._wire_file.close()
                 self._announcer.close()
                 self.publisher.closing()
                 connection.cancel()
-                if self._wire_file is not None:
-                    self._wire_file.close()
+
+    def fail(self, error: Exception) -> None:
+        """End :meth:`run` with an exception that no task of it has caught."""
+        if not self._failure.done():
+            self._failure.set_exception(error)
+            self._failure.exception()  # it may come too late for anybody to await it
+
+    def hand_over(self, successor: "Station", error: BaseException) -> None:
+        """Let the station that takes the place of this one know what it must.
+
+        Args:
+            successor: has not run yet.
+            error: why this one ended.
+
+        """
+        if not self._failure_published:
+            successor.printer.observer.bridge_failed(_internal_error(error))
+
+    async def _publish_failure(self, error: BaseException) -> None:
+        with suppress(TimeoutError):
+            async with timeout(LAST_RESPONSES):
+                await self._connected.wait()  # it may fail as it starts
+        self.printer.observer.bridge_failed(_internal_error(error))
+        self.publisher.changed()
+        self._failure_published = self.broker.connected
 
     def problem(self, now: float) -> str | None:
         """Return what keeps this printer from being served, or ``None``.
@@ -186,12 +224,20 @@ class Station:
 
         """
         for task, running in self._endless.items():
-            if running.done():
+            if running.done() and not self._is_ending(running, now):
                 return f"the {task} task of {self.name} has ended"
         late = self.printer.link.late(now)
         if late > GRACE:
             return f"the link to {self.name} has been stuck for {late:.0f} s"
         return None
+
+    def _is_ending(self, task: asyncio.Task[None], now: float) -> bool:
+        """Return whether a task has failed a moment ago, which ends :meth:`run`."""
+        if task.cancelled() or task.exception() is None:
+            return False
+        if self._ending_since is None:
+            self._ending_since = now
+        return now - self._ending_since <= GRACE
 
     def clear_removed(self, removed: Mapping[str, AbstractSet[str]]) -> None:
         """Clear the retained topics of printers that are no longer configured."""
@@ -206,6 +252,7 @@ class Station:
                 self._endless["printer"] = tasks.create_task(self.printer.run())
                 self._endless["publisher"] = tasks.create_task(self._tick())
                 tasks.create_task(self._clear(self._removed))
+                await asyncio.shield(self._failure)
         finally:
             self._endless.clear()
             self._handling = None
@@ -344,6 +391,16 @@ class Station:
             self._wire_file.write(entry)
         if self._config.mqtt.console:
             self.publisher.console(entry)
+
+
+def _internal_error(error: BaseException) -> str:
+    """Return what a person is told about a bug; the log has its traceback."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return (
+        f"an unexpected error in the bridge ({type(error).__name__}); its log has the "
+        "details, and it serves this printer again after a pause"
+    )
 
 
 def _place_file(folder: Path | None, printer: PrinterConfig) -> Path | None:

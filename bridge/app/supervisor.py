@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
+import random
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bridge import logs
 from bridge.app import retained_cleanup
@@ -16,6 +18,7 @@ from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.scripts_folder import read_folder
 from bridge.app.station import Station, client_id
+from bridge.backoff import Backoff
 from bridge.config import Config, Log, Metrics
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import BridgeError
@@ -25,6 +28,12 @@ from bridge.state_files import TopicRecord, all_records, default_folder, exclusi
 log = logging.getLogger("bridge.app")
 
 Watch = Callable[[Sequence[Station]], None]
+
+FIRST_RESTART, LONGEST_RESTART = 1.0, 60.0
+"""Bounds of the back-off between two starts of a station that failed, in seconds."""
+
+STABLE_AFTER = 300.0
+"""Seconds that a station must have run for its back-off to start over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +85,33 @@ class _StateFolder:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Served:
-    """A printer that is served now."""
+    """A printer that is served now.
+
+    Attributes:
+        settings: what decides how.
+        build: builds its station again after a failure.
+        station: the present one.
+        task: runs it, and starts it again; ended only by a cancellation.
+        run: the present run of the station; ``None`` between two of them.
+
+    """
 
     settings: StationSettings
+    build: Callable[[], Station]
     station: Station
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] | None = None
+    run: asyncio.Task[None] | None = None
 
 
 class Supervisor:
     """Serves all configured printers.
 
     Each printer has its own connection to the broker, so that its availability is its
-    own last will, and one that is stuck does not affect the others.
+    own last will, and one that is stuck does not affect the others. A station that ends
+    with an unexpected exception is built and started again after a back-off, while the
+    others go on.
 
     Args:
         config: what to serve.
@@ -133,9 +155,10 @@ class Supervisor:
 
         """
         for name, served in self._served.items():
-            if served.task.done():
+            if served.task is None or served.task.done():
                 return f"nothing serves {name} any more"
-            if problem := served.station.problem(now):
+            # Between two runs there is nothing that could be late but the next one.
+            if served.run is not None and (problem := served.station.problem(now)):
                 return problem
         return None
 
@@ -147,7 +170,7 @@ class Supervisor:
                 owns its topics; the others are stopped as well.
 
         """
-        with self._lock, first_failure():
+        with self._lock, first_failure(), self._catching_callbacks():
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await self.change(self._config)
@@ -202,7 +225,7 @@ class Supervisor:
         self._state_folder = state_folder
 
     async def _stop(self, names: Collection[str]) -> None:
-        tasks = [self._served.pop(name).task for name in names]
+        tasks = [served.task for served in map(self._served.pop, names) if served.task]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -220,17 +243,84 @@ class Supervisor:
         shares = self._settle(config, state_folder)
         for station in self.stations:
             station.clear_removed(shares[station.name].gone)
-        new = [
-            self._build(config, printer, shares[printer.id], state_folder)
-            for printer in config.printers
-            if printer.id not in self._served
-        ]
+        for printer in config.printers:
+            if printer.id not in self._served:
+                share = shares[printer.id]
+                build = partial(self._build, config, printer, share, state_folder)
+                self._served[printer.id] = _Served(wanted[printer.id], build, build())
+        new = [served for served in self._served.values() if served.task is None]
         if self._on_stations is not None:
-            self._on_stations(new)
-        for station in new:
-            task = tasks.create_task(_serve(station), name=station.name)
-            served = _Served(wanted[station.name], station, task)
-            self._served[station.name] = served
+            self._on_stations([served.station for served in new])
+        for served in new:
+            name = served.station.name
+            served.task = tasks.create_task(self._keep_served(served), name=name)
+
+    async def _keep_served(self, served: _Served) -> None:
+        """Run a printer's station, and start it again after each failure."""
+        name = served.station.name
+        logs.about(name)
+        clock = asyncio.get_running_loop().time
+        pauses = Backoff(FIRST_RESTART, LONGEST_RESTART)
+        while True:
+            begun = clock()
+            served.run = asyncio.create_task(served.station.run(), name=f"run {name}")
+            try:
+                error = await _failure(served.run)
+            finally:
+                served.run = None
+            if clock() - begun >= STABLE_AFTER:
+                pauses.reset()
+            await self._rebuild(served, error, pauses)
+
+    async def _rebuild(
+        self, served: _Served, error: BaseException, pauses: Backoff
+    ) -> None:
+        """Build a station that failed again, after a back-off."""
+        while True:
+            pause = pauses.next_delay(random.random())  # noqa: S311 - no secret
+            log.error(
+                "an unexpected error: this printer is not served for %.1f s; the "
+                "others are not affected. Please report it with the traceback",
+                pause,
+                exc_info=error,
+            )
+            await asyncio.sleep(pause)
+            try:
+                station = served.build()
+                break
+            except Exception as again:  # noqa: BLE001 - it must not end the others
+                error = again
+        served.station.hand_over(station, error)
+        served.station = station
+        if self._on_stations is not None:
+            self._on_stations([station])
+
+    @contextmanager
+    def _catching_callbacks(self) -> Iterator[None]:
+        """Let an exception in a callback of the event loop end only its station.
+
+        No task awaits a timer or a callback of a socket. Which printer it belongs to is
+        in its context (:func:`bridge.logs.about`). What belongs to none is left to the
+        handler that was set before, and ends the process.
+        """
+        loop = asyncio.get_running_loop()
+        before = loop.get_exception_handler()
+
+        def handle(loop: asyncio.AbstractEventLoop, found: dict[str, Any]) -> None:
+            served = self._served.get(_printer_of(found) or "")
+            error = found.get("exception")
+            if served is not None and served.run and isinstance(error, Exception):
+                served.station.fail(error)
+            elif before is not None:
+                before(loop, found)
+            else:
+                loop.default_exception_handler(found)
+
+        loop.set_exception_handler(handle)
+        try:
+            yield
+        finally:
+            loop.set_exception_handler(before)
 
     def _settle(self, config: Config, state_folder: _StateFolder) -> dict[str, Share]:
         present = {printer.id for printer in config.printers}
@@ -271,9 +361,34 @@ class Supervisor:
         ]
 
 
-async def _serve(station: Station) -> None:
-    logs.about(station.name)
-    await station.run()
+async def _failure(run: asyncio.Task[None]) -> BaseException:
+    """Wait until a station's run ends, and return why; cancelled, cancel it as well.
+
+    A TaskGroup that is cancelled at the moment at which it fails reports the failure
+    alone (CPython before 3.13), so the run has a task of its own: a cancellation of the
+    caller cannot be lost.
+    """
+    try:
+        await asyncio.wait({run})
+    except asyncio.CancelledError:
+        run.cancel()
+        await asyncio.wait({run})
+        error = None if run.cancelled() else run.exception()
+        if error is not None:
+            log.exception("an unexpected error while the bridge stops", exc_info=error)
+        raise
+    if run.cancelled():
+        return RuntimeError("its task was cancelled")
+    return run.exception() or RuntimeError("its task has ended")
+
+
+def _printer_of(found: dict[str, Any]) -> str | None:
+    """Return the id of the printer that a failed callback belongs to."""
+    handle = found.get("handle")
+    # Handle.get_context() is public from CPython 3.12 on.
+    context: Any = getattr(handle, "_context", None)
+    name: str | None = None if context is None else context.run(logs.printer)
+    return name
 
 
 def _summary(

@@ -105,6 +105,11 @@ class Observer:
         problem = self._problem("emergency_stop", error, "stopped")
         self.set_state(knowledge.failed(self.state, problem))
 
+    def bridge_failed(self, error: str) -> None:
+        """Note that a fault of the bridge itself has ended the connection."""
+        problem = self._problem("internal_error", error, "disconnected")
+        self.set_state(knowledge.disconnected(self.state, problem, error))
+
     def report_unsolicited(self, text: str) -> None:
         """Report an error that no response will contain."""
         if self.state.halted:  # it is part of the reason why the printer stopped

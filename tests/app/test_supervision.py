@@ -1,0 +1,181 @@
+"""What goes wrong with one printer is its own trouble; the others go on."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import NoReturn
+
+import pytest
+
+from bridge.app.station import Station
+from bridge.app.supervisor import Supervisor
+from bridge.config import Config
+from tests.support.apps import running
+from tests.support.brokers import Mosquitto, mosquitto
+from tests.support.mqtt_client import connected
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Mosquitto]:
+    with mosquitto() as broker:
+        yield broker
+
+
+def config_of(broker: Mosquitto, *names: str, **mqtt: object) -> Config:
+    printers = [{"id": x, "serial": {"port": "simulator://marlin"}} for x in names]
+    where = {"host": broker.host, "port": broker.port, **mqtt}
+    return Config.model_validate({"mqtt": where, "printers": printers})
+
+
+def bug(*_: object) -> NoReturn:
+    raise ZeroDivisionError
+
+
+def in_a_periodic_task(station: Station) -> None:
+    station.publisher.tick = bug  # type: ignore[method-assign]  # injects a bug
+
+
+def in_the_task_of_the_link(station: Station) -> None:
+    station.printer.link._places = bug  # type: ignore[method-assign]  # noqa: SLF001 - injects a bug
+    station.printer.link.reconnect()
+
+
+def in_a_listener_of_the_link(station: Station) -> None:
+    station.printer.observer.handle = bug  # type: ignore[method-assign, assignment]  # injects a bug
+
+
+def in_a_message(station: Station) -> None:
+    station.printer.queue.arrival = bug
+    station.broker._shared.on_message = bug  # noqa: SLF001 - injects a bug
+
+
+def in_a_deferred_callback(station: Station) -> None:
+    station.publisher.changed = bug  # type: ignore[method-assign]  # injects a bug
+
+
+def in_a_timer(station: Station) -> None:
+    """No task awaits what a timer raises: only the event loop gets it."""
+    session = station.printer.link.session
+    assert session is not None
+    session.protocol.handle_timeout = bug  # type: ignore[method-assign, assignment]  # injects a bug
+    session.protocol.next_timeout = float  # type: ignore[method-assign]  # it is due
+
+
+@pytest.mark.parametrize(
+    "inject",
+    [
+        in_a_periodic_task,
+        in_the_task_of_the_link,
+        in_a_listener_of_the_link,
+        in_a_message,
+        in_a_deferred_callback,
+        in_a_timer,
+    ],
+)
+async def test_a_bug_restarts_its_printer_alone(
+    broker: Mosquitto,
+    caplog: pytest.LogCaptureFixture,
+    inject: Callable[[Station], None],
+) -> None:
+    names = (f"sick-{inject.__name__}", f"well-{inject.__name__}")
+    base, other = (f"printers/{name}" for name in names)
+    with connected(broker.port, f"{base}/#", f"{other}/#") as client:
+        async with running(config_of(broker, *names, will_delay=300)) as app:
+            await app.online()
+            sick, well = app.stations
+            untouched = well.printer.link.session
+            inject(sick)
+            heat = b'{"command": "target", "target": 50}'
+            await client.publish(f"{base}/bed", heat)
+            await until(lambda: len(app.stations) == 3)
+            app.stations.remove(sick)
+            await app.online()
+            assert not app.task.done()
+            assert well.printer.link.session is untouched
+            said = [json.loads(x) for x in client.payloads(f"{base}/event")]
+            errors = [x for x in said if x["event"] == "error"]
+            error = next(x for x in errors if x["reason"] == "internal_error")
+            assert "ZeroDivisionError" in error["error"]
+            told = [json.loads(x)["reason"] for x in client.payloads(f"{base}/error")]
+            assert "internal_error" in told
+            assert client.payloads(f"{base}/availability")[-2:] == [
+                b"offline",
+                b"online",
+            ]
+            assert b"offline" not in client.payloads(f"{other}/availability")
+    (record,) = (x for x in caplog.records if x.levelno == logging.ERROR)
+    assert "the others are not affected" in record.message
+    assert "ZeroDivisionError" in (record.exc_text or str(record.exc_info))
+
+
+async def test_a_printer_that_fails_again_and_again_is_tried_less_and_less(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug that is there from the start is published too, and harms nobody else."""
+    begun: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    def breaks(stations: Sequence[Station]) -> None:
+        for station in stations:
+            if station.name == "broken":
+                begun.append(clock())
+                station.publisher.tick = bug  # type: ignore[method-assign]  # injects a bug
+
+    supervisor = Supervisor(config_of(broker, "broken", "sound"), on_stations=breaks)
+    task = asyncio.create_task(supervisor.run())
+    with connected(broker.port, "printers/#") as client:
+        try:
+            await until(lambda: len(begun) == 4)
+            assert not task.done()
+            pauses = [later - before for before, later in pairwise(begun)]
+            assert pauses[2] > pauses[0], pauses
+            assert supervisor.problem(clock()) is None, "the watchdog is notified"
+            await until(
+                lambda: any(
+                    b"internal_error" in x
+                    for x in client.payloads("printers/broken/error")
+                )
+            )
+            await client.hears("printers/sound/connection", b"online")
+            await client.publish("printers/sound/request/ping")
+            await client.hears("printers/sound/response")
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    records = [x for x in caplog.records if "traceback" in x.message]
+    assert len(records) >= 3
+
+
+async def test_a_reload_removes_a_printer_that_waits_to_start_again(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(config_of(broker, "waits", "one", "two"))
+    task = asyncio.create_task(supervisor.run())
+    await supervisor.begun.wait()
+    waits, *others = supervisor.stations
+    waits.publisher.tick = bug  # type: ignore[method-assign]  # injects a bug
+    await until(lambda: "is not served for" in caplog.text)
+    await supervisor.change(config_of(broker, "one", "two"))
+    assert [*supervisor.stations] == others
+    assert not task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_bug_of_the_whole_process_ends_it_and_each_printer_says_offline(
+    broker: Mosquitto,
+) -> None:
+    names = ("one", "two")
+    bases = [f"printers/{name}" for name in names]
+    with connected(broker.port, *(f"{base}/#" for base in bases)) as client:
+        async with running(config_of(broker, *names, will_delay=300)) as app:
+            await app.online()
+            app.task.cancel()
+            for base in bases:
+                await client.hears(f"{base}/availability", b"offline")
