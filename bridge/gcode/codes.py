@@ -1,0 +1,379 @@
+"""What a code does: the one place that says it, for every firmware family.
+
+Limits, blocked codes, the state, timeouts, echoes, queue lanes and the documentation
+read the rows of :mod:`bridge.gcode.code_table` through :func:`lookup`. How a family
+reads the bytes of a line is in :data:`SYNTAXES`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from bridge.gcode.code_table import CODES, NAMES, REASONS
+
+UNKNOWN = "unknown"
+"""The family of a firmware that was not identified."""
+
+
+class Argument(Enum):
+    """What follows a code."""
+
+    LETTERS = "letters with numbers"
+    DISPLAY = "a text for the display"
+    ECHO = "a text that the printer sends back"
+    FILE = "the name of a file"
+    TEXT = "a text that must stay as it is"
+    WAIT = "P or S with a number, and a text for the display"
+    NAMES = "names with values"
+
+
+class Moves(Enum):
+    """What a code does to the position of the head."""
+
+    NO = "nothing"
+    STRAIGHT = "a straight move to X, Y, Z, E at the feedrate F"
+    ARC = "an arc or curve to X, Y, Z, E at the feedrate F"
+    HOME = "homes the axes that are named, or all"
+    SETS = "says where the head is, without moving it"
+    ANYWHERE = "moves the head, or the coordinates, to where nobody can tell"
+
+
+class Sets(Enum):
+    """Which part of the modal state a code sets."""
+
+    NOTHING = ""
+    RELATIVE = "axes are relative"
+    ABSOLUTE = "axes are absolute"
+    RELATIVE_E = "the extruder is relative"
+    ABSOLUTE_E = "the extruder is absolute"
+    FAN = "the fan's speed, S"
+    FAN_OFF = "the fan is off"
+    SPEED = "the speed factor, S"
+    FLOW = "the flow factor, S"
+    TOOL = "the selected tool"
+
+
+class Job(Enum):
+    """What a code does to a print from the SD card."""
+
+    NOTHING = ""
+    START = "starts or resumes the selected file"
+    PAUSE = "pauses"
+    CANCEL = "cancels"
+    SEEK = "goes to the byte S of the file"
+    PROGRESS = "says the progress P and the minutes left, R"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The letter by whose number a code chooses its heater.
+
+    Attributes:
+        letter: the letter.
+        heaters: a number to the heater, where it is not a tool of that number.
+        other: the heater of every other number.
+
+    """
+
+    letter: str
+    heaters: tuple[tuple[int, str], ...]
+    other: str = "tool"
+
+    def heater(self, number: float) -> str:
+        """Return the heater that a number selects."""
+        return dict(self.heaters).get(int(number), self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A row of the table: what one code does, in the families that have it.
+
+    Attributes:
+        name: ``G1``, ``M104``, ``G92.1``; ``T`` for all tool numbers; or the name of an
+            extended command, in upper case.
+        does: a phrase for the documentation.
+        argument: what follows the code.
+        quoted: letters that may have a text in double quotes.
+        heats: letters (or names) whose numbers are target temperatures in °C, each with
+            its heater: ``tool``, ``bed``, ``chamber``, or ``any`` where it cannot be
+            told which it is.
+        selector: what chooses the heater, if a letter does.
+        lists: the targets may be lists, such as ``S200:210``.
+        tool: the letter that names a tool; a missing tool is never answered by some.
+        preset: the letter of a preset whose temperature only the firmware knows.
+        moves: what it does to the head's position.
+        sets: what it does to the modal state.
+        job: what it does to a print.
+        reads: it does nothing but answer.
+        reports: it only switches reports on or off, ``S`` their interval.
+        long: it may take minutes; what it does then.
+        dwell: it waits for ``S`` seconds and ``P`` milliseconds.
+        emergency: it stops the machine.
+        urgent: an emergency parser acts on it while another command runs.
+        blocked: why it is in the default of ``printers.blocked``.
+        refused: why it is refused unless ``printers.allowed`` names it: the numbers of
+            later lines would mean something else, or a protection would be off.
+        harmless: with no other letters than these it is not refused; ``None``: it is
+            refused with any and without.
+
+    """
+
+    name: str
+    does: str
+    argument: Argument = Argument.LETTERS
+    quoted: str = ""
+    heats: tuple[tuple[str, str], ...] = ()
+    selector: Selector | None = None
+    lists: bool = False
+    tool: str = ""
+    preset: str = ""
+    moves: Moves = Moves.NO
+    sets: Sets = Sets.NOTHING
+    job: Job = Job.NOTHING
+    reads: bool = False
+    reports: bool = False
+    long: bool = False
+    dwell: bool = False
+    emergency: bool = False
+    urgent: bool = False
+    blocked: str = ""
+    refused: str = ""
+    harmless: frozenset[str] | None = None
+
+    @property
+    def is_move(self) -> bool:
+        """Whether its letters X, Y, Z, E and F are a move."""
+        return self.moves in {Moves.STRAIGHT, Moves.ARC}
+
+
+class TextStyle(Enum):
+    """How a text must be written so that a family finds no code in it."""
+
+    VERBATIM = "as it is"
+    LOWER = "in lower case"
+    QUOTED = "in double quotes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Syntax:
+    """How a family reads a line, and so how a line must be written for it.
+
+    Attributes:
+        documents: where its codes are documented.
+        names: it has extended commands (``NAME KEY=VALUE``).
+        quotes: any letter may have a text in double quotes.
+        lists: a letter may have several numbers, ``E420:420``.
+        style: how texts are written.
+        replaced: characters that must not be in a text, with their replacements.
+        tools: tool codes that are not numbers.
+        highest: the highest number of a code that its table lacks, because it keeps
+            only so many bits of it and would read another code.
+
+    """
+
+    documents: str
+    names: bool = False
+    quotes: bool = False
+    lists: bool = False
+    style: TextStyle = TextStyle.VERBATIM
+    replaced: tuple[tuple[str, str], ...] = ()
+    tools: tuple[str, ...] = ()
+    highest: int = 9999
+
+
+_REPRAP = "https://reprap.org/wiki/G-code"
+_SEARCHES = (("^", "'"), (":", "."))
+
+SYNTAXES: Mapping[str, Syntax] = {
+    # Takes the text of M117 and its like as it is, but looks for M110 in every line:
+    # docs/gcode.md describes what was seen.
+    "marlin": Syntax(
+        documents="https://marlinfw.org/meta/gcode/",
+        replaced=(("M110", "m110"),),
+        tools=("T?", "Tx", "Tc"),
+    ),
+    # Searches the line for the letters G, M and T in this order, in upper case; takes a
+    # colon for the end of a line, and E, INF and NAN for parts of a number.
+    "marlin1": Syntax(documents=_REPRAP, style=TextStyle.LOWER, replaced=_SEARCHES),
+    # As its ancestor, Marlin 1; also finds M117, PRUSA and ^ anywhere in a line.
+    "prusa": Syntax(
+        documents="https://help.prusa3d.com/article/prusa-firmware-specific-g-code-commands_112173",
+        style=TextStyle.LOWER,
+        replaced=_SEARCHES,
+        tools=("T?", "Tx", "Tc"),
+    ),
+    # Skips N and what follows it, splits at letters, and has commands with names.
+    "klipper": Syntax(documents="https://www.klipper3d.org/G-Codes.html", names=True),
+    # Several commands may follow each other in one line; texts in double quotes.
+    "reprapfirmware": Syntax(
+        documents="https://docs.duet3d.com/User_manual/Reference/Gcodes",
+        quotes=True,
+        lists=True,
+        style=TextStyle.QUOTED,
+        tools=("T-1",),
+    ),
+    # Reads letters in either case wherever they are; G and M may be in one line; ( and
+    # % begin a comment.
+    "repetier": Syntax(
+        documents="https://www.repetier.com/documentation/repetier-firmware/gcodes/"
+    ),
+    # Splits a line before every G and M; a line in lower case goes to its shell.
+    "smoothieware": Syntax(
+        documents="https://smoothieware.github.io/Webif-pack/documentation/web/html/supported-g-codes.html",
+        style=TextStyle.LOWER,
+    ),
+    # Reads letters in either case wherever they are, and keeps 8 bits of a number.
+    "teacup": Syntax(
+        documents="https://reprap.org/wiki/Teacup_Firmware",
+        style=TextStyle.LOWER,
+        highest=255,
+    ),
+    "malyan": Syntax(
+        documents="https://www.mpselectmini.com/g_code_commands",
+        style=TextStyle.LOWER,
+        replaced=_SEARCHES,
+    ),
+    UNKNOWN: Syntax(
+        documents=_REPRAP,
+        style=TextStyle.LOWER,
+        replaced=_SEARCHES,
+        highest=999,
+    ),
+}
+"""By family; the names are those of :data:`bridge.gcode.dialects.DIALECTS`."""
+
+
+def lookup(code: str, family: str) -> Code | None:
+    """Return what a code does in a family; ``None`` if its table lacks it.
+
+    Args:
+        code: as :class:`bridge.gcode.line.Line` has it: ``M104``, ``G92.1``, ``T0``.
+        family: the name of a dialect. In :data:`UNKNOWN` are the codes of all, each
+            with everything that it does in any of them.
+
+    A sub-code that has no row does what its code does: some firmwares drop it.
+
+    """
+    table = tables()[family]
+    row = table.get(code)
+    if row is not None:
+        return row
+    if code[:1] == "T" and not code[1:2].isalpha() and code[1:2] != "_":
+        return table.get("T")
+    return table.get(code.partition(".")[0])
+
+
+_FAMILIES = {
+    "m": "marlin",
+    "1": "marlin1",
+    "p": "prusa",
+    "k": "klipper",
+    "d": "reprapfirmware",
+    "r": "repetier",
+    "s": "smoothieware",
+    "t": "teacup",
+    "y": "malyan",
+}
+
+
+@cache
+def tables() -> Mapping[str, Mapping[str, Code]]:
+    """Return the codes of each family by name."""
+    found: dict[str, dict[str, Code]] = {family: {} for family in SYNTAXES}
+    for families, row in rows():
+        for family in families:
+            found[family][row.name] = row
+    everything: dict[str, list[Code]] = {}
+    for family, table in found.items():
+        for name, row in table.items():
+            if not SYNTAXES[family].names or row.argument is not Argument.NAMES:
+                everything.setdefault(name, []).append(row)
+    found[UNKNOWN] = {name: _merged(rows) for name, rows in everything.items()}
+    return found
+
+
+def rows() -> Iterator[tuple[tuple[str, ...], Code]]:
+    """Yield the rows of the table, each with its families."""
+    for table, argument in ((CODES, Argument.LETTERS), (NAMES, Argument.NAMES)):
+        for text in table.strip().split("\n"):
+            letters, names, facts, does = (part.strip() for part in text.split("|"))
+            who = tuple(
+                family
+                for letter, family in _FAMILIES.items()
+                if letters == "all" or letter in letters
+            )
+            row = _row(Code("", does, argument=argument), facts.split())
+            for name in names.split():
+                yield who, replace(row, name=name)
+
+
+def _row(row: Code, facts: Iterable[str]) -> Code:
+    for fact in facts:
+        name, given, value = fact.partition("=")
+        row = replace(row, **(_given(name, value) if given else _named(name)))
+    return row
+
+
+def _named(fact: str) -> dict[str, Any]:
+    for name, members in _ENUMERATIONS:
+        if fact.upper() in members.__members__:
+            return {name: members[fact.upper()]}
+    return {fact: True}
+
+
+def _given(name: str, value: str) -> dict[str, Any]:
+    if name == "heats":
+        pairs = [pair.split(":") for pair in value.split(",")]
+        return {name: tuple((letter, heater) for letter, heater in pairs)}
+    if name == "by":
+        letter, numbers, other = value.split(":")
+        special = [pair.split("=") for pair in numbers.split(",") if pair]
+        heaters = tuple((int(number), heater) for number, heater in special)
+        return {"selector": Selector(letter, heaters, other)}
+    if name == "harmless":
+        return {name: frozenset(value)}
+    if name in {"blocked", "refused"}:
+        return {name: REASONS[value]}
+    return {name: value}
+
+
+_ENUMERATIONS: tuple[tuple[str, type[Enum]], ...] = (
+    ("argument", Argument),
+    ("moves", Moves),
+    ("sets", Sets),
+    ("job", Job),
+)
+
+
+def _merged(rows: Iterable[Code]) -> Code:
+    """Return a row that does all that any of these does."""
+    first, *others = rows
+    for other in others:
+        first = replace(
+            first,
+            heats=tuple(dict.fromkeys(first.heats + other.heats)),
+            selector=first.selector if first.selector == other.selector else _ANY,
+            preset=first.preset or other.preset,
+            tool=first.tool or other.tool,
+            moves=first.moves if first.moves is not Moves.NO else other.moves,
+            reads=first.reads and other.reads,
+            long=first.long or other.long,
+            refused=first.refused or other.refused,
+            harmless=_of_both(first, other),
+        )
+    return first
+
+
+def _of_both(one: Code, other: Code) -> frozenset[str] | None:
+    """Return the letters that are harmless in both of two rows."""
+    given = [row.harmless for row in (one, other) if row.refused]
+    if not given or None in given:
+        return None
+    return frozenset.intersection(
+        *(letters for letters in given if letters is not None)
+    )
+
+
+_ANY = Selector("", (), other="any")

@@ -1,0 +1,557 @@
+"""One line of G-code: parsed once into a value, and rendered from it.
+
+Everything that decides about a line (limits, blocked codes, the state, timeouts) reads
+the value, and what goes on the wire is the value's ``text``. Each family's parser reads
+that text as exactly the value, however lenient it is, because the text has a canonical
+form: one code at its beginning, one blank before each letter, each letter once, finite
+decimal numbers, and no text in which the family would find a code.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from bridge.gcode import codes, texts
+from bridge.gcode.codes import UNKNOWN, Argument, Code, Syntax
+
+_NUMBER = r"-?(?:0|[1-9]\d{0,8})(?:\.\d+)?"
+_CANONICAL = re.compile(
+    rf"(?:[GM](?:0|[1-9]\d{{0,3}})|T\d\d?)(?: [A-FH-LO-Z](?:{_NUMBER})?)*", re.ASCII
+)
+_CODE = re.compile(
+    r"(?P<letter>[GMT])\s*(?P<number>\d+)(?:\.(?P<sub>\d+))?", re.ASCII | re.IGNORECASE
+)
+_PAIR = re.compile(
+    r"\s*(?P<letter>[A-Z])\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+))?",
+    re.ASCII | re.IGNORECASE,
+)
+_MORE = re.compile(r":([-+]?(?:\d+\.?\d*|\.\d+))", re.ASCII)
+_QUOTE = re.compile(r'"((?:[^"]|"")*)"', re.ASCII)
+_NAME = re.compile(r"[A-Z_]+\d*(?=\s|$)", re.ASCII | re.IGNORECASE)
+_NAMED = re.compile(
+    r'\s+(?P<key>[A-Z_]\w*)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"=]*))(?=\s|$)',
+    re.ASCII | re.IGNORECASE,
+)
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+_OPTIONS = re.compile(
+    r"\s*([PS])\s*(\d+\.?\d*|\.\d+)(?=\s|$)", re.ASCII | re.IGNORECASE
+)
+_NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
+_CONTINUED = re.compile(
+    r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d[\d.]*(?![\w.])", re.ASCII | re.IGNORECASE
+)
+_EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
+_SHELL = frozenset("\"'\\#;*`$")
+"""What would end a value in Klipper's line, or be taken out of it."""
+
+_LONGEST_NUMBER = 24
+_LONGEST_CODE = 4
+"""Digits of a code. Firmwares keep 16 bits of it, or 8: ``M65640`` is ``M104`` then."""
+
+_SHOWN = 60
+_STOPS = ("M108", "M112", "M410", "M876")
+"""Marlin looks for these while it works, and does not look at what follows."""
+
+_TEXTS = {Argument.DISPLAY, Argument.ECHO, Argument.FILE, Argument.TEXT}
+_NOWHERE = Code("", "is not in the table")
+
+_KEPT = 4096
+"""Lines that are kept: a line is read several times on its way, and the lines of a
+running command repeat."""
+
+
+class LineError(ValueError):
+    """A line that cannot be put into canonical form.
+
+    Attributes:
+        column: where the problem begins, counted from 1.
+
+    """
+
+    def __init__(self, problem: str, text: str, at: int) -> None:
+        shown = text if len(text) <= _SHOWN else text[max(0, at - 20) : at + 40]
+        super().__init__(f"{problem} (column {at + 1} of {shown!r})")
+        self.column = at + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of G-code.
+
+    Attributes:
+        code: ``G1``, ``M104``, ``G92.1``, ``T0``, or the name of an extended command in
+            upper case.
+        text: what is sent, without a line number.
+        parameters: letters with their numbers in canonical decimal notation, in order;
+            ``""`` for a letter alone. With names, the names and their values.
+        quoted: letters that have a text in double quotes, with the text.
+        argument: the text after a code that takes one, as it is sent.
+        changed: the text as it was given, if it is sent otherwise.
+        values: a letter to its number; ``None`` for a letter alone. Of several numbers
+            (``S200:210``) the first.
+        row: its row in the table; an empty one if the table lacks the code.
+        is_known: whether the table has it.
+
+    """
+
+    code: str
+    text: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    quoted: tuple[tuple[str, str], ...] = ()
+    argument: str = ""
+    changed: str = ""
+    values: Mapping[str, float | None] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    row: Code = field(default=_NOWHERE, compare=False, repr=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the family's table has the code."""
+        return self.row is not _NOWHERE
+
+    def number(self, letter: str) -> float | None:
+        """Return a letter's number; ``None`` without the letter or its number."""
+        return self.values.get(letter)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A temperature that a line sets.
+
+    Attributes:
+        heater: ``tool``, ``bed``, ``chamber``; ``any`` where it cannot be told.
+        tool: the tool's number, if the line names one.
+        celsius: the temperature.
+        letter: the letter, or name, that it stands after.
+
+    """
+
+    heater: str
+    tool: int | None
+    celsius: float
+    letter: str
+
+
+_lines: dict[tuple[str, str], Line] = {}
+
+
+def parse(text: str, family: str) -> Line:
+    """Return the value of a line for a firmware family.
+
+    Args:
+        text: the line as somebody wrote it: a comment and blanks are left out.
+        family: the name of a dialect, such as ``marlin``.
+
+    Raises:
+        LineError: It has no canonical form: more or less than one command, something
+            before it, a letter twice, or something else than letters with decimal
+            numbers where the code takes no text. The message shows the place.
+
+    """
+    found = _lines.get((text, family))
+    if found is None:
+        found = _parsed(text, family)
+        if len(_lines) >= _KEPT:
+            _lines.clear()
+        _lines[text, family] = _lines[found.text, family] = found
+    return found
+
+
+def read(text: str, family: str = UNKNOWN) -> Line:
+    """Return the value of a line that was sent; of an odd one, the code alone.
+
+    Never raises: for what is noted down of a line when nothing can be refused any more.
+    """
+    try:
+        return parse(text, family)
+    except LineError:
+        word = text.split(maxsplit=1)[:1]
+        return Line(word[0].upper() if word else "", text)
+
+
+def render(line: Line) -> bytes:
+    """Return the bytes of a line, without number, checksum and line end."""
+    return line.text.encode("ascii")
+
+
+def code_of(text: str) -> str:
+    """Return the code of a line in canonical form."""
+    return text.partition(" ")[0]
+
+
+def strip_comment(text: str) -> str:
+    """Return a line without its ``;`` comment and outer blanks."""
+    if ";" not in text:
+        return text.strip()
+    return _QUOTE_OR_COMMENT.sub(_without_comment, text).strip()
+
+
+_QUOTE_OR_COMMENT = re.compile(r'"[^";]*"|;.*', re.ASCII)
+
+
+def _without_comment(match: re.Match[str]) -> str:
+    return "" if match[0][0] == ";" else match[0]
+
+
+def format_number(value: float) -> str:
+    """Return a number as firmwares read it: fixed point, no exponent, no ``-0``.
+
+    Marlin reads ``E`` in ``1e-3`` as the next word, the extruder's. There are at most
+    six decimals, which is finer than any machine moves.
+    """
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def targets(line: Line) -> tuple[Target, ...]:
+    """Return the target temperatures that a line sets, one for each number."""
+    row = line.row
+    if not row.heats:
+        return ()
+    found = []
+    for letter, numbers in line.parameters:
+        for heater in [heater for key, heater in row.heats if key == letter]:
+            found += [
+                Target(*_heater(line, heater), float(number), letter)
+                for number in numbers.split(":")
+                if number
+            ]
+    return tuple(found)
+
+
+def _heater(line: Line, heater: str) -> tuple[str, int | None]:
+    row, tool = line.row, None
+    if row.tool and (named := line.values.get(row.tool)) is not None:
+        tool = int(named)
+    if row.selector is None:
+        return heater, tool
+    letter = row.selector.letter
+    if row.argument is Argument.NAMES:
+        return _named_heater(dict(line.parameters).get(letter, ""))
+    if not letter:
+        return row.selector.other, tool
+    number = line.values.get(letter, _NOTHING)
+    if number is _NOTHING:
+        return heater, tool
+    chosen = row.selector.heater(number or 0.0)
+    return chosen, int(number or 0.0) if chosen == "tool" else None
+
+
+_NOTHING = float("nan")
+
+
+def _named_heater(name: str) -> tuple[str, int | None]:
+    """Return what a heater of Klipper's is: only the tools' names are fixed."""
+    name = name.lower()
+    if match := re.fullmatch(r"extruder(\d*)", name):
+        return "tool", int(match[1] or 0)
+    for part in ("bed", "chamber"):
+        if part in name:
+            return part, None
+    return "any", None
+
+
+def _parsed(text: str, family: str) -> Line:
+    syntax = codes.SYNTAXES[family]
+    if _CANONICAL.fullmatch(text) and "-0" not in text:
+        code, *words = text.split(" ")
+        row = codes.lookup(code, family)
+        if row is not None and row.argument is Argument.LETTERS:
+            values = {word[0]: float(word[1:]) if word[1:] else None for word in words}
+            if len(values) == len(words):
+                pairs = tuple([(word[0], word[1:]) for word in words])
+                return Line(code, text, pairs, values=values, row=row)
+    return _Parser(text, family, syntax).line()
+
+
+class _Parser:
+    """Parses one line that is not in canonical form yet, or that is a special one."""
+
+    def __init__(self, text: str, family: str, syntax: Syntax) -> None:
+        self._given = text
+        self._text = text.rstrip()
+        self._family = family
+        self._syntax = syntax
+        self._at = len(self._text) - len(self._text.lstrip())
+
+    def line(self) -> Line:
+        """Return the line's value."""
+        match = _CODE.match(self._text, self._at)
+        if match is not None:
+            return self._coded(self._name(match), match.end())
+        for tool in self._syntax.tools:
+            if self._text[self._at :].lower() == tool.lower():
+                row = codes.lookup(tool, self._family) or _NOWHERE
+                return Line(tool, tool, row=row)
+        return self._extended()
+
+    def _refuse(self, problem: str, at: int | None = None) -> NoReturn:
+        raise LineError(problem, self._given, self._at if at is None else at)
+
+    def _name(self, match: re.Match[str]) -> str:
+        letter, number, sub = match["letter"].upper(), match["number"], match["sub"]
+        value = number.lstrip("0") or "0"
+        if len(value) > _LONGEST_CODE:
+            self._refuse(f"{letter}{value[:20]} is no code that any firmware has")
+        name = letter + value
+        if letter == "T" and sub is not None:
+            self._refuse("a tool has a whole number")
+        if sub is not None:
+            name = f"{name}.{sub.lstrip('0') or '0'}"
+        if name not in _STOPS and name.startswith(_STOPS):
+            self._refuse(f"some firmwares would read {name[:4]}", match.start())
+        return name
+
+    def _coded(self, code: str, end: int) -> Line:
+        found = codes.lookup(code, self._family)
+        row = found or _NOWHERE
+        number = int(code[1:].partition(".")[0])
+        if found is None and number > self._syntax.highest:
+            self._refuse(f"{code} would be read as another code by this firmware")
+        if row.argument in _TEXTS:
+            return self._with_text(code, row, end)
+        if row.argument is Argument.WAIT:
+            return self._pause(code, row, end)
+        self._at = end
+        return self._with_letters(code, row)
+
+    # Letters with numbers
+
+    def _with_letters(self, code: str, row: Code) -> Line:
+        text = self._cut_comment(self._text)
+        pairs: list[tuple[str, str]] = []
+        quoted: list[tuple[str, str]] = []
+        words = [code]
+        values: dict[str, float | None] = {}
+        while self._at < len(text):
+            letter, number, content = self._word(text, row)
+            if letter in values or any(letter == other for other, _ in quoted):
+                self._refuse(f"{code} must have each letter once")
+            if content is None:
+                pairs.append((letter, number))
+                first = number.partition(":")[0]
+                values[letter] = float(first) if first else None
+                words.append(letter + number)
+            else:
+                quoted.append((letter, content))
+                words.append(letter + texts.quoted(content))
+        return Line(
+            code,
+            " ".join(words),
+            tuple(pairs),
+            tuple(quoted),
+            values=values,
+            row=row,
+        )
+
+    def _word(self, text: str, row: Code) -> tuple[str, str, str | None]:
+        match = _PAIR.match(text, self._at)
+        if match is None:
+            self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
+            self._refuse(self._problem_of_word(text))
+        letter, at = match["letter"].upper(), match.start("letter")
+        if letter in "GMN":
+            self._refuse("a line must have only one code, and no line number", at)
+        if row.heats and (spelled := _EXPONENT.match(text, match.end("letter"))):
+            self._refuse(
+                f"{spelled[0]} is ambiguous: some firmwares read one number, others "
+                "two parameters; write the temperature without an exponent, or put a "
+                "blank before E",
+                match.end("letter"),
+            )
+        self._at = match.end()
+        number = match["number"] or ""
+        if not number and text[self._at : self._at + 1] == '"':
+            return letter, "", self._quoted(text, letter, row)
+        if number:
+            number = self._decimal(number, match.start("number"))
+        while number and (more := _MORE.match(text, self._at)):
+            if not self._syntax.lists or row.is_move or (row.heats and not row.lists):
+                break
+            number += ":" + self._decimal(more[1], more.start(1))
+            self._at = more.end()
+        return letter, number, None
+
+    def _problem_of_word(self, text: str) -> str:
+        if text[self._at] == "*":
+            return "must not contain '*', because it begins the checksum"
+        return "expected a letter with a decimal number"
+
+    def _quoted(self, text: str, letter: str, row: Code) -> str:
+        match = _QUOTE.match(text, self._at)
+        takes = self._syntax.quotes or letter in row.quoted
+        heats = any(letter == key for key, _ in row.heats)
+        if match is None or not takes or row.is_move or heats:
+            self._refuse(f"{letter} takes no text here")
+        content = match[1].replace('""', '"').replace("''", "'")
+        self._check_signs(content, match.start(1))
+        self._at = match.end()
+        return content
+
+    def _decimal(self, number: str, at: int) -> str:
+        if len(number) > _LONGEST_NUMBER:
+            self._refuse("a number has too many digits", at)
+        sign = "-" if number[0] == "-" else ""
+        whole, point, rest = number.lstrip("+-").partition(".")
+        digits = whole.lstrip("0") or "0"
+        if rest:
+            digits += point + rest
+        return sign + digits if digits.strip("0.") else digits
+
+    # Texts
+
+    def _with_text(self, code: str, row: Code, end: int) -> Line:
+        text = self._text[end:]
+        given = text.strip()
+        at = end + len(text) - len(text.lstrip())
+        if row.argument in {Argument.DISPLAY, Argument.ECHO}:
+            return self._display(code, row, given, at)
+        given = self._cut_comment(given)
+        if self._syntax.quotes and len(given) > 1 and given[0] == given[-1] == '"':
+            given = given[1:-1].replace('""', '"').replace("''", "'")
+        self._check_signs(given, at)
+        if not given.isascii():
+            wrong = next(i for i, sign in enumerate(given) if not sign.isascii())
+            self._refuse(
+                "a line must be printable ASCII without line breaks", at + wrong
+            )
+        sent = texts.quiet(given, self._syntax)
+        return self._line_of_text(code, row, given, sent, "")
+
+    def _display(self, code: str, row: Code, given: str, at: int) -> Line:
+        if self._syntax.quotes and len(given) > 1 and given[0] == given[-1] == '"':
+            given = given[1:-1].replace('""', '"')
+        sent = texts.harmless(given, self._syntax)
+        if not sent.isprintable():
+            self._refuse("a line must be printable ASCII without line breaks", at)
+        return self._line_of_text(code, row, given, sent, "")
+
+    def _line_of_text(
+        self, code: str, row: Code, given: str, sent: str, options: str
+    ) -> Line:
+        written = texts.quoted(sent) if self._syntax.quotes and sent else sent
+        return Line(
+            code,
+            f"{code}{options} {written}" if written else code + options,
+            argument=sent,
+            changed=given if given != sent else "",
+            row=row,
+        )
+
+    def _pause(self, code: str, row: Code, end: int) -> Line:
+        pairs: list[tuple[str, str]] = []
+        while match := _OPTIONS.match(self._text, end):
+            letter = match[1].upper()
+            if letter in dict(pairs):
+                self._refuse(f"{code} must have each letter once", match.start(1))
+            pairs.append((letter, self._decimal(match[2], match.start(2))))
+            end = match.end()
+        options = "".join(f" {letter}{number}" for letter, number in pairs)
+        given = self._text[end:].strip()
+        sent = texts.harmless(given, self._syntax)
+        if not sent.isprintable():
+            self._refuse("a line must be printable ASCII without line breaks", end)
+        line = self._line_of_text(code, row, given, sent, options)
+        values = {letter: float(number) for letter, number in pairs}
+        return Line(
+            code,
+            line.text,
+            tuple(pairs),
+            argument=sent,
+            changed=line.changed,
+            values=values,
+            row=row,
+        )
+
+    def _check_signs(self, text: str, at: int) -> None:
+        for sign in ";*":
+            if sign in text:
+                self._refuse(f"must not contain {sign!r}", at + text.index(sign))
+        if not text.isprintable():
+            self._refuse("a line must be printable ASCII without line breaks", at)
+
+    # Extended commands
+
+    def _extended(self) -> Line:
+        match = _NAME.match(self._text, self._at)
+        if match is None or not match[0][1:] or not self._syntax.names:
+            self._refuse(self._problem_of_beginning())
+        code = match[0].upper()
+        if code[1:].isdigit():
+            self._refuse(self._problem_of_beginning())
+        row = codes.lookup(code, self._family) or _NOWHERE
+        pairs: dict[str, str] = {}
+        written = [code]
+        changed = ""
+        self._at = match.end()
+        text = self._text
+        while self._at < len(text):
+            pair = _NAMED.match(text, self._at)
+            if pair is None:
+                if text[self._at :].lstrip()[:1] == ";":
+                    break
+                self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
+                self._refuse(f"expected NAME=VALUE after {code}")
+            key, value, shown = self._named(pair, row)
+            if key in pairs:
+                self._refuse(f"{code} must have each name once", pair.start("key"))
+            pairs[key] = value
+            written.append(shown)
+            if value != (pair["bare"] if pair["quoted"] is None else pair["quoted"]):
+                changed = pair["quoted"] or pair["bare"] or ""
+            self._at = pair.end()
+        return Line(
+            code,
+            " ".join(written),
+            tuple(pairs.items()),
+            changed=changed,
+            values={
+                key: float(value)
+                for key, value in pairs.items()
+                if _DECIMAL.fullmatch(value)
+            },
+            row=row,
+        )
+
+    def _named(self, pair: re.Match[str], row: Code) -> tuple[str, str, str]:
+        key = pair["key"].upper()
+        group = "bare" if pair["quoted"] is None else "quoted"
+        value, at = pair[group], pair.start(group)
+        if any(key == letter for letter, _ in row.heats):
+            if not _DECIMAL.fullmatch(value):
+                self._refuse(f"{key} must be a number", at)
+            value = self._decimal(value, at)
+        if key == "MSG":
+            value = texts.harmless(value, self._syntax)
+        for index, sign in enumerate(value):
+            if sign in _SHELL or not sign.isascii() or not sign.isprintable():
+                self._refuse(f"{key} must not contain {sign!r}", at + index)
+        return key, value, f'{key}="{value}"' if " " in value else f"{key}={value}"
+
+    def _cut_comment(self, text: str) -> str:
+        return strip_comment(text) if ";" in text else text
+
+    def _problem_of_beginning(self) -> str:
+        rest = self._text[self._at :]
+        if not rest or rest[0] == ";":
+            return "has no G-code"
+        if _NUMBERED.match(rest):
+            return "must not have line numbers (N, M110), because the bridge adds them"
+        if _CONTINUED.match(rest):
+            return (
+                "must begin with its code: some firmwares repeat the last move for it, "
+                "and the bridge could not check its limits"
+            )
+        if not rest[0].isascii() or not (rest[0].isalpha() or rest[0] == "_"):
+            return "must begin with a letter"
+        if self._syntax.names:
+            return "expected a code such as G28, or a name with digits only at its end"
+        return (
+            "expected a code such as G28: only Klipper has commands with names "
+            "(serial.firmware)"
+        )
