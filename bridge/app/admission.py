@@ -18,9 +18,11 @@ from bridge.errors import RejectedError
 QUEUE_LIMIT = 1000
 """Messages of one class that may wait to be read; the next ones are rejected (429)."""
 
-_MAY_STOP = re.compile(rb"M\s*0*112|\\u00[0-7]", re.IGNORECASE)
-"""What a payload with an emergency stop contains: the code as firmwares read it, with
-blanks and leading zeros, or an escaped ASCII character, which could be part of it."""
+_BEFORE_STOP = re.compile(rb"M\s*0*\Z", re.IGNORECASE)
+_ESCAPED = re.compile(rb"\\u00[0-7]", re.IGNORECASE)
+_LONGEST_CODE = 100
+"""Bytes before the digits of a stop that are searched for its letter; a longer line
+than that cannot be sent."""
 
 
 class MessageClass(StrEnum):
@@ -46,18 +48,32 @@ def classify(rest: str, payload: bytes) -> MessageClass:
     """
     if rest == EmergencyStop.topic:
         return MessageClass.EMERGENCY
-    if rest == RawCommand.topic and _MAY_STOP.search(payload):
+    if rest == RawCommand.topic and _may_stop(payload):
         return MessageClass.EMERGENCY
     if rest.startswith("request/"):
         return MessageClass.REQUEST
     return MessageClass.JOB if rest == Cancel.topic else MessageClass.COMMAND
 
 
+def _may_stop(payload: bytes) -> bool:
+    """Return whether a payload may contain an emergency stop.
+
+    It then contains the code as firmwares read it, with blanks and leading zeros, or an
+    escaped ASCII character, which could be part of it.
+    """
+    at = payload.find(b"112")
+    while at >= 0:
+        if _BEFORE_STOP.search(payload, max(0, at - _LONGEST_CODE), at):
+            return True
+        at = payload.find(b"112", at + 1)
+    return b"\\" in payload and _ESCAPED.search(payload) is not None
+
+
 class RateLimiter:
     """A token bucket for each topic: a rate, and bursts of twice that.
 
     Args:
-        rate: messages a second.
+        rate: tokens a second.
 
     """
 
@@ -80,6 +96,11 @@ class RateLimiter:
         allowed = tokens >= 1
         self._buckets[topic] = (tokens - 1 if allowed else tokens, now)
         return allowed
+
+    def spend(self, topic: str, tokens: int) -> None:
+        """Take further tokens for what was allowed; the bucket may owe them."""
+        left, since = self._buckets[topic]
+        self._buckets[topic] = (left - tokens, since)
 
 
 class MessageQueue:
@@ -139,7 +160,8 @@ class Admission:
     order and have a queue of their own.
 
     Args:
-        rate: messages a second on each command topic.
+        rate: lines a second on each command topic; a message that lists no lines counts
+            as one.
         topics: the command topics that exist, without the base.
 
     """
@@ -152,7 +174,11 @@ class Admission:
         self._requests = MessageQueue(QUEUE_LIMIT)
 
     def check_rate(self, kind: MessageClass, rest: str, now: float) -> None:
-        """Count a message against the rate limit, unless its class has none.
+        """Count a message as one line, unless its class has no rate limit.
+
+        A message is counted before it is parsed, so that a flood costs little; the rest
+        of its lines with :meth:`count_lines`. A command may have more lines than are
+        allowed at the moment: it then delays the following ones.
 
         Args:
             kind: its class.
@@ -165,14 +191,36 @@ class Admission:
         """
         if kind is not MessageClass.COMMAND:
             return
-        # All topics that do not exist share a bucket.
-        if not self._limiter.allows(rest if rest in self._topics else "", now):
+        if not self._limiter.allows(self._bucket(rest), now):
             raise RejectedError(
-                f"more than {self._rate:g} messages a second on {rest}; see "
-                "limits.rate",
+                f"more than {self._rate:g} lines a second on {rest}; see limits.rate",
                 error="rate_limited",
                 code=429,
             )
+
+    def count_lines(
+        self, kind: MessageClass, rest: str, lines: int, now: float
+    ) -> None:
+        """Count the lines of a command that was parsed, and is no emergency stop.
+
+        Args:
+            kind: the class of its message.
+            rest: its topic without the base.
+            lines: how many it has.
+            now: seconds on a clock that does not go back.
+
+        Raises:
+            RejectedError: It only looked like a stop, and too many came on this topic.
+
+        """
+        if kind is MessageClass.EMERGENCY:
+            kind = MessageClass.COMMAND
+            self.check_rate(kind, rest, now)
+        if kind is MessageClass.COMMAND and lines > 1:
+            self._limiter.spend(self._bucket(rest), lines - 1)
+
+    def _bucket(self, rest: str) -> str:
+        return rest if rest in self._topics else ""  # those that do not exist share one
 
     async def wait(self, kind: MessageClass) -> None:
         """Wait for the turn of a message; an emergency stop does not wait.

@@ -9,7 +9,7 @@ command that was parsed, however it was spelled.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from bridge.app.admission import (
@@ -28,14 +28,10 @@ from bridge.commands import (
     origin_of,
     parse,
 )
-from bridge.commands.base import Command
 from bridge.commands.deduplication import Receipts, Verdict
-from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
-from bridge.commands.raw import RawCommand, RawCommands
 from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, RejectedError
-from bridge.gcode import words
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Interrupted, Run
 from bridge.topics import Topics, response_topic_allowed
@@ -44,8 +40,6 @@ log = logging.getLogger("bridge.commands")
 
 WARNING_RATE = 0.1
 """Warnings a second about response topics; a sender can think of any number of them."""
-
-_STOP = "M112"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +93,7 @@ class RequestHandler:
         config: the rights and limits.
         topics: the printer's.
         execute: carries out what was admitted.
+        check_room: refuses a command of so many lines if the queue has no room for it.
         respond: publishes a response.
         clear: clears a retained message from a command topic.
         refused: gets the response to every message that was rejected, except in a
@@ -112,6 +107,7 @@ class RequestHandler:
         topics: Topics,
         *,
         execute: Execute,
+        check_room: Callable[[int], None],
         respond: Callable[[Response, Sender], None],
         clear: Callable[[str], None],
         refused: Callable[[Response], None],
@@ -119,6 +115,7 @@ class RequestHandler:
         self._config = config
         self._topics = topics
         self._execute = execute
+        self._check_room = check_room
         self._respond = respond
         self._clear = clear
         self._refused = refused
@@ -151,12 +148,14 @@ class RequestHandler:
             kind = classify(rest, message.payload)
             await self._admit(message, rest, kind, begun)
             request = self._parse(message, rest, arrived, so_far)
-            stops = is_stop(request.command)
+            stops = request.command.stops
             if not stops and self._is_repeat(request, so_far, sender, begun):
                 return
             expires = _expiry(request, arrived, message.expiry)
-            if not stops and _acts(request):
-                _refuse_interrupted(interrupted)
+            if not stops:
+                if _acts(request):
+                    _refuse_interrupted(interrupted)
+                self._count_lines(request, rest, kind, begun)
             so_far.data = await self._execute(request, so_far.run, expires)
         except RequestError as refusal:
             so_far.origin = Origin(rest, refusal.id, refusal.command)
@@ -228,6 +227,21 @@ class RequestHandler:
                 error="forbidden",
             )
         return request
+
+    def _count_lines(
+        self, request: Request, rest: str, kind: MessageClass, now: float
+    ) -> None:
+        """Refuse a command because of the number of its lines, before it is planned.
+
+        Raises:
+            RejectedError: The queue has no room for it, or it only looked like an
+                emergency stop and too many came.
+
+        """
+        lines = request.command.line_count
+        if lines > 1 and not request.envelope.dry_run:
+            self._check_room(lines)
+        self._admission.count_lines(kind, rest, lines, now)
 
     def _is_repeat(
         self, request: Request, so_far: _Handling, sender: Sender, now: float
@@ -307,17 +321,3 @@ def _happens_once(request: Request) -> bool:
     emergency stop that arrives twice must stop twice.
     """
     return _acts(request) and request.command.tier != "safe"
-
-
-def is_stop(command: Command) -> bool:
-    """Return whether a command is an emergency stop, whichever way it was sent."""
-    match command:
-        case EmergencyStop():
-            return True
-        case RawCommand():
-            lines: Sequence[str] = (command.command,)
-        case RawCommands():
-            lines = command.commands
-        case _:
-            return False
-    return any(words.parse(line).code == _STOP for line in lines)

@@ -113,6 +113,7 @@ class Station:
             config,
             self.topics,
             execute=self._execute,
+            check_room=self.printer.queue.check_room,
             respond=self._respond,
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
@@ -307,7 +308,8 @@ class Station:
         """Carry a request out; see :data:`~bridge.app.request_handler.Execute`."""
         command, envelope = request.command, request.envelope
         if envelope.dry_run:
-            run.gcode.extend(self.printer.plan(command).program.gcode)
+            planned = await self.printer.plan_in_slices(command)
+            run.gcode.extend(planned.program.gcode)
             return None
         if isinstance(command, RefreshRequest):
             self.broker.republish()

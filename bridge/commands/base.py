@@ -6,9 +6,9 @@ it in that module's ``COMMANDS``.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -38,6 +38,25 @@ def refuse_null(value: object) -> object:
 
 NotNull = BeforeValidator(refuse_null)
 """For a field that may be absent, but not ``null``."""
+
+Result = TypeVar("Result")
+
+Steps = Generator[None, None, Result]
+"""A computation that may be interrupted at each ``yield``, and returns its result.
+
+So a command of a thousand lines can be planned by pure code in slices, with the event
+loop's other work between them (docs/adr/0027).
+"""
+
+
+def completed(steps: Steps[Result]) -> Result:
+    """Return the result of a computation that is carried out without interruption."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class ScriptLibrary(Protocol):
@@ -148,6 +167,16 @@ class Command(DocumentedModel):
     needs_file: ClassVar[bool] = False
     """It is rejected while no file is selected."""
 
+    @property
+    def line_count(self) -> int:
+        """How many lines the payload lists; 1 for one that lists none."""
+        return 1
+
+    @property
+    def stops(self) -> bool:
+        """It is an emergency stop, as far as its payload shows; a script may be too."""
+        return False
+
     @abstractmethod
     def program(self, context: Context, /) -> Program:
         """Return the G-code.
@@ -156,3 +185,13 @@ class Command(DocumentedModel):
             RejectedError: The printer cannot do this, or not in its current state.
 
         """
+
+    def steps(self, context: Context, /) -> Steps[Program]:
+        """Return the G-code, as :meth:`program` does, with interruptions if it is long.
+
+        Raises:
+            RejectedError: As :meth:`program`.
+
+        """
+        yield from ()
+        return self.program(context)

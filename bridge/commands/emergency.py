@@ -17,6 +17,11 @@ class EmergencyStop(Command):
     tier: ClassVar[Tier] = "safe"
     needs_operational: ClassVar[bool] = False
 
+    @property
+    def stops(self) -> bool:
+        """It is the stop."""
+        return True
+
     def program(self, _context: Context, /) -> Program:
         """Return the ``M112``."""
         return Program(("M112",), emergency=True)

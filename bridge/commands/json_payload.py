@@ -65,7 +65,8 @@ def check(value: object, place: str = "") -> None:
             check(item, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            check(item, f"{place}[{index}]")
+            if not isinstance(item, str) or not printable(item):
+                check(item, f"{place}[{index}]")
     elif isinstance(value, _Unusable):
         _invalid(f"{place}: {value.problem}")
     elif isinstance(value, str) and not printable(value):
@@ -115,6 +116,8 @@ def _document(payload: bytes) -> object:
 
 
 def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return
     depth = 0
     for match in _BRACKETS.finditer(text):
         if match[0] in "[{":

@@ -7,13 +7,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bridge.commands import gcode_lines as lines
-from bridge.commands.base import Command, Context, Program, Tier
+from bridge.commands.base import Command, Context, Program, Steps, Tier, completed
 from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
+from bridge.gcode import words
 from bridge.gcode.words import format_number
 
 _MOST_LINES = 1000
+_STOP = "M112"
 
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 _Values = Annotated[dict[str, object], Field(max_length=100)]
@@ -35,6 +37,17 @@ def _line(
     return line
 
 
+def _is_stop(text: str, parameters: Mapping[str, object]) -> bool:
+    """Return whether a line is the emergency stop, as firmwares spell it."""
+    if parameters and ("{" in text or "%" in text):
+        try:
+            text = substituted(text, parameters, "")
+        except RejectedError:
+            return False
+    # A thousand lines are searched for the digits before any of them is parsed.
+    return "112" in text and words.parse(text).code == _STOP
+
+
 class RawCommand(_Raw):
     """Send a line of G-code."""
 
@@ -48,6 +61,11 @@ class RawCommand(_Raw):
     """The line. Comments are removed, and `g28` becomes `G28`."""
     parameters: _Values = Field(default_factory=dict)
     """Texts and numbers that replace `%(name)s` and `{name}` in the line."""
+
+    @property
+    def stops(self) -> bool:
+        """The line is ``M112``."""
+        return _is_stop(self.command, self.parameters)
 
     def program(self, context: Context, /) -> Program:
         """Return the line."""
@@ -74,12 +92,26 @@ class RawCommands(_Raw):
     parameters: _Values = Field(default_factory=dict)
     """Texts and numbers that replace `%(name)s` and `{name}` in the lines."""
 
+    @property
+    def line_count(self) -> int:
+        """How many lines there are."""
+        return len(self.commands)
+
+    @property
+    def stops(self) -> bool:
+        """One of the lines is ``M112``."""
+        return any(_is_stop(text, self.parameters) for text in self.commands)
+
     def program(self, context: Context, /) -> Program:
         """Return the lines."""
-        clean = [
-            _line(text, self.parameters, context, f"commands[{index}]")
-            for index, text in enumerate(self.commands)
-        ]
+        return completed(self.steps(context))
+
+    def steps(self, context: Context, /) -> Steps[Program]:
+        """Return the lines."""
+        clean = []
+        for index, text in enumerate(self.commands):
+            clean.append(_line(text, self.parameters, context, f"commands[{index}]"))
+            yield
         return lines.hastened(lines.program(clean), context)
 
 

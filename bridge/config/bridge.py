@@ -53,8 +53,9 @@ class Limits(Section):
     """Maximum number of queued G-code lines; further commands are rejected with
     `queue_full`. Requests, and cancelling a print, are not queued."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
-    """Rate limit in commands per second on each topic; bursts of twice as many are
-    accepted."""
+    """Rate limit in lines of G-code per second on each topic; bursts of twice as many
+    are accepted. A command that lists no lines counts as one. A longer command than the
+    burst is accepted; then the next ones are rejected until its time is over."""
 
 
 class HomeAssistant(Section):

@@ -5,17 +5,22 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from operator import is_
 
 from bridge.commands import Command, Context
-from bridge.commands.base import ScriptLibrary
+from bridge.commands.base import ScriptLibrary, Steps, completed
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.control import hooks
-from bridge.printer.control.command_queue import CommandQueue, QuestionQueue, Run
+from bridge.printer.control.command_queue import (
+    CommandQueue,
+    Interrupted,
+    QuestionQueue,
+    Run,
+    in_slices,
+)
 from bridge.printer.control.emergency_stop import (
     STILL_RESPONDS,
     STOP_MESSAGE,
@@ -24,7 +29,15 @@ from bridge.printer.control.emergency_stop import (
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.idle_shutoff import IdleShutoff
 from bridge.printer.control.idle_timeout import IdleTimeout
-from bridge.printer.control.planning import Plan, context_of, plan, situation_of
+from bridge.printer.control.planning import (
+    Draft,
+    Plan,
+    context_of,
+    draft,
+    gate,
+    place,
+    situation_of,
+)
 from bridge.printer.control.polling import PollSchedule
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.events import StateEvent
@@ -32,6 +45,7 @@ from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits import safety
+from bridge.printer.limits.safety import Situation
 from bridge.printer.link.events import Closed, LinkEvent, Place
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
@@ -42,6 +56,15 @@ log = logging.getLogger("bridge.printer")
 
 POLL_PAUSE = 0.25
 """Seconds between two looks at what is due; the precision of all polling intervals."""
+
+AT_ONCE = 32
+"""Lines of a command that are planned without interruption when it arrives, so that it
+is refused at once if it is wrong. A longer one is planned in slices and in its turn:
+while it is planned nothing may overtake it."""
+
+_ATTEMPTS = 3
+"""How often a command is planned in slices while the printer's position or modes keep
+changing; then it is planned without interruption."""
 
 _NOT_READY = {"shutdown", "not_ready", "disconnect"}
 """States of a host firmware in which what was sent to it is lost."""
@@ -115,7 +138,7 @@ class Printer:
         self._emergency = EmergencyStopper(self.link, self.observer)
         self._idle = IdleTimeout(config.profile.idle_heaters * 60)
         self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
-        self._last_plan: tuple[tuple[object, ...], Plan] | None = None
+        self._last_draft: tuple[Command, PrinterState, Draft] | None = None
 
     @property
     def state(self) -> PrinterState:
@@ -144,24 +167,63 @@ class Printer:
             RejectedError: It must not be sent.
 
         """
+        return completed(self._planning(command))
+
+    async def plan_in_slices(
+        self, command: Command, interrupted: Interrupted = lambda: None
+    ) -> Plan:
+        """Return what :meth:`plan` does, without blocking the event loop meanwhile.
+
+        Raises:
+            RejectedError: It must not be sent.
+            CommandError: The printer was stopped or reset meanwhile.
+
+        """
+        for _ in range(_ATTEMPTS):
+            basis = self._basis()
+            planned = await in_slices(self._planning(command), interrupted)
+            if basis == self._basis():
+                # A print may have begun, or the link been lost, between two slices.
+                gate(command, planned.program, self._situation())
+                return planned
+        return self.plan(command)  # a printer that does not keep still cannot delay it
+
+    def _planning(self, command: Command) -> Steps[Plan]:
+        drafted = yield from self._drafting(command)
+        gate(command, drafted.program, self._situation())
+        return (yield from place(drafted, self._rules()))
+
+    def _drafting(self, command: Command) -> Steps[Draft]:
+        """Return a command's lines; the last ones again if they are still right."""
+        state, context = self.state, self._context()
+        if self._last_draft is not None and self._last_draft[0] is command:
+            _, before, drafted = self._last_draft
+            same = before is state and drafted.context.dialect is context.dialect
+            if same or drafted.holds(context):
+                return drafted
+        drafted = yield from draft(command, context, self._situation(), self._rules())
+        self._last_draft = (command, state, drafted)
+        return drafted
+
+    def _situation(self) -> Situation:
+        return situation_of(self.state, self.config.profile)
+
+    def _basis(self) -> tuple[object, ...]:
+        """Return what a plan depends on, apart from the situation."""
         observer = self.observer
-        state = observer.state
-        basis = (command, state, observer.position, observer.dialect)
-        if self._last_plan is not None and all(map(is_, basis, self._last_plan[0])):
-            return self._last_plan[1]  # nothing has changed until its turn came
-        rules = safety.Rules(
+        places = (self.state.modal, observer.position)
+        return (id(self.config), observer.dialect.name, *places)
+
+    def _rules(self) -> safety.Rules:
+        observer = self.observer
+        return safety.Rules(
             profile=self.config.profile,
             blocked=self.config.blocked,
-            modal=state.modal,
+            modal=self.state.modal,
             position=observer.position,
             g90_sets_extruder=observer.dialect.g90_sets_extruder,
             only_m82_sets_extruder=observer.dialect.only_m82_sets_extruder,
         )
-        situation = situation_of(state, self.config.profile)
-        context = context_of(state, self.config, observer.dialect, self.scripts)
-        planned = plan(command, context, situation, rules)
-        self._last_plan = (basis, planned)
-        return planned
 
     async def execute(
         self,
@@ -188,7 +250,14 @@ class Printer:
         """
         if self._restart_halted(command, run):
             return
-        program = self.plan(command).program
+        if command.line_count > AT_ONCE and not command.stops:
+            safety.gate(command, self._situation())
+            await self.queue.execute(
+                command, command.line_count, run, expires=expires, within=within
+            )
+            return
+        program = completed(self._drafting(command)).program
+        gate(command, program, self._situation())
         if program.emergency:
             self.stop()
             run.gcode.extend(program.lines)
@@ -208,9 +277,12 @@ class Printer:
         session = self.link.session
         if session is None or not session.protocol.halted:
             return False
+        known = self.observer.dialect.restart
+        if command.line_count > len(known):
+            return False
         restart = command.program(self._context()).gcode
         # A halted firmware gets the lines that restart it, and no others.
-        if not restart or any(x not in self.observer.dialect.restart for x in restart):
+        if not restart or any(line not in known for line in restart):
             return False
         run.gcode.extend(restart)
         session.urgent(*restart)
@@ -226,9 +298,9 @@ class Printer:
         self._emergency.stop()
         self._fail_waiting(partial(FailedError.stopped, STOP_MESSAGE))
 
-    def _due(self, command: Command) -> Plan:
+    async def _due(self, command: Command, interrupted: Interrupted) -> Plan:
         """Return what to send in its turn; by then a script may contain a stop."""
-        planned = self.plan(command)
+        planned = await self.plan_in_slices(command, interrupted)
         if planned.program.emergency:
             self.stop()
             raise FailedError.stopped(STOP_MESSAGE)

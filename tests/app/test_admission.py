@@ -176,9 +176,64 @@ def test_only_commands_have_a_rate_limit() -> None:
             limited.check_rate(kind, "head", 0.0)
     limited.check_rate(COMMAND, "head", 0.0)
     limited.check_rate(COMMAND, "head", 0.0)
-    with pytest.raises(RejectedError, match="more than 1 messages a second on head"):
+    with pytest.raises(RejectedError, match="more than 1 lines a second on head"):
         limited.check_rate(COMMAND, "head", 0.0)
     limited.check_rate(COMMAND, "bed", 0.0)
+
+
+def test_each_line_of_a_command_counts() -> None:
+    limited = admission(rate=5)
+    limited.check_rate(COMMAND, "head", 0.0)
+    limited.count_lines(COMMAND, "head", 10, 0.0)
+    with pytest.raises(RejectedError, match="more than 5 lines a second on head"):
+        limited.check_rate(COMMAND, "head", 0.0)
+    limited.check_rate(COMMAND, "head", 0.2)
+
+
+def test_a_command_longer_than_the_burst_delays_the_next_ones() -> None:
+    limited = admission(rate=5)
+    limited.check_rate(COMMAND, "head", 0.0)
+    limited.count_lines(COMMAND, "head", 30, 0.0)
+    for moment in (0.0, 1.0, 4.0):
+        with pytest.raises(RejectedError, match="lines a second"):
+            limited.check_rate(COMMAND, "head", moment)
+    limited.check_rate(COMMAND, "head", 4.2)
+    limited.check_rate(COMMAND, "bed", 0.0)
+
+
+def test_what_only_looked_like_a_stop_is_counted_when_it_is_known() -> None:
+    limited = admission(rate=1)
+    for _ in range(2):
+        limited.check_rate(EMERGENCY, "head", 0.0)
+        limited.count_lines(EMERGENCY, "head", 1, 0.0)
+    with pytest.raises(RejectedError, match="lines a second"):
+        limited.count_lines(EMERGENCY, "head", 1, 0.0)
+
+
+def test_the_lines_of_requests_and_jobs_do_not_count() -> None:
+    limited = admission(rate=1)
+    for kind in (REQUEST, JOB):
+        limited.count_lines(kind, "head", 1000, 0.0)
+    limited.check_rate(COMMAND, "head", 0.0)
+
+
+@given(
+    rate=st.floats(0.01, 100),
+    commands=st.lists(st.tuples(st.floats(0, 10), st.integers(1, 1000)), min_size=1),
+)
+def test_no_more_lines_than_the_rate_and_a_burst_before_the_last_command(
+    rate: float, commands: list[tuple[float, int]]
+) -> None:
+    limited, now, before, last = admission(rate), 0.0, 0, 0
+    for pause, lines in commands:
+        now += pause
+        try:
+            limited.check_rate(COMMAND, "head", now)
+        except RejectedError:
+            continue
+        limited.count_lines(COMMAND, "head", lines, now)
+        before, last = before + last, lines
+        assert before + 1 <= max(1.0, 2 * rate) + now * rate + 1e-6
 
 
 def test_topics_that_do_not_exist_share_one_rate() -> None:

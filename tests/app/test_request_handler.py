@@ -12,7 +12,7 @@ import pytest
 from bridge.app.request_handler import RequestHandler, Sender
 from bridge.commands import Request, Response
 from bridge.config import Config
-from bridge.errors import CommandError, ExpiredError, FailedError
+from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Run
 from bridge.topics import Topics
@@ -33,16 +33,22 @@ class Bench:
     cleared: list[str] = field(default_factory=list)
     refused: list[Response] = field(default_factory=list)
     interrupted: CommandError | None = None
+    room: int = 256
 
     def __post_init__(self) -> None:
         self.handler = RequestHandler(
             self.config,
             TOPICS,
             execute=self._execute,
+            check_room=self._check_room,
             respond=lambda response, sender: self.answers.append((response, sender)),
             clear=self.cleared.append,
             refused=self.refused.append,
         )
+
+    def _check_room(self, lines: int) -> None:
+        if lines > self.room:
+            raise RejectedError("no room", error="queue_full", code=429)
 
     async def _execute(
         self,
@@ -98,6 +104,40 @@ async def test_what_is_admitted_is_performed() -> None:
     assert (answer.topic, answer.command) == ("head", "jog")
     assert (answer.gcode, answer.data) == (("G91",), {"x": 1})
     assert [request.command.name for request in it.performed] == ["jog"]
+
+
+async def test_too_many_lines_are_refused_before_anything_is_planned() -> None:
+    it = bench()
+    answer = await it.hears("command", {"commands": ["G28"] * 257, "id": "long"})
+    assert (answer.status, answer.code, answer.error) == ("rejected", 429, "queue_full")
+    assert (answer.id, it.performed) == ("long", [])
+    answer = await it.hears("command", {"commands": ["G28"] * 256})
+    assert answer.status == "finished"
+
+
+async def test_a_dry_run_needs_no_room() -> None:
+    it = bench()
+    answer = await it.hears("command", {"commands": ["G28"] * 257, "dry_run": True})
+    assert answer.status == "finished"
+
+
+async def test_a_stop_among_too_many_lines_still_stops() -> None:
+    it = bench()
+    answer = await it.hears("command", {"commands": ["G28"] * 999 + ["m112"]})
+    assert answer.status == "finished"
+
+
+async def test_the_rate_limit_counts_lines() -> None:
+    it = bench(limits={"rate": 10})
+    assert (await it.hears("command", {"commands": ["G28"] * 20})).status == "finished"
+    assert (await it.hears("command", {"command": "G28"})).error == "rate_limited"
+    assert (await it.hears("head", JOG)).status == "finished"
+
+
+async def test_too_long_a_command_does_not_use_up_the_rate() -> None:
+    it = bench(limits={"rate": 10})
+    assert (await it.hears("command", {"commands": ["G0"] * 999})).error == "queue_full"
+    assert (await it.hears("command", {"command": "G28"})).status == "finished"
 
 
 async def test_what_fails_tells_how_far_it_came() -> None:

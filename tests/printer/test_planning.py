@@ -13,7 +13,7 @@ from bridge.gcode.modal import Modal
 from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
 from bridge.printer.limits.safety import Rules
-from tests.support.knowing import Knowing
+from tests.support.knowing import Knowing, plan
 
 TWO_TOOLS = Printer(profile=Profile(extruders=2))
 
@@ -28,12 +28,9 @@ def planned(
 ) -> Plan:
     known = known or Knowing(profile=config.profile)
     context = planning.context_of(known.state, config, MARLIN, scripts)
-    return planning.plan(
-        parse(topic, payload).command,
-        context,
-        planning.situation_of(known.state, config.profile),
-        Rules(profile=config.profile, blocked=config.blocked),
-    )
+    situation = planning.situation_of(known.state, config.profile)
+    rules = Rules(profile=config.profile, blocked=config.blocked)
+    return plan(parse(topic, payload).command, context, situation, rules)
 
 
 def offline() -> Knowing:
@@ -82,7 +79,7 @@ def test_a_line_must_fit_with_its_number(dialect: Dialect) -> None:
     situation = planning.situation_of(known.state, Profile())
     long = parse("command", b'{"command": "M117 ' + b"x" * 85 + b'"}').command
     with pytest.raises(RejectedError, match="shorter than 96 bytes") as caught:
-        planning.plan(long, context, situation, Rules())
+        plan(long, context, situation, Rules())
     assert caught.value.error == "invalid_payload"
 
 

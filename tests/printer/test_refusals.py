@@ -9,8 +9,8 @@ from bridge.commands.base import Context
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.printer.control.planning import plan
 from bridge.printer.limits.safety import Rules, Situation
+from tests.support.knowing import plan
 
 PROFILE = Profile(extruders=2)
 CONTEXT = Context(profile=PROFILE)

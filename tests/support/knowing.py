@@ -1,15 +1,34 @@
-"""A printer's state after a dialogue of host and firmware lines."""
+"""A printer's state after a dialogue of host and firmware lines, and plans for it."""
 
 from dataclasses import dataclass, field
 
+from bridge.commands import Command, Context
+from bridge.commands.base import completed
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Ok
+from bridge.printer.control import planning
+from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
+from bridge.printer.limits.safety import Rules, Situation
+
+
+def plan(
+    command: Command, context: Context, situation: Situation, rules: Rules
+) -> Plan:
+    """Return what would be sent for a command, as the bridge plans it.
+
+    Raises:
+        RejectedError: It must not be sent.
+
+    """
+    drafted = completed(planning.draft(command, context, situation, rules))
+    planning.gate(command, drafted.program, situation)
+    return completed(planning.place(drafted, rules))
 
 
 @dataclass

@@ -8,12 +8,13 @@ command that is being carried out.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
 from bridge.commands import Command
+from bridge.commands.base import Result, Steps
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge.observer import Observer
@@ -86,13 +87,7 @@ class Turns:
             CommandError: :meth:`interrupt` was called meanwhile, with this error.
 
         """
-        before = self._lines[first]
-        if before + lines > self._limit:
-            raise RejectedError(
-                f"{before} lines wait already; limits.queue allows {self._limit}",
-                error="queue_full",
-                code=429,
-            )
+        self.check_room(lines, first=first)
         interrupted = arrived or self.arrival()
         self._lines[first] += lines
         try:
@@ -102,6 +97,22 @@ class Turns:
                 yield interrupted
         finally:
             self._lines[first] -= lines
+
+    def check_room(self, lines: int, *, first: bool = False) -> None:
+        """Refuse a command of so many lines if they are too many to wait.
+
+        Raises:
+            RejectedError: The queue is full.
+
+        """
+        before = self._lines[first]
+        if before + lines > self._limit:
+            raise RejectedError(
+                f"{before} lines wait already, and the command has {lines}; "
+                f"limits.queue allows {self._limit}",
+                error="queue_full",
+                code=429,
+            )
 
     def arrival(self) -> Interrupted:
         """Mark this moment, for a caller that asks for its turn a little later."""
@@ -123,7 +134,8 @@ class CommandQueue:
         link: to the printer.
         observer: knows the printer's state, and takes in each line.
         limit: how many lines may wait.
-        plan: returns what to send for a command, once it is its turn.
+        plan: returns what to send for a command, once it is its turn; it may take a
+            while, during which the turn may be interrupted.
 
     """
 
@@ -132,7 +144,7 @@ class CommandQueue:
         link: Link,
         observer: Observer,
         limit: int,
-        plan: Callable[[Command], Plan],
+        plan: Callable[[Command, Interrupted], Awaitable[Plan]],
     ) -> None:
         self._link = link
         self._observer = observer
@@ -141,6 +153,7 @@ class CommandQueue:
         self._tasks: set[asyncio.Task[None]] = set()
         self.arrival = self._turns.arrival
         self.interrupt = self._turns.interrupt
+        self.check_room = self._turns.check_room
 
     @property
     def waiting(self) -> int:
@@ -222,9 +235,9 @@ class CommandQueue:
         async with turn as interrupted:
             if run.abandoned or (run.wanted is not None and not run.wanted()):
                 return
-            if expires is not None and time.time() >= expires:
-                raise ExpiredError("the command waited too long for its turn")
-            planned = self._plan(command)
+            _refuse_expired(expires)
+            planned = await self._plan(command, interrupted)
+            _refuse_expired(expires)
             if planned.program.offsets:
                 self._observer.set_offsets(planned.program.offsets)
             if error := await self._send(planned, run, interrupted):
@@ -300,6 +313,40 @@ class QuestionQueue:
             for line in lines:
                 if error := interrupted() or await send_line(self._link, line, run):
                     raise error
+
+
+def _refuse_expired(expires: float | None) -> None:
+    if expires is not None and time.time() >= expires:
+        raise ExpiredError("the command waited too long for its turn")
+
+
+SLICE = 0.0005
+"""Seconds of work on one command after which the event loop gets its turn: a message
+needs several passes of the loop until it is a line on the wire, and each of them may
+meet a slice."""
+
+
+async def in_slices(steps: Steps[Result], interrupted: Interrupted) -> Result:
+    """Return the result of a computation, with pauses for the event loop's other work.
+
+    What takes less than a slice is done at once.
+
+    Raises:
+        CommandError: The computation raised it, or it was interrupted with it.
+
+    """
+    until = time.perf_counter() + SLICE
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            if error := interrupted():
+                raise error
+            until = time.perf_counter() + SLICE
 
 
 async def send_line(

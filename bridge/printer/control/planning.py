@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bridge.commands import Command, Context, Program
-from bridge.commands.base import ScriptLibrary
+from bridge.commands.base import ScriptLibrary, Steps
 from bridge.commands.gcode_lines import program as as_program
-from bridge.commands.raw import script_lines
+from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
@@ -84,6 +84,33 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """What a command says, checked as far as that does not depend on the moment.
+
+    Attributes:
+        program: its lines.
+        context: what the printer was like when it was translated.
+        fixed: the lines depend on nothing in the context but the firmware's dialect and
+            capabilities.
+
+    """
+
+    program: Program
+    context: Context
+    fixed: bool
+
+    def holds(self, context: Context) -> bool:
+        """Return whether translating the command again would give the same lines."""
+        before = self.context
+        return (
+            self.fixed
+            and context.dialect is before.dialect
+            and context.capabilities == before.capabilities
+            and context.profile is before.profile
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be sent for a command.
 
@@ -98,40 +125,61 @@ class Plan:
     places: Sequence[Mapping[str, float]]
 
 
-def plan(
-    command: Command,
-    context: Context,
-    situation: Situation,
-    rules: Rules,
-) -> Plan:
-    """Return what is to be sent for a command.
+def draft(
+    command: Command, context: Context, situation: Situation, rules: Rules
+) -> Steps[Draft]:
+    """Translate a command, and check what no later state of the printer can change.
 
     Raises:
-        RejectedError: The payload, the operator, a limit or the printer's state forbids
-            it, in this order.
+        RejectedError: The payload, the operator or a limit of single lines forbids it.
 
     """
     try:
-        planned = _unconditional(command, context, rules)
+        return (yield from _translated(command, context, rules))
     except RejectedError as error:
         if error.code == _CONFLICT:
             safety.gate(command, situation)  # not being connected matters more
         raise
-    if not planned.program.emergency:
+
+
+def gate(command: Command, program: Program, situation: Situation) -> None:
+    """Refuse a command that the printer's state does not allow, unless it is a stop.
+
+    Raises:
+        RejectedError: See :func:`safety.gate`.
+
+    """
+    if not program.emergency:
         safety.gate(command, situation)
-    return planned
 
 
-def _unconditional(command: Command, context: Context, rules: Rules) -> Plan:
-    program = _with_tool_scripts(command.program(context), context)
+def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft]:
+    program = yield from command.steps(context)
+    listed = program.lines
+    program = _with_tool_scripts(program, context)
+    if not program.emergency:
+        for line in program.gcode:
+            try:
+                framing.check(line)
+            except ValueError as error:
+                raise RejectedError.invalid(str(error)) from None
+            safety.check_line(line, rules)
+            yield
+    fixed = isinstance(command, RawCommand | RawCommands) and program.lines is listed
+    return Draft(program, context, fixed)
+
+
+def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
+    """Check where a command moves the head, from the printer's present position.
+
+    Raises:
+        RejectedError: A limit forbids it.
+
+    """
+    program = drafted.program
     if program.emergency:
         return Plan(program, ({},) * len(program.gcode))
-    for line in program.gcode:
-        try:
-            framing.check(line)
-        except ValueError as error:
-            raise RejectedError.invalid(str(error)) from None
-    return Plan(program, safety.check(program.gcode, rules))
+    return Plan(program, (yield from safety.follow(program.gcode, rules)))
 
 
 def _with_tool_scripts(program: Program, context: Context) -> Program:
@@ -139,6 +187,8 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
     if scripts is None or program.urgent or program.emergency:
         return program
     if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
+        return program
+    if not any(_selected_tool(line) is not None for line in program.lines):
         return program
     lines: list[str] = []
     tool = context.modal.tool

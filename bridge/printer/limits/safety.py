@@ -4,10 +4,11 @@ The order for a command is: its ``program`` (400, 404), :func:`check` (400, 403)
 :func:`gate` (409). An emergency program skips both.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from bridge.commands.base import Command
+from bridge.commands.base import Command, Steps, completed
 from bridge.commands.gcode_lines import pairs
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
@@ -40,7 +41,7 @@ class Situation:
     file_selected: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What lines are checked against.
 
@@ -61,6 +62,11 @@ class Rules:
     position: Mapping[str, float] = field(default_factory=dict)
     g90_sets_extruder: bool = True
     only_m82_sets_extruder: bool | None = False
+
+    @cached_property
+    def blocked_codes(self) -> Mapping[str, str]:
+        """The blocked codes in the form in which lines have them."""
+        return {words.parse(code).code: why for code, why in self.blocked.items()}
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -110,7 +116,7 @@ def _gate_card(command: Command, situation: Situation, what: str) -> None:
         )
 
 
-def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]:
+def check(lines: Sequence[str], rules: Rules) -> tuple[Mapping[str, float], ...]:
     """Refuse lines that are blocked or go beyond a limit; nothing is ever clamped.
 
     Args:
@@ -121,23 +127,46 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
         Where the head is after each line, in mm by axis, as far as that is known.
 
     Raises:
+        RejectedError: See :func:`check_line` and :func:`follow`.
+
+    """
+    for line in lines:
+        check_line(line, rules)
+    return completed(follow(lines, rules))
+
+
+def check_line(line: str, rules: Rules) -> None:
+    """Refuse a line that is wrong wherever the head is, and whatever came before.
+
+    Raises:
         RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool`` (400),
             ``no_heated_bed`` or ``no_heated_chamber`` (409); the message names the line
             and the limit.
 
     """
-    blocked = {words.parse(code).code: why for code, why in rules.blocked.items()}
+    code = words.parse(line).code
+    if code in rules.blocked_codes:
+        raise RejectedError.forbidden(
+            f"{line}: {code} is blocked (printers.blocked): {rules.blocked_codes[code]}"
+        )
+    parameters = _parameters(line, code)
+    if code[:1] != "G" or code in targets.CODES:  # no other G code sets a target
+        targets.check(line, parameters, rules.profile)
+
+
+def follow(
+    lines: Iterable[str], rules: Rules
+) -> Steps[tuple[Mapping[str, float], ...]]:
+    """Return where the head is after each line, in mm by axis, as far as it is known.
+
+    Raises:
+        RejectedError: ``out_of_limits`` (400): a move goes beyond a limit.
+
+    """
     at = travel.Whereabouts(rules.modal, rules.position, rules.only_m82_sets_extruder)
     places = []
     for line in lines:
-        code = words.parse(line).code
-        if code in blocked:
-            raise RejectedError.forbidden(
-                f"{line}: {code} is blocked (printers.blocked): {blocked[code]}"
-            )
-        parameters = _parameters(line, code)
-        if code[:1] != "G" or code in targets.CODES:  # no other G code sets a target
-            targets.check(line, parameters, rules.profile)
+        parameters = pairs(line) or []
         at = travel.follow(
             at,
             line,
@@ -146,6 +175,7 @@ def check(lines: Iterable[str], rules: Rules) -> tuple[Mapping[str, float], ...]
             g90_sets_extruder=rules.g90_sets_extruder,
         )
         places.append(at.position)
+        yield
     return tuple(places)
 
 
