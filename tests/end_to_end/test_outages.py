@@ -118,18 +118,17 @@ async def test_the_cable_is_pulled(
         assert (first["code"], first["gcode"]) == (503, lines[:1])
         assert (second["error"], second["gcode"]) == ("disconnected", [])
         state = await bridge.becomes("offline")
-        assert state["text"] == "Offline after error"
+        assert (state["text"], state["attention"]) == ("Offline", "none"), "it is cold"
         assert bridge.client.payloads("pulled/connection")[-1] == b"offline"
-        await until(lambda: bridge.latest("error")["error"] != "")
-        error = bridge.latest("error")
-        assert (error["reason"], error["consequence"]) == ("connection", "disconnected")
         unknown = {"actual": None, "target": None, "offset": 0.0}
         await until(lambda: bridge.latest("temperature")["bed"] == unknown)
         await until(lambda: bridge.latest("temperature/bed")["target"] is None)
         told = bridge.client.payloads("pulled/temperature/bed")
         assert {json.loads(one)["target"] for one in told} == {0.0, None}
         assert bridge.latest("info")["firmware"] is None
-        assert "disconnected" in bridge.event_names()
+        await until(lambda: "disconnected" in bridge.event_names())
+        assert "error" not in bridge.event_names()
+        assert bridge.latest("error")["error"] == ""
 
         printer.plug()
         printer.reset()
@@ -140,6 +139,24 @@ async def test_the_cable_is_pulled(
         assert sent.count("G4 S600") == 1
         assert "M106 S255" not in sent
         assert "M140 S60" not in sent
+
+
+async def test_the_cable_is_pulled_while_the_bed_is_hot(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    with stage(broker, printer, tmp_path, "hot") as bridge:
+        await bridge.call("bed", {"command": "target", "target": 60})
+        await until(lambda: bridge.latest("temperature")["bed"]["target"] == 60)
+        printer.unplug()
+        state = await bridge.becomes("offline")
+        assert (state["text"], state["attention"]) == ("Offline after error", "error")
+        await until(lambda: bridge.latest("error")["error"] != "")
+        error = bridge.latest("error")
+        assert (error["reason"], error["consequence"]) == ("connection", "disconnected")
+        assert error["severity"] == "error"
+        printer.plug()
+        await bridge.operational(ABSENT)
+        await until(lambda: bridge.latest("error")["error"] == "")
 
 
 async def test_a_printer_that_says_nothing(broker: Mosquitto, tmp_path: Path) -> None:

@@ -23,19 +23,24 @@ def test_nothing_new_is_no_event(printer: Knowing) -> None:
 
 
 def test_a_connection_comes_and_goes(printer: Knowing) -> None:
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     printer.become(known.connecting(printer.state))
     printer.says("FIRMWARE_NAME:Marlin 2")
     printer.become(known.connected(printer.state, dialect=MARLIN))
     broke = Problem(error="unplugged", reason="link", consequence="disconnected")
-    printer.become(known.disconnected(printer.state, broke))
+    printer.become(known.disconnected(printer.state, broke, word="link", now=0))
     assert printer.events == [
         StateEvent("disconnected", {"reason": ""}),
         StateEvent("connected", {"firmware": "Marlin 2"}),
         StateEvent("disconnected", {"reason": "link"}),
         StateEvent(
             "error",
-            {"error": "unplugged", "reason": "link", "consequence": "disconnected"},
+            {
+                "error": "unplugged",
+                "reason": "link",
+                "consequence": "disconnected",
+                "severity": "error",
+            },
         ),
     ]
 
@@ -94,6 +99,7 @@ def test_a_print_fails_with_a_reason(printer: Knowing) -> None:
                 "error": "MAXTEMP triggered",
                 "reason": "maxtemp",
                 "consequence": "halted",
+                "severity": "critical",
             },
         ),
     ]

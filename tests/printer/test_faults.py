@@ -38,7 +38,12 @@ def test_a_heaters_fault_is_an_error_and_the_printer_goes_on(printer: Knowing) -
     assert broken(printer) == Problem(
         error=EXCURSION, reason="heater_fault", consequence="heater_off", time=7
     )
-    told = {"error": EXCURSION, "reason": "heater_fault", "consequence": "heater_off"}
+    told = {
+        "error": EXCURSION,
+        "reason": "heater_fault",
+        "consequence": "heater_off",
+        "severity": "error",
+    }
     assert printer.events == [StateEvent("error", told)]
     assert (printer.state.phase, printer.state.halted) == ("operational", False)
     assert printer.state.heaters["bed"].target == 60
@@ -98,7 +103,7 @@ def test_it_is_over_when_somebody_takes_note(printer: Knowing) -> None:
 def test_it_is_over_when_the_printer_is_met_anew(printer: Knowing) -> None:
     printer.says(f"Error: {SLOW}")
     gone = Problem(error="gone", reason="connection", consequence="disconnected")
-    printer.become(known.disconnected(printer.state, gone))
+    printer.become(known.disconnected(printer.state, gone, now=0))
     assert broken(printer) == gone
     printer.become(known.connecting(printer.state))
     printer.become(known.connected(printer.state, dialect=MARLIN))

@@ -173,7 +173,7 @@ def test_a_printer_that_waits_for_a_person_would_obey_too_late(
 
 
 def test_a_printer_that_is_away_or_has_stopped_is_left_alone(watched: Watched) -> None:
-    watched.printer.become(known.disconnected(watched.printer.state))
+    watched.printer.become(known.disconnected(watched.printer.state, now=0))
     assert watched.at(HOUR) == "nothing"
     assert watched.idle.off_at is None
 
@@ -181,7 +181,7 @@ def test_a_printer_that_is_away_or_has_stopped_is_left_alone(watched: Watched) -
 def reconnects(watched: Watched, now: float, *told: str) -> None:
     """Have the link break at the time of the last look, and be back now."""
     printer = watched.printer.at(now)
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     printer.become(known.connecting(printer.state))
     printer.says(*told)
     printer.become(known.connected(printer.state, dialect=printer.dialect))

@@ -12,8 +12,8 @@ def test_offsets_are_kept_over_resets_and_reconnects() -> None:
     state = known.with_offsets(printer.state, kept)
     for again in (
         known.reset(state, now=1.0),
-        known.disconnected(state),
-        known.connecting(known.disconnected(state)),
+        known.disconnected(state, now=0),
+        known.connecting(known.disconnected(state, now=0)),
         known.connected(known.connecting(state), dialect=MARLIN),
     ):
         assert again.offsets == kept

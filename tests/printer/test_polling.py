@@ -73,7 +73,7 @@ def test_a_firmware_that_can_stop_in_silence_is_asked_for_its_state() -> None:
 
 
 def test_who_is_away_is_not_asked(printer: Knowing) -> None:
-    away = known.disconnected(printer.state)
+    away = known.disconnected(printer.state, now=0)
     assert wanted_polls(away, dialect=KLIPPER, interval=2) == ()
     assert Poll("M105", 2) in wanted_polls(printer.state, dialect=KLIPPER, interval=2)
 

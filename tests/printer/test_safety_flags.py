@@ -45,7 +45,7 @@ def test_what_can_be_asked_follows_the_print(printer: Knowing) -> None:
 
 def test_nothing_can_be_asked_of_a_printer_that_is_away(printer: Knowing) -> None:
     printer.says("File opened: a.gco Size: 99")
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     assert allowed(printer) == set()
 
 
@@ -94,7 +94,7 @@ def test_what_burns(printer: Knowing, report: str, *, burns: bool) -> None:
 def test_a_printer_that_is_away_may_be_hot(printer: Knowing) -> None:
     assert hot(printer.state) is None
     printer.says("T:210 /0 B:20 /0")
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     assert hot(printer.state) is None
     assert safe_to_power_off(printer.state) is None
 

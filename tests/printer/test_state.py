@@ -252,7 +252,7 @@ def test_the_display_and_the_offsets_are_remembered(printer: Knowing) -> None:
     assert printer.state.message == "Home XYZ First"
     state = known.with_offsets(printer.state, {"tool0": 5.0})
     state = known.with_offsets(state, {"bed": -2.0})
-    state = known.connecting(known.disconnected(state))
+    state = known.connecting(known.disconnected(state, now=0))
     assert state.offsets == {"tool0": 5.0, "bed": -2.0}
 
 
@@ -304,7 +304,7 @@ def test_parts_of_a_prompt_without_its_begin_are_nothing(printer: Knowing) -> No
 
 def test_without_a_link_nothing_measured_remains(printer: Knowing) -> None:
     printer.says("T:20 /200 P:25", "X:1 Y:2 Z:3 E:4", "echo:SD card ok")
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     state = printer.state
     assert state.phase == "offline"
     assert state.heaters == UNKNOWN_HEATERS
@@ -314,7 +314,7 @@ def test_without_a_link_nothing_measured_remains(printer: Knowing) -> None:
 
 def test_a_link_that_broke_says_why_until_the_next_connect(printer: Knowing) -> None:
     broke = Problem(error="unplugged", reason="link", consequence="disconnected")
-    printer.become(known.disconnected(printer.state, broke))
+    printer.become(known.disconnected(printer.state, broke, now=0))
     assert printer.state.problem == broke
     printer.become(known.connecting(printer.state))
     assert printer.state.problem == broke
@@ -329,7 +329,7 @@ def test_a_person_can_take_note_of_a_problem(printer: Knowing) -> None:
 
 def test_a_print_outlives_a_lost_link(printer: Knowing) -> None:
     printer.says("File opened: a.gco Size: 100", "SD printing byte 5/100")
-    printer.become(known.disconnected(printer.state))
+    printer.become(known.disconnected(printer.state, now=0))
     assert not printer.state.printing
     printer.become(known.connecting(printer.state))
     printer.become(known.connected(printer.state, dialect=MARLIN))
@@ -342,7 +342,7 @@ def test_a_print_that_began_while_we_were_away_has_no_known_start(
     printer: Knowing,
 ) -> None:
     printer.says("Not SD printing")
-    printer.become(known.connecting(known.disconnected(printer.state)))
+    printer.become(known.connecting(known.disconnected(printer.state, now=0)))
     printer.become(known.connected(printer.state, dialect=MARLIN))
     printer.says("SD printing byte 50/100", "SD printing byte 51/100")
     assert printer.state.job.active
@@ -394,7 +394,7 @@ def test_a_kill_after_an_emergency_stop_is_its_answer(printer: Knowing) -> None:
 
 def test_an_error_takes_the_place_of_an_old_lost_link(printer: Knowing) -> None:
     broke = Problem(error="unplugged", reason="link", consequence="disconnected")
-    printer.become(known.disconnected(printer.state, broke))
+    printer.become(known.disconnected(printer.state, broke, now=0))
     printer.says("Error:MAXTEMP triggered")
     assert problem(printer.state).reason == "maxtemp"
 
@@ -531,7 +531,7 @@ def test_any_sequence_leaves_a_state_that_holds_together(
         printer.at(number)
         match line:
             case "! lost":
-                printer.become(known.disconnected(printer.state))
+                printer.become(known.disconnected(printer.state, now=0))
             case "! connect":
                 printer.become(known.connecting(printer.state))
                 printer.become(known.connected(printer.state, dialect=dialect))

@@ -120,7 +120,7 @@ def test_a_new_offset_is_published_at_once(
 
 
 def test_unknown_is_published_at_once(printer: Knowing, gate: TemperatureGate) -> None:
-    away = known.disconnected(printer.state)
+    away = known.disconnected(printer.state, now=0)
     assert gate.due(away, 0.01)
     assert not gate.due(away, 0.02)
     assert gate.due(printer.state, 0.03)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bridge.app import topic_documents
+from bridge.app import print_documents, topic_documents
 from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
 
@@ -13,6 +13,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,
+    "docs/prints.md": print_documents.markdown,
     "docs/topics.md": topic_documents.markdown,
 }
 

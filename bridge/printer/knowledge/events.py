@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.printer.knowledge.model import PrinterState, UserPrompt
-from bridge.printer.knowledge.print_job import PrintJob, PrintResult
-
-_ENDS = {
-    "done": "print_done",
-    "cancelled": "print_cancelled",
-    "failed": "print_failed",
-}
+from bridge.printer.knowledge.print_job import (
+    PrintEvent,
+    PrintJob,
+    events_between,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,7 @@ def _link(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
         firmware = after.firmware.name if after.firmware else None
         yield StateEvent("connected", {"firmware": firmware})
     if after.link == "offline" and before.link in here | {"connecting"}:
-        reason = after.problem.reason if after.problem else ""
-        yield StateEvent("disconnected", {"reason": reason})
+        yield StateEvent("disconnected", {"reason": after.away_reason})
 
 
 def _motion(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
@@ -64,31 +61,23 @@ def _motion(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
 
 
 def _job(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
-    result = after.result
-    ended = result is not None and result is not before.result
-    if not before.active and (after.active or ended):
-        yield StateEvent("print_started", {"file": after.file, "size": after.size})
-    yield from _pauses(before, after)
-    if ended and result is not None:
-        yield _end(result)
+    for name in events_between(before, after):
+        yield StateEvent(name, _data(name, after))
 
 
-def _pauses(before: PrintJob, after: PrintJob) -> Iterator[StateEvent]:
-    if after.phase == "paused" != before.phase:
-        yield StateEvent("print_paused", {"file": after.file, "reason": after.reason})
-    if "runout" in after.reason and "runout" not in before.reason:
-        yield StateEvent("filament_runout", {"file": after.file})
-    running = after.phase in {"printing", "finishing"}
-    if running and before.phase in {"paused", "resuming"}:
-        yield StateEvent("print_resumed", {"file": after.file})
-
-
-def _end(result: PrintResult) -> StateEvent:
+def _data(name: PrintEvent, job: PrintJob) -> Mapping[str, object]:
+    match name:
+        case "print_started":
+            return {"file": job.file, "size": job.size}
+        case "print_paused":
+            return {"file": job.file, "reason": job.reason}
+        case "print_resumed" | "filament_runout":
+            return {"file": job.file}
+    result = job.result
+    assert result is not None  # noqa: S101 - each end of a print leaves one
     elapsed = None if result.elapsed is None else round(result.elapsed)
-    data: dict[str, object] = {"file": result.file, "elapsed": elapsed}
-    if result.outcome == "failed":
-        data["reason"] = result.reason
-    return StateEvent(_ENDS[result.outcome], data)
+    data = {"file": result.file, "elapsed": elapsed}
+    return {**data, "reason": result.reason} if name == "print_failed" else data
 
 
 def _person(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
@@ -114,5 +103,6 @@ def _error(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
             "error": problem.error,
             "reason": problem.reason,
             "consequence": problem.consequence,
+            "severity": problem.severity,
         }
         yield StateEvent("error", data)

@@ -13,6 +13,19 @@ from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.print_job import Active, PrintJob
 
+Consequence = Literal["halted", "stopped", "disconnected", "heater_off", "print_failed"]
+Severity = Literal["warning", "error", "critical"]
+
+SEVERITIES: Mapping[Consequence, Severity] = {
+    "halted": "critical",
+    "disconnected": "error",
+    "heater_off": "error",
+    "print_failed": "error",
+    "stopped": "warning",  # somebody wanted it
+}
+"""How bad each consequence is. A printer that is switched off while it is cold and idle
+has no problem at all."""
+
 Link = Literal["offline", "connecting", "operational", "error"]
 Word = Link | Active
 
@@ -25,7 +38,8 @@ class Problem:
         error: the firmware's own words, or ours.
         reason: a stable word such as ``thermal_runaway`` or ``timeout``.
         consequence: ``halted`` (the firmware needs a reset), ``stopped`` (an emergency
-            stop was requested), ``disconnected`` or ``heater_off`` (the rest goes on).
+            stop was requested), ``disconnected``, ``heater_off`` (the rest goes on) or
+            ``print_failed`` (the printer can be used).
         logs: the last lines of the wire.
         time: when it happened.
 
@@ -33,9 +47,14 @@ class Problem:
 
     error: str
     reason: str
-    consequence: str
+    consequence: Consequence
     logs: tuple[str, ...] = ()
     time: float = 0.0
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return SEVERITIES[self.consequence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +99,11 @@ class PrinterState:
         job: the print that is under way, and how the last one ended.
         problem: why the printer stopped.
         fault: why one of its heaters is off while the firmware goes on.
+        print_failure: the last print failed, and nobody has acknowledged that yet.
         away: why it cannot be reached, or ``""``; it may simply be switched off.
+        away_reason: the same in one word: ``connection`` (lost), ``reconnect`` or
+            ``released`` (requested), or ``""``.
+        released: the port is left to others until somebody connects it again.
         halted: it has stopped and was not connected again since; its reports do not
             count.
         prompt: the printer's question.
@@ -115,7 +138,10 @@ class PrinterState:
     job: PrintJob = field(default_factory=PrintJob)
     problem: Problem | None = None
     fault: Problem | None = None
+    print_failure: Problem | None = None
     away: str = ""
+    away_reason: str = ""
+    released: bool = False
     halted: bool = False
     prompt: UserPrompt | None = None
     waiting: bool = False
@@ -137,8 +163,8 @@ class PrinterState:
 
     @property
     def trouble(self) -> Problem | None:
-        """The problem, or else the fault, which is less severe."""
-        return self.problem or self.fault
+        """The problem, or else what the printer can go on with."""
+        return self.problem or self.fault or self.print_failure
 
     @property
     def printing(self) -> bool:

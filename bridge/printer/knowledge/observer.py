@@ -10,7 +10,7 @@ from bridge.gcode.events import Connected, Restarted
 from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
-from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.knowledge.model import Consequence, PrinterState, Problem
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
@@ -64,8 +64,8 @@ class Observer:
             case Restarted():
                 self.position = {}
                 self.set_state(knowledge.reset(self.state, now=self.clock()))
-            case Closed(reason):
-                self._closed(reason)
+            case Closed(reason, word):
+                self._closed(reason, word)
             case _:
                 self._said(event)
 
@@ -108,7 +108,10 @@ class Observer:
     def bridge_failed(self, error: str) -> None:
         """Note that a fault of the bridge itself has ended the connection."""
         problem = self._problem("internal_error", error, "disconnected")
-        self.set_state(knowledge.disconnected(self.state, problem, error))
+        state, now = self.state, self.clock()
+        self.set_state(
+            knowledge.disconnected(state, problem, error, "internal_error", now=now)
+        )
 
     def report_unsolicited(self, text: str) -> None:
         """Report an error that no response will contain."""
@@ -129,7 +132,7 @@ class Observer:
 
     def disconnected(self) -> None:
         """Note that the bridge has closed the link."""
-        self.set_state(knowledge.disconnected(self.state))
+        self.set_state(knowledge.disconnected(self.state, now=self.clock()))
 
     def set_state(self, state: PrinterState) -> None:
         """Replace the state, and report what has changed."""
@@ -165,16 +168,17 @@ class Observer:
             state = replace(state, fault=fault)
         self.set_state(state)
 
-    def _closed(self, reason: str) -> None:
+    def _closed(self, reason: str, word: str) -> None:
         self.position = {}
-        problem = None
-        if self.state.link == "operational":
+        state, problem = self.state, None
+        lost = word == "connection" and state.link == "operational"
+        if lost and knowledge.is_missed(state):
             problem = self._problem("connection", reason, "disconnected")
-        self.set_state(
-            _still_stopped(knowledge.disconnected(self.state, problem, reason))
-        )
+        away = knowledge.disconnected(state, problem, reason, word, now=self.clock())
+        away = replace(away, released=word == "released")
+        self.set_state(_still_stopped(away))
 
-    def _problem(self, reason: str, error: str, consequence: str) -> Problem:
+    def _problem(self, reason: str, error: str, consequence: Consequence) -> Problem:
         return Problem(
             error=error,
             reason=reason,

@@ -106,6 +106,44 @@ def refused(state: PrinterState, text: str) -> PrinterState:
     return replace(state, problem=told)
 
 
+def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterState:
+    """Return the later state, with the failure of a print that it brought about.
+
+    It is kept until somebody acknowledges it or the next print begins, because nobody
+    may have been there. A firmware that has stopped has a problem of its own.
+    """
+    result = after.job.result
+    if result is before.job.result:
+        begins = after.job.active and not before.job.active
+        seen = begins or after.print_failure is None
+        return after if seen and not begins else replace(after, print_failure=None)
+    if result is None or result.outcome != "failed" or after.link == "error":
+        return replace(after, print_failure=None)
+    what = f"the print of {result.file}" if result.file else "the print"
+    failure = Problem(
+        error=f"{what} failed: {_WHY_FAILED.get(result.reason, result.reason)}",
+        reason=result.reason,
+        consequence="print_failed",
+        time=result.time,
+    )
+    known = after.problem
+    gone = known is not None and known.consequence == "disconnected"
+    return replace(
+        after, print_failure=failure, problem=None if gone else after.problem
+    )
+
+
+_WHY_FAILED = {
+    "connection_lost": "the connection was lost, and the printer no longer prints; was "
+    "it switched off?",
+    "printer_reset": "the printer was reset",
+    "card_removed": "the SD card was removed",
+    "not_started": "the printer did not start it",
+}
+"""The reasons of a failed print in words; those of a halted firmware come with its own
+error."""
+
+
 class UnsolicitedErrors:
     """Decides which errors that belong to no command are reported.
 

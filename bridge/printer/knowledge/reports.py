@@ -14,12 +14,19 @@ from bridge.printer.knowledge import heaters, print_job
 from bridge.printer.knowledge.heaters import Heat
 from bridge.printer.knowledge.model import PrinterState, UserPrompt
 from bridge.printer.knowledge.print_job import PrintJob
+from bridge.printer.knowledge.problems import with_print_failure
 
 # Limits of what a printer, or noise on its line, can make the bridge remember.
 _MAX_FILES = 5000
 _MAX_TEXT = 500  # characters
 _MAX_CHOICES = 20
 _MAX_CAPABILITIES = 200
+
+_COLD = 5.0
+"""°C below its target from which on a heater counts as heating up. While it holds a
+temperature it swings by a degree or two, and by more when the part fan starts."""
+
+_GOES_ON = {"printing", "finishing"}
 
 _BLOCKING = {"M0", "M1", "M226", "M600"}
 """Codes that wait for a person (stop, pin change, filament change): their ``ok`` comes
@@ -35,10 +42,11 @@ def observe(
     profile: Profile,
 ) -> PrinterState:
     """Return the state after a report; :mod:`problems` handles errors."""
-    work = state.job
+    before, work = state, state.job
     match reply:
-        case replies.TemperatureReport(readings):
+        case replies.TemperatureReport(readings, waiting):
             state = _measured(state, readings, profile)
+            state = _heated(state, now, waiting=waiting)
         case replies.Targets(targets) if dialect.repetier_targets:
             retargeted = heaters.retarget(state.heaters, targets, profile)
             state = replace(state, heaters=retargeted)
@@ -51,9 +59,36 @@ def observe(
         case _:
             state = _reported(_card(state, reply, now, dialect), reply)
     state = with_modes_of_print(work, state, profile)
+    state = _settled(before, with_print_failure(before, state))
     if work.active and not state.job.active:
         return replace(state, moved=True)  # it has not reported where it ended
     return state
+
+
+def _settled(before: PrinterState, state: PrinterState) -> PrinterState:
+    """Return the state without what the print's new state contradicts.
+
+    A print that goes on waits for nobody: the firmware need not report that its
+    question was answered. And a print that is seen again was not lost with the link.
+    """
+    goes_on = state.job.phase in _GOES_ON and before.job.phase not in _GOES_ON
+    if goes_on and state.asks:
+        state = replace(state, waiting=False, prompt=None)
+    found = before.job.lost_at is not None and state.job.lost_at is None
+    lost = state.problem is not None and state.problem.consequence == "disconnected"
+    return replace(state, problem=None) if found and lost else state
+
+
+def _heated(state: PrinterState, now: float, *, waiting: bool) -> PrinterState:
+    cold = any(
+        bool(heater.target)
+        and heater.actual is not None
+        and heater.actual < heater.target - _COLD
+        for heater in state.heaters.values()
+        if heater.target
+    )
+    job = print_job.report_heat(state.job, now, waiting=waiting, cold=cold)
+    return state if job is state.job else replace(state, job=job)
 
 
 def with_modes_of_print(
@@ -115,10 +150,7 @@ def _taken(state: PrinterState, now: float) -> PrinterState:
 def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
     if reason != "paused for user":
         return replace(state, waiting=False) if state.waiting else state
-    paused = state.job
-    if paused.phase in {"printing", "pausing", "resuming", "starting"}:
-        paused = print_job.pause(paused, now)
-    return replace(state, waiting=True, job=paused)
+    return replace(state, waiting=True, job=print_job.waits_for_person(state.job, now))
 
 
 def _action(state: PrinterState, name: str, argument: str, now: float) -> PrinterState:
@@ -172,7 +204,7 @@ def _card(
 
 
 def _card_gone(state: PrinterState, now: float) -> PrinterState:
-    ended = print_job.finish(state.job, "failed", now, "card_removed")
+    ended = print_job.card_removed(state.job, now)
     return replace(state, card=False, files=(), listing=None, listed=False, job=ended)
 
 
@@ -188,7 +220,9 @@ def _job(known: PrintJob, reply: Reply, now: float, *, in_turn: bool) -> PrintJo
             known = print_job.report_paused(known, now)
         case replies.PrintDone():
             known = print_job.report_done(known, now)
-        case replies.CurrentFile(name) if name is not None and known.file is None:
+        case replies.CurrentFile(None):
+            known = print_job.report_no_file(known, now)
+        case replies.CurrentFile(name) if known.file is None:
             known = replace(known, file=name)
         case replies.Progress(percent, left):
             known = print_job.report_progress(known, percent, left, now)

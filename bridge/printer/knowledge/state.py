@@ -18,6 +18,7 @@ from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Rep
 from bridge.printer.knowledge import heaters, print_job, problems
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.model import Link, PrinterState, Problem
+from bridge.printer.knowledge.problems import with_print_failure
 from bridge.printer.knowledge.reports import observe, with_modes_of_print
 from bridge.printer.limits import travel
 
@@ -34,6 +35,7 @@ __all__ = [
     "disconnected",
     "failed",
     "initial",
+    "is_missed",
     "is_use",
     "reset",
     "sent",
@@ -50,6 +52,11 @@ _ANSWERS = {"M876", "M108"}
 ``M108`` continues."""
 
 
+TOUCHABLE = 45.0
+"""°C; highest temperature that does not count as hot. ISO 13732-1 has 51 °C as the burn
+threshold for touching metal for one minute."""
+
+
 def initial(profile: Profile) -> PrinterState:
     """Return what is known before the first connection: which heaters there are."""
     return PrinterState(heaters=heaters.heaters_of(profile))
@@ -61,17 +68,16 @@ def connecting(state: PrinterState) -> PrinterState:
     What was reported over an earlier connection is forgotten. What the firmware says
     during the handshake already counts.
     """
-    work = state.job
-    if not work.active:  # a print that starts meanwhile is not seen from its start
-        work = replace(work, position=None)
     fresh = _forgetful(_cold(state))
-    return replace(fresh, link="connecting", readiness="", halted=False, job=work)
+    job = print_job.link_back(state.job)
+    return replace(fresh, link="connecting", readiness="", halted=False, job=job)
 
 
 def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
     """Return the state after a successful handshake, without the last problem.
 
-    A printer that has reported an emergency meanwhile stays in error.
+    A printer that has reported an emergency meanwhile stays in error. That the link was
+    lost in a print stays a problem until it is known what became of the print.
     """
     if state.halted:
         return state
@@ -79,19 +85,33 @@ def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
         state,
         link="operational",
         readiness="ready",
-        problem=None,
+        problem=None if state.job.lost_at is None else state.problem,
         away="",
+        away_reason="",
         card=True if dialect.card_always_present else state.card,
     )
 
 
 def disconnected(
-    state: PrinterState, problem: Problem | None = None, reason: str = ""
+    state: PrinterState,
+    problem: Problem | None = None,
+    reason: str = "",
+    word: str = "",
+    *,
+    now: float,
 ) -> PrinterState:
-    """Return the state after the link was closed for a reason, or with a problem.
+    """Return the state after the link was closed, or could not be opened.
 
     The heaters stay known by name, their temperatures do not. A print from the card
     goes on without the bridge, so it is kept; the next connection shows its state.
+
+    Args:
+        state: what is known.
+        problem: what is wrong with that; ``None``: nothing is.
+        reason: why, as a sentence.
+        word: why, as the reason of the ``disconnected`` event.
+        now: the time.
+
     """
     return replace(
         _cold(state),
@@ -100,6 +120,22 @@ def disconnected(
         line="",
         problem=problem or state.problem,
         away=reason,
+        away_reason=word,
+        job=print_job.link_lost(state.job, now),
+    )
+
+
+def is_missed(state: PrinterState) -> bool:
+    """Return whether the loss of the link is a problem, and not just an event.
+
+    It is in a print, and while something is hot, heating or not known: then nobody
+    watches it. A printer that is cold and idle may be switched off.
+    """
+    known = [heater for heater in state.heaters.values() if heater.actual is not None]
+    if state.job.active or state.fault is not None or not known:
+        return True
+    return any(
+        bool(heater.target) or (heater.actual or 0.0) >= TOUCHABLE for heater in known
     )
 
 
@@ -108,9 +144,9 @@ def reset(state: PrinterState, *, now: float) -> PrinterState:
 
     The link is ``connecting`` until :func:`connected` is called again.
     """
-    ended = print_job.finish(state.job, "failed", now, "printer_reset")
-    gone = replace(ended, file=None, size=None, position=None)
-    return replace(connecting(state), job=gone, resets=state.resets + 1)
+    gone = print_job.reset(state.job, now)
+    fresh = replace(connecting(state), job=gone, resets=state.resets + 1)
+    return with_print_failure(state, fresh)
 
 
 def failed(state: PrinterState, problem: Problem) -> PrinterState:
@@ -132,7 +168,7 @@ def answered(state: PrinterState) -> PrinterState:
 
 def acknowledged(state: PrinterState) -> PrinterState:
     """Return the state after a person took note of the problem."""
-    return replace(state, problem=None, fault=None)
+    return replace(state, problem=None, fault=None, print_failure=None)
 
 
 def with_offsets(state: PrinterState, offsets: Mapping[str, float]) -> PrinterState:
@@ -181,7 +217,7 @@ def sent(
         return state
     code = words.parse(line).code
     said = words.parse(line).values
-    tool, work = state.modal.tool, state.job
+    before, tool, work = state, state.modal.tool, state.job
     targets = heaters.targets_of(line, profile=profile, tool=tool)
     state = replace(
         state,
@@ -195,7 +231,7 @@ def sent(
         uses=state.uses + is_use(line),
         tool_before=tool,
     )
-    state = with_modes_of_print(work, state, profile)
+    state = with_print_failure(before, with_modes_of_print(work, state, profile))
     if code in _REPORTS and "S" in said:
         on = state.autoreports | {code} if said["S"] else state.autoreports - {code}
         state = replace(state, autoreports=on)
@@ -252,5 +288,5 @@ def _forgetful(state: PrinterState) -> PrinterState:
 
 
 def _halted(state: PrinterState, reason: str, now: float) -> PrinterState:
-    ended = print_job.finish(state.job, "failed", now, reason)
+    ended = print_job.halted(state.job, reason, now)
     return replace(_cold(state), link="error", halted=True, job=ended, line="")

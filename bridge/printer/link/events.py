@@ -1,6 +1,7 @@
 """Events of the link to a printer, beside what the firmware says."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bridge.gcode.events import PrinterEvent
 from bridge.printer.link.identity import Identity
@@ -31,9 +32,16 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The link could not be opened, or was lost; ``reason`` is a sentence."""
+    """The link could not be opened, was lost, or was closed on request.
+
+    Attributes:
+        reason: why, as a sentence.
+        word: ``connection``, or what was requested: ``reconnect`` or ``released``.
+
+    """
 
     reason: str
+    word: Literal["connection", "reconnect", "released"] = "connection"
 
 
 LinkEvent = Opened | Ready | Closed | PrinterEvent

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from bridge.field_docs import DocumentedModel
-from bridge.printer.knowledge.model import Word
+from bridge.printer.knowledge.model import Severity, Word
 from bridge.printer.knowledge.print_job import Outcome, Phase
 from bridge.timestamps import timestamp
 
@@ -278,10 +278,12 @@ class Job(PublishedDocument):
     """When the print started; null if that was not seen."""
     finish_at: Time | None
     """When it will finish; null while it is paused. Changes by minutes, not seconds."""
+    heating: bool
+    """The print waits for a heater, which is no progress."""
     reason: str
     """Why it is paused, if the printer reports a reason."""
     result: Result | None
-    """How the last print ended; kept until the next one starts."""
+    """How the last print ended; kept until the next one starts. `job/result` stays."""
     time: Time
     """When this document was true."""
 
@@ -294,8 +296,11 @@ class Error(PublishedDocument):
     reason: str = ""
     """A stable word, such as `thermal_runaway`."""
     consequence: str = ""
-    """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`, or
-    `heater_off`: a heater failed, and the firmware goes on with the others."""
+    """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`,
+    `heater_off` (a heater failed, and the firmware goes on with the others), or
+    `print_failed` (the printer can be used, and nobody has acknowledged it)."""
+    severity: Severity | Literal[""] = ""
+    """`warning`, `error` or `critical`."""
     logs: tuple[str, ...] = ()
     """The last lines of the wire log, at most 20. Of many reports in a row only the
     newest are kept; `### 57 reports and repetitions left out` stands for the others."""

@@ -5,14 +5,11 @@ heater failed, because it may be the sensor that failed.
 """
 
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.state import TOUCHABLE
 from bridge.printer.published.documents import Attention, Can
 
-TOUCHABLE = 45.0
-"""°C; highest temperature that does not count as hot. ISO 13732-1 has 51 °C as the burn
-threshold for touching metal for one minute."""
-
 TARGET_MARGIN = 5.0
-"""°C below :data:`TOUCHABLE` from which on a target counts as hot, so that the flag of
+"""°C below ``TOUCHABLE`` from which on a target counts as hot, so that the flag of
 a bed held at that temperature does not change all the time."""
 
 NO_HEAT_CREEP = 50.0

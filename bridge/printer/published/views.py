@@ -133,8 +133,9 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         finish_at=None
         if away
         else whole_second(print_job.finish_time(work, now), epoch),
+        heating=work.heating,
         reason=work.reason,
-        result=_result(work.result, epoch),
+        result=None if work.active else _result(work.result, epoch),
         time=now + epoch,
     )
 
@@ -148,6 +149,7 @@ def error(known: PrinterState, *, epoch: float) -> documents.Error:
         error=problem.error,
         reason=problem.reason,
         consequence=problem.consequence,
+        severity=problem.severity,
         logs=problem.logs,
         time=timestamp(problem.time + epoch),
     )

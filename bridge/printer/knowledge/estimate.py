@@ -1,0 +1,73 @@
+"""The time that a print still takes, from its progress over time.
+
+A share of the file is no share of the time: the first bytes are heating, homing and
+probing, and layers differ. So nothing is estimated from what happened while the print
+heated up at its beginning, and an estimate counts only when the last ones agree.
+"""
+
+from dataclasses import dataclass, replace
+
+EVERY = 20.0
+"""Seconds between two estimates that are compared."""
+
+KEPT = 6
+"""How many of them are compared, so they span about two minutes."""
+
+LEAST_TIME, LEAST_SHARE = 60.0, 0.01
+"""Seconds of printing, and the share of the file, before there is any estimate."""
+
+HEATING_COUNTS = 0.02
+"""Share of the file after which a wait for a heater belongs to the print, such as one
+at a tool change; before that, the print has only just begun."""
+
+SPREAD, LEAST_SPREAD = 0.15, 60.0
+"""By what share of the time left, and by how many seconds in any case, the estimates
+may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """When a print will end, in seconds of its running time (without pauses).
+
+    Attributes:
+        origin: the running time and the share of the file from which it is counted:
+            where the heating at the beginning ended.
+        totals: the last estimates of the whole running time, the newest last.
+        made_at: the running time at the last one.
+
+    """
+
+    origin: tuple[float, float] | None = None
+    totals: tuple[float, ...] = ()
+    made_at: float = 0.0
+
+    def heated(self, ran: float, share: float) -> "Estimate":
+        """Return the estimate while the print waits for a heater.
+
+        Args:
+            ran: the running time in seconds.
+            share: of the file, from 0 to 1.
+
+        """
+        since = share if self.origin is None else share - self.origin[1]
+        if self.totals and since >= HEATING_COUNTS:
+            return self
+        return Estimate(origin=(ran, share))
+
+    def add(self, ran: float, share: float) -> "Estimate":
+        """Return the estimate after the print has come this far; see :meth:`heated`."""
+        if self.origin is None:
+            return Estimate(origin=(ran, share))
+        time, done = ran - self.origin[0], share - self.origin[1]
+        if time < LEAST_TIME or done < LEAST_SHARE or ran < self.made_at + EVERY:
+            return self
+        total = ran + time * (1.0 - share) / done
+        return replace(self, totals=(*self.totals, total)[-KEPT:], made_at=ran)
+
+    def remaining(self, ran: float) -> float | None:
+        """Return the seconds left at a running time; ``None``: not known yet."""
+        if len(self.totals) < KEPT:
+            return None
+        left = max(0.0, sum(self.totals) / KEPT - ran)
+        spread = max(self.totals) - min(self.totals)
+        return left if spread <= max(LEAST_SPREAD, SPREAD * left) else None
