@@ -203,6 +203,8 @@ class Station:
         """
         if not self._failure_published:
             successor.printer.observer.bridge_failed(_internal_error(error))
+        if self.printer.stop_owed:
+            successor.printer.keep_stop()
 
     async def _publish_failure(self, error: BaseException) -> None:
         with suppress(TimeoutError):
@@ -332,9 +334,9 @@ class Station:
         """
         self.printer.plan(command)
         if isinstance(command, Acknowledge):
-            self.printer.observer.acknowledge_problem()
+            self.printer.acknowledge()
         else:
-            self.printer.link.reconnect()
+            self.printer.reconnect()
 
     def _last_place(self, printer: PrinterConfig) -> Place | None:
         """Return where the printer was found in an earlier run, to try that first."""

@@ -139,6 +139,7 @@ class Supervisor:
         self._scheduler = PublishScheduler()
         self._alone = False
         self._records: dict[str, TopicRecord] = {}
+        self._stops_owed: set[str] = set()
         self.begun = asyncio.Event()
         """Set when all printers are being served."""
 
@@ -225,7 +226,11 @@ class Supervisor:
         self._state_folder = state_folder
 
     async def _stop(self, names: Collection[str]) -> None:
-        tasks = [served.task for served in map(self._served.pop, names) if served.task]
+        leaving = [self._served.pop(name) for name in names]
+        tasks = [served.task for served in leaving if served.task]
+        # What replaces them has to send an emergency stop that waits for the printer.
+        stations = [served.station for served in leaving]
+        self._stops_owed = {one.name for one in stations if one.printer.stop_owed}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -247,7 +252,10 @@ class Supervisor:
             if printer.id not in self._served:
                 share = shares[printer.id]
                 build = partial(self._build, config, printer, share, state_folder)
-                self._served[printer.id] = _Served(wanted[printer.id], build, build())
+                station = build()
+                if printer.id in self._stops_owed:
+                    station.printer.keep_stop()
+                self._served[printer.id] = _Served(wanted[printer.id], build, station)
         new = [served for served in self._served.values() if served.task is None]
         if self._on_stations is not None:
             self._on_stations([served.station for served in new])

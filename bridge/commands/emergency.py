@@ -10,6 +10,10 @@ class EmergencyStop(Command):
 
     The printer needs a reset afterwards. Any payload is accepted, even an empty or
     invalid one. Only its `id` is read.
+
+    While the printer is not connected the response is `failed`, and the stop is kept:
+    it is sent first when the printer is back, unless `acknowledge` on `link` has taken
+    it back.
     """
 
     topic: ClassVar[str] = "emergency"

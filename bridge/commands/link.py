@@ -24,7 +24,8 @@ class Reconnect(_Link):
 class Acknowledge(_Link):
     """Clear the last error on `error`, because somebody has seen it.
 
-    A printer that has stopped stays stopped until it is reset.
+    A printer that has stopped stays stopped until it is reset. An emergency stop that
+    is kept for a printer that is not connected is taken back.
     """
 
     name: ClassVar[str] = "acknowledge"

@@ -22,6 +22,7 @@ from bridge.printer.control.command_queue import (
     in_slices,
 )
 from bridge.printer.control.emergency_stop import (
+    SENT_LATE,
     STILL_RESPONDS,
     STOP_MESSAGE,
     EmergencyStopper,
@@ -259,8 +260,7 @@ class Printer:
         program = completed(self._drafting(command)).program
         gate(command, program, self._situation())
         if program.emergency:
-            self.stop()
-            run.gcode.extend(program.lines)
+            self._stop_for(program.lines, run)
         elif program.urgent:
             self._send_urgent(program.lines, run)
         elif program.gcode and command.tier == "read":
@@ -292,11 +292,46 @@ class Printer:
         """Stop the machine at once, past everything that waits.
 
         Raises:
-            FailedError: There is no link to send anything over.
+            FailedError: There is no link to send it over; it is kept until there is.
 
         """
-        self._emergency.stop()
-        self._fail_waiting(partial(FailedError.stopped, STOP_MESSAGE))
+        try:
+            self._emergency.stop()
+        finally:
+            self._fail_waiting(partial(FailedError.stopped, STOP_MESSAGE))
+
+    @property
+    def stop_owed(self) -> bool:
+        """A stop was requested that may not have reached the printer."""
+        return self._emergency.owed
+
+    def keep_stop(self) -> None:
+        """Send a stop as soon as the printer is connected, before anything else."""
+        self._emergency.keep()
+
+    def acknowledge(self) -> None:
+        """Forget the last problem, and a stop that is kept."""
+        self._emergency.acknowledge()
+        self.observer.acknowledge_problem()
+
+    def reconnect(self) -> None:
+        """Close the port and open it again at once.
+
+        Raises:
+            FailedError: The task that connects has ended.
+
+        """
+        self._emergency.reconnecting()
+        self.link.reconnect()
+
+    def _stop_for(self, lines: Collection[str], run: Run) -> None:
+        try:
+            self.stop()
+        except FailedError as error:
+            if error.sent:
+                run.gcode.extend(lines)
+            raise
+        run.gcode.extend(lines)
 
     async def _due(self, command: Command, interrupted: Interrupted) -> Plan:
         """Return what to send in its turn; by then a script may contain a stop."""
@@ -331,6 +366,8 @@ class Printer:
                 self._interrupt(reason)
         before = self.state.readiness
         self.observer.handle(event)
+        if self._emergency.handle(event):
+            log.warning("%s", SENT_LATE)
         session = self.link.session
         if session is None:
             return

@@ -6,16 +6,19 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from bridge.app.station import Station
 from bridge.app.supervisor import Supervisor
-from bridge.config import Config
+from bridge.config import Config, Serial
+from bridge.errors import FailedError
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected
+from tests.support.printers import scripted
 from tests.support.waiting import until
 
 
@@ -163,6 +166,37 @@ async def test_a_reload_removes_a_printer_that_waits_to_start_again(
     await supervisor.change(config_of(broker, "one", "two"))
     assert [*supervisor.stations] == others
     assert not task.done()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stop_that_waits_for_its_printer_survives_a_failure_and_a_reload(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    port = tmp_path / "port"
+    config = config_of(broker, "absent")
+    away = Serial(port=str(port), baudrate=115200)
+    printer = config.printers[0].model_copy(update={"serial": away})
+    config = config.model_copy(update={"printers": (printer,)})
+    renamed = printer.model_copy(update={"name": "another name"})
+    built: list[Station] = []
+    supervisor = Supervisor(config, on_stations=built.extend)
+    task = asyncio.create_task(supervisor.run())
+    await supervisor.begun.wait()
+    with pytest.raises(FailedError):
+        built[0].printer.stop()
+    built[0].publisher.tick = bug  # type: ignore[method-assign]  # injects a bug
+    await until(lambda: len(built) == 2)
+    assert built[1].printer.stop_owed
+    problem = built[1].printer.state.problem
+    assert problem is not None
+    assert problem.reason == "emergency_stop", "it matters more than the failure"
+    await supervisor.change(config.model_copy(update={"printers": (renamed,)}))
+    assert built[2].printer.stop_owed
+    with scripted(port) as other:
+        await until(lambda: built[2].printer.state.halted)
+        assert other.wire.sent()[0] == "M112"
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

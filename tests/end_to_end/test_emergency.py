@@ -140,6 +140,29 @@ async def test_a_reset_while_a_command_runs(fresh: Stage[SimulatedPrinter]) -> N
     assert "G91" not in sent
 
 
+async def test_a_stop_while_the_printer_is_unplugged(
+    fresh: Stage[SimulatedPrinter],
+) -> None:
+    """It is kept, said so, and sent before anything else."""
+    fresh.printer.unplug()
+    await until(
+        lambda: fresh.client.payloads(fresh.topic("connection"))[-1] == b"offline"
+    )
+    answer = await fresh.call("emergency")
+    assert (answer["status"], answer["code"]) == ("failed", 503)
+    assert answer["error"] == "disconnected"
+    assert "kept" in answer["message"]
+    await until(lambda: "kept" in fresh.latest("error")["error"])
+    assert fresh.latest("error")["reason"] == "emergency_stop"
+    before = len(fresh.printer.wire.chunks)
+    fresh.printer.plug()
+    await until(lambda: fresh.printer.firmware.halted)
+    assert fresh.printer.wire.sent(before)[0] == "M112"
+    await until(lambda: "was sent when it was back" in fresh.latest("error")["error"])
+    await reset(fresh)
+    assert (await fresh.call("head", JOG))["status"] == "finished"
+
+
 async def test_klipper_is_brought_back_by_a_command(
     broker: Mosquitto, tmp_path: Path
 ) -> None:

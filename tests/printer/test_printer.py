@@ -2,17 +2,24 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.control.command_queue import Run
-from bridge.printer.control.emergency_stop import PAUSE, STILL_RESPONDS, STOP_MESSAGE
+from bridge.printer.control.emergency_stop import (
+    KEPT,
+    PAUSE,
+    SENT_LATE,
+    STILL_RESPONDS,
+    STOP_MESSAGE,
+)
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.live import command_of, live
-from tests.support.printers import scripted
+from tests.support.printers import ScriptedPrinter, scripted, unframed
 from tests.support.waiting import DEADLINE, until
 
 FAST = "simulator://marlin?speed=1000"
@@ -241,7 +248,7 @@ async def test_an_emergency_stop_passes_everything() -> None:
 async def test_after_an_emergency_stop_it_is_met_anew() -> None:
     async with live(FAST) as it:
         await it.does("emergency")
-        it.printer.link.reconnect()
+        it.printer.reconnect()
         await it.operational()
         assert it.printer.state.problem is None
         assert tuple((await it.does("head", command="jog", x=5)).gcode) == JOG
@@ -254,7 +261,7 @@ async def test_a_stopped_printer_that_says_nothing_of_its_restart(
     with scripted(tmp_path / "port") as printer:
         async with live(str(printer.link)) as it:
             await it.does("emergency")
-            it.printer.link.reconnect()
+            it.printer.reconnect()
             await it.operational()
             assert it.printer.state.problem is None
 
@@ -310,7 +317,7 @@ async def test_a_stop_of_before_is_not_repeated_when_the_firmware_stops_by_itsel
         async with live(str(printer.link)) as it:
             await it.does("emergency")
             begun = it.printer.observer.clock()
-            it.printer.link.reconnect()
+            it.printer.reconnect()
             await it.operational()
             await until(lambda: it.printer.observer.clock() > begun + PAUSE)
             printer.says("Error:Printer halted. kill() called!\n")
@@ -321,13 +328,135 @@ async def test_a_stop_of_before_is_not_repeated_when_the_firmware_stops_by_itsel
             assert it.sent.count("M112") == 1
 
 
-async def test_a_stop_on_a_port_that_is_being_closed() -> None:
-    """Nobody must believe that it was sent."""
-    async with live(FAST) as it:
-        it.printer.link.reconnect()
-        with pytest.raises(FailedError, match="disconnect its power") as caught:
+HANDSHAKE = {"M112", "M110", "M105"}
+"""What may be sent before a stop that is kept has been sent to a printer that answers:
+the stop itself, and the handshake."""
+
+
+def stops(printer: ScriptedPrinter) -> list[str]:
+    """Return what the printer was sent from the first stop on."""
+    sent = [unframed(x) for x in b"".join(printer.wire.heard()).splitlines()]
+    return sent[sent.index("M112") :] if "M112" in sent else []
+
+
+async def test_a_stop_on_a_port_that_is_being_closed_is_sent_over_the_next_one(
+    tmp_path: Path,
+) -> None:
+    """Nobody must believe that it was sent already."""
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            it.printer.reconnect()
+            with pytest.raises(FailedError, match="disconnect its power") as caught:
+                it.printer.stop()
+            assert (caught.value.error, caught.value.sent) == ("disconnected", False)
+            await until(lambda: it.printer.state.halted)
+            problem = it.printer.state.problem
+            assert problem is not None
+            assert problem.error == SENT_LATE
+            names = [e.data["error"] for e in it.events if e.name == "error"]
+            assert names == [KEPT, SENT_LATE]
+    codes = [line.split()[0] for line in stops(printer)]
+    assert codes[0] == "M112", "before the handshake"
+    assert codes[-1] == "M112", "and after it, before anything else"
+    assert set(codes) <= HANDSHAKE
+
+
+async def test_a_stop_without_a_printer_is_sent_when_it_is_plugged_in(
+    tmp_path: Path,
+) -> None:
+    port = tmp_path / "port"
+    async with live(str(port), connected=False) as it:
+        with pytest.raises(FailedError, match="kept"):
+            await it.does("emergency")
+        assert it.printer.stop_owed
+        with pytest.raises(RejectedError, match="not operational"):
+            await it.does("bed", command="target", target=50)
+        with scripted(port) as printer:
+            await until(lambda: it.printer.state.halted)
+            assert {line.split()[0] for line in stops(printer)} <= HANDSHAKE
+            assert "connected" not in it.event_names
+
+
+async def test_a_stop_by_raw_gcode_is_kept_as_well(tmp_path: Path) -> None:
+    async with live(str(tmp_path / "port"), connected=False) as it:
+        with pytest.raises(FailedError, match="kept"):
+            await it.does("command", command="m112 ; now")
+        assert it.printer.stop_owed
+
+
+async def test_a_stop_to_a_printer_that_has_not_answered_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    """A boot loader swallows what comes before the firmware runs."""
+    with scripted(tmp_path / "port", silent=True) as printer:
+        async with live(str(printer.link), connected=False) as it:
+            await until(lambda: bool(printer.wire.chunks))
+            run = Run()
+            with pytest.raises(FailedError, match="sent again when it answers"):
+                await it.printer.execute(command_of("emergency"), run)
+            assert run.gcode == ["M112"]
+            await until(lambda: bool(stops(printer)))
+            printer.silent = False
+            printer.says("start\n")
+            await until(lambda: it.printer.state.halted)
+            await until(lambda: stops(printer).count("M112") == 2)
+            assert "connected" not in it.event_names
+
+
+async def test_a_stop_just_before_the_link_dies_is_sent_again(tmp_path: Path) -> None:
+    """What was written may have been in the adapter that was unplugged."""
+    port = tmp_path / "port"
+    with ExitStack() as first:
+        first.enter_context(scripted(port))
+        async with live(str(port)) as it:
+            await it.does("emergency")
+            first.close()
+            await until(lambda: KEPT in [e.data.get("error") for e in it.events])
+            with scripted(port) as again:
+                await until(lambda: stops(again).count("M112") == 2)
+                assert {line.split()[0] for line in stops(again)} <= HANDSHAKE
+            await until(lambda: it.event_names[-1] == "error")
+            assert it.event_names.count("connected") == 1
+
+
+@pytest.mark.parametrize("word", ["Error:Printer halted. kill() called!", "start"])
+async def test_a_stop_that_has_arrived_is_not_sent_again(
+    tmp_path: Path, word: str
+) -> None:
+    """The firmware says that it has stopped, or somebody has reset it."""
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link)) as it:
+            await it.does("emergency")
+            printer.says(f"{word}\n")
+            await until(lambda: not it.printer.stop_owed)
+            session = it.printer.link.session
+            assert session is not None
+            connects = it.printer.link.connects
+            session.close()  # the link dies
+            await until(lambda: it.printer.link.connects > connects)
+            assert it.sent.count("M112") == 1
+
+
+async def test_a_kept_stop_can_be_taken_back(tmp_path: Path) -> None:
+    """Somebody has switched the printer off and on, and nothing is to be stopped."""
+    port = tmp_path / "port"
+    async with live(str(port), connected=False) as it:
+        with pytest.raises(FailedError, match="kept"):
             it.printer.stop()
-        assert caught.value.error == "disconnected"
+        it.printer.acknowledge()
+        assert not it.printer.stop_owed
+        with scripted(port) as printer:
+            await it.operational()
+            assert not stops(printer)
+
+
+async def test_a_kept_stop_outlives_the_printer_object(tmp_path: Path) -> None:
+    """As after a change of the configuration."""
+    with scripted(tmp_path / "port") as printer:
+        async with live(str(printer.link), connected=False) as it:
+            it.printer.keep_stop()
+            await until(lambda: it.printer.state.halted)
+            assert stops(printer)[0] == "M112"
 
 
 async def test_klipper_is_brought_back() -> None:

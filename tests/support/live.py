@@ -86,9 +86,10 @@ async def live(
     *,
     scripts: Mapping[str, str] | None = None,
     queue: int = 256,
+    connected: bool = True,
     **profile: object,
 ) -> AsyncIterator[Live]:
-    """Run a printer; the block starts when it is operational."""
+    """Run a printer; the block starts when it is operational, or at once."""
     entries: list[Entry] = []
     events: list[StateEvent] = []
     config = PrinterConfig(
@@ -104,7 +105,8 @@ async def live(
     )
     running = Live(printer, asyncio.create_task(printer.run()), entries, events)
     try:
-        await running.operational()
+        if connected:
+            await running.operational()
         yield running
     finally:
         await running.end()

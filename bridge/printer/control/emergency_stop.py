@@ -3,13 +3,20 @@
 Noise on the line can damage the one ``M112`` that was sent, and nothing acknowledges
 it: a firmware that stops falls silent, or says that it was killed. So a printer that
 reports its temperatures after a stop has not stopped, and is stopped again.
+
+A stop that is requested while the link is away is kept, and sent before anything else
+when the link is back. So is one that was written just before the link broke.
 """
 
 from typing import Literal
 
 from bridge.errors import FailedError
+from bridge.gcode.events import Connected, Restarted
+from bridge.gcode.reply_types import Fatal, Readiness
 from bridge.printer.knowledge.observer import Observer
+from bridge.printer.link.events import Closed, LinkEvent, Opened
 from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session
 
 STOP = "M112"
 """Turns off heaters and motors at once, in every dialect; only a reset brings the
@@ -19,6 +26,20 @@ STOP_MESSAGE = "the emergency stop was requested; reset the printer to continue"
 STILL_RESPONDS = (
     "the printer still responds after repeated emergency stops; disconnect its power"
 )
+
+KEPT = (
+    "the printer is not connected: the emergency stop is kept, and sent first when the "
+    "printer is back; until then, disconnect its power. The link command acknowledge "
+    "takes the stop back"
+)
+SENT_LATE = (
+    "the emergency stop that was requested while the printer was not connected was "
+    "sent when it was back; reset the printer to continue"
+)
+
+IN_DOUBT = 10.0
+"""Seconds after which the end of the link says nothing about a stop that was written
+before. Until then it may still be in a buffer of the adapter that was unplugged."""
 
 PAUSE = 1.0
 """Seconds in which a stopped printer falls silent: what it said before the stop may
@@ -58,6 +79,46 @@ class StopRepetition:
         return "repeat"
 
 
+class StopDelivery:
+    """Whether a stop still has to reach the printer; times as in StopRepetition."""
+
+    def __init__(self) -> None:
+        self._kept = False
+        self._written: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """It has to be sent as soon as there is a link."""
+        return self._kept
+
+    def in_doubt(self, now: float) -> bool:
+        """Return whether a stop was written that may not have left the machine."""
+        return self._written is not None and now - self._written <= IN_DOUBT
+
+    def keep(self) -> None:
+        """Keep a stop that could not be sent."""
+        self._kept = True
+
+    def written(self, now: float) -> None:
+        """Note that it was written to a printer that is connected."""
+        self._kept, self._written = False, now
+
+    def link_lost(self, now: float) -> bool:
+        """Keep a stop that is in doubt; return whether it is kept because of that."""
+        lost = self.in_doubt(now) and not self._kept
+        self._kept = self._kept or lost
+        self._written = None
+        return lost
+
+    def reset(self) -> None:
+        """Note that the firmware was reset: what was written to it is over."""
+        self._written = None
+
+    def settled(self) -> None:
+        """Forget it: it has arrived, or a person has taken it back."""
+        self._kept, self._written = False, None
+
+
 class EmergencyStopper:
     """Stops one printer past everything that waits, and sees to it that it stays so.
 
@@ -71,24 +132,85 @@ class EmergencyStopper:
         self._link = link
         self._observer = observer
         self._repetition = StopRepetition()
+        self._delivery = StopDelivery()
+
+    @property
+    def owed(self) -> bool:
+        """A stop was requested that may not have reached the printer."""
+        delivery = self._delivery
+        return delivery.kept or delivery.in_doubt(self._observer.clock())
 
     def stop(self) -> None:
         """Stop the machine at once; everything that was sent fails.
 
         Raises:
-            FailedError: There is no link to send anything over.
+            FailedError: There is no link to send it over; it is kept. If ``sent`` is
+                true, it was sent to a printer that has not answered yet.
 
         """
         session = self._link.session
         if session is None or session.closed:
-            raise FailedError.disconnected(
-                "the printer is not connected, so nothing could be sent; disconnect "
-                "its power"
-            )
+            self.keep()
+            error = FailedError.disconnected(KEPT)
+            error.sent = False
+            raise error
+        if session.protocol.connected or session.protocol.halted:
+            self._stop(session, STOP_MESSAGE)
+            return
+        # A boot loader swallows what it is sent, so this is not enough.
         session.urgent(STOP)
-        session.halt("emergency_stopped", STOP_MESSAGE)
-        self._observer.emergency_stopped(STOP_MESSAGE)
-        self._repetition.begin(self._observer.clock())
+        self.keep()
+        raise FailedError.disconnected(
+            "the printer has not answered yet: the emergency stop was sent, and is "
+            "sent again when it answers"
+        )
+
+    def keep(self) -> None:
+        """Keep a stop until the link is back, or somebody acknowledges it."""
+        self._delivery.keep()
+        self._observer.stop_kept(KEPT)
+
+    def acknowledge(self) -> None:
+        """Take a stop back that is kept: a person has seen to the printer."""
+        self._delivery.settled()
+
+    def reconnecting(self) -> None:
+        """Note that a person closes the link, which says nothing about a stop."""
+        self._delivery.reset()
+
+    def handle(self, event: LinkEvent) -> bool:
+        """Keep or send a stop because of what happened on the link.
+
+        Returns:
+            Whether the printer was stopped by a stop that had been kept.
+
+        """
+        session, delivery = self._link.session, self._delivery
+        match event:
+            case Closed() if delivery.link_lost(self._observer.clock()):
+                self._observer.stop_kept(KEPT)
+            case Fatal() | Readiness("shutdown"):
+                late = delivery.kept  # then it was sent when the port was opened
+                delivery.settled()
+                if late:
+                    self._observer.emergency_stopped(SENT_LATE)
+                return late
+            case Restarted():
+                delivery.reset()
+            case Opened() if delivery.kept and session is not None:
+                session.urgent(STOP)
+            case Connected() if delivery.kept and session is not None:
+                self._stop(session, SENT_LATE)
+                return True
+        return False
+
+    def _stop(self, session: Session, message: str) -> None:
+        session.urgent(STOP)
+        session.halt("emergency_stopped", message)
+        self._observer.emergency_stopped(message)
+        now = self._observer.clock()
+        self._repetition.begin(now)
+        self._delivery.written(now)
 
     def repeat_if_needed(self) -> Step:
         """Repeat the stop if it was requested and the printer has just reported.

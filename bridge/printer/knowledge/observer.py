@@ -105,6 +105,11 @@ class Observer:
         problem = self._problem("emergency_stop", error, "stopped")
         self.set_state(knowledge.failed(self.state, problem))
 
+    def stop_kept(self, error: str) -> None:
+        """Note that a stop was requested that could not be sent yet."""
+        problem = self._problem("emergency_stop", error, "stopped")
+        self.set_state(_still_stopped(replace(self.state, problem=problem)))
+
     def bridge_failed(self, error: str) -> None:
         """Note that a fault of the bridge itself has ended the connection."""
         problem = self._problem("internal_error", error, "disconnected")
