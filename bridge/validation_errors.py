@@ -1,8 +1,9 @@
 """What is wrong with data that a model refused, in a sentence that says what to do."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -11,6 +12,10 @@ Key = tuple[str | int, ...]
 """The way to a value, such as ``("printers", 0, "serial", "port")``."""
 
 _SHOWN = 60  # characters of a value
+_STEPS = re.compile(r"/|__|\.")
+
+_CLOSE = 0.72
+"""Similarity of two words, from 0 to 1, from which one is suggested for the other."""
 
 _EXPECTED = {
     "float_type": "a number",
@@ -49,11 +54,26 @@ def first_problem(error: ValidationError, known: Sequence[str]) -> str:
     place = written(first["loc"])
     if first["type"] == "extra_forbidden":
         return f'unknown field "{place}"{nearest(place, known)}'
+    value = first["input"]
+    is_empty = isinstance(value, str) and value.lower() in NO_VALUE
+    hint = f"; {no_value(str(value))}" if is_empty else ""
     # A union reports one error for each of its members, at the same place.
     kinds = {item["type"] for item in details if item["loc"][:1] == first["loc"][:1]}
     if kinds == {"int_type", "float_type"}:
-        return f"{written(first['loc'][:1])}: {sentence(first, 'a number')}"
-    return f"{place}: {sentence(first)}" if place else sentence(first)
+        return f"{written(first['loc'][:1])}: {sentence(first, 'a number')}{hint}"
+    return (f"{place}: {sentence(first)}" if place else sentence(first)) + hint
+
+
+NO_VALUE = ("unknown", "unavailable", "undefined", "none", "nan")
+"""What a template renders whose entity has no value, in Home Assistant and Node-RED."""
+
+
+def no_value(text: str) -> str:
+    """Return what it means that a value is ``unknown``, ``None`` and the like."""
+    return (
+        f"a template renders {text} if its entity has no value at the moment: test for "
+        "that first, in Home Assistant with has_value or is_number"
+    )
 
 
 def sentence(error: ErrorDetails, wanted: str = "", given: str | None = None) -> str:
@@ -108,8 +128,24 @@ def shown(value: object) -> str:
 
 
 def likeliest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that a misspelt one probably stands for."""
-    return next(iter(get_close_matches(word, known, n=1)), None)
+    """Return the known word that a misspelt one probably stands for.
+
+    Only the part that differs counts: ``request/job`` is not close to ``request/bed``
+    because they begin with the same eight letters.
+    """
+    rated = [(_closeness(word, other), other) for other in known]
+    best = max(rated, default=(0.0, ""), key=lambda pair: pair[0])
+    return best[1] if best[0] >= _CLOSE else None
+
+
+def _closeness(word: str, other: str) -> float:
+    steps, others = _STEPS.split(word), _STEPS.split(other)
+    while len(steps) > 1 and len(others) > 1 and steps[0] == others[0]:
+        del steps[0], others[0]
+    word, other = "/".join(steps).lower(), "/".join(others).lower()
+    if sorted(word) == sorted(other):  # two letters swapped, as in "bde"
+        return 1.0
+    return SequenceMatcher(None, word, other).ratio()
 
 
 def nearest(word: str, known: Iterable[str], meant: str | None = None) -> str:

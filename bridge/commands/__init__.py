@@ -1,5 +1,6 @@
 """The commands of a printer: :func:`parse` makes one from an MQTT message."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
     document: Json = {}
     try:
         if payload or not topic.startswith(_QUESTION):
-            document = read(payload, max_bytes)
+            document = read(payload, max_bytes, _example(topic, names))
         check(document)
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
@@ -132,6 +133,17 @@ def _unknown(topic: str, payload: bytes) -> RequestError:
     message = f"unknown topic {shown(topic)}{nearest(topic, TOPICS, meant)}"
     cause = RejectedError(message, error="unknown_topic", code=404)
     return RequestError(cause, origin_of(topic, payload).id, None)
+
+
+def _example(topic: str, names: Mapping[str, type[Command]]) -> str:
+    """Return what a payload on this topic looks like, for a message."""
+    if topic.startswith(_QUESTION):
+        return 'a JSON object such as {"id": "1"}, or empty'
+    if topic == _RAW:
+        return 'a JSON object such as {"command": "G28"}'
+    kind = next(iter(names.values()))
+    payload = {"command": kind.name, **next(iter(kind.examples), {})}
+    return f"a JSON object such as {json.dumps(payload)}"
 
 
 def _kind(

@@ -1,5 +1,6 @@
 """The print head: moves, homing, feedrate factor."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -13,7 +14,7 @@ from pydantic import (
 
 from bridge.commands import motion
 from bridge.commands.base import Command, Context, NotNull, Program
-from bridge.commands.values import Distance, Factor, SpeedOrFalse
+from bridge.commands.values import Distance, FactorOrPercent, SpeedOrFalse
 from bridge.gcode.words import format_number
 
 _AXES = ("x", "y", "z")
@@ -74,7 +75,13 @@ class Jog(Command):
 
 
 def _letters(value: object) -> object:
-    return list(value) if isinstance(value, str) and value else value
+    """Return a list of lower-case axes, for example from ``"X, Y"`` or ``"all"``."""
+    if isinstance(value, str) and value:
+        text = value.lower()
+        value = [] if text == "all" else list(re.sub(r"[\s,]+", "", text) or value)
+    if isinstance(value, list):
+        return [item.lower() if isinstance(item, str) else item for item in value]
+    return value
 
 
 class Home(Command):
@@ -95,14 +102,18 @@ class Home(Command):
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"type": "array", "items": {"enum": list(_AXES)}, "maxItems": 12},
-                    {"type": "string", "pattern": "^[xyz]{1,12}$"},
+                    {
+                        "type": "array",
+                        "items": {"enum": [*_AXES, *map(str.upper, _AXES)]},
+                        "maxItems": 12,
+                    },
+                    {"type": "string", "pattern": "^([xyzXYZ, ]{1,40}|all)$"},
                 ]
             }
         ),
     ]
-    """The axes in this order, as a list or as a text such as `"xy"`. An empty list
-    homes all axes."""
+    """The axes in this order, as a list or as a text such as `"xy"` or `"x, y"`. An
+    empty list or `"all"` homes all axes."""
 
     def program(self, context: Context, /) -> Program:
         """Return ``G91``, the ``G28``, and what restores the mode."""
@@ -110,7 +121,7 @@ class Home(Command):
         return motion.program(context, ("G91", " ".join(["G28", *words])), "G0")
 
 
-class Feedrate(Command):
+class Feedrate(FactorOrPercent):
     """Set the feedrate factor of all moves, including those of a running print."""
 
     topic: ClassVar[str] = "head"
@@ -118,15 +129,12 @@ class Feedrate(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"factor": 105},
         {"factor": 1.05},
+        {"percent": 105},
     )
-
-    factor: Factor
-    """1 to 1000 %. An integer is a percentage. A number with a decimal point is a
-    factor up to 10.0 (1.05 is 105 %) and a percentage above that."""
 
     def program(self, _context: Context, /) -> Program:
         """Return the ``M220``."""
-        return Program((f"M220 S{self.factor}",))
+        return Program((f"M220 S{self.whole_percent}",))
 
 
 class MotorsOff(Command):

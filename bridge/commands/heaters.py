@@ -11,7 +11,7 @@ from bridge.commands.offsets import adjusted
 from bridge.commands.values import (
     Distance,
     Distinct,
-    Factor,
+    FactorOrPercent,
     Offset,
     Speed,
     Target,
@@ -131,7 +131,7 @@ class Extrude(Command):
         return motion.program(context, ("G91", "M83", move), "G1")
 
 
-class Flowrate(Command):
+class Flowrate(FactorOrPercent):
     """Set the flow factor of the selected tool, including that of a running print."""
 
     topic: ClassVar[str] = "tool"
@@ -139,14 +139,12 @@ class Flowrate(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"factor": 95},
         {"factor": 0.95},
+        {"percent": 95},
     )
-
-    factor: Factor
-    """1 to 1000 %, written as in `feedrate` on `head`."""
 
     def program(self, _context: Context, /) -> Program:
         """Return the ``M221``."""
-        return Program((f"M221 S{self.factor}",))
+        return Program((f"M221 S{self.whole_percent}",))
 
 
 class CoolDown(Command):

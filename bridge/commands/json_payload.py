@@ -1,5 +1,6 @@
 """Reads a JSON object from bytes of the network, which may be anything."""
 
+import codecs
 import json
 import math
 import re
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bridge.errors import RejectedError
-from bridge.validation_errors import shown
+from bridge.validation_errors import NO_VALUE, no_value, shown
 
 _DEEPEST = 20
 _LONGEST_INTEGER = 20
 _LONGEST_KEY = 100
+_SHOWN = 80  # characters of a payload
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 _UNSPEAKABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -28,7 +30,7 @@ class _Unusable:
     problem: str
 
 
-def read(payload: bytes, max_bytes: int) -> Json:
+def read(payload: bytes, max_bytes: int, wanted: str = "a JSON object") -> Json:
     """Return the JSON object in a payload.
 
     It has no duplicate keys and is not deeply nested; its values are not checked yet.
@@ -42,11 +44,10 @@ def read(payload: bytes, max_bytes: int) -> Json:
             f"the payload has {len(payload)} bytes, more than mqtt.max_payload allows "
             f"({max_bytes})"
         )
-    document = _document(payload)
+    document = _document(payload, wanted)
     if not isinstance(document, dict):
         raise RejectedError.invalid(
-            f'the payload must be a JSON object such as {{"command": …}}, '
-            f"not {_shown(document)}"
+            f"the payload must be {wanted}, not {_shown(document)}"
         )
     return document
 
@@ -97,22 +98,82 @@ def _shown(value: object) -> str:
     return value.text if isinstance(value, _Unusable) else shown(value)
 
 
-def _document(payload: bytes) -> object:
-    if not payload.strip():
-        _invalid("the payload is empty; it must be a JSON object")
-    try:
-        text = payload.decode()
-    except UnicodeDecodeError as error:
-        _invalid(f"the payload is not UTF-8 (byte {error.start})")
+def _document(payload: bytes, wanted: str) -> object:
+    text = _text(payload)
+    if not text.strip():
+        _invalid(f"the payload is empty; it must be {wanted}")
     _check_depth(text)
     try:
         document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        _invalid(
-            f"the payload is not JSON: {error.msg}, line {error.lineno} column "
-            f"{error.colno}"
-        )
+        _invalid(_explained(text.strip(), error, wanted))
     return document
+
+
+def _text(payload: bytes) -> str:
+    """Return a payload as text, without what editors and C programs add to one."""
+    if payload.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        _invalid("the payload is UTF-16; send it as UTF-8")
+    if payload[1:2] == b"\0" and payload[:1] in b'{[" ':
+        _invalid("the payload is UTF-16; send it as UTF-8")
+    try:
+        # A byte order mark at the beginning, and the NUL that ends a text in C.
+        return payload.decode("utf-8-sig").removesuffix("\0")
+    except UnicodeDecodeError as error:
+        _invalid(f"the payload is not UTF-8 (byte {error.start})")
+
+
+_TO_JSON = "a template writes JSON with the filter to_json"
+_LOOKS_LIKE = tuple(
+    (re.compile(pattern, re.DOTALL), words)
+    for pattern, words in (
+        # The first pattern that is found in the payload says what it looks like.
+        (
+            r"^(PRESS|ON|OFF)$",
+            (
+                "Home Assistant sends {0} unless payload_press, payload_on and "
+                'payload_off are set, for example to {{"command": "pause"}}'
+            ),
+        ),
+        (r"^([a-z_]{2,40})$", 'a command is written as {{"command": "{0}"}}'),
+        (
+            r'^((?:[GMTgmt]\d{1,4}(?:\.\d)?|[A-Z]+(?:_[A-Z0-9]+)+)(?: [^"\\]*)?)$',
+            'G-code is written as {{"command": "{0}"}}, on the topic command',
+        ),
+        (r"\{\{|\{%", "this is a template that was not rendered"),
+        (
+            r"(?<![\w'\"])(?:True|False|None)(?![\w'\"])",
+            f"True, False and None are Python's words, not JSON's; {_TO_JSON}",
+        ),
+        (r"^[{\[]\s*'", f"JSON needs double quotation marks; {_TO_JSON}"),
+        (r"^\{\s*[A-Za-z_]\w*\s*:", "names need double quotation marks"),
+        (r",\s*[}\]]\s*$", "there is a comma before the closing bracket"),
+    )
+)
+_BARE_NO_VALUE = re.compile(rf":\s*({'|'.join(NO_VALUE)})\s*[,}}]")
+
+
+def _explained(text: str, error: json.JSONDecodeError, wanted: str) -> str:
+    """Return why a text is not JSON, what it looks like, and what to write instead."""
+    given = text if text.isprintable() else json.dumps(text)
+    given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
+    return f"the payload is not JSON: {given} ({_hint(text, error, wanted)})"
+
+
+def _hint(text: str, error: json.JSONDecodeError, wanted: str) -> str:
+    if text.lower() in NO_VALUE:
+        return no_value(text)
+    if found := _BARE_NO_VALUE.search(text):
+        return no_value(found[1])
+    for pattern, words in _LOOKS_LIKE:
+        if found := pattern.search(text):
+            return words.format(*found.groups())
+    if error.pos == 0:
+        return f"it must be {wanted}"
+    where = f"line {error.lineno} column {error.colno}"
+    if error.pos >= len(text):
+        return f"it ends too early, {where}"
+    return f"{error.msg[:1].lower()}{error.msg[1:]}, {where}"
 
 
 def _check_depth(text: str) -> None:

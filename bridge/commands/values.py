@@ -2,12 +2,19 @@
 
 import re
 from math import floor
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, WrapValidator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
-from bridge.commands.base import Context, Finite
+from bridge.commands.base import Command, Context, Finite, NotNull
 from bridge.errors import RejectedError
 
 _LARGEST = 1_000_000
@@ -67,6 +74,38 @@ Factor = Annotated[
 An integer is a percentage (``105``). A number with a decimal point is a factor up to
 10.0 (``1.05`` is 105 %, ``1.0`` is 100 %) and a percentage above (``87.5`` is 88 %).
 """
+
+
+class FactorOrPercent(Command):
+    """A command with a factor, in either of its two spellings."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["factor"]}, {"required": ["percent"]}]
+        }
+    )
+
+    factor: Annotated[Factor | None, NotNull] = None
+    """1 to 1000 %. An integer is a percentage. A number with a decimal point is a
+    factor up to 10.0 (1.05 is 105 %) and a percentage above that. Programs that write
+    1.0 as `1`, such as JavaScript, should send `percent` instead."""
+    percent: Annotated[Finite | None, Field(ge=1, le=1000), NotNull] = None
+    """The same in percent, whichever way the number is written; either this or
+    `factor` is required."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.factor is None) == (self.percent is None):
+            raise ValueError("exactly one of factor and percent is required")
+        return self
+
+    @property
+    def whole_percent(self) -> int:
+        """The factor in whole percent, as firmwares read it."""
+        if self.percent is None:
+            return int(self.factor or 0)
+        return floor(self.percent + 0.5)
+
 
 _TOOL = re.compile(r"tool(\d{1,3})", re.ASCII)
 
