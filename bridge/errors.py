@@ -14,7 +14,18 @@ class BridgeError(Exception):
 
 
 class ConfigError(BridgeError):
-    """The configuration cannot be used; the message names the place. Exit code 2."""
+    """The configuration cannot be used; the message names the place. Exit code 2.
+
+    Attributes:
+        problems: everything that is wrong, each in one line. The message is the first
+            one, and how many there are besides it.
+
+    """
+
+    def __init__(self, *problems: str) -> None:
+        more = len(problems) - 1
+        super().__init__(f"{problems[0]} (and {more} more)" if more else problems[0])
+        self.problems = problems
 
 
 class LinkError(BridgeError):

@@ -36,6 +36,7 @@ class Service:
         self._origin = origin
         self._notifier = notifier
         self._asked = asyncio.Event()
+        self._refused: str | None = None
 
     def reload(self) -> None:
         """Read the configuration again as soon as possible."""
@@ -90,7 +91,7 @@ class Service:
                     "%s: the service manager's watchdog is no longer notified", problem
                 )
             reported = problem is not None
-            self._notifier.status(problem or _status(supervisor))
+            self._notifier.status(problem or self._refused or _status(supervisor))
             await asyncio.sleep(pause)
 
     async def _reloads(self, supervisor: Supervisor, endpoint: Endpoint) -> None:
@@ -103,8 +104,12 @@ class Service:
                 config = await in_thread(self._read, _forget, name="reload")
                 done = await supervisor.change(config)
             except ConfigError as error:
-                log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - the message says it all
+                for line in error.problems:
+                    log.error("the old configuration stays in force: %s", line)  # noqa: TRY400 - the message says it all
+                self._refused = f"the old configuration stays in force: {error}"
+                self._notifier.status(self._refused)
             else:
+                self._refused = None
                 logs.configure(config.log, logs.secrets(config))
                 await endpoint.apply(config.metrics)
                 log.info("configuration read again; %s", done)

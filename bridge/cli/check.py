@@ -9,7 +9,7 @@ from bridge.printer.port.errors import permission_problem
 
 
 def check(chosen: argparse.Namespace) -> int:
-    """Print the configuration in force; return 0.
+    """Print the configuration in force, unless ``--quiet``; return 0.
 
     A port that exists and that this user may not open is a warning on standard error:
     the bridge starts and serves the other printers.
@@ -19,7 +19,8 @@ def check(chosen: argparse.Namespace) -> int:
 
     """
     config = load(chosen.config, os.environ)
-    print(dump(config), end="")
+    if not chosen.quiet:
+        print(dump(config), end="")
     for printer in config.printers:
         if problem := permission_problem(printer.serial.port):
             print(f"warning: {printer.id}: {problem}", file=sys.stderr)

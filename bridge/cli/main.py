@@ -65,6 +65,8 @@ def _function(command: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _complain(error: BridgeError, code: int) -> int:
-    line = "".join(char if char.isprintable() else "�" for char in str(error))
-    print(f"gcode2mqtt: {line}", file=sys.stderr)
+    problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+    for problem in problems:
+        line = "".join(char if char.isprintable() else "�" for char in problem)
+        print(f"gcode2mqtt: {line}", file=sys.stderr)
     return code

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bridge.config.values import File, Host, Port, Seconds, Section, Topic
+from bridge.config.values import File, Host, Port, Seconds, Section, Topic, UrlPath
 from bridge.validation_errors import likeliest
 
 PARTS = (
@@ -134,7 +134,7 @@ class Mqtt(Section):
     """MQTT version; `auto` uses 5, or 3.1.1 if the broker does not support 5."""
     transport: Literal["tcp", "websockets", "unix"] = "tcp"
     """Transport of the connection."""
-    path: str = "/mqtt"
+    path: UrlPath = "/mqtt"
     """Path of the WebSocket."""
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 10
     """Keep-alive interval in seconds; the broker considers the bridge offline after 1.5

@@ -8,11 +8,11 @@ from bridge.config.values import (
     Celsius,
     File,
     Identifier,
-    Line,
     Millimetres,
     Minutes,
     Seconds,
     Section,
+    SerialPort,
     Speed,
     Topic,
 )
@@ -21,7 +21,7 @@ from bridge.config.values import (
 class Serial(Section):
     """The connection to the printer."""
 
-    port: Line = "auto"
+    port: SerialPort = "auto"
     """`auto`, `/dev/…`, `socket://host:port`, `rfc2217://host:port` or `simulator://…`.
     `auto` searches the serial ports for a printer."""
     baudrate: Literal["auto"] | Annotated[int, Field(ge=1200, le=4_000_000)] = "auto"

@@ -1,5 +1,6 @@
 """Types of settings."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -27,26 +28,90 @@ def _topic(value: str) -> str:
 Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
 
 
+_HOST_PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)", re.ASCII)
+
+
 def _host(value: str) -> str:
+    if value.startswith("/"):  # the path of a Unix socket
+        return value
     # Logs and messages contain the host, so a password in it would be disclosed.
-    if not value or "://" in value or ("@" in value and not value.startswith("/")):
+    if not value or "://" in value or "@" in value:
         raise ValueError(
             "must be only a host name or an address; the port, the user name and the "
             "password belong in mqtt.port, mqtt.username and mqtt.password_file"
         )
+    if found := _HOST_PORT.fullmatch(value):
+        host = found["host"].strip("[]")
+        raise ValueError(
+            "must not contain the port; write mqtt.host: "
+            f"{host} and mqtt.port: {found['port']}"
+        )
+    if value.startswith("["):
+        address = value.strip("[]")
+        raise ValueError(f"must not have brackets; write mqtt.host: {address}")
+    if "/" in value:
+        name, _, path = value.partition("/")
+        raise ValueError(
+            f"must not contain a path; write mqtt.host: {name}, and for WebSockets "
+            f"mqtt.path: /{path}"
+        )
+    if any(mark.isspace() or not mark.isprintable() for mark in value):
+        raise ValueError("must not contain spaces or control characters")
     return value
 
 
 Host = Annotated[str, AfterValidator(_host)]
 
 
-def _line(value: str) -> str:
-    if "://" in value and "@" in value:
-        raise ValueError("must not contain a user name; no connection supports one")
+def _url_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"must begin with a slash; write /{value}")
     return value
 
 
-Line = Annotated[str, AfterValidator(_line)]
+UrlPath = Annotated[str, AfterValidator(_url_path)]
+
+_SCHEMES = {"socket", "rfc2217", "simulator"}
+_OTHER_SCHEMES = {
+    "tcp": "socket",
+    "telnet": "rfc2217",
+    "ser2net": "socket",
+    "serial": "socket",
+    "http": "socket",
+    "loop": "simulator",
+}
+"""What other programs call a serial port in the network."""
+
+
+def checked_serial_port(value: str) -> str:
+    """Return the path or URL of a serial port.
+
+    Raises:
+        ValueError: It cannot be one; the message says what to write instead.
+
+    """
+    scheme, is_url, rest = value.partition("://")
+    if is_url and "@" in value:
+        raise ValueError("must not contain a user name; no connection supports one")
+    if is_url and scheme not in _SCHEMES:
+        other = _OTHER_SCHEMES.get(scheme.lower(), "socket")
+        raise ValueError(
+            f"must be the path of a serial port, or begin with socket://, rfc2217:// "
+            f"or simulator://; did you mean {other}://{rest}?"
+        )
+    if re.fullmatch(r"(\\\\\.\\)?COM\d+:?", value, re.IGNORECASE):
+        raise ValueError(
+            "is a name of Windows; gcode2mqtt runs on Linux, where ports are called "
+            "/dev/ttyUSB0 or /dev/serial/by-id/…: gcode2mqtt ports lists them"
+        )
+    if re.fullmatch(r"tty\w+|serial/by-(id|path)/.+", value):
+        raise ValueError(f"must be the whole path; write /dev/{value}")
+    if not value.strip():
+        raise ValueError("must not be empty; auto searches for the printer")
+    return value
+
+
+SerialPort = Annotated[str, AfterValidator(checked_serial_port)]
 
 
 def _anchored(value: Path, info: ValidationInfo) -> Path:

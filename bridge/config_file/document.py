@@ -4,6 +4,7 @@ Every scalar stays the text that was written: only the models know whether ``on`
 or ``0123`` is meant as a switch, a version or a password, so only they convert it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,71 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + name for name in ("bool", "float", "int", "str", "timestamp")}
 _NULL = _TAG + "null"
 _MERGE = _TAG + "merge"
+
+_QUOTES = "put the text in quotes"
+_MISTAKES = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        # Each pattern is searched in PyYAML's context and problem, such as "while
+        # scanning a quoted scalar: found unexpected end of stream". The mistake may be
+        # in the line above, because PyYAML reports where it noticed.
+        (r"'\\t'", "the line begins with a tab; YAML allows only spaces there"),
+        (
+            r"quoted scalar: .*end of stream",
+            "a quotation mark is never closed; it is opened in line {begin}",
+        ),
+        (
+            r"double-quoted scalar: .*(escape|hexadecimal)",
+            "in double quotes a backslash has a special meaning; use single quotes",
+        ),
+        (
+            r"character '(.)' that cannot start",
+            f"a text must not begin with {{0}}; {_QUOTES}",
+        ),
+        (r"alias", f"a text must not begin with *; {_QUOTES}"),
+        (r"another document", "--- begins a second document; remove it"),
+        (
+            r"flow (?:sequence|mapping): expected ',' or '(.)'",
+            (
+                "a bracket, opened in line {begin}, is never closed; add the missing "
+                "{0}, or a comma between the entries"
+            ),
+        ),
+        (r"found '([\]}])'", "there is a {0} too many"),
+        (
+            r"found '<scalar>'",
+            "text follows a closing quotation mark; write '' for a ' inside",
+        ),
+        (
+            r"sequence entries are not allowed",
+            "an entry of a list (- …) must begin on a line of its own",
+        ),
+        (
+            r"mapping values are not allowed",
+            (
+                "a colon is not expected here: the line above may lack a colon, this "
+                "line may be indented too far, or a text with a colon may lack quotes"
+            ),
+        ),
+        (
+            r"expected <block end>",
+            (
+                "the indentation does not match: entries of the same section begin in "
+                "the same column, like the one in line {begin}"
+            ),
+        ),
+        (
+            r"could not find expected ':'",
+            "the line has no colon; a setting is written as name: value",
+        ),
+        (
+            r"expected chomping|anchor|tag",
+            f"a text must not begin with |, >, & or !; {_QUOTES}",
+        ),
+        (r"<document start>", "the text does not belong to any setting"),
+    )
+)
+"""What PyYAML reports, and how to say it to people who edit the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +121,29 @@ def parse(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = name if mark is None else f"{name}:{mark.line + 1}"
-        problem = error.problem or ""
-        # What follows the sign may be a password that wants quotes.
-        if "alias" in problem:
-            problem = "a text that begins with * must stand in quotes"
-        raise ConfigError(f"{place}: this is not YAML: {problem}") from None
-    except yaml.YAMLError as error:
-        reason = getattr(error, "reason", "it cannot be read")
-        raise ConfigError(f"{name}: this is not YAML: {reason}") from None
+        raise ConfigError(f"{place}: {_mistake(error)}") from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position] if isinstance(error.position, int) else ""
+        raise ConfigError(
+            f"{name}:{before.count(chr(10)) + 1}: there is a control character (code "
+            f"{error.character}), which YAML does not allow; remove it"
+        ) from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply") from None
     reader = _Reader(name)
     value = None if root is None else reader.value(root, ())
     return Document(value, {(): name, **reader.places})
+
+
+def _mistake(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong in a YAML text, without quoting what may be a password."""
+    report = f"{error.context or ''}: {error.problem or ''}"
+    begin = error.context_mark or error.problem_mark
+    line = begin.line + 1 if begin is not None else 1
+    for pattern, words in _MISTAKES:
+        if found := pattern.search(report):
+            return words.format(*found.groups(), begin=line)
+    return f"this is not YAML: {error.problem or 'it cannot be read'}"
 
 
 class _Reader:
@@ -81,7 +157,9 @@ class _Reader:
     def value(self, node: yaml.Node, key: Key) -> Value:
         self._left -= 1
         if self._left < 0 or len(key) > _MAX_DEPTH:
-            raise self._error(node, "too much or too deep; do aliases multiply?")
+            raise self._error(
+                node, "too many or too deeply nested values; do aliases multiply?"
+            )
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, key)
@@ -93,7 +171,7 @@ class _Reader:
                 return text
         raise self._error(
             node,
-            "tags mean nothing here; a text that begins with ! must stand in quotes",
+            f"a text must not begin with !; {_QUOTES}",
         )
 
     def _sequence(self, node: yaml.SequenceNode, key: Key) -> Value:
@@ -134,7 +212,7 @@ class _Reader:
             sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
             for source in sources:
                 if not isinstance(source, yaml.MappingNode):
-                    raise self._error(name, "<< wants a mapping")
+                    raise self._error(name, "<< needs a mapping")
                 if depth > _MAX_DEPTH:
                     raise self._error(name, "nested too deeply")
                 yield from self._own_entries(source)
@@ -143,7 +221,7 @@ class _Reader:
     def _key_text(self, node: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
-        raise self._error(node, "a key must be a plain text")
+        raise self._error(node, "a key must be plain text")
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self._name}:{node.start_mark.line + 1}"

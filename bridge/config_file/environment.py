@@ -54,7 +54,11 @@ def _key(name: str) -> Key:
             variable(tuple(index if step == 0 else step for step in setting))
             for setting, _ in schema.leaves(schema.root())
         ]
-        close = likeliest(name, known)
+        # A mapping is given whole, because the case of its keys would be lost.
+        owner = schema.at(key[:-1]) if len(key) > 1 else None
+        free = owner and schema.is_compound(owner) and not schema.keys(owner)
+        inside = free and not schema.section_of_list(owner or {})
+        close = variable(key[:-1]) if inside else likeliest(name, known)
         hint = f"did you mean {close}?" if close else "see config.example.yaml"
         raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
     return key

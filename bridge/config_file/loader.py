@@ -54,7 +54,8 @@ def locate(path: Path | None) -> Path:
     return Path(os.path.realpath(_found() if path is None else path))
 
 
-def _found() -> Path:
+def find() -> Path | None:
+    """Return the first of :data:`SEARCHED` that exists."""
     for path in SEARCHED:
         try:
             path.stat()
@@ -62,6 +63,12 @@ def _found() -> Path:
             continue
         except OSError:
             pass  # it is there; opening it gives the reason
+        return path
+    return None
+
+
+def _found() -> Path:
+    if path := find():
         return path
     places = " nor ".join(map(str, SEARCHED))
     raise ConfigError(
@@ -129,13 +136,15 @@ def _first_line(file: Path, place: str) -> str:
     except OSError as error:
         raise ConfigError(f"{place} cannot be read: {file}: {error.strerror}") from None
     try:
-        return content.partition(b"\n")[0].decode().removesuffix("\r")
+        line = content.partition(b"\n")[0].decode("utf-8-sig")
+        # Editors of Windows begin a file with a byte order mark and end lines with CR.
+        return line.removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError(f"{place} is not a text in UTF-8: {file}") from None
 
 
 def _config_error(error: ValidationError, document: Document) -> ConfigError:
-    """Return what is wrong first, and how much more there is, as one line."""
+    """Return everything that is wrong, in the order in which it should be fixed."""
     problems: dict[Key, str] = {}
     # An unknown key is often the reason why another one is missing.
     for details in sorted(error.errors(include_url=False), key=_is_known):
@@ -143,10 +152,9 @@ def _config_error(error: ValidationError, document: Document) -> ConfigError:
         # A list whose items are wrong is also called too short: not what to fix.
         if not any(known[: len(key)] == key for known in problems):
             problems[key] = _sentence(details, key)
-    first, text = next(iter(problems.items()))
-    more = len(problems) - 1
-    tail = f" (and {more} more)" if more else ""
-    return ConfigError(f"{document.place(first)}: {text}{tail}")
+    return ConfigError(
+        *(f"{document.place(key)}: {text}" for key, text in problems.items())
+    )
 
 
 def _is_known(details: ErrorDetails) -> bool:
@@ -182,7 +190,9 @@ def _meant(key: Key) -> str:
     known = schema.keys(schema.at(key[:-1]) or {})
     if close := likeliest(name, known):
         return f"did you mean {written((*key[:-1], close))}?"
-    for setting, _ in schema.leaves(schema.root()):
+    settings = [setting for setting, _ in schema.leaves(schema.root())]
+    # Rather in the same section than anywhere.
+    for setting in sorted(settings, key=lambda found: found[:1] != key[:1]):
         if name in setting:
             place = written(setting[: setting.index(name) + 1])
             return f"did you mean {place}?"

@@ -52,9 +52,8 @@ printers:
       port: /dev/serial/by-id/usb-1a86_USB_Serial-if00-port0
 ```
 
-`gcode2mqtt check --config FILE` prints every setting in effect, or one line that names
-the error and its place. [config.example.yaml](../config.example.yaml) has every setting
-with its default.
+`gcode2mqtt check --config FILE` prints every setting in effect, or each error with its
+place. [config.example.yaml](../config.example.yaml) has every setting with its default.
 
 * Relative paths are relative to the folder of the file; `~` is the home folder.
 * Environment variables override the file; the tables show their names below each key.

@@ -86,8 +86,8 @@ def starter(answers: Answers) -> str:
 
 
 def _lines(answers: Answers) -> Iterator[str]:
-    yield "# Written by gcode2mqtt init. Every other setting has a default; all of them"
-    yield "# stand in docs/configuration.md and config.example.yaml. What is in force:"
+    yield "# Written by gcode2mqtt init. All other settings have defaults; they are in"
+    yield "# docs/configuration.md and config.example.yaml. To see what is in effect:"
     yield "#   gcode2mqtt check --config FILE"
     yield "mqtt:"
     yield f"  host: {_text(answers.host)}"
@@ -95,14 +95,15 @@ def _lines(answers: Answers) -> Iterator[str]:
     if answers.username:
         yield f"  username: {_text(answers.username)}"
     if answers.password_file:
-        yield "  # Its first line is the password; a relative path begins here."
+        yield "  # Its first line is the password. The path is relative to this folder."
         yield f"  password_file: {_text(answers.password_file)}"
     yield "printers:"
-    yield "  # Short and stable: it names topics and entities."
+    yield "  # Short and permanent; Home Assistant's entities are named after it."
     yield f"  - id: {answers.id}"
     yield f"    name: {_text(answers.name)}"
-    yield "    # Topics begin with it; clients and access rules depend on it."
-    yield f"    topic: printers/{answers.id}"
+    yield "    # All topics of this printer begin with it. A second printer needs"
+    yield "    # another one, such as printers/second."
+    yield "    topic: printer"
     yield "    serial:"
     yield f"      port: {_text(answers.serial_port)}"
     if answers.baudrate is not None:
@@ -112,14 +113,14 @@ def _lines(answers: Answers) -> Iterator[str]:
 
 def _profile(answers: Answers) -> Iterator[str]:
     said = answers.firmware.replace("\n", " ")
-    yield f"    # {said} told of these." if said else "    # Not asked; correct it."
+    yield f"    # Reported by {said}." if said else "    # Not detected; correct it."
     yield "    profile:"
     yield f"      extruders: {answers.extruders or 1}"
     yield f"      heated_bed: {str(answers.heated_bed).lower()}"
     yield f"      heated_chamber: {str(answers.heated_chamber).lower()}"
-    yield "      # Highest targets in °C; beyond them a command is rejected."
+    yield "      # Highest targets in °C; commands with higher ones are rejected."
     yield "      max_temperature: {tool: 275, bed: 120, chamber: 70}"
-    yield "      # How far each axis goes, in mm; not checked until it is given."
+    yield "      # Range of each axis in mm; it is not checked until it is set."
     yield "      # volume: {x: [0, 220], y: [0, 220], z: [0, 250]}"
 
 

@@ -96,7 +96,11 @@ def test_one_way_to_give_the_password_replaces_the_other(
         ("BRIDGE_PRINTERS__2__ID", "a", "BRIDGE_PRINTERS__2__ID is set, but only 1"),
         ("BRIDGE_LOG__LEVELS__MQTT", "debug", "did you mean BRIDGE_LOG__LEVELS?"),
         ("BRIDGE_LOG__LEVELS", "{wire: loud}", "LEVELS: log.levels.wire must be"),
-        ("BRIDGE_LOG__LEVELS", "{a", "BRIDGE_LOG__LEVELS:1: this is not YAML: "),
+        (
+            "BRIDGE_LOG__LEVELS",
+            "{a",
+            "BRIDGE_LOG__LEVELS:1: a bracket, opened in line 1, is never",
+        ),
         ("BRIDGE_MQTT", "x", 'BRIDGE_MQTT: mqtt must be a section, not "x"'),
     ],
 )

@@ -167,7 +167,7 @@ PROBLEMS = [
         ":3: mqtt.password and mqtt.password_file are both given; keep one",
     ),
     (b"\xff\xfe\x00", ": this is not a text in UTF-8"),
-    (b"a\x00b", ": this is not YAML: "),
+    (b"a\x00b", ":1: there is a control character (code 0), which YAML"),
     (b"# " + b"x" * 1_048_576, ": longer than 1048576 bytes; is it the one?"),
 ]
 
@@ -209,11 +209,11 @@ def test_printers_must_not_share_a_port_under_two_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ttyUSB0").touch()
-    (tmp_path / "by-id").symlink_to("ttyUSB0")
+    (tmp_path / "usb0").touch()
+    (tmp_path / "by-id").symlink_to("usb0")
     for first, second in (
-        ("ttyUSB0", f"{tmp_path}/ttyUSB0"),
-        (f"{tmp_path}/by-id", "./ttyUSB0"),
+        ("usb0", f"{tmp_path}/usb0"),
+        (f"{tmp_path}/by-id", "./usb0"),
         ("x/../not-there", "not-there"),
     ):
         with pytest.raises(ConfigError) as caught:

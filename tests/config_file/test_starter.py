@@ -19,7 +19,7 @@ def read(folder: Path, answers: Answers) -> Config:
     return load_text(folder, starter(answers))
 
 
-@given(name=printable, port=printable, username=printable)
+@given(name=printable, port=printable.filter(str.strip), username=printable)
 def test_whatever_was_typed_is_read_as_it_was(
     name: str, port: str, username: str
 ) -> None:
@@ -49,5 +49,5 @@ def test_what_was_not_found_out_is_said(tmp_path: Path) -> None:
     answers = Answers(
         host="broker.lan", port=1883, id="a", name="A", serial_port="auto"
     )
-    assert "# Not asked; correct it." in starter(answers)
+    assert "# Not detected; correct it." in starter(answers)
     assert read(tmp_path, answers).printers[0].serial.baudrate == "auto"
