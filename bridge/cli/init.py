@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from pydantic import SecretStr
 from bridge.cli.parser import broker
 from bridge.cli.progress import dots
 from bridge.config import Mqtt, Serial
-from bridge.config_file import load
+from bridge.config.values import checked_serial_port
+from bridge.config_file import SEARCHED, load
 from bridge.config_file.writer import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
 from bridge.mqtt.one_shot import subscribed_to
 from bridge.printer.link.probe import Found, probe
+from bridge.printer.port.errors import permission_problem
 from bridge.printer.port.ports import list_ports
 
 Result = TypeVar("Result")
@@ -61,8 +64,17 @@ def init(chosen: argparse.Namespace) -> int:
         _write(secret, account.password + "\n", 0o600)
         answers = replace(answers, password_file=secret.name)
     _write(file, starter(answers), 0o644)
-    load(file, {})
-    print(f"\n{file} is written. Next:\n  gcode2mqtt run --config {file}")
+    config = load(file, {})
+    base = config.base(config.printers[0])
+    here = "" if file in SEARCHED else f" --config {file}"
+    print(
+        f"\n{file} is written, with the topic {base}. Next:\n"
+        f"  gcode2mqtt run{here}\n"
+        "and then, in another terminal:\n"
+        f"  gcode2mqtt doctor{here}\n"
+        f"  gcode2mqtt watch{here}\n"
+        f"  gcode2mqtt send{here} request/state"
+    )
     return 0
 
 
@@ -97,12 +109,11 @@ async def _greet(mqtt: Mqtt) -> None:
 
 def _ask_printer(account: _Account) -> Answers:
     name = _ask("What is the printer called?", "3D printer", _name)
-    short = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:64] or "printer"
     answers = Answers(
         host=account.host,
         port=account.port,
         username=account.username,
-        id=_ask("Its id, in topics", short, _id),
+        id=_ask("Its id, in topics", short_id(name), _id),
         name=name,
         serial_port=_ask_port(),
     )
@@ -147,9 +158,38 @@ def _ask_port() -> str:
             if not 1 <= int(text) <= len(names):
                 raise ValueError("there is no such number")
             return names[int(text) - 1]
-        return text
+        return checked_serial_port(text)
 
-    return _ask(hint, "1" if ports else "auto", choice)
+    while True:
+        chosen = _ask(hint, "1" if ports else "auto", choice)
+        problem = _port_problem(chosen)
+        if problem is None:
+            return chosen
+        print(f"  {problem}")
+        if _ask("  keep it anyway? (y/n)", "n", _yes):
+            return chosen
+
+
+def _port_problem(port: str) -> str | None:
+    """Return why a port cannot be used at the moment; a URL is tried later."""
+    if "://" in port or port == "auto":
+        return None
+    if not os.path.exists(port):  # noqa: PTH110 - never raises
+        return f"there is no {port}; is the printer plugged in and switched on?"
+    return permission_problem(port)
+
+
+_LIGATURES = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae"})
+_LIGATURES |= str.maketrans({"ø": "oe", "å": "aa", "œ": "oe", "ł": "l", "đ": "d"})
+"""How letters are written in ASCII whose base letter would be wrong or is missing."""
+
+
+def short_id(name: str) -> str:
+    """Return an id for a printer's name: ``Größe 3`` gives ``groesse-3``."""
+    letters = unicodedata.normalize("NFKD", name.lower().translate(_LIGATURES))
+    ascii_only = "".join(mark for mark in letters if not unicodedata.combining(mark))
+    short = re.sub(r"[^a-z0-9_-]+", "-", ascii_only).strip("-")
+    return short[:64].strip("-") or "printer"
 
 
 def _ask(question: str, default: str, read: Callable[[str], Result]) -> Result:

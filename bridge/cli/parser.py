@@ -63,7 +63,7 @@ examples:
 
 _CHECK = """\
 Prints all settings, including defaults and environment variables, but no passwords. If
-there is an error, it prints the place and the reason; the exit code is 2.
+there are errors, it prints the place and the reason of each; the exit code is 2.
 
 example:
   gcode2mqtt check --config my.yaml
@@ -119,22 +119,31 @@ examples:
   gcode2mqtt simulate --pty ./printer --firmware klipper --speed 10
 """
 
-_SEND = """\
-Publishes a message and prints the response. The exit code is 1 if the response is not
-"finished", or if no bridge is online within five seconds; in that case nothing is sent,
-except for an emergency stop.
-
-examples:
-  gcode2mqtt send head '{"command": "home", "axes": ["x", "y"]}'
-  gcode2mqtt send bed '{"command": "target", "target": 60}'
-  gcode2mqtt send command '{"command": "M114"}'
+_CLIENT = """\
+The broker, the account and the printer's topic are those of --config, ./config.yaml or
+/etc/gcode2mqtt/config.yaml; without a configuration they are localhost:1883, none and
+"printer".
 """
 
-_WATCH = """\
-Prints everything published below the printer's topic, until Ctrl-C.
+_SEND = f"""\
+Publishes a message and prints the response. The exit code is 1 if the response is not
+"finished", or if no bridge is online within five seconds; in that case nothing is sent,
+except for an emergency stop, which is published at once.
 
+{_CLIENT}
+examples:
+  gcode2mqtt send head '{{"command": "home", "axes": ["x", "y"]}}'
+  gcode2mqtt send bed '{{"command": "target", "target": 60}}'
+  gcode2mqtt send command '{{"command": "M114"}}' --printer ender
+"""
+
+_WATCH = f"""\
+Prints everything published below the printers' topics, with the time, until Ctrl-C.
+
+{_CLIENT}
 examples:
   gcode2mqtt watch
+  gcode2mqtt watch --events --printer ender
   gcode2mqtt watch --broker broker.lan:1883 --topic printers/ender
 """
 
@@ -179,13 +188,13 @@ def build() -> argparse.ArgumentParser:
     _add_config(add("run", "run the daemon", _RUN))
     _add_demo(add("demo", "run everything with a simulated printer", _DEMO))
     _add_simulate(add("simulate", "run only the simulated printer", _SIMULATE))
-    _add_config(add("check", "check a configuration and print it", _CHECK))
+    _add_check(add("check", "check a configuration and print it", _CHECK))
     _add_config(add("health", "check whether the daemon is running", _HEALTH))
     _add_doctor(add("doctor", "find out why it does not work", _DOCTOR))
     _add_config(add("purge", "delete all retained messages", _PURGE))
     add("ports", "list the serial ports by their permanent names", _PORTS)
     _add_send(add("send", "send a command to a printer over MQTT", _SEND))
-    _add_client(add("watch", "print everything that a printer publishes", _WATCH))
+    _add_watch(add("watch", "print everything that a printer publishes", _WATCH))
     _add_schema(
         add("schema", "print the interface as JSON Schema or AsyncAPI", _SCHEMA)
     )
@@ -197,6 +206,13 @@ def build() -> argparse.ArgumentParser:
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the configuration file"
+    )
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument(
+        "--quiet", action="store_true", help="print errors and warnings only"
     )
 
 
@@ -261,17 +277,30 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 
 def _add_client(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration with the broker, the account and the printer's topic",
+    )
+    parser.add_argument(
+        "--printer", metavar="ID", help="which printer of the configuration"
+    )
+    parser.add_argument(
         "--broker",
         type=broker,
-        default=("localhost", 1883),
         metavar="HOST:PORT",
-        help="the broker (default: localhost:1883)",
+        help="a broker without an account, instead of that of the configuration",
+    )
+    parser.add_argument("--topic", help="the printer's topic (default: printer)")
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    _add_client(parser)
+    parser.add_argument(
+        "--events", action="store_true", help="only events and responses"
     )
     parser.add_argument(
-        "--topic", default="printer", help="the printer's topic (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="read the broker's settings from it"
+        "--full", action="store_true", help="do not cut lines at the terminal's width"
     )
 
 

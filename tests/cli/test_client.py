@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -191,9 +192,71 @@ async def test_watch_prints_what_is_published(broker: Mosquitto) -> None:
     ) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
-        assert any(line == "printer/availability online\n" for line in lines)
+        pattern = r"\d\d:\d\d:\d\d printer/availability online\n"
+        assert any(re.fullmatch(pattern, line) for line in lines)
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 0
+
+
+async def test_watch_can_show_events_and_responses_only(
+    broker: Mosquitto, seen: TestClient
+) -> None:
+    with subprocess.Popen(  # noqa: ASYNC220 - the test waits for nothing else
+        [SCRIPT, "watch", *place(broker), "--topic", "printer/noisy", "--events"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        await seen.publish("printer/noisy/response", b"ready?", retain=True)
+        assert process.stdout.readline().endswith(" printer/noisy/response ready?\n")
+        await seen.publish("printer/noisy/state", b"{}")
+        await seen.publish("printer/noisy/event", "é\x1b[31m\n".encode())
+        assert process.stdout.readline().endswith(
+            " printer/noisy/event é\\x1b[31m\\n\n"
+        )
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+    await seen.publish("printer/noisy/response", b"", retain=True)
+
+
+async def test_broker_topic_and_printer_are_found_in_the_configuration(
+    online: Daemon, tmp_path: Path
+) -> None:
+    """As for every other subcommand: ./config.yaml, and the only printer in it."""
+    (tmp_path / "config.yaml").symlink_to(online.config)
+    done = run_script("send", "request/ping", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_script("send", "request/ping", "--printer", "printer", cwd=tmp_path)
+    assert done.returncode == 0
+    done = run_script("send", "request/ping", "--printer", "pinter", cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'there is no "pinter"; did you mean "printer"?' in done.stderr
+
+
+def test_one_of_several_printers_must_be_chosen(tmp_path: Path) -> None:
+    ports = [f"/dev/none{number}" for number in range(2)]
+    config = {"printers": [{"id": f"p{p[-1]}", "serial": {"port": p}} for p in ports]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = run_script("send", "request/ping", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the configuration has several printers; choose --printer" in done.stderr
+
+
+def test_an_emergency_stop_that_nobody_heard_says_so(broker: Mosquitto) -> None:
+    topic = "printer/deserted"
+    done = run_script("send", *place(broker), "--topic", topic, "emergency")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        f"it was published, but no bridge is online at {topic}/availability"
+        in done.stderr
+    )
+
+
+def test_a_misspelt_topic_is_not_waited_for(broker: Mosquitto) -> None:
+    done = run_script("send", *place(broker), "haed", '{"command": "home"}')
+    assert done.returncode == 2
+    assert 'unknown topic "haed"; did you mean "head"?' in done.stderr
 
 
 async def test_health_sees_the_daemon(online: Daemon, seen: TestClient) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.cli.init import short_id
 from bridge.config_file import load
 from tests.support.brokers import Spec, mosquitto, password_line
 from tests.support.daemons import SCRIPT, run_script
@@ -117,10 +118,17 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         person.answers("Its id, in topics [ender-3]: ", "not good")
         person.reads("an id is made of")
         person.answers("Its id, in topics [ender-3]: ", "")
+        person.answers("ath", "COM3")
+        person.reads("gcode2mqtt runs on Linux")
+        person.answers("ath", str(tmp_path / "prot"))
+        person.reads(f"there is no {tmp_path / 'prot'}; is the printer plugged in")
+        person.answers("keep it anyway? (y/n) [n]: ", "")
         person.answers("ath", str(tmp_path / "port"))
         person.answers("Ask it what it is?", "y")
         person.reads("heated bed: no")
-        person.reads("gcode2mqtt run --config config.yaml")
+        person.reads("config.yaml is written, with the topic printer. Next:")
+        person.reads("gcode2mqtt run\r\n")
+        person.reads("gcode2mqtt send request/state")
         assert person.ends() == 0
     config = load(tmp_path / "config.yaml", {})
     (printer,) = config.printers
@@ -131,6 +139,7 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert "hunter2" not in (tmp_path / "config.yaml").read_text()
     assert (printer.id, printer.name) == ("ender-3", 'Ender "3"')
+    assert config.base(printer) == "printer"
     assert printer.serial.port == str(tmp_path / "port")
     assert printer.serial.baudrate == 115_200
     assert (printer.profile.extruders, printer.profile.heated_bed) == (2, False)
@@ -146,12 +155,32 @@ def test_without_broker_and_printer_it_is_written_to_be_corrected(
         person.answers("called?", "")
         person.answers("Its id", "")
         person.answers("ath", str(tmp_path / "nowhere"))
+        person.answers("keep it anyway?", "y")
         person.answers("Ask it what it is?", "y")
         person.reads("the file will need correcting")
+        person.reads("gcode2mqtt run --config mine.yaml")
         assert person.ends() == 0
     config = load(tmp_path / "mine.yaml", {})
     assert config.printers[0].id == "3d-printer"
     assert config.printers[0].serial.port == str(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("Größe 3", "groesse-3"),
+        ("ENDER-3 V2", "ender-3-v2"),
+        ("Straße/Küche", "strasse-kueche"),
+        ("Élan Ñandú", "elan-nandu"),
+        ("Łódź", "lodz"),
+        ("Ærø", "aeroe"),
+        ("プリンタ", "printer"),
+        ("--- ", "printer"),
+        ("x" * 100, "x" * 64),
+    ],
+)
+def test_an_id_is_made_from_the_name(name: str, short: str) -> None:
+    assert short_id(name) == short
 
 
 @pytest.mark.parametrize("keys", [b"\x03", b"\x04"])

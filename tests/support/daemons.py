@@ -17,10 +17,13 @@ SCRIPT = Path(sys.executable).with_name("gcode2mqtt")
 """Where it is installed."""
 
 
-def run_script(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the script until it ends by itself."""
+def run_script(
+    *arguments: str | Path, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the script until it ends by itself, where wished in another folder."""
     return subprocess.run(
         [SCRIPT, *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=DEADLINE,
