@@ -11,9 +11,14 @@ class PublishScheduler:
 
     If a hundred printers report at the same moment, their documents would otherwise be
     built in one turn, and a command waits for a turn at each of its steps.
+
+    Args:
+        poll: looks for an emergency stop; is called before each callback.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, poll: Callable[[], None] | None = None) -> None:
+        self._poll = poll
         self._waiting: deque[tuple[Callable[[], None], Context]] = deque()
 
     def schedule(self, callback: Callable[[], None]) -> None:
@@ -27,4 +32,6 @@ class PublishScheduler:
         # Before the callback, which may raise: the others must not wait for ever.
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._run_next)
+        if self._poll is not None:
+            self._poll()
         context.run(callback)

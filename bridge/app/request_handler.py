@@ -8,6 +8,7 @@ command that was parsed, however it was spelled.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -28,15 +29,28 @@ from bridge.commands import (
     origin_of,
     parse,
 )
-from bridge.commands.deduplication import Receipts, Verdict
+from bridge.commands.deduplication import Deliveries, Receipts, Verdict
+from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import expires_at, expiry_message, skew_warning
 from bridge.config import Config
-from bridge.errors import CommandError, ExpiredError, RejectedError
+from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Interrupted, Run
+from bridge.printer.control.emergency_stop import STOP_MESSAGE
 from bridge.topics import Topics, response_topic_allowed
 
 log = logging.getLogger("bridge.commands")
+
+PRINTER = "printer"
+"""The connection of the printer."""
+
+CLEARED = (b"", None, None)
+"""How :class:`~bridge.commands.deduplication.Deliveries` knows the message that clears
+a retained one."""
+
+COPY_TIMEOUT = 2.0
+"""Seconds to wait for the copy of a stop on the printer's connection. The broker keeps
+the order on a connection, so what comes before the copy was sent before the stop."""
 
 WARNING_RATE = 0.1
 """Warnings a second about response topics; a sender can think of any number of them."""
@@ -93,6 +107,8 @@ class RequestHandler:
         config: the rights and limits.
         topics: the printer's.
         execute: carries out what was admitted.
+        stop: stops the machine at once, and fills the run.
+        poll: looks for an emergency stop; is called before what takes long.
         check_room: refuses a command of so many lines if the queue has no room for it.
         respond: publishes a response.
         clear: clears a retained message from a command topic.
@@ -107,6 +123,8 @@ class RequestHandler:
         topics: Topics,
         *,
         execute: Execute,
+        stop: Callable[[Run], None],
+        poll: Callable[[], None],
         check_room: Callable[[int], None],
         respond: Callable[[Response, Sender], None],
         clear: Callable[[str], None],
@@ -115,6 +133,10 @@ class RequestHandler:
         self._config = config
         self._topics = topics
         self._execute = execute
+        self._stop = stop
+        self._poll = poll
+        self._deliveries = Deliveries()
+        self._copy_due = -math.inf
         self._check_room = check_room
         self._respond = respond
         self._clear = clear
@@ -147,12 +169,14 @@ class RequestHandler:
         try:
             kind = classify(rest, message.payload)
             await self._admit(message, rest, kind, begun)
+            self._poll()
             request = self._parse(message, rest, arrived, so_far)
             stops = request.command.stops
             if not stops and self._is_repeat(request, so_far, sender, begun):
                 return
             expires = _expiry(request, arrived, message.expiry)
             if not stops:
+                self._poll()
                 if _acts(request):
                     _refuse_interrupted(interrupted)
                 self._count_lines(request, rest, kind, begun)
@@ -169,6 +193,71 @@ class RequestHandler:
         outcome = so_far.outcome(now - begun)
         response = Response.to(origin, outcome, time.time(), error)
         self._finish(response, sender, so_far.key, now)
+
+    def handle_stop(self, message: Message, connection: str) -> None:
+        """Stop the machine for a message on the emergency topic, and respond later.
+
+        The stop comes before everything else, so it must not depend on the payload. The
+        message arrives on two connections: it stops the machine twice, which does no
+        harm, and is answered once.
+
+        Args:
+            message: the message; the RETAIN flag makes no difference.
+            connection: which connection it came from: :data:`PRINTER`, the one for all
+                its topics, or another one.
+
+        """
+        loop = asyncio.get_running_loop()
+        begun, run = loop.time(), Run()
+        error: CommandError | None = None
+        try:
+            self._check_rights(EmergencyStop.tier)
+            self._stop(run)
+        except CommandError as refusal:
+            error = refusal
+        key = (message.payload, message.response_topic, message.correlation)
+        first = self._deliveries.is_first(key, connection, begun)
+        if connection == PRINTER:
+            self._copy_due = -math.inf
+        elif first:
+            self._copy_due = begun + COPY_TIMEOUT
+        if not first:
+            return
+        loop.call_soon(self._respond_to_stop, message, run, begun, error)
+
+    def overtaken(self, now: float) -> Interrupted | None:
+        """Return what ends a message that was sent before the latest stop.
+
+        The stop has overtaken it on the other connection.
+        """
+        return _overtaken if now < self._copy_due else None
+
+    def clear_retained_stop(self, message: Message) -> None:
+        """Clear a retained message from the emergency topic, which has done its work.
+
+        The broker sends the clearing to us as well, like any empty message: it stops
+        the machine once more, and gets no response.
+        """
+        log.warning(
+            "a message with the RETAIN flag on %s stopped the machine; send emergency "
+            "stops without it, or every subscriber gets them again",
+            message.topic,
+        )
+        if message.payload and self._config.mqtt.clear_retained_commands:
+            self._deliveries.expect(CLEARED, asyncio.get_running_loop().time())
+            self._clear(message.topic)
+
+    def _respond_to_stop(
+        self, message: Message, run: Run, begun: float, error: CommandError | None
+    ) -> None:
+        if message.retain:
+            self.clear_retained_stop(message)
+        now = asyncio.get_running_loop().time()
+        largest = self._config.mqtt.max_payload
+        origin = parse(EmergencyStop.topic, message.payload, max_bytes=largest).origin
+        outcome = Outcome(run.gcode, run.output, now - begun, None)
+        response = Response.to(origin, outcome, time.time(), error)
+        self._finish(response, self._sender(message), None, now)
 
     def decline(self, message: Message, rest: str) -> None:
         """Reject a message that arrives after the printer was released."""
@@ -220,13 +309,21 @@ class RequestHandler:
         so_far.origin = request.origin
         if warning := skew_warning(request.envelope, arrived):
             so_far.origin = replace(so_far.origin, warning=warning)
-        tier = request.command.tier
+        self._check_rights(request.command.tier)
+        return request
+
+    def _check_rights(self, tier: str) -> None:
+        """Check that commands of this tier are allowed.
+
+        Raises:
+            RejectedError: They are switched off.
+
+        """
         if not getattr(self._config.rights, tier):
             raise RejectedError.forbidden(
                 f"rights.{tier} is off in the bridge's configuration",
                 error="forbidden",
             )
-        return request
 
     def _count_lines(
         self, request: Request, rest: str, kind: MessageClass, now: float
@@ -307,6 +404,10 @@ def _refuse_interrupted(interrupted: Interrupted) -> None:
     """Refuse a command that waited while the printer was stopped or reset."""
     if reason := interrupted():
         raise reason
+
+
+def _overtaken() -> CommandError:
+    return FailedError.stopped(STOP_MESSAGE)
 
 
 def _acts(request: Request) -> bool:

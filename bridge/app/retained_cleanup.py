@@ -7,7 +7,6 @@ A running bridge clears what former printers left (:func:`settle`, :func:`clear_
 import asyncio
 import logging
 import os
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from bridge.home_assistant.discovery import config_topic
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.client import FAILURE
+from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, endpoint
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.printer.knowledge.state import initial
@@ -269,7 +269,7 @@ async def purge(config: Config, origin: Path | None = None) -> Purge:
                 record.add(topic)
             record.add(config_topic(config.home_assistant.prefix, printer.id))
         clearing = Purge(records.values())
-        await clearing.run(config.mqtt, client_id=CLIENT)
+        await clearing.run(config.mqtt, client_id=unique_id(CLIENT))
         return clearing
 
 
@@ -291,7 +291,7 @@ async def _running_bridge(
     config: Config, base: str, turns: asyncio.Semaphore
 ) -> str | None:
     """Return the instance of the bridge that serves a base topic, on any machine."""
-    name = f"{CLIENT}-{uuid.uuid4().hex[:8]}"
+    name = unique_id(CLIENT)
     async with turns:
         return await duplicate_bridge.find(
             config.mqtt, Topics(base), client_id=name, instance=name

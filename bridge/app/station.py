@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bridge.app import retained_cleanup
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
-from bridge.app.request_handler import RequestHandler, Sender
+from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
 from bridge.backoff import offset
 from bridge.commands import Request, Response
@@ -35,7 +36,7 @@ from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
 from bridge.state_files import PLACE, KnownPort, TopicRecord, recall, remember
 from bridge.timeout import timeout
-from bridge.topics import COMMANDS, RESPONSE, Topics
+from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
 
@@ -77,6 +78,7 @@ class Station:
             id of the printer that left them.
         folder: where state files are.
         scheduler: runs what may wait; shared by all stations, so that they take turns.
+        poll: looks for an emergency stop, before something that takes long.
 
     """
 
@@ -91,6 +93,7 @@ class Station:
         removed: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
         scheduler: PublishScheduler | None = None,
+        poll: Callable[[], None] | None = None,
     ) -> None:
         self.name = printer.id
         self.topics = Topics(config.base(printer))
@@ -105,6 +108,7 @@ class Station:
             self._presence,
             self._received,
             on_connected=self._connected.set,
+            between=poll,
         )
         parts = (config, self.printer, self.topics, self.broker)
         self.publisher = Publisher(*parts, instance=instance, problem=self.problem)
@@ -114,6 +118,8 @@ class Station:
             self.topics,
             execute=self._execute,
             check_room=self.printer.queue.check_room,
+            stop=self.printer.stop_for,
+            poll=poll or _nothing,
             respond=self._respond,
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
@@ -129,6 +135,8 @@ class Station:
         self._scheduler = scheduler or PublishScheduler()
         self._publish_scheduled = False
         self._was_operational = False
+        self._context = copy_context()
+        """Where what other connections receive is handled: logs name the printer."""
 
     def _build_printer(
         self, printer: PrinterConfig, taken: Callable[[], Collection[str]]
@@ -171,6 +179,7 @@ class Station:
             Exception: A bug. It was published as ``error`` if that was possible.
 
         """
+        self._context = copy_context()
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
             self._endless["broker"] = connection
@@ -294,15 +303,27 @@ class Station:
                 return
         if rest is None:
             return
+        if rest == EMERGENCY.suffix:
+            self._handler.handle_stop(message, PRINTER)
+            return
         if self._handling is None:
             self._handler.decline(message, rest)
             return
-        interrupted = self.printer.queue.arrival()
+        overtaken = self._handler.overtaken(asyncio.get_running_loop().time())
+        interrupted = overtaken or self.printer.queue.arrival()
         task = self._handling.create_task(
             self._handler.handle(message, rest, interrupted)
         )
         self._handled.add(task)
         task.add_done_callback(self._handled.discard)
+
+    def on_stop(self, message: Message) -> None:
+        """Stop the printer; called by the connection for emergency stops."""
+        self._context.run(self._handler.handle_stop, message, "emergency")
+
+    def on_retained_stop(self, message: Message) -> None:
+        """Clear a retained stop; called by the connection for emergency stops."""
+        self._context.run(self._handler.clear_retained_stop, message)
 
     async def _execute(
         self, request: Request, run: Run, expires: float | None
@@ -407,6 +428,10 @@ def _internal_error(error: BaseException) -> str:
     )
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 def _place_file(folder: Path | None, printer: PrinterConfig) -> Path | None:
     """Return where the port and the rate are kept that were found out.
 
@@ -425,3 +450,8 @@ def client_id(config: Config, printer: PrinterConfig) -> str:
     if named is None:
         return f"gcode2mqtt-{printer.id}"
     return named if len(config.printers) == 1 else f"{named}-{printer.id}"
+
+
+def emergency_id(config: Config) -> str:
+    """Return what the client ids of the connection for emergency stops begin with."""
+    return f"{config.mqtt.client_id or 'gcode2mqtt'}-emergency"

@@ -17,12 +17,14 @@ from bridge.app import retained_cleanup
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.scripts_folder import read_folder
-from bridge.app.station import Station, client_id
+from bridge.app.station import Station, client_id, emergency_id
 from bridge.backoff import Backoff
 from bridge.config import Config, Log, Metrics
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import BridgeError
 from bridge.mqtt.broker_checks import exposed
+from bridge.mqtt.emergency import EmergencyConnection
+from bridge.mqtt.messages import Message
 from bridge.state_files import TopicRecord, all_records, default_folder, exclusive
 
 log = logging.getLogger("bridge.app")
@@ -105,6 +107,22 @@ class _Served:
     run: asyncio.Task[None] | None = None
 
 
+class _StopRouter:
+    """Passes emergency stops to the station that serves a printer at the moment."""
+
+    def __init__(self, served: Mapping[str, _Served], name: str) -> None:
+        self._served = served
+        self._name = name
+
+    def on_stop(self, message: Message) -> None:
+        if (served := self._served.get(self._name)) is not None:
+            served.station.on_stop(message)
+
+    def on_retained_stop(self, message: Message) -> None:
+        if (served := self._served.get(self._name)) is not None:
+            served.station.on_retained_stop(message)
+
+
 class Supervisor:
     """Serves all configured printers.
 
@@ -136,7 +154,9 @@ class Supervisor:
         self._tasks: asyncio.TaskGroup | None = None
         self._state_folder: _StateFolder | None = None
         self._lock = ExitStack()
-        self._scheduler = PublishScheduler()
+        self._scheduler = PublishScheduler(self._poll)
+        self._emergency: EmergencyConnection | None = None
+        self._emergency_task: asyncio.Task[None] | None = None
         self._alone = False
         self._records: dict[str, TopicRecord] = {}
         self._stops_owed: set[str] = set()
@@ -201,6 +221,7 @@ class Supervisor:
         ]
         done = _summary(served, leaving, wanted)
         await self._stop(leaving)
+        await self._replace_emergency_connection(config)
         if state_folder != self._state_folder:
             self._use(state_folder)
         self._config = config
@@ -262,6 +283,7 @@ class Supervisor:
         for served in new:
             name = served.station.name
             served.task = tasks.create_task(self._keep_served(served), name=name)
+        self._listen_for_stops()
 
     async def _keep_served(self, served: _Served) -> None:
         """Run a printer's station, and start it again after each failure."""
@@ -330,6 +352,33 @@ class Supervisor:
         finally:
             loop.set_exception_handler(before)
 
+    async def _replace_emergency_connection(self, config: Config) -> None:
+        """Make the connection for emergency stops anew if its settings changed."""
+        if self._emergency is not None and config.mqtt == self._config.mqtt:
+            return
+        if self._emergency_task is not None:
+            self._emergency_task.cancel()
+            await asyncio.wait([self._emergency_task])
+        assert self._tasks is not None  # noqa: S101 - only called while running
+        self._emergency = EmergencyConnection(config.mqtt, emergency_id(config))
+        self._emergency_task = self._tasks.create_task(
+            self._emergency.run(), name="emergency"
+        )
+
+    def _poll(self) -> None:
+        """Look for emergency stops, before something that takes long."""
+        if self._emergency is not None:
+            self._emergency.poll()
+
+    def _listen_for_stops(self) -> None:
+        assert self._emergency is not None  # noqa: S101 - only called while running
+        self._emergency.listen(
+            {
+                served.station.topics.emergency: _StopRouter(self._served, name)
+                for name, served in self._served.items()
+            }
+        )
+
     def _settle(self, config: Config, state_folder: _StateFolder) -> dict[str, Share]:
         present = {printer.id for printer in config.printers}
         if not self._alone:
@@ -358,6 +407,7 @@ class Supervisor:
             removed=share.gone,
             folder=state_folder.folder,
             scheduler=self._scheduler,
+            poll=self._poll,
         )
 
     def _taken(self, name: str) -> list[str]:

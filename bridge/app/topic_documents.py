@@ -53,7 +53,8 @@ _RECEIVED = """\
 ## What the bridge receives
 
 QoS is the highest at which messages are received. A retained command is refused,
-because every start of the bridge would repeat it.
+because every start of the bridge would repeat it; an emergency stop is carried out, and
+cleared.
 
 | topic | QoS | what it is for |
 |---|---|---|"""

@@ -1,5 +1,11 @@
-"""Executes each command once: commands with the same ``id`` get the same response."""
+"""Executes each command once, and responds once to what arrives twice.
 
+Commands with the same ``id`` get the same response.
+"""
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -96,3 +102,61 @@ class Receipts(Generic[_Waiter]):
     def _too_much(self) -> bool:
         kept = len(self._finished)
         return kept > self._capacity or (self._size > self._largest and kept > 1)
+
+
+@dataclass(slots=True)
+class _Delivered:
+    """Equal messages: how many came on each connection, and how many were answered."""
+
+    last: float
+    answered: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Deliveries:
+    """Tells the copies of a message that arrives on two connections from new messages.
+
+    Nothing in MQTT identifies a message from end to end, so equal messages are counted:
+    the n-th on one connection is a copy of the n-th on the other one. Times are seconds
+    on a monotonic clock.
+
+    Args:
+        window: seconds after the last of equal messages until their count starts over.
+        capacity: how many different messages are remembered.
+
+    """
+
+    def __init__(self, *, window: float = 10.0, capacity: int = 256) -> None:
+        self._window = window
+        self._capacity = capacity
+        self._known: dict[Hashable, _Delivered] = {}
+
+    def is_first(self, key: Hashable, connection: str, now: float) -> bool:
+        """Count a message; return whether it is the first of its copies.
+
+        Args:
+            key: what equal messages have in common.
+            connection: where it came from.
+            now: when.
+
+        """
+        known = self._entry(key, now)
+        known.counts[connection] += 1
+        if known.counts[connection] <= known.answered:
+            return False
+        known.answered += 1
+        return True
+
+    def expect(self, key: Hashable, now: float) -> None:
+        """Count the next message with this key as a copy: it is our own."""
+        self._entry(key, now).answered += 1
+
+    def _entry(self, key: Hashable, now: float) -> _Delivered:
+        known = self._known.pop(key, None)
+        if known is None or now - known.last > self._window:
+            known = _Delivered(now)
+        known.last = now
+        self._known[key] = known  # in the order of their last messages
+        while len(self._known) > self._capacity:
+            del self._known[next(iter(self._known))]
+        return known

@@ -19,6 +19,7 @@ from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
+from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
 from bridge.mqtt.one_shot import OneShotClient
@@ -52,7 +53,8 @@ CONFLICT_DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
 
 CHECK_CLIENT_ID = "{client_id}-witness"
-"""The client id of the takeover check; access lists of brokers may contain it."""
+"""What the client id of the takeover check begins with; access lists of brokers may
+contain it."""
 
 CHECK_TIMEOUT = 2.0
 """Seconds that the broker has to answer the takeover check."""
@@ -69,10 +71,11 @@ class Broker:
         on_connected: is called on each connection, after the retained topics have been
             queued.
         pauses: the back-off between attempts to connect.
+        between: is called between two packets that are received.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its callbacks
         self,
         config: Mqtt,
         presence: Presence,
@@ -80,8 +83,10 @@ class Broker:
         *,
         on_connected: Callable[[], None] | None = None,
         pauses: Backoff | None = None,
+        between: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
+        self._between = between
         self._presence = presence
         self._shared = SharedState(
             config=config,
@@ -210,7 +215,7 @@ class Broker:
 
     def clear_command(self, topic: str) -> None:
         """Clear a retained message from a command topic."""
-        if self._session is not None and self._session.may_clear(topic):
+        if self._session is not None:
             self.publish(topic, b"", qos=1, retain=True)
 
     async def _attempt(self) -> None:
@@ -225,6 +230,7 @@ class Broker:
             client_id=self._presence.client_id,
             version=version,
             will=will,
+            between=self._between,
         )
         try:
             await self._refuse_duplicate(version)
@@ -267,7 +273,9 @@ class Broker:
     def _takeover_check(self, version: Version) -> "TakeoverCheck":
         return TakeoverCheck(
             self._config,
-            client_id=CHECK_CLIENT_ID.format(client_id=self._presence.client_id),
+            client_id=unique_id(
+                CHECK_CLIENT_ID.format(client_id=self._presence.client_id)
+            ),
             version=version,
             topic=self._presence.topics.availability,
         )

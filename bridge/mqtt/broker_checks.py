@@ -3,13 +3,13 @@
 import asyncio
 import ipaddress
 import json
-import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from bridge.config import Config, Mqtt
 from bridge.findings import Finding
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import FAILURE
+from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
@@ -21,7 +21,7 @@ RETAINED_TIMEOUT = 0.5
 
 def _name() -> str:
     """Return a client id that no bridge has, so that none is disconnected."""
-    return f"gcode2mqtt-doctor-{uuid.uuid4().hex[:8]}"
+    return unique_id("gcode2mqtt-doctor")
 
 
 class BrokerDiagnosis:

@@ -8,9 +8,6 @@ let commands grow old at the broker.
 """
 
 import asyncio
-import contextlib
-import os
-import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
@@ -23,7 +20,12 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.config import Mqtt
 from bridge.mqtt import error_text
-from bridge.mqtt.connect import ConnectAttempt, close_socket, properties
+from bridge.mqtt.connect import (
+    ConnectAttempt,
+    SocketWatcher,
+    close_socket,
+    properties,
+)
 from bridge.mqtt.error_text import ConnectStage, Loss
 from bridge.mqtt.messages import (
     BrokerLimits,
@@ -51,8 +53,6 @@ MAX_FILTERS = 8
 """Topic filters in one SUBSCRIBE: AWS IoT Core closes the connection over more, and
 other brokers do not mind several packets."""
 
-_TCP = (socket.AF_INET, socket.AF_INET6)
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _Item = TypeVar("_Item")
 
 
@@ -70,9 +70,19 @@ class Listener(Protocol):
 
 
 class Client:
-    """One connection, from connecting to its end."""
+    """One connection, from connecting to its end.
 
-    def __init__(
+    Args:
+        config: how to reach the broker.
+        listener: is called with what happens on the connection.
+        client_id: our client id.
+        version: the MQTT version.
+        will: our last will.
+        between: is called after each packet that was read, before the next one.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a CONNECT, and who is called
         self,
         config: Mqtt,
         listener: Listener,
@@ -80,8 +90,10 @@ class Client:
         client_id: str,
         version: Version,
         will: Will | None = None,
+        between: Callable[[], None] | None = None,
     ) -> None:
         self._config = config
+        self._between = between
         self._listener = listener
         self._id = client_id
         self._version = version
@@ -147,6 +159,11 @@ class Client:
             _publish_properties(publication, self._version),
         )
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def read_waiting(self) -> None:
+        """Read what has arrived, before the event loop reports it."""
+        if self._watcher is not None and self._watcher.readable:
+            self._read()
 
     def give_up(self, message: str) -> None:
         """End the connection for a reason of our own, without DISCONNECT."""
@@ -218,6 +235,8 @@ class Client:
             if self._paho is None or self._watcher is None:
                 return
             self._drive(self._paho.loop_read)
+            if self._between is not None:
+                self._between()
             if self._watcher is None or not self._watcher.readable:
                 break
         else:
@@ -326,85 +345,6 @@ class Client:
         codes = [reason.value for reason in reasons]
         if answer := self._subscriptions.answered(number, codes):
             self._deferred.append(partial(self._listener.on_subscribed, *answer))
-
-
-class SocketWatcher:
-    """Calls back when a connected socket can be read or written, until it is closed.
-
-    It has to be closed before the socket is: otherwise the event loop would spin on a
-    closed descriptor, or watch another socket that got the same number.
-
-    Args:
-        connection: a socket, or what wraps it for TLS or WebSocket.
-        read: is called when there is something to read.
-        write: is called when it can be written, while that is wanted.
-
-    """
-
-    def __init__(
-        self,
-        connection: "paho.SocketLike",
-        read: Callable[[], None],
-        write: Callable[[], None],
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._pending: Callable[[], int] | None = getattr(connection, "pending", None)
-        self._descriptor = connection.fileno()
-        self._write = write
-        # A second descriptor for the same socket: the wrappers for TLS and WebSocket
-        # hide the socket itself or its options.
-        self._socket = socket.socket(fileno=os.dup(self._descriptor))
-        self._tcp = self._socket.family in _TCP
-        if self._tcp:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._loop.add_reader(self._descriptor, read)
-
-    def want_write(self, *, wanted: bool) -> None:
-        """Call back when it can be written, or stop that."""
-        if self._descriptor < 0:
-            return
-        if wanted:
-            self._loop.add_writer(self._descriptor, self._write)
-        else:
-            self._loop.remove_writer(self._descriptor)
-
-    @property
-    def buffered(self) -> bool:
-        """Whether TLS has decrypted bytes that have not been read yet.
-
-        The event loop cannot see them, because the socket itself is empty.
-        """
-        return self._pending is not None and self._pending() > 0
-
-    @property
-    def readable(self) -> bool:
-        """Whether there is more to read at once, in the socket or decrypted by TLS."""
-        if self._descriptor < 0:
-            return False
-        with contextlib.suppress(OSError):  # BlockingIOError: nothing in the socket
-            if self._socket.recv(1, _PEEK):
-                return True
-        return self._pending is not None and self._pending() > 0
-
-    def acknowledge_at_once(self) -> None:
-        """Send the next TCP acknowledgement at once.
-
-        Nagle's algorithm at the broker waits for the acknowledgement of the message
-        before, which Linux delays for up to 40 ms: the second of two commands in a row
-        would be late by as much. The option is not permanent (``man 7 tcp``).
-        """
-        if self._tcp and self._descriptor >= 0 and hasattr(socket, "TCP_QUICKACK"):
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def close(self) -> None:
-        """Stop watching; safe to call again."""
-        if self._descriptor < 0:
-            return
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
-        self._descriptor = -1
-        self._socket.close()
 
 
 class PendingSubscriptions:

@@ -1,10 +1,16 @@
-"""Connecting to the broker: name lookup, TCP, TLS, WebSocket handshake, CONNECT.
+"""Connecting to the broker, and watching the socket once it is connected.
 
-All of that blocks, so it runs in a thread of its own for as long as it takes.
+Name lookup, TCP, TLS, WebSocket handshake and CONNECT block, so they run in a thread of
+their own for as long as they take. Then the event loop watches the socket.
 """
 
+import asyncio
+import contextlib
+import os
 import socket
 import ssl
+import uuid
+from collections.abc import Callable
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -28,6 +34,19 @@ SESSION_EXPIRY = 0
 """Seconds for which the broker keeps our session after the connection ends. None at
 all: commands must not be queued for a printer while its bridge is away, and be carried
 out when it comes back (MQTT 5.0, 3.1.2.11.2; on 3.1.1, Clean Session does the same)."""
+
+
+_TCP = (socket.AF_INET, socket.AF_INET6)
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+
+
+def unique_id(prefix: str) -> str:
+    """Return a client id that nobody can guess, for a connection without a last will.
+
+    A broker disconnects a client when another one connects with its id (MQTT 5.0,
+    3.1.4), whoever that is, unless it binds ids to accounts.
+    """
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
 
 
 class TlsContext(ssl.SSLContext):
@@ -168,6 +187,85 @@ class ConnectAttempt:
                 ),
             )
         return client
+
+
+class SocketWatcher:
+    """Calls back when a connected socket can be read or written, until it is closed.
+
+    It has to be closed before the socket is: otherwise the event loop would spin on a
+    closed descriptor, or watch another socket that got the same number.
+
+    Args:
+        connection: a socket, or what wraps it for TLS or WebSocket.
+        read: is called when there is something to read.
+        write: is called when it can be written, while that is wanted.
+
+    """
+
+    def __init__(
+        self,
+        connection: "paho.SocketLike",
+        read: Callable[[], None],
+        write: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pending: Callable[[], int] | None = getattr(connection, "pending", None)
+        self._descriptor = connection.fileno()
+        self._write = write
+        # A second descriptor for the same socket: the wrappers for TLS and WebSocket
+        # hide the socket itself or its options.
+        self._socket = socket.socket(fileno=os.dup(self._descriptor))
+        self._tcp = self._socket.family in _TCP
+        if self._tcp:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(self._descriptor, read)
+
+    def want_write(self, *, wanted: bool) -> None:
+        """Call back when it can be written, or stop that."""
+        if self._descriptor < 0:
+            return
+        if wanted:
+            self._loop.add_writer(self._descriptor, self._write)
+        else:
+            self._loop.remove_writer(self._descriptor)
+
+    @property
+    def buffered(self) -> bool:
+        """Whether TLS has decrypted bytes that have not been read yet.
+
+        The event loop cannot see them, because the socket itself is empty.
+        """
+        return self._pending is not None and self._pending() > 0
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is more to read at once, in the socket or decrypted by TLS."""
+        if self._descriptor < 0:
+            return False
+        with contextlib.suppress(OSError):  # BlockingIOError: nothing in the socket
+            if self._socket.recv(1, _PEEK):
+                return True
+        return self._pending is not None and self._pending() > 0
+
+    def acknowledge_at_once(self) -> None:
+        """Send the next TCP acknowledgement at once.
+
+        Nagle's algorithm at the broker waits for the acknowledgement of the message
+        before, which Linux delays for up to 40 ms: the second of two commands in a row
+        would be late by as much. The option is not permanent (``man 7 tcp``).
+        """
+        if self._tcp and self._descriptor >= 0 and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def close(self) -> None:
+        """Stop watching; safe to call again."""
+        if self._descriptor < 0:
+            return
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._descriptor = -1
+        self._socket.close()
 
 
 def close_socket(client: paho.Client) -> None:

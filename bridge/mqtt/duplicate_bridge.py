@@ -14,6 +14,7 @@ import uuid
 
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
+from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
@@ -23,7 +24,8 @@ from bridge.topics import Topics
 log = logging.getLogger("bridge.mqtt.broker")
 
 CHECK_CLIENT_ID = "{client_id}-look"
-"""The client id of this check; access lists of brokers may contain it."""
+"""What the client id of this check begins with; access lists of brokers may contain
+it."""
 
 RETAINED_TIMEOUT = 0.3
 """Seconds to wait for retained messages after SUBACK. Brokers send them at once
@@ -74,7 +76,7 @@ async def find(
     """
     async with OneShotClient(
         config,
-        client_id=CHECK_CLIENT_ID.format(client_id=client_id),
+        client_id=unique_id(CHECK_CLIENT_ID.format(client_id=client_id)),
         version=version,
         disconnect_timeout=DISCONNECT_TIMEOUT,
     ) as client:

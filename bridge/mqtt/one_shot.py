@@ -5,7 +5,6 @@ that is being served has a :class:`~bridge.mqtt.broker.Broker`, which reconnects
 """
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -15,6 +14,7 @@ from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
+from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Filter, Message, Publication, Version
 from bridge.timeout import timeout
@@ -55,7 +55,7 @@ class OneShotClient:
         disconnect_timeout: float = DISCONNECT_TIMEOUT,
     ) -> None:
         self._config = config
-        self._id = client_id or f"gcode2mqtt-client-{uuid.uuid4().hex[:8]}"
+        self._id = client_id or unique_id("gcode2mqtt-client")
         self._versions = [version] if version is not None else _versions(config)
         self._disconnect_timeout = disconnect_timeout
         self._client: Client | None = None

@@ -283,25 +283,6 @@ class BrokerSession:
         """How many messages are in flight."""
         return len(self._in_flight)
 
-    def may_clear(self, topic: str) -> bool:
-        """Return whether it is safe to clear a command topic.
-
-        On MQTT 3.1.1 the clearing message is delivered to us like a command and has to
-        be told from one. An emergency stop must never be taken for an echo, so that
-        topic has to be cleared by hand.
-        """
-        if self._version is Version.V5:
-            return True
-        if topic == self._shared.topics.emergency:
-            self._shared.warn(
-                f"clear {topic}",
-                f"a message is retained on {topic} and is not cleared, because on MQTT "
-                "3.1.1 that could not be told from an emergency stop; stop the bridge, "
-                f"then clear it: mosquitto_pub -r -n -t {topic}",
-            )
-            return False
-        return True
-
     def on_message(self, message: Message) -> None:
         """Take a message; those about our own availability are for us."""
         topic = message.topic
@@ -435,6 +416,13 @@ class BrokerSession:
         return True
 
     def _comes_back(self, publication: Publication) -> bool:
+        """Return whether it is a clearing that we get as well, and must not execute.
+
+        An emergency stop must never be taken for one, so that one is executed: it only
+        stops the machine once more.
+        """
+        if publication.topic == self._shared.topics.emergency:
+            return False
         clears = publication.retain and not publication.payload
         return (
             clears

@@ -24,6 +24,7 @@ from bridge.printer.control.command_queue import (
 from bridge.printer.control.emergency_stop import (
     SENT_LATE,
     STILL_RESPONDS,
+    STOP,
     STOP_MESSAGE,
     EmergencyStopper,
 )
@@ -260,7 +261,7 @@ class Printer:
         program = completed(self._drafting(command)).program
         gate(command, program, self._situation())
         if program.emergency:
-            self._stop_for(program.lines, run)
+            self.stop_for(run, program.lines)
         elif program.urgent:
             self._send_urgent(program.lines, run)
         elif program.gcode and command.tier == "read":
@@ -324,7 +325,13 @@ class Printer:
         self._emergency.reconnecting()
         self.link.reconnect()
 
-    def _stop_for(self, lines: Collection[str], run: Run) -> None:
+    def stop_for(self, run: Run, lines: Collection[str] = (STOP,)) -> None:
+        """Stop the machine at once for a command, and fill its run.
+
+        Raises:
+            FailedError: As :meth:`stop`.
+
+        """
         try:
             self.stop()
         except FailedError as error:

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from bridge.app.request_handler import RequestHandler, Sender
-from bridge.commands import Request, Response
+from bridge.app.request_handler import (
+    COPY_TIMEOUT,
+    PRINTER,
+    RequestHandler,
+    Sender,
+)
+from bridge.commands import Request, Response, parse
 from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.mqtt.messages import Message
@@ -34,6 +39,9 @@ class Bench:
     refused: list[Response] = field(default_factory=list)
     interrupted: CommandError | None = None
     room: int = 256
+    no_link: CommandError | None = None
+    connection: str = "one"
+    arriving: Message | None = None
 
     def __post_init__(self) -> None:
         self.handler = RequestHandler(
@@ -41,6 +49,8 @@ class Bench:
             TOPICS,
             execute=self._execute,
             check_room=self._check_room,
+            stop=self._stop,
+            poll=self._poll,
             respond=lambda response, sender: self.answers.append((response, sender)),
             clear=self.cleared.append,
             refused=self.refused.append,
@@ -49,6 +59,17 @@ class Bench:
     def _check_room(self, lines: int) -> None:
         if lines > self.room:
             raise RejectedError("no room", error="queue_full", code=429)
+
+    def _poll(self) -> None:
+        if self.arriving is not None:
+            message, self.arriving = self.arriving, None
+            self.handler.handle_stop(message, "one")
+
+    def _stop(self, run: Run) -> None:
+        self.performed.append(parse("emergency", b""))
+        if self.no_link:
+            raise self.no_link
+        run.gcode.append("M112")
 
     async def _execute(
         self,
@@ -82,6 +103,10 @@ class Bench:
         """Answer a message."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         message = Message(topic=f"printer/{rest}", payload=raw, **properties)
+        if rest == "emergency":
+            self.handler.handle_stop(message, self.connection)
+            await asyncio.sleep(0)  # the response comes after the stop
+            return
         await self.handler.handle(message, rest, lambda: self.interrupted)
 
 
@@ -432,3 +457,141 @@ async def test_a_stop_with_a_repeated_id_stops_again(rest: str, payload: bytes) 
     for _ in range(2):
         await it.hears(rest, document)
     assert len(it.performed) == 2
+
+
+# The emergency topic
+
+
+async def test_a_stop_comes_before_its_response() -> None:
+    it = bench()
+    it.handler.handle_stop(Message(topic="printer/emergency", payload=b""), "one")
+    assert len(it.performed) == 1
+    assert it.answers == []
+    await asyncio.sleep(0)
+    [(answer, sender)] = it.answers
+    assert (answer.status, answer.gcode, answer.topic) == (
+        "finished",
+        ("M112",),
+        "emergency",
+    )
+    assert sender == Sender("printer/response")
+
+
+async def test_a_stop_from_both_connections_stops_twice_and_is_answered_once() -> None:
+    it = bench()
+    for connection in ("one", "other"):
+        it.connection = connection
+        await it.take("emergency", {"id": "a"}, response_topic="reply/1")
+    assert len(it.performed) == 2
+    assert [answer.id for answer, _ in it.answers] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"payload": b"again"},
+        {"payload": b"", "response_topic": "reply/2"},
+        {"payload": b"", "correlation": b"2"},
+    ],
+)
+async def test_different_stops_from_both_connections_are_answered_each(
+    second: dict[str, Any],
+) -> None:
+    it = bench()
+    await it.take("emergency", b"")
+    it.connection = "other"
+    await it.take("emergency", **second)
+    assert len(it.answers) == 2
+
+
+async def test_a_stop_without_a_link_is_answered_once_too() -> None:
+    it = bench()
+    it.no_link = FailedError.disconnected("the printer is not connected")
+    for connection in ("one", "other"):
+        it.connection = connection
+        await it.take("emergency")
+    assert [(answer.status, answer.error) for answer, _ in it.answers] == [
+        ("failed", "disconnected")
+    ]
+
+
+async def test_a_stop_with_the_retain_flag_stops_and_is_cleared(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = bench()
+    for connection in ("one", "other"):
+        it.connection = connection
+        await it.take("emergency", b"now", retain=True)
+    assert len(it.performed) == 2
+    assert [answer.status for answer, _ in it.answers] == ["finished"]
+    assert it.cleared == ["printer/emergency"]
+    assert "RETAIN flag on printer/emergency stopped the machine" in caplog.text
+
+
+async def test_the_clearing_that_comes_back_stops_again_and_is_not_answered() -> None:
+    it = bench()
+    await it.take("emergency", b"now", retain=True)
+    it.connection = "other"
+    await it.take("emergency", b"", retain=True)
+    assert len(it.performed) == 2
+    assert len(it.answers) == len(it.cleared) == 1
+    await it.take("emergency", b"")
+    assert len(it.answers) == 2, "the next empty message is somebody's"
+
+
+async def test_an_empty_stop_with_the_retain_flag_leaves_nothing_to_clear() -> None:
+    it = bench()
+    assert (await it.hears("emergency", b"", retain=True)).status == "finished"
+    assert it.cleared == []
+
+
+async def test_a_retained_stop_stays_where_clearing_is_switched_off() -> None:
+    it = bench(mqtt={"clear_retained_commands": False})
+    assert (await it.hears("emergency", b"x", retain=True)).status == "finished"
+    assert it.cleared == []
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{" * 70_000, b"\xff", b"[" * 1000, b'{"id": 5}', b"null"]
+)
+async def test_no_payload_keeps_a_stop_from_being_carried_out(payload: bytes) -> None:
+    assert (await bench().hears("emergency", payload)).status == "finished"
+
+
+@pytest.mark.parametrize(
+    "payload", [JOG, {"command": "home", "axes": []}, {"command": "no such"}]
+)
+async def test_a_stop_that_arrives_meanwhile_comes_before_a_command_is_read(
+    payload: object,
+) -> None:
+    it = bench()
+    it.arriving = Message(topic="printer/emergency", payload=b"")
+    await it.take("head", payload)
+    assert it.performed[0].command.name == "emergency"
+
+
+async def test_what_a_stop_has_overtaken_is_ended_like_what_waits() -> None:
+    """The broker keeps the order on a connection, so it was sent before the stop."""
+    it = bench()
+    assert it.handler.overtaken(0.0) is None
+    await it.take("emergency")
+    now = asyncio.get_running_loop().time()
+    interrupted = it.handler.overtaken(now)
+    assert interrupted is not None
+    error = interrupted()
+    assert error is not None
+    assert error.error == "emergency_stopped"
+    assert it.handler.overtaken(now + COPY_TIMEOUT) is None, "the copy is lost"
+    it.connection = PRINTER
+    await it.take("emergency")
+    assert it.handler.overtaken(now) is None
+
+
+async def test_nothing_is_overtaken_by_a_stop_from_its_own_connection() -> None:
+    it = bench()
+    it.connection = PRINTER
+    await it.take("emergency")
+    assert it.handler.overtaken(asyncio.get_running_loop().time()) is None
+    it.connection = "other"
+    await it.take("emergency")
+    assert it.handler.overtaken(asyncio.get_running_loop().time()) is None

@@ -9,12 +9,14 @@ import pytest
 
 from bridge.topics import COMMANDS
 from tests.support.brokers import Mosquitto
+from tests.support.daemons import daemon
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.printers import SimulatedPrinter, simulated
-from tests.support.stages import Json, Stage, stage
+from tests.support.stages import Json, Stage, config_of, stage
 from tests.support.waiting import DEADLINE, until
 
-TOPICS = (*COMMANDS, "request/state")
+STOP = "emergency"
+TOPICS = (*(topic for topic in COMMANDS if topic != STOP), "request/state")
 PAYLOADS: dict[str, Json] = {
     "head": {"command": "home", "axes": []},
     "tool": {"command": "target", "targets": {"tool0": 200}},
@@ -28,6 +30,12 @@ PAYLOADS: dict[str, Json] = {
 
 def payload_for(topic: str) -> bytes:
     return json.dumps({"id": f"kept on {topic}", **PAYLOADS.get(topic, {})}).encode()
+
+
+@pytest.fixture
+def printer(tmp_path: Path) -> Iterator[SimulatedPrinter]:
+    with simulated("simulator://marlin?speed=1000", tmp_path / "printer") as running:
+        yield running
 
 
 async def is_kept(broker: Mosquitto, topic: str) -> bool:
@@ -62,15 +70,66 @@ async def test_while_it_runs(
 async def test_somebody_elses_clearing_is_no_command(
     bridge: Stage[SimulatedPrinter],
 ) -> None:
-    await bridge.client.publish(bridge.topic("emergency"), b"", retain=True)
-    await bridge.fence()
-    assert bridge.latest("state")["state"] == "operational"
+    before = len(bridge.printer.wire.chunks)
+    await bridge.client.publish(bridge.topic("head"), b"", retain=True)
+    fence = await bridge.fence()
+    assert bridge.printer.wire.sent(before) == [fence]
 
 
-@pytest.fixture
-def printer(tmp_path: Path) -> Iterator[SimulatedPrinter]:
-    with simulated("simulator://marlin?speed=1000", tmp_path / "printer") as running:
-        yield running
+@pytest.mark.parametrize("payload", [b"now", b"", b'{"id": "x"}', b"\xff"])
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_an_emergency_stop_is_carried_out_and_cleared(
+    broker: Mosquitto,
+    printer: SimulatedPrinter,
+    tmp_path: Path,
+    protocol: str,
+    payload: bytes,
+) -> None:
+    base = f"stop-{protocol[0]}"
+    sections = {"mqtt": {"protocol": protocol}}
+    with stage(broker, printer, tmp_path, base, sections) as bridge:
+        await until(lambda: "emergency stops are received" in bridge.daemon.log)
+        topic = bridge.topic(STOP)
+        await bridge.client.publish(topic, payload, retain=True)
+        await until(lambda: printer.firmware.halted)
+        await bridge.becomes("error")
+        await is_cleared(broker, topic)
+        if payload:
+            await until(lambda: f"RETAIN flag on {topic}" in bridge.daemon.log)
+        await bridge.client.publish(bridge.topic("request/info"), b'{"id": "end"}')
+        responses = bridge.topic("response")
+        await until(lambda: b'"end"' in b"".join(bridge.client.payloads(responses)))
+        answers = map(json.loads, bridge.client.payloads(responses))
+        told = [(answer["topic"], answer["status"]) for answer in answers]
+        assert told == [(STOP, "finished"), ("request/info", "finished")]
+
+
+async def test_an_emergency_stop_that_is_retained_before_the_start(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    """MQTT 5 lets us ask the broker not to send it: it may be weeks old."""
+    with connected(broker.port, host=broker.host) as client:
+        await client.publish("old-5/emergency", b"now", retain=True)
+    with stage(broker, printer, tmp_path, "old-5") as bridge:
+        await bridge.fence()
+        assert bridge.latest("state")["state"] == "operational"
+    with connected(broker.port, host=broker.host) as client:
+        await client.publish("old-5/emergency", b"", retain=True)
+
+
+async def test_a_stop_retained_before_the_start_is_carried_out_once_on_mqtt_3(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    with connected(broker.port, "old-3/#", host=broker.host) as client:
+        await client.publish("old-3/emergency", b"now", retain=True)
+        config = config_of(
+            broker, printer.link, "old-3", {"mqtt": {"protocol": "3.1.1"}}
+        )
+        with daemon(tmp_path, config) as process:
+            await client.hears("old-3/response")
+            await is_cleared(broker, "old-3/emergency")
+            assert "RETAIN flag on old-3/emergency" in process.log
+            assert process.running
 
 
 async def keep(client: TestClient, base: str) -> None:
@@ -109,14 +168,9 @@ async def test_before_it_starts_on_mqtt_3(
         assert len(responses) == len(TOPICS)
         assert bridge.printer.wire.sent() == setup_lines(bridge)
         for topic in TOPICS:
-            if topic != "emergency":  # an empty message there would stop the machine
-                await is_cleared(broker, f"kept-3/{topic}")
-        assert await is_kept(broker, "kept-3/emergency")
-        assert "mosquitto_pub -r -n -t kept-3/emergency" in bridge.daemon.log
+            await is_cleared(broker, f"kept-3/{topic}")
         assert bridge.latest("state")["state"] == "operational"
         assert len(bridge.client.payloads("kept-3/response")) == len(TOPICS)
-    with connected(broker.port, host=broker.host) as client:
-        await client.publish("kept-3/emergency", b"", retain=True)
 
 
 def setup_lines(bridge: Stage[SimulatedPrinter]) -> list[str]:

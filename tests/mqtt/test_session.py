@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt.client import SocketWatcher
+from bridge.mqtt.connect import SocketWatcher
 from bridge.mqtt.messages import Lane
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Spec, mosquitto

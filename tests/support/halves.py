@@ -24,6 +24,7 @@ DOES_IO = (
     "mqtt/client.py",
     "mqtt/connect.py",
     "mqtt/duplicate_bridge.py",
+    "mqtt/emergency.py",
     "mqtt/error_text.py",  # names the errors of sockets and TLS
     "mqtt/one_shot.py",
     "mqtt/session.py",
