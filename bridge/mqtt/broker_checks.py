@@ -19,6 +19,10 @@ RETAINED_TIMEOUT = 0.5
 """Seconds to wait for retained messages after SUBACK."""
 
 
+PROBE = "doctor"
+"""The topic below a printer's base on which only this check publishes."""
+
+
 def _name() -> str:
     """Return a client id that no bridge has, so that none is disconnected."""
     return unique_id("gcode2mqtt-doctor")
@@ -73,28 +77,34 @@ class BrokerDiagnosis:
     async def topics(self, topics: Topics) -> AsyncIterator[Finding]:
         """Yield what we may do with a printer's topics, and what is retained there.
 
-        To test the right to publish, what is already retained is published again, or an
-        empty message where nothing is; nothing at all while a bridge serves the topics.
+        To test the right to publish, what is retained is published again. Topics of
+        which nothing can be seen are left alone: there may be a document that this
+        account may not read, and publishing anything would replace it. The same holds
+        for all topics while a bridge serves them, and where that cannot be known.
 
         Raises:
             BrokerError: The broker stopped answering.
 
         """
+        self._retained.clear()
         heard = (*topics.commands, topics.availability, topics.info)
-        codes = await self._client.subscribe(heard, replay=False)
+        codes = await self._client.subscribe(heard)
         async for finding in self._many(
             "subscribe", zip(heard, codes, strict=False), write=False
         ):
             yield finding
-        self._retained.clear()
-        code = (await self._client.subscribe([f"{topics.base}/#"]))[0]
+        # By name too: RabbitMQ delivers retained messages to exact filters only.
+        code, *_ = await self._client.subscribe(
+            [f"{topics.base}/#", *topics.retained(())]
+        )
         await asyncio.sleep(RETAINED_TIMEOUT)
         self._note_retained()
         if code < FAILURE:
             yield self._leftovers(topics)
         other = await self._other(topics)
         if other is None:
-            async for finding in self._publications(topics):
+            readable = all(answer < FAILURE for answer in codes[-2:])
+            async for finding in self._publications(topics, readable=readable):
                 yield finding
             return
         text = (
@@ -128,25 +138,40 @@ class BrokerDiagnosis:
         """Disconnect; safe to call without a connection."""
         await self._client.disconnect()
 
-    async def _publications(self, topics: Topics) -> AsyncIterator[Finding]:
+    async def _publications(
+        self, topics: Topics, *, readable: bool
+    ) -> AsyncIterator[Finding]:
         if self._client.version is Version.V311:
             text = "MQTT 3.1.1 does not report whether we may; check the broker's log"
             yield Finding("publish", "note", text)
             return
         self._note_retained()  # newer values must not be overwritten
-        kept = dict(self._retained)
-        answers: list[tuple[str, int]] = []
-        for topic in topics.retained(()):
-            payload = kept.get(topic, b"")
-            code = await self._client.publish(topic, payload, retain=True)
-            answers.append((topic, code))
-        others = [topics.event, topics.response]
-        others += [topics.console] if self._config.mqtt.console else []
-        for topic in others:
-            code = await self._client.publish(topic, b"", retain=False)
-            answers.append((topic, code))
+        kept = dict(self._retained) if readable else {}
+        answers = [
+            (topic, await self._client.publish(topic, kept[topic], retain=True))
+            for topic in topics.retained(())
+            if topic in kept
+        ]
         async for finding in self._many("publish", answers, write=True):
             yield finding
+        others = [topic for topic in topics.retained(()) if topic not in kept]
+        others += [topics.event, topics.response]
+        others += [topics.console] if self._config.mqtt.console else []
+        yield await self._unseen(topics, others)
+
+    async def _unseen(self, topics: Topics, others: list[str]) -> Finding:
+        """Return what a message on a topic of our own says about topics not seen."""
+        probe = f"{topics.base}/{PROBE}"
+        code = await self._client.publish(probe, b"{}")
+        if code < FAILURE:
+            text = f"{probe} allowed, so probably the other {len(others)} topics too"
+            return Finding("publish", "ok", text)
+        text = (
+            f"{probe} is not allowed, so {len(others)} topics on which nothing is "
+            "retained were not checked, to change nothing; the bridge's log names "
+            f"those that are refused: {', '.join(others)}"
+        )
+        return Finding("publish", "note", text)
 
     def _note_retained(self) -> None:
         for message in self._client.take_received():

@@ -17,7 +17,7 @@ from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
 from tests.support.certificates import authority, stranger
 from tests.support.daemons import run_script
-from tests.support.mqtt_client import connected
+from tests.support.mqtt_client import Account, connected
 from tests.support.servers import picky, server
 from tests.support.waiting import until
 
@@ -138,23 +138,80 @@ async def test_encryption(
         assert problem in only(findings, "broker").text
 
 
+FORMER = Account(username="former", password="x")  # noqa: S106  # no secret
+"""An account with all rights, such as that of a bridge that is stopped."""
+
 READABLE = "topic read #\n"
 WRITABLE = "topic write homeassistant/#\n"
 
 
-@pytest.mark.parametrize("forbidden", ["state", "info", "event", "response", "health"])
+@pytest.mark.parametrize("forbidden", ["state", "info", "temperature", "health"])
 async def test_a_topic_that_must_not_be_written(forbidden: str) -> None:
     every = ("availability", "connection", "state", "temperature", "sd/files")
     more = ("job/state", "error", "info", "health", "event", "response")
     lines = [f"topic write printer/{x}\n" for x in (*every, *more) if x != forbidden]
     acl = "".join([READABLE, WRITABLE, *lines]).encode()
+    acl += b"user former\ntopic write #\n"
     options = "allow_anonymous true\nacl_file {folder}/acl"
-    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+    with (
+        mosquitto(Spec(options=options, files={"acl": acl})) as broker,
+        connected(broker.port, account=FORMER) as former,
+    ):
+        await former.publish(f"printer/{forbidden}", b"{}", retain=True)
         findings = await diagnosed(configured(broker), printers=False)
     (finding,) = [finding for finding in findings if finding.verdict == "wrong"]
     assert finding.check == "publish"
     assert f"publish on printer/{forbidden} (not authorised)" in finding.text
     assert "give it the right to write" in finding.text
+
+
+ACLS = {
+    "may write, but not read": "topic write printer/#\ntopic write homeassistant/#\n",
+    "may write some": "topic read #\ntopic write printer/availability\n"
+    "topic write homeassistant/#\n",
+    "may do everything": "topic readwrite #\n",
+    "may do nothing": "topic read nothing\n",
+}
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("acl", ACLS.values(), ids=ACLS)
+async def test_whatever_it_may_do_it_replaces_nothing(acl: str, protocol: str) -> None:
+    """Also what the account cannot see, of a bridge that is stopped."""
+    kept = {
+        f"printer/{name}": b'{"as": "it was"}' for name in ("state", "info", "error")
+    }
+    kept["printer/availability"] = b"offline"
+    acl += "user former\ntopic readwrite #\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with (
+        mosquitto(Spec(options=options, files={"acl": acl.encode()})) as broker,
+        connected(broker.port, "printer/#", account=FORMER) as former,
+    ):
+        for topic, payload in kept.items():
+            await former.publish(topic, payload, retain=True)
+            await former.hears(topic, payload)
+        former.heard.clear()
+        await diagnosed(configured(broker, protocol=protocol), printers=False)
+        await former.publish("printer/end", b"x")
+        await former.hears("printer/end")
+        assert [message for message in former.heard if not message.payload] == []
+        with connected(broker.port, "printer/#", account=FORMER) as late:
+            for topic, payload in kept.items():
+                await late.hears(topic, payload)
+            await late.publish("printer/end", b"x")
+            await late.hears("printer/end")
+            seen = {heard.topic for heard in late.heard} - {"printer/end"}
+            assert seen == set(kept)
+
+
+async def test_what_cannot_be_known_is_said() -> None:
+    acl = b"topic read #\ntopic write homeassistant/#\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        findings = await diagnosed(configured(broker), printers=False)
+    notes = [finding.text for finding in findings if finding.check == "publish"]
+    assert any("printer/doctor is not allowed, so " in text for text in notes)
 
 
 async def test_topics_that_must_not_be_heard() -> None:
