@@ -1,10 +1,10 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
-There are three kinds, one file of each for each printer: the retained topics that it
-left at the broker (:class:`TopicRecord`), the port where it was found, and what is
-known of it as a Home Assistant device. No file is needed to serve a printer. So
-whatever is in the folder - a damaged file, a directory, a link, something that we may
-not read - costs a warning, and never the start.
+There are four kinds, one file of each for each printer: the retained topics that it
+left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
+it as a Home Assistant device, and what is known of its print. No file is needed to
+serve a printer. So whatever is in the folder - a damaged file, a directory, a link,
+something that we may not read - costs a warning, and never the start.
 """
 
 import fcntl
@@ -32,6 +32,9 @@ PLACE = ".place.json"
 
 DEVICE = ".announced.json"
 """The same for what is known of it as a Home Assistant device."""
+
+JOB = ".job.json"
+"""The same for its print, the last result, and whether its port is released."""
 
 RETAINED = ".retained.json"
 """The same for its retained topics; the owner's digest may come before it."""

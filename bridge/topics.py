@@ -71,6 +71,9 @@ HEATER = _out(
 )
 SD_FILES = _out("sd/files", "The files on the SD card.", qos=1)
 JOB_STATE = _out("job/state", "The print job, whoever started it.", qos=1)
+JOB_RESULT = _out(
+    "job/result", "How the last print ended; kept over restarts of the bridge.", qos=1
+)
 ERROR = _out("error", "What went wrong, until it is acknowledged.", qos=1)
 INFO = _out("info", "Versions, capabilities, limits and topics.", qos=1)
 HEALTH = _out(
@@ -104,6 +107,7 @@ TABLE: tuple[Topic, ...] = (
     HEATER,
     SD_FILES,
     JOB_STATE,
+    JOB_RESULT,
     ERROR,
     INFO,
     HEALTH,
@@ -119,7 +123,7 @@ TABLE: tuple[Topic, ...] = (
     _in("chamber", "Sets the temperature of the chamber."),
     _in("sd", "Mounts, releases and lists the SD card."),
     _in("job", "Starts, pauses, resumes and cancels the print."),
-    _in("link", "Reconnects the printer and acknowledges errors."),
+    _in("link", "Connects and disconnects the printer, and acknowledges errors."),
     _in("command", "Sends G-code and scripts."),
     EMERGENCY,
     REQUEST,
@@ -216,6 +220,11 @@ class Topics:
     def job_state(self) -> str:
         """The print job."""
         return self.of(JOB_STATE)
+
+    @property
+    def job_result(self) -> str:
+        """How the last print ended."""
+        return self.of(JOB_RESULT)
 
     @property
     def error(self) -> str:

@@ -103,6 +103,9 @@ class Publisher:
         self._document(topics.INFO, self.info())
         self._document(topics.ERROR, views.error(state, epoch=self.epoch()))
         self._document(topics.SD_FILES, views.files(state))
+        if self._is_new("result", state.job.result):
+            result = views.job_result(state.job.result, epoch=self.epoch())
+            self._document(topics.JOB_RESULT, result)
 
     def _job(self, state: PrinterState) -> None:
         now = self.now()

@@ -6,13 +6,14 @@ asked first, that has been done: everything here is read from what is known.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 
 from bridge.app.publisher import Publisher
 from bridge.commands import Command, requests
 from bridge.printer.knowledge.history import Point
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.printer import Printer
-from bridge.printer.published import views
+from bridge.printer.published import documents, views
 
 Json = object
 
@@ -112,6 +113,64 @@ def card(known: PrinterState) -> dict[str, Json]:
     return {"ready": known.card is True}
 
 
+def job(known: PrinterState, *, now: float, epoch: float) -> dict[str, Json]:
+    """Return the response to ``request/job``.
+
+    Shape and words are those of OctoPrint's job information
+    (https://docs.octoprint.org/en/master/api/job.html), with its units: seconds,
+    percent and bytes, and ``null`` for what is not known. ``lastPrintTime`` is that of
+    the last print of the selected file.
+    """
+    document = views.job_state(known, now=now, epoch=epoch)
+    last = known.job.result
+    same = last is not None and last.file == document.file and last.outcome == "done"
+    text = views.state(known, now=now, epoch=epoch).text
+    answer: dict[str, Json] = {
+        "job": {
+            "file": _job_file(known, document),
+            "estimatedPrintTime": None,
+            "lastPrintTime": last.elapsed if same and last is not None else None,
+            "filament": {"length": known.job.filament, "volume": None},
+        },
+        "progress": {
+            "completion": document.progress,
+            "filepos": document.position,
+            "printTime": document.elapsed,
+            "printTimeLeft": document.remaining,
+            "printTimeLeftOrigin": _left_origin(known, document.remaining),
+        },
+        "state": text,
+    }
+    return answer | ({"error": known.trouble.error} if known.trouble else {})
+
+
+def _job_file(known: PrinterState, document: documents.Job) -> dict[str, Json]:
+    path = document.file
+    listed = views.listed_file(known.files, path)
+    date = None if listed is None or listed.date is None else _unix(listed.date)
+    origin = "sdcard" if known.job.origin == "card" else "local"
+    return {
+        "name": None if path is None else path.rstrip("/").rpartition("/")[2],
+        "path": path,
+        "display": document.display or path,
+        "origin": None if path is None else origin,
+        "size": document.size,
+        "date": date,
+    }
+
+
+def _unix(date: str) -> int:
+    """Return a date without a zone, by the printer's clock, as Unix time."""
+    return int(datetime.fromisoformat(date).astimezone().timestamp())
+
+
+def _left_origin(known: PrinterState, remaining: int | None) -> str | None:
+    """Return OctoPrint's word: ``analysis`` of the slicer, or ``estimate``."""
+    if remaining is None:
+        return None
+    return "estimate" if known.job.remaining is None else "analysis"
+
+
 def _point(point: Point, heaters: Collection[str], epoch: float) -> dict[str, Json]:
     entries: dict[str, Json] = {"time": int(point.time + epoch)}
     for name in heaters:
@@ -151,6 +210,10 @@ def _position(printer: Printer, publisher: Publisher) -> Json:
     return document.model_dump(mode="json")["position"]
 
 
+def _job(printer: Printer, publisher: Publisher) -> Json:
+    return job(printer.state, now=publisher.now(), epoch=publisher.epoch())
+
+
 def _error(printer: Printer, publisher: Publisher) -> Json:
     return views.error(printer.state, epoch=publisher.epoch()).model_dump(mode="json")
 
@@ -174,6 +237,7 @@ def _scripts(printer: Printer, _publisher: Publisher) -> Json:
 _SIMPLE: Mapping[type[Command], Callable[[Printer, Publisher], Json]] = {
     requests.CardRequest: _card,
     requests.PositionRequest: _position,
+    requests.JobRequest: _job,
     requests.ErrorRequest: _error,
     requests.InfoRequest: _info,
     requests.HealthRequest: _health,

@@ -17,7 +17,7 @@ from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
 from bridge.backoff import offset
 from bridge.commands import Request, Response
-from bridge.commands.link import Acknowledge, Reconnect
+from bridge.commands.link import LinkCommand
 from bridge.commands.requests import RefreshRequest
 from bridge.commands.scripts import Scripts
 from bridge.config import Config
@@ -29,12 +29,14 @@ from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
 from bridge.printer.control.command_queue import Run
+from bridge.printer.knowledge import print_record
 from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import PLACE, KnownPort, TopicRecord, recall, remember
+from bridge.state_files import JOB, PLACE, KnownPort, TopicRecord, recall, remember
 from bridge.timeout import timeout
 from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
 
@@ -100,6 +102,9 @@ class Station:
         self._config = config
         self._removed = removed or {}
         self._place_file = _place_file(folder, printer)
+        self._job_file = None if folder is None else folder / f"{printer.id}{JOB}"
+        self._kept: object = None
+        self._kept_at = 0.0
         self._connected = asyncio.Event()
         self.printer = self._build_printer(printer, taken)
         self._presence = self._build_presence(printer, instance, record)
@@ -149,6 +154,7 @@ class Station:
             scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
             taken=taken,
             found=self._last_place(printer),
+            kept=recall(self._job_file, PrinterRecord) if self._job_file else None,
         )
 
     def _build_presence(
@@ -194,6 +200,7 @@ class Station:
                     self._wire_file.close()
                 self._announcer.close()
                 self.publisher.closing()
+                self._remember_job()
                 connection.cancel()
 
     def fail(self, error: Exception) -> None:
@@ -337,27 +344,13 @@ class Station:
         if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None
-        if isinstance(command, Reconnect | Acknowledge):
-            self._change_link(command)
+        if isinstance(command, LinkCommand):
+            await self.printer.change_link(command)
             return None
         await self.printer.execute(
             command, run, expires=expires, within=envelope.timeout
         )
         return response_data(command, self.printer, self.publisher)
-
-    def _change_link(self, command: Reconnect | Acknowledge) -> None:
-        """Carry out a command that needs no line to the printer.
-
-        Raises:
-            RejectedError: The printer's state does not allow it.
-            FailedError: The task that would reconnect has ended.
-
-        """
-        self.printer.plan(command)
-        if isinstance(command, Acknowledge):
-            self.printer.acknowledge()
-        else:
-            self.printer.reconnect()
 
     def _last_place(self, printer: PrinterConfig) -> Place | None:
         """Return where the printer was found in an earlier run, to try that first."""
@@ -368,6 +361,19 @@ class Station:
         if known is None or given not in {"auto", known.port}:
             return None
         return Place(known.port, known.baudrate)
+
+    def _remember_job(self) -> None:
+        """Keep what the next run has to know of the print, at once when it changes."""
+        if self._job_file is None:
+            return
+        now, epoch = self.publisher.now(), self.publisher.epoch()
+        state = self.printer.state
+        facts = print_record.facts(state)
+        again = state.job.active and now >= self._kept_at + print_record.EVERY
+        if facts == self._kept and not again:
+            return
+        self._kept, self._kept_at = facts, now
+        remember(self._job_file, print_record.record(state, now=now, epoch=epoch))
 
     def _remember_place(self) -> None:
         place = self.printer.observer.place
@@ -397,6 +403,7 @@ class Station:
     def _publish(self) -> None:
         self._publish_scheduled = False
         self.publisher.changed()
+        self._remember_job()
         if self.printer.state.link == "operational" and not self._was_operational:
             self._was_operational = True
             # Its heaters are known now, and so which topics an earlier run has left.

@@ -18,6 +18,7 @@ MODELS: Mapping[Topic, type[BaseModel]] = {
     topics.HEATER: documents.TimedHeater,
     topics.SD_FILES: documents.Files,
     topics.JOB_STATE: documents.Job,
+    topics.JOB_RESULT: documents.JobResult,
     topics.ERROR: documents.Error,
     topics.INFO: about.Info,
     topics.HEALTH: about.Health,

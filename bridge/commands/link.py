@@ -21,6 +21,23 @@ class Reconnect(_Link):
     needs_no_print: ClassVar[bool] = True
 
 
+class Disconnect(_Link):
+    """Close the port and leave it closed until `connect`, also after a restart.
+
+    Another program can use the port meanwhile, or the printer can be switched off
+    without an error. It is rejected while a heater is on, which nobody would watch.
+    """
+
+    name: ClassVar[str] = "disconnect"
+    needs_no_print: ClassVar[bool] = True
+
+
+class Connect(_Link):
+    """Open the port again after `disconnect`. If it is open, nothing happens."""
+
+    name: ClassVar[str] = "connect"
+
+
 class Acknowledge(_Link):
     """Clear the last error on `error`, because somebody has seen it.
 
@@ -31,4 +48,6 @@ class Acknowledge(_Link):
     name: ClassVar[str] = "acknowledge"
 
 
-COMMANDS = (Reconnect, Acknowledge)
+LinkCommand = Reconnect | Disconnect | Connect | Acknowledge
+
+COMMANDS = (Reconnect, Disconnect, Connect, Acknowledge)

@@ -125,6 +125,13 @@ class PositionRequest(InformationRequest):
         return Program(("M114",))
 
 
+class JobRequest(InformationRequest):
+    """Return the print job, as OctoPrint's `GET /api/job` does."""
+
+    topic: ClassVar[str] = "request/job"
+    name: ClassVar[str] = "job"
+
+
 class ErrorRequest(InformationRequest):
     """Return the last error. It is kept until the next connection to the printer."""
 
@@ -187,6 +194,7 @@ COMMANDS = (
     ChamberRequest,
     CardRequest,
     PositionRequest,
+    JobRequest,
     ErrorRequest,
     InfoRequest,
     HealthRequest,

@@ -119,6 +119,13 @@ def _tool(device: Device) -> Entity:
 def _bridge(device: Device) -> Iterator[Entity]:
     for key, name, command, fields in (
         ("reconnect", "Reconnect printer", "reconnect", {"device_class": "restart"}),
+        (
+            "disconnect",
+            "Disconnect printer",
+            "disconnect",
+            {"icon": "mdi:lan-disconnect"},
+        ),
+        ("connect", "Connect printer", "connect", {"icon": "mdi:lan-connect"}),
         ("acknowledge", "Acknowledge problem", "acknowledge", {"icon": "mdi:check"}),
     ):
         yield Entity(

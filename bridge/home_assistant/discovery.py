@@ -27,6 +27,7 @@ from bridge.home_assistant.entities import (
 from bridge.home_assistant.heater_entities import heat
 from bridge.home_assistant.status_entities import status
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.published import documents
 
 Payload = dict[str, object]
 
@@ -36,27 +37,11 @@ PAUSE = 10.0
 Home Assistant sets up the entities of a discovery message one after the other, and
 loses what a second message changes while it does that (seen with 2026.11)."""
 
-EVENTS = (
-    "connected",
-    "disconnected",
-    "printer_reset",
-    "home",
-    "tool_change",
-    "print_started",
-    "print_paused",
-    "print_resumed",
-    "print_done",
-    "print_cancelled",
-    "print_failed",
-    "filament_runout",
-    "waiting_for_user",
-    "heaters_idle",
-    "heaters_off",
-    "heaters_stay_on",
-    "error",
-    "complaint",
-)
-"""The events that the event entity shows; ``position`` would flood it."""
+_UNSHOWN = {"position", "command_rejected"}
+"""Events that would flood the event entity, or that are about a message."""
+
+EVENTS = tuple(name for name in documents.EVENTS if name not in _UNSHOWN)
+"""The events that the event entity shows."""
 
 TRIGGERS = tuple(name for name in EVENTS if name not in {"home", "tool_change"})
 """The events that are offered as device triggers of automations."""

@@ -1,24 +1,16 @@
 """The table of the entities that show the state of the printer and the bridge."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from bridge.home_assistant.entities import Device, Entity, Fields, cut, flag, read
+from bridge.printer.knowledge.model import Link
+from bridge.printer.knowledge.print_job import Active, Outcome
+from bridge.printer.published.documents import Attention
 
-STATES = (
-    "offline",
-    "connecting",
-    "operational",
-    "starting",
-    "printing",
-    "pausing",
-    "paused",
-    "resuming",
-    "cancelling",
-    "finishing",
-    "error",
-)
-ATTENTION = ("none", "error", "prompt", "filament_runout", "paused")
-OUTCOMES = ("done", "cancelled", "failed")
+STATES = (*get_args(Link), *get_args(Active))
+ATTENTION = get_args(Attention)
+OUTCOMES = get_args(Outcome)
 
 _DIAGNOSTIC: Fields = {"entity_category": "diagnostic"}
 _HIDDEN: Fields = {"enabled_by_default": False}
@@ -43,7 +35,9 @@ def status(device: Device) -> Iterator[Entity]:
     yield from _printer(device)
     yield from _position(device)
     yield from _job(device)
+    yield from _result(device)
     yield from _warnings(device)
+    yield from _released(device)
     yield from _heat(device)
     yield from _machine(device)
     yield from _bridge(device)
@@ -126,18 +120,62 @@ def _job(device: Device) -> Iterator[Entity]:
         | read(job, cut("value_json.display or value_json.file")),
     )
     yield Entity(
-        key="last_result",
-        platform="sensor",
-        name="Last print",
-        fields=_enum(*OUTCOMES)
-        | {"icon": "mdi:flag-checkered"}
-        | read(job, "(value_json.result or {}).get('outcome')"),
+        key="heating",
+        platform="binary_sensor",
+        name="Heating up",
+        fields={"icon": "mdi:thermometer-chevron-up"} | flag(job, "value_json.heating"),
     )
+
+
+def _result(device: Device) -> Iterator[Entity]:
+    """Yield how the last print ended; it stays while the printer is switched off."""
+    result = device.topics.job_result
+    reason = "value_json.reason"
+    shown: tuple[tuple[str, str, str, Fields], ...] = (
+        (
+            "last_result",
+            "Last print",
+            "value_json.outcome",
+            _enum(*OUTCOMES) | {"icon": "mdi:flag-checkered"},
+        ),
+        (
+            "last_file",
+            "Last print file",
+            cut("value_json.file"),
+            {"icon": "mdi:file-check-outline"},
+        ),
+        (
+            "last_ended",
+            "Last print ended",
+            "value_json.ended_at",
+            {"device_class": "timestamp"},
+        ),
+        (
+            "last_duration",
+            "Last print duration",
+            "value_json.elapsed",
+            {key: value for key, value in _DURATION.items() if key != "state_class"},
+        ),
+        (
+            "last_reason",
+            "Last print failure",
+            f"({reason} or 'none') if {reason} is not none else none",
+            {"icon": "mdi:alert-circle-outline"},
+        ),
+    )
+    for key, name, expression, fields in shown:
+        yield Entity(
+            key=key,
+            platform="sensor",
+            name=name,
+            alone=True,
+            fields=fields | read(result, expression),
+        )
 
 
 def _warnings(device: Device) -> Iterator[Entity]:
     topics = device.topics
-    fields = "'error', 'reason', 'consequence', 'time'"
+    fields = "'error', 'reason', 'consequence', 'severity', 'time'"
     yield Entity(
         key="problem",
         platform="binary_sensor",
@@ -169,6 +207,18 @@ def _warnings(device: Device) -> Iterator[Entity]:
         fields=_enum(*ATTENTION)
         | {"icon": "mdi:account-question"}
         | read(topics.state, "value_json.attention"),
+    )
+
+
+def _released(device: Device) -> Iterator[Entity]:
+    yield Entity(
+        key="released",
+        platform="binary_sensor",
+        name="Port released",
+        alone=True,
+        fields=_DIAGNOSTIC
+        | {"icon": "mdi:connection"}
+        | flag(device.topics.state, "value_json.released"),
     )
 
 

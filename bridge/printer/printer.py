@@ -2,15 +2,23 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary, Steps, completed
+from bridge.commands.link import (
+    Acknowledge,
+    Connect,
+    Disconnect,
+    LinkCommand,
+    Reconnect,
+)
 from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
-from bridge.errors import CommandError, FailedError
+from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.control import hooks
@@ -30,7 +38,7 @@ from bridge.printer.control.emergency_stop import (
 )
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.idle_shutoff import IdleShutoff
-from bridge.printer.control.idle_timeout import IdleTimeout
+from bridge.printer.control.idle_timeout import IdleTimeout, heaters_on
 from bridge.printer.control.planning import (
     Draft,
     Plan,
@@ -46,6 +54,7 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
+from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.limits import safety
 from bridge.printer.limits.safety import Situation
 from bridge.printer.link.events import Closed, LinkEvent, Place
@@ -99,6 +108,7 @@ class Printer:
         scripts: the operator's G-code scripts, if there are any.
         taken: returns the ports of other printers, which are not tried.
         found: where the printer was the last time, to be tried first.
+        kept: what an earlier run has kept of it.
 
     """
 
@@ -112,6 +122,7 @@ class Printer:
         scripts: ScriptLibrary | None = None,
         taken: Callable[[], Collection[str]] = tuple,
         found: Place | None = None,
+        kept: PrinterRecord | None = None,
     ) -> None:
         self.config = config
         self.scripts = scripts
@@ -126,6 +137,8 @@ class Printer:
             on_change=listeners.on_change,
             on_event=self._on_state_event,
         )
+        if kept is not None:
+            self.observer.restore(kept, time.time() - self.observer.clock())
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
@@ -134,6 +147,7 @@ class Printer:
             wire=wire,
             taken=taken,
             found=found,
+            released=self.observer.state.released,
         )
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
@@ -347,6 +361,41 @@ class Printer:
             self.stop()
             raise FailedError.stopped(STOP_MESSAGE)
         return planned
+
+    async def change_link(self, command: LinkCommand) -> None:
+        """Carry out a command that needs no line to the printer.
+
+        Raises:
+            RejectedError: The printer's state does not allow it.
+            FailedError: The task that connects it has ended, or the port stays open.
+
+        """
+        self.plan(command)
+        match command:
+            case Acknowledge():
+                self.acknowledge()
+            case Connect():
+                self.link.connect()
+                self.observer.set_state(knowledge.wanted(self.state))
+            case Disconnect():
+                self._check_released_heaters()
+                self._emergency.reconnecting()
+                await self.link.release()
+            case Reconnect():
+                if self.state.released:
+                    raise RejectedError.conflict(
+                        "link reconnect: the port is released; use link connect",
+                        "released",
+                    )
+                self.reconnect()
+
+    def _check_released_heaters(self) -> None:
+        if on := heaters_on(self.state):
+            raise RejectedError.conflict(
+                f"link disconnect: {', '.join(on)} would stay on, and nobody would "
+                "watch it; turn it off first (tool cool_down)",
+                "heaters_on",
+            )
 
     def _send_urgent(self, lines: Collection[str], run: Run) -> None:
         session = self.link.session

@@ -148,7 +148,7 @@ WRITABLE = "topic write homeassistant/#\n"
 @pytest.mark.parametrize("forbidden", ["state", "info", "temperature", "health"])
 async def test_a_topic_that_must_not_be_written(forbidden: str) -> None:
     every = ("availability", "connection", "state", "temperature", "sd/files")
-    more = ("job/state", "error", "info", "health", "event", "response")
+    more = ("job/state", "job/result", "error", "info", "health", "event", "response")
     lines = [f"topic write printer/{x}\n" for x in (*every, *more) if x != forbidden]
     acl = "".join([READABLE, WRITABLE, *lines]).encode()
     acl += b"user former\ntopic write #\n"

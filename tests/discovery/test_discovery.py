@@ -106,13 +106,17 @@ def test_ids_never_change() -> None:
     assert sorted(f["default_entity_id"] for f in entities.values()) == [
         "binary_sensor.my_ender_attention",
         "binary_sensor.my_ender_connected",
+        "binary_sensor.my_ender_heating",
         "binary_sensor.my_ender_hot",
         "binary_sensor.my_ender_printing",
         "binary_sensor.my_ender_problem",
+        "binary_sensor.my_ender_released",
         "binary_sensor.my_ender_unsafe_to_power_off",
         "button.my_ender_acknowledge",
         "button.my_ender_cancel",
+        "button.my_ender_connect",
         "button.my_ender_cool_down",
+        "button.my_ender_disconnect",
         "button.my_ender_emergency_stop",
         "button.my_ender_home",
         "button.my_ender_motors_off",
@@ -140,6 +144,10 @@ def test_ids_never_change() -> None:
         "sensor.my_ender_finish",
         "sensor.my_ender_firmware",
         "sensor.my_ender_heaters_off",
+        "sensor.my_ender_last_duration",
+        "sensor.my_ender_last_ended",
+        "sensor.my_ender_last_file",
+        "sensor.my_ender_last_reason",
         "sensor.my_ender_last_result",
         "sensor.my_ender_machine",
         "sensor.my_ender_mqtt_reconnects",
@@ -302,6 +310,8 @@ def gcode(key: str, value: object = None, *, tools: int = 1) -> tuple[str, ...]:
         ("cancel", None, ("M524",)),
         ("emergency_stop", None, ("M112",)),
         ("reconnect", None, ()),
+        ("disconnect", None, ()),
+        ("connect", None, ()),
     ],
 )
 def test_what_a_control_does(key: str, value: object, lines: tuple[str, ...]) -> None:
@@ -357,6 +367,7 @@ def documents_of(printer: Knowing) -> dict[str, object]:
     models = {
         "state": views.state(state, **times),
         "temperature": views.temperatures(state, **times),
+        "job/result": views.job_result(state.job.result, epoch=times["epoch"]),
         "job/state": views.job_state(state, **times),
         "error": views.error(state, epoch=times["epoch"]),
         "info": about.info(state, config, link, **times),
@@ -505,6 +516,7 @@ def test_the_problem_tells_what_it_is_but_not_the_whole_log() -> None:
         "error": "Thermal",
         "reason": "thermal_runaway",
         "consequence": "halted",
+        "severity": "critical",
         "time": "2025-11-22T17:03:20.000Z",
     }
 

@@ -77,6 +77,7 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
             "cancel": False,
             "move": True,
         },
+        "released": False,
         "hot": None,
         "safe_to_power_off": None,
         "heaters_off_at": None,

@@ -7,10 +7,11 @@ from bridge.config import Printer as PrinterConfig
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
-from bridge.printer.knowledge import events
+from bridge.printer.knowledge import events, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import Consequence, PrinterState, Problem
+from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
@@ -109,6 +110,12 @@ class Observer:
         """Note that a stop was requested that could not be sent yet."""
         problem = self._problem("emergency_stop", error, "stopped")
         self.set_state(_still_stopped(replace(self.state, problem=problem)))
+
+    def restore(self, kept: PrinterRecord, epoch: float) -> None:
+        """Start with what an earlier run has kept; nothing of it is an event."""
+        self.state = print_record.restore(
+            self.state, kept, now=self.clock(), epoch=epoch
+        )
 
     def bridge_failed(self, error: str) -> None:
         """Note that a fault of the bridge itself has ended the connection."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bridge.gcode import firmware_errors, words
 from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.knowledge.print_job import PrintResult
 
 SHUT_DOWN = "the firmware has shut down"
 """The error until the firmware gives its reason: Klipper reports the state first."""
@@ -119,17 +120,23 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
         return after if seen and not begins else replace(after, print_failure=None)
     if result is None or result.outcome != "failed" or after.link == "error":
         return replace(after, print_failure=None)
+    known = after.problem
+    gone = known is not None and known.consequence == "disconnected"
+    return replace(
+        after,
+        print_failure=print_failure(result),
+        problem=None if gone else after.problem,
+    )
+
+
+def print_failure(result: PrintResult) -> Problem:
+    """Return the problem that a failed print is."""
     what = f"the print of {result.file}" if result.file else "the print"
-    failure = Problem(
+    return Problem(
         error=f"{what} failed: {_WHY_FAILED.get(result.reason, result.reason)}",
         reason=result.reason,
         consequence="print_failed",
         time=result.time,
-    )
-    known = after.problem
-    gone = known is not None and known.consequence == "disconnected"
-    return replace(
-        after, print_failure=failure, problem=None if gone else after.problem
     )
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "is_use",
     "reset",
     "sent",
+    "wanted",
     "with_logs",
     "with_offsets",
 ]
@@ -137,6 +138,13 @@ def is_missed(state: PrinterState) -> bool:
     return any(
         bool(heater.target) or (heater.actual or 0.0) >= TOUCHABLE for heater in known
     )
+
+
+def wanted(state: PrinterState) -> PrinterState:
+    """Return the state after somebody wants a released port back."""
+    if not state.released:
+        return state
+    return replace(state, released=False, away="", away_reason="")
 
 
 def reset(state: PrinterState, *, now: float) -> PrinterState:

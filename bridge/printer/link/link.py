@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from bridge.backoff import Backoff
 from bridge.config import Serial
@@ -33,6 +34,11 @@ OPENING = 30.0
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """Bounds of the back-off between two attempts to connect, in seconds."""
+
+CLOSING = 15.0
+"""Seconds until the port is closed: it may just be opened, which takes ten at most."""
+
+RELEASED = "the port is released until it is connected again (link connect)"
 
 NOISY = 200
 """Bytes and lines that no firmware sends, without any answer: a wrong baud rate."""
@@ -64,6 +70,7 @@ class Link:
         wire: logs what is sent and received.
         taken: returns the ports of other printers, which are not tried.
         found: where the printer was the last time.
+        released: the port is left to others until :meth:`connect`.
         candidates: returns the ports to try, without those that are taken.
         trial: seconds that a port has to answer if there are others to try.
 
@@ -79,6 +86,7 @@ class Link:
         wire: WireLog,
         taken: Callable[[], Collection[str]] = tuple,
         found: Place | None = None,
+        released: bool = False,
         candidates: Callable[[Collection[str]], list[str]] = ports.candidates,
         trial: float = TRIAL,
     ) -> None:
@@ -99,6 +107,8 @@ class Link:
         self._attend_task: asyncio.Task[None] | None = None
         self._attended_until: float | None = None
         self._again = asyncio.Event()
+        self._released, self._free = released, asyncio.Event()
+        self._requested: Literal["connection", "reconnect"] = "connection"
         self._leaving = False
         self._open_by: float | None = None
         self._ended_at: float | None = None
@@ -119,6 +129,9 @@ class Link:
 
     async def _keep_connected(self) -> None:
         while not self._leaving:
+            if self._released:
+                await self._stay_away()
+                continue
             reason = "no serial port was found; is the printer plugged in and on?"
             try:
                 places = list(self._places())
@@ -128,15 +141,52 @@ class Link:
                 connects = self.connects
                 conversation = self._run_session(place, alone=len(places) == 1)
                 reason = await _in_own_task(conversation)
-                if self._leaving or self.connects > connects:
+                if self._leaving or self._released or self.connects > connects:
                     break  # it was here, and will be here again
             if self._leaving:
                 return
-            self._on_event(Closed(reason))
+            if self._released:
+                continue
+            word, self._requested = self._requested, "connection"
+            self._on_event(Closed(reason, word))
             now = asyncio.get_running_loop().time()
             if text := self._dedupe.filter(reason, now):
                 self._log.warning("%s", text)
             await self._wait_before_retry()
+
+    async def _stay_away(self) -> None:
+        """Leave the port to others until somebody wants it back."""
+        self._requested = "connection"
+        self._on_event(Closed(RELEASED, "released"))
+        self._free.set()
+        while self._released and not self._leaving:
+            self._again.clear()
+            await self._again.wait()
+        self._free.clear()
+        self._again.clear()
+
+    async def release(self) -> None:
+        """Close the port and keep it closed until :meth:`connect`.
+
+        Raises:
+            FailedError: The port could not be closed in time, or :meth:`run` has ended.
+
+        """
+        self._released = True
+        self.reconnect()
+        try:
+            async with timeout(CLOSING):
+                await self._free.wait()
+        except TimeoutError:
+            raise FailedError.timeout(
+                "link disconnect: the port is not closed yet; it stays released"
+            ) from None
+
+    def connect(self) -> None:
+        """Open the port again after :meth:`release`; nothing happens without one."""
+        if self._released:
+            self._released = False
+            self._again.set()
 
     def leave(self) -> None:
         """Connect never again; cancel :meth:`run` after this.
@@ -161,6 +211,7 @@ class Link:
             raise error
         self._again.set()
         if self.session is not None:
+            self._requested = "reconnect"
             self.session.close()
 
     def late(self, now: float) -> float:
@@ -221,6 +272,9 @@ class Link:
             return str(error)
         finally:
             self._open_by = None
+        if self._released:
+            transport.close()
+            return RELEASED
         protocol = self._protocol(trusted=alone or place == self._found)
         session = Session(
             transport,

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema
 
 from bridge.field_docs import DocumentedModel
 from bridge.printer.knowledge.model import Severity, Word
-from bridge.printer.knowledge.print_job import Outcome, Phase
+from bridge.printer.knowledge.print_job import Origin, Outcome, Phase
 from bridge.timestamps import timestamp
 
 Time = Annotated[float, PlainSerializer(timestamp, return_type=str)]
@@ -205,6 +205,8 @@ class State(PublishedDocument):
     """Why the printer needs a person, or `none`."""
     can: Can
     """Which commands are possible now."""
+    released: bool
+    """The port is closed until `link` `connect`, and left to other programs."""
     hot: bool | None
     """A heater is at 45 °C or above, or heating to it: do not touch. Null where this is
     not known: the printer is disconnected, or one of its heaters has failed."""
@@ -253,6 +255,31 @@ class Result(PublishedDocument):
     """Why it failed, or empty."""
     time: Time
     """When it ended."""
+
+
+class JobResult(PublishedDocument):
+    """What `job/result` holds; every field is null as long as no print has ended."""
+
+    outcome: Outcome | None
+    """How the last print ended."""
+    file: str | None
+    """The file that was printed."""
+    origin: Origin | None
+    """Where it was: on the `card`."""
+    started_at: Time | None
+    """When it started; null if that was not seen."""
+    ended_at: Time | None
+    """When it ended, or was last seen if the connection was lost in it."""
+    elapsed: int | None
+    """Its duration without pauses, in seconds; null if its start was not seen."""
+    reason: str | None
+    """Why it failed, otherwise empty: `connection_lost`, `printer_reset`,
+    `card_removed`, `not_started`, or the reason of the firmware's error."""
+    filament: float | None
+    """Filament in mm; null for prints from the card, whose firmware does not report
+    it."""
+    layers: int | None
+    """Number of layers; likewise."""
 
 
 class Job(PublishedDocument):

@@ -57,6 +57,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         message=known.message,
         attention=safety_flags.attention(known),
         can=safety_flags.can(known),
+        released=known.released,
         hot=safety_flags.hot(known),
         safe_to_power_off=safety_flags.safe_to_power_off(known),
         heaters_off_at=whole_second(known.heaters_off_at, epoch),
@@ -140,6 +141,26 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
     )
 
 
+def job_result(
+    result: print_job.PrintResult | None, *, epoch: float
+) -> documents.JobResult:
+    """Return what ``job/result`` holds."""
+    if result is None:
+        nothing = dict.fromkeys(documents.JobResult.model_fields)
+        return documents.JobResult.model_validate(nothing)
+    return documents.JobResult(
+        outcome=result.outcome,
+        file=result.file,
+        origin=result.origin,
+        started_at=whole_second(result.started, epoch),
+        ended_at=whole_second(result.time, epoch),
+        elapsed=_seconds(result.elapsed),
+        reason=result.reason,
+        filament=result.filament,
+        layers=result.layers,
+    )
+
+
 def error(known: PrinterState, *, epoch: float) -> documents.Error:
     """Return what ``error`` holds; empty where nothing is wrong."""
     problem = known.trouble
@@ -187,15 +208,20 @@ def _file(file: FileEntry) -> documents.File:
     )
 
 
-def _display(listed: Sequence[FileEntry], path: str | None) -> str | None:
-    """Return a file's long name; firmwares mind neither case nor a leading slash."""
+def listed_file(listed: Sequence[FileEntry], path: str | None) -> FileEntry | None:
+    """Return a file's entry; firmwares mind neither case nor a leading slash."""
     if path is None:
         return None
     wanted = path.lstrip("/").lower()
     return next(
-        (file.display for file in listed if file.path.lstrip("/").lower() == wanted),
-        None,
+        (file for file in listed if file.path.lstrip("/").lower() == wanted), None
     )
+
+
+def _display(listed: Sequence[FileEntry], path: str | None) -> str | None:
+    """Return a file's long name."""
+    file = listed_file(listed, path)
+    return None if file is None else file.display
 
 
 def _result(

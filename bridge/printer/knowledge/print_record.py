@@ -1,0 +1,185 @@
+"""What is kept of a print over a restart of the bridge.
+
+A print from the card goes on without the bridge. The next run finds it by this record,
+so it reports neither a second beginning nor an end without a beginning, and knows how
+long the print took. The moments are in Unix time, because the monotonic clock starts
+again with the machine.
+"""
+
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.print_job import (
+    Active,
+    Origin,
+    Outcome,
+    PrintJob,
+    PrintResult,
+)
+from bridge.printer.knowledge.problems import print_failure
+
+EVERY = 300.0
+"""Seconds until the record of a print is written again although only its progress has
+changed. After a crash, the print was last seen at most so long ago."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RunningPrint(_Record):
+    """A print under way."""
+
+    phase: Active
+    origin: Origin = "card"
+    file: str | None
+    size: int | None
+    position: int | None
+    began: float
+    start_seen: bool
+    paused_at: float | None
+    pauses: float
+    reason: str
+    seen_at: float
+    """When it was last seen."""
+
+
+class LastPrint(_Record):
+    """How the last print ended."""
+
+    outcome: Outcome
+    origin: Origin = "card"
+    file: str | None
+    started: float | None
+    elapsed: float | None
+    time: float
+    reason: str
+    filament: float | None = None
+    layers: int | None = None
+
+
+class PrinterRecord(_Record):
+    """What is kept of a printer."""
+
+    released: bool = False
+    """Its port is left to others until somebody connects it again."""
+    unacknowledged: bool = False
+    """Its last print failed, and nobody has acknowledged that yet."""
+    running: RunningPrint | None = None
+    """The print under way."""
+    result: LastPrint | None = None
+    """The last print."""
+
+
+def record(state: PrinterState, *, now: float, epoch: float) -> PrinterRecord:
+    """Return what is to be kept.
+
+    Args:
+        state: what is known of the printer.
+        now: the time of the monotonic clock.
+        epoch: what to add to that for Unix time.
+
+    """
+    return PrinterRecord(
+        released=state.released,
+        unacknowledged=state.print_failure is not None,
+        running=_running(state.job, now, epoch),
+        result=_last(state.job.result, epoch),
+    )
+
+
+def facts(state: PrinterState) -> object:
+    """Return what has to be kept at once when it changes; to be compared."""
+    job = state.job
+    return (
+        (state.released, state.print_failure, job.result),
+        (job.phase, job.origin, job.file, job.size, job.reason),
+        (job.began, job.start_seen, job.paused_at, job.pauses, job.lost_at),
+    )
+
+
+def restore(
+    state: PrinterState, kept: PrinterRecord, *, now: float, epoch: float
+) -> PrinterState:
+    """Return the first state of a run with what an earlier one has kept.
+
+    A print is not confirmed until the printer is heard, as after a loss of the link.
+    Moments that a changed system clock has put into the future count as now.
+    """
+    result = None if kept.result is None else _result(kept.result, now, epoch)
+    job = _job(kept.running, now, epoch)
+    state = replace(state, job=replace(job, result=result), released=kept.released)
+    if result is None or not kept.unacknowledged:
+        return state
+    return replace(state, print_failure=print_failure(result))
+
+
+def _running(job: PrintJob, now: float, epoch: float) -> RunningPrint | None:
+    if job.phase == "idle":
+        return None
+    return RunningPrint(
+        phase=job.phase,
+        origin=job.origin,
+        file=job.file,
+        size=job.size,
+        position=job.position,
+        began=job.began + epoch,
+        start_seen=job.start_seen,
+        paused_at=None if job.paused_at is None else job.paused_at + epoch,
+        pauses=job.pauses,
+        reason=job.reason,
+        seen_at=(now if job.lost_at is None else job.lost_at) + epoch,
+    )
+
+
+def _job(running: RunningPrint | None, now: float, epoch: float) -> PrintJob:
+    if running is None:
+        return PrintJob()
+    seen = min(now, running.seen_at - epoch)
+    paused = running.paused_at
+    return PrintJob(
+        phase=running.phase,
+        origin=running.origin,
+        file=running.file,
+        size=running.size,
+        position=running.position,
+        began=min(seen, running.began - epoch),
+        start_seen=running.start_seen,
+        paused_at=None if paused is None else min(seen, paused - epoch),
+        pauses=running.pauses,
+        reason=running.reason,
+        risen_at=seen,
+        lost_at=seen,
+    )
+
+
+def _last(result: PrintResult | None, epoch: float) -> LastPrint | None:
+    if result is None:
+        return None
+    return LastPrint(
+        outcome=result.outcome,
+        origin=result.origin,
+        file=result.file,
+        started=None if result.started is None else result.started + epoch,
+        elapsed=result.elapsed,
+        time=result.time + epoch,
+        reason=result.reason,
+        filament=result.filament,
+        layers=result.layers,
+    )
+
+
+def _result(last: LastPrint, now: float, epoch: float) -> PrintResult:
+    return PrintResult(
+        outcome=last.outcome,
+        origin=last.origin,
+        file=last.file,
+        started=None if last.started is None else min(now, last.started - epoch),
+        elapsed=last.elapsed,
+        time=min(now, last.time - epoch),
+        reason=last.reason,
+        filament=last.filament,
+        layers=last.layers,
+    )
