@@ -2,18 +2,22 @@
 
 There are four kinds, one file of each for each printer: the retained topics that it
 left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
-it as a Home Assistant device, and what is known of its print. No file is needed to
-serve a printer. So whatever is in the folder - a damaged file, a directory, a link,
-something that we may not read - costs a warning, and never the start.
+it as a Home Assistant device, and what is known of its print. One more file has a
+random number, from which client ids are derived (:func:`installation_digest`). No file
+is needed to serve a printer. So whatever is in the folder - a damaged file, a
+directory, a link, something that we may not read - costs a warning, and never the
+start.
 """
 
 import fcntl
 import hashlib
+import hmac
 import json
 import logging
 import os
+import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -39,6 +43,13 @@ JOB = ".job.json"
 RETAINED = ".retained.json"
 """The same for its retained topics; the owner's digest may come before it."""
 
+RANDOM_NUMBER = "client-ids.json"
+"""The file with the :class:`_Secret`."""
+
+MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+"""Where the machine's id is; it is confidential (``man 5 machine-id``), and missing in
+most containers."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -58,6 +69,12 @@ class _RetainedTopics(BaseModel):
 
     owner: str = ""
     retained: list[Annotated[str, StringConstraints(min_length=1)]]
+
+
+class _Secret(BaseModel):
+    """What nobody else knows."""
+
+    secret: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 def load(path: Path, model: type[_Model]) -> _Model:
@@ -116,8 +133,13 @@ def remember(path: Path, document: BaseModel) -> None:
         log.debug("cannot write %s: %s", path, _reason(error))
 
 
-def save(path: Path, document: BaseModel) -> None:
+def save(path: Path, document: BaseModel, mode: int = 0o666) -> None:
     """Write a state file; its folder is created.
+
+    Args:
+        path: the file.
+        document: its content.
+        mode: who may read it, unless the umask allows less.
 
     Raises:
         OSError: It cannot be written.
@@ -135,7 +157,7 @@ def save(path: Path, document: BaseModel) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     text = json.dumps(document.model_dump(), indent=1) + "\n"
     try:
-        with open(os.open(fresh, flags, 0o666), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        with open(os.open(fresh, flags, mode), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
             file.write(text)
         fresh.replace(path)
     except OSError:
@@ -160,6 +182,48 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     # one that "docker run --user 12345" makes up.
     home = Path(os.path.expanduser("~"))  # noqa: PTH111
     return home / ".local" / "state" / "gcode2mqtt"
+
+
+def installation_digest(
+    folder: Path, owner: str, machine_ids: Iterable[Path] = MACHINE_IDS
+) -> str:
+    """Return 16 hexadecimal digits that nobody can guess, the same in each run.
+
+    They differ between machines, state folders and configurations. If the random number
+    cannot be kept, they depend on the machine's id instead; without that as well they
+    are others in each run.
+
+    Args:
+        folder: the state folder.
+        owner: the configuration, and the broker it is for.
+        machine_ids: files that may have the machine's id.
+
+    """
+    machine = _first_line(machine_ids)
+    key = _secret(folder / RANDOM_NUMBER) or machine or secrets.token_hex(32)
+    content = f"{machine}\n{owner}".encode()
+    return hmac.new(key.encode(), content, hashlib.sha256).hexdigest()[:16]
+
+
+def _secret(path: Path) -> str:
+    """Return the random number of a state folder; "" if it cannot be kept."""
+    if (known := recall(path, _Secret)) is not None:
+        return known.secret
+    fresh = _Secret(secret=secrets.token_hex(32))
+    try:
+        save(path, fresh, mode=0o600)
+    except OSError as error:
+        log.debug("cannot write %s: %s", path, _reason(error))
+        return ""
+    return fresh.secret
+
+
+def _first_line(paths: Iterable[Path]) -> str:
+    for path in paths:
+        with suppress(OSError, UnicodeDecodeError):
+            if line := path.read_text("ascii").partition("\n")[0].strip():
+                return line
+    return ""
 
 
 class TopicRecord:

@@ -19,6 +19,7 @@ from bridge.state_files import (
     all_records,
     default_folder,
     exclusive,
+    installation_digest,
     load,
     recall,
     remember,
@@ -358,3 +359,65 @@ def test_an_owner_is_locked_only_once(tmp_path: Path) -> None:
             assert third
     with exclusive(tmp_path, "me") as again:
         assert again
+
+
+# What client ids are derived from
+
+NO_MACHINE = (Path("/nonexistent/machine-id"),)
+
+
+def digest(folder: Path, owner: str = "config.yaml") -> str:
+    return installation_digest(folder, owner, NO_MACHINE)
+
+
+def test_the_digest_is_the_same_in_each_run(tmp_path: Path) -> None:
+    first = digest(tmp_path)
+    assert len(first) == 16
+    assert int(first, 16) >= 0
+    assert digest(tmp_path) == first
+
+
+def test_the_digest_differs_between_folders_configurations_and_machines(
+    tmp_path: Path,
+) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_text("b08dfa6083e7567a1921a715000001fb\n")
+    digests = [
+        digest(tmp_path / "one"),
+        digest(tmp_path / "other"),
+        digest(tmp_path / "one", "other.yaml"),
+        installation_digest(tmp_path / "one", "config.yaml", [machine]),
+    ]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_random_number_is_for_its_owner_only(tmp_path: Path) -> None:
+    digest(tmp_path)
+    assert (tmp_path / "client-ids.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [*NO_JSON.values(), b'{"secret": "short"}'])
+def test_a_damaged_random_number_is_replaced(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "client-ids.json").write_bytes(content)
+    assert digest(tmp_path) == digest(tmp_path)
+
+
+def test_without_a_folder_it_depends_on_the_machine(tmp_path: Path) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_text("b08dfa6083e7567a1921a715000001fb\n")
+    no_folder = tmp_path / "machine-id" / "folder"
+    first = installation_digest(no_folder, "config.yaml", [machine])
+    assert first == installation_digest(no_folder, "config.yaml", [machine])
+    assert first != installation_digest(no_folder, "other.yaml", [machine])
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
+def test_without_both_nobody_can_guess_it_either(
+    tmp_path: Path, content: bytes
+) -> None:
+    machine = tmp_path / "machine-id"
+    machine.write_bytes(content)
+    no_folder = machine / "folder"
+    assert installation_digest(no_folder, "", [machine]) != installation_digest(
+        no_folder, "", [machine]
+    )

@@ -73,6 +73,7 @@ class Station:
     Args:
         config: the whole configuration.
         printer: this printer's part of it.
+        client_id: the client id of its connection to the broker.
         instance: the id of this process, which distinguishes it from other bridges.
         taken: returns the ports of the other printers.
         record: the topics that this printer has left retained, now or in earlier runs.
@@ -89,6 +90,7 @@ class Station:
         config: Config,
         printer: PrinterConfig,
         *,
+        client_id: str = "gcode2mqtt",
         instance: str,
         taken: Callable[[], Collection[str]] = tuple,
         record: TopicRecord | None = None,
@@ -107,7 +109,7 @@ class Station:
         self._kept_at = 0.0
         self._connected = asyncio.Event()
         self.printer = self._build_printer(printer, taken)
-        self._presence = self._build_presence(printer, instance, record)
+        self._presence = self._build_presence(client_id, instance, record)
         self.broker = Broker(
             config.mqtt,
             self._presence,
@@ -158,11 +160,11 @@ class Station:
         )
 
     def _build_presence(
-        self, printer: PrinterConfig, instance: str, record: TopicRecord | None
+        self, client_id: str, instance: str, record: TopicRecord | None
     ) -> Presence:
         more = Announcer.subscriptions(self._config)
         return Presence(
-            client_id=client_id(self._config, printer),
+            client_id=client_id,
             topics=self.topics,
             instance=instance,
             subscriptions=(*self.topics.commands, *more),
@@ -446,19 +448,3 @@ def _place_file(folder: Path | None, printer: PrinterConfig) -> Path | None:
     """
     chosen = "auto" not in {printer.serial.port, printer.serial.baudrate}
     return None if folder is None or chosen else folder / f"{printer.id}{PLACE}"
-
-
-def client_id(config: Config, printer: PrinterConfig) -> str:
-    """Return a printer's client id.
-
-    It is the same after a restart: brokers keep a session, and access rights, by it.
-    """
-    named = config.mqtt.client_id
-    if named is None:
-        return f"gcode2mqtt-{printer.id}"
-    return named if len(config.printers) == 1 else f"{named}-{printer.id}"
-
-
-def emergency_id(config: Config) -> str:
-    """Return what the client ids of the connection for emergency stops begin with."""
-    return f"{config.mqtt.client_id or 'gcode2mqtt'}-emergency"

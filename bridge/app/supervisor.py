@@ -16,16 +16,26 @@ from bridge import logs
 from bridge.app import retained_cleanup
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
-from bridge.app.scripts_folder import read_folder
-from bridge.app.station import Station, client_id, emergency_id
+from bridge.app.station import Station
+from bridge.app.station_settings import (
+    StationSettings,
+    emergency_id,
+    station_settings,
+)
 from bridge.backoff import Backoff
-from bridge.config import Config, Log, Metrics
+from bridge.config import Config
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import BridgeError
 from bridge.mqtt.broker_checks import exposed
 from bridge.mqtt.emergency import EmergencyConnection
 from bridge.mqtt.messages import Message
-from bridge.state_files import TopicRecord, all_records, default_folder, exclusive
+from bridge.state_files import (
+    TopicRecord,
+    all_records,
+    default_folder,
+    exclusive,
+    installation_digest,
+)
 
 log = logging.getLogger("bridge.app")
 
@@ -36,47 +46,6 @@ FIRST_RESTART, LONGEST_RESTART = 1.0, 60.0
 
 STABLE_AFTER = 300.0
 """Seconds that a station must have run for its back-off to start over."""
-
-
-@dataclass(frozen=True, slots=True)
-class StationSettings:
-    """Everything that decides how one printer is served.
-
-    When the configuration is read again, a station whose settings are the same is not
-    touched, whatever else has changed.
-
-    Attributes:
-        config: the configuration with this printer alone, and without what concerns
-            only the process.
-        base: the printer's base topic, which depends on how many printers there are.
-        client_id: likewise.
-        scripts: what is in its folder of scripts.
-
-    """
-
-    config: Config
-    base: str
-    client_id: str
-    scripts: Mapping[str, str]
-
-
-def station_settings(config: Config) -> dict[str, StationSettings]:
-    """Return each printer's settings by its id.
-
-    Raises:
-        ConfigError: A scripts folder cannot be read.
-
-    """
-    found: dict[str, StationSettings] = {}
-    for printer in config.printers:
-        alone = {"printers": (printer,), "log": Log(), "metrics": Metrics()}
-        found[printer.id] = StationSettings(
-            config.model_copy(update=alone),
-            config.base(printer),
-            client_id(config, printer),
-            read_folder(printer.scripts_folder),
-        )
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +180,9 @@ class Supervisor:
             ConfigError: A scripts folder cannot be read; nothing was changed.
 
         """
-        wanted = station_settings(config)
         state_folder = self._state_folder_of(config)
+        digest = installation_digest(state_folder.folder, state_folder.owner)
+        wanted = station_settings(config, digest)
         served = self._served
         leaving = [
             name
@@ -272,11 +242,14 @@ class Supervisor:
         for printer in config.printers:
             if printer.id not in self._served:
                 share = shares[printer.id]
-                build = partial(self._build, config, printer, share, state_folder)
+                settings = wanted[printer.id]
+                build = partial(
+                    self._build, config, printer, settings, share, state_folder
+                )
                 station = build()
                 if printer.id in self._stops_owed:
                     station.printer.keep_stop()
-                self._served[printer.id] = _Served(wanted[printer.id], build, station)
+                self._served[printer.id] = _Served(settings, build, station)
         new = [served for served in self._served.values() if served.task is None]
         if self._on_stations is not None:
             self._on_stations([served.station for served in new])
@@ -395,12 +368,14 @@ class Supervisor:
         self,
         config: Config,
         printer: PrinterConfig,
+        settings: StationSettings,
         share: Share,
         state_folder: _StateFolder,
     ) -> Station:
         return Station(
             config,
             printer,
+            client_id=settings.client_id,
             instance=self._instance,
             taken=partial(self._taken, printer.id),
             record=self._records[printer.id],

@@ -145,7 +145,11 @@ class Mqtt(Section):
     client_id: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, examples=["workshop"]
     )
-    """MQTT client id; by default it is derived from the ids of the printers."""
+    """MQTT client id; if there are several printers, `-<id>` follows. By default it is
+    `gcode2mqtt-<id>-` and 16 digits that other clients cannot guess and that stay the
+    same; anybody who knows it can disconnect the printer, unless the broker binds ids
+    to accounts. Connections for checks and emergency stops have random digits after
+    it."""
     username: str | None = Field(default=None, examples=["bridge"])
     """User name at the broker."""
     password: SecretStr | None = Field(default=None, examples=["secret"])
