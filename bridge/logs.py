@@ -37,6 +37,10 @@ def printer() -> str | None:
 class Handler(logging.StreamHandler[TextIO]):
     """Writes each record once, and of repeated ones the number.
 
+    What is logged at the level `debug` is written always, because its order matters. A
+    warning lets the next message of a lower level through, because that may say that
+    the warning is over ("connected to …").
+
     Args:
         stream: where to.
         every: seconds in which the same text is written only once.
@@ -54,22 +58,45 @@ class Handler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._every = every
         self._clock = clock
-        self._repeats: dict[str, LogDedupe] = {}
+        self._repeats: dict[tuple[int, str, str | None], LogDedupe] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the same one was written a moment ago."""
         printer = getattr(record, "printer", None) or _printer.get()
         vars(record)["printer"] = printer
-        subject = f"{record.levelname} {record.name} {printer}"
+        if record.levelno <= logging.DEBUG:
+            super().emit(record)
+            return
+        subject = (record.levelno, record.name, printer)
         repeats = self._repeats.setdefault(subject, LogDedupe(self._every))
         now = self._clock()
         text = repeats.filter(record.getMessage(), now)
-        for past in repeats.overdue(now):
-            fields = {**vars(record), "msg": past, "args": (), "exc_info": None}
+        self._write_counts(subject, now)
+        if text is None:
+            return
+        for other, lower in self._repeats.items():
+            if other[1:] == subject[1:] and other[0] < record.levelno:
+                lower.forget()
+        record.msg, record.args = text, ()
+        super().emit(record)
+
+    def write_counts(self) -> None:
+        """Write how often messages were repeated that have stopped since."""
+        now = self._clock()
+        for subject in self._repeats:
+            self._write_counts(subject, now)
+
+    def _write_counts(self, subject: tuple[int, str, str | None], now: float) -> None:
+        level, name, printer = subject
+        for text in self._repeats[subject].overdue(now):
+            fields = {
+                "levelno": level,
+                "levelname": logging.getLevelName(level),
+                "name": name,
+                "printer": printer,
+                "msg": text,
+            }
             super().emit(logging.makeLogRecord(fields))
-        if text is not None:
-            record.msg, record.args = text, ()
-            super().emit(record)
 
 
 class Formatter(logging.Formatter):
@@ -195,6 +222,13 @@ def configure(
     logging.getLogger(ROOT).setLevel(log.level.upper())
     for part, level in log.levels.items():
         logging.getLogger(f"{ROOT}.{part}").setLevel(level.upper())
+
+
+def write_counts() -> None:
+    """Write how often messages were repeated that have stopped since."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Handler):
+            handler.write_counts()
 
 
 def _part(record: logging.LogRecord) -> str:

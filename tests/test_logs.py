@@ -205,6 +205,50 @@ def test_what_came_often_and_stopped_is_told_with_the_next_line() -> None:
     ]
 
 
-def record_of(part: str, text: str) -> logging.LogRecord:
-    fields = {"name": f"bridge.{part}", "levelname": "WARNING", "msg": text}
-    return logging.makeLogRecord(fields)
+def test_a_line_that_ends_a_warning_is_written() -> None:
+    """Although the same line was written a moment before the warning."""
+    stream = io.StringIO()
+    times = iter([0.0, 1.0, 1.5, 2.0, 2.5, 3.0])
+    handler = logs.Handler(stream, every=5.0, clock=lambda: next(times))
+    for level, text in [
+        ("INFO", "connected"),
+        ("WARNING", "the connection broke"),
+        ("INFO", "connected"),
+        ("INFO", "connected"),
+        ("WARNING", "the connection broke"),
+    ]:
+        handler.handle(record_of("mqtt", text, level))
+    assert stream.getvalue().splitlines() == [
+        "connected",
+        "the connection broke",
+        "connected",
+    ]
+
+
+def test_counts_are_written_without_another_line() -> None:
+    stream = io.StringIO()
+    times = iter([0.0, 1.0, 2.0, 4.9, 5.0, 9.0])
+    handler = logs.Handler(stream, every=5.0, clock=lambda: next(times))
+    handler.setFormatter(logs.Json())
+    for _ in range(3):
+        handler.handle(record_of("mqtt", "no right"))
+    for expected in (1, 2, 2):
+        handler.write_counts()
+        assert len(stream.getvalue().splitlines()) == expected
+    first, count = map(json.loads, stream.getvalue().splitlines())
+    assert count["message"] == "no right (2 more times)"
+    assert (count["level"], count["part"]) == (first["level"], first["part"])
+
+
+def test_debug_messages_are_all_written() -> None:
+    stream = io.StringIO()
+    handler = logs.Handler(stream)
+    for _ in range(3):
+        handler.handle(record_of("wire", ">>> M105", "DEBUG"))
+    assert stream.getvalue().splitlines() == [">>> M105"] * 3
+
+
+def record_of(part: str, text: str, level: str = "WARNING") -> logging.LogRecord:
+    number = logging.getLevelNamesMapping()[level]
+    fields = {"name": f"bridge.{part}", "levelname": level, "msg": text}
+    return logging.makeLogRecord({**fields, "levelno": number})

@@ -366,6 +366,15 @@ class RequestHandler:
         self, response: Response, sender: Sender, key: str | None, now: float
     ) -> None:
         self._respond(response, sender)
+        log.debug(
+            "%s %s: %s%s (id %s, %.3f s)",
+            response.topic,
+            response.command or "",
+            response.status,
+            f", {response.error}: {response.message}" if response.error else "",
+            response.id,
+            response.duration,
+        )
         # A flood of rejections must not push more important events out of their lane.
         if response.status == "rejected" and self._refusals.allows("", now):
             self._refused(response)

@@ -91,6 +91,7 @@ class Service:
                     "%s: the service manager's watchdog is no longer notified", problem
                 )
             reported = problem is not None
+            logs.write_counts()
             self._notifier.status(problem or self._refused or _status(supervisor))
             await asyncio.sleep(pause)
 

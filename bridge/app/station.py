@@ -41,6 +41,7 @@ from bridge.timeout import timeout
 from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
 
 log = logging.getLogger("bridge.printer")
+wire_log = logging.getLogger("bridge.wire")
 
 LOGGED = {
     "connected",
@@ -425,6 +426,8 @@ class Station:
             self._wire_file.write(entry)
         if self._config.mqtt.console:
             self.publisher.console(entry)
+        if wire_log.isEnabledFor(logging.DEBUG):
+            wire_log.debug("%s", entry.console)
 
 
 def _internal_error(error: BaseException) -> str:

@@ -86,7 +86,8 @@ class Log(Section):
     """The daemon's log on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe level that is logged."""
+    """Least severe level that is logged; `debug` includes every line sent to and
+    received from the printers, and the response to every command."""
     levels: dict[
         Annotated[str, AfterValidator(_part)],
         Literal["debug", "info", "warning", "error"],

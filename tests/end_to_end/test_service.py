@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.brokers import Mosquitto
 from tests.support.daemons import daemon
-from tests.support.managers import manager
+from tests.support.managers import Manager, manager
 from tests.support.printers import scripted
 from tests.support.stages import config_of
 from tests.support.waiting import until
@@ -41,6 +41,35 @@ async def test_from_ready_to_stopping(broker: Mosquitto, tmp_path: Path) -> None
         process.signal(signal.SIGTERM)
         assert process.ended() == 0
         assert listening.heard[-1] == {"STOPPING": "1"}
+
+
+async def test_a_reload_with_an_error_is_said_until_one_succeeds(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with (
+        manager(WATCHDOG) as listening,
+        scripted(tmp_path / "printer") as printer,
+        daemon(
+            tmp_path,
+            config_of(broker, printer.link, "mistaken"),
+            listening.environ,
+        ) as process,
+    ):
+        good = process.config.read_text()
+        await until(lambda: listening.count("READY") == 1)
+        process.config.write_text(good + "log: {level: loud}\ncolour: red\n")
+        process.signal(signal.SIGHUP)
+        await until(lambda: any("old configuration" in x for x in stati(listening)))
+        assert "colour is not a known key" in stati(listening)[-1]
+        assert "log.level must be debug, info, warning or error" in process.log
+        process.config.write_text(good + "log: {level: debug}\n")
+        process.signal(signal.SIGHUP)
+        await until(lambda: stati(listening)[-1].startswith("printers connected"))
+        await until(lambda: "DEBUG   wire: [printer] >>> " in process.log)
+
+
+def stati(listening: Manager) -> list[str]:
+    return [heard["STATUS"] for heard in listening.heard if "STATUS" in heard]
 
 
 async def test_neither_an_absent_printer_nor_broker_ends_the_signs_of_life(
