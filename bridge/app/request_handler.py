@@ -89,7 +89,8 @@ class _Handling:
 
     def outcome(self, duration: float) -> Outcome:
         """Return what became of it, after so many seconds."""
-        return Outcome(self.run.gcode, self.run.output, duration, self.data)
+        run = self.run
+        return Outcome(run.gcode, run.output, duration, self.data, run.warnings)
 
 
 Execute = Callable[[Request, Run, float | None], Awaitable[object]]

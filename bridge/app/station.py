@@ -343,6 +343,7 @@ class Station:
         if envelope.dry_run:
             planned = await self.printer.plan_in_slices(command)
             run.gcode.extend(planned.program.gcode)
+            run.warnings.extend(planned.program.warnings)
             return None
         if isinstance(command, RefreshRequest):
             self.broker.republish()

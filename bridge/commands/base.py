@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from bridge.config import Profile
+from bridge.config import Profile, UnknownCodes
 from bridge.field_docs import DocumentedModel
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
@@ -63,7 +63,7 @@ class ScriptLibrary(Protocol):
     """The G-code scripts of one printer."""
 
     def render(self, name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
-        """Return a script's lines of G-code, without comments and blank lines.
+        """Return a script's lines of G-code, without blank lines and mere comments.
 
         Raises:
             RejectedError: The script does not exist (404) or cannot be rendered.
@@ -92,6 +92,9 @@ class Context:
         phase: the print's phase (``printing``, ``paused``, …); ``idle`` without one.
         variables: returns further variables for scripts.
         scripts: the printer's scripts; ``None`` if it has none.
+        allowed: codes and names that are sent without a warning, although they are
+            not in the table of codes or are refused otherwise.
+        unknown_codes: what becomes of codes that are not in the table.
 
     """
 
@@ -104,6 +107,8 @@ class Context:
     phase: str = "idle"
     variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
+    allowed: frozenset[str] = frozenset()
+    unknown_codes: UnknownCodes = "send"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class Program:
         urgent: the firmware's emergency parser acts on all of these lines while another
             command runs (``M108``, ``M410``, ``M876``): they are sent at once, without
             line numbers, before everything that is queued.
+        warnings: what its sender should know although it did no harm.
 
     """
 
@@ -128,6 +134,7 @@ class Program:
     offsets: Mapping[str, float] = field(default_factory=dict)
     emergency: bool = False
     urgent: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def gcode(self) -> tuple[str, ...]:

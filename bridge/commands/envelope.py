@@ -161,6 +161,7 @@ class Outcome:
         output: the printer's replies to these lines, without ``ok``.
         duration: seconds since the message arrived.
         data: the answer to a request.
+        warnings: what was changed, or could not be checked, in what was sent.
 
     """
 
@@ -168,6 +169,7 @@ class Outcome:
     output: Sequence[str] = ()
     duration: float = 0.0
     data: object = None
+    warnings: Sequence[str] = ()
 
 
 class Response(DocumentedModel):
@@ -203,7 +205,8 @@ class Response(DocumentedModel):
     data: object | None = None
     """The answer to a request."""
     warning: str | None = None
-    """Something to fix that did no harm this time, such as a wrong clock."""
+    """Something to know that did no harm this time, such as a wrong clock, a text that
+    was changed, or a code that no limit covers."""
 
     @model_serializer(mode="wrap")
     def _present(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -232,7 +235,8 @@ class Response(DocumentedModel):
             error=None if error is None else error.error,
             message=None if error is None else error.message,
             data=outcome.data,
-            warning=origin.warning,
+            warning="; ".join([*filter(None, [origin.warning]), *outcome.warnings])
+            or None,
         )
 
     def shortened(self, size: int) -> Self:

@@ -15,7 +15,7 @@ from pydantic import (
 from bridge.commands import motion
 from bridge.commands.base import Command, Context, NotNull, Program
 from bridge.commands.values import Distance, FactorOrPercent, SpeedOrFalse
-from bridge.gcode.words import format_number
+from bridge.gcode.line import format_number
 
 _AXES = ("x", "y", "z")
 _Move = Annotated[Distance | None, NotNull]
@@ -117,7 +117,7 @@ class Home(Command):
 
     def program(self, context: Context, /) -> Program:
         """Return ``G91``, the ``G28``, and what restores the mode."""
-        words = [f"{axis.upper()}0" for axis in self.axes]
+        words = [f"{axis.upper()}0" for axis in dict.fromkeys(self.axes)]
         return motion.program(context, ("G91", " ".join(["G28", *words])), "G0")
 
 

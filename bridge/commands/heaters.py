@@ -19,7 +19,7 @@ from bridge.commands.values import (
     ToolOrCurrent,
     tool_number,
 )
-from bridge.gcode.words import format_number
+from bridge.gcode.line import format_number
 
 _MOST_TOOLS = 17
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bridge.commands.base import Context, Program
 from bridge.gcode import modal
-from bridge.gcode.words import format_number
+from bridge.gcode.line import format_number
 
 
 def program(context: Context, lines: Sequence[str], move: str) -> Program:

@@ -3,19 +3,11 @@
 from collections.abc import Iterable
 
 from bridge.commands.base import Context
-from bridge.commands.gcode_lines import pairs
 from bridge.errors import RejectedError
-from bridge.gcode import modal, words
-from bridge.gcode.words import format_number
+from bridge.gcode import modal
+from bridge.gcode.line import Line, Target, format_number, parse, targets
 
-_HEATERS = {
-    "M104": "tool",
-    "M109": "tool",
-    "M140": "bed",
-    "M190": "bed",
-    "M141": "chamber",
-    "M191": "chamber",
-}
+_SET = {"M104", "M109", "M140", "M190", "M141", "M191"}
 _TARGETS = "SR"
 
 
@@ -38,7 +30,9 @@ def adjusted(context: Context, heater: str, target: float, field: str) -> float:
     return target + offset
 
 
-def with_offsets(lines: Iterable[str], context: Context, where: str) -> tuple[str, ...]:
+def with_offsets(
+    lines: Iterable[Line], context: Context, where: str
+) -> tuple[Line, ...]:
     """Return clean lines with offsets added in M104, M109, M140, M190, M141 and M191.
 
     Args:
@@ -50,7 +44,7 @@ def with_offsets(lines: Iterable[str], context: Context, where: str) -> tuple[st
         RejectedError: A target plus its offset is below 0.
 
     """
-    result: list[str] = []
+    result: list[Line] = []
     state = context.modal
     for line in lines:
         result.append(_adjusted(line, context, state.tool, where))
@@ -58,20 +52,23 @@ def with_offsets(lines: Iterable[str], context: Context, where: str) -> tuple[st
     return tuple(result)
 
 
-def _adjusted(line: str, context: Context, selected: int, where: str) -> str:
-    code = words.parse(line).code
-    parameters = pairs(line)
-    if code not in _HEATERS or parameters is None:
+def _adjusted(line: Line, context: Context, selected: int, where: str) -> Line:
+    if line.code.partition(".")[0] not in _SET:
         return line
-    heater = _HEATERS[code]
-    if heater == "tool":
-        named = dict(parameters).get("T")
-        heater += str(int(float(named)) if named else selected)
-    said = [code]
-    for letter, text in parameters:
-        value = text
-        if letter in _TARGETS and text:
-            field = f"{where}, {line}"
-            value = format_number(adjusted(context, heater, float(text), field))
-        said.append(letter + value)
-    return " ".join(said)
+    field = f"{where}, {line}"
+    offset = {
+        target.letter: adjusted(context, _name(target, selected), target.celsius, field)
+        for target in targets(line)
+        if target.letter in _TARGETS
+    }
+    words = [
+        letter + (format_number(offset[letter]) if letter in offset else number)
+        for letter, number in line.parameters
+    ]
+    return parse(" ".join([line.code, *words]), context.dialect.name)
+
+
+def _name(target: Target, selected: int) -> str:
+    if target.heater != "tool":
+        return target.heater
+    return f"tool{selected if target.tool is None else target.tool}"

@@ -11,11 +11,9 @@ from bridge.commands.base import Command, Context, Program, Steps, Tier, complet
 from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
-from bridge.gcode import words
-from bridge.gcode.words import format_number
+from bridge.gcode.line import Line, format_number
 
 _MOST_LINES = 1000
-_STOP = "M112"
 
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 _Values = Annotated[dict[str, object], Field(max_length=100)]
@@ -28,13 +26,8 @@ class _Raw(Command):
 
 def _line(
     text: str, parameters: Mapping[str, object], context: Context, where: str
-) -> str:
-    line = lines.clean(substituted(text, parameters, where), context, where)
-    if not line:
-        raise RejectedError.invalid(
-            f"{where}: has no G-code, and firmwares do not acknowledge an empty line"
-        )
-    return line
+) -> Line:
+    return lines.clean(substituted(text, parameters, where), context, where)
 
 
 def _is_stop(text: str, parameters: Mapping[str, object]) -> bool:
@@ -45,7 +38,7 @@ def _is_stop(text: str, parameters: Mapping[str, object]) -> bool:
         except RejectedError:
             return False
     # A thousand lines are searched for the digits before any of them is parsed.
-    return "112" in text and words.parse(text).code == _STOP
+    return "112" in text and lines.is_stop(text)
 
 
 class RawCommand(_Raw):
@@ -58,7 +51,7 @@ class RawCommand(_Raw):
     )
 
     command: _Text
-    """The line. Comments are removed, and `g28` becomes `G28`."""
+    """The line. Comments are removed, and `g28x` becomes `G28 X`."""
     parameters: _Values = Field(default_factory=dict)
     """Texts and numbers that replace `%(name)s` and `{name}` in the line."""
 
@@ -70,7 +63,7 @@ class RawCommand(_Raw):
     def program(self, context: Context, /) -> Program:
         """Return the line."""
         line = _line(self.command, self.parameters, context, "command")
-        return lines.hastened(lines.program([line]), context)
+        return lines.program([line], context)
 
 
 class RawCommands(_Raw):
@@ -112,7 +105,7 @@ class RawCommands(_Raw):
         for index, text in enumerate(self.commands):
             clean.append(_line(text, self.parameters, context, f"commands[{index}]"))
             yield
-        return lines.hastened(lines.program(clean), context)
+        return lines.program(clean, context)
 
 
 class RawScript(_Raw):
@@ -133,13 +126,15 @@ class RawScript(_Raw):
     def program(self, context: Context, /) -> Program:
         """Return the script's lines."""
         values = {"parameters": self.parameters, "context": self.context}
-        return lines.program(script_lines(self.script, context, values))
+        return lines.program(script_lines(self.script, context, values), context)
 
 
 def script_lines(
     name: str, context: Context, variables: Mapping[str, object]
-) -> tuple[str, ...]:
+) -> tuple[Line, ...]:
     """Return a script's lines as they are sent.
+
+    In a script ``;`` after a blank begins a comment, in a text as well.
 
     Args:
         name: the script's name.
@@ -165,10 +160,13 @@ def script_lines(
     where = f"script {name}"
     rendered = context.scripts.render(name, known)
     return with_offsets(
-        [lines.clean(line, context, where) for line in rendered], context, where
+        [lines.clean(_COMMENT.sub("", line), context, where) for line in rendered],
+        context,
+        where,
     )
 
 
+_COMMENT = re.compile(r"\s;.*")
 _TOKEN = re.compile(
     r"""
     (?P<literal> %% | \{\{ | \}\} )

@@ -34,7 +34,7 @@ from jinja2.visitor import NodeTransformer
 from bridge.commands.json_payload import printable
 from bridge.commands.scripts import SNIPPETS
 from bridge.errors import RejectedError
-from bridge.gcode.words import format_number
+from bridge.gcode.line import format_number
 from bridge.validation_errors import shown
 
 STEPS = 50_000

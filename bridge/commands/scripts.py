@@ -8,9 +8,9 @@ ends the script with an error instead of producing an incomplete line.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bridge.commands.gcode_lines import is_empty
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode.words import strip_comment
 from bridge.validation_errors import nearest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Scripts:
         return name in self._sources and not name.startswith(SNIPPETS)
 
     def render(self, name: str, variables: Mapping[str, object]) -> tuple[str, ...]:
-        """Return a script's lines of G-code, without comments and blank lines.
+        """Return a script's lines of G-code, without blank lines and mere comments.
 
         Every template ends, whatever it does: within a second on a small machine, or
         within a few seconds on the smallest.
@@ -85,8 +85,7 @@ class Scripts:
         given = {**variables, "script": {"type": "gcode", "name": name}}
         values = {key: _copy(value) for key, value in given.items()}
         text = self._sandbox.rendered(name, values)
-        lines = [strip_comment(line) for line in text.split("\n")]
-        lines = [line for line in lines if line]
+        lines = [line.strip() for line in text.split("\n") if not is_empty(line)]
         if len(lines) > _MOST_LINES:
             raise RejectedError.invalid(
                 f"script {name}: renders {len(lines)} lines, more than {_MOST_LINES}",

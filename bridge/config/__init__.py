@@ -30,6 +30,7 @@ from bridge.config.printer import (
     Range,
     Serial,
     Speeds,
+    UnknownCodes,
     Volume,
 )
 from bridge.config.values import File, Section
@@ -53,6 +54,7 @@ __all__ = [
     "Speeds",
     "Telemetry",
     "Tls",
+    "UnknownCodes",
     "Volume",
 ]
 

@@ -137,6 +137,9 @@ BLOCKED = {
 }
 
 
+UnknownCodes = Literal["send", "refuse"]
+
+
 class Printer(Section):
     """One printer."""
 
@@ -156,3 +159,9 @@ class Printer(Section):
     """Folder with further scripts, one file for each."""
     blocked: dict[str, str] = BLOCKED
     """G-codes that are rejected, each with the reason."""
+    allowed: tuple[str, ...] = Field(default=(), examples=[["PRINT_START"]])
+    """G-codes and names of macros that are sent although the bridge does not know what
+    they do, or refuses them because they change what later numbers mean."""
+    unknown_codes: UnknownCodes = "send"
+    """Whether to `send` codes and macros that the bridge's table of codes lacks, with a
+    warning that no limit covers them, or to `refuse` those that are not allowed."""

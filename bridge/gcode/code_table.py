@@ -8,7 +8,7 @@ Smoothieware, ``t`` Teacup, ``y`` Malyan. The facts name fields of
 :class:`bridge.gcode.codes.Code` and members of its enumerations:
 
 * ``straight``, ``home``, ``fan``, ``start``, ``display`` …: a member;
-* ``long``, ``reads``, ``urgent`` …: a field that is true;
+* ``long``, ``reads``, ``target`` …: a field that is true;
 * ``heats=S:tool,R:tool``: letters and the heaters whose targets they are;
 * ``by=E:-1=bed,-2=chamber:tool``: the letter that selects the heater, the numbers that
   are not tools, and the heater of all others;
@@ -29,7 +29,6 @@ REASONS = {
     "M37": "later lines would be simulated, not carried out",
     "M42": "can switch the pin of a heater",
     "M92": "changes the steps of a millimetre, and so how far every later move goes",
-    "M110": "must not be sent, because the bridge numbers the lines",
     "M143": "changes the highest temperatures that the firmware itself allows",
     "M144": "lets the bed heat to its standby temperature",
     "M149": "another unit would change the meaning of every later target, limit and "
@@ -67,7 +66,7 @@ all       | G4           | long dwell       | dwell
 m         | G6           | anywhere         | move motors by steps
 m1pkrs    | G10          | anywhere         | retract
 m1pkdrs   | G11          | anywhere         | undo a retraction
-d         | G10          | lists heats=S:tool,R:tool tool=P | set a tool's temperatures
+d         | G10          | target lists heats=S:tool,R:tool tool=P | set a tool's heat
 m         | G12          | anywhere long    | clean the nozzle
 m1pkdrs   | G17 G18 G19  |                  | select the plane of arcs
 all       | G20          | refused=G20      | use inches
@@ -101,8 +100,8 @@ mds       | G92.1 G92.2 G92.3 | anywhere         | reset the offsets
 r         | G131 G132 G133 G134 G135 | anywhere         | calibrate
 r         | G201 G202 G203 G204 G205 | anywhere         | control a motor
 m         | G425         | anywhere long    | calibrate with a cube
-m1py      | M0 M1        | wait long blocked=M0 | wait for the user
-kdrst     | M0 M1        | long blocked=M0  | stop, or wait for the user
+m1py      | M0 M1        | asks wait long blocked=M0 | wait for the user
+kdrst     | M0 M1        | asks long blocked=M0  | stop, or wait for the user
 t         | M2           |                  | end the program
 m1pdrs    | M3 M4 M5     |                  | spindle or laser
 md        | M6           | anywhere         | change the tool
@@ -117,7 +116,8 @@ all       | M23          | file             | select a file
 all       | M24          | anywhere start   | start or resume a print
 all       | M25          | anywhere pause   | pause a print
 all       | M26          | seek             | go to a byte of the file
-all       | M27          | reads            | report a print's progress
+m1p       | M27          | reads interval   | report a print's progress
+kdrsty    | M27          | reads            | report a print's progress
 all       | M28          | file blocked=M28 | start writing a file
 all       | M29          |                  | stop writing a file
 all       | M30          | file             | delete a file
@@ -146,15 +146,15 @@ m1pdrst   | M92          | refused=M92 harmless= | set the steps of a millimetre
 d         | M98          | anywhere long quoted=P | run a macro
 m         | M100         | reads            | report the memory
 t         | M101 M102 M103 |                  | extruder on or off
-m1pkdrsy | M104 | heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
-t | M104 | heats=S:tool,R:tool,B:tool by=P::any tool=T | set a temperature
+m1pkdrsy | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
+t | M104 | target heats=S:tool,R:tool,B:tool by=P::any tool=T | set a temperature
 all       | M105         | reads tool=T     | report the temperatures
 all       | M106         | fan              | set a fan
 all       | M107         | fan_off          | turn a fan off
-m1pdry    | M108         | urgent           | stop waiting
-m1pkdrsy | M109 | long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for a hotend
-t | M109 | long heats=S:tool,R:tool,B:tool by=P::any tool=T | wait for a heater
-all       | M110         | refused=M110     | set the line number
+m1pdry    | M108         | urgent answers   | stop waiting
+m1pkdrsy | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for it
+t | M109 | target long heats=S:tool,R:tool,B:tool by=P::any tool=T | wait for a heater
+all       | M110         |                  | set the line number
 m1pdrst   | M111         |                  | debug
 all       | M112         | emergency        | stop the machine
 m1p       | M113         |                  | set the keepalive interval
@@ -174,20 +174,20 @@ m         | M123         | reads            | report the fans
 mp        | M125         | anywhere         | park and pause
 t         | M130 M131 M132 M133 M134 |                  | PID of a heater
 t         | M135 M136    |                  | report a heater
-all       | M140         | heats=S:bed,R:bed preset=I | set the bed's temperature
-m1pkdr    | M141         | heats=S:chamber,R:chamber | set the chamber's temperature
+all       | M140         | target heats=S:bed,R:bed preset=I | set the bed's temperature
+m1pkdr    | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
 ds        | M143         | refused=M143 harmless= | set the highest temperatures
 d         | M144         | refused=M144     | bed to standby
 m1p       | M145         | heats=H:tool,B:bed,C:chamber | set a preset's temperatures
 m1p       | M149         | refused=M149 harmless=C | set the unit of temperatures
 m1pkd     | M150         |                  | set a light
-m         | M154         | reports          | report the position regularly
-m1p       | M155         | reports          | report temperatures regularly
+m         | M154         | interval         | report the position regularly
+m1p       | M155         | interval         | report temperatures regularly
 r         | M155         |                  | report temperatures regularly
 r         | M161 M170 M171 |                  | brake and case
 m1r       | M163 M164 M165 |                  | mix filaments
-all       | M190         | long heats=S:bed,R:bed preset=I | wait for the bed
-m1pkdr    | M191         | long heats=S:chamber,R:chamber | wait for the chamber
+all       | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
+m1pkdr    | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
 mk        | M192 M193    | long             | wait for a probe or cooler
 m1pkdrs   | M200         | refused=M200 harmless= | set the filament's diameter
 m1pkdrs   | M201 M203 M204 |                  | set accelerations and feedrates
@@ -203,7 +203,7 @@ m         | M217         |                  | set the tool change
 m1pd      | M218         | refused=M206 harmless= | set a tool's offset
 all       | M220         | speed            | set the speed factor
 all       | M221         | flow tool=T      | set the flow factor
-m1pdr     | M226         | long             | wait for a pin
+m1pdr     | M226         | asks long             | wait for a pin
 mpr       | M232 M234    | reads            | report
 m1pkd     | M240         |                  | take a photograph
 t         | M240 M241    |                  | echo on or off
@@ -273,7 +273,7 @@ s         | M557         |                  | set points to probe
 d         | M558 M585    |                  | set up or use the probe
 d         | M562         | refused=M562 harmless= | clear a heater's fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
-d         | M568         | lists heats=S:tool,R:tool tool=P | set a tool's temperatures
+d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool's heat
 m         | M569         |                  | set the motors' mode
 d         | M569 M584    | refused=M584 harmless= | set up motors
 d         | M570         | refused=M570 harmless= | set the monitoring of heaters
@@ -286,7 +286,7 @@ d         | M581 M582 M911 | quoted=P refused=M810 | set what runs at an event
 m         | M587         | quoted=PS refused=M551 | set up the network
 d | M591 M594 M595 M596 M597 M598 |  | set filament sensor, queues
 mpd       | M592 M593    |                  | set the input shaping
-m1pkdrs   | M600         | anywhere long    | change the filament
+m1pkdrs   | M600         | asks anywhere long    | change the filament
 dps       | M601 M602    | anywhere         | pause or resume
 mp        | M603 M604    |                  | set the filament change
 m         | M605         | refused=M605 harmless=S | set the mode of two carriages
@@ -309,7 +309,7 @@ mp        | M860         | long             | wait for the probe
 m1p       | M861 M871    |                  | set the probe's corrections
 p | M862 M862.1 M862.2 M862.3 M862.4 | quoted=PQT reads | check the printer
 p | M862.5 M862.6 M862.7 | quoted=PQT reads | check the printer
-m1pdry    | M876         | urgent           | answer a prompt
+m1pdry    | M876         | urgent answers   | answer a prompt
 mpds      | M906 M907 M908 |                  | set the motors' currents
 1r        | M907 M908    |                  | set the motors' currents
 m         | M909 M910 M911 M912 |                  | report on the motors' drivers
@@ -336,7 +336,7 @@ k | STATUS HELP GET_POSITION QUERY_ADC QUERY_ENDSTOPS QUERY_PROBE | reads | repo
 k | QUERY_FILAMENT_SENSOR GET_RETRACTION DUMP_TMC ACCELEROMETER_QUERY | reads | report
 k         | GET_CURRENT_SKEW BED_MESH_OUTPUT BED_MESH_MAP | reads            | report
 k         | FIRMWARE_RESTART RESTART | anywhere         | restart the firmware
-k | SET_HEATER_TEMPERATURE | heats=TARGET:tool by=HEATER::tool | set a temperature
+k | SET_HEATER_TEMPERATURE | target heats=TARGET:tool by=HEATER::tool | set a heater
 k | PID_CALIBRATE MPC_CALIBRATE | long heats=TARGET:tool by=HEATER::tool | tune a heater
 k         | TURN_OFF_HEATERS |                  | turn all heaters off
 k         | SET_TEMPERATURE_FAN_TARGET SET_FAN_SPEED |                  | set a fan
@@ -367,7 +367,7 @@ k | DELTA_CALIBRATE DELTA_ANALYZE | anywhere long | calibrate
 k | AXIS_TWIST_COMPENSATION_CALIBRATE | anywhere long | calibrate
 k | SHAPER_CALIBRATE TEST_RESONANCES MEASURE_AXES_NOISE | anywhere long | calibrate
 k         | LOAD_FILAMENT UNLOAD_FILAMENT | anywhere long    | change the filament
-k         | SAVE_CONFIG  | anywhere long blocked=M500 | store the settings and restart
+k         | SAVE_CONFIG  | anywhere long    | store the settings and restart
 k         | ACTIVATE_EXTRUDER SET_DUAL_CARRIAGE | anywhere         | change the tool
 k | SAVE_GCODE_STATE RESTORE_GCODE_STATE SET_GCODE_OFFSET | anywhere | set the modes
 k | SYNC_EXTRUDER_MOTION MANUAL_STEPPER STEPPER_BUZZ | anywhere | move a motor

@@ -99,6 +99,7 @@ class Code:
         heats: letters (or names) whose numbers are target temperatures in °C, each with
             its heater: ``tool``, ``bed``, ``chamber``, or ``any`` where it cannot be
             told which it is.
+        target: its temperature is the heater's target from then on.
         selector: what chooses the heater, if a letter does.
         lists: the targets may be lists, such as ``S200:210``.
         tool: the letter that names a tool; a missing tool is never answered by some.
@@ -107,7 +108,9 @@ class Code:
         sets: what it does to the modal state.
         job: what it does to a print.
         reads: it does nothing but answer.
-        reports: it only switches reports on or off, ``S`` their interval.
+        interval: with ``S`` it switches reports on or off, whose interval that is.
+        asks: it waits for a person, and has its ``ok`` only after the answer.
+        answers: it answers what the printer asks, in place of a button.
         long: it may take minutes; what it does then.
         dwell: it waits for ``S`` seconds and ``P`` milliseconds.
         emergency: it stops the machine.
@@ -125,6 +128,7 @@ class Code:
     argument: Argument = Argument.LETTERS
     quoted: str = ""
     heats: tuple[tuple[str, str], ...] = ()
+    target: bool = False
     selector: Selector | None = None
     lists: bool = False
     tool: str = ""
@@ -133,7 +137,9 @@ class Code:
     sets: Sets = Sets.NOTHING
     job: Job = Job.NOTHING
     reads: bool = False
-    reports: bool = False
+    interval: bool = False
+    asks: bool = False
+    answers: bool = False
     long: bool = False
     dwell: bool = False
     emergency: bool = False
@@ -290,7 +296,11 @@ def tables() -> Mapping[str, Mapping[str, Code]]:
         for name, row in table.items():
             if not SYNTAXES[family].names or row.argument is not Argument.NAMES:
                 everything.setdefault(name, []).append(row)
-    found[UNKNOWN] = {name: _merged(rows) for name, rows in everything.items()}
+    found[UNKNOWN] = {
+        # A row that several families share is there several times.
+        name: _merged({id(row): row for row in rows}.values())
+        for name, rows in everything.items()
+    }
     return found
 
 
@@ -304,16 +314,12 @@ def rows() -> Iterator[tuple[tuple[str, ...], Code]]:
                 for letter, family in _FAMILIES.items()
                 if letters == "all" or letter in letters
             )
-            row = _row(Code("", does, argument=argument), facts.split())
-            for name in names.split():
-                yield who, replace(row, name=name)
-
-
-def _row(row: Code, facts: Iterable[str]) -> Code:
-    for fact in facts:
-        name, given, value = fact.partition("=")
-        row = replace(row, **(_given(name, value) if given else _named(name)))
-    return row
+            fields: dict[str, Any] = {"does": does, "argument": argument}
+            for fact in facts.split():
+                name, given, value = fact.partition("=")
+                fields |= _given(name, value) if given else _named(name)
+            for code in names.split():
+                yield who, Code(code, **fields)
 
 
 def _named(fact: str) -> dict[str, Any]:

@@ -9,36 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bridge.gcode import words
-
-LONG_CODES = {
-    "G4": "dwell",
-    "G28": "home",
-    "G29": "probe the bed",
-    "G30": "probe a point",
-    "G32": "probe several points",
-    "G33": "calibrate a delta",
-    "G34": "align the z axis",
-    "G76": "calibrate a probe's temperature",
-    "M0": "wait for the user",
-    "M1": "wait for the user",
-    "M48": "measure the probe",
-    "M98": "run a macro",
-    "M109": "wait for a hotend",
-    "M116": "wait for all heaters",
-    "M190": "wait for the bed",
-    "M191": "wait for the chamber",
-    "M226": "wait for a pin",
-    "M303": "tune a heater",
-    "M400": "wait for all moves",
-    "M600": "change the filament",
-    "M701": "load filament",
-    "M702": "unload filament",
-    "M997": "update the firmware",
-}
-"""Codes of lines that take minutes, and what they do (Q-25). Without ``busy:`` nothing
-is heard meanwhile: Klipper answers many seconds of ``G28`` or ``M400`` with silence,
-and then everything at once (tests/transcripts/klipper/04_move_home_jog.txt)."""
+from bridge.gcode.codes import Argument
+from bridge.gcode.line import Line, read
 
 TUNING_CYCLES = 5
 """Cycles of ``M303`` without ``C``, Marlin's default."""
@@ -173,17 +145,20 @@ class Dialect:
 
     capabilities: frozenset[str] = frozenset()
     """What it can do without a ``Cap:`` line that says so."""
-    long_codes: frozenset[str] = frozenset(LONG_CODES)
-    """Codes of lines that take ``long_timeout``; the configuration can add to them."""
+    long_codes: frozenset[str] = frozenset()
+    """Codes of lines that take ``long_timeout`` beside those of the table of codes."""
 
     def timeout_for(self, line: str) -> float:
         """Return how long a line may stay unanswered, in seconds.
 
         A dwell (``G4 S2``, ``G4 P2000``) says its time itself, and ``M303`` its cycles
-        (``C`` in Marlin, ``R`` in Repetier).
+        (``C`` in Marlin, ``R`` in Repetier). Other lines that take minutes are marked
+        in the table of codes (Q-25): without ``busy:`` nothing is heard meanwhile.
+        Klipper answers many seconds of ``G28`` or ``M400`` with silence, and then
+        everything at once (tests/transcripts/klipper/04_move_home_jog.txt).
         """
-        said = words.parse(line)
-        if said.code == "G4":
+        said = read(line, self.name)
+        if said.row.dwell:
             milliseconds = said.values.get("P") or 0.0
             seconds = said.values.get("S") or 0.0
             return self.ok_timeout + seconds + milliseconds / 1000
@@ -191,15 +166,17 @@ class Dialect:
             cycles = max(said.values.get(key) or 0.0 for key in "CR")
             seconds = max(cycles, TUNING_CYCLES) * self.tuning_cycle
             return max(self.long_timeout, seconds)
-        if said.code in self.long_codes:
+        if said.row.long or said.code in self.long_codes:
             return self.long_timeout
-        if self.runs_macros and self._is_macro(said.code):
+        if self.runs_macros and self._is_macro(said):
             return self.long_timeout
         return self.ok_timeout
 
-    def _is_macro(self, code: str) -> bool:
-        is_code = code[:1] in {"G", "M"} and code[1:].isdigit()
-        return not is_code and code != self.state_query
+    def _is_macro(self, said: Line) -> bool:
+        if said.row.argument is Argument.NAMES:
+            return not said.row.reads
+        is_code = said.code[:1] in {"G", "M"} and said.code[1:2].isdigit()
+        return not is_code
 
 
 MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))

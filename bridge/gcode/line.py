@@ -49,6 +49,7 @@ _LONGEST_NUMBER = 24
 _LONGEST_CODE = 4
 """Digits of a code. Firmwares keep 16 bits of it, or 8: ``M65640`` is ``M104`` then."""
 
+_LINE_NUMBERS = "must not have line numbers (N, M110), because the bridge adds them"
 _SHOWN = 60
 _STOPS = ("M108", "M112", "M410", "M876")
 """Marlin looks for these while it works, and does not look at what follows."""
@@ -184,13 +185,6 @@ def code_of(text: str) -> str:
     return text.partition(" ")[0]
 
 
-def strip_comment(text: str) -> str:
-    """Return a line without its ``;`` comment and outer blanks."""
-    if ";" not in text:
-        return text.strip()
-    return _QUOTE_OR_COMMENT.sub(_without_comment, text).strip()
-
-
 _QUOTE_OR_COMMENT = re.compile(r'"[^";]*"|;.*', re.ASCII)
 
 
@@ -258,7 +252,7 @@ def _named_heater(name: str) -> tuple[str, int | None]:
 
 def _parsed(text: str, family: str) -> Line:
     syntax = codes.SYNTAXES[family]
-    if _CANONICAL.fullmatch(text) and "-0" not in text:
+    if _CANONICAL.fullmatch(text) and "-0" not in text and text[:4] != "M110":
         code, *words = text.split(" ")
         row = codes.lookup(code, family)
         if row is not None and row.argument is Argument.LETTERS:
@@ -308,6 +302,8 @@ class _Parser:
         return name
 
     def _coded(self, code: str, end: int) -> Line:
+        if code.partition(".")[0] == "M110":
+            self._refuse(_LINE_NUMBERS)
         found = codes.lookup(code, self._family)
         row = found or _NOWHERE
         number = int(code[1:].partition(".")[0])
@@ -356,7 +352,7 @@ class _Parser:
             self._refuse(self._problem_of_word(text))
         letter, at = match["letter"].upper(), match.start("letter")
         if letter in "GMN":
-            self._refuse("a line must have only one code, and no line number", at)
+            self._refuse("must have only one code per line, and no line number", at)
         if row.heats and (spelled := _EXPONENT.match(text, match.end("letter"))):
             self._refuse(
                 f"{spelled[0]} is ambiguous: some firmwares read one number, others "
@@ -533,15 +529,18 @@ class _Parser:
                 self._refuse(f"{key} must not contain {sign!r}", at + index)
         return key, value, f'{key}="{value}"' if " " in value else f"{key}={value}"
 
-    def _cut_comment(self, text: str) -> str:
-        return strip_comment(text) if ";" in text else text
+    @staticmethod
+    def _cut_comment(text: str) -> str:
+        if ";" not in text:
+            return text
+        return _QUOTE_OR_COMMENT.sub(_without_comment, text).rstrip()
 
     def _problem_of_beginning(self) -> str:
         rest = self._text[self._at :]
         if not rest or rest[0] == ";":
             return "has no G-code"
         if _NUMBERED.match(rest):
-            return "must not have line numbers (N, M110), because the bridge adds them"
+            return _LINE_NUMBERS
         if _CONTINUED.match(rest):
             return (
                 "must begin with its code: some firmwares repeat the last move for it, "

@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.gcode import reply_types as replies
-from bridge.gcode import words
+from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import Line
 
 MAX_OUTPUT = 2000
 """Lines of output that are kept for one line; the list of a full SD card has fewer."""
-
-_QUERIES = {"M20", "M27", "M31", "M105", "M114", "M115", "M119", "M503"}
-"""Codes that do nothing but answer: list the card, progress, print time, temperatures,
-position, firmware, end stops, settings."""
 
 _UNKNOWN = re.compile(
     r"unknown |invalid [GM] code|bad (?:[GM]-code|command)", re.IGNORECASE
@@ -26,7 +22,7 @@ that answers a query of the bridge and concerns nobody else."""
 
 def is_query(line: str) -> bool:
     """Return whether a line is sent for the sake of its answer."""
-    return words.parse(line).code in _QUERIES
+    return read(line).row.reads
 
 
 def collect(line: Line, found: Sequence[Reply], text: str) -> None:
@@ -70,9 +66,9 @@ def _belongs(reply: Reply, line: Line) -> bool:
     """Return whether a reply can be about a line: autoreports are about none."""
     match reply:
         case replies.TemperatureReport():
-            return words.parse(line.text).code == "M105"
+            return code_of(line.text) == "M105"
         case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
-            return words.parse(line.text).code == "M27"
+            return code_of(line.text) == "M27"
         case replies.Busy() | replies.Action():
             return False
     return True

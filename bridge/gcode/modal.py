@@ -6,7 +6,8 @@ feedrate until the next ``F``.
 
 from dataclasses import dataclass, replace
 
-from bridge.gcode import words
+from bridge.gcode.codes import Sets
+from bridge.gcode.line import Line, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +40,45 @@ class Modal:
 _FAN_FULL = 255
 """``M106`` without ``S`` is full speed; ``S255`` is the same (Marlin)."""
 
-_MOVES = {"G0", "G1", "G2", "G3", "G5"}
-"""Only moves set the feedrate: ``F`` means other things elsewhere (Marlin's
-autotemp factor in ``M109``)."""
 
-_FANS = {"M106", "M107"}
-_FACTORS = {"M220": "speed_factor", "M221": "flow_factor"}
-
-
-def track(  # noqa: PLR0911 - one for each group of modal codes
-    modal: Modal, line: str, *, g90_sets_extruder: bool = True
-) -> Modal:
+def track(modal: Modal, line: str | Line, *, g90_sets_extruder: bool = True) -> Modal:
     """Return the modal state after the firmware has carried out this line.
 
     ``g90_sets_extruder``: G90 and G91 set the extruder's mode too, as in Marlin; others
-    keep it apart.
+    keep it apart. Only moves set the feedrate: ``F`` means other things elsewhere, such
+    as Marlin's autotemp factor in ``M109``.
     """
-    said = words.parse(line)
-    code, values = said.code, said.values
-    if code in _MOVES:
-        feedrate = values.get("F")
+    said = line if isinstance(line, Line) else read(line)
+    if said.row.is_move:
+        feedrate = said.values.get("F")
         return replace(modal, feedrate=feedrate) if feedrate else modal
-    if code in {"G90", "G91"}:
-        relative = code == "G91"
-        relative_e = relative if g90_sets_extruder else modal.relative_e
-        return replace(modal, relative=relative, relative_e=relative_e)
-    if code in {"M82", "M83"}:
-        relative = code == "M83"
-        return replace(modal, relative_e=relative, own_relative_e=relative)
-    if code in _FANS and not values.get("P"):
-        return replace(modal, fan=_fan(code, values.get("S")))
-    if code in _FACTORS and (factor := values.get("S")) is not None:
-        return replace(modal, **{_FACTORS[code]: factor})  # type: ignore[arg-type]  # all floats
-    if code[:1] == "T" and code[1:].isdigit():
-        return replace(modal, tool=int(code[1:]))
-    return modal
+    match said.row.sets:
+        case Sets.NOTHING:
+            return modal
+        case Sets.TOOL:
+            return replace(modal, tool=int(said.code[1:]))
+        case Sets.RELATIVE | Sets.ABSOLUTE as mode:
+            relative = mode is Sets.RELATIVE
+            relative_e = relative if g90_sets_extruder else modal.relative_e
+            return replace(modal, relative=relative, relative_e=relative_e)
+        case Sets.RELATIVE_E | Sets.ABSOLUTE_E as mode:
+            own = mode is Sets.RELATIVE_E
+            return replace(modal, relative_e=own, own_relative_e=own)
+        case factor_or_fan:
+            return _with_number(modal, factor_or_fan, said)
 
 
-def _fan(code: str, speed: float | None) -> float:
-    if code == "M107":
-        return 0.0
+def _with_number(modal: Modal, sets: Sets, said: Line) -> Modal:
+    number = said.values.get("S")
+    if sets is Sets.SPEED:
+        return modal if number is None else replace(modal, speed_factor=number)
+    if sets is Sets.FLOW:
+        return modal if number is None else replace(modal, flow_factor=number)
+    if said.values.get("P"):
+        return modal  # another fan than that for part cooling
+    return replace(modal, fan=0.0 if sets is Sets.FAN_OFF else _percent(number))
+
+
+def _percent(speed: float | None) -> float:
     full = _FAN_FULL if speed is None else max(0.0, min(speed, _FAN_FULL))
     return round(full * 100 / _FAN_FULL, 1)

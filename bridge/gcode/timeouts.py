@@ -3,8 +3,9 @@
 How long each line takes by itself is :meth:`bridge.gcode.dialects.Dialect.timeout_for`.
 """
 
-from bridge.gcode import words
+from bridge.gcode.codes import Job
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import (
     Action,
     Busy,
@@ -33,9 +34,6 @@ to two seconds for a new firmware, then Marlin looks for its display and card.""
 _UNSOLICITED = (TemperatureReport, PrintProgress, NotPrinting, PositionReport, Action)
 """What firmwares report by themselves, again and again: autoreports (``M155``,
 ``M27 S``, ``M154``) and host actions. None of it shows that a line is worked on."""
-
-_PRINT_STARTERS = {"M24", "M32"}
-"""``M24`` starts or resumes the selected file, ``M32`` selects and starts one."""
 
 _AT_ONCE = 2.0
 """Seconds within which no long line is completed. One that has its ``ok`` sooner was
@@ -86,8 +84,9 @@ def may_print_after_reply(reply: Reply, *, before: bool) -> bool:
 
 def starts_print(line: str, dialect: Dialect) -> bool:
     """Return whether a print from the card runs once this line is acknowledged."""
-    code = words.parse(line).code
-    return code in _PRINT_STARTERS or code in dialect.resume
+    return (
+        read(line, dialect.name).row.job is Job.START or code_of(line) in dialect.resume
+    )
 
 
 def busy_until(
@@ -115,7 +114,7 @@ def busy_until(
     if timeout <= dialect.ok_timeout:
         return now
     queued = sent_at < before
-    if words.parse(line).code == "G4":
+    if code_of(line) == "G4":
         early = now < sent_at + timeout - dialect.ok_timeout
         return now + timeout if early or queued else now
     at_once = now < sent_at + _AT_ONCE or queued

@@ -234,6 +234,7 @@ class Printer:
         observer = self.observer
         return safety.Rules(
             profile=self.config.profile,
+            family=observer.dialect.name,
             blocked=self.config.blocked,
             modal=self.state.modal,
             position=observer.position,
@@ -274,6 +275,7 @@ class Printer:
             return
         program = completed(self._drafting(command)).program
         gate(command, program, self._situation())
+        run.warnings[:] = program.warnings
         if program.emergency:
             self.stop_for(run, program.lines)
         elif program.urgent:

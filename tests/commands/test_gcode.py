@@ -66,7 +66,7 @@ def ask(topic: str, payload: dict[str, Any], context: Context) -> commands.Progr
         (
             "head",
             {"command": "home", "axes": ["z", "x", "x"]},
-            ["G91", "G28 Z0 X0 X0", "G90"],
+            ["G91", "G28 Z0 X0", "G90"],
         ),
         ("head", {"command": "home", "axes": "xy"}, ["G91", "G28 X0 Y0", "G90"]),
         ("head", {"command": "home", "axes": []}, ["G91", "G28", "G90"]),

@@ -8,11 +8,17 @@ from bridge.commands.raw import RawCommands, RawScript
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile
 from bridge.errors import RejectedError
+from bridge.gcode.line import parse
 from bridge.gcode.modal import Modal
 
 OFFSETS = {"tool0": 10.0, "tool1": -5.0, "bed": 2.5, "chamber": 1.0}
 TWO = Profile(extruders=2, heated_chamber=True)
 CONTEXT = Context(profile=TWO, offsets=OFFSETS)
+
+
+def offset(texts: list[str], context: Context = CONTEXT) -> list[str]:
+    lines = [parse(text, context.dialect.name) for text in texts]
+    return [line.text for line in with_offsets(lines, context, "script x")]
 
 
 @pytest.mark.parametrize(
@@ -39,23 +45,23 @@ CONTEXT = Context(profile=TWO, offsets=OFFSETS)
 def test_an_offset_is_added_to_what_heats(
     lines: list[str], expected: list[str]
 ) -> None:
-    assert with_offsets(lines, CONTEXT, "script x") == tuple(expected)
+    assert offset(lines) == expected
 
 
 def test_the_tool_that_is_selected_before_the_first_line_counts() -> None:
     there = Context(profile=TWO, offsets=OFFSETS, modal=Modal(tool=1))
-    assert with_offsets(["M104 S210"], there, "script x") == ("M104 S205",)
+    assert offset(["M104 S210"], there) == ["M104 S205"]
 
 
 def test_octoprints_narrower_rule() -> None:
     jobs = TWO.model_copy(update={"apply_offsets": "jobs"})
     there = Context(profile=jobs, offsets=OFFSETS)
-    assert with_offsets(["M104 S210"], there, "script x") == ("M104 S210",)
+    assert offset(["M104 S210"], there) == ["M104 S210"]
 
 
 def test_below_zero_is_refused_with_the_line() -> None:
     with pytest.raises(RejectedError, match=r"script x, M104 S3 T1: .* is below 0"):
-        with_offsets(["M104 S3 T1"], CONTEXT, "script x")
+        offset(["M104 S3 T1"])
 
 
 def test_scripts_get_offsets_and_raw_lines_do_not() -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from bridge import commands
 from bridge.commands import Context, Program
-from bridge.commands.gcode_lines import clean, pairs
+from bridge.commands.gcode_lines import clean
 from bridge.errors import RejectedError
 from bridge.gcode import framing
-from bridge.gcode.dialects import KLIPPER, MARLIN, UNKNOWN, Dialect
+from bridge.gcode.dialects import KLIPPER, MARLIN, REPRAPFIRMWARE, UNKNOWN, Dialect
 
 PARSER = Context(capabilities=frozenset({"EMERGENCY_PARSER"}))
 
@@ -45,17 +45,17 @@ def refused(payload: dict[str, Any], context: Context | None = None) -> str:
         ("G38.2 z-5", "G38.2 Z-5"),
         ("t1", "T1"),
         ("T?", "T?"),
-        ("Tx", "Tx"),
+        ("tX", "Tx"),
         ("m117 Hello g28 World", "M117 Hello g28 World"),
         ("M117 x1", "M117 x1"),
-        (r"M117 a\;b ; c", r"M117 a\;b"),
+        ("M117 a;b * c", "M117 a,b x c"),
+        ("M117 Gr\u00fc\u00dfe", "M117 Gruesse"),
         ("m23 File~1.gco", "M23 File~1.gco"),
-        ('M587 S"My Net" P"g28"', 'M587 S"My Net" P"g28"'),
-        ("m98 P'macro g'", "M98 P'macro g'"),
-        ("G1 X{global.x}", "G1 X{global.x}"),
-        ("set_pin pin=led value=1", "set_pin pin=led value=1"),
-        ("FIRMWARE_RESTART", "FIRMWARE_RESTART"),
-        ("_PARK X=5", "_PARK X=5"),
+        ('m486 A"My g28"', 'M486 A"My g28"'),
+        ("G92", "G92"),
+        ("M92", "M92"),
+        ("M149 C", "M149 C"),
+        ("M42 P4 S255", "M42 P4 S255"),
     ],
 )
 def test_lines_are_tidied(text: str, line: str) -> None:
@@ -63,11 +63,29 @@ def test_lines_are_tidied(text: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("set_pin pin=led value=1", "SET_PIN PIN=led VALUE=1"),
+        ("FIRMWARE_RESTART", "FIRMWARE_RESTART"),
+        ("_PARK X=5", "_PARK X=5"),
+        ('SET_DISPLAY_TEXT MSG="a b"', 'SET_DISPLAY_TEXT MSG="a b"'),
+    ],
+)
+def test_names_are_tidied(text: str, line: str) -> None:
+    assert run({"command": text}, Context(dialect=KLIPPER)).lines == (line,)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("G1 X{global.x}", "expected a letter with a decimal number (column 5 of"),
+        ("M98 P'macro g'", "expected a letter with a decimal number"),
+        ("SET_PIN PIN=led", "only Klipper has commands with names"),
+        ("L M104 S300", "expected a code such as G28"),
+        ("M104 S200 S300", "M104 must have each letter once (column 15 of"),
         ("   ", "command: has no G-code"),
         ("; nothing", "command: has no G-code"),
-        ("M117 \u00fc", "command: a line must be printable ASCII"),
+        ("M23 \u00fc", "command: a line must be printable ASCII"),
         (
             "M104 S3e2",
             "command: 3e2 is ambiguous: some firmwares read one number",
@@ -134,26 +152,21 @@ def test_other_echoes_are_harmless(text: str) -> None:
     assert run({"command": text}).lines == (text,)
 
 
-@pytest.mark.parametrize("dialect", [KLIPPER, UNKNOWN])
 @pytest.mark.parametrize(
     ("text", "echo"),
     [
         ("RESPOND PREFIX=ok MSG=x", "ok x"),
         ("respond msg=x prefix=OK", "OK x"),
-        ('RESPOND PREFIX="o"k', "ok"),
-        ("RESPOND PREFIX='' MSG=start", "start"),
+        ('RESPOND PREFIX="" MSG=start', "start"),
         ('RESPOND TYPE=command PREFIX="Resend:" MSG=5', "Resend: 5"),
-        ("RESPOND PREFIX=ok#aside MSG=x", "ok"),
         ('RESPOND TYPE=Command MSG="Klipper state: Shutdown"', "// Klipper state"),
         ('RESPOND MSG="Klipper state: Shutdown"', "// Klipper state"),
         ("RESPOND MSG=wait", "wait"),
         ("RESPOND TYPE=none MSG=wait", "wait"),
     ],
 )
-def test_no_macro_may_say_the_printers_own_word(
-    text: str, echo: str, dialect: Dialect
-) -> None:
-    message = refused({"command": text}, Context(dialect=dialect))
+def test_no_macro_may_say_the_printers_own_word(text: str, echo: str) -> None:
+    message = refused({"command": text}, Context(dialect=KLIPPER))
     assert f"command: must not make the printer print '{echo}" in message
 
 
@@ -165,9 +178,8 @@ def test_no_macro_may_say_the_printers_own_word(
         "RESPOND TYPE=echo MSG=ok",
         "RESPOND TYPE=echo_no_space MSG=start",
         "RESPOND TYPE=error MSG=boom",
-        'RESPOND TYPE=command MSG="action:pause"',
+        "RESPOND TYPE=command MSG=action:pause",
         "RESPOND PREFIX=note MSG=ok",
-        'RESPOND PREFIX=ok MSG="unterminated',
         "RESPOND",
         "RESPONDER PREFIX=ok",
     ],
@@ -177,22 +189,92 @@ def test_what_a_macro_says_else_is_harmless(text: str) -> None:
     assert run({"command": text}, context).lines == (text,)
 
 
-def test_where_there_is_no_such_macro_it_says_nothing() -> None:
-    run({"command": "RESPOND PREFIX=ok MSG=x"}, Context(dialect=MARLIN))
+@pytest.mark.parametrize("dialect", [MARLIN, UNKNOWN])
+def test_where_there_are_no_macros_none_says_anything(dialect: Dialect) -> None:
+    message = refused({"command": "RESPOND MSG=x"}, Context(dialect=dialect))
+    assert "only Klipper has commands with names" in message
+
+
+@pytest.mark.parametrize("text", ['M118 S"ok"', 'M291 P"start"'])
+def test_no_quoted_text_may_pass_for_the_printers_own_word(text: str) -> None:
+    message = refused({"command": text}, Context(dialect=REPRAPFIRMWARE))
+    assert "must not make the printer print" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "warnings"),
+    [
+        ("M117 caf\u00e9", Context(), ("the text was sent as 'cafe'",)),
+        (
+            'RESPOND MSG="a;b"',
+            Context(dialect=KLIPPER),
+            ("the text was sent as 'RESPOND MSG=a,b'",),
+        ),
+        (
+            "M4242 S1",
+            Context(),
+            ("M4242 is not in the table of codes of marlin, so no limit covers it",),
+        ),
+        ("M4242 S1", Context(allowed=frozenset({"M4242"})), ()),
+        ("G28", Context(), ()),
+    ],
+)
+def test_the_sender_is_warned(
+    text: str, context: Context, warnings: tuple[str, ...]
+) -> None:
+    assert run({"command": text}, context).warnings == warnings
+
+
+def test_of_many_warnings_the_first_are_shown() -> None:
+    codes = [f"M{number}" for number in range(4242, 4250)]
+    warnings = run({"commands": [*codes, *codes]}).warnings
+    assert len(warnings) == 4
+    assert warnings[-1] == "and 5 more of this kind"
+
+
+def test_an_operator_can_refuse_what_is_not_known() -> None:
+    closed = Context(unknown_codes="refuse", allowed=frozenset({"M4243"}))
+    with pytest.raises(RejectedError, match="M4242 is not in the table") as caught:
+        run({"command": "M4242"}, closed)
+    assert (caught.value.code, caught.value.error) == (400, "unknown_code")
+    assert run({"command": "M4243 S1"}, closed).lines == ("M4243 S1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("G20", "millimetres"),
+        ("M149 F", "degrees Celsius"),
+        ("M149 C F", "degrees Celsius"),
+        ("M92 X8000", "how far every later move goes"),
+        ("M211 S0", "axis limits"),
+        ("M42 P4 I1 S255", "the pin of a heater"),
+        ("M575 P1 B9600", "not even a stop"),
+        ("M810 G1 X900", "runs later"),
+    ],
+)
+def test_what_changes_later_numbers_is_refused_unless_it_is_allowed(
+    text: str, reason: str
+) -> None:
+    with pytest.raises(RejectedError, match=reason) as caught:
+        run({"command": text})
+    assert (caught.value.code, caught.value.error) == (403, "blocked")
+    allowed = Context(allowed=frozenset({text.split(maxsplit=1)[0]}))
+    assert run({"command": text}, allowed).lines == (text,)
 
 
 def test_a_script_has_no_such_echo_either() -> None:
     with pytest.raises(RejectedError, match="script greet: must not make the printer"):
-        clean("M118 start ; hello", Context(), "script greet")
+        clean("M118 start", Context(), "script greet")
 
 
 def test_a_list_names_the_line_that_is_wrong() -> None:
     assert refused({"commands": ["G28", "; x"]}).startswith("commands[1]: ")
 
 
-def test_where_lines_have_no_numbers_more_fits_and_a_star_is_a_star() -> None:
+def test_where_lines_have_no_numbers_more_fits() -> None:
     context = Context(dialect=KLIPPER)
-    assert run({"command": "RESPOND MSG=a*b"}, context).lines == ("RESPOND MSG=a*b",)
+    assert run({"command": "RESPOND MSG=a*b"}, context).lines == ("RESPOND MSG=axb",)
     run({"command": "M117 " + "x" * 85}, context)
     assert "shorter than 96" in refused({"command": "M117 " + "x" * 91}, context)
 
@@ -202,6 +284,7 @@ def test_where_lines_have_no_numbers_more_fits_and_a_star_is_a_star() -> None:
     [
         {"command": "M112"},
         {"command": "m0112 ; stop"},
+        {"command": "M112 now *7"},
         {"commands": ["G28", "M112", "G29"]},
         {"command": "M%(n)s", "parameters": {"n": "112"}},
     ],
@@ -245,7 +328,7 @@ def test_urgent_lines(lines: list[str], context: Context, *, urgent: bool) -> No
         ("G1 X{tiny}", "G1 X0.00001"),
         ("G1 X{big}", "G1 X12345678901234567890"),
         ("M117 {name} %(name)s", "M117 bed bed"),
-        ("M117 {name:5}|", "M117   bed|"),
+        ("M117 {name:5}|", "M117 bed|"),
         ("M117 %(name).2s", "M117 be"),
         ("M117 50% {{x}} 100%%", "M117 50% {x} 100%"),
         ("M117 %d", "M117 %d"),
@@ -291,26 +374,10 @@ def test_bad_placeholders(text: str, message: str) -> None:
 
 
 def test_parameters_cannot_bring_in_what_a_line_may_not_have() -> None:
-    payload = {"command": "M117 {x}", "parameters": {"x": "\u00fc"}}
-    assert "printable ASCII" in refused(payload)
+    payload = {"command": "M117 {x}", "parameters": {"x": "a\nb"}}
+    assert "must not contain line breaks" in refused(payload)
     payload = {"command": "{x}", "parameters": {"x": "N5 G28"}}
     assert "must not have line numbers" in refused(payload)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("G1 X10 Y-.5 Z+3.", [("X", "10"), ("Y", "-.5"), ("Z", "+3.")]),
-        ("G28", []),
-        ("G28 x", [("X", "")]),
-        ("M104 S200 S300", [("S", "200"), ("S", "300")]),
-        ("M104 S{x}", None),
-        ("M117 X1", None),
-        ("PARK X1", None),
-    ],
-)
-def test_pairs(line: str, expected: list[tuple[str, str]] | None) -> None:
-    assert pairs(line) == expected
 
 
 @given(st.text(max_size=120), st.sampled_from([MARLIN, KLIPPER]))
@@ -319,7 +386,6 @@ def test_a_clean_line_can_be_sent(text: str, dialect: Dialect) -> None:
     try:
         line = clean(text, context, "here")
     except RejectedError:
-        line = ""
-    if line:
-        assert clean(line, context, "here") == line
-        framing.encode(line, 999_999_999 if dialect.numbered else None)
+        return
+    assert clean(line.text, context, "here") == line
+    framing.encode(line.text, 999_999_999 if dialect.numbered else None)

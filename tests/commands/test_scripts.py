@@ -40,7 +40,7 @@ P{{ ns.n }}"""
 @pytest.mark.parametrize(
     ("template", "lines"),
     [
-        ("G28 ; home\n\n  ; nothing\n\tM106", ["G28", "M106"]),
+        ("G28 ; home\n\n  ; nothing\n\tM106", ["G28 ; home", "M106"]),
         ("M104 S{{ parameters.t }}", ["M104 S205.5"]),
         ("M104 S{{ parameters['t'] }}", ["M104 S205.5"]),
         (
@@ -425,14 +425,16 @@ def test_a_script_reads_what_is_known_of_the_printer() -> None:
         scripts=Scripts({"s": "T{{ tool.new }}\nG0 X{{ last_position.x }}"}),
         variables=lambda: {"last_position": {"x": 1.5}},
     )
-    assert script_lines("s", context, {"tool": {"new": 1}}) == ("T1", "G0 X1.5")
+    lines = script_lines("s", context, {"tool": {"new": 1}})
+    assert [line.text for line in lines] == ["T1", "G0 X1.5"]
 
 
 def test_lines_of_a_script_are_checked_like_raw_ones() -> None:
     with pytest.raises(RejectedError, match=r"script s: must not have line numbers"):
         run({"script": "s"}, {"s": "N5 G28"})
     with pytest.raises(RejectedError, match=r"script s: a line must be printable"):
-        run({"script": "s"}, {"s": "M117 \u00fc"})
+        run({"script": "s"}, {"s": "M23 \u00fc"})
+    assert run({"script": "s"}, {"s": "M117 a;b ; c"}).lines == ("M117 a,b",)
     assert run({"script": "s"}, {"s": "g28 x0"}).lines == ("G28 X0",)
 
 

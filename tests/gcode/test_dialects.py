@@ -2,7 +2,8 @@
 
 import pytest
 
-from bridge.gcode.dialects import DIALECTS, LONG_CODES, MARLIN, detect
+from bridge.gcode.codes import tables
+from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, REPRAPFIRMWARE, detect
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import FirmwareReport
 from bridge.simulator.personalities import PERSONALITIES
@@ -45,9 +46,35 @@ def test_each_dialect_is_found_under_its_own_name() -> None:
     assert list(DIALECTS) != sorted(DIALECTS), "the particular comes before the general"
 
 
-@pytest.mark.parametrize("code", sorted(LONG_CODES.keys() - {"G4", "M303"}))
+@pytest.mark.parametrize(
+    "code",
+    sorted(
+        name
+        for name, row in tables()["marlin"].items()
+        if row.long and name[1:].isdigit() and name not in {"G4", "M303"}
+    ),
+)
 def test_long_lines_are_given_time(code: str) -> None:
     assert MARLIN.timeout_for(f"{code} S1") == MARLIN.long_timeout
+
+
+@pytest.mark.parametrize(
+    ("line", "is_long"),
+    [
+        ("PRINT_START BED=60", True),
+        ("SET_PIN PIN=a VALUE=1", True),
+        ("T1", True),
+        ("STATUS", False),
+        ("M900 K0.1", False),
+    ],
+)
+def test_macros_are_given_time(line: str, *, is_long: bool) -> None:
+    expected = KLIPPER.long_timeout if is_long else KLIPPER.ok_timeout
+    assert KLIPPER.timeout_for(line) == expected
+
+
+def test_a_macro_file_is_given_time() -> None:
+    assert REPRAPFIRMWARE.timeout_for('M98 P"a.g"') == REPRAPFIRMWARE.long_timeout
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bridge.gcode import framing
 from bridge.gcode.framing import MAX_REPLY, LineReceiver
-from bridge.gcode.words import format_number
+from bridge.gcode.line import format_number
 
 
 def test_a_line_has_its_number_and_checksum() -> None:

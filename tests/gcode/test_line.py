@@ -12,7 +12,8 @@ from bridge.gcode.line import LineError, Target, parse, targets
     ("family", "given", "sent"),
     [
         ("marlin", "G28", "G28"),
-        ("marlin", " g28 ; home", "G28"),
+        ("marlin", " g28 x ; home", "G28 X"),
+        ("reprapfirmware", 'M98 P"a" ; b "c"', 'M98 P"a"'),
         ("marlin", "g1x10.50y-5  F3000", "G1 X10.50 Y-5 F3000"),
         ("marlin", "G1 X+.5 Y-.5 Z3. E-0 F007", "G1 X0.5 Y-0.5 Z3 E0 F7"),
         ("marlin", "g28 x y", "G28 X Y"),
@@ -194,18 +195,6 @@ def test_only_so_many_lines_are_kept() -> None:
     for number in range(5000):
         assert parse(f"G1 X{number}", "marlin").number("X") == number
     assert parse("G1 X1", "marlin").text == "G1 X1"
-
-
-@pytest.mark.parametrize(
-    ("text", "bare"),
-    [
-        ("G28 ; home ; now", "G28"),
-        ('M98 P"a" ; b', 'M98 P"a"'),
-        ("  G28 ", "G28"),
-    ],
-)
-def test_a_comment_is_cut_off(text: str, bare: str) -> None:
-    assert lines.strip_comment(text) == bare
 
 
 def test_each_family_has_a_table() -> None:

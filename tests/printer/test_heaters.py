@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.config import Profile
+from bridge.gcode.line import parse
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import TemperatureReport
 from bridge.printer.knowledge.heaters import (
@@ -106,13 +107,31 @@ def test_noise_does_not_fill_the_memory() -> None:
         ("M104", ONE, 0, {}),
         ("M104 S", ONE, 0, {}),
         ("G28 S5", ONE, 0, {}),
-        ("M104 T" + "9" * 400 + " S1", ONE, 0, {"T999": 1}),
+        ("M104 T9999 S1", ONE, 0, {"T999": 1}),
+        ("M145 H200", ONE, 0, {}),
+        ("M303 S200", ONE, 0, {}),
     ],
 )
 def test_lines_set_targets(
     line: str, profile: Profile, tool: int, targets: dict[str, float]
 ) -> None:
-    assert targets_of(line, profile=profile, tool=tool) == targets
+    said = parse(line, "marlin")
+    assert targets_of(said, profile=profile, tool=tool) == targets
+
+
+@pytest.mark.parametrize(
+    ("family", "line", "targets"),
+    [
+        ("klipper", "SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=60", {"B": 60}),
+        ("klipper", "SET_HEATER_TEMPERATURE HEATER=dryer TARGET=60", {}),
+        ("reprapfirmware", "M568 P1 S200 R150", {"T1": 200}),
+        ("teacup", "M104 P1 S60", {}),
+    ],
+)
+def test_other_families_set_targets(
+    family: str, line: str, targets: dict[str, float]
+) -> None:
+    assert targets_of(parse(line, family), profile=ONE, tool=0) == targets
 
 
 def test_only_heaters_that_exist_get_a_target() -> None:

@@ -36,6 +36,7 @@ class Run:
     Attributes:
         gcode: the lines that were sent.
         output: what the printer answered to them.
+        warnings: what the sender should know although it did no harm.
         abandoned: the caller no longer waits; no further line must be sent.
         wanted: asked at the start of its turn, because commands that had their turn
             earlier may have made it needless.
@@ -44,6 +45,7 @@ class Run:
 
     gcode: list[str] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     abandoned: bool = False
     wanted: Callable[[], bool] | None = None
 
@@ -238,6 +240,7 @@ class CommandQueue:
             _refuse_expired(expires)
             planned = await self._plan(command, interrupted)
             _refuse_expired(expires)
+            run.warnings[:] = planned.program.warnings
             if planned.program.offsets:
                 self._observer.set_offsets(planned.program.offsets)
             if error := await self._send(planned, run, interrupted):

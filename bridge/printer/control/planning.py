@@ -6,13 +6,14 @@ from functools import partial
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary, Steps
-from bridge.commands.gcode_lines import program as as_program
+from bridge.commands.gcode_lines import STOP
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode import framing, words
+from bridge.gcode import framing
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.line import code_of, read
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.limits import safety
 from bridge.printer.limits.safety import Rules, Situation
@@ -38,6 +39,8 @@ def context_of(
         phase=state.job.phase,
         variables=partial(variables_of, state),
         scripts=scripts,
+        allowed=frozenset(read(code, dialect.name).code for code in config.allowed),
+        unknown_codes=config.unknown_codes,
     )
 
 
@@ -157,16 +160,28 @@ def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft
     program = yield from command.steps(context)
     listed = program.lines
     program = _with_tool_scripts(program, context)
+    fixed = program.lines is listed
     if not program.emergency:
-        for line in program.gcode:
-            try:
-                framing.check(line)
-            except ValueError as error:
-                raise RejectedError.invalid(str(error)) from None
-            safety.check_line(line, rules)
+        written = []
+        for text in program.gcode:
+            written.append(_written(text, rules))
             yield
-    fixed = isinstance(command, RawCommand | RawCommands) and program.lines is listed
+        count = len(program.lines)
+        program = replace(
+            program, lines=tuple(written[:count]), restore=tuple(written[count:])
+        )
+    fixed = isinstance(command, RawCommand | RawCommands) and fixed
     return Draft(program, context, fixed)
+
+
+def _written(text: str, rules: Rules) -> str:
+    """Return a line as it is sent, in canonical form, if it may be sent."""
+    line = safety.check_line(text, rules)
+    try:
+        framing.check(line.text)
+    except ValueError as error:
+        raise RejectedError.invalid(str(error)) from None
+    return line.text
 
 
 def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
@@ -202,12 +217,13 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
         lines.append(line)
         lines += _tool_script(AFTER_TOOL, context, new, change)
         tool = new
-    wrapped = as_program(lines)
-    return replace(program, lines=wrapped.lines, emergency=wrapped.emergency)
+    if STOP in lines:
+        return Program((STOP,), emergency=True)
+    return replace(program, lines=tuple(lines))
 
 
 def _selected_tool(line: str) -> int | None:
-    code = words.parse(line).code
+    code = code_of(line)
     return int(code[1:]) if code[:1] == "T" and code[1:].isdigit() else None
 
 
@@ -218,4 +234,4 @@ def _tool_script(
     if context.scripts is None or not context.scripts.has(name):
         return ()
     there = replace(context, modal=replace(context.modal, tool=tool))
-    return script_lines(name, there, {"tool": change})
+    return [line.text for line in script_lines(name, there, {"tool": change})]

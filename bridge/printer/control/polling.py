@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.line import code_of
 from bridge.printer.knowledge.model import PrinterState
 
 _CARD = 1.0
@@ -101,6 +101,6 @@ def _list_files(state: PrinterState, dialect: Dialect) -> str:
 
 
 def _needed(state: PrinterState, line: str) -> bool:
-    code = words.parse(line).code
+    code = code_of(line)
     reported = _REPORTED_BY.get(line) in state.autoreports
     return code not in state.refused and not reported

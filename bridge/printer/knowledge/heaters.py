@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.config import Profile
-from bridge.gcode import words
+from bridge.gcode.line import Line, targets
 from bridge.gcode.reply_types import Reading
 
 # The codes that set a target, and the firmware's name of the heater; M109, M190 and
 # M191 also wait for it.
-_SET = {"M104": "T", "M109": "T", "M140": "B", "M190": "B", "M141": "C", "M191": "C"}
+_NAMES = {"tool": "T", "bed": "B", "chamber": "C"}
+_TARGETS = ("S", "R", "TARGET")
 # Noise on the line must not fill the memory.
 _MAX_SENSORS = 32
 _MAX_TOOLS = 16
@@ -80,22 +81,23 @@ def retarget(
     return changed
 
 
-def targets_of(line: str, *, profile: Profile, tool: int) -> dict[str, float]:
-    """Return the targets that a line sets, by the firmware's names.
+def targets_of(line: Line, *, profile: Profile, tool: int) -> dict[str, float]:
+    """Return the target that a line sets, by the firmware's names.
 
-    ``M109 R`` and ``M190 R`` (wait also while cooling) set them too.
+    ``M109 R`` and ``M190 R`` (wait also while cooling) set one too.
     """
-    said = words.parse(line)
-    name = _SET.get(said.code)
-    value = said.values.get("S", said.values.get("R"))
-    if name is None or value is None:
+    if not line.row.target:
         return {}
-    if name != "T":
-        return {name: value}
+    found = {target.letter: target for target in reversed(targets(line))}
+    target = next((found[key] for key in _TARGETS if key in found), None)
+    if target is None or target.heater not in _NAMES:
+        return {}
+    if target.heater != "tool":
+        return {_NAMES[target.heater]: target.celsius}
     if profile.shared_nozzle:
-        return {f"T{number}": value for number in range(profile.extruders)}
-    number = said.values.get("T")
-    return {f"T{tool if number is None else int(min(number, 999))}": value}
+        return {f"T{number}": target.celsius for number in range(profile.extruders)}
+    number = tool if target.tool is None else min(target.tool, 999)
+    return {f"T{number}": target.celsius}
 
 
 def _tools(

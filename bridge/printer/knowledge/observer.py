@@ -7,6 +7,7 @@ from bridge.config import Printer as PrinterConfig
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, Restarted
+from bridge.gcode.line import read
 from bridge.printer.knowledge import events, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
@@ -80,7 +81,7 @@ class Observer:
             profile=self._config.profile,
         )
         self.set_state(state)
-        if travel.moves(line):
+        if travel.moves(read(line, self.dialect.name)):
             self.position = {}  # until it is known how far the move came
 
     def line_finished(self, line: str, place: Mapping[str, float]) -> None:
@@ -89,7 +90,7 @@ class Observer:
         A report that came meanwhile may have been queried before the line was begun, so
         the position is queried again.
         """
-        if travel.moves(line):
+        if travel.moves(read(line, self.dialect.name)):
             self.position = {} if self.state.printing else place
             self.set_state(replace(self.state, moved=True))
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from bridge.gcode import words
+from bridge.gcode.line import code_of, read
 from bridge.printer.knowledge.estimate import Estimate
 
 _DENIALS = 3
@@ -704,7 +704,7 @@ def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJ
 
 def line_sent(job: PrintJob, line: str, now: float) -> PrintJob:
     """Return the job after a line was sent."""
-    said = words.parse(line)
+    said = read(line)
     match said.code:
         case "M24" | "RESUME" if job.active:
             job = step(job, "asked_resume", now)
@@ -734,5 +734,5 @@ def _seek(job: PrintJob, position: float, now: float) -> PrintJob:
 
 def line_acknowledged(job: PrintJob, line: str, now: float) -> PrintJob:
     """Return the job after an ``ok``: firmwares stop the print before they send it."""
-    asked = words.parse(line).code in {"M25", "PAUSE"}
+    asked = code_of(line) in {"M25", "PAUSE"}
     return step(job, "pause_accepted", now) if asked else job

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from bridge.gcode import firmware_errors, words
+from bridge.gcode import firmware_errors
 from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge.model import PrinterState, Problem
 from bridge.printer.knowledge.print_job import PrintResult
@@ -87,7 +87,7 @@ def refused(state: PrinterState, text: str) -> PrinterState:
 
     A tool that the firmware refuses is not selected (Q-27).
     """
-    if words.parse(state.line).code[:1] == "T":
+    if state.line[:1] == "T":
         state = replace(state, modal=replace(state.modal, tool=state.tool_before))
     if unknown := _UNKNOWN.match(text):
         code = unknown["code"]

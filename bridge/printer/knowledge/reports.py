@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from bridge.config import Profile
 from bridge.gcode import reply_types as replies
-from bridge.gcode import words
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.file_list import parse_file
+from bridge.gcode.line import read
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Reply
 from bridge.printer.knowledge import heaters, print_job
@@ -27,10 +27,6 @@ _COLD = 5.0
 temperature it swings by a degree or two, and by more when the part fan starts."""
 
 _GOES_ON = {"printing", "finishing"}
-
-_BLOCKING = {"M0", "M1", "M226", "M600"}
-"""Codes that wait for a person (stop, pin change, filament change): their ``ok`` comes
-only after the button, and so ends the printer's question."""
 
 
 def observe(
@@ -121,7 +117,7 @@ def _measured(
 
 def _heating_tool(state: PrinterState) -> int:
     """Return the tool that ``T:`` without a number belongs to: in M109 T1 it is 1."""
-    said = words.parse(state.line)
+    said = read(state.line)
     number = said.values.get("T") if said.code == "M109" else None
     return state.modal.tool if number is None else int(min(number, 999))
 
@@ -137,7 +133,7 @@ def _current(
 
 def _taken(state: PrinterState, now: float) -> PrinterState:
     """Return the state after an ``ok``: the printer no longer waits for a person."""
-    answered = state.waiting or words.parse(state.line).code in _BLOCKING
+    answered = state.waiting or read(state.line).row.asks
     return replace(
         state,
         line="",

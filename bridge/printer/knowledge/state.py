@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.config import Profile
-from bridge.gcode import modal, words
+from bridge.gcode import modal
+from bridge.gcode.codes import Moves
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.line import Line, read
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Reply
@@ -43,14 +45,6 @@ __all__ = [
     "with_logs",
     "with_offsets",
 ]
-
-_REPORTS = {"M155", "M27", "M154"}
-"""With ``S`` they turn Marlin's reports at intervals on and off: of temperatures, of
-the bytes of a print, and of the position."""
-
-_ANSWERS = {"M876", "M108"}
-"""They answer the printer's question in place of the button: ``M876 S`` chooses,
-``M108`` continues."""
 
 
 TOUCHABLE = 45.0
@@ -223,43 +217,44 @@ def sent(
     """
     if state.halted:
         return state
-    code = words.parse(line).code
-    said = words.parse(line).values
+    said = read(line, dialect.name)
     before, tool, work = state, state.modal.tool, state.job
-    targets = heaters.targets_of(line, profile=profile, tool=tool)
+    targets = heaters.targets_of(said, profile=profile, tool=tool)
     state = replace(
         state,
         heaters=heaters.retarget(state.heaters, targets, profile),
         modal=modal.track(
-            state.modal, line, g90_sets_extruder=dialect.g90_sets_extruder
+            state.modal, said, g90_sets_extruder=dialect.g90_sets_extruder
         ),
         job=print_job.line_sent(state.job, line, now),
-        moved=state.moved or travel.moves(line),
+        moved=state.moved or travel.moves(said),
         line=line,
         uses=state.uses + is_use(line),
         tool_before=tool,
     )
     state = with_print_failure(before, with_modes_of_print(work, state, profile))
-    if code in _REPORTS and "S" in said:
-        on = state.autoreports | {code} if said["S"] else state.autoreports - {code}
+    if said.row.interval and "S" in said.values:
+        others = state.autoreports - {said.code}
+        on = others | {said.code} if said.values["S"] else others
         state = replace(state, autoreports=on)
-    if code == "G28":
+    if said.row.moves is Moves.HOME:
         state = _homing(state, said)
-    elif code == "M22":
+    elif said.code == "M22":
         state = replace(state, card=False, files=(), listed=False)
-    elif code in _ANSWERS:
+    elif said.row.answers:
         state = answered(state)
     return state
 
 
-def _homing(state: PrinterState, said: Mapping[str, float | None]) -> PrinterState:
-    axes = tuple(axis.lower() for axis in "XYZ" if axis in said) or ("x", "y", "z")
+def _homing(state: PrinterState, said: Line) -> PrinterState:
+    named = tuple(axis.lower() for axis in "XYZ" if axis in said.values)
+    axes = named or ("x", "y", "z")
     return replace(state, homings=state.homings + 1, homed=axes)
 
 
 def is_use(line: str) -> bool:
     """Return whether a line does more than query, once or at intervals."""
-    return not is_query(line) and words.parse(line).code not in _REPORTS
+    return not is_query(line) and not read(line).row.interval
 
 
 def _cold(state: PrinterState) -> PrinterState:

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bridge.commands.base import Command, Steps, completed
-from bridge.commands.gcode_lines import pairs
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
-from bridge.gcode import words
+from bridge.gcode.dialects import MARLIN
+from bridge.gcode.line import Line, LineError, parse, read
 from bridge.gcode.modal import Modal
 from bridge.printer.limits import targets, travel
-
-_STRICT = targets.CODES | travel.CODES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +45,7 @@ class Rules:
 
     Attributes:
         profile: the limits.
+        family: the firmware's, for what its codes do.
         blocked: codes that the operator forbids, each with the reason.
         modal: the modal state before the first line.
         position: mm by axis (``x``, ``y``, ``z``, ``e``) before the first line; an axis
@@ -57,6 +56,7 @@ class Rules:
     """
 
     profile: Profile = field(default_factory=Profile)
+    family: str = MARLIN.name
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
     modal: Modal = field(default_factory=Modal)
     position: Mapping[str, float] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Rules:
     @cached_property
     def blocked_codes(self) -> Mapping[str, str]:
         """The blocked codes in the form in which lines have them."""
-        return {words.parse(code).code: why for code, why in self.blocked.items()}
+        return {read(code, self.family).code: why for code, why in self.blocked.items()}
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -135,23 +135,30 @@ def check(lines: Sequence[str], rules: Rules) -> tuple[Mapping[str, float], ...]
     return completed(follow(lines, rules))
 
 
-def check_line(line: str, rules: Rules) -> None:
+def check_line(text: str, rules: Rules) -> Line:
     """Refuse a line that is wrong wherever the head is, and whatever came before.
 
+    Returns:
+        Its value.
+
     Raises:
-        RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool`` (400),
-            ``no_heated_bed`` or ``no_heated_chamber`` (409); the message names the line
-            and the limit.
+        RejectedError: It is not one command (400); ``blocked`` (403),
+            ``out_of_limits``, ``no_such_tool`` (400), ``no_heated_bed`` or
+            ``no_heated_chamber`` (409); the message names the line and the limit.
 
     """
-    code = words.parse(line).code
-    if code in rules.blocked_codes:
-        raise RejectedError.forbidden(
-            f"{line}: {code} is blocked (printers.blocked): {rules.blocked_codes[code]}"
-        )
-    parameters = _parameters(line, code)
-    if code[:1] != "G" or code in targets.CODES:  # no other G code sets a target
-        targets.check(line, parameters, rules.profile)
+    try:
+        line = parse(text, rules.family)
+    except LineError as error:
+        raise RejectedError.invalid(str(error)) from None
+    for code in {line.code, line.code.partition(".")[0]}:
+        if code in rules.blocked_codes:
+            why = rules.blocked_codes[code]
+            raise RejectedError.forbidden(
+                f"{line}: {code} is blocked (printers.blocked): {why}"
+            )
+    targets.check(line, rules.profile)
+    return line
 
 
 def follow(
@@ -165,28 +172,11 @@ def follow(
     """
     at = travel.Whereabouts(rules.modal, rules.position, rules.only_m82_sets_extruder)
     places = []
-    for line in lines:
-        parameters = pairs(line) or []
+    for text in lines:
+        line = parse(text, rules.family)
         at = travel.follow(
-            at,
-            line,
-            parameters,
-            rules.profile,
-            g90_sets_extruder=rules.g90_sets_extruder,
+            at, line, rules.profile, g90_sets_extruder=rules.g90_sets_extruder
         )
         places.append(at.position)
         yield
     return tuple(places)
-
-
-def _parameters(line: str, code: str) -> list[tuple[str, str]]:
-    parameters = pairs(line)
-    if code not in _STRICT:
-        return parameters or []
-    letters = [letter for letter, _ in parameters or []]
-    if parameters is None or len(set(letters)) < len(letters):
-        raise RejectedError.invalid(
-            f"{line}: after {code} there must be only letters with numbers, each once, "
-            "or the limits cannot be checked"
-        )
-    return parameters

@@ -1,31 +1,15 @@
 """Moves in lines of G-code: where they end, and whether the machine may go there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode import words
+from bridge.gcode.codes import Moves, Sets
+from bridge.gcode.line import Line, format_number
 from bridge.gcode.modal import Modal, track
-from bridge.gcode.words import format_number
 
-Pairs = Sequence[tuple[str, str]]
-
-_MOVES = {"G0", "G1", "G2", "G3", "G5"}
-_SET = "G92"
-_HOME = "G28"
-_INCHES = "G20"
 _AXES = ("x", "y", "z")
-
-CODES = frozenset({*_MOVES, _SET})
-"""Codes whose parameters must be nothing but letters with numbers."""
-
-# Neither these nor M codes move the head, except for those in _UNSURE, which start or
-# end a print, probe, park, change tool, filament or offsets, or run a macro file.
-_STILL = {"G4", "G10", "G11", "G17", "G21", "G90", "G91"}
-_UNSURE = {"M6", "M24", "M25", "M32", "M48", "M98", "M125", "M206", "M401", "M402"}
-_UNSURE |= {"M410", "M428", "M524", "M600", "M601", "M602", "M603", "M606", "M701"}
-_UNSURE |= {"M702"}
 _HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
 
@@ -59,12 +43,7 @@ class Whereabouts:
 
 
 def follow(
-    start: Whereabouts,
-    line: str,
-    parameters: Pairs,
-    profile: Profile,
-    *,
-    g90_sets_extruder: bool,
+    start: Whereabouts, line: Line, profile: Profile, *, g90_sets_extruder: bool
 ) -> Whereabouts:
     """Return where a line ends, with its effect on the modal state.
 
@@ -74,41 +53,32 @@ def follow(
 
     Raises:
         RejectedError: ``out_of_limits``: it leaves the volume, pushes too much filament
-            or is too fast. ``blocked``: it changes the unit of all that follows.
+            or is too fast.
 
     """
-    code = words.parse(line).code
-    if code == _INCHES:
-        raise RejectedError.forbidden(
-            f"{line}: inches would change the meaning of every later move and limit; "
-            "the bridge uses millimetres"
-        )
-    if code in _MOVES:
-        position = _moved(start, line, parameters, profile)
+    if line.row.is_move:
+        position = _moved(start, line, profile)
     else:
-        position = _after(code, parameters, start.position)
+        position = _after(line, start.position)
     modal = track(start.modal, line, g90_sets_extruder=g90_sets_extruder)
     return replace(start, modal=modal, position=position)
 
 
-def moves(line: str) -> bool:
+def moves(line: Line) -> bool:
     """Return whether a line may move the head, or change its coordinates."""
-    said = words.parse(line)
-    if said.code in _MOVES:
-        return any(axis in said.values for axis in "XYZE")
-    return said.code == _SET or not _is_still(said.code)
+    if line.row.is_move:
+        return any(axis in line.values for axis in "XYZE")
+    return not _is_still(line)
 
 
-def _after(
-    code: str, parameters: Pairs, position: Mapping[str, float]
-) -> Mapping[str, float]:
-    given = {letter.lower(): text for letter, text in parameters}
-    if code == _SET:
+def _after(line: Line, position: Mapping[str, float]) -> Mapping[str, float]:
+    given = {letter.lower(): text for letter, text in line.parameters}
+    if line.row.moves is Moves.SETS:
         return _set_position(given, position)
-    if code == _HOME:
+    if line.row.moves is Moves.HOME:
         homed = given.keys() & _AXES or _AXES
         return {axis: at for axis, at in position.items() if axis not in homed}
-    return position if _is_still(code) else {}
+    return position if _is_still(line) else {}
 
 
 def _set_position(
@@ -118,20 +88,20 @@ def _set_position(
     return {**position, **said} if said else {}
 
 
-def _is_still(code: str) -> bool:
-    numbered = code[:1] == "M" and code[1:].isdigit()
-    return code in _STILL or (numbered and code not in _UNSURE)
+def _is_still(line: Line) -> bool:
+    """Return whether a line leaves the head where it is: an M code, if not known."""
+    if line.is_known:
+        return line.row.moves is Moves.NO and line.row.sets is not Sets.TOOL
+    return line.code[:1] == "M" and line.code[1:2].isdigit()
 
 
 def _is_axis(given: Mapping[str, str], letter: str) -> bool:
     return letter in {*_AXES, "e"} and given[letter] != ""
 
 
-def _moved(
-    start: Whereabouts, line: str, parameters: Pairs, profile: Profile
-) -> Mapping[str, float]:
+def _moved(start: Whereabouts, line: Line, profile: Profile) -> Mapping[str, float]:
     position = dict(start.position)
-    for letter, text in parameters:
+    for letter, text in line.parameters:
         axis = letter.lower()
         if axis == "f" and text and float(text) > profile.max_speed:
             raise _beyond(
@@ -183,7 +153,7 @@ class _Leg:
             return self.value
         return None if self.before is None else self.value - self.before
 
-    def check(self, line: str, profile: Profile) -> None:
+    def check(self, line: Line, profile: Profile) -> None:
         if self.axis == "e":
             self._check_extrusion(line, profile)
             return
@@ -191,7 +161,7 @@ class _Leg:
         if reach is not None:
             self._check_reach(line, reach)
 
-    def _check_extrusion(self, line: str, profile: Profile) -> None:
+    def _check_extrusion(self, line: Line, profile: Profile) -> None:
         longest = profile.max_extrusion
         if self.length is not None and abs(self.length) > longest + _SLACK:
             hint = "" if self.sure else _HINT
@@ -200,7 +170,7 @@ class _Leg:
                 f"{format_number(longest)} mm at once (profile.max_extrusion){hint}"
             )
 
-    def _check_reach(self, line: str, reach: tuple[float, float]) -> None:
+    def _check_reach(self, line: Line, reach: tuple[float, float]) -> None:
         lowest, highest = reach
         limits = f"{format_number(lowest)} to {format_number(highest)} mm"
         limit = f"{limits} (profile.volume.{self.axis})"
