@@ -63,7 +63,7 @@ class Publisher:
         self._published: dict[str, object] = {}
         self._seen: dict[str, object] = {}
         self._temperatures = TemperatureGate(config.telemetry)
-        self._jobs = JobGate()
+        self._jobs = JobGate(config.telemetry)
         self._state: documents.State | None = None
         self._seq = 0
         self._started = self.now()
@@ -109,8 +109,8 @@ class Publisher:
 
     def _job(self, state: PrinterState) -> None:
         now = self.now()
-        job = self._jobs.steady(views.job_state(state, now=now, epoch=self.epoch()))
-        if self._jobs.due(job, now):
+        exact = views.job_state(state, now=now, epoch=self.epoch())
+        if (job := self._jobs.due(exact, now)) is not None:
             self._publish(topics.JOB_STATE, _json(job))
 
     def _is_new(self, what: str, facts: object) -> bool:

@@ -26,6 +26,9 @@ class Telemetry(Section):
     heartbeat: Annotated[float, Field(ge=5, le=3600)] = 60.0
     """Longest time between published temperatures, and interval of `health`, in
     seconds."""
+    progress_step: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Smallest change of a print's progress that is published, in percent. In the long
+    run it is published every 75 seconds at most."""
     history: Annotated[float, Field(ge=0, le=1440)] = 30.0
     """Minutes of temperature history kept for `request/temperature`."""
 

@@ -1,8 +1,13 @@
 """Prints seen from outside, as the firmware tells of them."""
 
+from collections.abc import Callable
+
 import pytest
 
+from bridge.gcode.dialects import KLIPPER
 from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.model import Problem
 from bridge.printer.knowledge.print_job import (
     PrintJob,
     elapsed,
@@ -10,6 +15,7 @@ from bridge.printer.knowledge.print_job import (
     remaining,
     running_time,
 )
+from bridge.printer.published.safety_flags import attention
 from tests.support.knowing import Knowing
 
 SELECTED = ("File opened: a.gco Size: 1000", "File selected")
@@ -356,3 +362,173 @@ def test_a_print_that_is_moved_elsewhere_on_the_card_goes_on(
     printer.sends(*lines)
     assert phase(printer) == phase_after
     assert printer.state.job.position == 20
+
+
+# What was wrong before there was a table, and its neighbours
+
+
+def lost_and_back(printer: Knowing, *, away: float = 3600) -> Knowing:
+    now = printer.now
+    gone = known.disconnected(printer.state, word="connection", now=now)
+    printer.become(gone)
+    printer.at(now + away)
+    printer.become(known.connecting(printer.state))
+    printer.become(known.connected(printer.state, dialect=printer.dialect))
+    printer.events.clear()
+    return printer
+
+
+def paused() -> Knowing:
+    printer = printing()
+    printer.at(20).says("//action:paused")
+    printer.events.clear()
+    return printer
+
+
+@pytest.mark.parametrize("begin", [printing, paused])
+def test_the_power_is_cut_in_a_print(begin: Callable[[], Knowing]) -> None:
+    printer = begin()
+    last = printer.now
+    lost_and_back(printer)
+    printer.says("Not SD printing", "Not SD printing")
+    assert printer.state.job.active
+    printer.says("Not SD printing")
+    assert phase(printer) == "idle"
+    assert printer.happened() == ["print_failed", "error"]
+    result = printer.state.job.result
+    assert result is not None
+    assert (result.reason, result.elapsed, result.time) == (
+        "connection_lost",
+        last,
+        last,
+    )
+    assert attention(printer.state) == "error"
+    printer.become(known.acknowledged(printer.state))
+    assert attention(printer.state) == "none"
+    printer.sends("M24")
+    assert printer.happened() == ["print_started"]
+
+
+def test_the_next_print_acknowledges_the_failure_of_the_last() -> None:
+    printer = lost_and_back(printing())
+    printer.says(*["Not SD printing"] * 3)
+    printer.sends("M24")
+    assert attention(printer.state) == "none"
+    printer.says("Done printing file")
+    assert attention(printer.state) == "none"
+
+
+def test_a_file_that_is_selected_again_after_a_power_cut_is_not_printed() -> None:
+    printer = lost_and_back(printing())
+    printer.says("SD printing byte 0/1000")
+    assert printer.happened() == ["print_failed", "error"]
+    printer.says("SD printing byte 0/1000")
+    assert (phase(printer), printer.state.job.position) == ("idle", 0)
+
+
+def test_another_file_after_a_power_cut_is_another_print() -> None:
+    printer = lost_and_back(printing())
+    printer.says("SD printing byte 5/77")
+    assert printer.happened() == ["print_failed", "error"]
+
+
+def test_a_print_that_outlives_the_cable_goes_on_without_an_error() -> None:
+    printer = printing()
+    broke = Problem(error="gone", reason="connection", consequence="disconnected")
+    printer.become(known.disconnected(printer.state, broke, now=10))
+    printer.at(60)
+    printer.become(known.connecting(printer.state))
+    printer.become(known.connected(printer.state, dialect=printer.dialect))
+    assert attention(printer.state) == "error", "it is not known yet what became of it"
+    printer.at(61).says("SD printing byte 400/1000")
+    assert attention(printer.state) == "none"
+    assert printer.happened() == ["disconnected", "error", "connected"]
+    assert running_time(printer.state.job, 70) == 70
+
+
+def test_a_file_that_was_read_before_the_link_was_lost_is_done() -> None:
+    printer = printing()
+    printer.says("SD printing byte 1000/1000")
+    lost_and_back(printer).says("Not SD printing")
+    assert printer.happened() == ["print_done"]
+
+
+def test_a_print_that_was_being_cancelled_when_the_link_was_lost_is_cancelled() -> None:
+    printer = printing()
+    printer.sends("M524")
+    lost_and_back(printer).says("Not SD printing")
+    assert printer.happened() == ["print_cancelled"]
+
+
+@pytest.mark.parametrize("line", ["M24", "RESUME"])
+def test_a_start_in_a_running_print_resumes_nothing(line: str) -> None:
+    printer = printing()
+    printer.sends(line)
+    assert phase(printer) == "printing"
+    printer.says("SD printing byte 200/1000")
+    assert printer.happened() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"), [("M524", "cancelling"), ("M25", "pausing")]
+)
+def test_what_the_firmware_ignores_does_not_stay_for_ever(
+    asked: str, word: str
+) -> None:
+    printer = printing()
+    printer.begins(asked)
+    for place in range(200, 600, 100):
+        printer.says(f"SD printing byte {place}/1000")
+        assert phase(printer) == word
+    printer.says("SD printing byte 600/1000")
+    assert phase(printer) == "printing"
+    assert printer.happened() == []
+
+
+def test_a_print_that_is_rewound_and_started_again_is_another() -> None:
+    printer = paused()
+    printer.sends("M26 S0", "M24")
+    assert printer.happened() == ["print_cancelled", "print_started"]
+    assert phase(printer) == "starting"
+
+
+def test_a_file_that_repeats_itself_goes_on() -> None:
+    printer = printing()
+    printer.says("SD printing byte 1000/1000")
+    assert phase(printer) == "finishing"
+    printer.says("SD printing byte 100/1000", "SD printing byte 200/1000")
+    assert phase(printer) == "printing"
+
+
+def test_a_paused_print_without_a_file_is_over() -> None:
+    printer = paused()
+    printer.says(*["Not SD printing", "Current file: a.gco"] * 5)
+    assert phase(printer) == "paused"
+    printer.says(*["Not SD printing", "Current file: (no file)"] * 3)
+    assert printer.happened() == ["print_cancelled"]
+
+
+def test_a_start_that_stands_still_from_the_beginning_can_be_resumed() -> None:
+    printer = Knowing(dialect=KLIPPER)
+    printer.says("File opened:a.gcode Size:1000", "File selected")
+    printer.sends("M24")
+    printer.says(*["SD printing byte 0/1000"] * 3)
+    assert phase(printer) == "paused"
+
+
+def test_the_answer_to_a_question_ends_it_with_the_pause() -> None:
+    printer = printing()
+    printer.says("//action:prompt_begin Nozzle Parked", "//action:prompt_show")
+    printer.says("echo:busy: paused for user")
+    assert (phase(printer), attention(printer.state)) == ("paused", "prompt")
+    printer.says("//action:resumed")
+    assert (phase(printer), attention(printer.state)) == ("printing", "none")
+    assert not printer.state.asks
+
+
+def test_a_question_in_a_print_that_goes_on_by_itself_is_over() -> None:
+    printer = printing()
+    printer.says("echo:busy: paused for user", "SD printing byte 200/1000")
+    assert attention(printer.state) == "prompt"
+    printer.says("SD printing byte 300/1000")
+    assert (phase(printer), attention(printer.state)) == ("printing", "none")

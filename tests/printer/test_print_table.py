@@ -80,7 +80,7 @@ _LINES = st.sampled_from(
         "T:199 /200 B:20 /0 W:?",
         "T:20 /0 B:20 /0",
         "Error:MAXTEMP",
-        "M73 Percent done: 50; Time left: 5",
+        "NORMAL MODE: Percent done: 50; print time remaining in mins: 5",
         *[f"SD printing byte {place}/1000" for place in range(0, 1001, 100)],
         *["> M24", "> M25", "> M524", "> M26 S0", "> M876 S0", "> M108"],
         *["! lost", "! back", "! reset"],

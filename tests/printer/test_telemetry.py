@@ -9,6 +9,7 @@ from bridge.printer.knowledge import state as known
 from bridge.printer.published import documents, views
 from bridge.printer.published.telemetry import (
     ANNOUNCED,
+    AT_ONCE,
     JobGate,
     TemperatureGate,
     steady,
@@ -145,13 +146,17 @@ def test_without_a_deadband_every_change_counts_but_no_repetition(
     assert gate.due(printer.state, 1)
 
 
+def published_job(printer: Knowing, gate: JobGate, now: float) -> documents.Job | None:
+    return gate.due(views.job_state(printer.state, now=now, epoch=0), now)
+
+
 def test_the_job_is_published_when_it_changes_and_seldom_while_it_goes_on(
     printer: Knowing,
 ) -> None:
-    gate = JobGate()
+    gate = JobGate(Telemetry())
 
     def due(now: float) -> bool:
-        return gate.due(views.job_state(printer.state, now=now, epoch=0), now)
+        return published_job(printer, gate, now) is not None
 
     assert due(0)
     assert not due(100)
@@ -159,12 +164,70 @@ def test_the_job_is_published_when_it_changes_and_seldom_while_it_goes_on(
     assert due(100)
     printer.at(101).says("SD printing byte 10/1000")
     assert due(101)
+    printer.says("SD printing byte 19/1000")
+    assert not due(106), "less than a step"
     printer.says("SD printing byte 20/1000")
-    assert not due(105.9)
     assert due(106)
     printer.says("//action:paused")
     assert due(106.1)
     assert not due(200)
+
+
+def test_the_progress_is_not_published_every_second_in_the_long_run(
+    printer: Knowing,
+) -> None:
+    gate = JobGate(Telemetry(progress_step=0.1))
+    printer.says("File opened: a.gco Size: 100000")
+    printer.sends("M24")
+    seen = set()
+    for second in range(1, 3601):
+        printer.at(second).says(f"SD printing byte {second * 20}/100000")
+        if job := published_job(printer, gate, second):
+            seen.add(job.progress)
+    assert 48 <= len(seen) <= AT_ONCE + 49
+
+
+def test_a_short_print_is_followed_closely(printer: Knowing) -> None:
+    gate = JobGate(Telemetry())
+    printer.says("File opened: a.gco Size: 1000")
+    printer.sends("M24")
+    seen = []
+    for second in range(1, 15):
+        printer.at(second).says(f"SD printing byte {second * 20}/1000")
+        if job := published_job(printer, gate, second):
+            seen.append(job.progress)
+    assert seen == [2.0 * second for second in range(1, 15)]
+
+
+@pytest.mark.parametrize("hours", [0.2, 0.5, 1, 3, 9])
+@pytest.mark.parametrize("slicer", [False, True], ids=["bytes", "slicer"])
+def test_a_print_makes_fewer_than_200_rows_an_hour(
+    printer: Knowing, hours: float, *, slicer: bool
+) -> None:
+    """With an estimate that is wrong by a tenth, to and fro."""
+    gate, total = JobGate(Telemetry(progress_step=0.1)), int(hours * 3600)
+    rows: list[int] = []
+    last: dict[str, object] = {}
+    for moment in range(int(max(3600, total))):
+        second = moment % total
+        if second == 0:
+            printer.at(moment).says(
+                "Done printing file", "File opened: a.gco Size: 1000000"
+            )
+            printer.sends("M24")
+        wave = 1 + 0.1 * ((second // 200) % 2)
+        place = min(999_999, int(1_000_000 * second / total * wave))
+        printer.at(moment).says(f"SD printing byte {place}/1000000")
+        if slicer and second % 60 == 0:
+            printer.sends(f"M73 R{(total - second) * wave / 60:.0f}")
+        job = published_job(printer, gate, moment)
+        for name in ("progress", "elapsed", "remaining"):
+            value = getattr(job, name) if job else last.get(name)
+            rows += [moment] if value != last.get(name) else []
+            last[name] = value
+    for number, start in enumerate(rows):
+        within = [row for row in rows[number : number + 220] if row < start + 3600]
+        assert len(within) < 200
 
 
 def test_a_state_is_compared_by_its_temperatures_only(
@@ -173,35 +236,41 @@ def test_a_state_is_compared_by_its_temperatures_only(
     assert not gate.due(replace(printer.state, message="hello"), 1)
 
 
-def test_the_time_of_day_at_which_it_is_done_does_not_tremble(printer: Knowing) -> None:
-    gate = JobGate()
+def test_what_is_left_is_rounded_and_does_not_tremble(printer: Knowing) -> None:
+    gate = JobGate(Telemetry())
     printer.says("File opened: a.gco Size: 1000")
     printer.sends("M24")
 
-    def finish(now: float, left: float) -> float | None:
-        printer.at(now).sends(f"M73 P10 R{left:g}")
-        job = gate.steady(views.job_state(printer.state, now=now, epoch=0))
-        gate.due(job, now)
-        return job.finish_at
+    def left(now: float, minutes: float) -> tuple[int | None, float | None]:
+        printer.at(now).sends(f"M73 P10 R{minutes:g}")
+        job = published_job(printer, gate, now) or gate.last
+        assert job is not None
+        return job.remaining, job.finish_at
 
-    assert finish(0, 10) == 600
-    assert finish(10, 10) == 600
-    assert finish(60, 10) == 600
-    assert finish(61, 10) == 661
-    printer.says("//action:paused")
-    assert (
-        gate.steady(views.job_state(printer.state, now=70, epoch=0)).finish_at is None
-    )
+    assert left(0, 10) == (600, 600)
+    assert left(10, 10) == (600, 600)
+    assert left(59, 9) == (600, 600), "too soon"
+    assert left(76, 9) == (540, 600)
+    assert left(160, 9.7) == (540, 600), "less than most of a step"
+    assert left(240, 9.8) == (600, 840)
+    assert left(320, 120) == (7200, 7500)
+    assert left(420, 117) == (7200, 7500)
+    assert left(600, 116) == (6900, 7500)
+    assert left(700, 125) == (7500, 8220)
+    printer.at(800).says("//action:paused")
+    paused = published_job(printer, gate, 800)
+    assert paused is not None
+    assert paused.finish_at is None
 
 
 def test_another_print_has_its_own_start(printer: Knowing) -> None:
-    gate = JobGate()
+    gate = JobGate(Telemetry())
 
     def started(now: float, file: str) -> float | None:
         printer.at(now).says(f"File opened: {file} Size: 1000")
         printer.sends("M24")
-        job = gate.steady(views.job_state(printer.state, now=now, epoch=0))
-        gate.due(job, now)
+        job = published_job(printer, gate, now)
+        assert job is not None
         printer.says("Done printing file")
         return job.started_at
 

@@ -41,21 +41,24 @@ class Estimate:
     totals: tuple[float, ...] = ()
     made_at: float = 0.0
 
-    def heated(self, ran: float, share: float) -> "Estimate":
+    def heated(self, share: float) -> "Estimate":
         """Return the estimate while the print waits for a heater.
 
         Args:
-            ran: the running time in seconds.
-            share: of the file, from 0 to 1.
+            share: of the file that was read, from 0 to 1.
 
         """
-        since = share if self.origin is None else share - self.origin[1]
-        if self.totals and since >= HEATING_COUNTS:
-            return self
-        return Estimate(origin=(ran, share))
+        begun = self.origin is None or share - self.origin[1] < HEATING_COUNTS
+        return Estimate() if begun or not self.totals else self
 
     def add(self, ran: float, share: float) -> "Estimate":
-        """Return the estimate after the print has come this far; see :meth:`heated`."""
+        """Return the estimate after the print has come this far.
+
+        Args:
+            ran: the running time in seconds.
+            share: of the file that was read, from 0 to 1.
+
+        """
         if self.origin is None:
             return Estimate(origin=(ran, share))
         time, done = ran - self.origin[0], share - self.origin[1]

@@ -351,6 +351,8 @@ def remaining(job: PrintJob, now: float) -> float | None:
     if not job.active:
         return None
     ran = running_time(job, now)
+    if job.remaining is not None and job.heating:
+        return job.remaining  # it does not count down
     if job.remaining is not None:
         return max(0.0, job.remaining - (ran - job.reported_at))
     return job.estimate.remaining(ran)
@@ -449,7 +451,7 @@ def _timed(job: PrintJob, to: Phase, now: float) -> PrintJob:
     """Return the job with its pause begun or ended, as the next phase needs it."""
     if to in {"pausing", "paused"}:
         since = now if job.paused_at is None else job.paused_at
-        return replace(job, paused_at=since, heating=False)
+        return replace(_heated_up(job, now), paused_at=since)
     if job.paused_at is None or to == "cancelling":
         return job
     stood = max(0.0, now - job.paused_at)
@@ -486,7 +488,7 @@ def link_lost(job: PrintJob, now: float) -> PrintJob:
     """Return the job after the link was lost: a print goes on, unconfirmed."""
     if not job.active or job.lost_at is not None:
         return job
-    return replace(job, lost_at=now, heating=False)
+    return replace(_heated_up(job, now), lost_at=now)
 
 
 def link_back(job: PrintJob) -> PrintJob:
@@ -542,6 +544,7 @@ def _counted(
 ) -> PrintJob:
     rose = job.position is not None and position > job.position
     stands = in_turn and not rose and position < size
+    job = _heated_up(job, now) if rose else job
     return replace(
         job,
         position=position,
@@ -550,7 +553,6 @@ def _counted(
         rising_reports=job.rising_reports + 1 if rose else 0,
         standing_reports=job.standing_reports + 1 if stands else 0,
         risen_at=now if rose else job.risen_at,
-        heating=job.heating and not rose,
         counter_seen=job.phase == "paused",
     )
 
@@ -577,11 +579,8 @@ def _heard_of_rising_bytes(job: PrintJob, *, from_start: bool) -> Heard | None:
 def _estimated(job: PrintJob, now: float) -> PrintJob:
     if job.phase not in {"starting", "printing", "resuming"} or job.heating:
         return job
-    done = progress(job)
-    if done is None:
-        return job
-    ran = running_time(job, now)
-    return replace(job, estimate=job.estimate.add(ran, done / 100))
+    share = (progress(job) or 0.0) / 100
+    return replace(job, estimate=job.estimate.add(running_time(job, now), share))
 
 
 def report_heat(job: PrintJob, now: float, *, waiting: bool, cold: bool) -> PrintJob:
@@ -595,19 +594,20 @@ def report_heat(job: PrintJob, now: float, *, waiting: bool, cold: bool) -> Prin
 
     """
     if job.phase not in _RUNS or job.lost_at is not None:
-        return replace(job, heating=False) if job.heating else job
+        return _heated_up(job, now)
     heating = waiting or (cold and now - job.risen_at > STANDSTILL)
     if not heating:
-        return replace(job, heating=False) if job.heating and not cold else job
-    ran = running_time(job, now)
-    done = progress(job) or 0.0
-    return replace(
-        job,
-        heating=True,
-        reported_at=ran,
-        remaining=remaining(job, now) if job.remaining is not None else None,
-        estimate=job.estimate.heated(ran, done / 100),
-    )
+        return job if cold else _heated_up(job, now)
+    left = None if job.remaining is None else remaining(job, now)
+    estimate = job.estimate.heated((progress(job) or 0.0) / 100)
+    return replace(job, heating=True, remaining=left, estimate=estimate)
+
+
+def _heated_up(job: PrintJob, now: float) -> PrintJob:
+    """Return the job after heating; the slicer's time is counted again from now."""
+    if not job.heating:
+        return job
+    return replace(job, heating=False, reported_at=running_time(job, now))
 
 
 STANDSTILL = 3.0

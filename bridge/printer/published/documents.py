@@ -300,11 +300,13 @@ class Job(PublishedDocument):
     elapsed: int | None
     """Its duration without pauses, in seconds; null if the start was not seen."""
     remaining: int | None
-    """Seconds left: as reported by the slicer (`M73`), otherwise estimated."""
+    """Seconds left, rounded to 1 or 5 minutes: as reported by the slicer (`M73`),
+    otherwise estimated from the progress since the heating; null until several
+    estimates agree. `request/job` has the exact value."""
     started_at: Time | None
     """When the print started; null if that was not seen."""
     finish_at: Time | None
-    """When it will finish; null while it is paused. Changes by minutes, not seconds."""
+    """When it will finish, to the minute; null while it is paused or heating."""
     heating: bool
     """The print waits for a heater, which is no progress."""
     reason: str

@@ -7,7 +7,7 @@ from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import Job, State
 
 _ROUNDING_ERROR = 1e-9  # °C; in floats, 20.2 - 20.0 is a little less than 0.2
-_SAME_MOMENT = 60.0  # seconds by which a published estimate may be wrong
+_SAME_MOMENT = 60.0  # seconds by which a published start may be wrong
 _ROUNDING = 1.0  # seconds by which one moment may differ when computed twice
 
 
@@ -18,6 +18,23 @@ Home Assistant shows a sensor with ``expire_after`` as unavailable from the mome
 which its configuration changes until the next value. It applies a discovery message
 entity by entity, which takes seconds on a small machine (seen with 2026.11), so a value
 that follows at once may come too early for some of them."""
+
+
+AT_ONCE = 15
+"""Times that the progress is published in quick succession, so that a short print is
+followed closely; after that it is published every 75 seconds."""
+
+_ONCE = 75.0
+"""Seconds between two values of the time left, and of the progress in the long run."""
+
+_ELAPSED_STEP = 60.0  # seconds
+_SOON, _SOON_STEP, _LATER_STEP = 1800.0, 60.0, 300.0
+"""A time left of up to half an hour is rounded to minutes, a longer one to 5 minutes:
+nobody can tell it better, and every change is a row in a database."""
+
+_CLEARLY = 0.75
+"""The share of a step by which the exact time left has to differ from the published one
+before that changes; with a half it would tremble between two values."""
 
 
 class TemperatureGate:
@@ -74,41 +91,80 @@ class TemperatureGate:
 
 
 class JobGate:
-    """Decides whether the job is to be published now.
+    """Decides when the job is published, and rounds what moves all the time.
 
-    At once when its state, file or result changes; while only its progress moves, at
-    most every ``interval`` seconds.
+    Home Assistant's recorder writes a row for each new value of an entity. So elapsed
+    time changes once a minute, the remaining time by whole steps and at most every 75
+    seconds, and the progress by ``progress_step``, up to :data:`AT_ONCE` times in quick
+    succession and then every 75 seconds. Together they make fewer than 200 rows an
+    hour. Everything else, such as the state, is published at once.
     """
 
-    def __init__(self, interval: float = 5.0) -> None:
-        self._interval = interval
-        self._published: float | None = None
+    def __init__(self, settings: Telemetry) -> None:
+        self._step = settings.progress_step - _ROUNDING_ERROR
         self._job: Job | None = None
+        self._tokens, self._refilled = float(AT_ONCE), 0.0
+        self._left_at = float("-inf")
 
-    def steady(self, job: Job) -> Job:
-        """Return the job with the times published before, unless they really changed.
+    def due(self, job: Job, now: float) -> Job | None:
+        """Return the document to publish now, or ``None`` if nothing is new in it.
 
-        An estimate changes a little with every report. Where it is shown as a time of
-        day, only a change of minutes matters.
+        Args:
+            job: the present document, with exact values.
+            now: the time in seconds.
+
         """
         before = self._job
-        if before is None or before.file != job.file:
-            return job
-        kept = {
-            name: getattr(before, name)
-            for name in ("started_at", "finish_at")
-            if _near(getattr(before, name), getattr(job, name))
-        }
-        return job.model_copy(update=kept)
+        rounded = job.model_copy(
+            update={
+                "remaining": _rounded(job.remaining),
+                "finish_at": _minute(job.finish_at),
+            }
+        )
+        if before is not None and _standing(before) == _standing(job):
+            rounded = self._steady(before, rounded, job, now)
+            same = {"time": before.time, "position": before.position}
+            if rounded.model_copy(update=same) == before:
+                return None
+        if before is None or before.remaining != rounded.remaining:
+            self._left_at = now
+        self._job = rounded
+        return rounded
 
-    def due(self, job: Job, now: float) -> bool:
-        """Return whether to publish this document; then it counts as published."""
-        if self._job is not None and self._published is not None:
-            same = _standing(job) == _standing(self._job)
-            moved = job.model_copy(update={"time": self._job.time}) != self._job
-            if same and not (moved and now - self._published >= self._interval):
-                return False
-        self._published, self._job = now, job
+    @property
+    def last(self) -> Job | None:
+        """The document that was published last."""
+        return self._job
+
+    def _steady(self, before: Job, rounded: Job, exact: Job, now: float) -> Job:
+        """Return a document with the values published before, unless they moved."""
+        kept: dict[str, object] = {}
+        if not self._progressed(before.progress, exact.progress, now):
+            kept["progress"] = before.progress
+        if not _moved(before.elapsed, exact.elapsed, _ELAPSED_STEP):
+            kept["elapsed"] = before.elapsed
+        step = _step_of(exact.remaining)
+        moved = _moved(before.remaining, exact.remaining, _CLEARLY * step)
+        if not moved or now < self._left_at + _ONCE:
+            kept["remaining"] = before.remaining
+            kept["finish_at"] = before.finish_at
+        elif _near(before.finish_at, exact.finish_at, within=_CLEARLY * step):
+            kept["finish_at"] = before.finish_at
+        if _near(before.started_at, exact.started_at):
+            kept["started_at"] = before.started_at
+        return rounded.model_copy(update=kept)
+
+    def _progressed(
+        self, before: float | None, after: float | None, now: float
+    ) -> bool:
+        if not _moved(before, after, self._step):
+            return False
+        more = (now - self._refilled) / _ONCE
+        self._tokens = min(float(AT_ONCE), self._tokens + max(0.0, more))
+        self._refilled = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
         return True
 
 
@@ -141,4 +197,30 @@ def _near(
 
 
 def _standing(job: Job) -> object:
-    return job.state, job.file, job.display, job.size, job.reason, job.result
+    return (
+        (job.state, job.file, job.display, job.size),
+        (job.reason, job.heating),
+        job.result and (job.result.outcome, job.result.file, job.result.elapsed),
+    )
+
+
+def _step_of(seconds: float | None) -> float:
+    return _SOON_STEP if seconds is None or seconds <= _SOON else _LATER_STEP
+
+
+def _rounded(seconds: int | None) -> int | None:
+    """Return a time left by its step, never 0 while there is some."""
+    if not seconds:
+        return seconds
+    step = _step_of(seconds)
+    return int(max(_SOON_STEP, round(seconds / step) * step))
+
+
+def _minute(moment: float | None) -> float | None:
+    return None if moment is None else round(moment / _SAME_MOMENT) * _SAME_MOMENT
+
+
+def _moved(before: float | None, after: float | None, by: float) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return abs(after - before) >= by
