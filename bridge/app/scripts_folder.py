@@ -2,10 +2,35 @@
 
 from pathlib import Path
 
+from bridge.config import Config
 from bridge.errors import ConfigError
+from bridge.validation_errors import nearest
 
 LARGEST = 65_536
 MOST = 1000
+
+
+def check_scripts(config: Config) -> None:
+    """Check that the folders can be read, and that every script button has a script.
+
+    Raises:
+        ConfigError: A folder cannot be read, or no printer has a script that
+            ``home_assistant.scripts`` names.
+
+    """
+    known = {
+        name
+        for printer in config.printers
+        for name in (*printer.scripts, *read_folder(printer.scripts_folder))
+    }
+    problems = [
+        f'home_assistant.scripts: no printer has a script "{name}"'
+        f"{nearest(name, known) if known else ''}"
+        for name in config.home_assistant.scripts
+        if name not in known
+    ]
+    if problems:
+        raise ConfigError(*problems)
 
 
 def read_folder(folder: Path | None) -> dict[str, str]:

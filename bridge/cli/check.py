@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from bridge.app.scripts_folder import check_scripts
 from bridge.config_file import dump, load
 from bridge.printer.port.errors import permission_problem
 
@@ -19,6 +20,7 @@ def check(chosen: argparse.Namespace) -> int:
 
     """
     config = load(chosen.config, os.environ)
+    check_scripts(config)
     if not chosen.quiet:
         print(dump(config), end="")
     for printer in config.printers:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.scripts_folder import LARGEST, read_folder
+from bridge.app.scripts_folder import LARGEST, check_scripts, read_folder
+from bridge.config import Config
 from bridge.errors import ConfigError
 
 
@@ -54,3 +55,43 @@ def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="gone: No such file"):
         read_folder(tmp_path)
+
+
+def configured(buttons: list[str], **printer: object) -> Config:
+    return Config.model_validate(
+        {"home_assistant": {"scripts": buttons}, "printers": [printer]}
+    )
+
+
+def test_every_button_has_a_script(tmp_path: Path) -> None:
+    (tmp_path / "purge").write_text("G1 E5")
+    own = {"preheat": "M104 S200"}
+    check_scripts(
+        configured(["preheat", "purge"], scripts=own, scripts_folder=tmp_path)
+    )
+    check_scripts(configured([]))
+
+
+@pytest.mark.parametrize(
+    ("scripts", "problem"),
+    [
+        (
+            {"preheat": "M104 S200"},
+            'a script "preheet"; did you mean "preheat"? (known',
+        ),
+        ({"warm": "M104 S200"}, 'no printer has a script "preheet" (known: warm)'),
+        ({}, 'home_assistant.scripts: no printer has a script "preheet"'),
+    ],
+)
+def test_a_button_without_a_script_is_named(
+    scripts: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_scripts(configured(["preheet", "x" * 9], scripts=scripts))
+    assert problem in caught.value.problems[0]
+    assert len(caught.value.problems) == 2
+
+
+def test_the_folder_is_checked_too(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere is not a folder"):
+        check_scripts(configured([], scripts_folder=tmp_path / "nowhere"))

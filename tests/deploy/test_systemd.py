@@ -48,6 +48,16 @@ def test_a_unit_exposes_little(tmp_path: Path, name: str) -> None:
     assert code == 0, said
 
 
+@pytest.mark.parametrize("name", UNITS)
+def test_the_drop_in_for_klipper_is_accepted(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / f"{name}.d"
+    folder.mkdir()
+    (folder / "klipper.conf").write_text(unit("klipper.conf"))
+    assert analyze(tmp_path, name, "verify") == (0, "")
+    (folder / "klipper.conf").write_text("[Service]\nPrivateTmps=no\n")
+    assert "PrivateTmps" in analyze(tmp_path, name, "verify")[1]
+
+
 def test_a_key_that_systemd_does_not_know_would_be_found(tmp_path: Path) -> None:
     name = "wrong.service"
     (tmp_path / name).write_text(unit(UNITS[0]).replace("WatchdogSec", "WatchdogSecs"))

@@ -65,6 +65,16 @@ async def test_a_missing_port(tmp_path: Path) -> None:
     assert "`gcode2mqtt ports`" in message
 
 
+@pytest.mark.parametrize("port", ["/tmp/no-printer", "/home/nobody/printer"])  # noqa: S108
+async def test_a_port_that_a_service_cannot_see(
+    port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert "klipper.conf" not in await refusal(port)
+    monkeypatch.setenv("INVOCATION_ID", "0" * 32)
+    assert "deploy/systemd/klipper.conf allows it" in await refusal(port)
+
+
 async def test_a_name_whose_device_is_unplugged(printer: PtyPeer) -> None:
     assert printer.link is not None
     printer.unplug()

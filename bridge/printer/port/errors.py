@@ -42,7 +42,7 @@ def serial_error(port: str, baudrate: int, error: Exception) -> LinkError:
     if code in _MISSING:
         return LinkError(
             f"there is no serial port {port}: is the printer plugged in and switched "
-            "on? `gcode2mqtt ports` lists the ports there are"
+            f"on? `gcode2mqtt ports` lists the ports there are{_hidden(port)}"
         )
     if code in {errno.EACCES, errno.EPERM}:
         return LinkError(_forbidden(port))
@@ -60,6 +60,21 @@ def serial_error(port: str, baudrate: int, error: Exception) -> LinkError:
     return LinkError(
         f"{port} cannot be opened ({_reason(error, code)}): unplug the printer and "
         "plug it in again"
+    )
+
+
+def _hidden(port: str) -> str:
+    """Return why a port may be there and still be invisible to a service.
+
+    systemd.exec(5): with ``PrivateTmp=`` a service has a ``/tmp`` of its own, where
+    Klipper's port is missing; with ``ProtectHome=`` it sees no home folder.
+    """
+    is_service = "INVOCATION_ID" in os.environ
+    if not is_service or not port.startswith(("/tmp/", "/home/", "/root/")):  # noqa: S108 - no file is made
+        return ""
+    return (
+        "; a service does not see folders below /tmp and /home, unless a drop-in such "
+        "as deploy/systemd/klipper.conf allows it"
     )
 
 
