@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median, quantiles
 
 from pydantic import BaseModel
@@ -14,7 +13,7 @@ from bridge.config import Config
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.printer.knowledge.events import StateEvent
-from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.model import PrinterState, evolve
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Printer
 from bridge.printer.published import about, documents, views
@@ -84,7 +83,7 @@ class Publisher:
         state, observer = self._printer.state, self._printer.observer
         # Most changes are temperatures and lines sent. Building the other documents for
         # those would cost a hundred printers thousands of documents a second.
-        rest = replace(state, line="", uses=0, tool_before=0, heaters={}, sensors={})
+        rest = evolve(state, line="", uses=0, tool_before=0, heaters={}, sensors={})
         names = tuple(state.heaters), tuple(state.sensors)
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
         if slow:

@@ -53,6 +53,10 @@ class Serial(Section):
     (PID tuning) has at least 20 minutes for each of its cycles."""
     long_codes: tuple[str, ...] = ()
     """Additional codes that take long, such as `G29` or a macro's name."""
+    lines_in_flight: int = Field(default=1, ge=1, le=8)
+    """Number of moves (`G0` to `G3`) that may be sent before the first one is
+    acknowledged. More than one takes effect only with Klipper, and with firmwares built
+    with `ADVANCED_OK`; see [gcode.md](gcode.md#several-moves-in-flight)."""
     log_file: File | None = Field(default=None, examples=["wire.log"])
     """File to which all lines sent and received are written; rotated at 5 MB."""
 

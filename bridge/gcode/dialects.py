@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bridge.gcode.codes import Argument
-from bridge.gcode.line import Line, read
+from bridge.gcode.line import MOVES, Line, code_of, read
 
 TUNING_CYCLES = 5
 """Cycles of ``M303`` without ``C``, Marlin's default."""
@@ -59,6 +59,15 @@ class Dialect:
     output_wait: float = 0.3
     """How long after an ``ok`` or the last output more output may follow, where
     ``ok_before_output``."""
+    reliable: bool = False
+    """Its link loses and damages nothing, such as Klipper's pseudo-terminal, so several
+    lines may be in flight although it does not number them."""
+    numbers_oks: bool = False
+    """A build with ``ADVANCED_OK`` says ``ok N12 P15 B3``: the line's number, and the
+    free places in its planner and in its buffer of commands
+    (tests/transcripts/marlin/m21-advok-lines.txt). Then several lines may be in flight:
+    the ``ok`` of a request to send again has no number, so it is not taken for that of
+    a line."""
     max_probes: int = 3
     """Unanswered probes before the link is given up. A single one may be lost; three
     in a row, ``ok_timeout`` apart, are not lost by a link of any use."""
@@ -157,6 +166,9 @@ class Dialect:
         Klipper answers many seconds of ``G28`` or ``M400`` with silence, and then
         everything at once (tests/transcripts/klipper/04_move_home_jog.txt).
         """
+        code = code_of(line)
+        if code in MOVES and code not in self.long_codes:
+            return self.ok_timeout
         said = read(line, self.name)
         if said.row.dwell:
             milliseconds = said.values.get("P") or 0.0
@@ -179,7 +191,7 @@ class Dialect:
         return not is_code
 
 
-MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",))
+MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",), numbers_oks=True)
 """Measured: 2.0.9 and 2.1 (tests/transcripts/marlin). ``M524`` aborts a print, and is
 itself not acknowledged while one runs, which a probe finds out."""
 
@@ -206,6 +218,7 @@ KLIPPER = Dialect(
     detect=("klipper",),
     numbered=False,
     checks_sequence=False,
+    reliable=True,
     sends_busy=False,
     reports_while_heating=True,
     ok_timeout=60.0,

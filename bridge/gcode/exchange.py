@@ -26,6 +26,13 @@ from bridge.gcode.timeouts import (
 )
 from bridge.gcode.window import PROBE, Line, Queue, Transmitter
 
+RECEIVE_BUFFER = 127
+"""Bytes that may wait in the firmware's receive buffer: Marlin's ``RX_BUFFER_SIZE`` is
+128 by default. While a move waits for the planner, nothing leaves it for the buffer of
+commands."""
+
+_SENDS_UNSENT = frozenset({ExchangeState.READY, ExchangeState.PROBE_DUE})
+
 NO_ANSWER = "the printer stopped answering"
 
 UNCERTAIN = 2
@@ -36,13 +43,20 @@ be a surplus one; an answer that only a probe gets (``ok T:…``) is enough by i
 class Exchange:
     """Sends line after line; reports what became of each."""
 
-    def __init__(self, transmitter: Transmitter, confirm_after: float) -> None:
+    def __init__(
+        self,
+        transmitter: Transmitter,
+        confirm_after: float,
+        lines_in_flight: int = 1,
+    ) -> None:
         """Continue a conversation whose handshake is complete.
 
         Args:
             transmitter: shared with the handshake.
             confirm_after: seconds without a line until it is confirmed by a probe that
                 the last lines arrived.
+            lines_in_flight: how many moves may be in flight together, if the firmware
+                is known to have room for them.
 
         """
         self.state = ExchangeState.IDLE
@@ -50,6 +64,9 @@ class Exchange:
         self._transmitter = transmitter
         self._window = transmitter.window
         self._confirm_after = confirm_after
+        self._lines_in_flight = lines_in_flight
+        self._free = 0  # places in the firmware's buffer, as it said last
+        self._room = 1  # commands that the firmware's buffer holds, as far as it said
         self._resends = ResendRequests()
         # Deadlines, in seconds; the three things that can become due.
         self._answer_deadline: float | None = None
@@ -68,8 +85,10 @@ class Exchange:
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due, if ever."""
+        if self._pause_deadline is None and self._probe_at is None:
+            return self._answer_deadline  # called for each line
         times = (self._answer_deadline, self._pause_deadline, self._probe_at)
-        return min((time for time in times if time is not None), default=None)
+        return min(time for time in times if time is not None)
 
     def handle_timeout(self, now: float) -> list[Event]:
         """Act on the deadlines that have passed."""
@@ -124,21 +143,47 @@ class Exchange:
     # Lines out
 
     def data_to_send(self, queue: Queue, now: float) -> bytes:
-        """Return the bytes of the next line, if one may be sent."""
+        """Return the bytes of the lines that may be sent now."""
+        data = b""
+        while self._prepare_line(queue):
+            dialect = self._transmitter.dialect
+            data += self._transmitter.transmit(now, numbered=dialect.numbered)
+            self._change(Change.SENT)
+            self._answer_deadline = self._deadline_after_sending(now)
+        return data
+
+    def _prepare_line(self, queue: Queue) -> bool:
+        """Have an unsent line in the window that may be sent now; return whether so."""
         if self.pause is not SendPause.NO_PAUSE:
-            return b""
+            return False
         if self.state is ExchangeState.IDLE:
             line = queue.pop()
-            if line is None:
-                return b""
-            self._window.push(line)
-        elif self.state not in {ExchangeState.READY, ExchangeState.PROBE_DUE}:
-            return b""
-        dialect = self._transmitter.dialect
-        data = self._transmitter.transmit(now, numbered=dialect.numbered)
-        self._change(Change.SENT)
-        self._answer_deadline = self._deadline_after_sending(now)
-        return data
+        elif self.state is ExchangeState.IN_FLIGHT and self._has_room():
+            room = RECEIVE_BUFFER - self._window.buffered
+            line = queue.pop(shareable=room)
+        else:
+            return self.state in _SENDS_UNSENT
+        if line is None:
+            return False
+        self._window.push(line)
+        return True
+
+    def _has_room(self) -> bool:
+        """Return whether one more move may be in flight beside the lines that are.
+
+        Not while lines are sent again: what went wrong once may do so again, and each
+        burst that is flushed costs a round trip.
+        """
+        window = self._window
+        most = self._lines_in_flight
+        if not self._transmitter.dialect.reliable:
+            most = min(most, self._room)
+        return (
+            window.edge - window.cursor < most
+            and not window.has_unsent
+            and not self._resends.outstanding
+            and window.only_moves
+        )
 
     def _deadline_after_sending(self, now: float) -> float:
         """Return until when to wait for an answer, with a line that was just sent.
@@ -150,8 +195,7 @@ class Exchange:
         if self._answer_deadline is not None:
             return max(self._answer_deadline, now + dialect.ok_timeout)
         lines = self._window.in_flight()
-        times = (line.sent_at + dialect.timeout_for(line.text) for line in lines)
-        return max(self._busy_until, *times)
+        return max(self._busy_until, *(line.sent_at + line.timeout for line in lines))
 
     def note_urgent_line(self, now: float) -> None:
         """Expect the ``ok`` of a line that was sent past the window."""
@@ -228,7 +272,11 @@ class Exchange:
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:
         """Process an ``ok``: of the oldest line in flight, unless it says otherwise."""
+        if ok.room is not None:
+            self._note_room(ok.room)
         if self.pause is SendPause.RESEND_OK:
+            if self._room > 1 and ok.number is not None:
+                return []  # of a line before it, which the request has acknowledged
             self._resend_oks -= 1
             return [] if self._resend_oks else self.end_pause()
         if self._resends.outstanding:
@@ -283,10 +331,21 @@ class Exchange:
                 if line.text.startswith(PROBE):
                     return line.number
             return None
+        if self._room > 1 and head.shareable and self._transmitter.dialect.numbered:
+            return None  # that of a move has its number; this is of a request, or late
         return head.number
 
+    def _note_room(self, free: int) -> None:
+        """Remember how many commands the firmware's buffer holds.
+
+        The command that is acknowledged has just left its place, or is about to, and
+        the buffer was empty at some time: so the most that were ever free are all.
+        """
+        again, self._free = free == self._free, free  # once, it may be damaged
+        if again and self._transmitter.dialect.numbers_oks and self._checks_sequence:
+            self._room = max(self._room, min(free + 1, self._lines_in_flight))
+
     def _acknowledge(self, through: int, ok: Ok, now: float) -> list[Event]:
-        dialect = self._transmitter.dialect
         *skipped, last = self._window.acknowledge(through)
         self._lines_acknowledged()
         self._timeouts = 0
@@ -297,23 +356,27 @@ class Exchange:
         self._note_effect(last, now)
         self._update_certainty(last, ok, now)
         if head := self._window.head:
-            until = now + dialect.timeout_for(head.text)
-            self._answer_deadline = max(self._busy_until, until)
+            self._answer_deadline = max(self._busy_until, now + head.timeout)
         events = self.finish_output()
-        events += [event for line in skipped for event in self._skip(line)]
+        for line in skipped:
+            events += self._skip(line)
         return events + self._finish_or_await_output(last, now)
 
     def _note_effect(self, last: Line, now: float) -> None:
         """Remember what the acknowledged line makes the firmware do from now on."""
         dialect = self._transmitter.dialect
-        self._busy_until = busy_until(
-            last.text,
-            dialect,
-            sent_at=last.sent_at,
-            before=self._busy_until,
-            now=now,
-        )
-        self._may_print = self._may_print or starts_print(last.text, dialect)
+        if last.timeout <= dialect.ok_timeout:
+            self._busy_until = now
+        else:
+            self._busy_until = busy_until(
+                last.text,
+                dialect,
+                sent_at=last.sent_at,
+                before=self._busy_until,
+                now=now,
+            )
+        if not last.shareable and starts_print(last.text, dialect):
+            self._may_print = True
 
     def _finish_or_await_output(self, last: Line, now: float) -> list[Event]:
         if self._urgent_ok_due:

@@ -8,6 +8,13 @@ acknowledges what precedes n, and n and all after it are sent again. Acknowledge
 are kept for a while, because a surplus ``ok`` makes a line look acknowledged that was
 lost; the firmware then asks for it (docs/adr/0014).
 
+Where that is configured, moves share the firmware's buffer (docs/adr/0031). It must
+have said twice how many commands that holds, and then it says ``ok N12 P15 B3``: each
+``ok`` names its line, so one that is late or belongs to a request acknowledges nothing
+by mistake. Any other line is sent when nothing is in flight, and alone. What the
+firmware has thrown away behind a damaged line is sent again one by one; new lines join
+again when all of that is acknowledged.
+
 After a silence nobody can know whether the line or its ``ok`` was lost. Sending the
 line again would not help: a firmware that has it drops it without a word. So a new
 line follows, a *probe*. Either the firmware answers it, which shows that the line
@@ -53,6 +60,8 @@ from enum import Enum, auto
 class ExchangeState(Enum):
     """What is known of the lines that were sent."""
 
+    __hash__ = object.__hash__  # Enum's is a function in Python, called for each line
+
     IDLE = auto()
     """Every line is acknowledged; the next one from the queue may be sent."""
     READY = auto()
@@ -67,6 +76,8 @@ class ExchangeState(Enum):
 
 class Change(Enum):
     """What happens to the lines."""
+
+    __hash__ = object.__hash__  # likewise
 
     SENT = auto()
     """A line was transmitted."""
@@ -95,7 +106,7 @@ TRANSITIONS: Mapping[ExchangeState, Mapping[Change, ExchangeState]] = {
         Change.ALL_ACKNOWLEDGED: ExchangeState.IDLE,
     },
     ExchangeState.IN_FLIGHT: {
-        Change.SENT: ExchangeState.IN_FLIGHT,  # by a host whose log is replayed
+        Change.SENT: ExchangeState.IN_FLIGHT,  # a move, where there is room for it
         Change.PROBE_QUEUED: ExchangeState.PROBE_DUE,
         Change.ANSWERED: ExchangeState.IN_FLIGHT,
         Change.SOME_UNSENT: ExchangeState.READY,
@@ -116,7 +127,8 @@ TRANSITIONS: Mapping[ExchangeState, Mapping[Change, ExchangeState]] = {
     },
 }
 """The state that each change leads to. What is missing cannot happen: nothing is sent
-while an answer is awaited, and nothing is acknowledged without leaving something."""
+while the answer to a probe is awaited, and nothing is acknowledged without leaving
+something."""
 
 
 class SendPause(Enum):

@@ -51,6 +51,10 @@ _LONGEST_CODE = 4
 
 _LINE_NUMBERS = "must not have line numbers (N, M110), because the bridge adds them"
 _SHOWN = 60
+MOVES = frozenset({"G0", "G1", "G2", "G3"})
+"""Codes of plain moves, as most lines of a print are: they have no output, are accepted
+at once, and set nothing but the feedrate and where the head is."""
+
 _STOPS = ("M108", "M112", "M410", "M876")
 """Marlin looks for these while it works, and does not look at what follows."""
 

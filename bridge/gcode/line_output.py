@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.gcode import reply_types as replies
-from bridge.gcode.line import code_of, read
+from bridge.gcode.line import read
 from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import Line
 
@@ -66,9 +66,9 @@ def _belongs(reply: Reply, line: Line) -> bool:
     """Return whether a reply can be about a line: autoreports are about none."""
     match reply:
         case replies.TemperatureReport():
-            return code_of(line.text) == "M105"
+            return line.code == "M105"
         case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
-            return code_of(line.text) == "M27"
+            return line.code == "M27"
         case replies.Busy() | replies.Action():
             return False
     return True

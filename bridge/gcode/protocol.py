@@ -21,6 +21,7 @@ over. It numbers its lines from a number of its own, never from 1: a firmware th
 for line 1 has been reset, and nothing may be sent to it again.
 """
 
+from collections.abc import Iterator
 from itertools import count
 
 from bridge.gcode import framing, line_output
@@ -33,7 +34,7 @@ from bridge.gcode.framing import LineReceiver
 from bridge.gcode.handshake import Handshake
 from bridge.gcode.reply_parser import hints_at_start, parse_reply
 from bridge.gcode.reply_types import Reply
-from bridge.gcode.window import NUMBER_GAP, Line, Queue, Transmitter, Window
+from bridge.gcode.window import NUMBER_GAP, Line, Queue, Stream, Transmitter, Window
 
 _Acknowledgement = replies.Ok | replies.Resend | replies.TransferError | replies.Wait
 _ACKNOWLEDGEMENTS = (
@@ -45,16 +46,20 @@ _ACKNOWLEDGEMENTS = (
 """Replies about the link itself; whoever listens to events does not get them."""
 
 
+_OK = replies.Ok()
+
+
 class Protocol:
     """One conversation with one firmware, from open to close."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - times and numbers that only a link knows
         self,
         dialect: Dialect,
         *,
         first_number: int = NUMBER_GAP,
         connect_timeout: float = 30.0,
         confirm_after: float = 1.0,
+        lines_in_flight: int = 1,
         counters: Counters | None = None,
     ) -> None:
         """Prepare a conversation; times are in seconds.
@@ -65,6 +70,8 @@ class Protocol:
             connect_timeout: how long the firmware may leave the handshake unanswered.
             confirm_after: how long the line is idle until a probe confirms that
                 everything arrived.
+            lines_in_flight: how many moves may be in flight together, where the
+                firmware tells its room or its link loses nothing.
             counters: they go on counting; new ones by default.
 
         """
@@ -73,6 +80,7 @@ class Protocol:
         )
         self._connect_timeout = connect_timeout
         self._confirm_after = confirm_after
+        self._lines_in_flight = lines_in_flight
         self._receiver = LineReceiver()
         self._queue = Queue()
         self._tickets = count(1)
@@ -83,7 +91,9 @@ class Protocol:
     def _start_over(self) -> None:
         self._connected = False
         self._handshake = Handshake(self._transmitter, self._connect_timeout)
-        self._exchange = Exchange(self._transmitter, self._confirm_after)
+        self._exchange = Exchange(
+            self._transmitter, self._confirm_after, self._lines_in_flight
+        )
 
     @property
     def dialect(self) -> Dialect:
@@ -139,6 +149,17 @@ class Protocol:
         self._queue.push(Line(text, ticket, report_errors), ahead=ahead)
         return ticket
 
+    def stream(self, source: Iterator[str | None]) -> Stream:
+        """Add a source of lines, each pulled when it can be sent.
+
+        No queue holds them, and nothing has to be done for each: this is for long
+        commands and prints. Lines from :meth:`send` go between two of them. Each line
+        ends in one :class:`Done` or :class:`Failed` with the stream's ticket.
+        """
+        stream = Stream(next(self._tickets), source)
+        self._queue.add(stream)
+        return stream
+
     def withdraw(self, ticket: int) -> bool:
         """Take back a line, unless it was sent: then its event comes as always."""
         return self._queue.withdraw(ticket)
@@ -181,11 +202,13 @@ class Protocol:
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Process bytes from the firmware; return what they mean."""
-        return [
-            event
-            for text in self._receiver.feed(data)
-            for event in self._process_line(text, now)
-        ]
+        events: list[Event] = []
+        for text in self._receiver.feed(data):
+            if text == "ok" and self._connected:  # as most lines in a print
+                events += self._process_acknowledgement(_OK, now)
+            else:
+                events += self._process_line(text, now)
+        return events
 
     def halt(self, error: str, message: str) -> list[Event]:
         """Fail all that waits; send nothing but urgent lines until a reset."""
@@ -240,7 +263,8 @@ class Protocol:
 
     def _fail_all(self, error: str, message: str) -> list[Event]:
         events = self._exchange.finish_output()
-        for line in [*self._transmitter.window.unacknowledged(), *self._queue.drain()]:
+        waiting = self._queue.drain(error, message)
+        for line in [*self._transmitter.window.unacknowledged(), *waiting]:
             events += line.fail(error, message)
         return events
 
@@ -293,7 +317,8 @@ class Protocol:
     def _process_acknowledgement(
         self, reply: _Acknowledgement, now: float
     ) -> list[Event]:
-        exchange, events = self._exchange, list[Event]()
+        exchange = self._exchange
+        events: list[Event] = []
         match reply:
             case replies.Ok():
                 events = exchange.process_ok(reply, now)

@@ -50,7 +50,9 @@ Rule = tuple[re.Pattern[str], Builder]
 # What follows is not the name of a file.
 _NO_FILE = rf"(?!.*{ENDING})"
 # Nine digits are more than any firmware counts to, and cheap to convert.
-_OK_NUMBER = re.compile(r"(?:N\s*(-?\d{1,9})\b|(\d{1,9})$)", re.ASCII)
+_OK_NUMBER = re.compile(
+    r"(?:N\s*(-?\d{1,9})\b(?: P\d{1,4} B(\d{1,4})$)?|(\d{1,9})$)", re.ASCII
+)
 
 
 def parse_report(text: str, dialect: Dialect) -> list[Reply]:
@@ -67,7 +69,8 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     if not rest:
         return [Ok()]
     if number := _OK_NUMBER.match(rest):
-        return [Ok(int(number[1] or number[2]))]
+        room = number[2]
+        return [Ok(int(number[1] or number[3]), room=int(room) if room else None)]
     said = parse_report(rest, dialect)
     if not said and (named := report_parser.parse_firmware(rest)):
         said = [named]

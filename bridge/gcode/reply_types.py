@@ -13,11 +13,14 @@ class Ok:
             Marlin's ``ADVANCED_OK``, ``ok 2`` of Repetier); it can be negative.
         temperature: a report came in the same line (``ok T:…``), so this is the answer
             to a temperature query and to nothing else.
+        room: how many places are free in the firmware's buffer of commands, where it
+            says so beside the number (``B3``).
 
     """
 
     number: int | None = None
     temperature: bool = False
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

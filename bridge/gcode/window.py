@@ -1,12 +1,14 @@
 """The lines of a conversation: numbers, history, queue, and how each line ends."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.gcode import framing
 from bridge.gcode.counters import Counters
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Done, Event, Failed
+from bridge.gcode.line import MOVES, code_of
 
 HISTORY = 64
 """Acknowledged lines that are kept, in case the firmware asks for one of them.
@@ -36,6 +38,10 @@ HIGHEST_FIRST_NUMBER = 10**8
 leaves room for 900 million lines within nine digits, which is all that is parsed."""
 
 
+FRAME = len("N123456 *255\n")
+"""Bytes that its number, its checksum and its end add to a line of a long print."""
+
+
 def next_first_number(number: int) -> int:
     """Return where to start numbering, so that no line up to this one matches."""
     first = number + NUMBER_GAP
@@ -52,6 +58,9 @@ class Line:
             has been told how it ended.
         report_errors: its sender reports what the firmware objects to in it.
         number: its line number; -1 while it waits.
+        code: ``G28``, as :func:`code_of` returns it.
+        timeout: how long it may stay unanswered, in seconds; known once it was
+            transmitted.
         sent_at: when it was last transmitted, in seconds.
         transmissions: how often it was transmitted.
         output: what the firmware said while it carried the line out.
@@ -63,15 +72,33 @@ class Line:
     ticket: int | None = None
     report_errors: bool = False
     number: int = -1
+    code: str = ""
+    timeout: float = 0.0
     sent_at: float = 0.0
     transmissions: int = 0
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.code = code_of(self.text)
+
     @property
     def is_probe(self) -> bool:
         """Whether this line only asks, and no sender waits for it."""
         return self.ticket is None and self.text == PROBE
+
+    @property
+    def shareable(self) -> bool:
+        """Whether it may be in flight together with others (docs/adr/0031).
+
+        Nothing has to be attributed to one of several moves, and none needs a long
+        timeout. Every other line is in flight alone.
+        """
+        return self.code in MOVES
+
+    def fits(self, room: int) -> bool:
+        """Return whether it may join others where so many bytes are free."""
+        return self.code in MOVES and len(self.text) + FRAME <= room
 
     def finish(self) -> list[Event]:
         """Return the event of an acknowledged line, if its sender still waits."""
@@ -89,21 +116,108 @@ class Line:
         return [Failed(ticket, error, message, sent, tuple(self.output))]
 
 
+@dataclass(slots=True, eq=False)
+class Stream:
+    """Lines that are pulled from an iterator, each when it can be sent.
+
+    Attributes:
+        ticket: of the stream; the events of its lines have it.
+        source: yields the lines; ``None``: there is none at the moment, and
+            :meth:`Protocol.data_to_send` has to be called again when there is.
+        pulled: the lines that got a number since somebody looked last.
+        open: how many of them have no event yet.
+        over: no more lines will be pulled.
+        refused: why the last line from the source cannot be sent.
+        failure: the error and the message where it was ended by a halt or a restart.
+
+    """
+
+    ticket: int
+    source: Iterator[str | None]
+    pulled: list[str] = field(default_factory=list)
+    open: int = 0
+    over: bool = False
+    refused: ValueError | None = None
+    failure: tuple[str, str] | None = None
+    _next: Line | None = None
+
+    def peek(self) -> Line | None:
+        """Return the next line, if there is one now; :meth:`pop` removes it."""
+        if self._next is not None or self.over:
+            return self._next
+        try:
+            text = next(self.source)
+        except StopIteration:
+            self.over = True
+            return None
+        if text is None:
+            return None
+        try:
+            framing.check(text)
+        except ValueError as error:
+            self.refused = error
+            self.over = True
+            return None
+        self._next = Line(text, self.ticket, report_errors=True)
+        return self._next
+
+    def pop(self, line: Line) -> None:
+        """Count the line that :meth:`peek` returned as sent."""
+        self._next = None
+        self.pulled.append(line.text)
+        self.open += 1
+
+    def end(self) -> None:
+        """Pull no more lines; those that were sent still get their events."""
+        self.over = True
+        self._next = None
+
+
 class Queue:
-    """Lines that wait for a number: first come, first served, in two classes."""
+    """Lines that wait for a number: first come, first served, in three classes.
+
+    Lines that go ahead of all others, single lines, and those of streams. The stream
+    that was added last goes first, so that a long command cuts in on a print.
+    """
 
     def __init__(self) -> None:
         self._ahead: deque[Line] = deque()
         self._behind: deque[Line] = deque()
+        self._streams: list[Stream] = []
 
     def push(self, line: Line, *, ahead: bool) -> None:
         """Add a line, either to those that go ahead of all others or to the rest."""
         (self._ahead if ahead else self._behind).append(line)
 
-    def pop(self) -> Line | None:
-        """Remove and return the next line, if there is one."""
+    def add(self, stream: Stream) -> None:
+        """Add a stream, ahead of the others."""
+        self._streams.append(stream)
+
+    def pop(self, *, shareable: int | None = None) -> Line | None:
+        """Remove and return the next line, if there is one.
+
+        Args:
+            shareable: only if it may be in flight together with others, and has at most
+                so many bytes.
+
+        """
         lines = self._ahead or self._behind
-        return lines.popleft() if lines else None
+        if lines:
+            if shareable is not None and not lines[0].fits(shareable):
+                return None
+            return lines.popleft()
+        while self._streams:
+            stream = self._streams[-1]
+            line = stream.peek()
+            if line is not None:
+                if shareable is not None and not line.fits(shareable):
+                    return None
+                stream.pop(line)
+                return line
+            if not stream.over:
+                return None
+            self._streams.pop()
+        return None
 
     def withdraw(self, ticket: int) -> bool:
         """Remove a line; return whether it was still waiting."""
@@ -114,11 +228,15 @@ class Queue:
                     return True
         return False
 
-    def drain(self) -> list[Line]:
-        """Remove and return all lines in their order."""
+    def drain(self, error: str, message: str) -> list[Line]:
+        """Remove and return all lines in their order, and end all streams."""
         lines = [*self._ahead, *self._behind]
         self._ahead.clear()
         self._behind.clear()
+        for stream in self._streams:
+            stream.failure = (error, message)
+            stream.end()
+        self._streams.clear()
         return lines
 
 
@@ -181,8 +299,9 @@ class Window:
         line.number = self.next
         self._lines[self.next] = line
         self.next += 1
-        while len(self._lines) > HISTORY and self._oldest < self.cursor:
-            del self._lines[self._oldest]
+        if len(self._lines) > HISTORY:
+            for number in range(self._oldest, min(self.cursor, self.next - HISTORY)):
+                del self._lines[number]
 
     def transmit(self, now: float) -> Line:
         """Return the oldest unsent line; it is in flight from now on."""
@@ -213,6 +332,20 @@ class Window:
         """Make this line, and all after it, unsent."""
         self.cursor = self.edge = number
 
+    @property
+    def only_moves(self) -> bool:
+        """Whether every line in flight may be there together with others."""
+        return all(line.shareable for line in self.in_flight())
+
+    @property
+    def buffered(self) -> int:
+        """The bytes in flight that the firmware may not have begun to work on.
+
+        It has taken the oldest line out of its receive buffer, or will at once.
+        """
+        behind = self.in_flight()[1:]
+        return sum(len(line.text) + FRAME for line in behind)
+
 
 @dataclass(slots=True)
 class Transmitter:
@@ -237,5 +370,6 @@ class Transmitter:
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the oldest unsent line; it is in flight from now on."""
         line = self.window.transmit(now)
+        line.timeout = self.dialect.timeout_for(line.text)
         self.counters.lines += 1
-        return framing.encode(line.text, line.number if numbered else None)
+        return framing.frame(line.text, line.number if numbered else None)

@@ -1,5 +1,8 @@
 """Lines to bytes and back, and numbers as firmwares read them."""
 
+from functools import reduce
+from operator import xor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +66,8 @@ def test_it_does_not_matter_how_bytes_are_cut(pieces: list[bytes]) -> None:
     receiver = LineReceiver()
     lines = [line for piece in pieces for line in receiver.feed(piece)]
     assert lines == LineReceiver().feed(b"".join(pieces))
+
+
+@given(st.binary(max_size=300))
+def test_the_checksum_is_the_xor_of_all_bytes(payload: bytes) -> None:
+    assert framing.checksum(payload) == reduce(xor, payload, 0)

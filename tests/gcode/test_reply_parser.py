@@ -73,7 +73,28 @@ def only(line: str, dialect: Dialect = MARLIN) -> Reply:
     ],
 )
 def test_an_ok_may_carry_the_number_of_its_line(line: str, number: int | None) -> None:
-    assert only(line) == Ok(number)
+    reply = only(line)
+    assert isinstance(reply, Ok)
+    assert reply.number == number
+
+
+@pytest.mark.parametrize(
+    ("line", "room"),
+    [
+        ("ok N7 P15 B3", 3),
+        ("ok N7 P0 B0", 0),
+        ("ok N7", None),
+        ("ok N7 P15", None),
+        ("ok N7 P15 B3 x", None),
+        ("ok P15 B3", None),
+    ],
+)
+def test_an_ok_may_say_how_many_commands_there_is_room_for(
+    line: str, room: int | None
+) -> None:
+    reply = only(line)
+    assert isinstance(reply, Ok)
+    assert reply.room == room
 
 
 @pytest.mark.parametrize("line", ["okay", "ok.gco 17", "oktopus", "o"])

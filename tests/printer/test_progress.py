@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,6 +28,9 @@ class Deaf:
     async def read(self) -> bytes:
         await self.over.wait()
         return b""
+
+    async def deliver(self, _callback: Callable[[bytes], None]) -> None:
+        await self.over.wait()
 
     def write(self, data: bytes) -> None:
         """Take it and do nothing."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.printer.port.read_buffer import ReadBuffer
+from bridge.printer.port.read_buffer import CHUNK, ReadBuffer
 
 
 async def test_everything_there_is_comes_at_once() -> None:
@@ -47,3 +47,62 @@ async def test_it_knows_when_it_is_full() -> None:
     assert buffer.full
     await buffer.get()
     assert not buffer.full
+
+
+async def test_bytes_are_delivered_as_they_arrive() -> None:
+    buffer, got = ReadBuffer(), list[bytes]()
+    delivering = asyncio.create_task(buffer.deliver(got.append))
+    await asyncio.sleep(0)
+    buffer.put(b"ok\n")
+    assert got == [b"ok\n"]
+    buffer.put(b"T:20\n")
+    buffer.end()
+    await delivering
+    assert got == [b"ok\n", b"T:20\n"]
+
+
+async def test_a_backlog_is_delivered_in_parts_and_in_order() -> None:
+    buffer, got = ReadBuffer(), list[bytes]()
+    backlog = bytes(range(256)) * 10
+    buffer.put(backlog)
+    delivering = asyncio.create_task(buffer.deliver(got.append))
+    await asyncio.sleep(0)
+    buffer.put(b"later")
+    buffer.end()
+    await delivering
+    assert b"".join(got) == backlog + b"later"
+    assert max(map(len, got)) <= CHUNK
+
+
+async def test_a_flood_is_delivered_in_parts() -> None:
+    buffer, got = ReadBuffer(), list[bytes]()
+    delivering = asyncio.create_task(buffer.deliver(got.append))
+    await asyncio.sleep(0)
+    buffer.put(bytes(3 * CHUNK))
+    buffer.put(b"!")
+    buffer.end()
+    await delivering
+    assert [len(part) for part in got] == [CHUNK, CHUNK, CHUNK, 1]
+
+
+async def test_closing_drops_what_was_not_delivered() -> None:
+    buffer, got = ReadBuffer(), list[bytes]()
+    delivering = asyncio.create_task(buffer.deliver(got.append))
+    await asyncio.sleep(0)
+    buffer.put(bytes(3 * CHUNK))
+    buffer.close()
+    await delivering
+    assert got == []
+    await asyncio.sleep(0)
+
+
+async def test_what_arrives_after_a_delivery_was_cancelled_can_be_read() -> None:
+    buffer, got = ReadBuffer(), list[bytes]()
+    delivering = asyncio.create_task(buffer.deliver(got.append))
+    await asyncio.sleep(0)
+    buffer.put(bytes(2 * CHUNK))
+    delivering.cancel()
+    await asyncio.wait([delivering])
+    buffer.put(b"ok\n")
+    rest = await buffer.get()
+    assert len(b"".join(got)) + len(rest) == 2 * CHUNK + 3

@@ -1,8 +1,9 @@
 """One open link, on real parts: a simulated printer behind a pseudo-terminal."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,16 @@ import pytest_asyncio
 
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.dialects import MARLIN
-from bridge.gcode.events import Connected, Restarted
+from bridge.gcode.events import Connected, Done, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.reply_types import Fatal
-from bridge.printer.link.session import CHUNK, Session
+from bridge.printer.link.session import Session
 from bridge.printer.link.wire_log import WireLog
+from bridge.printer.port.read_buffer import CHUNK
 from bridge.printer.port.transport import open_transport
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import PtyServer, pty_server
-from tests.support.lines import talk_to
+from tests.support.lines import Talk, talk_to
 from tests.support.peers import PtyPeer
 from tests.support.waiting import until
 
@@ -217,3 +219,88 @@ async def test_a_line_that_cannot_be_sent_is_refused(printer: PtyServer) -> None
         with pytest.raises(ValueError, match="a line must"):
             await talk.session.line("M117 a\nM112")
         assert not (await talk.session.line("M84")).errors
+
+
+async def streamed(talk: Talk, lines: Iterable[str | None]) -> tuple[list[str], int]:
+    """Stream lines; return those that were sent, and how many were acknowledged."""
+    sent: list[str] = []
+    done: list[Done] = []
+    await talk.session.stream(iter(lines), on_sent=sent.append, on_done=done.append)
+    return sent, len(done)
+
+
+async def test_a_stream_of_lines_goes_past_no_other_line(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        moves = [f"G1 X{number}" for number in range(200)]
+        streaming = asyncio.create_task(streamed(talk, moves))
+        for number in range(10):
+            assert not (await talk.session.line(f"M117 {number}", ahead=True)).errors
+        assert await streaming == (moves, 200)
+        executed = printer.clock.firmware.executed
+        assert [line for line in executed if line.startswith("G1")] == moves
+        assert "M117 9" in executed[: executed.index("G1 X199")]
+
+
+async def test_an_empty_stream_ends_at_once(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        assert await streamed(talk, []) == ([], 0)
+
+
+async def test_a_source_is_asked_again_when_it_has_more(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        streaming = asyncio.create_task(streamed(talk, ["M84", None, "M107"]))
+        await talk.session.line("M106 S1")
+        talk.session.resume()
+        assert await streaming == (["M84", "M107"], 2)
+
+
+async def test_a_line_that_cannot_be_sent_ends_the_stream(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        with pytest.raises(ValueError, match="a line must"):
+            await streamed(talk, ["M84", "M117 a\nM112", "M107"])
+        assert not (await talk.session.line("M106 S1")).errors
+        assert printer.clock.firmware.executed[-2:] == ["M84", "M106 S1"]
+
+
+async def test_a_cancelled_stream_sends_no_more(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        sent: list[str] = []
+        endless = (f"G4 P{number % 3}" for number in count())
+        streaming = asyncio.create_task(
+            talk.session.stream(endless, on_sent=sent.append, on_done=lambda _: None)
+        )
+        await until(lambda: len(sent) > 5)
+        streaming.cancel()
+        await asyncio.wait([streaming])
+        before = len(sent)
+        assert not (await talk.session.line("M84")).errors
+        assert len(sent) == before
+
+
+async def test_a_reset_ends_a_stream(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        streaming = asyncio.create_task(streamed(talk, ["M84", "G4 S9", "M107"]))
+        await until(lambda: "G4 S9" in printer.clock.firmware.executed)
+        waiting = asyncio.create_task(streamed(talk, ["M106 S2"]))
+        await asyncio.sleep(0)
+        printer.clock.reset()
+        with pytest.raises(FailedError, match="the printer was reset") as caught:
+            await streaming
+        assert caught.value.sent
+        with pytest.raises(FailedError, match="the printer was reset") as caught:
+            await waiting
+        assert not caught.value.sent
+        await until(lambda: talk.events.count(Connected()) == 2)
+        assert not (await talk.session.line("M84")).errors
+
+
+async def test_nothing_is_streamed_over_a_closed_link(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        streaming = asyncio.create_task(streamed(talk, ["G4 S9", "M107"]))
+        await until(lambda: "G4 S9" in printer.clock.firmware.executed)
+        talk.session.close()
+        with pytest.raises(FailedError):
+            await streaming
+        with pytest.raises(FailedError) as caught:
+            await streamed(talk, ["M84"])
+        assert not caught.value.sent

@@ -1,6 +1,7 @@
 """A host and a simulated firmware in virtual time, with an unreliable cable between."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,7 +12,7 @@ from bridge.gcode.events import Connected, Done, Event, Failed, LinkFailed
 from bridge.gcode.framing import checksum
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.reply_types import Busy
-from bridge.gcode.window import NUMBER_GAP
+from bridge.gcode.window import NUMBER_GAP, Stream
 from bridge.simulator.faults import Channel, Delivery, Fault
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.options import Options
@@ -21,6 +22,7 @@ STEPS = 40_000
 2,000, until the host gives up and a person presses the button."""
 AFTERWARDS = 120.0  # seconds for the firmware to finish what it has buffered
 WAITING = 3  # lines queued on the host at a time
+PACE = 7  # steps between two lines that cut in on a stream
 POLL = "M105"
 URGENT = "M108"
 
@@ -61,6 +63,8 @@ class Conversation:
         to_host: what happens to the firmware's lines.
         late: the host finds out the dialect only when the firmware has answered.
         fused: what arrives at one time arrives in one piece.
+        lines_in_flight: how many moves may be in flight together.
+        streamed: the lines are pulled from a source, as those of a print.
         options: the firmware's.
 
     """
@@ -74,6 +78,8 @@ class Conversation:
         to_host: Iterable[Fault | None] = (),
         late: bool = False,
         fused: bool = False,
+        lines_in_flight: int = 1,
+        streamed: bool = False,
         **options: Unpack[Options],
     ) -> None:
         self.dialect = dialect
@@ -86,6 +92,11 @@ class Conversation:
         """The firmware got a damaged line whose checksum happens to be valid."""
         self._late = late
         self._fused = fused
+        self._lines_in_flight = lines_in_flight
+        self._streamed = streamed
+        self._stream: Stream | None = None
+        self._rest: deque[str] = deque()  # to be streamed
+        self._pulled: deque[str] = deque()  # of these, and not finished
         self._up = Channel.of(to_printer)
         self._down = Channel.of(to_host)
         self._under_way: list[tuple[float, int, bool, Delivery]] = []
@@ -103,14 +114,24 @@ class Conversation:
     def run(self, script: Iterable[str]) -> Told:
         """Send each of these lines once; ``M105`` with priority, ``M108`` at once."""
         lines = list(script)
+        if self._streamed:
+            self._rest.extend(line for line in lines if line not in {POLL, URGENT})
+            lines = [line for line in lines if line in {POLL, URGENT}]
         self._say(self.firmware.reset(self.now))
-        for _ in range(STEPS):
+        for step in range(STEPS):
             while lines and len(self._tickets) < WAITING:
+                if self._rest and step % PACE:
+                    break  # it cuts in on the stream a little later
                 self._type(lines.pop(0))
-            if not self._step() and not self._tickets:
+            self._pour()
+            if not self._step() and not self._tickets and not self._streaming:
                 self._say(self.firmware.handle_time(self.now + AFTERWARDS))
                 return self.told
         raise AssertionError(f"no end: {self.events[-20:]}")
+
+    @property
+    def _streaming(self) -> bool:
+        return bool(self._rest or self._pulled)
 
     def _type(self, line: str) -> None:
         if line == URGENT:
@@ -120,9 +141,19 @@ class Conversation:
             ticket = self.protocol.send(line, ahead=line == POLL)
             self._tickets[ticket] = line
 
+    def _pour(self) -> None:
+        """Stream the lines that were not tried yet."""
+        stream = self._stream
+        if self._rest and (stream is None or stream.over):
+            self._stream = self.protocol.stream(iter(list(self._rest)))
+
     def _open(self) -> None:
+        self._stream = None
         self.protocol = Protocol(
-            self._first_dialect(), first_number=self._number, connect_timeout=1000.0
+            self._first_dialect(),
+            first_number=self._number,
+            connect_timeout=1000.0,
+            lines_in_flight=self._lines_in_flight,
         )
 
     def _first_dialect(self) -> Dialect:
@@ -130,14 +161,21 @@ class Conversation:
 
     def _step(self) -> bool:
         """Process the next event; return whether there was one."""
-        if data := self.protocol.data_to_send(self.now):
+        data = self.protocol.data_to_send(self.now)
+        if self._stream is not None:
+            for text in self._stream.pulled:
+                assert text == self._rest.popleft()
+                self._pulled.append(text)
+            self._stream.pulled.clear()
+        if data:
             self.transmitted += data.splitlines(keepends=True)
             self._send(self._up, data, to_host=False)
             return True
         arrives = self._under_way[0][0] if self._under_way else None
         alarm = self.protocol.next_timeout()
         wakes = self._wakes()
-        if arrives is None and alarm is None and wakes is None and not self._tickets:
+        quiet = not self._tickets and not self._streaming
+        if arrives is None and alarm is None and wakes is None and quiet:
             return False
         speaks = self.firmware.next_event(self.now)
         times = [time for time in (arrives, alarm, speaks, wakes) if time is not None]
@@ -200,15 +238,21 @@ class Conversation:
                 case Connected():
                     self.protocol.dialect = self.dialect
                 case Done(ticket):
-                    self.told.done.append(self._tickets.pop(ticket))
+                    self.told.done.append(self._line(ticket))
                 case Failed(ticket, sent=sent):
-                    line = self._tickets.pop(ticket)
+                    line = self._line(ticket)
                     self.told.failed.append(line)
                     self.told.sent |= {line} if sent else set()
                 case LinkFailed():
                     self._reopen()
                 case Busy("paused for user"):
                     self._press()
+
+    def _line(self, ticket: int) -> str:
+        """Return the line whose outcome is known now."""
+        if ticket in self._tickets:
+            return self._tickets.pop(ticket)
+        return self._pulled.popleft()
 
     def _press(self) -> None:
         """Have a user press the button: a damaged ``M108`` may be an ``M0``."""

@@ -8,7 +8,17 @@ command that is being carried out.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections import deque
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +26,11 @@ from functools import partial
 from bridge.commands import Command
 from bridge.commands.base import Result, Steps
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
+from bridge.gcode.events import Done
 from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session
 from bridge.timeout import timeout
 
 _STILL_CONNECTED = {"firmware_error", "timeout"}
@@ -252,13 +264,14 @@ class CommandQueue:
         self, planned: Plan, run: Run, interrupted: Interrupted
     ) -> CommandError | None:
         program = planned.program
-        error: CommandError | None = None
         places = planned.places[: len(program.lines)]
-        for line, place in zip(program.lines, places, strict=True):
-            if run.abandoned or error is not None:
-                break
-            error = await self._send_line(line, run, interrupted)
-            self._observer.line_finished(line, place if error is None else {})
+        if len(program.lines) == 1 and not run.abandoned:
+            error = await self._send_line(program.lines[0], run, interrupted)
+            place = places[0] if error is None else {}
+            self._observer.line_finished(program.lines[0], place)
+        else:
+            batch = Batch(program.lines, places, run, interrupted, self._observer)
+            error = await batch.send(self._link.session)
         if error is None or error.error in _STILL_CONNECTED:
             for line in program.restore:
                 error = await self._send_line(line, run, interrupted) or error
@@ -268,6 +281,76 @@ class CommandQueue:
         self, line: str, run: Run, interrupted: Interrupted
     ) -> CommandError | None:
         return interrupted() or await send_line(self._link, line, run, self._observer)
+
+
+class Batch:
+    """The lines of one command, streamed to the printer.
+
+    Args:
+        lines: what to send.
+        places: where the head is after each of them, in mm by axis.
+        run: gets the lines and the printer's answers.
+        interrupted: tells why the next line must not be sent.
+        observer: takes in the effect of each line.
+
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[str],
+        places: Sequence[Mapping[str, float]],
+        run: Run,
+        interrupted: Interrupted,
+        observer: Observer,
+    ) -> None:
+        self._lines = lines
+        self._run = run
+        self._interrupted = interrupted
+        self._observer = observer
+        self._unfinished = deque(zip(lines, places, strict=True))
+        self._sent = 0  # of these, the first ones
+        self._error: CommandError | None = None
+
+    async def send(self, session: Session | None) -> CommandError | None:
+        """Send the lines until one fails; return its error."""
+        if not self._lines:
+            return None
+        if session is None or session.closed:
+            return FailedError.disconnected("the printer went away")
+        try:
+            await session.stream(
+                self._source(), on_sent=self._note_sent, on_done=self._note_done
+            )
+        except FailedError as error:
+            self._run.output.extend(error.output)
+            self._error = self._error or error
+        for _ in range(self._sent):
+            self._observer.line_finished(self._unfinished.popleft()[0], {})
+        return self._error
+
+    def _source(self) -> Iterator[str]:
+        for line in self._lines:
+            if self._run.abandoned or self._error is not None:
+                return
+            self._error = self._interrupted()
+            if self._error is not None:
+                return
+            yield line
+
+    def _note_sent(self, line: str) -> None:
+        self._run.gcode.append(line)
+        self._sent += 1
+        self._observer.line_sent(line)
+
+    def _note_done(self, done: Done) -> None:
+        line, place = self._unfinished.popleft()
+        self._sent -= 1
+        self._run.output.extend(done.output)
+        self._observer.line_acknowledged()
+        if done.errors:
+            refused = FailedError.firmware("; ".join(done.errors))
+            self._error = self._error or refused
+        self._observer.line_finished(line, {} if done.errors else place)
 
 
 class QuestionQueue:

@@ -11,7 +11,12 @@ from bridge.gcode.line import read
 from bridge.printer.knowledge import events, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
-from bridge.printer.knowledge.model import Consequence, PrinterState, Problem
+from bridge.printer.knowledge.model import (
+    Consequence,
+    PrinterState,
+    Problem,
+    changed_fields,
+)
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
@@ -92,7 +97,8 @@ class Observer:
         """
         if travel.moves(read(line, self.dialect.name)):
             self.position = {} if self.state.printing else place
-            self.set_state(replace(self.state, moved=True))
+            if not self.state.moved:
+                self.set_state(replace(self.state, moved=True))
 
     def line_acknowledged(self) -> None:
         """Apply the ``ok`` of the line in flight."""
@@ -150,7 +156,7 @@ class Observer:
     def set_state(self, state: PrinterState) -> None:
         """Replace the state, and report what has changed."""
         before, self.state = self.state, state
-        if state is before or state == before:
+        if state is before or not _matters(before, state):
             return
         if state.printing and self.position:
             self.position = {}  # the print moves it
@@ -199,6 +205,18 @@ class Observer:
             logs=tuple(self._wire.tail),
             time=self.clock(),
         )
+
+
+_UNPUBLISHED = {"line", "uses", "tool_before", "moved"}
+"""Fields that no document shows and no event reports. They change with each line."""
+
+
+def _matters(before: PrinterState, after: PrinterState) -> bool:
+    """Return whether anything has changed that somebody wants to know."""
+    changed = changed_fields(before, after) - _UNPUBLISHED
+    if changed == {"modal"}:  # many moves of a print set the feedrate
+        return replace(before.modal, feedrate=after.modal.feedrate) != after.modal
+    return bool(changed)
 
 
 def _still_stopped(state: PrinterState) -> PrinterState:

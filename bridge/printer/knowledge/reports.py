@@ -7,12 +7,12 @@ from bridge.config import Profile
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.file_list import parse_file
-from bridge.gcode.line import read
+from bridge.gcode.line import MOVES, code_of, read
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Reply
 from bridge.printer.knowledge import heaters, print_job
 from bridge.printer.knowledge.heaters import Heat
-from bridge.printer.knowledge.model import PrinterState, UserPrompt
+from bridge.printer.knowledge.model import PrinterState, UserPrompt, evolve
 from bridge.printer.knowledge.print_job import PrintJob
 from bridge.printer.knowledge.problems import with_print_failure
 
@@ -133,8 +133,9 @@ def _current(
 
 def _taken(state: PrinterState, now: float) -> PrinterState:
     """Return the state after an ``ok``: the printer no longer waits for a person."""
-    answered = state.waiting or read(state.line).row.asks
-    return replace(
+    quick = code_of(state.line) in MOVES
+    answered = state.waiting or (not quick and read(state.line).row.asks)
+    return evolve(
         state,
         line="",
         waiting=False,

@@ -13,13 +13,13 @@ from bridge.config import Profile
 from bridge.gcode import modal
 from bridge.gcode.codes import Moves
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.line import Line, read
+from bridge.gcode.line import MOVES, Line, read
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Reply
 from bridge.printer.knowledge import heaters, print_job, problems
 from bridge.printer.knowledge.heaters import HeaterState
-from bridge.printer.knowledge.model import Link, PrinterState, Problem
+from bridge.printer.knowledge.model import Link, PrinterState, Problem, evolve
 from bridge.printer.knowledge.problems import with_print_failure
 from bridge.printer.knowledge.reports import observe, with_modes_of_print
 from bridge.printer.limits import travel
@@ -218,6 +218,8 @@ def sent(
     if state.halted:
         return state
     said = read(line, dialect.name)
+    if said.code in MOVES:
+        return _moved(state, line, said)
     before, tool, work = state, state.modal.tool, state.job
     targets = heaters.targets_of(said, profile=profile, tool=tool)
     state = replace(
@@ -244,6 +246,18 @@ def sent(
     elif said.row.answers:
         state = answered(state)
     return state
+
+
+def _moved(state: PrinterState, line: str, said: Line) -> PrinterState:
+    """Return the state after a plain move, as most lines of a print are."""
+    return evolve(
+        state,
+        modal=modal.track(state.modal, said),
+        moved=state.moved or travel.moves(said),
+        line=line,
+        uses=state.uses + 1,
+        tool_before=state.modal.tool,
+    )
 
 
 def _homing(state: PrinterState, said: Line) -> PrinterState:

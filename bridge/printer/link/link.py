@@ -305,6 +305,7 @@ class Link:
             with_timeouts(configured_dialect(config) or UNKNOWN, config),
             first_number=next_first_number(self._next_number),
             connect_timeout=config.connect_timeout if trusted else self._trial,
+            lines_in_flight=config.lines_in_flight,
             counters=self.counters,
         )
 

@@ -1,18 +1,15 @@
 """One open link: a transport, a protocol, and the only clock they know."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.events import Done, Event, Failed, LinkFailed, PrinterEvent
 from bridge.gcode.protocol import Protocol
+from bridge.gcode.window import Stream
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import Transport
-
-CHUNK = 1024
-"""Bytes that are processed before other tasks run; a port at 115,200 baud receives them
-in 0.09 s."""
 
 _ERRORS = {
     "timeout": FailedError.timeout,
@@ -36,6 +33,17 @@ class Sent:
     done: asyncio.Future[Done]
 
 
+@dataclass(slots=True, eq=False)
+class _Streaming:
+    """A stream of lines, and who is told about it."""
+
+    stream: Stream
+    on_sent: Callable[[str], None]
+    on_done: Callable[[Done], None]
+    over: asyncio.Future[None]
+    error: FailedError | None = None
+
+
 class Session:
     """A conversation with a printer, from open to the first :class:`LinkError`.
 
@@ -56,7 +64,9 @@ class Session:
         self._on_event = on_event
         self._wire = wire
         self._waiting: dict[int, asyncio.Future[Done]] = {}
+        self._streams: dict[int, _Streaming] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None  # that runs the session
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._failed = False
@@ -76,35 +86,39 @@ class Session:
         due = self.protocol.next_timeout()
         if self._closed:
             due = self._touched
-        elif due is None and self._waiting and not self.protocol.halted:
+        elif due is None and self._unanswered and not self.protocol.halted:
             due = self._touched  # lines that wait must have an alarm
         return 0.0 if due is None else max(0.0, now - due)
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether a line was sent, or could be, that has no outcome yet."""
+        return bool(self._waiting) or any(
+            streaming.stream.open for streaming in self._streams.values()
+        )
 
     async def run(self) -> None:
         """Serve the link until it breaks; always ends in an exception."""
         try:
+            self._task = asyncio.current_task()
             self._transmit()
-            while data := await self._transport.read():
-                await self._process(data)
+            await self._transport.deliver(self._receive)
             raise LinkError(self._failure)
         finally:
             self._over = True
             self.close()
 
-    async def _process(self, data: bytes) -> None:
-        """Process received bytes in chunks, so that a flood does not delay a stop."""
-        for begin in range(0, len(data), CHUNK):
-            if begin:
-                await asyncio.sleep(0)
-            if self.closed:
-                return
-            chunk, now = data[begin : begin + CHUNK], self._loop.time()
-            self._wire.received(chunk, now)
-            # A listener may stop the conversation after one line, before the next one:
-            # a reset that follows in the same chunk must not be stopped as well.
-            for line in chunk.splitlines(keepends=True):
-                self._dispatch(self.protocol.receive_data(line, now))
-            self._transmit()
+    def _receive(self, data: bytes) -> None:
+        """Process some received bytes, and send what they make room for."""
+        if self.closed or (self._task is not None and self._task.cancelling()):
+            return  # whoever listens is about to end, and can begin nothing
+        now = self._loop.time()
+        self._wire.received(data, now)
+        # A listener may stop the conversation after one line, before the next one: a
+        # reset that follows in the same chunk must not be stopped as well.
+        for line in data.splitlines(keepends=True):
+            self._dispatch(self.protocol.receive_data(line, now))
+        self._transmit()
 
     async def line(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
@@ -158,6 +172,49 @@ class Session:
                 del self._waiting[sent.ticket]
             raise
 
+    async def stream(
+        self,
+        source: Iterator[str | None],
+        *,
+        on_sent: Callable[[str], None],
+        on_done: Callable[[Done], None],
+    ) -> None:
+        """Send lines as fast as the firmware accepts them; return after the last one.
+
+        Each line is pulled when it can be sent, in the callback that read the ``ok`` of
+        the one before: no task, future or place in a queue is needed for it. Lines of
+        :meth:`send` and urgent ones go in between. If the caller is cancelled, no more
+        lines are pulled.
+
+        Args:
+            source: see :class:`~bridge.gcode.window.Stream`; it may end at any time,
+                and after a ``None`` :meth:`resume` has to be called.
+            on_sent: called with each line after its bytes were written.
+            on_done: called with the outcome of each line, in the same order.
+
+        Raises:
+            FailedError: A line was not answered, or the link or the printer went away.
+            ValueError: The source yielded a line that cannot be sent.
+
+        """
+        if self._closed:
+            error = FailedError.disconnected(self._failure)
+            error.sent = False
+            raise error
+        over: asyncio.Future[None] = self._loop.create_future()
+        stream = self.protocol.stream(source)
+        self._streams[stream.ticket] = _Streaming(stream, on_sent, on_done, over)
+        self._transmit()
+        try:
+            await over
+        except asyncio.CancelledError:
+            stream.end()
+            raise
+
+    def resume(self) -> None:
+        """Ask the sources of lines again; one of them had none for a while."""
+        self._transmit()
+
     def urgent(self, *lines: str) -> None:
         """Send lines at once and without number, before everything that waits."""
         if self._closed:
@@ -189,6 +246,7 @@ class Session:
             self._timer.cancel()
         self._transport.close()
         self._dispatch(self.protocol.halt("disconnected", self._failure))
+        self._settle_streams()
 
     def _pump(self, events: Iterable[Event]) -> None:
         """Act on events, then send what is due."""
@@ -203,20 +261,45 @@ class Session:
         if data := self.protocol.data_to_send(now):
             self._transport.write(data)
             self._wire.sent(data, now)
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._streams:
+            self._settle_streams()
         when = self.protocol.next_timeout()
-        self._timer = None if when is None else self._loop.call_at(when, self._alarm)
+        if when is None:
+            return  # an alarm that comes needlessly does no harm
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return  # it comes early enough, and then finds out when the next is due
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._alarm)
+
+    def _settle_streams(self) -> None:
+        """Report what was sent of each stream, and its end."""
+        for ticket, streaming in list(self._streams.items()):
+            stream = streaming.stream
+            if stream.pulled:
+                pulled, stream.pulled = stream.pulled, []
+                for text in pulled:
+                    streaming.on_sent(text)
+            if not stream.over or stream.open:
+                continue
+            self._streams.pop(ticket, None)  # a callback above may have ended it
+            error = streaming.error or stream.refused
+            if error is None and stream.failure is not None:
+                error = _error(Failed(ticket, *stream.failure, sent=False))
+            if streaming.over.done():
+                continue  # whoever waited was cancelled
+            if error is None:
+                streaming.over.set_result(None)
+            else:
+                streaming.over.set_exception(error)
 
     def _dispatch(self, events: Iterable[Event]) -> None:
         for event in events:
             match event:
                 case Done(ticket):
-                    future = self._waiting.pop(ticket)
-                    if not future.done():  # whoever waited may have been cancelled
-                        future.set_result(event)
+                    self._done(ticket, event)
                 case Failed(ticket):
-                    self._fail(self._waiting.pop(ticket), event)
+                    self._fail(ticket, event)
                 case LinkFailed(reason):
                     self._failed = True
                     self._failure = reason
@@ -225,13 +308,31 @@ class Session:
                 case _:
                     self._on_event(event)
 
-    @staticmethod
-    def _fail(future: asyncio.Future[Done], event: Failed) -> None:
-        if not future.done():
-            error = _ERRORS[event.error](event.message)
-            error.sent, error.output = event.sent, event.output
-            future.set_exception(error)
+    def _done(self, ticket: int, event: Done) -> None:
+        future = self._waiting.pop(ticket, None)
+        if future is None:
+            streaming = self._streams[ticket]
+            streaming.stream.open -= 1
+            streaming.on_done(event)
+        elif not future.done():  # whoever waited may have been cancelled
+            future.set_result(event)
+
+    def _fail(self, ticket: int, event: Failed) -> None:
+        future = self._waiting.pop(ticket, None)
+        if future is None:
+            streaming = self._streams[ticket]
+            streaming.stream.open -= 1
+            streaming.stream.end()
+            streaming.error = streaming.error or _error(event)
+        elif not future.done():
+            future.set_exception(_error(event))
 
     def _alarm(self) -> None:
         self._timer = None
         self._pump(self.protocol.handle_timeout(self._loop.time()))
+
+
+def _error(event: Failed) -> FailedError:
+    error = _ERRORS[event.error](event.message)
+    error.sent, error.output = event.sent, event.output
+    return error

@@ -7,8 +7,9 @@ import os
 import struct
 import termios
 import threading
+from collections.abc import Callable
 
-from bridge.printer.port.read_buffer import ReadBuffer
+from bridge.printer.port.read_buffer import CHUNK, ReadBuffer
 from bridge.printer.port.write_buffer import WriteBuffer
 
 _READ_SIZE = 65_536
@@ -30,6 +31,8 @@ class DescriptorTransport:
         self._unread = ReadBuffer()
         self._unsent = WriteBuffer()
         self._paused = False
+        self._read_size = _READ_SIZE
+        self._waits_to_write = False
         self._loop = asyncio.get_running_loop()
         os.set_blocking(descriptor, False)
         self._loop.add_reader(descriptor, self._readable)
@@ -46,6 +49,14 @@ class DescriptorTransport:
             self._paused = False
             self._loop.add_reader(self._descriptor, self._readable)
         return data
+
+    async def deliver(self, callback: Callable[[bytes], None]) -> None:
+        """Call back with bytes as they arrive; return once the link is gone."""
+        self._read_size = CHUNK
+        if self._paused and self._descriptor is not None:
+            self._paused = False
+            self._loop.add_reader(self._descriptor, self._readable)
+        await self._unread.deliver(callback)
 
     def write(self, data: bytes) -> None:
         """Send bytes after all others, without waiting; nothing once closed."""
@@ -76,7 +87,7 @@ class DescriptorTransport:
         if self._descriptor is None:
             return
         try:
-            data = os.read(self._descriptor, _READ_SIZE)
+            data = os.read(self._descriptor, self._read_size)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -100,7 +111,10 @@ class DescriptorTransport:
         except OSError:
             self._lose()
             return
-        if self._unsent:
+        if bool(self._unsent) is self._waits_to_write:
+            return
+        self._waits_to_write = not self._waits_to_write
+        if self._waits_to_write:
             self._loop.add_writer(self._descriptor, self._writable)
         else:
             self._loop.remove_writer(self._descriptor)

@@ -55,6 +55,10 @@ class ThreadTransport:
         """Wait for bytes; return none at all once the link is gone or closed."""
         return await self._unread.get()
 
+    async def deliver(self, callback: Callable[[bytes], None]) -> None:
+        """Call back with bytes as they arrive; return once the link is gone."""
+        await self._unread.deliver(callback)
+
     def write(self, data: bytes) -> None:
         """Send bytes after all others, without waiting; nothing once closed."""
         with self._changed:

@@ -1,6 +1,7 @@
 """A simulated printer in this very process: ``simulator://marlin?option=value``."""
 
 import asyncio
+from collections.abc import Callable
 
 from bridge.errors import LinkError
 from bridge.printer.port.read_buffer import ReadBuffer
@@ -28,6 +29,10 @@ class SimulatedTransport:
         """Wait for bytes; return none at all once the link is closed."""
         return await self._unread.get()
 
+    async def deliver(self, callback: Callable[[bytes], None]) -> None:
+        """Call back with bytes as they arrive; return once the link is closed."""
+        await self._unread.deliver(callback)
+
     def write(self, data: bytes) -> None:
         """Send bytes; nothing once closed."""
         if not self._closed:
@@ -45,16 +50,19 @@ class SimulatedTransport:
             self._timer.cancel()
 
     def _say(self, data: bytes) -> None:
-        """Pass on what the firmware says and wake it when it has something to do.
-
-        As on a real line, what nobody reads is lost.
-        """
-        if data and not self._unread.full:
-            self._unread.put(data)
+        """Pass on what the firmware says and wake it when it has something to do."""
+        if data:
+            # Not at once: whoever writes is not ready for the answer yet.
+            self._loop.call_soon(self._hear, data)
         if self._timer is not None:
             self._timer.cancel()
         when = self.firmware.next_event(self._loop.time())
         self._timer = None if when is None else self._loop.call_at(when, self._wake)
+
+    def _hear(self, data: bytes) -> None:
+        """Keep what the firmware says; as on a real line, what nobody reads is lost."""
+        if not self._unread.full:
+            self._unread.put(data)
 
     def _wake(self) -> None:
         self._say(self.firmware.handle_time(self._loop.time()))

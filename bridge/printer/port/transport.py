@@ -1,5 +1,6 @@
 """Bytes to and from a printer, whatever lies between them."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from bridge.errors import LinkError
@@ -16,6 +17,12 @@ class Transport(Protocol):
 
     async def read(self) -> bytes:
         """Wait for bytes; return none at all once the link is gone or closed."""
+
+    async def deliver(self, callback: Callable[[bytes], None]) -> None:
+        """Call back with bytes as they arrive, instead of :meth:`read`.
+
+        Returns once the link is gone or closed. The callback must not block.
+        """
 
     def write(self, data: bytes) -> None:
         """Send bytes in order, without blocking; the rest waits in a buffer."""
