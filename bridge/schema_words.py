@@ -28,25 +28,30 @@ class SchemaWords:
 
     def of(self, schema: Schema) -> str:
         """Return which values a schema takes, as in ``a whole number from 1 to 9``."""
-        words = "anything"
         match schema:
             case {"$ref": name}:
-                words = self.reference(name.rpartition("/")[2])
+                return self.reference(name.rpartition("/")[2])
             case {"anyOf": options}:
-                words = self._alternatives(options)
+                return self._alternatives(options)
             case {"const": value}:
-                words = self.literal(value)
+                return self.literal(value)
             case {"enum": values}:
-                words = _or([self.literal(value) for value in values])
-            case {"type": "array"}:
-                words = self._list(schema)
-            case {"type": "object"}:
-                words = self.section if "properties" in schema else self.mapping
-            case {"type": "string"}:
-                words = self._text(schema)
+                return _or([self.literal(value) for value in values])
             case {"type": kind}:
-                words = _KINDS[kind] + _bounds(schema)
-        return words
+                return self._typed(kind, schema)
+        return "anything"
+
+    def _typed(self, kind: str, schema: Schema) -> str:
+        match kind:
+            case "array":
+                return self._list(schema)
+            case "object":
+                what = self.section if "properties" in schema else self.mapping
+                most = schema.get("maxProperties")
+                return f"{what} of up to {most} entries" if most is not None else what
+            case "string":
+                return self._text(schema)
+        return _KINDS[kind] + _bounds(schema)
 
     def _alternatives(self, schemas: list[Schema]) -> str:
         literals = [value for schema in schemas for value in schema.get("enum", ())]
@@ -60,8 +65,10 @@ class SchemaWords:
     def _list(self, schema: Schema) -> str:
         if fixed := schema.get("prefixItems"):
             return f"a list of {len(fixed)}, each {self.of(fixed[0])}"
-        least = schema.get("minItems", 0)
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
         count = f" of {least} or more" if least else ""
+        if most is not None:
+            count = f" of {least} to {most}" if least else f" of up to {most}"
         return f"a list{count}, each {self.of(schema.get('items', {}))}"
 
     def _text(self, schema: Schema) -> str:

@@ -298,9 +298,9 @@ FILES = [
     ),
     (f"{_PRINTER}mqtt: {{tls: true}}", ["mqtt.tls must be a section, not "]),
     # Printers and their ports.
-    ("mqtt: {}", ["printers is missing; it must be a list of 1 or more"]),
-    ("printers: {id: a}", ["printers must be a list of 1 or more, each a section"]),
-    ("printers: []", ["printers must be a list of 1 or more, each a section"]),
+    ("mqtt: {}", ["printers is missing; it must be a list of 1 to 1000"]),
+    ("printers: {id: a}", ["printers must be a list of 1 to 1000, each a section"]),
+    ("printers: []", ["printers must be a list of 1 to 1000, each a section"]),
     ("printer:\n- {}", ["printer is not a known key; did you mean printers?"]),
     ("printers: [{id: My Printer}]", ["printers[0].id must be a text that matches"]),
     ("printers: [{topic: a/#}]", ["printers[0].topic must not contain '+', '#'"]),

@@ -56,7 +56,8 @@ _CONTEXT = Context(
 )
 _WORDS = SchemaWords(
     literal=lambda value: f"`{json.dumps(value)}`",
-    pattern=lambda text: f"`{text}`",
+    # A bar would end the cell of the table.
+    pattern=lambda text: "`" + text.replace("|", "\\|") + "`",
 )
 
 

@@ -94,8 +94,8 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
 
 
 PROBLEMS = [
-    ("", ": printers is missing; it must be a list of 1 or more, each a section"),
-    ("printers: []", ":1: printers must be a list of 1 or more, each a section"),
+    ("", ": printers is missing; it must be a list of 1 to 1000, each a section"),
+    ("printers: []", ":1: printers must be a list of 1 to 1000, each a section"),
     (
         "printer: []",
         ":1: printer is not a known key; did you mean printers? (and 1 more)",
