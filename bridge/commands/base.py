@@ -78,6 +78,24 @@ class ScriptLibrary(Protocol):
         """The names of all scripts that can be run, sorted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the printer asks a person, or waits for.
+
+    Attributes:
+        text: the question, or ``""``.
+        buttons: what is written on the buttons.
+        commands: what each of them sends, where the buttons are commands.
+        blocks: the printer carries nothing out until it is answered.
+
+    """
+
+    text: str = ""
+    buttons: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    blocks: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a command can read about its printer when it is translated to G-code.
@@ -89,6 +107,8 @@ class Context:
         offsets: °C by heater (``tool0``, ``bed``, ``chamber``), added to targets.
         capabilities: the firmware's own report (``EXTENDED_M20``, …).
         card_ready: an SD card is mounted; ``None`` if that is unknown.
+        refused: codes that the firmware has called unknown, such as ``M524``.
+        question: what the printer asks a person, or waits for; ``None``: nothing.
         phase: the print's phase (``printing``, ``paused``, …); ``idle`` without one.
         variables: returns further variables for scripts.
         scripts: the printer's scripts; ``None`` if it has none.
@@ -104,6 +124,8 @@ class Context:
     offsets: Mapping[str, float] = field(default_factory=dict)
     capabilities: frozenset[str] = frozenset()
     card_ready: bool | None = None
+    refused: frozenset[str] = frozenset()
+    question: Question | None = None
     phase: str = "idle"
     variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
@@ -122,6 +144,8 @@ class Program:
         offsets: new heater offsets in °C; nothing is sent for them.
         emergency: the line is ``M112``: it is sent at once, without a line number,
             before everything that is queued, and in every state of the printer.
+        release: sent at once like an urgent line, before the others get their turn, to
+            end the wait for a person that holds them up.
         urgent: the firmware's emergency parser acts on all of these lines while another
             command runs (``M108``, ``M410``, ``M876``): they are sent at once, without
             line numbers, before everything that is queued.
@@ -135,6 +159,7 @@ class Program:
     emergency: bool = False
     urgent: bool = False
     warnings: tuple[str, ...] = ()
+    release: tuple[str, ...] = ()
 
     @property
     def gcode(self) -> tuple[str, ...]:
@@ -171,6 +196,8 @@ class Command(DocumentedModel):
     """It is rejected while no SD card is mounted."""
     needs_print: ClassVar[bool] = False
     """It is rejected unless a print is running or paused."""
+    needs_question: ClassVar[bool] = False
+    """It is rejected unless the printer asks something, or waits for a person."""
     needs_file: ClassVar[bool] = False
     """It is rejected while no file is selected."""
 

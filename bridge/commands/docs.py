@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from bridge.commands.base import Command, Context
+from bridge.commands.base import Command, Context, Question
 from bridge.commands.registry import TOPICS
 from bridge.commands.schema import (
     Schema,
@@ -48,10 +48,12 @@ _CONDITIONS = {
     "needs_chamber": "Rejected if the printer has no heated chamber.",
     "needs_card": "Rejected while no SD card is mounted.",
     "needs_print": "Rejected unless a print is running or paused.",
+    "needs_question": "Rejected unless the printer asks something.",
     "needs_file": "Rejected while no file is selected.",
 }
 _CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),
+    question=Question("Nozzle Parked", ("Continue",)),
     scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
 )
 _WORDS = SchemaWords(

@@ -115,8 +115,15 @@ class Dialect:
     """Letters of a temperature report that are sensors, not heaters, with their names:
     Prusa's PINDA probe ``P:`` and its ambient ``A:`` (Q-42)."""
 
+    names_sensors: bool = False
+    """Its owner gives sensors names, which appear in temperature reports (Klipper's
+    ``gcode_id``); others have single letters."""
+
     # What to send for what
 
+    buttons_are_commands: bool = False
+    """The buttons of its dialogs are commands of its own, which a host sends to press
+    one; elsewhere ``M876 S<n>`` presses the n-th."""
     respond: str = ""
     """The command that echoes its ``MSG``, behind ``PREFIX`` or what its ``TYPE``
     stands for: with it a line could forge any reply (Klipper's ``RESPOND``)."""
@@ -147,6 +154,8 @@ class Dialect:
     answers_during_print: bool = True
     """Answers between two lines of a print from the card, not in the middle of one, so
     a byte counter that stands still shows a pause."""
+    done_is_certain: bool = True
+    """``Done printing file`` is not said of a print that was cancelled."""
     lower_case_names: bool = False
     """Wants file names in lower case (Q-7)."""
     card_always_present: bool = False
@@ -215,7 +224,7 @@ PRUSA = Dialect(
 
 KLIPPER = Dialect(
     name="klipper",
-    detect=("klipper",),
+    detect=("klipper", "kalico"),
     numbered=False,
     checks_sequence=False,
     reliable=True,
@@ -227,6 +236,8 @@ KLIPPER = Dialect(
     bang=Bang.REFUSAL,
     reports_state=True,
     state_query="STATUS",
+    names_sensors=True,
+    buttons_are_commands=True,
     respond="RESPOND",
     restart=("FIRMWARE_RESTART", "RESTART"),
     pause=("PAUSE",),
@@ -235,10 +246,11 @@ KLIPPER = Dialect(
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,
 )
-"""Measured: v0.13 (tests/transcripts/klipper). It answers lines in their order and says
-nothing while one takes its time, so even ``M105`` may wait behind a move for a minute.
-The commands for a print need its ``pause_resume`` section, as most configurations have
-it."""
+"""Measured: v0.13 (tests/transcripts/klipper); its fork Kalico, formerly Danger
+Klipper, speaks the same (https://docs.kalico.gg). It answers lines in their order and
+says nothing while one takes its time, so even ``M105`` may wait behind a move for a
+minute. The commands for a print need its ``pause_resume`` section, as most
+configurations have it."""
 
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
@@ -247,6 +259,7 @@ REPRAPFIRMWARE = Dialect(
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,
     answers_during_print=False,
+    done_is_certain=False,
     checks_sequence=False,
     sends_busy=False,
     long_timeout=600.0,

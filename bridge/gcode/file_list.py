@@ -7,9 +7,14 @@ What they look like (Q-30; tests/transcripts)::
     SMALL.GCO 51 0x4c6a4a00 small.gco                        M20 L T: with a FAT date
     With Space Name.gcode 17                                 Klipper: the long name only
     "part one.gcode"                                         RepRapFirmware: no size
+    DIR_ENTER: /OLDGCO~1/ "Old gcodes"                       Prusa: a folder begins
+    DIR_EXIT                                                 Prusa: it ends
+    parts/                                                   Repetier: a folder
+    NONE                                                     RepRapFirmware: no files
 """
 
 import re
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.gcode.reply_types import FileEntry
@@ -31,6 +36,45 @@ _OLDEST = 2008
 1980 or another fixed early year in the files they write."""
 
 
+_ENTER = re.compile(r'DIR_ENTER:\s*(?P<path>/?\S+?)/?(?:\s+".*")?$')
+_FOLDER = re.compile(r"[^.]*/|.*\.DIR(?:\s+\d+)?|\*.*|NONE", re.IGNORECASE)
+"""Entries that are no files: folders with a slash behind (Repetier), with a star before
+(old RepRapFirmware) or with their short name's ``.DIR``, and ``NONE`` for an empty
+list."""
+
+_MAX_FILES = 5000
+"""Noise on the line, or a card full of files, must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that is being received.
+
+    Attributes:
+        files: its entries so far.
+        folder: the path of the folder whose entries follow, without a slash at its
+            end; ``""``: the card's root.
+
+    """
+
+    files: tuple[FileEntry, ...] = ()
+    folder: str = ""
+
+    def add(self, line: str) -> "Listing":
+        """Return the list after another line; folders are no files."""
+        text = line.strip()
+        if entered := _ENTER.match(text):
+            return replace(self, folder=entered["path"])
+        if text.upper().startswith("DIR_EXIT"):
+            return replace(self, folder=self.folder.rpartition("/")[0])
+        file = parse_file(text)
+        if file is None or len(self.files) >= _MAX_FILES:
+            return self
+        if self.folder and "/" not in file.path:
+            file = replace(file, path=f"{self.folder}/{file.path}")
+        return replace(self, files=(*self.files, file))
+
+
 def parse_file(line: str) -> FileEntry | None:
     """Return the entry in a line of the list; ``None``: the line has none.
 
@@ -40,6 +84,8 @@ def parse_file(line: str) -> FileEntry | None:
     """
     text = line.replace("\0", "").strip()
     if not text or text.startswith(("//", "echo:")):
+        return None
+    if _FOLDER.fullmatch(text):
         return None
     file = _entry(text)
     if not file.path or not file.path.isascii() or not file.path.isprintable():

@@ -22,7 +22,6 @@ FATAL_REASONS: Mapping[str, str] = {
     "maxtemp": "maxtemp",
     "heating failed": "heating_failed",
     "not heating at expected rate": "heating_failed",
-    "probing failed": "probing_failed",
     "watchdog": "watchdog",
     "fatal:": "fatal",
     "stopped due to errors": "stopped",
@@ -36,7 +35,26 @@ stable word for each.
 
 The specific ones come first: Marlin reports ``Heating failed, system stopped!
 Heater_ID: E0`` and, some lines later, ``Printer halted. kill() called!``
-(tests/transcripts/marlin/m21-heating-failed.txt); at times both are in one line.
+(tests/transcripts/marlin/m21-heating-failed.txt); at times both are in one line. The
+thermal protection, ``MINTEMP`` and ``MAXTEMP`` always end in ``kill()``
+(https://marlinfw.org/docs/configuration/configuration.html, "Thermal Protection").
+``Printer stopped due to errors`` is Marlin's ``stop()``, which ``M999`` ends
+(https://marlinfw.org/docs/gcode/M999.html); the watchdog's message asks for the power
+switch. ``HALT asserted`` and the kill button are Smoothieware's
+(https://smoothieware.org/on_halt), and ``fatal:`` is Repetier's.
+"""
+
+FAILURES: Mapping[str, str] = {
+    "probing failed": "probing_failed",
+    "homing failed": "homing_failed",
+    "stop called because of": "stopped",
+}
+"""Parts of a text about one operation that failed, such as ``G29``, and the reason for
+a halt that follows it at once.
+
+They stop nothing by themselves: Marlin says ``Error:Probing Failed`` and goes on, and
+only with ``G29_HALT_ON_FAILURE`` calls ``kill()`` after it
+(https://marlinfw.org/docs/gcode/G029-abl-bilinear.html).
 """
 
 HEATER_FAULTS: Mapping[str, str] = {
@@ -72,6 +90,12 @@ def fatal_reason(text: str) -> str | None:
     """
     text = _NAMES.sub("", text).lower()
     return next((word for mark, word in FATAL_REASONS.items() if mark in text), None)
+
+
+def failure_reason(text: str) -> str | None:
+    """Return the stable word for an operation that failed; ``None``: it is another."""
+    lower = text.lower()
+    return next((word for mark, word in FAILURES.items() if mark in lower), None)
 
 
 def parse_error(text: str) -> Reply:

@@ -296,7 +296,9 @@ class Protocol:
             return [reply]
         if self._connected:
             return self._process_acknowledgement(reply, now)
-        return [] if self._halted else self._process_in_handshake(reply, now)
+        if self._halted:  # it answers what was sent past everything
+            return [reply] if isinstance(reply, replies.Ok) else []
+        return self._process_in_handshake(reply, now)
 
     def _process_boot(self, now: float) -> list[Event]:
         if self._connected or self._halted:

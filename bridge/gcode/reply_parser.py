@@ -9,6 +9,7 @@ then.gcode" and "fatal: error.gcode", and each is a line of the card's list.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bridge.gcode import firmware_errors, report_parser
 from bridge.gcode.dialects import MARLIN, Dialect
@@ -27,9 +28,12 @@ from bridge.gcode.reply_types import (
     FileOpened,
     FileSelected,
     FlowFactor,
+    ForeignFirmware,
+    Locked,
     NotPrinting,
     Ok,
     OtherText,
+    PrintCancelled,
     PrintDone,
     PrintPaused,
     PrintProgress,
@@ -45,14 +49,40 @@ from bridge.gcode.reply_types import (
 )
 
 Builder = Callable[[re.Match[str], Dialect], list[Reply]]
-Rule = tuple[re.Pattern[str], Builder]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One phrase and its meaning.
+
+    Attributes:
+        pattern: what the whole line, or its beginning, looks like.
+        build: returns the replies.
+        example: a line as firmwares say it.
+        families: the dialects of which it is known; empty: of most.
+        source: how it is known: a log or a document.
+
+    """
+
+    pattern: re.Pattern[str]
+    build: Builder
+    example: str
+    families: tuple[str, ...]
+    source: str
+
 
 # What follows is not the name of a file.
 _NO_FILE = rf"(?!.*{ENDING})"
 # Nine digits are more than any firmware counts to, and cheap to convert.
 _OK_NUMBER = re.compile(
-    r"(?:N\s*(-?\d{1,9})\b(?: P\d{1,4} B(\d{1,4})$)?|(\d{1,9})$)", re.ASCII
+    r"(?:N\s*(?P<marked>-?\d{1,9})\b|(?P<bare>\d{1,9})(?=\s*$|\s+[A-Z]+\d*[: ]))?"
+    r"(?:\s*\b(?:P\d{1,4}|B(?P<room>\d{1,4}))\b(?!:))*\s*",
+    re.ASCII,
 )
+"""The line's number, and how many lines (``P``) and bytes (``B``) there is room for:
+``ok N2 P15 B3`` (https://marlinfw.org/docs/configuration/configuration.html,
+"ADVANCED_OK"). Malyan's firmware adds the temperatures: ``ok N5 P7 B15 T:153.4 /0.0``.
+"""
 
 
 def parse_report(text: str, dialect: Dialect) -> list[Reply]:
@@ -66,18 +96,26 @@ def parse_report(text: str, dialect: Dialect) -> list[Reply]:
 
 def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     rest = match["rest"].strip()
+    counted = _OK_NUMBER.match(rest)
+    digits = (counted["marked"] or counted["bare"]) if counted else None
+    number = int(digits) if digits else None
+    free = counted["room"] if counted and digits else None
+    room = int(free) if free else None
+    if counted:
+        rest = rest[counted.end() :]
     if not rest:
-        return [Ok()]
-    if number := _OK_NUMBER.match(rest):
-        room = number[2]
-        return [Ok(int(number[1] or number[3]), room=int(room) if room else None)]
+        return [Ok(number, room=room)]
     said = parse_report(rest, dialect)
     if not said and (named := report_parser.parse_firmware(rest)):
         said = [named]
     temperature = any(isinstance(reply, TemperatureReport) for reply in said)
     if dialect.reports_state:
         said = [reply for reply in said if not _is_placeholder(reply)]
-    return [*said, Ok(temperature=temperature)]
+    return [*map(_as_answer, said), Ok(number, temperature=temperature, room=room)]
+
+
+def _as_answer(reply: Reply) -> Reply:
+    return replace(reply, asked=True) if isinstance(reply, TemperatureReport) else reply
 
 
 def _is_placeholder(reply: Reply) -> bool:
@@ -99,7 +137,10 @@ def _error(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 
 def _bang(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    return [firmware_errors.parse_bang(match["text"], dialect)]
+    said = firmware_errors.parse_bang(match["text"], dialect)
+    if dialect.reports_state and match["text"] == "Printer is not ready":
+        return [Readiness("not_ready"), said]
+    return [said]
 
 
 def _fatal(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -125,6 +166,21 @@ def _busy(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
 
 def _action(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
     return [Action(match["name"], match["argument"])]
+
+
+def _foreign(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
+    if "FluidNC" in match.string:
+        return [ForeignFirmware("FluidNC")]
+    hal = match["name"].lower() == "grblhal"
+    return [ForeignFirmware("grblHAL" if hal else "grbl")]
+
+
+def _locked(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
+    return [Locked(match["text"]), Refusal(match["text"])]
+
+
+def _done(_match: re.Match[str], dialect: Dialect) -> list[Reply]:
+    return [PrintDone(certain=dialect.done_is_certain)]
 
 
 def _readiness(match: re.Match[str], _dialect: Dialect) -> list[Reply]:
@@ -185,9 +241,9 @@ def _targets(match: re.Match[str], dialect: Dialect) -> list[Reply]:
 
 def _echo(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     said = match["text"]
-    for pattern, build in _ECHOED:
-        if found := pattern.match(said):
-            return build(found, dialect)
+    for rule in ECHOED:
+        if found := rule.pattern.match(said):
+            return rule.build(found, dialect)
     return [OtherText(match[0])]
 
 
@@ -195,118 +251,208 @@ def _is(reply: Reply) -> Builder:
     return lambda _match, _dialect: [reply]
 
 
-def _rule(pattern: str, build: Builder) -> Rule:
-    return re.compile(pattern, re.ASCII | re.IGNORECASE | re.DOTALL), build
+def _rule(
+    pattern: str, build: Builder, example: str, source: str, families: str = ""
+) -> Rule:
+    compiled = re.compile(pattern, re.ASCII | re.IGNORECASE | re.DOTALL)
+    return Rule(compiled, build, example, tuple(families.split()), source)
 
 
-_ECHOED: Sequence[Rule] = [
-    _rule(r"busy:\s*(?P<reason>.*)", _busy),
-    _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted)))$", _card),
-    _rule(r"(?P<text>No media|No SD card|SD init fail.*)$", _no_card),
-    _rule(r"(?P<text>Unknown (?:\w )?(?:command|code).*)", _refusal),
-    _rule(r"(?P<text>(?:[MTG]\d{1,4} )?Invalid (?:extruder|hotend|tool).*)", _refusal),
-    _rule(r"(?P<text>.{0,20}extrusion prevented.*)", _refusal),
-    _rule(r"(?P<text>Home [XYZ ]{1,9}First)$", _refusal),
-    _rule(r"E(?P<tool>\d{1,3}) Flow:\s*(?P<percent>\d{1,9})%", _flow_factor),
-    _rule(r"FR:\s*(?P<percent>\d{1,9})%", _speed_factor),
-    _rule(
-        r"(?:M73 )?(?:Progress|Percent done):\s*(?P<percent>\d{1,3}(?:\.\d{0,9})?)%?"
-        r"(?:;[^:]*:\s*(?P<minutes>\d{1,9}))?",
-        _progress,
-    ),
+# How a phrase is known: from logs of firmwares that ran here, from documents, and from
+# public logs in the threads of issue trackers.
+_LOG = "tests/transcripts"
+_PUBLIC_LOG = "public logs"
+_MARLIN_CODES = "https://marlinfw.org/docs/gcode/"
+_REPRAP_WIKI = "https://reprap.org/wiki/G-code"
+_REPETIER_DOCS = "https://www.repetier.com/documentation/repetier-firmware/"
+_DUET_DOCS = "https://docs.duet3d.com/en/User_manual/Reference/Gcodes"
+_SMOOTHIE_DOCS = "https://smoothieware.org/on_halt"
+_PRUSA_DOCS = (
+    "https://help.prusa3d.com/article/prusa-firmware-specific-g-code-commands_112173"
+)
+_ACTIONS = "https://docs.octoprint.org/en/master/features/action_commands.html"
+_GRBL_DOCS = "https://github.com/gnea/grbl/wiki/Grbl-v1.1-Interface"
+_QUIRKS = "docs/adr/0015-quirks.md"
+
+# One row for each phrase.
+# fmt: off
+ECHOED: Sequence[Rule] = [
+    _rule(r"busy:\s*(?P<reason>.*)", _busy, "echo:busy: processing", _LOG,
+          "marlin prusa"),
+    _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted|removed)))$", _card,
+          "echo:SD card ok", _LOG, "marlin prusa"),
+    _rule(r"(?P<text>No media|No SD card|SD init fail.*)$", _no_card, "echo:No SD card",
+          _LOG, "marlin"),
+    _rule(r"(?P<text>Printer locked!.*)", _locked,
+          "echo:Printer locked! (Unlock with M511 or LCD)", _MARLIN_CODES + "M511.html",
+          "marlin"),
+    _rule(r"(?P<text>Unknown (?:\w )?(?:command|code).*)", _refusal,
+          'echo:Unknown command: "G999"', _LOG, "marlin"),
+    _rule(r"(?P<text>(?:[MTG]\d{1,4} )?Invalid (?:extruder|hotend|tool).*)", _refusal,
+          "echo:T1 Invalid extruder", _LOG, "marlin"),
+    _rule(r"(?P<text>.{0,20}extrusion prevented.*)", _refusal,
+          "echo: cold extrusion prevented", _LOG, "marlin"),
+    _rule(r"(?P<text>Home [XYZ ]{1,9}First)$", _refusal, "echo:Home XYZ First", _LOG,
+          "marlin"),
+    _rule(r"Active Extruder:\s*(?P<tool>\d{1,3})$", _active_tool,
+          "echo:Active Extruder: 2", _MARLIN_CODES + "T000-T007.html", "marlin"),
+    _rule(r"E(?P<tool>\d{1,3}) Flow:\s*(?P<percent>\d{1,9})%", _flow_factor,
+          "echo:E0 Flow: 100%", _LOG, "marlin"),
+    _rule(r"FR:\s*(?P<percent>\d{1,9})%", _speed_factor, "echo:FR:100%", _LOG,
+          "marlin"),
+    _rule(r"(?:M73 )?(?:Progress|Percent done):\s*(?P<percent>\d{1,3}(?:\.\d{0,9})?)%?"
+          r"(?:;[^:]*:\s*(?P<minutes>\d{1,9}))?", _progress,
+          "echo:Progress: 12.5%; Time left: 5m", _MARLIN_CODES + "M073.html", "marlin"),
 ]
+"""The rules for what follows ``echo:``; the first one that matches counts."""
 
 RULES: Mapping[str, Sequence[Rule]] = {
     "b": [
-        _rule(r"busy:\s*(?P<reason>.*)", _busy),
-        _rule(r"Begin file list", _is(FileListBegin())),
+        _rule(r"busy:\s*(?P<reason>.*)", _busy, "busy: paused for user", _PRUSA_DOCS,
+              "prusa"),
+        _rule(r"Begin file list:?$", _is(FileListBegin()), "Begin file list", _LOG),
     ],
     "c": [
-        _rule(r"Cap:(?P<name>\w+):(?P<on>[01])$", _capability),
-        _rule(r"Current file:\s*(?P<name>.*)", _current_file),
-        _rule(r"(?P<text>Cannot (?:open|enter).*)", _refusal),
-        _rule(r"(?P<text>Card successfully initialized)(?P<gone>(?!))?", _card),
+        _rule(r"Cap:(?P<name>\w+):(?P<on>[01])$", _capability, "Cap:AUTOREPORT_TEMP:1",
+              _LOG, "marlin prusa repetier"),
+        _rule(r"Current file:\s*(?P<name>.*)", _current_file, "Current file: SMALL.GCO",
+              _LOG, "marlin"),
+        _rule(r"Cancell?ed printing file\s+(?:\S*/|.*, print time)",
+              _is(PrintCancelled()),
+              "Cancelled printing file 0:/gcodes/cube.gcode, print time was 0h 5m",
+              _PUBLIC_LOG, "reprapfirmware"),
+        _rule(r"(?P<text>Cannot (?:open|enter).*)", _refusal, "Cannot open subdir foo",
+              _LOG, "marlin"),
+        _rule(r"(?P<text>Card successfully initialized)(?P<gone>(?!))?", _card,
+              "Card successfully initialized", _PUBLIC_LOG, "repetier"),
     ],
     "d": [
-        _rule(r"Done printing file", _is(PrintDone())),
-        _rule(r"(?P<text>Deletion failed.*)", _refusal),
+        _rule(r"Done printing file\.?$", _done, "Done printing file", _LOG),
+        _rule(r"(?P<text>Deletion failed.*)", _refusal, "Deletion failed, File: x.gco.",
+              _LOG, "marlin"),
     ],
     "e": [
-        _rule(r"echo:\s*(?P<text>.*)", _echo),
-        _rule(r"Error:\s*(?P<text>.*)", _error),
-        _rule(r"End file list", _is(FileListEnd())),
-        _rule(r"(?P<text>error writing to file.*)", _refusal),
-        _rule(r"E:\s*(?P<text>Bad [GM]-code.*)", _refusal),
+        _rule(r"echo:\s*(?P<text>.*)", _echo, "echo:hello", _LOG, "marlin"),
+        _rule(r"Error:\s*(?P<text>.*)", _error, "Error:SD read error", _LOG),
+        _rule(r"End file list$", _is(FileListEnd()), "End file list", _LOG),
+        _rule(r"(?P<text>error writing to file.*)", _refusal, "error writing to file",
+              _PUBLIC_LOG, "marlin1"),
+        _rule(r"E:\s*(?P<text>Bad [GM]-code.*)", _refusal, "E: Bad G-code 999",
+              _PUBLIC_LOG, "teacup"),
     ],
     "f": [
-        _rule(r"FIRMWARE_NAME\s*:.*", _firmware),
-        _rule(
-            r"File opened:?\s*(?P<name>.*?)\s*(?:Size:\s*(?P<size>\d{1,15}).*)?$",
-            _file_opened,
-        ),
-        _rule(r"File selected", _is(FileSelected())),
-        _rule(r"File deleted.*?(?P<ok>ok)?$", _file_deleted),
-        _rule(r"(?P<text>fatal:.*)", _fatal),
-        _rule(r"FR:\s*(?P<percent>\d{1,9})%", _speed_factor),
+        _rule(r"FIRMWARE_NAME\s*:.*", _firmware,
+              "FIRMWARE_NAME:Marlin 2.1.2 PROTOCOL_VERSION:1.0", _LOG),
+        _rule(r"File opened:?\s*(?P<name>.*?)\s*(?:Size:\s*(?P<size>\d{1,15}).*)?$",
+              _file_opened, "File opened: small.gco Size: 51", _LOG),
+        _rule(r"File selected\.?$", _is(FileSelected()), "File selected", _LOG),
+        _rule(r"Finished printing file\s+(?:\S*/|.*, print time)", _is(PrintDone()),
+              "Finished printing file 0:/gcodes/cube.gcode, print time was 0h 5m",
+              _PUBLIC_LOG, "reprapfirmware"),
+        _rule(r"File deleted.*?(?P<ok>ok)?$", _file_deleted, "File deleted:up.gco",
+              _LOG),
+        _rule(r"(?P<text>fatal:.*)", _fatal, "fatal:Heater/sensor error",
+              _REPETIER_DOCS, "repetier"),
+        _rule(r"FR:\s*(?P<percent>\d{1,9})%", _speed_factor, "FR:95%", _LOG, "marlin"),
+    ],
+    "g": [
+        _rule(r"(?P<name>grbl(?:hal)?) (?=v?\d+\.)(?!.*\.g\w{0,4}\s+\d+$)", _foreign,
+              "Grbl 1.1h ['$' for help]", _GRBL_DOCS, "(grbl)"),
     ],
     "n": [
-        _rule(r"Not SD printing", _is(NotPrinting())),
-        _rule(r"NAME[.:].*", _firmware),
-        _rule(r"(?P<text>No media)$", _no_card),
-        _rule(
-            r"NORMAL MODE: Percent done:\s*(?P<percent>\d{1,3})"
-            r"(?:;[^:]*:\s*(?P<minutes>\d{1,9}))?",
-            _progress,
-        ),
+        _rule(r"Not SD printing\.?$", _is(NotPrinting()), "Not SD printing", _LOG),
+        _rule(r"NAME[.:].*", _firmware, "NAME: Malyan VER: 3.5 MODEL: M200", _QUIRKS,
+              "malyan"),
+        _rule(r"(?P<text>No media)$", _no_card, "No media", _LOG, "marlin"),
+        _rule(r"NORMAL MODE: Percent done:\s*(?P<percent>\d{1,3})"
+              r"(?:;[^:]*:\s*(?P<minutes>\d{1,9}))?", _progress,
+              "NORMAL MODE: Percent done: 99; print time remaining in mins: 1",
+              _PRUSA_DOCS, "prusa"),
     ],
     "o": [
         # A file may be called "ok then.gcode"; a list shows it with its size.
-        _rule(r"ok(?=$|\s|:)(?!.*\.g\w{0,4}\s+\d+$)(?P<rest>.*)", _ok),
-        _rule(r"(?P<text>open failed.*)", _refusal),
-        _rule(r"(?P<text>openRoot failed.*)", _no_card),
+        _rule(r"ok(?=$|\s|:)(?!.*\.g\w{0,4}\s+\d+$)(?P<rest>.*)", _ok, "ok N7 P15 B3",
+              _LOG),
+        _rule(r"(?P<text>open failed.*)", _refusal, "open failed, File: nosuch.gco.",
+              _LOG, "marlin"),
+        _rule(r"(?P<text>openRoot failed.*)", _no_card, "openRoot failed", _QUIRKS,
+              "marlin1"),
     ],
     "p": [
-        _rule(r"(?P<text>PID Autotune failed.*)", _refusal),
-        _rule(rf"(?P<text>Probing failed{_NO_FILE}.*)", _fatal),
+        _rule(r"(?P<text>PID Autotune failed.*)", _refusal,
+              "PID Autotune failed! Bad extruder number", _MARLIN_CODES + "M303.html",
+              "marlin"),
+        _rule(rf"(?P<text>Probing failed{_NO_FILE}.*)", _refusal, "Probing failed",
+              _MARLIN_CODES + "G029-abl-bilinear.html", "marlin"),
     ],
     "r": [
-        _rule(
-            r"(?:resend\s*:?|rs\b)\s*(?:N\s*:?\s*)?(?P<number>\d{1,9})(?![\w.~-])"
-            + _NO_FILE,
-            _resend,
-        ),
+        _rule(r"(?:resend\s*:?|rs\b)\s*(?:N\s*:?\s*)?(?P<number>\d{1,9})(?![\w.~-])"
+              + _NO_FILE, _resend, "Resend: 23", _LOG),
     ],
     "s": [
-        _rule(r"(?-i:start)$", _is(Started())),
-        _rule(
-            r"SD printing byte\s*(?P<position>\d{1,15})\s*/\s*(?P<size>\d{1,15})",
-            _sd_progress,
-        ),
-        _rule(r"SD print paused$", _is(PrintPaused())),
-        _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted)))", _card),
-        _rule(r"(?P<text>SD init fail.*|SD card not inserted.*)", _no_card),
+        _rule(r"(?-i:start)$", _is(Started()), "start", _LOG),
+        _rule(r"SD printing byte\s*(?P<position>\d{1,15})\s*/\s*(?P<size>\d{1,15})",
+              _sd_progress, "SD printing byte 17/107", _LOG),
+        _rule(r"SD print paused$", _is(PrintPaused()), "SD print paused", _PRUSA_DOCS,
+              "prusa"),
+        _rule(r"SD print (?:stopped|cancell?ed|aborted)(?: by user)?\.?$",
+              _is(PrintCancelled()), "SD print stopped by user.", _PUBLIC_LOG,
+              "repetier"),
+        _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted|removed)))", _card,
+              "SD card removed", _PUBLIC_LOG, "repetier"),
+        _rule(r"(?P<text>SD init fail.*|SD card not inserted.*)", _no_card,
+              "SD init fail", _QUIRKS, "marlin1 repetier"),
     ],
-    "t": [_rule(r"Target(?:Extr|Bed).*", _targets)],
-    "u": [_rule(r"(?P<text>Unknown (?:\w )?(?:command|code).*)", _refusal)],
-    "v": [_rule(r"(?P<text>volume\.init failed.*)", _no_card)],
+    "t": [
+        _rule(r"Target(?:Extr|Bed).*", _targets, "TargetExtr0:200", _REPETIER_DOCS,
+              "repetier"),
+    ],
+    "u": [
+        _rule(r"(?P<text>Unknown (?:\w )?(?:command|code).*)", _refusal,
+              "Unknown command:N1093 M9876", _PUBLIC_LOG, "repetier prusa"),
+    ],
+    "v": [
+        _rule(r"(?P<text>volume\.init failed.*)", _no_card, "volume.init failed",
+              _QUIRKS, "marlin1"),
+    ],
     "w": [
-        _rule(r"(?-i:wait)$", _is(Wait())),
-        _rule(r"(?P<text>workDir open failed.*)", _refusal),
+        _rule(r"(?-i:wait)$", _is(Wait()), "wait", _REPETIER_DOCS, "repetier malyan"),
+        _rule(r"(?P<text>workDir open failed.*)", _refusal, "workDir open failed",
+              _QUIRKS, "marlin1"),
     ],
-    "a": [_rule(r"Active Extruder:\s*(?P<tool>\d{1,3})$", _active_tool)],
-    "i": [_rule(r"(?P<text>Invalid [GM] code.*)", _refusal)],
-    "!": [_rule(rf"!!(?=\s|{_NO_FILE})\s*(?P<text>.*)", _bang)],
-    ":": [_rule(r":\s*(?P<text>Extruder switched off.*)", _fatal)],
+    "a": [
+        _rule(r"Active Extruder:\s*(?P<tool>\d{1,3})$", _active_tool,
+              "Active Extruder: 1", _LOG, "marlin"),
+    ],
+    "[": [
+        _rule(r"\[(?P<name>VER):\d", _foreign, "[VER:1.1h.20190825:]", _GRBL_DOCS,
+              "(grbl)"),
+    ],
+    "i": [
+        _rule(r"(?P<text>Invalid [GM] code.*)", _refusal, "Invalid M code.",
+              _PUBLIC_LOG, "prusa"),
+    ],
+    "!": [
+        _rule(rf"!!(?=\s|{_NO_FILE})\s*(?P<text>.*)", _bang, "!! Must home axis first",
+              _LOG, "klipper smoothieware"),
+    ],
+    ":": [
+        _rule(r":\s*(?P<text>Extruder switched off.*)", _fatal,
+              ": Extruder switched off. MAXTEMP triggered !", _QUIRKS, "marlin1"),
+    ],
     "/": [
-        _rule(r"//\s*action:\s*(?P<name>\S+)\s*(?P<argument>.*)", _action),
-        _rule(
-            r"//\s*\w+ state:\s*(?P<state>ready|not ready|shutdown|disconnect)$",
-            _readiness,
-        ),
-        _rule(r"//\s*(?P<text>Unknown command.*)", _refusal),
-        _rule(r"// Printer is (?P<state>shutdown|halted|not ready)", _not_ready),
+        _rule(r"//\s*action:\s*(?P<name>\S+)\s*(?P<argument>.*)", _action,
+              "//action:pause filament_runout", _ACTIONS, "marlin prusa klipper"),
+        _rule(r"//\s*\w+ state:\s*(?P<state>ready|not ready|shutdown|disconnect)$",
+              _readiness, "// Klipper state: Ready", _LOG, "klipper"),
+        _rule(r"//\s*(?P<text>Unknown command.*)", _refusal,
+              '// Unknown command:"M155"', _LOG, "klipper"),
+        _rule(r"// (?:Printer is (?P<state>shutdown|halted)"
+              r"|Error configuring printer)$", _not_ready, "// Printer is shutdown",
+              _LOG, "klipper"),
     ],
 }
+# fmt: on
 """The rules for a line, by its first letter; the first one that matches counts."""
 
 
@@ -329,9 +475,9 @@ def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
 
     """
     text = line.replace("\0", "").strip()
-    for pattern, build in RULES.get(text[:1].lower(), ()):
-        if match := pattern.match(text):
-            return build(match, dialect)
+    for rule in RULES.get(text[:1].lower(), ()):
+        if match := rule.pattern.match(text):
+            return rule.build(match, dialect)
     if not text:
         return []
     return parse_report(text, dialect) or [parse_unmarked(text, dialect)]

@@ -94,11 +94,14 @@ class TemperatureReport:
         readings: ``T`` (the current tool), ``T0``, ``T1`` …, ``B``, ``C`` and custom
             sensors under their own name; pseudo sensors (``E``, ``W``, ``@``) left out.
         waiting: a command waits for a heater, and says so (``W:?``).
+        asked: it came with an ``ok``, so it answers a query; others come by themselves,
+            or before their ``ok``. It does not count in comparisons.
 
     """
 
     readings: Mapping[str, Reading] = field(default_factory=dict)
     waiting: bool = False
+    asked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,25 @@ class Fatal:
 
 
 @dataclass(frozen=True, slots=True)
+class Locked:
+    """The printer is locked with a password and carries nothing out until unlocked."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignFirmware:
+    """Another kind of firmware greets, one that does not speak this protocol.
+
+    Attributes:
+        name: such as ``grbl``.
+
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpeedFactor:
     """The feedrate factor in percent (``FR:100%``)."""
 
@@ -280,7 +302,20 @@ class PrintPaused:
 
 @dataclass(frozen=True, slots=True)
 class PrintDone:
-    """An SD print is complete (``Done printing file``)."""
+    """An SD print has ended (``Done printing file``).
+
+    Attributes:
+        certain: it was not cancelled. RepRapFirmware says the same of both, and which
+            of them it was on the next line.
+
+    """
+
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PrintCancelled:
+    """An SD print was cancelled (``Cancelled printing file 0:/gcodes/cube.gcode``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +373,8 @@ Reply = (
     | Refusal
     | HeaterFault
     | Fatal
+    | Locked
+    | ForeignFirmware
     | FileListBegin
     | FileListEnd
     | CardState
@@ -347,6 +384,7 @@ Reply = (
     | NotPrinting
     | PrintPaused
     | PrintDone
+    | PrintCancelled
     | CurrentFile
     | Progress
     | SpeedFactor

@@ -11,7 +11,6 @@ What they look like (tests/transcripts)::
 ``@`` is the power of a heater.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
@@ -26,11 +25,33 @@ from bridge.gcode.reply_types import (
 
 # Nine digits are more than any machine needs, and keep floats finite.
 _NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
+_UNREADABLE = r"nan|[-+]?inf(?:inity)?|ovf|-{2,}|\?+"
+"""What stands for a temperature that a firmware cannot measure. ``nan``, ``inf`` and
+``ovf`` are what Arduino's ``Print`` makes of such a number
+(https://docs.arduino.cc/language-reference/en/functions/communication/serial/print/);
+an open thermistor reads as one of them."""
+_UNREAD = re.compile(_UNREADABLE, re.ASCII | re.IGNORECASE)
+_VALUE = rf"{_NUMBER}|{_UNREADABLE}"
 _ENTRY = re.compile(
-    rf"(?:^|(?<=\s))(?P<name>[A-Za-z_]\w*):\s*(?P<actual>{_NUMBER}|nan)(?![\w.])"
-    rf"(?:\s*/\s*(?P<slashed>{_NUMBER}|nan)|\s+(?P<bare>{_NUMBER})(?=\s|$))?",
+    rf"(?:^|(?<=\s))(?P<name>[A-Za-z_]\w*):\s*(?P<actual>{_VALUE})(?![\w.])"
+    rf"(?:\s*/\s*(?P<slashed>{_VALUE})|\s+(?P<bare>{_NUMBER})(?=\s|$))?",
     re.ASCII | re.IGNORECASE,
 )
+_DECORATION = re.compile(r"(?:^|(?<=\s))=+(?=[A-Z])", re.ASCII)
+"""Creality's firmware of the CR-10S Pro writes ``==T:195.00 /195.00 ==B:45.33``."""
+
+_NAME = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
+"""What heaters and sensors are called: a letter, and a number where there are several.
+Longer words that look like readings are noise (``OOOOT:199.8``)."""
+
+_ANY_NAME = re.compile(r"[A-Za-z]\w{0,31}", re.ASCII)
+
+_COLDEST, _HOTTEST = -273.0, 1000.0
+"""°C; no sensor of a printer measures anything outside. RepRapFirmware reports -273.1
+for a sensor that is missing and 2000 for one that is broken
+(https://docs.duet3d.com/User_manual/Troubleshooting/Heater_temperature)."""
+
+_TOOL = re.compile(r"T\d{1,3}", re.ASCII)
 _HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
 _PSEUDO = {"E", "W"}
 """No heaters, though they look like it: during ``M109`` the extruder that is waited for
@@ -38,11 +59,13 @@ _PSEUDO = {"E", "W"}
 
 _WAITING = re.compile(r"\s(?P<name>[EW]):\s*[\d?]", re.ASCII)
 _POSITION = re.compile(
-    rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})\s*Y:\s*(?P<y>{_NUMBER})"
-    rf"\s*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
+    rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})[\s,]*Y:\s*(?P<y>{_NUMBER})"
+    rf"[\s,]*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
     re.ASCII,
 )
-_EXTRUDER = re.compile(rf"\s*E(?P<tool>\d{{0,3}}):\s*(?P<e>{_NUMBER})", re.ASCII)
+_AXIS = re.compile(
+    rf"[\s,]*(?P<axis>[A-Z])(?P<tool>\d{{0,3}}):\s*(?P<value>{_NUMBER})", re.ASCII
+)
 _TARGET = re.compile(
     rf"Target(?P<heater>Extr\d{{1,3}}|Bed):\s*(?P<target>{_NUMBER})",
     re.ASCII | re.IGNORECASE,
@@ -53,23 +76,35 @@ _KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][A-Z0-9_-]*)(?::|\.:?(?=\s))", re.
 def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """Return the readings of a report such as ``T:20.1 /0.0 B:19.4 /0.0 @:0``.
 
-    ``None``: the text is no report. The first reading of a heater counts.
+    ``None``: the text is no report. The first reading of a heater counts, but the last
+    of a tool with a number: where several are listed, some firmwares give the active
+    one first, also under the name ``T0``.
     """
+    text = _DECORATION.sub("", text)
     first = _ENTRY.match(text)
     if first is None:
         return None
     readings: dict[str, Reading] = {}
     for match in _ENTRY.finditer(text):
         name = match["name"]
-        if name in _PSEUDO and name not in dialect.extra_sensors:
+        if not _is_reading(name, dialect):
             continue
-        reading = Reading(_finite(match["actual"]), _finite(_target(match)))
-        readings.setdefault(dialect.extra_sensors.get(name, name), reading)
+        name = dialect.extra_sensors.get(name, name)
+        if name not in readings or _TOOL.fullmatch(name):
+            reading = Reading(_measured(match["actual"]), _finite(_target(match)))
+            readings[name] = reading
     if not _has_heater(readings):
         return None
     told = (match["name"] for match in _WAITING.finditer(text))
     waiting = any(name not in dialect.extra_sensors for name in told)
     return TemperatureReport(readings, waiting=waiting)
+
+
+def _is_reading(name: str, dialect: Dialect) -> bool:
+    if name in dialect.extra_sensors:
+        return True
+    names = _ANY_NAME if dialect.names_sensors else _NAME
+    return name not in _PSEUDO and names.fullmatch(name) is not None
 
 
 def _has_heater(names: Iterable[str]) -> bool:
@@ -105,16 +140,22 @@ def parse_position(text: str) -> PositionReport | None:
     extruders: list[float] = []
     single: float | None = None
     rest = match["rest"]
-    while found := _EXTRUDER.match(rest):
-        value = float(found["e"]) + 0.0
-        if found["tool"]:
-            extruders.append(value)
-        else:
-            single = value
+    while found := _AXIS.match(rest):  # other axes than E may stand before it
+        if found["axis"] == "E":
+            value = float(found["value"]) + 0.0
+            if found["tool"]:
+                extruders.append(value)
+            else:
+                single = value
         rest = rest[found.end() :]
     if single is None and extruders:
         single = extruders[0]
     return PositionReport(x, y, z, single, tuple(extruders))
+
+
+def is_field(text: str) -> bool:
+    """Return whether a line is another part of the answer to ``M115``."""
+    return _KEY.match(text) is not None
 
 
 def parse_firmware(text: str) -> FirmwareReport | None:
@@ -135,10 +176,14 @@ def _target(match: re.Match[str]) -> str | None:
 
 
 def _finite(text: str | None) -> float | None:
-    if text is None:
+    if text is None or _UNREAD.fullmatch(text):
         return None
-    value = float(text)
-    return value + 0.0 if math.isfinite(value) else None  # no -0.0
+    return float(text) + 0.0  # no -0.0
+
+
+def _measured(text: str) -> float | None:
+    value = _finite(text)
+    return value if value is None or _COLDEST < value < _HOTTEST else None
 
 
 def is_placeholder(readings: Mapping[str, Reading]) -> bool:

@@ -20,7 +20,8 @@ from bridge.config import Limits, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.events import Restarted
-from bridge.gcode.reply_types import TemperatureReport
+from bridge.gcode.line import read
+from bridge.gcode.reply_types import Ok, Readiness, TemperatureReport
 from bridge.printer.control import hooks
 from bridge.printer.control.command_queue import (
     CommandQueue,
@@ -51,6 +52,7 @@ from bridge.printer.control.planning import (
 from bridge.printer.control.polling import PollSchedule
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.heaters import turns_heater_off
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
@@ -62,6 +64,7 @@ from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import ask
 from bridge.printer.link.wire_log import Entry, WireLog
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
 
@@ -76,6 +79,20 @@ while it is planned nothing may overtake it."""
 _ATTEMPTS = 3
 """How often a command is planned in slices while the printer's position or modes keep
 changing; then it is planned without interruption."""
+
+STALE = 3.0
+"""Intervals without a reading after which a temperature is not known any more."""
+
+INQUIRY = 10.0
+"""Seconds between two queries of the state of a firmware that is not ready."""
+
+STOPPED_ANSWERS = 5.0
+"""Seconds in which a firmware that has stopped acknowledges a line, if it does at all:
+others answer within milliseconds."""
+
+MOST_TO_STOPPED = 20
+"""Lines of a command that are sent to a firmware that has stopped: one for each of its
+heaters."""
 
 _NOT_READY = {"shutdown", "not_ready", "disconnect"}
 """States of a host firmware in which what was sent to it is lost."""
@@ -155,6 +172,10 @@ class Printer:
         self._idle = IdleTimeout(config.profile.idle_heaters * 60)
         self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
         self._last_draft: tuple[Command, PrinterState, Draft] | None = None
+        self._oks: asyncio.Queue[Ok] = asyncio.Queue()
+        self._stale = STALE * max(telemetry.interval, 1.0)
+        self._expiry: asyncio.TimerHandle | None = None
+        self._inquiry: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> PrinterState:
@@ -169,6 +190,7 @@ class Printer:
         finally:
             await self._hooks.leave()
             self._interrupt("the bridge is shutting down")
+            self._stop_timers()
             self.link.leave()
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
@@ -265,7 +287,7 @@ class Printer:
             FailedError: The printer refused, did not answer, or went away.
 
         """
-        if self._restart_halted(command, run):
+        if await self._sent_to_stopped(command, run):
             return
         if command.line_count > AT_ONCE and not command.stops:
             safety.gate(command, self._situation())
@@ -285,25 +307,60 @@ class Printer:
                 program.gcode, run, expires=expires, within=within
             )
         elif program.gcode or program.offsets:
+            if program.release:
+                self._send_urgent(program.release, run)
             await self.queue.execute(
                 command, len(program.gcode), run, expires=expires, within=within
             )
 
-    def _restart_halted(self, command: Command, run: Run) -> bool:
-        """Send a command that restarts a halted firmware; return whether it was one."""
-        session = self.link.session
-        if session is None or not session.protocol.halted:
+    async def _sent_to_stopped(self, command: Command, run: Run) -> bool:
+        """Send what a firmware that has stopped may still get; return whether it was.
+
+        These are the lines that restart it, and those that turn heaters off: it may
+        count as stopped although its heaters are on.
+
+        Raises:
+            FailedError: It does not answer.
+
+        """
+        session, dialect = self.link.session, self.observer.dialect
+        if session is None or session.closed or not self._is_stopped(session):
             return False
-        known = self.observer.dialect.restart
-        if command.line_count > len(known):
+        if command.line_count > MOST_TO_STOPPED:
             return False
-        restart = command.program(self._context()).gcode
-        # A halted firmware gets the lines that restart it, and no others.
-        if not restart or any(line not in known for line in restart):
+        lines = command.program(self._context()).gcode
+        restarts = all(line in dialect.restart for line in lines)
+        if not lines or not (restarts or all(map(turns_heater_off, lines))):
             return False
-        run.gcode.extend(restart)
-        session.urgent(*restart)
+        run.gcode.extend(lines)
+        self._oks = asyncio.Queue()
+        session.urgent(*lines)
+        if restarts and dialect.reports_state:
+            return True  # it restarts in its own time, and says so
+        await self._answered(len(lines))
+        if restarts:
+            session.restart()
         return True
+
+    def _is_stopped(self, session: Session) -> bool:
+        return session.protocol.halted or self.state.readiness in _NOT_READY
+
+    async def _answered(self, lines: int) -> None:
+        """Wait until a stopped firmware has acknowledged so many lines.
+
+        Raises:
+            FailedError: It does not answer.
+
+        """
+        try:
+            async with timeout(STOPPED_ANSWERS):
+                for _ in range(lines):
+                    await self._oks.get()
+        except TimeoutError:
+            raise FailedError.timeout(
+                "the printer has stopped and does not answer, so its heaters may still "
+                "be on; disconnect its power"
+            ) from None
 
     def stop(self) -> None:
         """Stop the machine at once, past everything that waits.
@@ -407,6 +464,8 @@ class Printer:
         run.gcode.extend(lines)
         for line in lines:
             self.observer.line_sent(line)
+        if all(read(line).row.answers for line in lines):
+            self.observer.answered()
 
     def _context(self) -> Context:
         return context_of(self.state, self.config, self.observer.dialect, self.scripts)
@@ -422,10 +481,13 @@ class Printer:
                 self._interrupt("the printer was reset")
             case Closed(reason):
                 self._interrupt(reason)
+            case Ok():
+                self._oks.put_nowait(event)
         before = self.state.readiness
         self.observer.handle(event)
         if self._emergency.handle(event):
             log.warning("%s", SENT_LATE)
+        self._watch()
         session = self.link.session
         if session is None:
             return
@@ -433,8 +495,43 @@ class Printer:
             self._firmware_halted(session)
         elif isinstance(event, TemperatureReport):
             self._repeat_stop()
-        elif self.state.readiness == "ready" and before in _NOT_READY:
+        elif event == Readiness("ready") and before in _NOT_READY:
             session.restart()
+
+    def _watch(self) -> None:
+        """Set the timers for values that grow old and for a firmware that is away."""
+        loop = asyncio.get_running_loop()
+        if self._expiry is None and self.state.measured_at is not None:
+            self._expiry = loop.call_later(self._stale, self._expire)
+        away = self.link.session is not None and self.state.readiness in _NOT_READY
+        if self._inquiry is None and away:
+            self._inquiry = loop.call_later(INQUIRY, self._inquire)
+
+    def _expire(self) -> None:
+        """Forget temperatures that have not been reported for three intervals."""
+        self._expiry = None
+        self.observer.expire(self._stale)
+        heaters = self.state.heaters.values()
+        times = [heater.measured_at for heater in heaters if heater.actual is not None]
+        times += self.state.sensed_at.values()
+        oldest = min((time for time in times if time is not None), default=None)
+        if oldest is not None:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_at(oldest + self._stale + 0.01, self._expire)
+
+    def _inquire(self) -> None:
+        """Ask a host firmware that is not ready for its state, and the reason."""
+        self._inquiry = None
+        session, query = self.link.session, self.observer.dialect.state_query
+        if session is not None and query and self.state.readiness in _NOT_READY:
+            session.urgent(query)
+            self._watch()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._expiry, self._inquiry):
+            if timer is not None:
+                timer.cancel()
+        self._expiry = self._inquiry = None
 
     def _repeat_stop(self) -> None:
         match self._emergency.repeat_if_needed():

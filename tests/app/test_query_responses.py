@@ -51,7 +51,7 @@ async def test_every_question(station: Station) -> None:
     assert set(asked(station, "bed")) == {"bed"}
     assert set(asked(station, "chamber")) == {"chamber"}
     assert asked(station, "sd") == {"ready": True}
-    assert set(asked(station, "position")) == {"x", "y", "z", "e"}
+    assert set(asked(station, "position")) == {"x", "y", "z", "e", "time"}
     assert asked(station, "error")["error"] == ""
     assert asked(station, "info")["instance"] == "one"
     assert asked(station, "files")[0]["path"] == "SMALL.GCO"

@@ -8,6 +8,7 @@ from bridge.app.topic_documents import MODELS, markdown, published, schema_of
 from bridge.topics import PUBLISHED, RECEIVED, SD_FILES, TEMPERATURE, Topic
 from tests.support.json_schema import fits
 
+TIMES = {"time": 1, "measured_at": "2026-01-01T00:00:00.000Z"}
 HEATER = {"actual": 20.1, "target": 0, "offset": 0}
 FILE = {"name": "a.gco", "path": "/A.GCO", "size": 1, "display": "", "date": None}
 
@@ -31,15 +32,15 @@ def test_a_schema_says_something(row: Topic) -> None:
 @pytest.mark.parametrize(
     ("document", "right"),
     [
-        ({"time": 1}, True),
-        ({"tool0": HEATER, "time": 1}, True),
-        ({"bed": {**HEATER, "actual": None}, "sensors": {"P": 1.5}, "time": 1}, True),
+        (TIMES, True),
+        ({"tool0": HEATER, **TIMES}, True),
+        ({"bed": {**HEATER, "actual": None}, "sensors": {"P": 1.5}, **TIMES}, True),
         ({"tool0": HEATER}, False),
-        ({"tool0": 20.1, "time": 1}, False),
-        ({"tool0": {"actual": 1}, "time": 1}, False),
-        ({"tool0": {**HEATER, "power": 1}, "time": 1}, False),
-        ({"sensors": {"P": "hot"}, "time": 1}, False),
-        ({"time": 1.5}, False),
+        ({"tool0": 20.1, **TIMES}, False),
+        ({"tool0": {"actual": 1}, **TIMES}, False),
+        ({"tool0": {**HEATER, "power": 1}, **TIMES}, False),
+        ({"sensors": {"P": "hot"}, **TIMES}, False),
+        ({"time": 1, "measured_at": 1.5}, False),
     ],
 )
 def test_the_schema_of_all_temperatures(

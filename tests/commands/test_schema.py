@@ -10,6 +10,7 @@ import pytest
 from bridge import topics
 from bridge.commands import Command, Context, RequestError, Response, parse
 from bridge.commands.asyncapi import REFERENCE, Published, document
+from bridge.commands.base import Question
 from bridge.commands.docs import markdown
 from bridge.commands.envelope import Origin, Outcome
 from bridge.commands.registry import COMMANDS
@@ -21,6 +22,7 @@ from tests.support.json_schema import fits
 
 CONTEXT = Context(
     profile=Profile(extruders=2, heated_chamber=True),
+    question=Question("Nozzle Parked", ("Continue",)),
     scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
 )
 

@@ -299,7 +299,6 @@ def test_a_card_comes_and_goes(line: str, text: str, *, ready: bool) -> None:
         ("THERMAL MALFUNCTION", "thermal_runaway"),
         ("MINTEMP triggered, system stopped! Heater_ID: 0", "mintemp"),
         ("MAXTEMP triggered, system stopped! Heater_ID: 0", "maxtemp"),
-        ("Probing failed", "probing_failed"),
         ("watchdog reset", "watchdog"),
         ("Printer stopped due to errors. Fix the error and use M999", "stopped"),
         ("MAXTEMP triggered! Printer halted. kill() called!", "maxtemp"),
@@ -405,7 +404,6 @@ def test_old_firmwares_tell_the_reason_on_a_second_line() -> None:
 
 def test_a_fatal_line_of_its_own_kind() -> None:
     assert only("fatal:Heater error") == Fatal("fatal:Heater error", "fatal")
-    assert only("Probing failed") == Fatal("Probing failed", "probing_failed")
 
 
 def test_a_double_bang_means_what_the_dialect_says() -> None:
@@ -424,8 +422,8 @@ def test_a_double_bang_means_what_the_dialect_says() -> None:
         ("// Klipper state: Shutdown", "shutdown"),
         ("// Klipper state: Disconnect", "disconnect"),
         ("// Printer is shutdown", "shutdown"),
-        ("// Printer is not ready", "not_ready"),
         ("// Printer is halted", "not_ready"),
+        ("// Error configuring printer", "not_ready"),
     ],
 )
 def test_a_host_firmware_reports_its_own_state(line: str, state: str) -> None:

@@ -39,6 +39,7 @@ ONLY_TEXT = [
     r"PID Autotune start",
     r"echo: ?(hello.*|hi|x|echoed|E1 hello|TYPE=x)|foo: hi|hi host",  # our own texts
     r"//|//action|\"a|a;b|c+|[0-9]+|Ã¤ÿ\x80",
+    r"// Printer is not ready( - not all commands available\.)?",
     r"// [A-Z_]+ *: .*|// (Available|Excluded) .*",  # the help
     r"// (Once|\"FIRM|command to|config, and|retry in|The klippy|See the).*",  # advice
     r"// (Shutdown due|Lost comm|Option '|Can not update|Error conf|Extrude bel).*",

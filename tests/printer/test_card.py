@@ -92,7 +92,9 @@ def test_what_a_pause_began_with_is_its_reason() -> None:
 
 def asked(printer: Knowing) -> list[str]:
     """Return what the printer is asked again and again."""
-    polls = wanted_polls(printer.state, dialect=printer.dialect, interval=5.0)
+    polls = wanted_polls(
+        printer.state, dialect=printer.dialect, interval=5.0, now=printer.now
+    )
     return [poll.line for poll in polls]
 
 

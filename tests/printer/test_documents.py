@@ -20,6 +20,7 @@ from tests.support.knowing import Knowing
 
 EPOCH = 1_763_831_000.0
 NOW = 131.412
+START = "2025-11-22T17:03:20.000Z"
 TIME = "2025-11-22T17:05:31.412Z"
 TWO = Profile(extruders=2, heated_chamber=True)
 
@@ -61,7 +62,7 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "error": "",
         "sd": {"ready": True},
         "tool": 0,
-        "position": {"x": 10.0, "y": -5.0, "z": 0.02, "e": 0.0},
+        "position": {"x": 10.0, "y": -5.0, "z": 0.02, "e": 0.0, "time": START},
         "feedrate": 100,
         "flowrate": 100,
         "fan": 0,
@@ -69,6 +70,7 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "relative_extruder": False,
         "prompt": None,
         "message": "",
+        "locked": False,
         "attention": "none",
         "can": {
             "start": False,
@@ -103,7 +105,7 @@ def test_the_modes_are_told_but_for_those_of_a_print(printer: Knowing) -> None:
     modes = ("relative", "relative_extruder")
     printer.sends("G91", "M82")
     assert [state_of(printer)[mode] for mode in modes] == [True, False]
-    printer.says("//action:start")
+    printer.says("SD printing byte 10/100", "SD printing byte 20/100")
     assert [state_of(printer)[mode] for mode in modes] == [None, None]
 
 
@@ -199,6 +201,7 @@ def test_what_the_printer_asks_is_in_the_state(printer: Knowing) -> None:
         "reason": "paused",
         "text": "",
         "choices": [],
+        "commands": [],
     }
     printer.says("//action:prompt_begin Stop", "//action:prompt_button Go")
     printer.says("//action:prompt_show")
@@ -206,17 +209,19 @@ def test_what_the_printer_asks_is_in_the_state(printer: Knowing) -> None:
         "reason": "prompt",
         "text": "Stop",
         "choices": ["Go"],
+        "commands": ["Go"],
     }
 
 
 def test_temperatures_are_rounded_to_a_tenth(printer: Knowing) -> None:
-    printer.says("T:214.94 /220.00 B:50.16 /70.00")
+    printer.at(NOW).says("T:214.94 /220.00 B:50.16 /70.00")
     state = known.with_offsets(printer.state, {"bed": 5.0})
     document = views.temperatures(state, now=NOW, epoch=EPOCH)
     assert told(document) == {
         "tool0": {"actual": 214.9, "target": 220.0, "offset": 0.0},
         "bed": {"actual": 50.2, "target": 70.0, "offset": 5.0},
         "time": 1763831131,
+        "measured_at": TIME,
     }
     assert told(views.timed_heater(state, "bed", now=NOW, epoch=EPOCH)) == {
         "actual": 50.2,
@@ -228,23 +233,24 @@ def test_temperatures_are_rounded_to_a_tenth(printer: Knowing) -> None:
 
 
 def test_sensors_are_beside_the_heaters_where_there_are_any(printer: Knowing) -> None:
-    printer.says("T:-0.04 /0 P:25.55")
+    printer.at(NOW).says("T:-0.04 /0 P:25.55")
     text = views.temperatures(printer.state, now=NOW, epoch=EPOCH).model_dump_json()
     assert text == (
         '{"tool0":{"actual":0.0,"target":0.0,"offset":0.0},'
         '"bed":{"actual":null,"target":null,"offset":0.0},'
-        '"sensors":{"P":25.6},"time":1763831131}'
+        '"sensors":{"P":25.6},"time":1763831131,"measured_at":"2025-11-22T17:05:31.412Z"}'
     )
 
 
 def test_without_a_printer_every_temperature_is_null(printer: Knowing) -> None:
-    printer.says("T:20 /0 P:5")
+    printer.at(NOW).says("T:20 /0 P:5")
     away = known.disconnected(printer.state, now=0)
     assert told(views.temperatures(away, now=NOW, epoch=EPOCH)) == {
         "tool0": {"actual": None, "target": None, "offset": 0.0},
         "bed": {"actual": None, "target": None, "offset": 0.0},
         "sensors": {"P": None},
         "time": 1763831131,
+        "measured_at": TIME,
     }
 
 

@@ -72,7 +72,8 @@ def test_a_tool_that_is_forgotten_is_no_tool_change(printer: Knowing) -> None:
 
 
 def test_a_print_from_its_start_to_its_end(printer: Knowing) -> None:
-    printer.says("File opened: a.gco Size: 100", "//action:start")
+    printer.says("File opened: a.gco Size: 100")
+    printer.sends("M24")
     printer.at(5).says("SD printing byte 10/100", "//action:pause filament_runout")
     printer.at(65).says("//action:resumed")
     printer.at(70).says("SD printing byte 100/100", "Done printing file")
@@ -86,7 +87,8 @@ def test_a_print_from_its_start_to_its_end(printer: Knowing) -> None:
 
 
 def test_a_print_fails_with_a_reason(printer: Knowing) -> None:
-    printer.says("File opened: a.gco Size: 100", "//action:start")
+    printer.says("File opened: a.gco Size: 100")
+    printer.sends("M24")
     printer.events.clear()
     printer.at(3).says("Error:MAXTEMP triggered")
     assert printer.events == [

@@ -151,7 +151,7 @@ def test_a_head_whose_place_is_told_for_the_first_time_has_not_moved() -> None:
 
 
 def test_a_print_keeps_them_on_also_while_it_is_paused(watched: Watched) -> None:
-    watched.printer.says("//action:start")
+    watched.printer.says("SD printing byte 10/100", "SD printing byte 20/100")
     assert watched.at(10) == "nothing"
     assert watched.idle.off_at is None
     watched.printer.says("//action:paused")

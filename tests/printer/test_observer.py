@@ -139,7 +139,8 @@ def test_what_moves_by_itself_leaves_the_place_to_be_asked_for(
 
 def test_a_print_moves_the_head_and_does_not_tell(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    watch.says("//action:start")
+    watch.says("SD printing byte 10/100")
+    watch.says("SD printing byte 20/100")
     watch.says("X:5.0 Y:2.0 Z:3.0 E:4.0")
     watch.observer.line_sent("G0 X5")
     watch.observer.line_finished("G0 X5", {"x": 5.0})

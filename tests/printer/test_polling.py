@@ -16,7 +16,9 @@ def printer() -> Knowing:
 
 
 def asked(printer: Knowing) -> dict[str, float]:
-    polls = wanted_polls(printer.state, dialect=printer.dialect, interval=2)
+    polls = wanted_polls(
+        printer.state, dialect=printer.dialect, interval=2, now=printer.now
+    )
     return {poll.line: poll.interval for poll in polls}
 
 
@@ -50,7 +52,8 @@ def test_after_a_move_the_position_is_asked_for(printer: Knowing) -> None:
 
 
 def test_after_a_print_the_position_is_asked_for(printer: Knowing) -> None:
-    printer.says("//action:start", PLACE, "Done printing file")
+    printer.says("SD printing byte 10/100", "SD printing byte 20/100")
+    printer.says(PLACE, "Done printing file")
     assert asked(printer)["M114"] == 2
     printer.says(PLACE)
     assert "M114" not in asked(printer)
@@ -59,7 +62,7 @@ def test_after_a_print_the_position_is_asked_for(printer: Knowing) -> None:
 def test_during_a_print_its_name_and_the_position_are_asked_for(
     printer: Knowing,
 ) -> None:
-    printer.says(PLACE, "//action:start")
+    printer.says(PLACE, "SD printing byte 10/100", "SD printing byte 20/100")
     assert asked(printer) == {"M105": 2, "M27": 1, "M114": 5}
     printer.says("Cap:SDCARD:1")
     assert asked(printer) == {"M105": 2, "M27": 1, "M27 C": 30, "M114": 5}
@@ -74,8 +77,9 @@ def test_a_firmware_that_can_stop_in_silence_is_asked_for_its_state() -> None:
 
 def test_who_is_away_is_not_asked(printer: Knowing) -> None:
     away = known.disconnected(printer.state, now=0)
-    assert wanted_polls(away, dialect=KLIPPER, interval=2) == ()
-    assert Poll("M105", 2) in wanted_polls(printer.state, dialect=KLIPPER, interval=2)
+    assert wanted_polls(away, dialect=KLIPPER, interval=2, now=0) == ()
+    polls = wanted_polls(printer.state, dialect=KLIPPER, interval=2, now=0)
+    assert Poll("M105", 2) in polls
 
 
 def test_who_waits_is_asked_one_thing_to_notice_the_end(printer: Knowing) -> None:

@@ -66,14 +66,20 @@ def test_a_print_that_is_started_at_the_printer_and_polled(printer: Knowing) -> 
     assert printer.happened() == ["print_started"]
 
 
-def test_a_print_that_is_started_at_the_printer_and_told(printer: Knowing) -> None:
-    printer.says(*SELECTED, "//action:resume")
-    assert phase(printer) == "starting"
-
-
-def test_a_host_action_starts_a_print(printer: Knowing) -> None:
-    printer.says("//action:start")
-    assert phase(printer) == "starting"
+@pytest.mark.parametrize(
+    "action", ["start", "resume", "resumed", "pause", "paused", "cancel"]
+)
+def test_what_a_host_without_a_job_is_asked_for_starts_nothing(
+    printer: Knowing, action: str
+) -> None:
+    """Its own job is meant, not one from the card."""
+    printer.says(*SELECTED)
+    printer.happened()
+    printer.says(f"//action:{action}", *["Not SD printing"] * 5)
+    assert phase(printer) == "idle"
+    assert printer.happened() == []
+    printer.says("SD printing byte 10/1000")
+    assert phase(printer) == "printing", "the bytes show a print from the card"
 
 
 def test_a_resume_without_a_file_starts_nothing(printer: Knowing) -> None:
@@ -228,7 +234,9 @@ def test_a_cancelled_file_may_go_on_being_reported() -> None:
 
 
 def test_a_resume_while_it_starts_or_cancels_changes_little(printer: Knowing) -> None:
-    printer.says(*SELECTED, "//action:start", "//action:resume", "//action:start")
+    printer.says(*SELECTED)
+    printer.sends("M24")
+    printer.says("//action:start", "//action:resume", "//action:start")
     assert phase(printer) == "starting"
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, Dialect
+from bridge.gcode.file_list import Listing
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, PositionReport
 from bridge.printer.knowledge import state as known
@@ -128,7 +129,7 @@ def test_a_tool_that_the_printer_does_not_have_was_not_selected(
 def test_a_print_changes_modes_that_nobody_tells(printer: Knowing) -> None:
     printer.says("File opened: a.gco Size: 100")
     printer.sends("G91", "M106 S255", "M220 S90")
-    printer.says("//action:start")
+    printer.says("SD printing byte 10/100", "SD printing byte 20/100")
     assert printer.state.modal == Modal(speed_factor=90)
 
 
@@ -140,7 +141,8 @@ def test_a_print_that_we_start_changes_them_too(printer: Knowing) -> None:
 
 def test_the_operator_knows_how_the_files_are_sliced() -> None:
     printer = Knowing(profile=Profile(relative_extrusion=True))
-    printer.says("//action:start", "//action:paused")
+    printer.says("SD printing byte 10/100", "SD printing byte 20/100")
+    printer.says("//action:paused")
     assert printer.state.modal == Modal(relative_e=True, own_relative_e=True)
 
 
@@ -181,7 +183,7 @@ def test_the_list_of_files_is_complete_or_not_there(printer: Knowing) -> None:
 
 def test_an_endless_list_does_not_fill_the_memory(printer: Knowing) -> None:
     full = tuple(FileEntry(f"{number}.GCO", 1) for number in range(5000))
-    printer.state = replace(printer.state, listing=full)
+    printer.state = replace(printer.state, listing=Listing(full))
     printer.says("MORE.GCO 5", "End file list")
     assert len(printer.state.files) == 5000
 
@@ -262,7 +264,9 @@ def test_a_question_with_its_answers(printer: Knowing) -> None:
     printer.says("//action:prompt_button Continue", "//action:prompt_choice Stop")
     assert not printer.state.asks
     printer.says("//action:prompt_show", "//action:prompt_whatever")
-    assert printer.state.prompt == UserPrompt("hello", ("Continue", "Stop"), shown=True)
+    buttons = ("Continue", "Stop")
+    asked = UserPrompt("hello", buttons, shown=True, commands=buttons)
+    assert printer.state.prompt == asked
     assert printer.state.asks
     printer.says("echo:busy: paused for user")
     assert printer.state.waiting
@@ -365,7 +369,8 @@ def test_a_reset_leaves_nothing(printer: Knowing) -> None:
 
 
 def test_a_kill_is_told_with_its_cause(printer: Knowing) -> None:
-    printer.says("T:20 /200", "File opened: a.gco Size: 100", "//action:start")
+    printer.says("T:20 /200", "File opened: a.gco Size: 100")
+    printer.sends("M24")
     printer.at(7).says("Error:Heating failed, system stopped! Heater_ID: E0")
     assert printer.state.phase == "error"
     assert printer.state.heaters == UNKNOWN_HEATERS
@@ -429,11 +434,12 @@ def test_a_late_reason_can_have_a_word_of_its_own(klipper: Knowing) -> None:
 
 def test_a_host_firmware_that_is_not_ready_is_not_operational(klipper: Knowing) -> None:
     klipper.says("// Klipper state: Disconnect")
-    assert klipper.state.phase == "connecting"
+    assert phase(klipper) == "connecting"
     klipper.says("// Klipper state: Not ready")
     assert klipper.state.readiness == "not_ready"
+    assert problem(klipper.state).error == "the firmware is not ready"
     klipper.says("// Klipper state: Ready")
-    assert klipper.state.phase == "connecting"
+    assert phase(klipper) == "error", "until it has been set up again"
     assert klipper.state.readiness == "ready"
 
 

@@ -158,11 +158,17 @@ def test_klippers_shutdown_gets_its_reason_late() -> None:
     assert before.heaters["bed"] == HeaterState()
     after = replay("klipper/10_mcu_lost_async.txt", until=13).state
     assert after.problem is not None
-    assert after.problem.error == "Lost communication with MCU 'mcu'"
+    assert after.problem.error == (
+        "Lost communication with MCU 'mcu'. Once the underlying issue is corrected, "
+        'use the "FIRMWARE_RESTART" command to reset the firmware, reload the config, '
+        "and restart the host software."
+    )
     assert replay("klipper/10_mcu_lost_async.txt").state.phase == "operational"
 
 
 def test_a_klipper_that_is_not_ready_is_not_operational() -> None:
-    assert replay("klipper/09b_not_ready_no_mcu.txt", until=1.4).state.link == (
-        "connecting"
-    )
+    state = replay("klipper/09b_not_ready_no_mcu.txt", until=1.4).state
+    assert state.link == "error"
+    assert state.problem is not None
+    assert state.problem.error.startswith("Printer is not ready. The klippy host")
+    assert state.problem.reason == "not_ready"

@@ -8,6 +8,7 @@ Key = tuple[str, str]
 
 _AWAY = {"offline": "not_operational"}
 
+KINDS = ("operational", "printing", "paused")
 ALWAYS: Mapping[str, str] = {}
 CONNECTED = _AWAY
 IDLE = {**_AWAY, "printing": "printing"}
@@ -36,6 +37,7 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("job", "pause"): (PRINT, ""),
     ("job", "resume"): (PRINT, ""),
     ("job", "cancel"): (PRINT, ""),
+    ("job", "answer"): (dict.fromkeys(KINDS, "no_question") | _AWAY, ""),
     ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "disconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "connect"): (ALWAYS, ""),

@@ -269,6 +269,8 @@ class CommandQueue:
             error = await self._send_line(program.lines[0], run, interrupted)
             place = places[0] if error is None else {}
             self._observer.line_finished(program.lines[0], place)
+            if error is not None:
+                self._observer.line_failed(program.lines[0])
         else:
             batch = Batch(program.lines, places, run, interrupted, self._observer)
             error = await batch.send(self._link.session)
@@ -325,7 +327,9 @@ class Batch:
             self._run.output.extend(error.output)
             self._error = self._error or error
         for _ in range(self._sent):
-            self._observer.line_finished(self._unfinished.popleft()[0], {})
+            line = self._unfinished.popleft()[0]
+            self._observer.line_finished(line, {})
+            self._observer.line_failed(line)
         return self._error
 
     def _source(self) -> Iterator[str]:
@@ -351,6 +355,8 @@ class Batch:
             refused = FailedError.firmware("; ".join(done.errors))
             self._error = self._error or refused
         self._observer.line_finished(line, {} if done.errors else place)
+        if done.errors:
+            self._observer.line_failed(line)
 
 
 class QuestionQueue:

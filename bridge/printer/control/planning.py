@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bridge.commands import Command, Context, Program
-from bridge.commands.base import ScriptLibrary, Steps
+from bridge.commands.base import Question, ScriptLibrary, Steps
 from bridge.commands.gcode_lines import STOP
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
@@ -36,12 +36,24 @@ def context_of(
         offsets=state.offsets,
         capabilities=capabilities_of(state, dialect),
         card_ready=state.card,
+        refused=state.refused,
+        question=question_of(state),
         phase=state.job.phase,
         variables=partial(variables_of, state),
         scripts=scripts,
         allowed=frozenset(read(code, dialect.name).code for code in config.allowed),
         unknown_codes=config.unknown_codes,
     )
+
+
+def question_of(state: PrinterState) -> Question | None:
+    """Return what the printer asks a person, or waits for; ``None``: nothing."""
+    if not state.asks:
+        return None
+    asked = state.prompt
+    if asked is None:
+        return Question(blocks=state.waiting)
+    return Question(asked.text, asked.choices, asked.commands, blocks=state.waiting)
 
 
 def capabilities_of(state: PrinterState, dialect: Dialect) -> frozenset[str]:
@@ -83,6 +95,7 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         paused=state.link == "operational" and state.job.phase == "paused",
         card_ready=state.card,
         file_selected=state.job.file is not None,
+        asks=state.asks,
     )
 
 

@@ -24,6 +24,10 @@ _READINESS = 10.0
 """Seconds between two queries of a host firmware's state: Klipper may shut down without
 a word on the line."""
 
+MISSING = 2.0
+"""Intervals without a report that should come by itself until it is asked for. After
+three (``STALE`` in :mod:`bridge.printer.printer`) the values are forgotten."""
+
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
 """A query to the code that makes Marlin send the same report by itself (``M27 S1``)."""
 
@@ -56,20 +60,22 @@ class PollSchedule:
 
     def due(self, state: PrinterState, dialect: Dialect, now: float) -> Iterator[str]:
         """Yield the lines to send now; each counts as sent when it is yielded."""
-        for poll in wanted_polls(state, dialect=dialect, interval=self._interval):
+        wanted = wanted_polls(state, dialect=dialect, interval=self._interval, now=now)
+        for poll in wanted:
             if self._due_at.get(poll.line, now) <= now:
                 self._due_at[poll.line] = now + poll.interval
                 yield poll.line
 
 
 def wanted_polls(
-    state: PrinterState, *, dialect: Dialect, interval: float
+    state: PrinterState, *, dialect: Dialect, interval: float, now: float
 ) -> tuple[Poll, ...]:
     """Return the queries that this printer needs in its present state.
 
     ``interval`` is the time between two temperature reports, in seconds. A printer that
     waits for a person is sent a single query, whose answer shows that the person has
-    come. What the firmware reports by itself or does not know is not queried.
+    come. What the firmware reports by itself or does not know is not queried, unless
+    the reports have stopped or cannot be read.
     """
     if state.link != "operational":
         return ()
@@ -82,7 +88,8 @@ def wanted_polls(
         polls.append(Poll("M114", _POSITION))
     if dialect.state_query:
         polls.append(Poll(dialect.state_query, _READINESS))
-    return tuple(poll for poll in polls if _needed(state, poll.line))
+    late = now - MISSING * max(interval, 1.0)
+    return tuple(poll for poll in polls if _needed(state, poll.line, late))
 
 
 def _card_polls(state: PrinterState, dialect: Dialect) -> Iterator[Poll]:
@@ -100,7 +107,8 @@ def _list_files(state: PrinterState, dialect: Dialect) -> str:
     return "M20 L T" if extended else "M20"
 
 
-def _needed(state: PrinterState, line: str) -> bool:
+def _needed(state: PrinterState, line: str, late: float) -> bool:
     code = code_of(line)
-    reported = _REPORTED_BY.get(line) in state.autoreports
+    report = _REPORTED_BY.get(line, "")
+    reported = report in state.autoreports and state.reported_at.get(report, 0) >= late
     return code not in state.refused and not reported

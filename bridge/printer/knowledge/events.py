@@ -90,7 +90,7 @@ def _person(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:
 
 
 def _question(state: PrinterState) -> UserPrompt | None:
-    return state.prompt if state.prompt is not None and state.prompt.shown else None
+    return state.prompt if state.prompt is not None and state.prompt.asks else None
 
 
 def _error(before: PrinterState, after: PrinterState) -> Iterator[StateEvent]:

@@ -1,10 +1,10 @@
 """Which reading belongs to which heater, and which target a line sets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bridge.config import Profile
-from bridge.gcode.line import Line, targets
+from bridge.gcode.line import Line, read, targets
 from bridge.gcode.reply_types import Reading
 
 # The codes that set a target, and the firmware's name of the heater; M109, M190 and
@@ -18,10 +18,18 @@ _MAX_TOOLS = 16
 
 @dataclass(frozen=True, slots=True)
 class HeaterState:
-    """A heater's measured and requested temperature, in °C."""
+    """A heater's measured and requested temperature, in °C.
+
+    Attributes:
+        actual: measured; ``None``: not known.
+        target: requested.
+        measured_at: when ``actual`` was reported; it does not count in comparisons.
+
+    """
 
     actual: float | None = None
     target: float | None = None
+    measured_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +39,13 @@ class Heat:
     Attributes:
         heaters: by name: ``tool0`` …, ``bed``, ``chamber``.
         sensors: other temperatures in °C, under the firmware's names.
+        sensed_at: when each sensor was reported.
 
     """
 
     heaters: Mapping[str, HeaterState]
     sensors: Mapping[str, float | None]
+    sensed_at: Mapping[str, float] = field(default_factory=dict)
 
 
 def heaters_of(profile: Profile) -> dict[str, HeaterState]:
@@ -46,27 +56,56 @@ def heaters_of(profile: Profile) -> dict[str, HeaterState]:
     return {name: HeaterState() for name in [*tools, *bed, *chamber]}
 
 
-def merge(
-    heat: Heat, readings: Mapping[str, Reading], *, profile: Profile, tool: int
+def merge(  # noqa: PLR0913 - a report, and what it is about
+    heat: Heat,
+    readings: Mapping[str, Reading],
+    *,
+    profile: Profile,
+    tool: int,
+    now: float = 0.0,
+    partial: bool = False,
 ) -> Heat:
-    """Return the temperatures after a report.
+    """Return the temperatures after a report, which came at ``now``.
 
     A reading without a target keeps the last target. ``T`` without a number is the tool
     ``tool`` if it comes alone, tool 0 beside ``T1``, and the same again beside ``T0``.
     ``B`` and ``C`` are dropped if the profile has no such heater: they are reserved
-    names, and must not become sensors.
+    names, and must not become sensors. A sensor that was already stale and is missing
+    again is gone, unless the report is ``partial``, such as those during ``M109``.
     """
     heaters = dict(heat.heaters)
-    sensors = dict(heat.sensors)
+    known = {
+        name: value
+        for name, value in heat.sensors.items()
+        if partial or name in readings or name in heat.sensed_at
+    }
+    sensed_at = dict(heat.sensed_at)
     for name, reading in _tools(readings, profile, tool).items():
         heater = _heater(name, profile)
         if heater is not None:
             before = heaters.get(heater, HeaterState())
             target = before.target if reading.target is None else reading.target
-            heaters[heater] = HeaterState(reading.actual, target)
-        elif _is_sensor(name) and (name in sensors or len(sensors) < _MAX_SENSORS):
-            sensors[name] = reading.actual
-    return Heat(heaters, sensors)
+            heaters[heater] = HeaterState(reading.actual, target, now)
+        elif _is_sensor(name) and (name in known or len(known) < _MAX_SENSORS):
+            known[name] = reading.actual
+            sensed_at[name] = now
+    return Heat(heaters, known, sensed_at)
+
+
+def expire(heat: Heat, before: float) -> Heat:
+    """Return the temperatures without those that were measured before a moment."""
+    heaters = {
+        name: replace(heater, actual=None)
+        if heater.actual is not None and (heater.measured_at or 0.0) < before
+        else heater
+        for name, heater in heat.heaters.items()
+    }
+    sensed_at = {name: at for name, at in heat.sensed_at.items() if at >= before}
+    sensors = {
+        name: value if name in sensed_at else None
+        for name, value in heat.sensors.items()
+    }
+    return Heat(heaters, sensors, sensed_at)
 
 
 def retarget(
@@ -98,6 +137,14 @@ def targets_of(line: Line, *, profile: Profile, tool: int) -> dict[str, float]:
         return {f"T{number}": target.celsius for number in range(profile.extruders)}
     number = tool if target.tool is None else min(target.tool, 999)
     return {f"T{number}": target.celsius}
+
+
+def turns_heater_off(line: str) -> bool:
+    """Return whether a line does nothing but turn heaters off."""
+    said = read(line)
+    if said.code == "TURN_OFF_HEATERS":  # Klipper's
+        return True
+    return said.code in {"M104", "M140", "M141"} and said.values.get("S") == 0
 
 
 def _tools(

@@ -8,18 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.gcode.file_list import Listing
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.print_job import Active, PrintJob
 
-Consequence = Literal["halted", "stopped", "disconnected", "heater_off", "print_failed"]
+Consequence = Literal[
+    "halted", "stopped", "disconnected", "heater_off", "unmeasured", "print_failed"
+]
 Severity = Literal["warning", "error", "critical"]
 
 SEVERITIES: Mapping[Consequence, Severity] = {
     "halted": "critical",
     "disconnected": "error",
     "heater_off": "error",
+    "unmeasured": "critical",  # it may be heating without a limit
     "print_failed": "error",
     "stopped": "warning",  # somebody wanted it
 }
@@ -38,8 +42,9 @@ class Problem:
         error: the firmware's own words, or ours.
         reason: a stable word such as ``thermal_runaway`` or ``timeout``.
         consequence: ``halted`` (the firmware needs a reset), ``stopped`` (an emergency
-            stop was requested), ``disconnected``, ``heater_off`` (the rest goes on) or
-            ``print_failed`` (the printer can be used).
+            stop was requested), ``disconnected``, ``heater_off`` (the rest goes on),
+            ``unmeasured`` (a heater without a temperature) or ``print_failed`` (the
+            printer can be used).
         logs: the last lines of the wire.
         time: when it happened.
 
@@ -58,19 +63,51 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An operation that failed without stopping the printer, such as a bed probing.
+
+    Attributes:
+        error: the firmware's own words.
+        reason: a stable word.
+        time: when it was reported.
+
+    """
+
+    error: str
+    reason: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class UserPrompt:
     """A question of the printer to the person in front of it (``//action:prompt_…``).
 
     Attributes:
         text: the question.
-        choices: the buttons, in order; ``M876 S<n>`` presses the n-th, counted from 0.
+        choices: what is written on the buttons, in order.
         shown: the question is complete (``prompt_show``).
+        commands: what each button sends, where the buttons of the firmware are
+            commands, as Klipper's are; elsewhere ``M876 S<n>`` presses the n-th,
+            counted from 0.
 
     """
 
     text: str
     choices: tuple[str, ...] = ()
     shown: bool = False
+    commands: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """It is shown, and more can be done about it than to dismiss it."""
+        names = {choice.strip().lower() for choice in self.choices}
+        return self.shown and not (names and names <= _DISMISS)
+
+
+_DISMISS = {"dismiss", "close", "ok", "okay", "got it"}
+"""Buttons that close a dialog and do nothing else, in lower case. With no other button
+it is information: Marlin shows ``Resuming SD`` with ``Dismiss`` at each start of a
+print."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: evolve() copies the dictionary
@@ -86,9 +123,13 @@ class PrinterState:
         refused: codes that the firmware has called unknown, such as ``M27``.
         autoreports: codes that turned on reports at intervals (``M155``, ``M27``,
             ``M154``).
+        reported_at: when each of these reports came last, or was turned on.
         heaters: by name: ``tool0`` …, ``bed``, ``chamber``.
         sensors: other temperatures in °C, under the firmware's names.
         offsets: °C by heater; added to the targets that the bridge sets.
+        measured_at: when the temperatures were reported last; ``None``: never.
+        sensed_at: the same for each sensor.
+        placed_at: when the position was reported.
         position: as last reported.
         moved: the position may have changed since it was reported.
         modal: the modal state, as far as it follows from what was sent.
@@ -100,6 +141,10 @@ class PrinterState:
         problem: why the printer stopped.
         fault: why one of its heaters is off while the firmware goes on.
         print_failure: the last print failed, and nobody has acknowledged that yet.
+        failure: the last operation that failed, such as ``G29``; the firmware may stop
+            because of it.
+        notes: lines that a host firmware has just said about its own state.
+        locked: the firmware's message that it is locked with a password, or ``""``.
         away: why it cannot be reached, or ``""``; it may simply be switched off.
         away_reason: the same in one word: ``connection`` (lost), ``reconnect`` or
             ``released`` (requested), or ``""``.
@@ -125,20 +170,27 @@ class PrinterState:
     capabilities: Mapping[str, bool] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
     autoreports: frozenset[str] = frozenset()
+    reported_at: Mapping[str, float] = field(default_factory=dict, compare=False)
     heaters: Mapping[str, HeaterState] = field(default_factory=dict)
     sensors: Mapping[str, float | None] = field(default_factory=dict)
     offsets: Mapping[str, float] = field(default_factory=dict)
+    measured_at: float | None = field(default=None, compare=False)
+    sensed_at: Mapping[str, float] = field(default_factory=dict, compare=False)
+    placed_at: float = field(default=0.0, compare=False)
     position: PositionReport | None = None
     moved: bool = False
     modal: Modal = field(default_factory=Modal)
     card: bool | None = None
     files: tuple[FileEntry, ...] = ()
     listed: bool = False
-    listing: tuple[FileEntry, ...] | None = None
+    listing: Listing | None = None
     job: PrintJob = field(default_factory=PrintJob)
     problem: Problem | None = None
     fault: Problem | None = None
     print_failure: Problem | None = None
+    failure: Failure | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    locked: str = ""
     away: str = ""
     away_reason: str = ""
     released: bool = False
@@ -174,7 +226,7 @@ class PrinterState:
     @property
     def asks(self) -> bool:
         """The printer waits for a person."""
-        return self.waiting or (self.prompt is not None and self.prompt.shown)
+        return self.waiting or (self.prompt is not None and self.prompt.asks)
 
 
 def evolve(state: PrinterState, **changes: object) -> PrinterState:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bridge.config import Printer as PrinterConfig
 from bridge.gcode import reply_types as replies
-from bridge.gcode.dialects import UNKNOWN, Dialect
+from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.line import read
 from bridge.printer.knowledge import events, print_record
@@ -21,6 +21,7 @@ from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.wire_log import WireLog
 
 
@@ -59,6 +60,7 @@ class Observer:
         """Apply what was received over the link, or a change of the link."""
         match event:
             case Opened():
+                self.dialect = configured_dialect(self._config.serial) or UNKNOWN
                 self.set_state(_still_stopped(knowledge.connecting(self.state)))
             case Connected():
                 return  # it answers; what it is comes with Ready
@@ -67,7 +69,10 @@ class Observer:
                 self.dialect = identity.dialect
                 for line in identity.reports:
                     self.line_sent(line)
-                self.set_state(knowledge.connected(self.state, dialect=self.dialect))
+                known = knowledge.connected(self.state, dialect=self.dialect)
+                self.set_state(
+                    knowledge.identified(known, identity.firmware, identity.fields)
+                )
             case Restarted():
                 self.position = {}
                 self.set_state(knowledge.reset(self.state, now=self.clock()))
@@ -75,6 +80,11 @@ class Observer:
                 self._closed(reason, word)
             case _:
                 self._said(event)
+
+    def expire(self, limit: float) -> None:
+        """Forget temperatures that are older than this many seconds."""
+        now = self.clock()
+        self.set_state(knowledge.expire(self.state, now=now, limit=limit))
 
     def line_sent(self, line: str) -> None:
         """Apply the effect of a line that is being sent."""
@@ -99,6 +109,11 @@ class Observer:
             self.position = {} if self.state.printing else place
             if not self.state.moved:
                 self.set_state(replace(self.state, moved=True))
+
+    def line_failed(self, line: str) -> None:
+        """Note that a line was not carried out, or not for certain."""
+        now = self.clock()
+        self.set_state(knowledge.line_failed(self.state, line, now=now))
 
     def line_acknowledged(self) -> None:
         """Apply the ``ok`` of the line in flight."""
@@ -164,7 +179,13 @@ class Observer:
             self._on_event(event)
         self._on_change()
 
+    def answered(self) -> None:
+        """Note that the printer's question was answered."""
+        self.set_state(knowledge.answered(self.state))
+
     def _said(self, reply: replies.Reply) -> None:
+        if isinstance(reply, replies.FirmwareReport):
+            self._recognise(reply.name)
         self._apply(reply)
         if isinstance(reply, replies.PositionReport):
             self.position = {} if self.state.printing else _coordinates(self.state)
@@ -172,6 +193,13 @@ class Observer:
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.unsolicited:
             self.report_unsolicited(reply.text)
+
+    def _recognise(self, firmware: str) -> None:
+        """Read all that follows with the dialect of the firmware that names itself."""
+        dialect = detect(firmware)
+        if self.dialect.name == UNKNOWN.name != dialect.name:
+            self.dialect = dialect
+            self.set_state(knowledge.other_dialect(self.state))
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(
@@ -207,8 +235,12 @@ class Observer:
         )
 
 
-_UNPUBLISHED = {"line", "uses", "tool_before", "moved"}
-"""Fields that no document shows and no event reports. They change with each line."""
+_UNPUBLISHED = {
+    *("line", "uses", "tool_before", "moved", "failure", "notes"),
+    *("measured_at", "sensed_at", "placed_at", "reported_at"),
+}
+"""Fields that no document shows and no event reports, or only beside others. They
+change with each line or report."""
 
 
 def _matters(before: PrinterState, after: PrinterState) -> bool:

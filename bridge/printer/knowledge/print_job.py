@@ -82,10 +82,14 @@ Heard = Literal[
     "pause_accepted",
     "asked_resume",
     "asked_cancel",
+    "cancel_refused",
+    "cancel_refused_in_pause",
     "reported_paused",
     "told_paused",
     "told_resumed",
     "told_done",
+    "told_ended",
+    "told_cancelled",
     "short_print",
     "card_removed",
     "reset",
@@ -102,7 +106,9 @@ Heard = Literal[
 * ``denied``, ``denied_for_good``: the firmware does not print, once or three times.
 * ``ended_unseen``: the same after the link was lost.
 * ``asked_…``: such a line was sent. ``pause_accepted``: it was acknowledged.
+* ``cancel_refused``, ``cancel_refused_in_pause``: the firmware does not know the line.
 * ``reported_paused``: the answer to the poll. ``told_…``: a line or a host action.
+* ``told_ended``: the end, of which the next line says whether it was cancelled.
 * ``short_print``: the end of a print that began and ended between two polls.
 * ``card_removed``, ``reset``, ``halted``: of the printer.
 """
@@ -178,6 +184,8 @@ _ROWS: tuple[_Row, ...] = (
     # Cancelling; rewound and started again, it is another print.
     (_UNDER_WAY, "asked_cancel", Transition("cancelling")),
     (("cancelling",), "reads_on", Transition("printing")),
+    (("cancelling",), "cancel_refused", Transition("printing")),
+    (("cancelling",), "cancel_refused_in_pause", Transition("paused")),
     (
         ("cancelling",),
         "asked_resume",
@@ -187,6 +195,8 @@ _ROWS: tuple[_Row, ...] = (
     (("printing",), "all_read", Transition("finishing")),
     (("finishing",), "rose", Transition("printing")),
     ((*_UNDER_WAY, "cancelling"), "told_done", _ends("done")),
+    ((*_RUNS, "pausing", "paused"), "told_ended", Transition("finishing")),
+    ((*_UNDER_WAY, "cancelling"), "told_cancelled", _ends("cancelled")),
     (("finishing",), "denied", _ends("done")),
     (("cancelling",), "denied", _ends("cancelled")),
     (("cancelling",), "stood", _ends("cancelled")),
@@ -271,6 +281,8 @@ class PrintJob:
         rising_reports: how often in a row the bytes rose.
         standing_reports: how often in a row the bytes stood still while it was printed.
         counter_seen: the byte counter was reported during this pause.
+        cancel_sent: a line that cancels it was sent and is not acknowledged yet, so the
+            firmware may still refuse it, or wait for a person before it.
         filament: mm of filament so far; ``None``: not known.
         layers: how many layers the file has; ``None``: not known.
         result: how the last print ended.
@@ -300,6 +312,7 @@ class PrintJob:
     rising_reports: int = 0
     standing_reports: int = 0
     counter_seen: bool = False
+    cancel_sent: bool = False
     filament: float | None = None
     layers: int | None = None
     result: PrintResult | None = None
@@ -370,6 +383,11 @@ def finish_time(job: PrintJob, now: float) -> float | None:
     return None if left is None or stands else now + left
 
 
+_DENIED: frozenset[Heard] = frozenset({"denied", "denied_for_good", "stood"})
+"""What proves no cancellation before the firmware has acknowledged it: one that waits
+for a person during a filament change denies the print as well, and goes on later."""
+
+
 def step(job: PrintJob, heard: Heard, now: float, reason: str = "") -> PrintJob:
     """Return the job after something was heard, as :data:`TABLE` has it.
 
@@ -380,6 +398,8 @@ def step(job: PrintJob, heard: Heard, now: float, reason: str = "") -> PrintJob:
         reason: why it is paused, or has failed if the table leaves that open.
 
     """
+    if job.cancel_sent and heard in _DENIED:
+        return job
     transition = TABLE.get((job.phase, heard))
     if transition is None:
         return _with_reason(job, reason) if heard == "told_paused" else job
@@ -401,6 +421,7 @@ def step(job: PrintJob, heard: Heard, now: float, reason: str = "") -> PrintJob:
         rising_reports=0,
         standing_reports=0,
         counter_seen=job.counter_seen and transition.to == "paused",
+        cancel_sent=False,
     )
     job = _noted(job, events)
     return _with_reason(job, reason) if transition.to == "paused" else job
@@ -650,10 +671,20 @@ def report_no_file(job: PrintJob, now: float) -> PrintJob:
     return report_no_print(replace(job, counter_seen=True), now)
 
 
-def report_done(job: PrintJob, now: float) -> PrintJob:
-    """Return the job after ``Done printing file``, also of a print too short to see."""
+def report_done(job: PrintJob, now: float, *, certain: bool = True) -> PrintJob:
+    """Return the job after ``Done printing file``, also of a print too short to see.
+
+    ``certain``: it was not cancelled. Otherwise the next report decides.
+    """
+    if not certain:
+        return step(_confirmed(job), "told_ended", now)
     watched = not job.active and job.position is not None
     return step(_confirmed(job), "short_print" if watched else "told_done", now)
+
+
+def report_cancelled(job: PrintJob, now: float) -> PrintJob:
+    """Return the job after the firmware said that its print was cancelled."""
+    return step(_confirmed(job), "told_cancelled", now)
 
 
 def report_progress(
@@ -687,16 +718,16 @@ def waits_for_person(job: PrintJob, now: float) -> PrintJob:
 
 
 def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJob:
-    """Return the job after a host action (``//action:paused``)."""
+    """Return the job after a host action (``//action:paused``).
+
+    ``start`` and ``resume`` without a print ask the host for a job of its own; a print
+    from the card shows by its bytes.
+    """
     match action:
-        case "start":
-            return step(job, "start", now)
         case "pause" | "paused":
             return step(_confirmed(job), "told_paused", now, argument)
         case "resumed" | "resume" if job.active:
             return step(_confirmed(job), "told_resumed", now)
-        case "resume" if job.file is not None:
-            return step(job, "start", now)
         case "cancel":
             return step(job, "asked_cancel", now)
     return job
@@ -713,7 +744,7 @@ def line_sent(job: PrintJob, line: str, now: float) -> PrintJob:
         case "M25" | "PAUSE":
             job = step(job, "asked_pause", now)
         case "M524" | "CANCEL_PRINT":
-            job = step(job, "asked_cancel", now)
+            job = _cancel_sent(job, now)
         case "M26":
             job = _seek(job, said.values.get("S") or 0, now)
         case "M73":
@@ -728,11 +759,26 @@ def _seek(job: PrintJob, position: float, now: float) -> PrintJob:
         return replace(job, position=int(min(position, _MAX_BYTES)))
     if job.paused_at is not None and not position:
         # Rewound during a pause: it will not go on from there.
-        return step(job, "asked_cancel", now)
+        return _cancel_sent(job, now)
     return job
+
+
+def _cancel_sent(job: PrintJob, now: float) -> PrintJob:
+    job = step(job, "asked_cancel", now)
+    return replace(job, cancel_sent=True) if job.phase == "cancelling" else job
+
+
+def cancel_refused(job: PrintJob, now: float) -> PrintJob:
+    """Return the print whose cancellation was refused, or not sent: it goes on."""
+    paused = job.paused_at is not None
+    heard: Heard = "cancel_refused_in_pause" if paused else "cancel_refused"
+    return step(replace(job, cancel_sent=False), heard, now)
 
 
 def line_acknowledged(job: PrintJob, line: str, now: float) -> PrintJob:
     """Return the job after an ``ok``: firmwares stop the print before they send it."""
-    asked = code_of(line) in {"M25", "PAUSE"}
+    code = code_of(line)
+    if code in {"M524", "CANCEL_PRINT", "M26"}:
+        return replace(job, cancel_sent=False)
+    asked = code in {"M25", "PAUSE"}
     return step(job, "pause_accepted", now) if asked else job

@@ -1,15 +1,27 @@
 """What went wrong with a printer: errors that come in parts, late or repeatedly."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.gcode import firmware_errors
+from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Fatal, HeaterFault
-from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge.model import Failure, PrinterState, Problem
 from bridge.printer.knowledge.print_job import PrintResult
 
 SHUT_DOWN = "the firmware has shut down"
 """The error until the firmware gives its reason: Klipper reports the state first."""
+
+NOT_READY = "the firmware is not ready"
+"""The same for a host firmware that has not started yet."""
+
+NO_READING = "no_reading"
+"""The stable word for a heater that should heat and has no temperature."""
+
+CAUSE = 5.0
+"""Seconds after an operation has failed in which a halt is its consequence."""
 
 EVERY = 600.0
 """Seconds until the same unsolicited error is reported again."""
@@ -20,6 +32,7 @@ any number of them."""
 
 _MAX_ERROR = 1000  # characters
 _MAX_CODES = 100
+_MAX_NOTES = 12
 _TEMPERATURE = re.compile(r"\d+\.\d+", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 # Exactly as the bridge writes codes: a firmware that knows M27 refuses "m27" and "M
@@ -31,8 +44,11 @@ _UNKNOWN = re.compile(
 
 def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
     """Return the state after a fatal error; its lines are joined to one."""
-    before = state.problem
+    before, failure = state.problem, state.failure
     if before is None or before.consequence == "disconnected":
+        if failure is not None and now - failure.time < CAUSE:
+            cause = Fatal(failure.error, failure.reason)
+            fatal = firmware_errors.join_fatal(cause, fatal)
         return _halted(state, fatal.text, fatal.reason, now)
     if before.consequence == "stopped":
         return state  # requested: the firmware's kill message is only the effect
@@ -44,17 +60,50 @@ def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
 def readiness(state: PrinterState, word: str, now: float) -> PrinterState:
     """Return the state after a host firmware reported its own.
 
-    ``ready`` alone does not make it operational: it has to be set up again.
+    ``ready`` alone does not make it operational: it has to be set up again. Until it is
+    ready nothing but a restart is of use, so the printer counts as stopped, with the
+    firmware's own text as the reason.
     """
-    state = replace(state, readiness=word)
-    if word == "shutdown":
-        before = state.problem
-        if before is not None and before.consequence != "disconnected":
-            return state
-        return _halted(state, SHUT_DOWN, "shutdown", now)
-    if word in {"not_ready", "disconnect"} and state.link == "operational":
+    notes, came_from = state.notes, state.readiness
+    state = replace(state, readiness=word, notes=())
+    if word == "disconnect" and state.link == "operational":
         return replace(state, link="connecting")
-    return state
+    if word not in {"shutdown", "not_ready"}:
+        return state
+    before, text = state.problem, _reason(notes)
+    restarted = came_from == "disconnect" and bool(text)
+    told = before is None or before.consequence == "disconnected"
+    vague = before is not None and before.error in {SHUT_DOWN, NOT_READY}
+    if not (told or restarted or (vague and text)):
+        return state
+    if not text:
+        text = NOT_READY if word == "not_ready" else SHUT_DOWN
+    return _halted(state, text, _word(text, word), now)
+
+
+def note(state: PrinterState, text: str) -> PrinterState:
+    """Return the state after a line of a host firmware that says why it is stopped.
+
+    Klipper sends its reason, the way out and its state, each behind ``//``, then the
+    first line again behind ``!!`` (tests/transcripts/klipper).
+    """
+    line = text.removeprefix("//").strip()
+    return replace(state, notes=(*state.notes, line)[-_MAX_NOTES:])
+
+
+def _reason(notes: Sequence[str]) -> str:
+    """Return what the lines say as one text: the reason, and what to do about it."""
+    reason, *rest = [line for line in notes if line] or [""]
+    return (f"{reason}. {' '.join(rest)}" if rest else reason)[:_MAX_ERROR]
+
+
+def _word(text: str, state: str) -> str:
+    """Return the stable word for why a host firmware is not ready."""
+    if reason := firmware_errors.fatal_reason(text):
+        return reason
+    if state == "shutdown" or text == NOT_READY or "attempting to connect" in text:
+        return state
+    return "config_error" if '"RESTART"' in text else "mcu_error"
 
 
 def _halted(state: PrinterState, error: str, reason: str, now: float) -> PrinterState:
@@ -76,19 +125,34 @@ def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterStat
     problem = Problem(
         error=f"{known} {fault.text}".strip()[:_MAX_ERROR],
         reason=before.reason if before else fault.reason,
-        consequence="heater_off",
+        consequence="unmeasured" if fault.reason == NO_READING else "heater_off",
         time=now,
     )
     return state if problem.error == known else replace(state, fault=problem)
 
 
-def refused(state: PrinterState, text: str) -> PrinterState:
+def unmeasured(state: PrinterState, heaters: Sequence[str], now: float) -> PrinterState:
+    """Return the state where heaters should heat and have no temperature.
+
+    A firmware that goes on heating without one, or has turned the heater off without a
+    word, needs a person at once.
+    """
+    for name in heaters:
+        text = f"{name} should be heating, but its temperature cannot be measured"
+        state = at_fault(state, HeaterFault(text, NO_READING), now)
+    return state
+
+
+def refused(state: PrinterState, text: str, now: float) -> PrinterState:
     """Return the state after a refusal: of an unknown code, or with a late reason.
 
-    A tool that the firmware refuses is not selected (Q-27).
+    A tool that the firmware refuses is not selected (Q-27), a print whose cancellation
+    it refuses goes on, and a question that it refuses to have answered still stands.
     """
-    if state.line[:1] == "T":
-        state = replace(state, modal=replace(state.modal, tool=state.tool_before))
+    state = _undone(replace(state, notes=()), now)
+    if reason := firmware_errors.failure_reason(text):
+        failure = Failure(text, reason, now)
+        state = replace(state, failure=failure)
     if unknown := _UNKNOWN.match(text):
         code = unknown["code"]
         card = True if code == "M22" else state.card
@@ -96,7 +160,7 @@ def refused(state: PrinterState, text: str) -> PrinterState:
             return replace(state, refused=state.refused | {code}, card=card)
         return state
     problem = state.problem
-    if problem is None or problem.error != SHUT_DOWN:
+    if problem is None or problem.error not in {SHUT_DOWN, NOT_READY}:
         return state
     if (
         "due to printer shutdown" in text
@@ -149,6 +213,18 @@ _WHY_FAILED = {
 }
 """The reasons of a failed print in words; those of a halted firmware come with its own
 error."""
+
+
+def _undone(state: PrinterState, now: float) -> PrinterState:
+    """Return the state without the effects of the line that was refused."""
+    code = code_of(state.line)
+    if state.line[:1] == "T":
+        return replace(state, modal=replace(state.modal, tool=state.tool_before))
+    if code in {"M524", "CANCEL_PRINT"}:
+        return replace(state, job=print_job.cancel_refused(state.job, now))
+    if read(state.line).row.answers:
+        return replace(state, line="")
+    return state
 
 
 class UnsolicitedErrors:

@@ -1,12 +1,11 @@
 """How the firmware's reports change the state of a printer."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.config import Profile
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.file_list import parse_file
+from bridge.gcode.file_list import Listing
 from bridge.gcode.line import MOVES, code_of, read
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import Reply
@@ -17,10 +16,14 @@ from bridge.printer.knowledge.print_job import PrintJob
 from bridge.printer.knowledge.problems import with_print_failure
 
 # Limits of what a printer, or noise on its line, can make the bridge remember.
-_MAX_FILES = 5000
 _MAX_TEXT = 500  # characters
+_MAX_PROMPT = 2000  # characters
 _MAX_CHOICES = 20
 _MAX_CAPABILITIES = 200
+
+_PAUSED = ("paused for user", "paused for input")
+"""How the reason after ``busy:`` begins while a person is awaited: Marlin's, and
+``paused for user interaction`` of forks."""
 
 _COLD = 5.0
 """°C below its target from which on a heater counts as heating up. While it holds a
@@ -40,9 +43,9 @@ def observe(
     """Return the state after a report; :mod:`problems` handles errors."""
     before, work = state, state.job
     match reply:
-        case replies.TemperatureReport(readings, waiting):
-            state = _measured(state, readings, profile)
-            state = _heated(state, now, waiting=waiting)
+        case replies.TemperatureReport():
+            state = _measured(state, reply, profile, now)
+            state = _heated(state, now, waiting=reply.waiting)
         case replies.Targets(targets) if dialect.repetier_targets:
             retargeted = heaters.retarget(state.heaters, targets, profile)
             state = replace(state, heaters=retargeted)
@@ -53,11 +56,12 @@ def observe(
         case replies.Action(name, argument):
             state = _action(state, name, argument[:_MAX_TEXT], now)
         case _:
-            state = _reported(_card(state, reply, now, dialect), reply)
+            state = _reported(_card(state, reply, now, dialect), reply, now)
     state = with_modes_of_print(work, state, profile)
     state = _settled(before, with_print_failure(before, state))
     if work.active and not state.job.active:
-        return replace(state, moved=True)  # it has not reported where it ended
+        # It has not reported where it ended, and no dialog outlives the print.
+        return replace(state, moved=True, prompt=None)
     return state
 
 
@@ -104,15 +108,35 @@ def with_modes_of_print(
 
 
 def _measured(
-    state: PrinterState, readings: Mapping[str, replies.Reading], profile: Profile
+    state: PrinterState,
+    report: replies.TemperatureReport,
+    profile: Profile,
+    now: float,
 ) -> PrinterState:
     measured = heaters.merge(
-        Heat(state.heaters, state.sensors),
-        readings,
+        Heat(state.heaters, state.sensors, state.sensed_at),
+        report.readings,
         profile=profile,
         tool=_heating_tool(state),
+        now=now,
+        partial=report.waiting,
     )
-    return replace(state, heaters=measured.heaters, sensors=measured.sensors)
+    state = replace(
+        state,
+        heaters=measured.heaters,
+        sensors=measured.sensors,
+        sensed_at=measured.sensed_at,
+        measured_at=now,
+    )
+    if report.asked:  # a locked printer answers nothing
+        return replace(state, locked="")
+    return _reported_by_itself(state, "M155", now)
+
+
+def _reported_by_itself(state: PrinterState, code: str, now: float) -> PrinterState:
+    if code not in state.autoreports:
+        return state
+    return replace(state, reported_at={**state.reported_at, code: now})
 
 
 def _heating_tool(state: PrinterState) -> int:
@@ -134,7 +158,9 @@ def _current(
 def _taken(state: PrinterState, now: float) -> PrinterState:
     """Return the state after an ``ok``: the printer no longer waits for a person."""
     quick = code_of(state.line) in MOVES
-    answered = state.waiting or (not quick and read(state.line).row.asks)
+    row = read(state.line).row if not quick else None
+    by_line = row is not None and (row.asks or row.answers)
+    answered = state.waiting or by_line
     return evolve(
         state,
         line="",
@@ -145,7 +171,7 @@ def _taken(state: PrinterState, now: float) -> PrinterState:
 
 
 def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
-    if reason != "paused for user":
+    if not reason.startswith(_PAUSED):
         return replace(state, waiting=False) if state.waiting else state
     return replace(state, waiting=True, job=print_job.waits_for_person(state.job, now))
 
@@ -155,11 +181,19 @@ def _action(state: PrinterState, name: str, argument: str, now: float) -> Printe
         case "notification":
             state = replace(state, message=argument)
         case "sd_inserted":
-            state = replace(state, card=True)
+            state = replace(state, card=True, listed=False)
+        case "sd_updated":
+            state = replace(state, listed=False)
         case "sd_ejected":
             state = _card_gone(state, now)
+        case "out_of_filament" | "filament_runout":
+            job = print_job.host_action(state.job, "paused", "filament_runout", now)
+            state = replace(state, job=job)
         case _ if name.startswith("prompt_"):
-            state = replace(state, prompt=_asked(state.prompt, name, argument))
+            prompt = _asked(state.prompt, name, argument)
+            informs = prompt is not None and prompt.shown and not prompt.asks
+            message = prompt.text if prompt and informs else state.message
+            state = replace(state, prompt=prompt, message=message)
         case _:
             state = replace(
                 state, job=print_job.host_action(state.job, name, argument, now)
@@ -168,13 +202,28 @@ def _action(state: PrinterState, name: str, argument: str, now: float) -> Printe
 
 
 def _asked(prompt: UserPrompt | None, action: str, argument: str) -> UserPrompt | None:
+    """Return the dialog after one of its lines.
+
+    Marlin's buttons are texts (https://docs.octoprint.org, "Action Command Prompt").
+    Klipper's may have a command and a color behind the text, and there are more lines
+    of text (https://docs.mainsail.xyz/overview/features/macro-prompts).
+    """
     if action == "prompt_begin":
         return UserPrompt(argument)
     if action == "prompt_end" or prompt is None:
         return None
-    if action in {"prompt_choice", "prompt_button"}:
-        choices = (*prompt.choices, argument)[:_MAX_CHOICES]
-        return replace(prompt, choices=choices)
+    match action:
+        case "prompt_text":
+            text = f"{prompt.text}\n{argument}"[:_MAX_PROMPT]
+            return replace(prompt, text=text)
+        case "prompt_choice" | "prompt_button" | "prompt_footer_button":
+            label, _, rest = argument.partition("|")
+            command = rest.partition("|")[0].strip() or label
+            return replace(
+                prompt,
+                choices=(*prompt.choices, label)[:_MAX_CHOICES],
+                commands=(*prompt.commands, command)[:_MAX_CHOICES],
+            )
     return replace(prompt, shown=prompt.shown or action == "prompt_show")
 
 
@@ -185,15 +234,12 @@ def _card(
         case replies.CardState(ready):
             return replace(state, card=True) if ready else _card_gone(state, now)
         case replies.FileListBegin():
-            return replace(state, listing=())
+            return replace(state, listing=Listing())
         case replies.FileListEnd() if state.listing is not None:
-            listed = state.listing
+            listed = state.listing.files
             return replace(state, card=True, files=listed, listing=None, listed=True)
         case replies.OtherText(text) if state.listing is not None:
-            file = parse_file(text)
-            if file is None or len(state.listing) >= _MAX_FILES:
-                return state
-            return replace(state, listing=(*state.listing, file))
+            return replace(state, listing=state.listing.add(text))
         case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
             state = replace(state, card=True)
     in_turn = dialect.answers_during_print and "M27" not in state.autoreports
@@ -215,8 +261,10 @@ def _job(known: PrintJob, reply: Reply, now: float, *, in_turn: bool) -> PrintJo
             known = print_job.report_no_print(known, now)
         case replies.PrintPaused():
             known = print_job.report_paused(known, now)
-        case replies.PrintDone():
-            known = print_job.report_done(known, now)
+        case replies.PrintDone(certain):
+            known = print_job.report_done(known, now, certain=certain)
+        case replies.PrintCancelled():
+            known = print_job.report_cancelled(known, now)
         case replies.CurrentFile(None):
             known = print_job.report_no_file(known, now)
         case replies.CurrentFile(name) if known.file is None:
@@ -226,10 +274,17 @@ def _job(known: PrintJob, reply: Reply, now: float, *, in_turn: bool) -> PrintJo
     return known
 
 
-def _reported(state: PrinterState, reply: Reply) -> PrinterState:
+def _reported(state: PrinterState, reply: Reply, now: float) -> PrinterState:
     match reply:
         case replies.PositionReport():
-            state = replace(state, position=_current(state, reply), moved=False)
+            state = replace(
+                state, position=_current(state, reply), moved=False, placed_at=now
+            )
+            state = _reported_by_itself(state, "M154", now)
+        case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
+            state = _reported_by_itself(state, "M27", now)
+        case replies.Locked(text):
+            state = replace(state, locked=text)
         case replies.FirmwareReport():
             state = replace(state, firmware=reply)
         case replies.Capability(name, enabled) if _has_room(state, name):

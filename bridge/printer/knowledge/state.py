@@ -13,10 +13,19 @@ from bridge.config import Profile
 from bridge.gcode import modal
 from bridge.gcode.codes import Moves
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.line import MOVES, Line, read
+from bridge.gcode.line import MOVES, Line, code_of, read
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
-from bridge.gcode.reply_types import Fatal, HeaterFault, Readiness, Refusal, Reply
+from bridge.gcode.reply_types import (
+    Fatal,
+    FirmwareReport,
+    HeaterFault,
+    OtherText,
+    Readiness,
+    Refusal,
+    Reply,
+    TemperatureReport,
+)
 from bridge.printer.knowledge import heaters, print_job, problems
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.model import Link, PrinterState, Problem, evolve
@@ -35,10 +44,14 @@ __all__ = [
     "connected",
     "connecting",
     "disconnected",
+    "expire",
     "failed",
+    "identified",
     "initial",
     "is_missed",
     "is_use",
+    "line_failed",
+    "other_dialect",
     "reset",
     "sent",
     "wanted",
@@ -195,16 +208,63 @@ def apply(
         case Fatal():
             return problems.stopped(_halted(state, reply.reason, now), reply, now)
         case Readiness(word):
-            if word == "shutdown":
+            if word in {"shutdown", "not_ready"} and not state.halted:
                 state = _halted(state, word, now)
             return problems.readiness(state, word, now)
         case HeaterFault() if not state.halted:
             return problems.at_fault(state, reply, now)
         case Refusal(text):
-            return problems.refused(state, text)
+            return problems.refused(state, text, now)
+        case OtherText(text) if dialect.reports_state and text.startswith("//"):
+            state = problems.note(state, text)
     if state.halted:
         return state
-    return observe(state, reply, now=now, dialect=dialect, profile=profile)
+    state = observe(state, reply, now=now, dialect=dialect, profile=profile)
+    failed = _unmeasured(state, now) if isinstance(reply, TemperatureReport) else []
+    return problems.unmeasured(state, failed, now)
+
+
+def _unmeasured(state: PrinterState, now: float) -> list[str]:
+    """Return the heaters that should heat, and were just reported without a reading."""
+    return [
+        name
+        for name, heater in state.heaters.items()
+        if heater.actual is None and heater.target and heater.measured_at == now
+    ]
+
+
+def expire(state: PrinterState, *, now: float, limit: float) -> PrinterState:
+    """Return the state without temperatures that are older than ``limit`` seconds."""
+    known = heaters.Heat(state.heaters, state.sensors, state.sensed_at)
+    fresh = heaters.expire(known, now - limit)
+    return replace(
+        state,
+        heaters=fresh.heaters,
+        sensors=fresh.sensors,
+        sensed_at=fresh.sensed_at,
+    )
+
+
+def identified(
+    state: PrinterState, name: str, fields: Mapping[str, str]
+) -> PrinterState:
+    """Return the state with all that the answer to ``M115`` says, on all its lines."""
+    if not name:
+        return state
+    return replace(state, firmware=FirmwareReport(name, fields))
+
+
+def other_dialect(state: PrinterState) -> PrinterState:
+    """Return the state without temperatures that were read with another dialect."""
+    return replace(
+        state,
+        heaters={
+            name: HeaterState(target=heater.target)
+            for name, heater in state.heaters.items()
+        },
+        sensors={},
+        sensed_at={},
+    )
 
 
 def sent(
@@ -238,13 +298,12 @@ def sent(
     if said.row.interval and "S" in said.values:
         others = state.autoreports - {said.code}
         on = others | {said.code} if said.values["S"] else others
-        state = replace(state, autoreports=on)
+        reported_at = {**state.reported_at, said.code: now}
+        state = replace(state, autoreports=on, reported_at=reported_at)
     if said.row.moves is Moves.HOME:
         state = _homing(state, said)
     elif said.code == "M22":
         state = replace(state, card=False, files=(), listed=False)
-    elif said.row.answers:
-        state = answered(state)
     return state
 
 
@@ -258,6 +317,16 @@ def _moved(state: PrinterState, line: str, said: Line) -> PrinterState:
         uses=state.uses + 1,
         tool_before=state.modal.tool,
     )
+
+
+def line_failed(state: PrinterState, line: str, *, now: float) -> PrinterState:
+    """Return the state after a line was refused, not answered or not sent.
+
+    A print whose cancellation failed goes on, as far as anybody knows.
+    """
+    if code_of(line) not in {"M524", "CANCEL_PRINT", "M25", "M26"}:
+        return state
+    return replace(state, job=print_job.cancel_refused(state.job, now))
 
 
 def _homing(state: PrinterState, said: Line) -> PrinterState:
@@ -277,6 +346,7 @@ def _cold(state: PrinterState) -> PrinterState:
         state,
         heaters=dict.fromkeys(state.heaters, HeaterState()),
         sensors=dict.fromkeys(state.sensors),
+        sensed_at={},
         position=None,
         prompt=None,
         waiting=False,
@@ -293,6 +363,7 @@ def _forgetful(state: PrinterState) -> PrinterState:
         capabilities={},
         refused=frozenset(),
         autoreports=frozenset(),
+        reported_at={},
         modal=Modal(),
         moved=False,
         card=None,
@@ -301,6 +372,9 @@ def _forgetful(state: PrinterState) -> PrinterState:
         message="",
         line="",
         fault=None,
+        failure=None,
+        notes=(),
+        locked="",
     )
 
 

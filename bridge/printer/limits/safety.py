@@ -28,6 +28,7 @@ class Situation:
         paused: a print is paused; ``printing`` is false then.
         card_ready: an SD card is mounted; ``None``: not known.
         file_selected: it is known which file would be printed.
+        asks: the printer asks something, or waits for a person.
 
     """
 
@@ -37,6 +38,7 @@ class Situation:
     paused: bool = False
     card_ready: bool | None = None
     file_selected: bool = True
+    asks: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,8 @@ def gate(command: Command, situation: Situation) -> None:
 
     Raises:
         RejectedError: Code 409: ``not_operational``, ``no_heated_bed``,
-            ``no_heated_chamber``, ``printing``, ``not_printing``, ``sd_not_ready`` or
-            ``no_file``.
+            ``no_heated_chamber``, ``no_question``, ``printing``, ``not_printing``,
+            ``sd_not_ready`` or ``no_file``.
 
     """
     what = f"{command.topic} {command.name}"
@@ -91,6 +93,8 @@ def gate(command: Command, situation: Situation) -> None:
         targets.check_heater("bed", situation.profile)
     if command.needs_chamber:
         targets.check_heater("chamber", situation.profile)
+    if command.needs_question and not situation.asks:
+        raise RejectedError.conflict(f"{what}: the printer asks nothing", "no_question")
     _gate_print(command, situation, what)
     _gate_card(command, situation, what)
 

@@ -12,12 +12,13 @@ from bridge.backoff import Backoff
 from bridge.config import Serial
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.counters import Counters
-from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect
+from bridge.gcode.dialects import UNKNOWN, Dialect
 from bridge.gcode.events import Connected, PrinterEvent, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import next_first_number
 from bridge.log_dedupe import LogDedupe
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import set_up
 from bridge.printer.link.wire_log import WireLog
@@ -42,11 +43,6 @@ RELEASED = "the port is released until it is connected again (link connect)"
 
 NOISY = 200
 """Bytes and lines that no firmware sends, without any answer: a wrong baud rate."""
-
-
-def configured_dialect(config: Serial) -> Dialect | None:
-    """Return the dialect that the operator chose, if any."""
-    return None if config.firmware == "auto" else DIALECTS[config.firmware]
 
 
 def with_timeouts(dialect: Dialect, config: Serial) -> Dialect:

@@ -61,14 +61,17 @@ class Temperatures(PublishedDocument):
     sensors: dict[str, float | None] = Field(default_factory=dict)
     """Temperatures of sensors without a heater, in °C; absent if there are none."""
     time: int
-    """When this was measured, in Unix time."""
+    """When the temperatures were reported last, in Unix time."""
+    measured_at: Time
+    """The same in ISO 8601. A temperature that has not been reported for three
+    intervals is null."""
 
     @model_serializer(mode="wrap")
     def _heaters_first(
         self, wrapped: SerializerFunctionWrapHandler
     ) -> dict[str, object]:
         fields: dict[str, object] = wrapped(self)
-        last = {"time": fields.pop("time")}
+        last = {name: fields.pop(name) for name in ("time", "measured_at")}
         sensors = fields.pop("sensors")
         return fields | ({"sensors": sensors} if sensors else {}) | last
 
@@ -83,7 +86,10 @@ class Temperatures(PublishedDocument):
         fields = cast("CoreSchema", {**core_schema, "serialization": None})
         schema = super().__get_pydantic_json_schema__(fields, handler)
         whole = handler.resolve_ref_schema(schema)
-        whole["required"] = ["time"]  # the serializer leaves out `sensors` if empty
+        whole["required"] = [
+            "time",
+            "measured_at",
+        ]  # the serializer leaves out `sensors` if empty
         whole["additionalProperties"]["description"] = (
             "One entry for each heater, by its name: `tool0`, `tool1`, …, `bed` or "
             "`chamber`."
@@ -141,6 +147,8 @@ class Position(PublishedDocument):
     """Along z."""
     e: float | None
     """Of the extruder."""
+    time: Time
+    """When it was reported."""
 
 
 class Prompt(PublishedDocument):
@@ -151,7 +159,11 @@ class Prompt(PublishedDocument):
     text: str
     """The question."""
     choices: tuple[str, ...]
-    """The buttons; `M876 S<n>` presses the n-th, counted from 0."""
+    """What is written on the buttons. The command `answer` of `job` presses the n-th,
+    counted from 0."""
+    commands: tuple[str, ...]
+    """What each button sends, where the buttons are commands, as Klipper's are; for
+    other firmwares, the same texts."""
 
 
 class Can(PublishedDocument):
@@ -201,6 +213,8 @@ class State(PublishedDocument):
     """What the printer waits for."""
     message: str
     """The printer's last notification."""
+    locked: bool
+    """The printer is locked with a password, and carries nothing out."""
     attention: Attention
     """Why the printer needs a person, or `none`."""
     can: Can
@@ -327,7 +341,8 @@ class Error(PublishedDocument):
     consequence: str = ""
     """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`,
     `heater_off` (a heater failed, and the firmware goes on with the others), or
-    `print_failed` (the printer can be used, and nobody has acknowledged it)."""
+    `print_failed` (the printer can be used, and nobody has acknowledged it), or
+    `unmeasured` (a heater that should be heating has no temperature)."""
     severity: Severity | Literal[""] = ""
     """`warning`, `error` or `critical`."""
     logs: tuple[str, ...] = ()

@@ -44,10 +44,10 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         state=known.phase,
         text=_text(known),
         flags=flags(known),
-        error=known.trouble.error if known.trouble else known.away,
+        error=known.trouble.error if known.trouble else known.away or known.locked,
         sd=documents.CardStatus(ready=known.card is True),
         tool=factors.tool if here else None,
-        position=_position(known),
+        position=_position(known, epoch),
         feedrate=_plain(factors.speed_factor),
         flowrate=_plain(factors.flow_factor),
         fan=_plain(factors.fan),
@@ -55,6 +55,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         relative_extruder=factors.relative_e if told else None,
         prompt=_prompt(known),
         message=known.message,
+        locked=bool(known.locked),
         attention=safety_flags.attention(known),
         can=safety_flags.can(known),
         released=known.released,
@@ -90,7 +91,12 @@ def temperatures(
     """Return what ``temperature`` holds."""
     heaters = {name: heater(known, name) for name in known.heaters}
     sensors = {name: tenths(actual) for name, actual in known.sensors.items()}
-    fields: dict[str, object] = {"sensors": sensors, "time": int(now + epoch)}
+    measured = (now if known.measured_at is None else known.measured_at) + epoch
+    fields: dict[str, object] = {
+        "sensors": sensors,
+        "time": int(measured),
+        "measured_at": measured,
+    }
     return documents.Temperatures.model_validate(fields | heaters)
 
 
@@ -109,7 +115,9 @@ def timed_heater(
 ) -> documents.TimedHeater:
     """Return what ``temperature/<heater>`` holds."""
     entry = heater(known, name)
-    return documents.TimedHeater(**entry.model_dump(), time=now + epoch)
+    reading = known.heaters.get(name, HeaterState()).measured_at
+    measured = now if reading is None else reading
+    return documents.TimedHeater(**entry.model_dump(), time=measured + epoch)
 
 
 def files(known: PrinterState) -> documents.Files:
@@ -182,20 +190,27 @@ def _text(known: PrinterState) -> str:
     return _TEXTS[known.phase]
 
 
-def _position(known: PrinterState) -> documents.Position | None:
+def _position(known: PrinterState, epoch: float) -> documents.Position | None:
     place = known.position
     if place is None:
         return None
-    return documents.Position(x=place.x, y=place.y, z=place.z, e=place.e)
+    return documents.Position(
+        x=place.x, y=place.y, z=place.z, e=place.e, time=known.placed_at + epoch
+    )
 
 
 def _prompt(known: PrinterState) -> documents.Prompt | None:
     if not known.asks:
         return None
     asked = known.prompt
-    if asked is None:
-        return documents.Prompt(reason="paused", text="", choices=())
-    return documents.Prompt(reason="prompt", text=asked.text, choices=asked.choices)
+    if asked is None or not asked.asks:
+        return documents.Prompt(reason="paused", text="", choices=(), commands=())
+    return documents.Prompt(
+        reason="prompt",
+        text=asked.text,
+        choices=asked.choices,
+        commands=asked.commands,
+    )
 
 
 def _file(file: FileEntry) -> documents.File:
