@@ -180,8 +180,8 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
     result = after.job.result
     if result is before.job.result:
         begins = after.job.active and not before.job.active
-        seen = begins or after.print_failure is None
-        return after if seen and not begins else replace(after, print_failure=None)
+        forget = begins and after.print_failure is not None
+        return replace(after, print_failure=None) if forget else after
     if result is None or result.outcome != "failed" or after.link == "error":
         return replace(after, print_failure=None)
     known = after.problem
