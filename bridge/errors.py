@@ -120,3 +120,13 @@ class FailedError(CommandError):
     def stopped(cls, message: str) -> "FailedError":
         """Return the error of what waited when the emergency stop came."""
         return cls(message, error="emergency_stopped", code=503)
+
+    @classmethod
+    def internal(cls) -> "FailedError":
+        """Return the error of a command during which a bug in the bridge was met."""
+        return cls(
+            "an unexpected error in the bridge, which its log describes; how far the "
+            "command came is not known",
+            error="internal_error",
+            code=500,
+        )

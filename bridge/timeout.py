@@ -1,4 +1,6 @@
-"""A timeout around a block of code that works on every Python from 3.11 on.
+"""A timeout around a block of code, and the clock for what must not become too old.
+
+The timeout works on every Python from 3.11 on.
 
 ``asyncio.timeout`` of CPython before 3.11.3 raises CancelledError instead of
 TimeoutError in a task that has been asked to cancel before and still runs (gh-102780).
@@ -7,8 +9,21 @@ run, and so does every clean-up that waits after a cancellation. Debian 12 ships
 """
 
 import asyncio
+import time
 from types import TracebackType
 from typing import Self
+
+# Only Linux has it; elsewhere the time in which the machine sleeps does not count.
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def boottime() -> float:
+    """Return the seconds since the machine was started, also those in which it slept.
+
+    The event loop's clock, CLOCK_MONOTONIC, stands still while the machine is suspended
+    (clock_gettime(2)). Unlike the time of day, this one is never set.
+    """
+    return time.clock_gettime(_BOOTTIME)
 
 
 class Timeout:

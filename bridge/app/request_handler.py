@@ -31,12 +31,18 @@ from bridge.commands import (
 )
 from bridge.commands.deduplication import Deliveries, Receipts, Verdict
 from bridge.commands.emergency import EmergencyStop
-from bridge.commands.envelope import expires_at, expiry_message, skew_warning
+from bridge.commands.envelope import (
+    expiry_message,
+    lifetime,
+    skew_warning,
+    standstill_message,
+)
 from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Interrupted, Run
 from bridge.printer.control.emergency_stop import STOP_MESSAGE
+from bridge.timeout import boottime
 from bridge.topics import Topics, response_topic_allowed
 
 log = logging.getLogger("bridge.commands")
@@ -75,6 +81,8 @@ class _Handling:
     """What is known of a message while it is handled.
 
     Attributes:
+        sender: where its response goes.
+        begun: the event loop's time at which it arrived, in seconds.
         origin: what its response says of it; ``None`` until it is parsed.
         run: what was sent for it, and what the printer said.
         data: the answer to a question.
@@ -82,6 +90,8 @@ class _Handling:
 
     """
 
+    sender: Sender
+    begun: float
     origin: Origin | None = None
     run: Run = field(default_factory=Run)
     data: object = None
@@ -96,8 +106,8 @@ class _Handling:
 Execute = Callable[[Request, Run, float | None], Awaitable[object]]
 """Carries a request out and returns the ``data`` of its response.
 
-Its arguments are the request, the run to fill while it goes on, and the Unix time in
-seconds after which it must not begin.
+Its arguments are the request, the run to fill while it goes on, and the time of
+:func:`bridge.timeout.boottime` after which it must not begin.
 """
 
 
@@ -155,6 +165,8 @@ class RequestHandler:
     ) -> None:
         """Handle one message.
 
+        It gets a response also where that takes a bug, which is raised after it.
+
         Args:
             message: the message.
             rest: its topic without the base.
@@ -163,37 +175,56 @@ class RequestHandler:
                 must not outlive an emergency stop.
 
         """
-        arrived, begun = time.time(), asyncio.get_running_loop().time()
-        sender = self._sender(message)
-        so_far = _Handling()
+        so_far = _Handling(self._sender(message), asyncio.get_running_loop().time())
         error: CommandError | None = None
+        bug: Exception | None = None
         try:
-            kind = classify(rest, message.payload)
-            await self._admit(message, rest, kind, begun)
-            self._poll()
-            request = self._parse(message, rest, arrived, so_far)
-            stops = request.command.stops
-            if not stops and self._is_repeat(request, so_far, sender, begun):
+            if not await self._carry_out(message, rest, interrupted, so_far):
                 return
-            expires = _expiry(request, arrived, message.expiry)
-            if not stops:
-                self._poll()
-                if _acts(request):
-                    _refuse_interrupted(interrupted)
-                self._count_lines(request, rest, kind, begun)
-            so_far.data = await self._execute(request, so_far.run, expires)
         except RequestError as refusal:
             so_far.origin = Origin(rest, refusal.id, refusal.command)
             error = refusal
-        except ExpiredError:
-            error = ExpiredError(expiry_message(request.envelope, time.time()))
         except CommandError as refusal:
             error = refusal
+        except Exception as fault:  # noqa: BLE001 - raised once it was answered
+            bug, error = fault, FailedError.internal()
         origin = so_far.origin or origin_of(rest, message.payload)
         now = asyncio.get_running_loop().time()
-        outcome = so_far.outcome(now - begun)
+        outcome = so_far.outcome(now - so_far.begun)
         response = Response.to(origin, outcome, time.time(), error)
-        self._finish(response, sender, so_far.key, now)
+        self._finish(response, so_far.sender, so_far.key, now)
+        if bug is not None:
+            raise bug
+
+    async def _carry_out(
+        self, message: Message, rest: str, interrupted: Interrupted, so_far: _Handling
+    ) -> bool:
+        """Carry out what a message asks for; return whether it gets a response now.
+
+        Raises:
+            CommandError: It is not carried out, or was in part.
+
+        """
+        arrived, awake, begun = time.time(), boottime(), so_far.begun
+        kind = classify(rest, message.payload)
+        await self._admit(message, rest, kind, begun)
+        self._poll()
+        request = self._parse(message, rest, arrived, so_far)
+        expires = None
+        if not request.command.stops:
+            if self._is_repeat(request, so_far, begun):
+                return False
+            expires = _expiry(request, message, arrived, awake)
+            self._poll()
+            if _acts(request):
+                _refuse_interrupted(interrupted)
+            self._count_lines(request, rest, kind, begun)
+        try:
+            so_far.data = await self._execute(request, so_far.run, expires)
+        except ExpiredError:
+            text = expiry_message(request.envelope, time.time())
+            raise ExpiredError(text) from None
+        return True
 
     def handle_stop(self, message: Message, connection: str) -> None:
         """Stop the machine for a message on the emergency topic, and respond later.
@@ -341,9 +372,7 @@ class RequestHandler:
             self._check_room(lines)
         self._admission.count_lines(kind, rest, lines, now)
 
-    def _is_repeat(
-        self, request: Request, so_far: _Handling, sender: Sender, now: float
-    ) -> bool:
+    def _is_repeat(self, request: Request, so_far: _Handling, now: float) -> bool:
         """Return whether a command with this id came before.
 
         Its sender then gets the same response, at once or when there is one.
@@ -355,12 +384,12 @@ class RequestHandler:
         key = request.envelope.id
         if key is None or not _happens_once(request):
             return False
-        first = self._receipts.admit(key, sender, now)
+        first = self._receipts.admit(key, so_far.sender, now)
         if first is Verdict.EXECUTE:
             so_far.key = key
             return False
         if isinstance(first, Response):
-            self._respond(first, sender)
+            self._respond(first, so_far.sender)
         return True
 
     def _finish(
@@ -395,19 +424,29 @@ class RequestHandler:
 
 
 def _expiry(
-    request: Request, arrived: float, message_expiry: int | None
+    request: Request, message: Message, arrived: float, awake: float
 ) -> float | None:
-    """Return the Unix time in seconds after which a request must not begin.
+    """Return the time of the boot clock after which a request must not begin.
+
+    Args:
+        request: what was asked for.
+        message: it came with this.
+        arrived: when, in Unix time.
+        awake: the same on the boot clock, which is never set.
 
     Raises:
         ExpiredError: That is over.
 
     """
+    if message.stale:
+        raise ExpiredError(standstill_message(message.waited))
     envelope = request.envelope
-    expires = expires_at(envelope, arrived, message_expiry)
-    if expires is not None and time.time() >= expires:
+    left = lifetime(envelope, arrived, message.expiry, message.waited)
+    if left is None:
+        return None
+    if boottime() >= awake + left:
         raise ExpiredError(expiry_message(envelope, time.time()))
-    return expires
+    return awake + left
 
 
 def _refuse_interrupted(interrupted: Interrupted) -> None:

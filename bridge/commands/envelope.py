@@ -76,7 +76,7 @@ class Envelope(DocumentedModel):
     seconds."""
     ttl: Annotated[_Seconds | None, NotNull] = None
     """Time to live in seconds, from `issued_at` or, without that, from the arrival.
-    Later the command is `expired` and not executed."""
+    Later the command is `expired` and not executed. An emergency stop never expires."""
     dry_run: bool = False
     """Check the command and respond with its G-code, but send nothing to the
     printer."""
@@ -85,28 +85,35 @@ class Envelope(DocumentedModel):
     the timeout of the firmware family."""
 
 
-def expires_at(
-    envelope: Envelope, arrived: float, message_expiry: float | None = None
+def lifetime(
+    envelope: Envelope,
+    arrived: float,
+    message_expiry: float | None = None,
+    waited: float = 0.0,
 ) -> float | None:
-    """Return when a command is too old to be executed, or ``None`` for never.
+    """Return for how many seconds a command may still be executed, or ``None``: always.
 
     Args:
         envelope: the command's common fields.
-        arrived: when it arrived, in Unix time.
-        message_expiry: the rest of its MQTT 5 Message Expiry Interval, in seconds.
+        arrived: when it was received, in Unix time. The caller measures the result from
+            then on, on a clock that is never set.
+        message_expiry: the rest of its MQTT 5 Message Expiry Interval, in seconds: the
+            broker has subtracted the time for which it held the message (3.3.2.3.3).
+        waited: seconds for which it may have waited before it was received.
 
     A sender's clock that is ahead must not prolong a command's life, so an
     ``issued_at`` after the arrival counts as the arrival. If the sender's clock is
     behind, the command expires early, and the response's message gives the difference.
 
     """
-    ends = []
+    lives = []
     if envelope.ttl is not None:
         issued = arrived if envelope.issued_at is None else envelope.issued_at
-        ends.append(min(issued, arrived) + envelope.ttl)
+        age = waited if issued >= arrived else arrived - issued
+        lives.append(envelope.ttl - age)
     if message_expiry is not None:
-        ends.append(arrived + message_expiry)
-    return min(ends, default=None)
+        lives.append(message_expiry - waited)
+    return min(lives, default=None)
 
 
 def expiry_message(envelope: Envelope, now: float) -> str:
@@ -118,6 +125,14 @@ def expiry_message(envelope: Envelope, now: float) -> str:
     return (
         f"issued_at was {now - envelope.issued_at:.1f} s ago by the bridge's clock, "
         f"but ttl is {envelope.ttl:g} s; if that is wrong, set the sender's clock"
+    )
+
+
+def standstill_message(waited: float) -> str:
+    """Return the message for what was received after the bridge had stood still."""
+    return (
+        f"the bridge stood still for {waited:.0f} s, as a suspended or overloaded "
+        "computer does, and this was sent before that or meanwhile; send it again"
     )
 
 

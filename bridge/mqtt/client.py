@@ -9,6 +9,7 @@ let commands grow old at the broker.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -36,7 +37,7 @@ from bridge.mqtt.messages import (
     Will,
 )
 from bridge.threads import in_thread
-from bridge.timeout import timeout
+from bridge.timeout import boottime, timeout
 
 MAX_READS = 32
 """Packets read in a row before other tasks run; more than one, because the next packet
@@ -48,6 +49,18 @@ in SUBACK (3.9.3)."""
 
 KEEPALIVE_CHECK = 1.0
 """Seconds between checks whether a PINGREQ is due or the broker has gone silent."""
+
+STANDSTILL = 3.0
+"""Seconds without a check of the keepalive after which the event loop stood still."""
+
+SETTLE = 1.0
+"""Seconds after a standstill in which what is read may have waited: the network stack
+stood still as well where the whole computer did, and the broker sends again."""
+
+MAX_KEEPALIVES = 2
+"""Keepalive intervals after which what waits in the socket is stale. A broker ends the
+connection of a client that is silent for one and a half (MQTT 5.0, 3.1.2.10), so the
+senders know that we were gone."""
 
 MAX_FILTERS = 8
 """Topic filters in one SUBSCRIBE: AWS IoT Core closes the connection over more, and
@@ -109,6 +122,9 @@ class Client:
         self._deferred: list[Callable[[], None]] = []
         self._subscribed = False
         self._subscriptions = PendingSubscriptions()
+        self._seen = boottime()
+        self._waited = 0.0
+        self._awake_since = self._seen
 
     async def connect(self) -> BrokerLimits:
         """Connect and wait for CONNACK.
@@ -206,6 +222,7 @@ class Client:
         connection = client.socket()
         if connection is None:
             raise error_text.closed_early(self._config)
+        self._seen = boottime()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -231,6 +248,7 @@ class Client:
             self._watcher.want_write(wanted=wanted)
 
     def _read(self) -> None:
+        self._note_standstill()
         for _ in range(MAX_READS):
             if self._paho is None or self._watcher is None:
                 return
@@ -245,13 +263,39 @@ class Client:
         if self._watcher is not None:
             self._watcher.acknowledge_at_once()
 
+    def _note_standstill(self) -> None:
+        """Measure for how long nothing was read that may have waited in the socket."""
+        before, self._seen = self._seen, boottime()
+        gap = self._seen - before
+        if gap > STANDSTILL:
+            self._waited = max(self._waited, gap)
+            self._awake_since = self._seen
+
+    @property
+    def _stale(self) -> bool:
+        return self._waited > MAX_KEEPALIVES * self._config.keepalive
+
+    def _end_standstill(self) -> None:
+        """Stop taking what is read for old; after a long gap, connect again for that.
+
+        Nothing that is still on its way can then be taken for new.
+        """
+        if not self._waited or self._seen - self._awake_since < SETTLE:
+            return
+        if self._stale:
+            self.give_up(f"the event loop stood still for {self._waited:.0f} s")
+        self._waited = 0.0
+
     def _write(self) -> None:
         self._drive(self._running.loop_write)
 
     def _check_keepalive(self) -> None:
         """Let paho send PINGREQ and notice a silent broker."""
         self._timer = self._loop.call_later(KEEPALIVE_CHECK, self._check_keepalive)
-        self._drive(self._running.loop_misc)
+        self._note_standstill()
+        self._end_standstill()
+        if self._watcher is not None:
+            self._drive(self._running.loop_misc)
 
     def _drive(self, step: Callable[[], object]) -> None:
         """Let paho work, and then call the listener.
@@ -317,7 +361,9 @@ class Client:
         self, _client: object, _data: object, message: paho.MQTTMessage
     ) -> None:
         try:
-            received = _message(message)
+            received = replace(
+                _message(message), waited=self._waited, stale=self._stale
+            )
         except UnicodeDecodeError:  # an invalid topic (MQTT 5.0, 1.5.4); nobody's
             return
         self._deferred.append(partial(self._listener.on_message, received))

@@ -19,6 +19,9 @@ class Message:
         correlation: what the sender wants returned in the response (MQTT 5).
         expiry: whole seconds until it expires (MQTT 5).
         duplicate: the DUP flag: it may have been delivered before.
+        waited: seconds for which it may have waited in our socket, because the event
+            loop stood still; 0: it did not.
+        stale: it waited for so long that the broker must think that we are gone.
 
     """
 
@@ -30,6 +33,8 @@ class Message:
     correlation: bytes | None = None
     expiry: int | None = None
     duplicate: bool = False
+    waited: float = 0.0
+    stale: bool = False
 
 
 class Lane(Enum):

@@ -277,7 +277,8 @@ class Printer:
         Args:
             command: what to do.
             run: filled while the command is carried out.
-            expires: Unix time in seconds after which it must not start.
+            expires: time of :func:`bridge.timeout.boottime` after which it must not
+                start.
             within: seconds after which the caller gets an error. A line that is in
                 flight then goes on, and is the last one.
 

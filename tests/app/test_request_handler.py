@@ -20,6 +20,7 @@ from bridge.config import Config
 from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.mqtt.messages import Message
 from bridge.printer.control.command_queue import Run
+from bridge.timeout import boottime
 from bridge.topics import Topics
 
 TOPICS = Topics("printer")
@@ -186,14 +187,18 @@ async def test_what_is_not_understood_is_refused() -> None:
     assert it.refused == [answer]
 
 
-async def test_a_bug_is_no_answer() -> None:
+async def test_a_bug_is_answered_and_raised() -> None:
+    """Whoever serves the printer starts again; the sender must not wait for ever."""
+
     async def work() -> object:
         raise ZeroDivisionError
 
     it = bench(work)
     with pytest.raises(ZeroDivisionError):
         await it.take("head", JOG)
-    assert it.answers == []
+    ((response, _),) = it.answers
+    assert (response.status, response.code) == ("failed", 500)
+    assert response.error == "internal_error"
 
 
 def test_what_comes_too_late_to_be_done_is_answered() -> None:
@@ -336,7 +341,7 @@ async def test_too_old_on_arrival() -> None:
 
 async def test_an_expiry_goes_along() -> None:
     it = bench()
-    before = time.time()
+    before = boottime()
     await it.hears("head", {**JOG, "ttl": 100}, expiry=50)
     await it.hears("head", JOG)
     assert it.expiries[0] == pytest.approx(before + 50, abs=10)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from bridge.commands import Envelope, Origin, Outcome, Response, parse
 from bridge.commands.deduplication import Receipts, Verdict
 from bridge.commands.envelope import (
-    expires_at,
     expiry_message,
+    lifetime,
     skew_warning,
+    standstill_message,
 )
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.timestamps import timestamp
@@ -44,32 +45,45 @@ def test_issued_at_is_iso_or_epoch_seconds(
 
 
 @pytest.mark.parametrize(
-    ("fields", "message_expiry", "end"),
+    ("fields", "message_expiry", "waited", "seconds"),
     [
-        ({}, None, None),
-        ({"issued_at": NOON - 500}, None, None),
-        ({"ttl": 10}, None, NOON + 10),
-        ({"ttl": 10, "issued_at": NOON - 4}, None, NOON + 6),
-        ({"ttl": 10, "issued_at": NOON - 60}, None, NOON - 50),
-        ({"ttl": 10, "issued_at": NOON + 300}, None, NOON + 10),
-        ({}, 5.0, NOON + 5),
-        ({"ttl": 10}, 5.0, NOON + 5),
-        ({"ttl": 3}, 5.0, NOON + 3),
+        ({}, None, 0.0, None),
+        ({}, None, 5.0, None),
+        ({"issued_at": NOON - 500}, None, 0.0, None),
+        ({"ttl": 10}, None, 0.0, 10),
+        ({"ttl": 10, "issued_at": NOON - 4}, None, 0.0, 6),
+        ({"ttl": 10, "issued_at": NOON - 60}, None, 0.0, -50),
+        ({"ttl": 10, "issued_at": NOON + 300}, None, 0.0, 10),
+        ({}, 5.0, 0.0, 5),
+        ({"ttl": 10}, 5.0, 0.0, 5),
+        ({"ttl": 3}, 5.0, 0.0, 3),
+        ({"ttl": 10}, None, 8.0, 2),
+        ({}, 5.0, 8.0, -3),
+        ({"ttl": 10, "issued_at": NOON - 4}, None, 8.0, 6),
+        ({"ttl": 10, "issued_at": NOON + 300}, None, 8.0, 2),
     ],
 )
-def test_when_a_command_expires(
-    fields: dict[str, Any], message_expiry: float | None, end: float | None
+def test_for_how_long_a_command_lives(
+    fields: dict[str, Any],
+    message_expiry: float | None,
+    waited: float,
+    seconds: float | None,
 ) -> None:
-    assert expires_at(envelope(**fields), NOON, message_expiry) == end
+    left = lifetime(envelope(**fields), NOON, message_expiry, waited)
+    assert left == seconds
 
 
 @given(st.floats(0, 1e10), st.floats(0.001, 1e6), st.floats(0, 1e10))
 def test_no_clock_makes_a_command_live_longer_than_its_ttl(
     issued_at: float, ttl: float, arrived: float
 ) -> None:
-    end = expires_at(envelope(issued_at=issued_at, ttl=ttl), arrived)
-    assert end is not None
-    assert end <= arrived + ttl
+    left = lifetime(envelope(issued_at=issued_at, ttl=ttl), arrived)
+    assert left is not None
+    assert left <= ttl
+
+
+def test_a_command_that_waited_while_the_bridge_stood_still_is_told_so() -> None:
+    assert "stood still for 61 s" in standstill_message(60.7)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Commands go one at a time; questions and cancelling a print pass them."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import ExpiredError, FailedError, RejectedError
 from bridge.printer.control.command_queue import Run, Turns
+from bridge.timeout import boottime
 from tests.support.live import command_of, live
 from tests.support.printers import scripted
 from tests.support.waiting import until
@@ -144,7 +144,7 @@ async def test_a_question_that_is_too_late_or_too_impatient(tmp_path: Path) -> N
             run = Run()
             position = command_of("request/position")
             with pytest.raises(ExpiredError):
-                await it.printer.execute(position, run, expires=time.time() - 1)
+                await it.printer.execute(position, run, expires=boottime() - 1)
             assert run.gcode == []
             with pytest.raises(FailedError, match=r"0\.05 s"):
                 await it.printer.execute(position, run, within=0.05)

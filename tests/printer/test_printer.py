@@ -1,7 +1,6 @@
 """A printer carries out one command at a time, and tells what became of it."""
 
 import asyncio
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bridge.printer.control.emergency_stop import (
 )
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
+from bridge.timeout import boottime
 from tests.support.live import command_of, live
 from tests.support.printers import ScriptedPrinter, scripted, unframed
 from tests.support.waiting import DEADLINE, until
@@ -158,7 +158,7 @@ async def test_too_late() -> None:
     async with live(FAST) as it:
         with pytest.raises(ExpiredError):
             await it.printer.execute(
-                command_of("command", command="M106"), Run(), expires=time.time() - 1
+                command_of("command", command="M106"), Run(), expires=boottime() - 1
             )
         assert it.sent == []
 

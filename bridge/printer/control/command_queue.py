@@ -31,7 +31,7 @@ from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
-from bridge.timeout import timeout
+from bridge.timeout import boottime, timeout
 
 _STILL_CONNECTED = {"firmware_error", "timeout"}
 """Errors of a line after which the printer can still be told to restore its modes."""
@@ -400,7 +400,7 @@ class QuestionQueue:
         self, lines: tuple[str, ...], run: Run, expires: float | None
     ) -> None:
         async with self._turns.turn(len(lines)) as interrupted:
-            if expires is not None and time.time() >= expires:
+            if expires is not None and boottime() >= expires:
                 raise ExpiredError("the question waited too long for its turn")
             for line in lines:
                 if error := interrupted() or await send_line(self._link, line, run):
@@ -408,7 +408,7 @@ class QuestionQueue:
 
 
 def _refuse_expired(expires: float | None) -> None:
-    if expires is not None and time.time() >= expires:
+    if expires is not None and boottime() >= expires:
         raise ExpiredError("the command waited too long for its turn")
 
 
