@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, object]] = {
         "command",
         {
             "commands": [
-                f"G1 X{n % 200}.{n % 10} Y{n % 190} E{n % 50} F{1000 + n}"
+                f"G1 X{n % 200}.{n % 10} E{n % 50} F{1000 + n}" if n else "G92 E0"
                 for n in range(1000)
             ]
         },
@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, tuple[str, object]] = {
                     "M82",
                     "G92 E0",
                     "G1 X{n} Y10 F5000",
-                    "G1 E{n} F200",
+                    "G1 E0.{n} F200",
                     "M117 Layer {n}",
                     "M106 S{n}",
                     "M900 K0.0{n}",
@@ -74,7 +74,6 @@ def measure(rounds: int) -> dict[str, float]:
         observer.dialect = MARLIN
         known = knowledge.connecting(observer.state)
         observer.state = knowledge.connected(known, dialect=MARLIN)
-        observer.position = {"x": 10.0, "y": 10.0, "z": 10.0, "e": 0.0}
         medians = {}
         for name, (topic, payload) in COMMANDS.items():
             text = json.dumps(payload).encode()

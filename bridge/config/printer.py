@@ -115,7 +115,11 @@ class Profile(Section):
     max_speed: Speed = 30_000.0
     """Highest permitted feedrate, in mm/min."""
     max_extrusion: Annotated[float, Field(gt=0, le=10_000)] = 500.0
-    """Longest permitted single extrusion or retraction, in mm."""
+    """Longest permitted extrusion or retraction, in mm of filament, of one line and of
+    all lines of one command together."""
+    max_dwell: Annotated[float, Field(gt=0, le=86_400)] = 900.0
+    """Longest permitted pause (`G4`) of one line, in seconds. During a pause some
+    firmwares do not see an emergency stop."""
     max_temperature: MaxTemperature = MaxTemperature()
     """Highest target temperatures."""
     volume: Volume = Volume()

@@ -146,6 +146,9 @@ class Dialect:
     """Only ``M82`` and ``M83`` set it. ``None``: not known. Of those with ``False``
     some versions obey the last code, others are relative while ``G91`` or ``M83`` holds
     (docs/adr/0012)."""
+    homing_ends_shifts: bool = True
+    """``G28`` ends the shift of ``G92`` for the axes that it homes (Marlin, Klipper).
+    Where it does not, or that is not known, an axis that was shifted stays unknown."""
     default_feedrate: float = 1500.0
     """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
 
@@ -270,6 +273,7 @@ REPRAPFIRMWARE = Dialect(
 
 REPETIER = Dialect(
     name="repetier",
+    homing_ends_shifts=False,
     detect=("repetier", "anet_a8"),
     sends_busy=False,
     ok_before_output=True,
@@ -282,6 +286,7 @@ REPETIER = Dialect(
 
 SMOOTHIEWARE = Dialect(
     name="smoothieware",
+    homing_ends_shifts=False,
     detect=("smoothie",),
     sends_busy=False,
     bare_t_is_tool_zero=True,
@@ -293,6 +298,7 @@ SMOOTHIEWARE = Dialect(
 
 MALYAN = Dialect(
     name="malyan",
+    homing_ends_shifts=False,
     detect=("malyan",),
     sends_busy=False,
     wait_means_idle=True,
@@ -304,6 +310,7 @@ MALYAN = Dialect(
 
 TEACUP = Dialect(
     name="teacup",
+    homing_ends_shifts=False,
     detect=("teacup",),
     sends_busy=False,
     resend_ok=False,
@@ -313,6 +320,7 @@ TEACUP = Dialect(
 
 UNKNOWN = Dialect(
     name="unknown",
+    homing_ends_shifts=False,
     only_m82_sets_extruder=None,
     checks_sequence=False,
     sends_busy=False,

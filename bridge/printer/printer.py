@@ -59,6 +59,8 @@ from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.limits import safety
 from bridge.printer.limits.safety import Situation
+from bridge.printer.limits.travel import UNKNOWN as POSITION_UNKNOWN
+from bridge.printer.limits.travel import Start
 from bridge.printer.link.events import Closed, LinkEvent, Place
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
@@ -249,20 +251,18 @@ class Printer:
     def _basis(self) -> tuple[object, ...]:
         """Return what a plan depends on, apart from the situation."""
         observer = self.observer
-        places = (self.state.modal, observer.position)
+        places = (self.state.modal, observer.coordinates)
         return (id(self.config), observer.dialect.name, *places)
 
     def _rules(self) -> safety.Rules:
         observer = self.observer
-        return safety.Rules(
+        start = Start(
             profile=self.config.profile,
-            family=observer.dialect.name,
-            blocked=self.config.blocked,
+            dialect=observer.dialect,
             modal=self.state.modal,
-            position=observer.position,
-            g90_sets_extruder=observer.dialect.g90_sets_extruder,
-            only_m82_sets_extruder=observer.dialect.only_m82_sets_extruder,
+            coordinates=observer.coordinates,
         )
+        return safety.Rules(start=start, blocked=self.config.blocked)
 
     async def execute(
         self,
@@ -416,7 +416,12 @@ class Printer:
 
     async def _due(self, command: Command, interrupted: Interrupted) -> Plan:
         """Return what to send in its turn; by then a script may contain a stop."""
-        planned = await self.plan_in_slices(command, interrupted)
+        try:
+            planned = await self.plan_in_slices(command, interrupted)
+        except RejectedError as error:
+            if error.error != POSITION_UNKNOWN or not await self._ask_position():
+                raise
+            planned = await self.plan_in_slices(command, interrupted)
         if planned.program.emergency:
             self.stop()
             raise FailedError.stopped(STOP_MESSAGE)
@@ -456,6 +461,13 @@ class Printer:
                 "watch it; turn it off first (tool cool_down)",
                 "heaters_on",
             )
+
+    async def _ask_position(self) -> bool:
+        """Ask where the head is; return whether the printer has told."""
+        session, state = self.link.session, self.state
+        if session is None or session.closed or state.printing or state.waiting:
+            return False
+        return "M114" not in state.refused and bool(await ask(session, "M114"))
 
     def _send_urgent(self, lines: Collection[str], run: Run) -> None:
         session = self.link.session

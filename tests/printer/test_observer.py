@@ -11,6 +11,7 @@ from bridge.gcode.reply_parser import parse_reply
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
+from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.link.events import Closed, Opened, Place, Ready
 from bridge.printer.link.identity import Identity
 from bridge.printer.link.wire_log import WireLog
@@ -111,16 +112,16 @@ def test_where_a_line_has_led(watch: Watch) -> None:
     there = watch.observer.position
     for still in ("M104 S200", "G91", "G0 F1500", "M400"):
         watch.observer.line_sent(still)
-        watch.observer.line_finished(still, {})
+        watch.observer.line_finished(still, Coordinates())
         assert watch.observer.position == there, f"{still} moves nothing"
     watch.observer.line_sent("G0 X5")
     assert watch.observer.position == {}, "it may come anywhere until it is taken"
     watch.says("X:1.0 Y:2.0 Z:3.0 E:4.0")
-    watch.observer.line_finished("G0 X5", {**there, "x": 6.0})
+    watch.observer.line_finished("G0 X5", Coordinates({**there, "x": 6.0}))
     assert watch.observer.position == {**there, "x": 6.0}
     assert watch.observer.state.moved, "the report may be older than the move"
     watch.observer.line_sent("G28")
-    watch.observer.line_finished("G28", {"e": 4.0})
+    watch.observer.line_finished("G28", Coordinates({"e": 4.0}))
     assert watch.observer.position == {"e": 4.0}
     watch.says("X:0.0 Y:0.0 Z:0.0 E:4.0")
     assert watch.observer.position == {"x": 0.0, "y": 0.0, "z": 0.0, "e": 4.0}
@@ -132,7 +133,7 @@ def test_what_moves_by_itself_leaves_the_place_to_be_asked_for(
 ) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0 E:4.0")
     watch.observer.line_sent(line)
-    watch.observer.line_finished(line, {})
+    watch.observer.line_finished(line, Coordinates())
     assert watch.observer.position == {}
     assert watch.observer.state.moved
 
@@ -143,7 +144,7 @@ def test_a_print_moves_the_head_and_does_not_tell(watch: Watch) -> None:
     watch.says("SD printing byte 20/100")
     watch.says("X:5.0 Y:2.0 Z:3.0 E:4.0")
     watch.observer.line_sent("G0 X5")
-    watch.observer.line_finished("G0 X5", {"x": 5.0})
+    watch.observer.line_finished("G0 X5", Coordinates({"x": 5.0}))
     assert watch.observer.position == {}
     watch.says("//action:paused")
     assert watch.observer.position == {}, "it went on after the last report"

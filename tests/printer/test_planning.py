@@ -13,6 +13,7 @@ from bridge.gcode.modal import Modal
 from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
 from bridge.printer.limits.safety import Rules
+from bridge.printer.limits.travel import Start
 from tests.support.knowing import Knowing, plan
 
 TWO_TOOLS = Printer(profile=Profile(extruders=2))
@@ -29,7 +30,8 @@ def planned(
     known = known or Knowing(profile=config.profile)
     context = planning.context_of(known.state, config, MARLIN, scripts)
     situation = planning.situation_of(known.state, config.profile)
-    rules = Rules(profile=config.profile, blocked=config.blocked)
+    start = Start(profile=config.profile)
+    rules = Rules(start=start, blocked=config.blocked)
     return plan(parse(topic, payload).command, context, situation, rules)
 
 
@@ -48,7 +50,7 @@ def error_of(topic: str, payload: bytes, known: Knowing) -> str:
 def test_the_lines_of_a_command() -> None:
     plan = planned("head", b'{"command": "jog", "x": 5, "absolute": true}')
     assert plan.program.gcode == ("G90", "G0 X5 F6000")
-    assert plan.places[-1] == {"x": 5.0}
+    assert plan.places[-1].position == {"x": 5.0}
 
 
 def test_what_is_wrong_for_ever_is_told_before_what_is_wrong_now() -> None:

@@ -9,12 +9,12 @@ from bridge.commands.base import Context
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.printer.limits.safety import Rules, Situation
-from tests.support.knowing import plan
+from bridge.printer.limits.safety import Situation
+from tests.support.knowing import plan, rules
 
 PROFILE = Profile(extruders=2)
 CONTEXT = Context(profile=PROFILE)
-RULES = Rules(profile=PROFILE)
+RULES = rules(PROFILE)
 HERE = Situation(profile=PROFILE)
 
 
@@ -59,7 +59,7 @@ def test_what_is_wrong_at_any_time_is_told_before_what_is_wrong_now(
     topic: str, payload: bytes, code: int, error: str
 ) -> None:
     away = replace(HERE, operational=False)
-    rules = replace(RULES, blocked={"M500": "it wears the memory out"})
+    blocking = replace(RULES, blocked={"M500": "it wears the memory out"})
     with pytest.raises(RejectedError) as caught:
-        plan(parse(topic, payload).command, CONTEXT, away, rules)
+        plan(parse(topic, payload).command, CONTEXT, away, blocking)
     assert (caught.value.code, caught.value.error) == (code, error)

@@ -1,11 +1,13 @@
 """A printer's state after a dialogue of host and firmware lines, and plans for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.commands import Command, Context
 from bridge.commands.base import completed
 from bridge.config import Profile
 from bridge.gcode.dialects import MARLIN, Dialect
+from bridge.gcode.modal import Modal
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Ok
 from bridge.printer.control import planning
@@ -14,7 +16,9 @@ from bridge.printer.knowledge import events
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
+from bridge.printer.limits.coordinates import Coordinates, Frame
 from bridge.printer.limits.safety import Rules, Situation
+from bridge.printer.limits.travel import Start
 
 
 def plan(
@@ -29,6 +33,24 @@ def plan(
     drafted = completed(planning.draft(command, context, situation, rules))
     planning.gate(command, drafted.program, situation)
     return completed(planning.place(drafted, rules))
+
+
+def rules(
+    profile: Profile,
+    position: Mapping[str, float] | None = None,
+    *,
+    modal: Modal | None = None,
+    dialect: Dialect = MARLIN,
+    frame: Frame | None = None,
+) -> Rules:
+    """Return what lines are checked against, where the head is at this position."""
+    start = Start(
+        profile=profile,
+        dialect=dialect,
+        modal=modal or Modal(),
+        coordinates=Coordinates(position or {}, frame=frame or Frame()),
+    )
+    return Rules(start=start)
 
 
 @dataclass

@@ -16,7 +16,6 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager, nullcontext
@@ -29,6 +28,7 @@ from bridge.errors import CommandError, ExpiredError, FailedError, RejectedError
 from bridge.gcode.events import Done
 from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge.observer import Observer
+from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.timeout import boottime, timeout
@@ -267,7 +267,7 @@ class CommandQueue:
         places = planned.places[: len(program.lines)]
         if len(program.lines) == 1 and not run.abandoned:
             error = await self._send_line(program.lines[0], run, interrupted)
-            place = places[0] if error is None else {}
+            place = places[0] if error is None else None
             self._observer.line_finished(program.lines[0], place)
             if error is not None:
                 self._observer.line_failed(program.lines[0])
@@ -290,7 +290,7 @@ class Batch:
 
     Args:
         lines: what to send.
-        places: where the head is after each of them, in mm by axis.
+        places: where the head is after each of them.
         run: gets the lines and the printer's answers.
         interrupted: tells why the next line must not be sent.
         observer: takes in the effect of each line.
@@ -300,7 +300,7 @@ class Batch:
     def __init__(
         self,
         lines: Sequence[str],
-        places: Sequence[Mapping[str, float]],
+        places: Sequence[Coordinates],
         run: Run,
         interrupted: Interrupted,
         observer: Observer,
@@ -328,7 +328,7 @@ class Batch:
             self._error = self._error or error
         for _ in range(self._sent):
             line = self._unfinished.popleft()[0]
-            self._observer.line_finished(line, {})
+            self._observer.line_finished(line, None)
             self._observer.line_failed(line)
         return self._error
 
@@ -354,7 +354,8 @@ class Batch:
         if done.errors:
             refused = FailedError.firmware("; ".join(done.errors))
             self._error = self._error or refused
-        self._observer.line_finished(line, {} if done.errors else place)
+        # The places after a line that was refused were those without the refusal.
+        self._observer.line_finished(line, place if self._error is None else None)
         if done.errors:
             self._observer.line_failed(line)
 

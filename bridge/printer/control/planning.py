@@ -16,6 +16,7 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import code_of, read
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.limits import safety
+from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.safety import Rules, Situation
 
 _CONFLICT = 409
@@ -132,13 +133,13 @@ class Plan:
 
     Attributes:
         program: the lines.
-        places: where the head is after each line, the restoring ones too, in mm by
-            axis, as far as that is known.
+        places: where the head is after each line, the restoring ones too, as far as
+            that is known.
 
     """
 
     program: Program
-    places: Sequence[Mapping[str, float]]
+    places: Sequence[Coordinates]
 
 
 def draft(
@@ -206,7 +207,7 @@ def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
     """
     program = drafted.program
     if program.emergency:
-        return Plan(program, ({},) * len(program.gcode))
+        return Plan(program, (Coordinates(),) * len(program.gcode))
     return Plan(program, (yield from safety.follow(program.gcode, rules)))
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.config import Printer as PrinterConfig
+from bridge.gcode import line as lines
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
-from bridge.gcode.line import read
+from bridge.gcode.line import Line
 from bridge.printer.knowledge import events, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
@@ -20,6 +21,7 @@ from bridge.printer.knowledge.model import (
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
+from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
 from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.wire_log import WireLog
@@ -53,8 +55,8 @@ class Observer:
         self._unsolicited = UnsolicitedErrors()
         self.dialect: Dialect = UNKNOWN
         self.place: Place | None = None
-        self.position: Mapping[str, float] = {}
-        """Where the head is, in mm by axis, as far as it is known."""
+        self.coordinates = Coordinates()
+        """Where the head is, and in which coordinates."""
 
     def handle(self, event: LinkEvent) -> None:
         """Apply what was received over the link, or a change of the link."""
@@ -74,7 +76,7 @@ class Observer:
                     knowledge.identified(known, identity.firmware, identity.fields)
                 )
             case Restarted():
-                self.position = {}
+                self.coordinates = Coordinates()
                 self.set_state(knowledge.reset(self.state, now=self.clock()))
             case Closed(reason, word):
                 self._closed(reason, word)
@@ -96,19 +98,35 @@ class Observer:
             profile=self._config.profile,
         )
         self.set_state(state)
-        if travel.moves(read(line, self.dialect.name)):
-            self.position = {}  # until it is known how far the move came
+        # Until it is known how far the move came, the position is not.
+        self.coordinates = travel.lost(self.coordinates, self._read(line))
 
-    def line_finished(self, line: str, place: Mapping[str, float]) -> None:
-        """Note where the head is after a line, as far as that is known.
+    def line_finished(self, line: str, place: Coordinates | None) -> None:
+        """Note where the head is after a line; ``None``: it failed.
 
         A report that came meanwhile may have been queried before the line was begun, so
         the position is queried again.
         """
-        if travel.moves(read(line, self.dialect.name)):
-            self.position = {} if self.state.printing else place
-            if not self.state.moved:
-                self.set_state(replace(self.state, moved=True))
+        read = self._read(line)
+        moves = travel.moves(read)
+        if place is None:
+            self.coordinates = travel.lost(self.coordinates, read)
+        else:
+            if self.state.printing:
+                place = Coordinates(frame=place.frame)
+            elif not moves:  # it may have been reported meanwhile
+                place = self.coordinates.in_frame(place.frame)
+            self.coordinates = place
+        if moves and not self.state.moved:
+            self.set_state(replace(self.state, moved=True))
+
+    def _read(self, line: str) -> Line:
+        return lines.read(line, self.dialect.name)
+
+    @property
+    def position(self) -> Mapping[str, float]:
+        """Where the head is, in mm by axis, as it reports it; as far as it is known."""
+        return self.coordinates.position
 
     def line_failed(self, line: str) -> None:
         """Note that a line was not carried out, or not for certain."""
@@ -173,8 +191,8 @@ class Observer:
         before, self.state = self.state, state
         if state is before or not _matters(before, state):
             return
-        if state.printing and self.position:
-            self.position = {}  # the print moves it
+        if state.printing and (self.position or self.coordinates.spans):
+            self._report_position({})  # the print moves it
         for event in events.diff(before, state):
             self._on_event(event)
         self._on_change()
@@ -188,7 +206,8 @@ class Observer:
             self._recognise(reply.name)
         self._apply(reply)
         if isinstance(reply, replies.PositionReport):
-            self.position = {} if self.state.printing else _coordinates(self.state)
+            printing = self.state.printing
+            self._report_position({} if printing else _coordinates(self.state))
         elif isinstance(reply, replies.TemperatureReport):
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.unsolicited:
@@ -200,6 +219,9 @@ class Observer:
         if self.dialect.name == UNKNOWN.name != dialect.name:
             self.dialect = dialect
             self.set_state(knowledge.other_dialect(self.state))
+
+    def _report_position(self, position: Mapping[str, float]) -> None:
+        self.coordinates = self.coordinates.reported(position)
 
     def _apply(self, reply: replies.Reply) -> None:
         state = knowledge.apply(
@@ -216,7 +238,7 @@ class Observer:
         self.set_state(state)
 
     def _closed(self, reason: str, word: str) -> None:
-        self.position = {}
+        self.coordinates = Coordinates(frame=self.coordinates.frame.reconnected())
         state, problem = self.state, None
         lost = word == "connection" and state.link == "operational"
         if lost and knowledge.is_missed(state):

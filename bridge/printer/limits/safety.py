@@ -11,10 +11,15 @@ from functools import cached_property
 from bridge.commands.base import Command, Steps, completed
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
-from bridge.gcode.dialects import MARLIN
-from bridge.gcode.line import Line, LineError, parse, read
-from bridge.gcode.modal import Modal
-from bridge.printer.limits import targets, travel
+from bridge.gcode import line as lines
+from bridge.gcode.line import Line
+from bridge.printer.limits import amounts, targets, travel
+from bridge.printer.limits.coordinates import Coordinates
+from bridge.printer.limits.travel import Start
+
+_UNITS = {"G20", "M149"}
+"""Codes that change the units of all numbers: no setting can allow them, because every
+limit is in these units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,29 +51,26 @@ class Rules:
     """What lines are checked against.
 
     Attributes:
-        profile: the limits.
-        family: the firmware's, for what its codes do.
+        start: what the first line finds: the machine, its modes and its position.
         blocked: codes that the operator forbids, each with the reason.
-        modal: the modal state before the first line.
-        position: mm by axis (``x``, ``y``, ``z``, ``e``) before the first line; an axis
-            that is not known is missing.
-        g90_sets_extruder: G90 and G91 set the extruder's mode too (the dialect knows).
-        only_m82_sets_extruder: only M82 and M83 set it (``None``: not known).
 
     """
 
-    profile: Profile = field(default_factory=Profile)
-    family: str = MARLIN.name
+    start: Start = field(default_factory=Start)
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
-    modal: Modal = field(default_factory=Modal)
-    position: Mapping[str, float] = field(default_factory=dict)
-    g90_sets_extruder: bool = True
-    only_m82_sets_extruder: bool | None = False
+
+    @property
+    def profile(self) -> Profile:
+        """The machine and its limits."""
+        return self.start.profile
 
     @cached_property
     def blocked_codes(self) -> Mapping[str, str]:
         """The blocked codes in the form in which lines have them."""
-        return {read(code, self.family).code: why for code, why in self.blocked.items()}
+        family = self.start.dialect.name
+        return {
+            lines.read(code, family).code: why for code, why in self.blocked.items()
+        }
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -120,23 +122,23 @@ def _gate_card(command: Command, situation: Situation, what: str) -> None:
         )
 
 
-def check(lines: Sequence[str], rules: Rules) -> tuple[Mapping[str, float], ...]:
+def check(texts: Sequence[str], rules: Rules) -> tuple[Coordinates, ...]:
     """Refuse lines that are blocked or go beyond a limit; nothing is ever clamped.
 
     Args:
-        lines: a program's lines, the restoring ones too, as they will be sent.
+        texts: a program's lines, the restoring ones too, as they will be sent.
         rules: what they are checked against.
 
     Returns:
-        Where the head is after each line, in mm by axis, as far as that is known.
+        Where the head is after each line, as far as that is known.
 
     Raises:
         RejectedError: See :func:`check_line` and :func:`follow`.
 
     """
-    for line in lines:
-        check_line(line, rules)
-    return completed(follow(lines, rules))
+    for text in texts:
+        check_line(text, rules)
+    return completed(follow(texts, rules))
 
 
 def check_line(text: str, rules: Rules) -> Line:
@@ -146,41 +148,48 @@ def check_line(text: str, rules: Rules) -> Line:
         Its value.
 
     Raises:
-        RejectedError: It is not one command (400); ``blocked`` (403),
-            ``out_of_limits``, ``no_such_tool`` (400), ``no_heated_bed`` or
-            ``no_heated_chamber`` (409); the message names the line and the limit.
+        RejectedError: ``blocked`` (403), ``out_of_limits``, ``no_such_tool``,
+            ``invalid_payload`` (400), ``no_heated_bed`` or ``no_heated_chamber`` (409);
+            the message names the line and the limit.
 
     """
-    try:
-        line = parse(text, rules.family)
-    except LineError as error:
-        raise RejectedError.invalid(str(error)) from None
-    for code in {line.code, line.code.partition(".")[0]}:
-        if code in rules.blocked_codes:
-            why = rules.blocked_codes[code]
+    line = _line(text, rules)
+    blocked = rules.blocked_codes
+    for code in (line.code, line.code.partition(".")[0]):
+        if code in blocked:
             raise RejectedError.forbidden(
-                f"{line}: {code} is blocked (printers.blocked): {why}"
+                f"{line}: {code} is blocked (printers.blocked): {blocked[code]}"
             )
+    if line.code in _UNITS and not _is_harmless(line):
+        raise RejectedError.forbidden(f"{line}: {line.row.refused}")
     targets.check(line, rules.profile)
+    amounts.check(line, rules.profile)
     return line
 
 
-def follow(
-    lines: Iterable[str], rules: Rules
-) -> Steps[tuple[Mapping[str, float], ...]]:
-    """Return where the head is after each line, in mm by axis, as far as it is known.
+def _is_harmless(line: Line) -> bool:
+    harmless = line.row.harmless
+    return harmless is not None and set(line.values) == harmless
+
+
+def follow(texts: Iterable[str], rules: Rules) -> Steps[tuple[Coordinates, ...]]:
+    """Return where the head is after each line, as far as it is known.
 
     Raises:
         RejectedError: ``out_of_limits`` (400): a move goes beyond a limit.
+            ``position_unknown`` (409): that cannot be told.
 
     """
-    at = travel.Whereabouts(rules.modal, rules.position, rules.only_m82_sets_extruder)
+    walk = travel.Walk(rules.start)
     places = []
-    for text in lines:
-        line = parse(text, rules.family)
-        at = travel.follow(
-            at, line, rules.profile, g90_sets_extruder=rules.g90_sets_extruder
-        )
-        places.append(at.position)
+    for text in texts:
+        places.append(walk.step(_line(text, rules)))
         yield
     return tuple(places)
+
+
+def _line(text: str, rules: Rules) -> Line:
+    try:
+        return lines.parse(text, rules.start.dialect.name)
+    except lines.LineError as error:
+        raise RejectedError.invalid(str(error)) from None

@@ -1,16 +1,13 @@
 """Heater targets in lines of G-code, wherever they come from, and their limits."""
 
-from collections.abc import Mapping
-
 from bridge.commands.values import no_such_tool
 from bridge.config import Profile
 from bridge.errors import RejectedError
+from bridge.gcode import line as lines
 from bridge.gcode.codes import Sets
 from bridge.gcode.line import Line, format_number
-from bridge.gcode.line import targets as targets_of
 
 _ABSOLUTE_ZERO = -273.15
-_PARTS = ("tool", "bed", "chamber")
 
 
 def check(line: Line, profile: Profile) -> None:
@@ -18,15 +15,20 @@ def check(line: Line, profile: Profile) -> None:
 
     Raises:
         RejectedError: ``out_of_limits``, ``no_such_tool``, ``no_heated_bed`` or
-            ``no_heated_chamber``.
+            ``no_heated_chamber``; ``invalid_payload``: it names a temperature that only
+            the firmware knows.
 
     """
     row = line.row
-    if row.tool or row.sets is Sets.TOOL:
-        _check_tool(line, profile)
+    if row.sets is Sets.TOOL:
+        _check_tool(line, _number_of(line.code), profile)
+    elif row.tool:
+        _check_tool(line, line.values.get(row.tool), profile)
     if not row.heats:
         return
-    for target in targets_of(line):
+    for target in lines.targets(line):
+        if target.tool is not None:
+            _check_tool(line, target.tool, profile)
         _check_target(line, target.heater, target.celsius, profile)
     if row.preset and row.preset in line.values:
         raise RejectedError.invalid(
@@ -35,39 +37,41 @@ def check(line: Line, profile: Profile) -> None:
         )
 
 
-def _check_tool(line: Line, profile: Profile) -> None:
-    named = line.values.get(line.row.tool)
-    if line.row.sets is Sets.TOOL:
-        named = float(line.code[1:])
-    if named is not None and not (
-        0 <= named < profile.extruders and named == int(named)
-    ):
-        raise no_such_tool(f"{line}: ", int(named), profile.extruders)
+def _number_of(code: str) -> float | None:
+    number = code[1:]
+    return float(number) if number.isdigit() else None
+
+
+def _check_tool(line: Line, number: float | None, profile: Profile) -> None:
+    if number is None:
+        return
+    if number != int(number) or not 0 <= number < profile.extruders:
+        raise no_such_tool(f"{line}: ", int(number), profile.extruders)
 
 
 def _check_target(line: Line, heater: str, target: float, profile: Profile) -> None:
-    # Where it cannot be told which heater it is, it may be the one that bears least.
-    parts = _PARTS if heater == "any" else (heater,)
-    limits = {part: getattr(profile.max_temperature, part) for part in parts}
-    part = min(_existing(limits, profile), key=limits.__getitem__)
-    if not _ABSOLUTE_ZERO <= target <= limits[part]:
+    if heater == "any":
+        # Whichever it is: the limit of the one that may be heated least.
+        heater = min(_heaters(profile), key=lambda name: _highest(name, profile))
+    highest = _highest(heater, profile)
+    if not _ABSOLUTE_ZERO <= target <= highest:
         raise RejectedError.invalid(
-            f"{line}: {format_number(target)} °C is beyond the {part}'s limit of "
-            f"{format_number(limits[part])} °C (profile.max_temperature.{part})",
+            f"{line}: {format_number(target)} °C is beyond the {heater}'s limit of "
+            f"{format_number(highest)} °C (profile.max_temperature.{heater})",
             error="out_of_limits",
         )
     if target > 0:
-        check_heater(part, profile)
+        check_heater(heater, profile)
 
 
-def _existing(limits: Mapping[str, float], profile: Profile) -> list[str]:
-    """Return the heaters that the printer has; if there is only one, that one."""
-    missing = set()
-    if not profile.heated_bed:
-        missing.add("bed")
-    if not profile.heated_chamber:
-        missing.add("chamber")
-    return [part for part in limits if part not in missing] or list(limits)
+def _heaters(profile: Profile) -> list[str]:
+    bed = ["bed"] if profile.heated_bed else []
+    return ["tool", *bed, *(["chamber"] if profile.heated_chamber else [])]
+
+
+def _highest(heater: str, profile: Profile) -> float:
+    highest: float = getattr(profile.max_temperature, heater)
+    return highest
 
 
 def check_heater(heater: str, profile: Profile) -> None:

@@ -1,194 +1,482 @@
-"""Moves in lines of G-code: where they end, and whether the machine may go there."""
+"""Moves in lines of G-code: where they lead, and whether the machine may go there."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.codes import Moves, Sets
+from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.line import Line, format_number
 from bridge.gcode.modal import Modal, track
+from bridge.printer.limits import paths, shifts
+from bridge.printer.limits.coordinates import (
+    AXES,
+    Coordinates,
+)
 
-_AXES = ("x", "y", "z")
+UNKNOWN = "position_unknown"
+"""The error of a move that cannot be checked until the position is known."""
+
 _HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
+_PERCENT = 100.0
+_CENTRES = {"x": "I", "y": "J", "z": "K"}
+
+# What the table calls a move to anywhere, and yet leaves the head where it is: the end
+# of a firmware retraction, and saving a position or the modes.
+_STILL = {"G11", "G60", "M120", "SAVE_GCODE_STATE"}
+# Neither do they push filament; other codes that move to anywhere may.
+_DRY = {"M48", "M401", "M402"}
+_PRINTS = "G26"
+_RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE"}
+_RESTORING = {*_RESTORES_MODES, "G53", "G92.1", "G92.2", "G92.3"}
+_OTHER_AXES = frozenset("ABCUVW")
+_PROBES = {"G30", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
+_PARKS = {"M125", "M600", "M601"}
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where the head is, and in which modes the next line is carried out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What the first line of a command finds.
 
     Attributes:
+        profile: the machine and its limits.
+        dialect: how the firmware reads modes, and what it does on homing.
         modal: the modal state.
-        position: mm by axis (``x``, ``y``, ``z``, ``e``), in the printer's coordinates;
-            an axis that is not known is missing.
-        only_m82_sets_extruder: as :class:`~bridge.gcode.dialects.Dialect` has it.
+        coordinates: where the head is.
 
     """
 
-    modal: Modal
-    position: Mapping[str, float]
-    only_m82_sets_extruder: bool | None = False
-
-    def readings(self, axis: str) -> set[bool]:
-        """Return whether the firmware moves an axis relatively; both if not known."""
-        modal = self.modal
-        if axis != "e":
-            return {modal.relative}
-        if self.only_m82_sets_extruder:
-            return {modal.own_relative_e}
-        last, either = modal.relative_e, modal.relative or modal.own_relative_e
-        alone = () if self.only_m82_sets_extruder is False else (modal.own_relative_e,)
-        return {last, either, *alone}
-
-
-def follow(
-    start: Whereabouts, line: Line, profile: Profile, *, g90_sets_extruder: bool
-) -> Whereabouts:
-    """Return where a line ends, with its effect on the modal state.
-
-    After a macro, and after codes that move by themselves, no axis is known any more.
-    Arcs are checked at their end. After a ``G92`` the limits hold for the
-    printer's new coordinates.
-
-    Raises:
-        RejectedError: ``out_of_limits``: it leaves the volume, pushes too much filament
-            or is too fast.
-
-    """
-    if line.row.is_move:
-        position = _moved(start, line, profile)
-    else:
-        position = _after(line, start.position)
-    modal = track(start.modal, line, g90_sets_extruder=g90_sets_extruder)
-    return replace(start, modal=modal, position=position)
+    profile: Profile = field(default_factory=Profile)
+    dialect: Dialect = MARLIN
+    modal: Modal = field(default_factory=Modal)
+    coordinates: Coordinates = field(default_factory=Coordinates)
 
 
 def moves(line: Line) -> bool:
     """Return whether a line may move the head, or change its coordinates."""
-    if line.row.is_move:
-        return any(axis in line.values for axis in "XYZE")
-    return not _is_still(line)
+    row = line.row
+    if row.is_move:
+        return any(letter in line.values for letter in "XYZE")
+    if line.code in shifts.MOVED_BY and row.moves is not Moves.SETS:
+        return shifts.moves(line)
+    return row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known
 
 
-def _after(line: Line, position: Mapping[str, float]) -> Mapping[str, float]:
-    given = {letter.lower(): text for letter, text in line.parameters}
-    if line.row.moves is Moves.SETS:
-        return _set_position(given, position)
-    if line.row.moves is Moves.HOME:
-        homed = given.keys() & _AXES or _AXES
-        return {axis: at for axis, at in position.items() if axis not in homed}
-    return position if _is_still(line) else {}
+def lost(coordinates: Coordinates, line: Line) -> Coordinates:
+    """Return the coordinates while a line is under way, or after it has failed."""
+    if not moves(line):
+        return coordinates
+    frame = shifts.unsure(coordinates.frame, line)
+    if line.code in _RESTORING:
+        frame = shifts.restored(frame)
+    return Coordinates(frame=frame)
 
 
-def _set_position(
-    given: Mapping[str, str], position: Mapping[str, float]
-) -> Mapping[str, float]:
-    said = {axis: float(given[axis]) for axis in given if _is_axis(given, axis)}
-    return {**position, **said} if said else {}
+class Walk:
+    """Follows the lines of one command, and refuses the first that leads too far.
 
+    Args:
+        start: what its first line finds.
 
-def _is_still(line: Line) -> bool:
-    """Return whether a line leaves the head where it is: an M code, if not known."""
-    if line.is_known:
-        return line.row.moves is Moves.NO and line.row.sets is not Sets.TOOL
-    return line.code[:1] == "M" and line.code[1:2].isdigit()
+    """
 
+    def __init__(self, start: Start) -> None:
+        profile = start.profile
+        self._profile = profile
+        self._dialect = start.dialect
+        self._modal = start.modal
+        self._here = start.coordinates
+        volume = profile.volume
+        reach = {axis: getattr(volume, axis) for axis in AXES}
+        self._reach: dict[str, tuple[float, float]] = {
+            axis: limits for axis, limits in reach.items() if limits is not None
+        }
+        self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
+        # How much filament the command has pushed so far, at least and at most, and the
+        # least and the most that it had pushed before.
+        self._pushed = (0.0, 0.0)
+        self._range = (0.0, 0.0)
+        self._note_modes()
 
-def _is_axis(given: Mapping[str, str], letter: str) -> bool:
-    return letter in {*_AXES, "e"} and given[letter] != ""
+    def step(self, line: Line) -> Coordinates:
+        """Return where the head is after the next line.
 
+        Raises:
+            RejectedError: ``out_of_limits`` (400): it leaves the machine's axes, pushes
+                too much filament or is too fast. ``position_unknown`` (409): that
+                cannot be told until the position is known.
 
-def _moved(start: Whereabouts, line: Line, profile: Profile) -> Mapping[str, float]:
-    position = dict(start.position)
-    for letter, text in line.parameters:
-        axis = letter.lower()
-        if axis == "f" and text and float(text) > profile.max_speed:
-            raise _beyond(
-                f"{line}: {format_number(float(text))} mm/min is faster than "
-                f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
-            )
-        if axis not in {*_AXES, "e"}:
-            continue
-        before = position.pop(axis, None)
-        if not text:
-            continue
+        """
+        row = line.row
+        if row.moves is Moves.STRAIGHT:
+            self._straight(line)
+        elif row.moves is Moves.ARC:
+            self._arc(line)
+        elif (shifting := shifts.FOLLOWED.get(line.code)) is not None:
+            self._shift(line, shifting)
+        elif row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known:
+            self._move(line)
+        if row.sets is not Sets.NOTHING:
+            self._set_mode(line)
+        return self._here
+
+    def _shift(self, line: Line, shifting: shifts.Shifting) -> None:
+        here, tool = self._here, self._modal.tool
+        self._here = there = shifting(here, line, tool)
+        if not line.values.get("MOVE"):
+            return
+        for axis in self._reach:
+            before, after = here.machine(axis, tool), there.machine(axis, tool)
+            if before is not None and after is not None:
+                self._check_inside(line, axis, after, before)
+            elif there.frame.shifts != here.frame.shifts:
+                raise self._unknown(line, axis)
+
+    def _move(self, line: Line) -> None:
+        if line.row.moves is Moves.HOME:
+            self._home(line)
+        elif line.code in _PROBES or line.code in _PARKS:
+            self._to_known_place(line)
+        elif line.code not in _STILL and not self._keeps_tool(line):
+            self._anywhere(line)
+
+    def _set_mode(self, line: Line) -> None:
+        self._modal = track(
+            self._modal,
+            line,
+            g90_sets_extruder=self._dialect.g90_sets_extruder,
+        )
+        frame = self._here.frame
+        sets = line.row.sets
+        if sets in {Sets.ABSOLUTE, Sets.RELATIVE} and not frame.relative_known:
+            self._here = self._here.in_frame(replace(frame, relative_known=True))
+        elif sets in {Sets.ABSOLUTE_E, Sets.RELATIVE_E} and not frame.relative_e_known:
+            self._here = self._here.in_frame(replace(frame, relative_e_known=True))
+        self._note_modes()
+
+    # Modes
+
+    def _note_modes(self) -> None:
+        modal = self._modal
+        self._axes_relative: tuple[bool, ...] = (modal.relative,)
+        if not self._here.frame.relative_known:
+            self._axes_relative = (False, True)
+        self._e_relative = self._readings_of_e()
+        factor = modal.speed_factor
+        self._speed = 1.0 if factor is None else factor / _PERCENT
+        factor = modal.flow_factor
+        self._flow = 1.0 if factor is None else factor / _PERCENT
+
+    def _readings_of_e(self) -> tuple[bool, ...]:
+        """Return whether the firmware reads E as relative; both if not known."""
+        modal, only_m82 = self._modal, self._dialect.only_m82_sets_extruder
+        if not self._here.frame.relative_e_known:
+            return (False, True)
+        if only_m82:
+            return (modal.own_relative_e,)
+        last, either = modal.relative_e, modal.relative or modal.own_relative_e
+        alone = () if only_m82 is False else (modal.own_relative_e,)
+        return tuple({last, either, *alone})
+
+    # Moves
+
+    def _straight(self, line: Line) -> None:
+        values = line.values
+        self._check_speed(line)
+        position: dict[str, float] | None = None
+        for letter, number in values.items():
+            if letter not in "XYZE":
+                continue
+            if position is None:
+                position = dict(self._here.position)
+            axis = letter.lower()
+            before = position.pop(axis, None)
+            check = self._check_filament if axis == "e" else self._check_reach
+            after = check(line, axis, before, 0.0 if number is None else number)
+            if after is not None and number is not None:
+                position[axis] = after
+        if position is not None:
+            here = self._here
+            spans = here.spans
+            if spans and not position.keys().isdisjoint(spans):
+                spans = {a: span for a, span in spans.items() if a not in position}
+            self._here = Coordinates(position, spans, here.frame)
+
+    def _check_speed(self, line: Line) -> None:
+        feedrate = line.values.get("F")
+        if feedrate:
+            if feedrate < 0:
+                raise _beyond(f"{line}: a feedrate must not be negative")
+            self._feedrate = feedrate
+        elif len(line.values) == ("F" in line.values):
+            return
+        speed = self._feedrate * self._speed
+        if speed <= self._profile.max_speed:
+            return
+        limit = f"{format_number(self._profile.max_speed)} mm/min (profile.max_speed)"
+        by = ""
+        if self._speed != 1.0:
+            by = f" with the speed factor of {format_number(self._speed * 100)} %"
+        raise _beyond(
+            f"{line}: {format_number(speed)} mm/min is faster than {limit}{by}"
+        )
+
+    def _check_reach(
+        self, line: Line, axis: str, before: float | None, value: float
+    ) -> float | None:
+        """Return the coordinate after a move, ``None`` if that is not known."""
+        limits = self._reach.get(axis)
         ends = set()
-        readings = start.readings(axis)
-        for relative in readings:
-            leg = _Leg(
-                axis=axis,
-                value=float(text),
-                relative=relative,
-                sure=len(readings) == 1,
-                before=before,
-            )
-            leg.check(line, profile)
-            ends.add(leg.after)
-        end = ends.pop()
-        if end is not None and not ends:
-            position[axis] = end
-    return position
+        for relative in self._axes_relative:
+            after: float | None = value
+            if relative:
+                after = None if before is None else before + value
+            if limits is not None:
+                self._check_end(line, axis, before, after, value)
+            ends.add(after)
+        return ends.pop() if len(ends) == 1 else None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Leg:
-    """One axis of one move; in mm, ``None`` where it is not known."""
-
-    axis: str
-    value: float
-    relative: bool
-    sure: bool
-    before: float | None
-
-    @property
-    def after(self) -> float | None:
-        if not self.relative:
-            return self.value
-        return None if self.before is None else self.before + self.value
-
-    @property
-    def length(self) -> float | None:
-        if self.relative:
-            return self.value
-        return None if self.before is None else self.value - self.before
-
-    def check(self, line: Line, profile: Profile) -> None:
-        if self.axis == "e":
-            self._check_extrusion(line, profile)
+    def _check_end(
+        self,
+        line: Line,
+        axis: str,
+        before: float | None,
+        after: float | None,
+        value: float,
+    ) -> None:
+        if after is None:
+            self._check_span(line, axis, value)
             return
-        reach: tuple[float, float] | None = getattr(profile.volume, self.axis)
-        if reach is not None:
-            self._check_reach(line, reach)
-
-    def _check_extrusion(self, line: Line, profile: Profile) -> None:
-        longest = profile.max_extrusion
-        if self.length is not None and abs(self.length) > longest + _SLACK:
-            hint = "" if self.sure else _HINT
-            raise _beyond(
-                f"{line}: {format_number(self.length)} mm of filament is more than "
-                f"{format_number(longest)} mm at once (profile.max_extrusion){hint}"
-            )
-
-    def _check_reach(self, line: Line, reach: tuple[float, float]) -> None:
-        lowest, highest = reach
-        limits = f"{format_number(lowest)} to {format_number(highest)} mm"
-        limit = f"{limits} (profile.volume.{self.axis})"
-        if self.after is None:
-            if abs(self.value) > highest - lowest + _SLACK:
-                raise _beyond(
-                    f"{line}: {format_number(self.value)} mm along {self.axis} is "
-                    f"longer than the axis, {limit}"
-                )
+        shift = self._here.frame.shift(axis, self._modal.tool)
+        if shift is None:
+            if before != after:
+                raise self._unknown(line, axis)
             return
+        self._check_inside(
+            line, axis, after + shift, None if before is None else before + shift
+        )
+
+    def _check_inside(
+        self, line: Line, axis: str, place: float, before: float | None
+    ) -> None:
+        limits = self._reach.get(axis)
+        if limits is None:
+            return
+        lowest, highest = limits
         # A head that is outside, as after homing, may come back step by step.
-        if self.before is not None:
-            lowest, highest = min(lowest, self.before), max(highest, self.before)
-        if not lowest - _SLACK <= self.after <= highest + _SLACK:
+        if before is not None:
+            lowest, highest = min(lowest, before), max(highest, before)
+        if not lowest - _SLACK <= place <= highest + _SLACK:
             raise _beyond(
-                f"{line}: {self.axis} would be at {format_number(self.after)} mm, "
-                f"outside {limit}"
+                f"{line}: {axis} would be at {format_number(place)} mm, "
+                f"outside {self._shown(axis)}"
             )
+
+    def _check_span(self, line: Line, axis: str, value: float) -> None:
+        """Check a relative move from a place that is not known.
+
+        After homing it is a place within the range, so moves may differ by its length.
+        """
+        lowest, highest = self._reach[axis]
+        if value == 0:
+            return
+        if abs(value) > highest - lowest + _SLACK:
+            raise _beyond(
+                f"{line}: {format_number(value)} mm along {axis} is longer than the "
+                f"axis, {self._shown(axis)}"
+            )
+        span = self._here.spans.get(axis)
+        if span is None:
+            raise self._unknown(line, axis)
+        at, least, most = span
+        at += value
+        least, most = min(least, at), max(most, at)
+        if most - least > highest - lowest + _SLACK:
+            raise _beyond(
+                f"{line}: {axis} would be moved by {format_number(most - least)} mm in "
+                f"all, more than the axis has, {self._shown(axis)}"
+            )
+        spans = {**self._here.spans, axis: (at, least, most)}
+        self._here = Coordinates(self._here.position, spans, self._here.frame)
+
+    def _shown(self, axis: str) -> str:
+        lowest, highest = self._reach[axis]
+        limits = f"{format_number(lowest)} to {format_number(highest)} mm"
+        return f"{limits} (profile.volume.{axis})"
+
+    def _unknown(self, line: Line, axis: str) -> RejectedError:
+        if self._here.frame.shift(axis, self._modal.tool) is None:
+            why = f"the coordinates of {axis} were shifted from a place not known"
+        else:
+            why = f"it is not known where {axis} is"
+        return RejectedError.conflict(
+            f"{line}: {why}, so its limits cannot be checked; home it first", UNKNOWN
+        )
+
+    # Filament
+
+    def _check_filament(
+        self, line: Line, axis: str, before: float | None, value: float
+    ) -> float | None:
+        readings = self._e_relative
+        ends, lengths = set(), []
+        for relative in readings:
+            if relative:
+                length, after = value, None if before is None else before + value
+            elif before is None:
+                # The first move of a command may be a long one; a short one is none.
+                raise RejectedError.conflict(
+                    f"{line}: it is not known where {axis} is, so its limits cannot be "
+                    "checked; send G92 E0 first, or M83 to move it by a distance",
+                    UNKNOWN,
+                )
+            else:
+                length, after = value - before, value
+            ends.add(after)
+            lengths.append(length * self._flow / self._here.frame.area)
+        self._push(line, lengths)
+        return ends.pop() if len(ends) == 1 else None
+
+    def _push(self, line: Line, lengths: list[float]) -> None:
+        longest = self._profile.max_extrusion
+        limit = f"{format_number(longest)} mm"
+        hint = "" if len(lengths) == 1 else _HINT
+        for length in lengths:
+            if abs(length) > longest + _SLACK:
+                raise _beyond(
+                    f"{line}: {format_number(length)} mm of filament is more than "
+                    f"{limit} at once (profile.max_extrusion){hint}"
+                )
+        least, most = self._pushed[0] + min(lengths), self._pushed[1] + max(lengths)
+        lowest, highest = min(self._range[0], least), max(self._range[1], most)
+        if highest - lowest > longest + _SLACK:
+            raise _beyond(
+                f"{line}: {format_number(highest - lowest)} mm of filament in one "
+                f"command is more than {limit} (profile.max_extrusion){hint}"
+            )
+        self._pushed, self._range = (least, most), (lowest, highest)
+
+    # Arcs and curves
+
+    def _arc(self, line: Line) -> None:
+        plane = "xy" if line.code == "G5" else self._here.frame.plane
+        if any(axis in self._reach for axis in plane):
+            self._check_path(line, plane)
+        self._straight(line)
+
+    def _check_path(self, line: Line, plane: str) -> None:
+        if len(self._axes_relative) > 1:
+            raise RejectedError.conflict(
+                f"{line}: it is not known whether it is relative; send G90 or G91",
+                UNKNOWN,
+            )
+        ends = []
+        for axis in plane:
+            before = self._here.position.get(axis)
+            if before is None:
+                raise self._unknown(line, axis)
+            value = line.values.get(axis.upper())
+            after = before
+            if value is not None:
+                after = before + value if self._axes_relative[0] else value
+            ends.append((before, after))
+        start, end = (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1])
+        if line.code == "G5":
+            box = _curve(line, start, end)
+        else:
+            box = _arc(line, plane, start, end)
+        for index, axis in enumerate(plane):
+            shift = self._here.frame.shift(axis, self._modal.tool)
+            if shift is None:
+                raise self._unknown(line, axis)
+            for corner in box:
+                at = start[index] + shift
+                self._check_inside(line, axis, corner[index] + shift, at)
+
+    # Other codes
+
+    def _home(self, line: Line) -> None:
+        named = [axis for axis in AXES if axis.upper() in line.values]
+        if not named and not _OTHER_AXES.isdisjoint(line.values):
+            self._anywhere(line)  # W is an axis for some, an option for others
+            return
+        axes = named or AXES
+        # G28 O does not home an axis that is homed.
+        ends = self._dialect.homing_ends_shifts and "O" not in line.values
+        frame = self._here.frame.homed(axes, clears=ends)
+        there = self._here.without(axes).in_frame(frame)
+        spans = {**there.spans, **dict.fromkeys(axes, (0.0, 0.0, 0.0))}
+        self._here = Coordinates(there.position, spans, frame)
+
+    def _keeps_tool(self, line: Line) -> bool:
+        """Return whether a line selects the only tool, which moves nothing."""
+        only = self._profile.extruders == 1 and not self._dialect.runs_macros
+        return only and line.code == "T0" and self._modal.tool == 0
+
+    def _anywhere(self, line: Line) -> None:
+        code = line.code
+        frame = self._here.frame
+        if code in _RESTORING:
+            frame = shifts.restored(frame)
+        if code in _RESTORES_MODES:
+            frame = replace(frame, relative_known=False, relative_e_known=False)
+        axes = AXES
+        dry = code in _DRY or (code[0] == "G" and code != _PRINTS)
+        self._here = self._here.without(axes if dry else (*axes, "e")).in_frame(frame)
+        self._note_modes()
+
+    def _to_known_place(self, line: Line) -> None:
+        """Check a code that goes to X, Y, Z, and may stop before."""
+        park = line.code in _PARKS
+        for letter, number in line.values.items():
+            axis = letter.lower()
+            # Z of a park says by how much the head is raised; the firmware stops it.
+            if axis not in self._reach or number is None or (park and axis == "z"):
+                continue
+            before = self._here.position.get(axis)
+            if park or line.code == "G30":  # also after G91
+                self._check_end(line, axis, before, number, number)
+            else:
+                self._check_reach(line, axis, before, number)
+        self._anywhere(line)
+
+
+def _curve(line: Line, start: paths.Point, end: paths.Point) -> paths.Box:
+    first = (line.values.get("I") or 0.0, line.values.get("J") or 0.0)
+    last = (line.values.get("P") or 0.0, line.values.get("Q") or 0.0)
+    return paths.around(
+        [
+            start,
+            (start[0] + first[0], start[1] + first[1]),
+            (end[0] + last[0], end[1] + last[1]),
+            end,
+        ]
+    )
+
+
+def _arc(line: Line, plane: str, start: paths.Point, end: paths.Point) -> paths.Box:
+    values, clockwise = line.values, line.code == "G2"
+    radius = values.get("R")
+    letters = [_CENTRES[axis] for axis in plane]
+    centre: paths.Point | None
+    if radius is not None:
+        centre = paths.centre_of(start, end, radius, clockwise=clockwise)
+    elif any(letter in values for letter in letters):
+        first, second = (values.get(letter) or 0.0 for letter in letters)
+        centre = (start[0] + first, start[1] + second)
+    else:
+        centre = None
+    if centre is None:
+        raise RejectedError.invalid(
+            f"{line}: there is no such arc; it needs its centre, {letters[0]} and "
+            f"{letters[1]}, or a radius R that reaches from its start to its end"
+        )
+    # With P Marlin adds full circles; seen from which side an arc in another plane is
+    # clockwise differs.
+    if plane != "xy" or values.get("P"):
+        return paths.circle(start, end, centre)
+    return paths.arc(start, end, centre, clockwise=clockwise)
 
 
 def _beyond(message: str) -> RejectedError:

@@ -1,0 +1,74 @@
+"""The whole path of arcs and curves, as the box that it stays in.
+
+Places and distances are in mm, as pairs of the two axes of the plane.
+"""
+
+from collections.abc import Sequence
+from math import atan2, cos, hypot, pi, sin, sqrt, tau
+
+Point = tuple[float, float]
+Box = tuple[Point, Point]
+"""The lowest and the highest coordinates."""
+
+_SLACK = 1e-6
+
+_SAME = 0.05
+"""Distance below which the end of an arc may be taken for its start: the arc is then
+nothing for one firmware, and a full circle for another."""
+
+
+def around(points: Sequence[Point]) -> Box:
+    """Return the box around points; a Bézier curve stays in that of its controls."""
+    first, second = [one for one, _ in points], [other for _, other in points]
+    return (min(first), min(second)), (max(first), max(second))
+
+
+def circle(start: Point, end: Point, centre: Point) -> Box:
+    """Return the box around everything that an arc around a centre may touch."""
+    a, b = centre
+    radius = max(_distance(start, centre), _distance(end, centre))
+    return around([start, end, (a - radius, b - radius), (a + radius, b + radius)])
+
+
+def arc(start: Point, end: Point, centre: Point, *, clockwise: bool) -> Box:
+    """Return the box around an arc; that of the circle if it ends where it starts.
+
+    Firmwares walk along the circle through the start, and then go to the end, which may
+    be on another circle if the numbers are not exact.
+    """
+    if _distance(start, end) <= _SAME:
+        return circle(start, end, centre)
+    a, b = centre
+    radius = max(_distance(start, centre), _distance(end, centre))
+    first = atan2(start[1] - b, start[0] - a)
+    last = atan2(end[1] - b, end[0] - a)
+    if clockwise:
+        first, last = last, first
+    sweep = (last - first) % tau
+    points = [start, end]
+    for quarter in range(4):
+        angle = quarter * pi / 2
+        if (angle - first) % tau <= sweep:
+            points.append((a + radius * cos(angle), b + radius * sin(angle)))
+    return around(points)
+
+
+def centre_of(
+    start: Point, end: Point, radius: float, *, clockwise: bool
+) -> Point | None:
+    """Return the centre of an arc of this radius; a negative one is the longer arc.
+
+    ``None``: there is no such arc.
+    """
+    across = _distance(start, end)
+    if across <= _SLACK or across > 2 * abs(radius) + _SLACK:
+        return None
+    height = sqrt(max(0.0, radius * radius - across * across / 4))
+    side = -1 if clockwise == (radius > 0) else 1
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    along = ((end[0] - start[0]) / across, (end[1] - start[1]) / across)
+    return (middle[0] - side * height * along[1], middle[1] + side * height * along[0])
+
+
+def _distance(one: Point, other: Point) -> float:
+    return hypot(one[0] - other[0], one[1] - other[1])

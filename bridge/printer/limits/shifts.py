@@ -1,0 +1,237 @@
+"""Codes that change how the numbers of later lines are understood, and are followed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import pi
+
+from bridge.errors import RejectedError
+from bridge.gcode.line import Line, format_number
+from bridge.printer.limits.coordinates import (
+    AXES,
+    HOME,
+    OFFSET,
+    SET,
+    Coordinates,
+    Frame,
+)
+
+MAX_BABY = 2.0
+"""mm by which small steps (``M290``, ``SET_GCODE_OFFSET Z``) may move an axis in all:
+they move it without regard to its range, so this is not counted in the range here."""
+
+Shifting = Callable[[Coordinates, Line, int], Coordinates]
+"""Returns the coordinates after a line, for the number of the selected tool."""
+
+_PLANES = {"G17": "xy", "G18": "xz", "G19": "yz"}
+_WORKSPACES = ("G54", "G55", "G56", "G57", "G58", "G59", "G59.1", "G59.2", "G59.3")
+_ORIGIN = 2
+"""``G10 L2`` gives the origin of a workspace, ``G10 L20`` what the present place is."""
+
+_SLACK = 1e-6
+
+
+def restored(frame: Frame) -> Frame:
+    """Return the frame after earlier shifts may have been restored, or ended."""
+    if any(what in {SET, OFFSET} for what, _ in frame.shifts):
+        return frame.unsure(SET).unsure(OFFSET)
+    return frame
+
+
+def moves(line: Line) -> bool:
+    """Return whether a code of :data:`MOVED_BY` changes the head's coordinates."""
+    return line.code == "M428" or any(axis.upper() in line.values for axis in AXES)
+
+
+def unsure(frame: Frame, line: Line) -> Frame:
+    """Return the frame while a line is under way, or after it has failed."""
+    kind = MOVED_BY.get(line.code)
+    axes = [axis for axis in AXES if axis.upper() in line.values]
+    if kind is None:
+        return frame
+    if kind == SET:
+        return frame.unsure(SET, axes if line.values else AXES)
+    if kind in {"T", "W"}:
+        if kind == "W" and "L" not in line.values:
+            kind = "T"
+        number = line.values.get("P", line.values.get("T"))
+        default = frame.workspace if kind == "W" else 0
+        kind = f"{kind}{int(number or default)}"
+    return frame.unsure(kind, axes or AXES)
+
+
+def _set_position(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow ``G92``."""
+    position, changes = dict(here.position), dict[str, float | None]()
+    given = [letter for letter in line.values if letter in "XYZE"]
+    for letter in given or "XYZE":
+        axis, value = letter.lower(), line.values.get(letter)
+        before = position.pop(axis, None)
+        if value is not None:
+            position[axis] = value
+        if axis == "e" or (before is not None and before == value):
+            continue
+        known = here.frame.shifts.get((SET, axis), 0.0)
+        if value is None or before is None or known is None:
+            changes[axis] = None
+        else:
+            changes[axis] = known + before - value
+    frame = here.frame.shifted(SET, changes) if changes else here.frame
+    gone = [letter.lower() for letter in given] or AXES
+    spans = {axis: span for axis, span in here.spans.items() if axis not in gone}
+    return Coordinates(position, spans, frame)
+
+
+def _plane(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    return here.in_frame(replace(here.frame, plane=_PLANES[line.code]))
+
+
+def _workspace(here: Coordinates, line: Line, tool: int) -> Coordinates:
+    number = _WORKSPACES.index(line.code) + 1
+    frame = restored(here.frame)  # some firmwares end the shift of G92
+    return _still(here, replace(_known(frame, number), workspace=number), tool)
+
+
+def _known(frame: Frame, number: int) -> Frame:
+    """Return the frame; a workspace that was never set has an origin nobody knows."""
+    if number == 1 or any(what == f"W{number}" for what, _ in frame.shifts):
+        return frame
+    return frame.unsure(f"W{number}")
+
+
+def _offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
+    """Follow ``G10``: a workspace, a tool's offset, or a retraction."""
+    kind = line.values.get("L")
+    number = line.values.get("P")
+    axes = [axis for axis in AXES if axis.upper() in line.values]
+    if not axes:
+        return here
+    if kind not in {2, 20}:  # RepRapFirmware's offset of a tool
+        which = tool if number is None else int(number)
+        return _still(here, here.frame.unsure(f"T{which}", axes), tool)
+    which = int(number or here.frame.workspace)
+    values = {axis: line.values.get(axis.upper()) for axis in axes}
+    if kind != _ORIGIN:
+        there = {axis: here.machine(axis, tool) for axis in axes}
+        values = {axis: _difference(there[axis], values[axis]) for axis in axes}
+    frame = _known(here.frame, which).shifted(f"W{which}", values)
+    return _still(here, frame, tool)
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def _home_offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
+    """Follow ``M206`` and ``M428``.
+
+    What the offset was before is stored in the firmware, and the profile's limits hold
+    with that; some firmwares add the new one at once, others after homing.
+    """
+    axes = [axis for axis in AXES if axis.upper() in line.values]
+    if not axes and line.code == "M206":
+        return here
+    return _still(here, here.frame.unsure(HOME, axes or AXES), tool)
+
+
+def _tool_offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
+    """Follow ``M218``: the nozzle of the tool is that far from the first one's."""
+    number = line.values.get("T")
+    which = tool if number is None else int(number)
+    offsets: dict[str, float | None] = {
+        axis: -value
+        for axis in AXES
+        if (value := line.values.get(axis.upper())) is not None
+    }
+    return _still(here, here.frame.shifted(f"T{which}", offsets), tool)
+
+
+def _still(here: Coordinates, frame: Frame, tool: int) -> Coordinates:
+    """Return the place of a head that stays while its coordinates change."""
+    position = dict(here.position)
+    for axis in AXES:
+        before, after = here.frame.shift(axis, tool), frame.shift(axis, tool)
+        if before == after:
+            continue
+        at = position.pop(axis, None)
+        if at is not None and before is not None and after is not None:
+            position[axis] = at + before - after
+    return Coordinates(position, here.spans, frame)
+
+
+def _volumetric(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow ``M200``: with a diameter, E is in mm³."""
+    diameter, switch = line.values.get("D"), line.values.get("S")
+    area = 1.0
+    if diameter and switch != 0:
+        area = pi * diameter * diameter / 4
+    elif switch:
+        area = min(here.frame.area, 1.0)  # with a diameter that is stored
+    return here.in_frame(replace(here.frame, area=area))
+
+
+def _babysteps(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow ``M290``; with ``R0`` RepRapFirmware takes the sum, not a step."""
+    frame = here.frame
+    for letter, value in line.values.items():
+        axis = "z" if letter == "S" else letter.lower()
+        if axis in AXES and value is not None:
+            before = 0.0 if line.values.get("R") == 0 else frame.baby.get(axis, 0.0)
+            frame = _with_baby(frame, line, axis, before + value)
+    return here.without(AXES).in_frame(frame)
+
+
+def _with_baby(frame: Frame, line: Line, axis: str, total: float) -> Frame:
+    if abs(total) > MAX_BABY + _SLACK:
+        raise RejectedError.invalid(
+            f"{line}: {axis} would be moved by {format_number(total)} mm in small "
+            f"steps since it was homed, more than {format_number(MAX_BABY)} mm",
+            error="out_of_limits",
+        )
+    return replace(frame, baby={**frame.baby, axis: total})
+
+
+def _gcode_offset(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow Klipper's ``SET_GCODE_OFFSET``; with ``MOVE`` the coordinates stay."""
+    frame, changed = here.frame, []
+    for axis in AXES:
+        value, more = (line.values.get(axis.upper() + end) for end in ("", "_ADJUST"))
+        if value is None and more is None:
+            continue
+        changed.append(axis)
+        if axis == "z":
+            before = frame.baby.get(axis, 0.0) if value is None else 0.0
+            frame = _with_baby(frame, line, axis, before + (value or more or 0.0))
+            continue
+        known = frame.shifts.get((OFFSET, axis), 0.0)
+        after = value
+        if value is None:
+            after = None if known is None else known + (more or 0.0)
+        frame = frame.shifted(OFFSET, {axis: after})
+    if line.values.get("MOVE"):
+        return here.in_frame(frame)
+    return here.without(changed).in_frame(frame)
+
+
+MOVED_BY = {
+    "G10": "W",
+    "G92": SET,
+    "M206": HOME,
+    "M218": "T",
+    "M428": HOME,
+    "SET_GCODE_OFFSET": OFFSET,
+}
+"""Codes that change the coordinates of a head that stays, and what they change."""
+
+FOLLOWED: Mapping[str, Shifting] = {
+    **dict.fromkeys(_PLANES, _plane),
+    **dict.fromkeys(_WORKSPACES, _workspace),
+    "G10": _offset,
+    "G92": _set_position,
+    "M200": _volumetric,
+    "M206": _home_offset,
+    "M218": _tool_offset,
+    "M290": _babysteps,
+    "M428": _home_offset,
+    "SET_GCODE_OFFSET": _gcode_offset,
+}
+"""By code."""

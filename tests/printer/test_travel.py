@@ -1,0 +1,470 @@
+"""Where lines lead, in machine coordinates, and which of them lead too far."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.config import MaxTemperature, Profile, Volume
+from bridge.errors import RejectedError
+from bridge.gcode import line as lines
+from bridge.gcode.dialects import (
+    KLIPPER,
+    MARLIN,
+    REPETIER,
+    REPRAPFIRMWARE,
+    Dialect,
+)
+from bridge.gcode.modal import Modal
+from bridge.printer.limits import travel
+from bridge.printer.limits.coordinates import Coordinates, Frame
+from bridge.printer.limits.safety import Rules, check
+from tests.support.knowing import rules
+
+BOX = Profile(
+    extruders=2,
+    heated_chamber=True,
+    max_temperature=MaxTemperature(tool=250, bed=100, chamber=60),
+    volume=Volume(x=(0, 220), y=(-10, 220), z=(0, 250)),
+    max_speed=12_000,
+    max_extrusion=100,
+)
+ONE_TOOL = BOX.model_copy(update={"extruders": 1})
+HOME = {"x": 0.0, "y": 0.0, "z": 0.0, "e": 0.0}
+MIDDLE = {"x": 100.0, "y": 100.0, "z": 100.0, "e": 0.0}
+
+
+def refused(
+    program: Sequence[str],
+    position: Mapping[str, float] | None = None,
+    modal: Modal | None = None,
+    dialect: Dialect = MARLIN,
+    profile: Profile = BOX,
+) -> RejectedError:
+    given_rules = rules(profile, position, modal=modal, dialect=dialect)
+    with pytest.raises(RejectedError) as caught:
+        check(program, given_rules)
+    return caught.value
+
+
+def after(
+    program: Sequence[str],
+    position: Mapping[str, float] | None = None,
+    dialect: Dialect = MARLIN,
+    profile: Profile = BOX,
+    frame: Frame | None = None,
+) -> Coordinates:
+    given_rules = rules(profile, position, dialect=dialect, frame=frame)
+    return check(program, given_rules)[-1]
+
+
+@pytest.mark.parametrize(
+    ("program", "position", "message"),
+    [
+        (["G1 F12001"], {}, "12001 mm/min is faster than 12000 mm/min"),
+        (["G1 F-1"], {}, "a feedrate must not be negative"),
+        (["G0 X220.5"], {}, "x would be at 220.5 mm, outside 0 to 220 mm"),
+        (["G1 Y-11"], {}, "y would be at -11 mm, outside -10 to 220 mm"),
+        (["G1 Z251 E5"], HOME, "z would be at 251 mm"),
+        (["G91", "G0 X221"], {}, "221 mm along x is longer than the axis"),
+        (["G91", "G0 X10", "G0 X20"], {"x": 200.0}, "x would be at 230 mm"),
+        (["G0 X210", "G91", "G0 X20"], {}, "x would be at 230 mm"),
+        (["G91", "G0 X-7"], {"x": -5.0}, "x would be at -12 mm"),
+        (["G1 E101"], HOME, "101 mm of filament is more than 100 mm at once"),
+        (["M83", "G1 E-101"], HOME, "-101 mm of filament is more than 100 mm"),
+        (["G92 E0", "G1 E60", "G1 E161"], {}, "101 mm of filament"),
+        (["G91", "G1 E101"], {}, "101 mm of filament"),
+        (["M83", "G1 E60", "G1 E60"], {}, "120 mm of filament in one command"),
+        (["M83", "G1 E-60", "G1 E-60"], {}, "120 mm of filament in one command"),
+        (["M83", "G1 E60", "G92 E0", "G1 E60"], {}, "120 mm of filament in one"),
+        (["M221 S200", "M83", "G1 E51"], {}, "102 mm of filament is more than"),
+        (["M220 S300", "G1 X5 F5000"], {}, "15000 mm/min is faster than 12000"),
+        (["G1 F5000", "M220 S300", "G1 X5"], {}, "with the speed factor of 300 %"),
+        (["M220 S1000", "G1 X5"], {}, "15000 mm/min is faster"),
+        (["M200 D1", "M83", "G1 E79"], {}, "100.585924 mm of filament is more"),
+        (["M200 D1.75", "M200 S1", "M83", "G1 E101"], {}, "101 mm of filament"),
+        (["M290 Z1.5", "M290 Z0.6"], {}, "2.1 mm in small steps since it was homed"),
+        (["M290 S-2.1"], {}, "-2.1 mm in small steps"),
+        (["M125 X230"], {}, "x would be at 230 mm"),
+        (["M600 X999"], {}, "x would be at 999 mm"),
+        (["G38.2 Z-5"], MIDDLE, "z would be at -5 mm"),
+        (["G91", "G38.2 X150"], MIDDLE, "x would be at 250 mm"),
+        (["G91", "G30 X221 Y0"], MIDDLE, "x would be at 221 mm"),
+    ],
+)
+def test_moves_beyond_a_limit(
+    program: list[str], position: Mapping[str, float], message: str
+) -> None:
+    error = refused(program, position)
+    assert (error.code, error.error) == (400, "out_of_limits")
+    assert message in error.message
+    assert error.message.startswith(program[-1])
+
+
+@pytest.mark.parametrize(
+    ("program", "position"),
+    [
+        (["G0 X220 Y-10 Z250 F12000", "G0 X0", "G1 X5 Y5 E100"], HOME),
+        (["G91", "G0 X120", "G0 X", "G1 E-100"], MIDDLE),
+        (["G28", "G92 E0", "G1 Z2 F3000", "G1 X10 Y20 Z0.3 F5000", "G1 E15"], {}),
+        (["G28", "G91", "G1 Z10", "G90", "G1 X5"], {}),
+        (["G28", "G91", "G1 X220", "G1 X-220"], {}),
+        (["M83", "G1 E-1", "G1 E1", "G1 E99", "G1 E-99"], {}),
+        (["M220 S200", "G1 X5 F6000", "M220 S100", "G1 X5 F12000"], {}),
+        (["M200 D0", "M200 S0", "M83", "G1 E100"], {}),
+        (["M200 D1.75", "M83", "G1 E240"], {}),
+        (["G10", "G1 X5 E1", "G11", "G1 X6 E2"], HOME),
+        (["M290 Z0.05", "M290 Z-0.1", "G28", "M290 Z2"], {}),
+        (["M125 X10 Y10 Z500", "M600 X10 Y10"], {}),
+        (["G38.2 Z0"], MIDDLE),
+        (["G91", "G30 X200 Y0"], MIDDLE),
+        (["G1 F0", "G1 X5 F0"], {}),
+        (["G29", "G1 E5"], HOME),
+        (["M18", "G1 X5"], {}),
+    ],
+)
+def test_moves_within_the_limits(
+    program: list[str], position: Mapping[str, float]
+) -> None:
+    check(program, rules(BOX, position))
+
+
+@pytest.mark.parametrize(
+    ("program", "end"),
+    [
+        (["G0 X5"], {**HOME, "x": 5.0}),
+        (["G91", "G0 X5", "G0 X1 E2"], {**HOME, "x": 6.0, "e": 2.0}),
+        (["G28 X0"], {"y": 0.0, "z": 0.0, "e": 0.0}),
+        (["G28"], {"e": 0.0}),
+        (["G28 R5"], {"e": 0.0}),
+        (["G28 W"], {"e": 0.0}),
+        (["G92 X10 E0"], {**HOME, "x": 10.0}),
+        (["G92"], {}),
+        (["G92 X"], {"y": 0.0, "z": 0.0, "e": 0.0}),
+        (["G29"], {"e": 0.0}),
+        (["G26 H200"], {}),
+        (["M600"], {}),
+        (["T1"], {}),
+        (["M9999"], {}),
+        (["G4 S1", "M104 S200", "M106"], HOME),
+        (["G0 X F100"], {"y": 0.0, "z": 0.0, "e": 0.0}),
+        (["G0 Y5 F100"], {**HOME, "y": 5.0}),
+        (["G60", "G11", "M18"], HOME),
+        (["M290 Z0.1"], {"e": 0.0}),
+    ],
+)
+def test_where_lines_lead(program: list[str], end: Mapping[str, float]) -> None:
+    assert after(program, HOME).position == end
+
+
+def test_without_a_volume_nothing_is_too_far() -> None:
+    assert check(["G0 X9999"], Rules())[0].position == {"x": 9999.0}
+    check(["G92 X5", "G0 X9999", "G91", "G0 X9999", "G2 X5 I9999"], Rules())
+
+
+def test_the_mode_before_the_lines_counts() -> None:
+    assert refused(["G0 X5"], {"x": 218.0}, Modal(relative=True))
+    assert refused(["G0 X5"], {}, Modal(feedrate=6000, speed_factor=201))
+
+
+# Where the position is not known
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (["G91", "G0 X1"], "it is not known where x is"),
+        (["T1", "G91", "G1 X220"], "it is not known where x is"),
+        (["G29", "G91", "G1 Z1"], "it is not known where z is"),
+        (["G28 X", "G91", "G1 X5 Y5"], "it is not known where y is"),
+        (["G28 W", "G91", "G1 X5"], "it is not known where x is"),
+        (["G92 X0", "G1 X220"], "the coordinates of x were shifted"),
+        (["G92", "G1 X220"], "the coordinates of x were shifted"),
+        (["G92 X0", "G91", "G1 X1"], "the coordinates of x were shifted"),
+        (["G1 X5", "G92 X", "G1 X5"], "the coordinates of x were shifted"),
+        (["G55", "G1 X5"], "the coordinates of x were shifted"),
+        (["M206 X5", "G1 X5"], "the coordinates of x were shifted"),
+        (["M428", "G28", "G1 Y5"], "the coordinates of y were shifted"),
+        (["G1 X5", "G92 X0", "G53", "G1 X5"], "the coordinates of x were shifted"),
+        (["G92 X0", "G28 O", "G1 X5"], "the coordinates of x were shifted"),
+        (["G2 X10 Y10 I5"], "it is not known where x is"),
+        (["G1 X5", "G3 X10 Y10 I5"], "it is not known where y is"),
+        (["G5 X5 Y5 I1 J1 P1 Q1"], "it is not known where x is"),
+        (["G1 E5"], "it is not known where e is"),
+        (["G92", "G91", "M82", "G1 E5"], "it is not known where e is"),
+        (["G92 E0", "M600", "G1 E5"], "it is not known where e is"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_until_the_position_is_known(
+    program: list[str], why: str
+) -> None:
+    error = refused(program)
+    assert (error.code, error.error) == (409, "position_unknown")
+    assert why in error.message
+
+
+def test_ten_moves_after_a_tool_change_do_not_leave_the_axis() -> None:
+    moves = ["G91", *["G1 X220"] * 10]
+    assert refused(["T0", *moves], HOME).error == "position_unknown"
+    assert refused(["T0", *moves], HOME, profile=ONE_TOOL).error == "out_of_limits"
+    assert refused(["T0", *moves], profile=ONE_TOOL).error == "position_unknown"
+    klipper = refused(["T0", *moves], HOME, dialect=KLIPPER, profile=ONE_TOOL)
+    assert klipper.error == "position_unknown", "it may be a macro"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["G28", "G91", "G1 X220", "G1 X1"],
+        ["G28", "G91", "G1 X-110", "G1 X111", "G1 X110"],
+        ["G28 X", "G91", "G1 X-220", "G1 X221"],
+    ],
+)
+def test_moves_from_an_unreported_home_span_no_more_than_the_axis(
+    program: list[str],
+) -> None:
+    assert refused(program).error == "out_of_limits"
+
+
+def test_a_span_counts_until_the_position_is_reported() -> None:
+    there = after(["G28", "G91", "G1 X200"])
+    start = travel.Start(profile=BOX, modal=Modal(relative=True), coordinates=there)
+    with pytest.raises(RejectedError, match="more than the axis has"):
+        check(["G1 X21"], Rules(start=start))
+    reported = there.reported({"x": 100.0})
+    check(
+        ["G1 X21"],
+        Rules(
+            start=travel.Start(
+                profile=BOX, modal=Modal(relative=True), coordinates=reported
+            )
+        ),
+    )
+
+
+# Shifts of the coordinates
+
+
+@pytest.mark.parametrize(
+    ("program", "position", "message"),
+    [
+        (["G92 X0", "G1 X121"], MIDDLE, "x would be at 221 mm"),
+        (["G92 X0", "G1 X-101"], MIDDLE, "x would be at -1 mm"),
+        (["G92 X0", "G91", "G1 X121"], MIDDLE, "x would be at 221 mm"),
+        (["G92 X0", "G1 X120", "G92 X0", "G1 X1"], MIDDLE, "x would be at 221 mm"),
+        (["G92 X215", "G91", "G0 X121"], MIDDLE, "x would be at 221 mm"),
+        (["G10 L2 P1 X50", "G1 X171"], MIDDLE, "x would be at 221 mm"),
+        (["G10 L20 P1 X0", "G1 X121"], MIDDLE, "x would be at 221 mm"),
+        (["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X171"], MIDDLE, "x would be at 221 mm"),
+        (["G10 L20 X0", "G1 X121"], MIDDLE, "x would be at 221 mm"),
+        (["M218 T1 X-10", "T1", "G1 X211"], MIDDLE, "x would be at 221 mm"),
+        (["M218 X-10", "G1 X211"], MIDDLE, "x would be at 221 mm"),
+    ],
+)
+def test_shifts_are_followed(
+    program: list[str], position: Mapping[str, float], message: str
+) -> None:
+    error = refused(program, position)
+    assert error.error == "out_of_limits"
+    assert message in error.message
+
+
+@pytest.mark.parametrize(
+    ("program", "dialect"),
+    [
+        (["G92 X0", "G1 X120", "G1 X-100"], MARLIN),
+        (["G92 X0", "G28 X", "G1 X220"], MARLIN),
+        (["G92 X100", "G28", "G1 X220"], REPETIER),
+        (["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X170 Y5 Z5", "G54", "G1 X220"], MARLIN),
+        (["G54", "G1 X220"], MARLIN),
+        (["G10 L2 X20", "G10 L2 X0", "G1 X220"], REPRAPFIRMWARE),
+        (["M218 T1 X-10", "G1 X220", "M206"], MARLIN),
+        (["G53", "G92.1", "G1 X220"], MARLIN),
+        (["G10 P1 X5 Y-3", "G1 X220"], REPRAPFIRMWARE),
+        (["SET_GCODE_OFFSET X=10", "G1 X210"], KLIPPER),
+        (["SET_GCODE_OFFSET X_ADJUST=10 MOVE=1", "G1 X210"], KLIPPER),
+        (["SET_GCODE_OFFSET Z_ADJUST=0.05 MOVE=1", "G1 Z0.2"], KLIPPER),
+        (["SET_GCODE_OFFSET Z=2", "SET_GCODE_OFFSET Z=-2", "G1 Z0"], KLIPPER),
+        (["SAVE_GCODE_STATE NAME=a", "G91", "G1 Z5", "G1 Z-5"], KLIPPER),
+        (["G91", "RESTORE_GCODE_STATE NAME=a", "G90", "M83", "G1 X220 E1"], KLIPPER),
+        (["M120", "G91", "M121", "G90", "M82", "G92 E0", "G1 X9 E1"], REPRAPFIRMWARE),
+    ],
+)
+def test_within_the_limits_of_shifted_coordinates(
+    program: list[str], dialect: Dialect
+) -> None:
+    check(program, rules(BOX, MIDDLE, dialect=dialect))
+
+
+@pytest.mark.parametrize(
+    ("program", "dialect", "word"),
+    [
+        (["G92 X0", "G28", "G1 X5"], REPETIER, "position_unknown"),
+        (["G10 P0 X5", "G1 X5"], REPRAPFIRMWARE, "position_unknown"),
+        (["G10 P1 X5", "T1", "G1 X5"], REPRAPFIRMWARE, "position_unknown"),
+        (["SET_GCODE_OFFSET X=10", "G1 X211"], KLIPPER, "out_of_limits"),
+        (["SET_GCODE_OFFSET X=121 MOVE=1"], KLIPPER, "out_of_limits"),
+        (["SET_GCODE_OFFSET Z=2.1"], KLIPPER, "out_of_limits"),
+        (
+            ["SET_GCODE_OFFSET Z_ADJUST=1.5", "SET_GCODE_OFFSET Z_ADJUST=0.6"],
+            KLIPPER,
+            "out_of_limits",
+        ),
+        (["G28", "SET_GCODE_OFFSET X=5 MOVE=1"], KLIPPER, "position_unknown"),
+        (
+            ["G92 X0", "RESTORE_GCODE_STATE NAME=a", "G90", "G1 X5"],
+            KLIPPER,
+            "position_unknown",
+        ),
+        (
+            [
+                "G92 X0",
+                "RESTORE_GCODE_STATE NAME=a",
+                "SET_GCODE_OFFSET X_ADJUST=1",
+                "G90",
+                "G1 X5",
+            ],
+            KLIPPER,
+            "position_unknown",
+        ),
+        (
+            ["G1 X150", "RESTORE_GCODE_STATE NAME=a", "G1 X5"],
+            KLIPPER,
+            "position_unknown",
+        ),
+        (["M83", "RESTORE_GCODE_STATE NAME=a", "G1 E5"], KLIPPER, "position_unknown"),
+        (["M121", "G2 X10 Y10 I5"], REPRAPFIRMWARE, "position_unknown"),
+    ],
+)
+def test_beyond_the_limits_of_shifted_coordinates(
+    program: list[str], dialect: Dialect, word: str
+) -> None:
+    assert refused(program, MIDDLE, dialect=dialect).error == word
+
+
+def test_a_workspace_counts_in_the_next_command() -> None:
+    there = after(["G10 L2 P2 X50 Y0 Z0", "G55"], MIDDLE)
+    assert there.position == {"x": 50.0, "y": 100.0, "z": 100.0, "e": 0.0}
+    start = travel.Start(profile=BOX, coordinates=there.reported({"x": 50.0}))
+    with pytest.raises(RejectedError, match="x would be at 221 mm"):
+        check(["G1 X171"], Rules(start=start))
+
+
+def test_after_a_reconnection_a_shift_may_be_over_or_not() -> None:
+    there = after(["G92 X0"], MIDDLE).frame.reconnected()
+    assert refused_in(there, ["G1 X5"]) == "position_unknown"
+    check(["G28", "G1 X5"], rules(BOX, MIDDLE, frame=there))
+    check(["G1 X5"], rules(BOX, MIDDLE, frame=Frame().reconnected()))
+
+
+def refused_in(frame: Frame, program: list[str]) -> str:
+    with pytest.raises(RejectedError) as caught:
+        check(program, rules(BOX, MIDDLE, frame=frame))
+    return caught.value.error
+
+
+@pytest.mark.parametrize(
+    ("line", "family", "axes"),
+    [
+        ("G92 X5", "marlin", {"x"}),
+        ("G92 E0", "marlin", set()),
+        ("G92", "marlin", {"x", "y", "z"}),
+        ("G1 X5", "marlin", set()),
+        ("G10 L2 P1 X5", "marlin", {"x"}),
+        ("G10 L20 Y5", "reprapfirmware", {"y"}),
+        ("G10 P0 X5", "reprapfirmware", {"x"}),
+        ("G10 S1", "marlin", set()),
+        ("M218 T0 X5", "marlin", {"x"}),
+        ("M206 Z5", "marlin", {"z"}),
+        ("M206", "marlin", set()),
+        ("M428", "marlin", {"x", "y", "z"}),
+        ("SET_GCODE_OFFSET X=5", "klipper", {"x"}),
+        ("M104 S200", "marlin", set()),
+        ("G53", "marlin", set()),
+    ],
+)
+def test_while_a_line_is_under_way_what_it_shifts_is_not_known(
+    line: str, family: str, axes: set[str]
+) -> None:
+    there = travel.lost(Coordinates(MIDDLE), lines.parse(line, family))
+    assert {axis for axis in "xyz" if there.frame.shift(axis, 0) is None} == axes
+
+
+def test_while_modes_are_restored_an_earlier_shift_is_not_known() -> None:
+    there = after(["G92 X0"], MIDDLE)
+    for line in ("RESTORE_GCODE_STATE NAME=a", "G53"):
+        gone = travel.lost(
+            there, lines.parse(line, "klipper" if "_" in line else "marlin")
+        )
+        assert gone.frame.shift("x", 0) is None
+
+
+# Arcs and curves
+
+
+@pytest.mark.parametrize(
+    ("program", "start", "message"),
+    [
+        (["G2 X10 Y230 I5"], MIDDLE, "x would be at -56"),
+        (["G2 X20 Y10 I-5"], {"x": 10.0, "y": 10.0}, None),
+        # Half a circle to the left of x = 5, and to the right of it.
+        (["G3 X5 Y100 J25"], {"x": 5.0, "y": 50.0}, None),
+        (["G2 X5 Y100 J25"], {"x": 5.0, "y": 50.0}, "x would be at -20 mm"),
+        (["G2 X5 Y100 R25"], {"x": 5.0, "y": 50.0}, "x would be at -20 mm"),
+        (["G3 X5 Y100 R25"], {"x": 5.0, "y": 50.0}, None),
+        (["G3 X5 Y100 R-25"], {"x": 5.0, "y": 50.0}, None),
+        (["G2 X5 Y100 R30"], {"x": 5.0, "y": 50.0}, "x would be at -8.416"),
+        (["G2 X5 Y100 R-30"], {"x": 5.0, "y": 50.0}, "x would be at -41.583"),
+        # Full circles.
+        (["G2 I30"], {"x": 100.0, "y": 100.0}, None),
+        (["G2 I-60"], {"x": 100.0, "y": 100.0}, "x would be at -20 mm"),
+        (["G91", "G2 X0 Y0 J70"], {"x": 100.0, "y": 100.0}, "y would be at 240 mm"),
+        (["G3 X5 Y100 J25 P1"], {"x": 5.0, "y": 50.0}, "x would be at -20 mm"),
+        # Other planes: the whole circle counts.
+        (["G18", "G2 X60 Z0 I-30"], {"x": 120.0, "z": 0.0}, "z would be at -"),
+        (["G19", "G2 Y60 Z100 J-30"], {"y": 120.0, "z": 100.0}, None),
+        (["G18", "G17", "G3 X5 Y100 J25"], {"x": 5.0, "y": 50.0}, None),
+        # A curve stays within its control points.
+        (["G5 X100 Y100 I0 J50 P0 Q-50"], {"x": 50.0, "y": 100.0}, None),
+        (["G5 X100 Y100 I0 J150 P0 Q0"], {"x": 50.0, "y": 100.0}, "y would be at 250"),
+        (["G5 X100 Y100 P0 Q-150"], {"x": 50.0, "y": 100.0}, "y would be at -50"),
+        # Shifted coordinates.
+        (["G92 X0", "G3 X0 Y100 J25"], {"x": 200.0, "y": 50.0}, "x would be at 225"),
+    ],
+)
+def test_the_whole_path_of_an_arc(
+    program: list[str], start: Mapping[str, float], message: str | None
+) -> None:
+    if message is None:
+        check(program, rules(BOX, start))
+    else:
+        assert message in refused(program, start).message
+
+
+@pytest.mark.parametrize("line", ["G2 X10", "G2 X10 Y10 R1", "G2 R5", "G3 K5 X1"])
+def test_an_arc_that_cannot_be(line: str) -> None:
+    error = refused([line], MIDDLE)
+    assert (error.code, error.error) == (400, "invalid_payload")
+
+
+MOVES = st.lists(
+    st.tuples(st.booleans(), st.floats(-300, 300).map(lambda value: round(value, 3)))
+)
+
+
+@given(MOVES, st.integers(0, 220))
+def test_a_program_is_refused_exactly_when_it_leaves_the_volume(
+    moves: list[tuple[bool, float]], start: int
+) -> None:
+    program = []
+    places = [float(start)]
+    for relative, value in moves:
+        program += ["G91" if relative else "G90", f"G0 X{value:.3f}"]
+        places.append(round(places[-1] + value if relative else value, 3))
+    position = {"x": float(start)}
+    if all(0 <= place <= 220 for place in places):
+        *_, end = [Coordinates(position), *check(program, rules(BOX, position))]
+        assert end.position["x"] == pytest.approx(places[-1])
+    else:
+        assert refused(program, position).error == "out_of_limits"
