@@ -24,6 +24,8 @@ the print ended. What is not in the table changes nothing.
   the moment at which it was last seen. If all of the file had been read by then, it
   is `done`. The same holds for a print during which the bridge was restarted: it
   keeps the print in its state folder.
+* Klipper stops at the first line of a file that it refuses. The print has failed
+  (`file_error`) if the byte counter stands still from then on.
 * A firmware that restarts while it is connected ends the print at once
   (`printer_reset`).
 * A failed print stays on `error` (`consequence`: `print_failed`), and `attention`

@@ -282,6 +282,7 @@ def test_the_job(printer: Knowing) -> None:
     printer.at(100).says("SD printing byte 300/1000")
     assert told(views.job_state(printer.state, now=NOW, epoch=EPOCH)) == {
         "state": "printing",
+        "origin": "card",
         "file": "/sub/a~1.gco",
         "display": "Sub/long.gcode",
         "size": 1000,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
+from bridge.gcode.reply_types import Refusal
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem
@@ -540,3 +541,57 @@ def test_a_question_in_a_print_that_goes_on_by_itself_is_over() -> None:
     assert attention(printer.state) == "prompt"
     printer.says("SD printing byte 300/1000")
     assert (phase(printer), attention(printer.state)) == ("printing", "none")
+
+
+def klipper_prints() -> Knowing:
+    printer = Knowing(dialect=KLIPPER)
+    printer.says("File opened:a.gcode Size:1000", "File selected")
+    printer.sends("M24")
+    printer.at(10).says("SD printing byte 100/1000")
+    printer.events.clear()
+    return printer
+
+
+def complains(printer: Knowing, text: str) -> None:
+    refusal = Refusal(text, unsolicited=True)
+    state = known.apply(
+        printer.state,
+        refusal,
+        now=printer.now,
+        dialect=printer.dialect,
+        profile=printer.profile,
+    )
+    printer.become(state)
+
+
+def test_a_file_with_a_line_that_klipper_refuses_has_failed() -> None:
+    printer = klipper_prints()
+    complains(printer, "Move out of range: 999.000 0.000 0.660 [0.000]")
+    printer.says(*["SD printing byte 100/1000"] * 2)
+    assert phase(printer) == "printing"
+    printer.says("SD printing byte 100/1000")
+    assert printer.happened() == ["print_failed", "error"]
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.reason == "file_error"
+    printer.says(*["SD printing byte 100/1000"] * 5)
+    assert phase(printer) == "idle"
+
+
+def test_an_error_after_which_a_print_reads_on_is_none_of_it() -> None:
+    printer = klipper_prints()
+    complains(printer, "Must home axis first")
+    printer.says("SD printing byte 200/1000", *["SD printing byte 200/1000"] * 3)
+    assert (phase(printer), printer.happened()) == ("paused", ["print_paused"])
+
+
+def test_an_error_without_a_print_breaks_none_off() -> None:
+    printer = Knowing(dialect=KLIPPER)
+    complains(printer, "Must home axis first")
+    assert not printer.state.job.complaint
+
+
+def test_marlin_reads_on_after_an_error() -> None:
+    printer = printing()
+    complains(printer, "cold extrusion prevented")
+    printer.says(*["SD printing byte 100/1000"] * 3)
+    assert phase(printer) == "paused"

@@ -73,6 +73,7 @@ Heard = Literal[
     "reads_on",
     "stood",
     "stood_still",
+    "broke_off",
     "all_read",
     "other_file",
     "denied",
@@ -101,6 +102,7 @@ Heard = Literal[
 * ``rose_from_start``, ``rose``: the byte counter rose, from 0 or from elsewhere;
   ``rose_again``: twice in a row; ``reads_on``: five times in a row.
 * ``stood``, ``stood_still``: the counter is the same, once or three times in a row.
+* ``broke_off``: the same after an error that belongs to no command of ours.
 * ``all_read``: the counter has reached the file's size.
 * ``other_file``: the counter is that of another file.
 * ``denied``, ``denied_for_good``: the firmware does not print, once or three times.
@@ -172,6 +174,7 @@ _ROWS: tuple[_Row, ...] = (
     (("pausing",), "pause_accepted", _PAUSED),
     (("pausing",), "stood", _PAUSED),
     (_RUNS, "stood_still", _PAUSED),
+    (_RUNS, "broke_off", _ends("failed", "file_error")),
     (("pausing",), "reads_on", Transition("printing")),
     ((*_RUNS, "pausing", "finishing"), "told_paused", _PAUSED),
     ((*_RUNS, "pausing", "finishing"), "reported_paused", _PAUSED),
@@ -283,6 +286,8 @@ class PrintJob:
         counter_seen: the byte counter was reported during this pause.
         cancel_sent: a line that cancels it was sent and is not acknowledged yet, so the
             firmware may still refuse it, or wait for a person before it.
+        complaint: since the bytes rose, the firmware reported an error that belongs to
+            no command, and after which it does not read on.
         filament: mm of filament so far; ``None``: not known.
         layers: how many layers the file has; ``None``: not known.
         result: how the last print ended.
@@ -313,6 +318,7 @@ class PrintJob:
     standing_reports: int = 0
     counter_seen: bool = False
     cancel_sent: bool = False
+    complaint: bool = False
     filament: float | None = None
     layers: int | None = None
     result: PrintResult | None = None
@@ -574,6 +580,7 @@ def _counted(
         rising_reports=job.rising_reports + 1 if rose else 0,
         standing_reports=job.standing_reports + 1 if stands else 0,
         risen_at=now if rose else job.risen_at,
+        complaint=job.complaint and not rose,
         counter_seen=job.phase == "paused",
     )
 
@@ -582,7 +589,7 @@ def _heard_of_bytes(job: PrintJob, *, from_start: bool) -> Heard | None:
     if job.rising_reports:
         return _heard_of_rising_bytes(job, from_start=from_start)
     if job.standing_reports >= _STANDING_REPORTS and job.phase in _RUNS:
-        return "stood_still"
+        return "broke_off" if job.complaint else "stood_still"
     return "stood"
 
 
@@ -669,6 +676,16 @@ def report_no_file(job: PrintJob, now: float) -> PrintJob:
     if job.phase != "paused":
         return job
     return report_no_print(replace(job, counter_seen=True), now)
+
+
+def report_error(job: PrintJob) -> PrintJob:
+    """Return the job after an error that belongs to no command.
+
+    Klipper stops reading a file at the first line that it refuses, says so once, and
+    goes on reporting the byte at which it stopped
+    (tests/transcripts/klipper/07c_sd_error_in_file.txt).
+    """
+    return replace(job, complaint=True) if job.phase in _RUNS else job
 
 
 def report_done(job: PrintJob, now: float, *, certain: bool = True) -> PrintJob:

@@ -210,6 +210,7 @@ _WHY_FAILED = {
     "printer_reset": "the printer was reset",
     "card_removed": "the SD card was removed",
     "not_started": "the printer did not start it",
+    "file_error": "the printer refused a line of the file",
 }
 """The reasons of a failed print in words; those of a halted firmware come with its own
 error."""

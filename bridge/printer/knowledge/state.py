@@ -12,7 +12,7 @@ from dataclasses import replace
 from bridge.config import Profile
 from bridge.gcode import modal
 from bridge.gcode.codes import Moves
-from bridge.gcode.dialects import Dialect
+from bridge.gcode.dialects import Bang, Dialect
 from bridge.gcode.line import MOVES, Line, code_of, read
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
@@ -213,7 +213,9 @@ def apply(
             return problems.readiness(state, word, now)
         case HeaterFault() if not state.halted:
             return problems.at_fault(state, reply, now)
-        case Refusal(text):
+        case Refusal(text, unsolicited):
+            if unsolicited and dialect.bang is Bang.REFUSAL:
+                state = replace(state, job=print_job.report_error(state.job))
             return problems.refused(state, text, now)
         case OtherText(text) if dialect.reports_state and text.startswith("//"):
             state = problems.note(state, text)

@@ -288,7 +288,8 @@ class JobResult(PublishedDocument):
     """Its duration without pauses, in seconds; null if its start was not seen."""
     reason: str | None
     """Why it failed, otherwise empty: `connection_lost`, `printer_reset`,
-    `card_removed`, `not_started`, or the reason of the firmware's error."""
+    `card_removed`, `not_started`, `file_error` (the firmware refused a line of it), or
+    the reason of the firmware's error."""
     filament: float | None
     """Filament in mm; null for prints from the card, whose firmware does not report
     it."""
@@ -301,6 +302,8 @@ class Job(PublishedDocument):
 
     state: Phase | None
     """The state of the print; null while the printer is not connected."""
+    origin: Origin
+    """Where the file is: on the `card`."""
     file: str | None
     """The selected file's path."""
     display: str | None

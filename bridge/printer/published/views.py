@@ -131,6 +131,7 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
     away = known.link != "operational"
     return documents.Job(
         state=None if away else work.phase,
+        origin=work.origin,
         file=work.file,
         display=_display(known.files, work.file),
         size=work.size,
