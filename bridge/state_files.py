@@ -1,12 +1,12 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
-There are four kinds, one file of each for each printer: the retained topics that it
+There are five kinds, one file of each for each printer: the retained topics that it
 left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
-it as a Home Assistant device, and what is known of its print. One more file has a
-random number, from which client ids are derived (:func:`installation_digest`). No file
-is needed to serve a printer. So whatever is in the folder - a damaged file, a
-directory, a link, something that we may not read - costs a warning, and never the
-start.
+it as a Home Assistant device, what is known of its print, and when its heaters were
+used last. One more file has a random number, from which client ids are derived
+(:func:`installation_digest`). No file is needed to serve a printer. So whatever is in
+the folder - a damaged file, a directory, a link, something that we may not read - costs
+a warning, and never the start.
 """
 
 import fcntl
@@ -39,6 +39,9 @@ DEVICE = ".announced.json"
 
 JOB = ".job.json"
 """The same for its print, the last result, and whether its port is released."""
+
+HEAT = ".heaters.json"
+"""The same for when it was used last, and what its heaters were set to."""
 
 RETAINED = ".retained.json"
 """The same for its retained topics; the owner's digest may come before it."""

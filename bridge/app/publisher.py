@@ -83,7 +83,7 @@ class Publisher:
         state, observer = self._printer.state, self._printer.observer
         # Most changes are temperatures and lines sent. Building the other documents for
         # those would cost a hundred printers thousands of documents a second.
-        rest = evolve(state, line="", uses=0, tool_before=0, heaters={}, sensors={})
+        rest = evolve(state, line="", tool_before=0, heaters={}, sensors={})
         names = tuple(state.heaters), tuple(state.sensors)
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
         if slow:

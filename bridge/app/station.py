@@ -29,6 +29,7 @@ from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
 from bridge.printer.control.command_queue import Run
+from bridge.printer.control.heater_control import limits_of
 from bridge.printer.knowledge import print_record
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.print_record import PrinterRecord
@@ -36,7 +37,15 @@ from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import JOB, PLACE, KnownPort, TopicRecord, recall, remember
+from bridge.state_files import (
+    HEAT,
+    JOB,
+    PLACE,
+    KnownPort,
+    TopicRecord,
+    recall,
+    remember,
+)
 from bridge.timeout import timeout
 from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
 
@@ -109,7 +118,7 @@ class Station:
         self._kept: object = None
         self._kept_at = 0.0
         self._connected = asyncio.Event()
-        self.printer = self._build_printer(printer, taken)
+        self.printer = self._build_printer(printer, taken, folder)
         self._presence = self._build_presence(client_id, instance, record)
         self.broker = Broker(
             config.mqtt,
@@ -147,7 +156,10 @@ class Station:
         """Where what other connections receive is handled: logs name the printer."""
 
     def _build_printer(
-        self, printer: PrinterConfig, taken: Callable[[], Collection[str]]
+        self,
+        printer: PrinterConfig,
+        taken: Callable[[], Collection[str]],
+        folder: Path | None,
     ) -> Printer:
         return Printer(
             printer,
@@ -158,6 +170,9 @@ class Station:
             taken=taken,
             found=self._last_place(printer),
             kept=recall(self._job_file, PrinterRecord) if self._job_file else None,
+            heat=limits_of(printer, self._config.mqtt),
+            heat_file=None if folder is None else folder / f"{printer.id}{HEAT}",
+            broker=lambda: self.broker.connected,
         )
 
     def _build_presence(

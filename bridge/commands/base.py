@@ -110,6 +110,7 @@ class Context:
         refused: codes that the firmware has called unknown, such as ``M524``.
         question: what the printer asks a person, or waits for; ``None``: nothing.
         phase: the print's phase (``printing``, ``paused``, …); ``idle`` without one.
+        reheat: °C of the heaters that went off during the pause of a print, by name.
         variables: returns further variables for scripts.
         scripts: the printer's scripts; ``None`` if it has none.
         allowed: codes and names that are sent without a warning, although they are
@@ -127,6 +128,7 @@ class Context:
     refused: frozenset[str] = frozenset()
     question: Question | None = None
     phase: str = "idle"
+    reheat: Mapping[str, float] = field(default_factory=dict)
     variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
     allowed: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bridge.commands import motion
-from bridge.commands.base import Command, Context, Program
+from bridge.commands.base import Command, Context, Finite, NotNull, Program
 from bridge.commands.offsets import adjusted
 from bridge.commands.values import (
     Distance,
@@ -22,6 +22,54 @@ from bridge.commands.values import (
 from bridge.gcode.line import format_number
 
 _MOST_TOOLS = 17
+_LONGEST_HOLD = 604_800  # a week
+
+_Hold = Annotated[Finite, Field(gt=0, le=_LONGEST_HOLD)]
+
+_SET = {"bed": "M140", "chamber": "M141"}
+_WAIT = {"M104": "M109", "M140": "M190", "M141": "M191"}
+
+
+def target_lines(
+    targets: Mapping[str, float], context: Context, *, wait: bool = False
+) -> tuple[str, ...]:
+    """Return the lines that set targets as they are, without offsets.
+
+    Args:
+        targets: °C by heater.
+        context: the printer.
+        wait: also wait until the heaters are that hot, the slowest ones first.
+
+    Raises:
+        RejectedError: The printer has no such tool.
+
+    """
+    lines = []
+    for heater in sorted(targets):  # the bed and the chamber, then the tools
+        value = f"S{format_number(targets[heater])}"
+        code = _SET.get(heater, "M104")
+        if code == "M104":
+            index = tool_number(heater, context, f"targets.{heater}")
+            profile = context.profile
+            alone = profile.extruders == 1 or profile.shared_nozzle
+            value = value if alone else f"T{index} {value}"
+        if f"{code} {value}" not in lines:
+            lines.append(f"{code} {value}")
+    return (*lines, *(_WAIT[x[:4]] + x[4:] for x in lines if wait))
+
+
+class OwnTargets(Command):
+    """Set targets on the bridge's own initiative; no client can send this."""
+
+    topic: ClassVar[str] = "heaters"
+    name: ClassVar[str] = "target"
+
+    targets: dict[str, float]
+    """°C by heater, as they are: offsets are part of them."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return one line for each heater."""
+        return Program(target_lines(self.targets, context))
 
 
 class ToolTarget(Command):
@@ -32,6 +80,7 @@ class ToolTarget(Command):
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
         {"targets": {"tool0": 220, "tool1": 205}},
         {"targets": {"tool": 0}},
+        {"targets": {"tool0": 200}, "hold": 1800},
     )
 
     targets: Annotated[
@@ -45,6 +94,9 @@ class ToolTarget(Command):
     ]
     """°C by tool: `tool0`, `tool1`, …, or `tool` for the selected one; 0 turns the
     heater off."""
+    hold: Annotated[_Hold | None, NotNull] = None
+    """Seconds after which the bridge turns these heaters off, unless a later command
+    renews it; also after a restart. A print that is under way by then takes over."""
 
     def program(self, context: Context, /) -> Program:
         """Return one ``M104`` for each tool, in the order of the payload."""
@@ -172,10 +224,16 @@ class BedTarget(Command):
     topic: ClassVar[str] = "bed"
     name: ClassVar[str] = "target"
     needs_bed: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"target": 75},)
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"target": 75},
+        {"target": 60, "hold": 600},
+    )
 
     target: Target
     """°C; 0 turns the heater off."""
+    hold: Annotated[_Hold | None, NotNull] = None
+    """Seconds after which the bridge turns the bed off, unless a later command
+    renews it; also after a restart. A print that is under way by then takes over."""
 
     def program(self, context: Context, /) -> Program:
         """Return the ``M140``."""
@@ -209,6 +267,9 @@ class ChamberTarget(Command):
 
     target: Target
     """°C; 0 turns the heater off."""
+    hold: Annotated[_Hold | None, NotNull] = None
+    """Seconds after which the bridge turns the chamber off, unless a later command
+    renews it; also after a restart. A print that is under way by then takes over."""
 
     def program(self, context: Context, /) -> Program:
         """Return the ``M141``."""

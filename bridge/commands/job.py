@@ -12,6 +12,7 @@ from pydantic import Field
 
 from bridge.commands import gcode_lines
 from bridge.commands.base import Command, Context, Program, Question
+from bridge.commands.heaters import target_lines
 from bridge.errors import RejectedError
 
 OLDER_CANCEL = ("M25", "M26 S0")
@@ -55,6 +56,8 @@ class Resume(Command):
 
     If the printer waits for somebody to press its button, as during a filament change,
     that wait is ended instead.
+
+    Heaters that went off during the pause are heated first, and waited for.
     """
 
     topic: ClassVar[str] = "job"
@@ -71,7 +74,10 @@ class Resume(Command):
         if released := _released(context, "job resume"):
             return Program(released, urgent=True)
         done = context.phase in {"starting", "printing", "resuming", "finishing"}
-        return Program(() if done else context.dialect.resume)
+        if done:
+            return Program()
+        warm_up = target_lines(context.reheat, context, wait=True)
+        return Program((*warm_up, *context.dialect.resume))
 
 
 class Cancel(Command):

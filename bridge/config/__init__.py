@@ -25,6 +25,7 @@ from bridge.config.bridge import (
 from bridge.config.printer import (
     BLOCKED,
     MaxTemperature,
+    PauseHeaters,
     Printer,
     Profile,
     Range,
@@ -45,6 +46,7 @@ __all__ = [
     "MaxTemperature",
     "Metrics",
     "Mqtt",
+    "PauseHeaters",
     "Printer",
     "Profile",
     "Range",

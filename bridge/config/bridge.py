@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bridge.config.values import File, Host, Port, Seconds, Section, Topic, UrlPath
+from bridge.config.values import (
+    File,
+    Host,
+    OnBrokerLoss,
+    Port,
+    Seconds,
+    Section,
+    Topic,
+    UrlPath,
+)
 from bridge.validation_errors import likeliest
 
 PARTS = (
@@ -184,3 +193,7 @@ class Mqtt(Section):
     """Publish all lines sent to and received from the printer on `console`."""
     per_heater_topics: bool = True
     """Publish `temperature/<heater>` in addition to `temperature`."""
+    on_broker_loss: OnBrokerLoss = "keep"
+    """What happens to heaters while there is no connection to the broker: `keep`
+    changes nothing; a number of minutes turns them off after that time without use,
+    unless a print is under way or a `hold` lasts."""

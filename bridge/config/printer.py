@@ -10,6 +10,7 @@ from bridge.config.values import (
     Identifier,
     Millimetres,
     Minutes,
+    OnBrokerLoss,
     Seconds,
     Section,
     SerialPort,
@@ -85,6 +86,19 @@ class MaxTemperature(Section):
     """Maximum of the chamber."""
 
 
+class PauseHeaters(Section):
+    """Minutes after which the heaters of a paused print are turned off.
+
+    0 means never. The targets are set again when the print resumes, and it goes on when
+    they are reached.
+    """
+
+    nozzle: Minutes = 30.0
+    """Each hotend: filament that stays in a hot nozzle burns."""
+    bed: Minutes = 720.0
+    """The bed and the chamber; a part may come off a bed that cools down."""
+
+
 Range = tuple[Millimetres, Millimetres]
 
 
@@ -126,6 +140,8 @@ class Profile(Section):
     """Axis ranges."""
     idle_heaters: Minutes = 60.0
     """Minutes after which unused heaters are turned off; 0 means never."""
+    pause_heaters: PauseHeaters = PauseHeaters()
+    """Minutes after which the heaters of a paused print are turned off."""
     relative_extrusion: bool = False
     """Whether the files on the SD card are sliced for relative extrusion (`M83`). A jog
     or an extrusion while the print is paused restores this mode."""
@@ -173,3 +189,8 @@ class Printer(Section):
     unknown_codes: UnknownCodes = "send"
     """Whether to `send` codes and macros that the bridge's table of codes lacks, with a
     warning that no limit covers them, or to `refuse` those that are not allowed."""
+    heaters_on_exit: Literal["keep", "off"] = "off"
+    """What happens to heaters when the bridge ends or this printer is removed: `off`
+    turns them off, unless a print runs, and `keep` leaves them on."""
+    on_broker_loss: OnBrokerLoss | None = Field(default=None, examples=[10])
+    """The same as `mqtt.on_broker_loss`, for this printer alone."""

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -11,6 +11,9 @@ from bridge.field_docs import DocumentedModel
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Minutes = Annotated[float, Field(ge=0, le=10_080, allow_inf_nan=False)]
+OnBrokerLoss = (
+    Literal["keep"] | Annotated[float, Field(gt=0, le=10_080, allow_inf_nan=False)]
+)
 Millimetres = Annotated[float, Field(allow_inf_nan=False)]
 Speed = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 Celsius = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]

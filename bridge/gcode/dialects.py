@@ -152,6 +152,9 @@ class Dialect:
     default_feedrate: float = 1500.0
     """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
 
+    heater_timeout: str = ""
+    """The timeout of its own after which it turns heaters off, for people."""
+
     # Its SD card
 
     answers_during_print: bool = True
@@ -203,7 +206,13 @@ class Dialect:
         return not is_code
 
 
-MARLIN = Dialect(name="marlin", detect=("marlin",), cancel=("M524",), numbers_oks=True)
+MARLIN = Dialect(
+    name="marlin",
+    detect=("marlin",),
+    cancel=("M524",),
+    numbers_oks=True,
+    heater_timeout="HOTEND_IDLE_TIMEOUT if it was built with it (M86 from 2.2 on)",
+)
 """Measured: 2.0.9 and 2.1 (tests/transcripts/marlin). ``M524`` aborts a print, and is
 itself not acknowledged while one runs, which a probe finds out."""
 
@@ -222,6 +231,7 @@ PRUSA = Dialect(
     detect=("prusa-firmware",),
     lower_case_names=True,
     extra_sensors={"P": "pinda", "A": "ambient"},
+    heater_timeout="the safety timer, 30 minutes without a print by default",
 )
 """Prusa's fork of Marlin 1 for the MK3 and its kin, with ``busy:`` of its own."""
 
@@ -245,6 +255,7 @@ KLIPPER = Dialect(
     restart=("FIRMWARE_RESTART", "RESTART"),
     pause=("PAUSE",),
     resume=("RESUME",),
+    heater_timeout="[idle_timeout], 10 minutes by default, also in a paused print",
     cancel=("CANCEL_PRINT",),
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,

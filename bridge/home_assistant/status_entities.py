@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from typing import get_args
 
 from bridge.home_assistant.entities import Device, Entity, Fields, cut, flag, read
-from bridge.printer.knowledge.model import Link
+from bridge.printer.knowledge.model import HeatReason, Link
 from bridge.printer.knowledge.print_job import Active, Outcome
 from bridge.printer.published.documents import Attention
 
 STATES = (*get_args(Link), *get_args(Active))
 ATTENTION = get_args(Attention)
+HEAT_REASONS = get_args(HeatReason)
 OUTCOMES = get_args(Outcome)
 
 _DIAGNOSTIC: Fields = {"entity_category": "diagnostic"}
@@ -249,6 +250,15 @@ def _heat(device: Device) -> Iterator[Entity]:
         fields=_DIAGNOSTIC
         | {"device_class": "timestamp"}
         | read(topics.state, "value_json.heaters_off_at"),
+    )
+    yield Entity(
+        key="heat_reason",
+        platform="sensor",
+        name="Heaters on because of",
+        fields=_DIAGNOSTIC
+        | _enum(*HEAT_REASONS)
+        | {"icon": "mdi:heating-coil"}
+        | read(topics.state, "value_json.heat_reason"),
     )
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary, Steps, completed
+from bridge.commands.heaters import OwnTargets
+from bridge.commands.job import Resume
 from bridge.commands.link import (
     Acknowledge,
     Connect,
@@ -16,7 +19,7 @@ from bridge.commands.link import (
     LinkCommand,
     Reconnect,
 )
-from bridge.config import Limits, Telemetry
+from bridge.config import Limits, Mqtt, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.events import Restarted
@@ -37,9 +40,9 @@ from bridge.printer.control.emergency_stop import (
     STOP_MESSAGE,
     EmergencyStopper,
 )
+from bridge.printer.control.heater_control import HeaterControl, limits_of
+from bridge.printer.control.heater_policy import HeaterLimits, heaters_on
 from bridge.printer.control.hook_runner import HookRunner
-from bridge.printer.control.idle_shutoff import IdleShutoff
-from bridge.printer.control.idle_timeout import IdleTimeout, heaters_on
 from bridge.printer.control.planning import (
     Draft,
     Plan,
@@ -128,6 +131,9 @@ class Printer:
         taken: returns the ports of other printers, which are not tried.
         found: where the printer was the last time, to be tried first.
         kept: what an earlier run has kept of it.
+        heat: how long heaters stay on; by default as the profile says.
+        heat_file: where it is kept when the printer was used last.
+        broker: returns whether the broker is connected.
 
     """
 
@@ -142,6 +148,9 @@ class Printer:
         taken: Callable[[], Collection[str]] = tuple,
         found: Place | None = None,
         kept: PrinterRecord | None = None,
+        heat: HeaterLimits | None = None,
+        heat_file: Path | None = None,
+        broker: Callable[[], bool] = lambda: True,
     ) -> None:
         self.config = config
         self.scripts = scripts
@@ -171,8 +180,15 @@ class Printer:
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
         self._emergency = EmergencyStopper(self.link, self.observer)
-        self._idle = IdleTimeout(config.profile.idle_heaters * 60)
-        self._hooks = HookRunner(scripts, lambda: self.state, self.execute)
+        self.heat = HeaterControl(
+            self.observer,
+            self.queue,
+            on_event=self._on_state_event,
+            limits=heat or limits_of(config, Mqtt()),
+            file=heat_file,
+            broker=broker,
+        )
+        self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
         self._last_draft: tuple[Command, PrinterState, Draft] | None = None
         self._oks: asyncio.Queue[Ok] = asyncio.Queue()
         self._stale = STALE * max(telemetry.interval, 1.0)
@@ -192,6 +208,7 @@ class Printer:
         finally:
             await self._hooks.leave()
             self._interrupt("the bridge is shutting down")
+            await self.heat.leave(self.link.session, self.config.heaters_on_exit)
             self._stop_timers()
             self.link.leave()
             link.cancel()
@@ -231,7 +248,7 @@ class Printer:
     def _planning(self, command: Command) -> Steps[Plan]:
         drafted = yield from self._drafting(command)
         gate(command, drafted.program, self._situation())
-        return (yield from place(drafted, self._rules()))
+        return (yield from place(drafted, self._rules(command)))
 
     def _drafting(self, command: Command) -> Steps[Draft]:
         """Return a command's lines; the last ones again if they are still right."""
@@ -241,7 +258,9 @@ class Printer:
             same = before is state and drafted.context.dialect is context.dialect
             if same or drafted.holds(context):
                 return drafted
-        drafted = yield from draft(command, context, self._situation(), self._rules())
+        drafted = yield from draft(
+            command, context, self._situation(), self._rules(command)
+        )
         self._last_draft = (command, state, drafted)
         return drafted
 
@@ -254,7 +273,7 @@ class Printer:
         places = (self.state.modal, observer.coordinates)
         return (id(self.config), observer.dialect.name, *places)
 
-    def _rules(self) -> safety.Rules:
+    def _rules(self, command: Command) -> safety.Rules:
         observer = self.observer
         start = Start(
             profile=self.config.profile,
@@ -262,7 +281,17 @@ class Printer:
             modal=self.state.modal,
             coordinates=observer.coordinates,
         )
-        return safety.Rules(start=start, blocked=self.config.blocked)
+        # Whoever blocks M104 means clients; what is on must still go off.
+        return safety.Rules(start=start, blocked=self._blocked(command))
+
+    def _blocked(self, command: Command) -> Mapping[str, str]:
+        """Return the codes that are blocked; for what the bridge needs, none is."""
+        match command:
+            case OwnTargets():
+                return {}
+            case Resume() if self.state.reheat:
+                return {}
+        return self.config.blocked
 
     async def execute(
         self,
@@ -288,6 +317,22 @@ class Printer:
             FailedError: The printer refused, did not answer, or went away.
 
         """
+        with self.heat.client(command, run):
+            await self._execute(command, run, expires=expires, within=within)
+
+    async def _execute_own(self, command: Command, run: Run) -> None:
+        """Carry out a hook, which is no use of the printer."""
+        with self.heat.own():
+            await self._execute(command, run)
+
+    async def _execute(
+        self,
+        command: Command,
+        run: Run,
+        *,
+        expires: float | None = None,
+        within: float | None = None,
+    ) -> None:
         if await self._sent_to_stopped(command, run):
             return
         if command.line_count > AT_ONCE and not command.stops:
@@ -496,8 +541,10 @@ class Printer:
                 self._interrupt(reason)
             case Ok():
                 self._oks.put_nowait(event)
-        before = self.state.readiness
+        before, phase = self.state.readiness, self.state.phase
         self.observer.handle(event)
+        if self.state.phase != phase:
+            self.heat.look()  # so that no document has the reason of another phase
         if self._emergency.handle(event):
             log.warning("%s", SENT_LATE)
         self._watch()
@@ -580,15 +627,9 @@ class Printer:
 
         """
         observer, polls = self.observer, PollSchedule(self._interval)
-        idle = IdleShutoff(
-            session,
-            observer,
-            self.queue,
-            on_event=self._on_state_event,
-            timeout=self._idle,
-        )
+        self.heat.connected()
         while True:
-            await idle.check()  # first: a query below may wait for a person
+            await self.heat.check(session)  # first: a query below may wait for a person
             for line in polls.due(observer.state, observer.dialect, observer.clock()):
                 waited = observer.state.waiting
                 if await ask(session, line) and waited:

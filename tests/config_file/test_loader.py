@@ -382,3 +382,18 @@ def test_the_time_of_idle_heaters_is_a_number_of_minutes(
     for fine in ("0", "0.05", "90"):
         config = load_text(tmp_path, printers.replace(minutes, fine))
         assert config.printers[0].profile.idle_heaters == float(fine)
+
+
+@pytest.mark.parametrize("text", ["off", "'off'", "keep"])
+def test_off_needs_no_quotes(tmp_path: Path, text: str) -> None:
+    """YAML 1.1 calls it a boolean; every setting is read as text."""
+    config = load_text(tmp_path, f"printers: [{{heaters_on_exit: {text}}}]")
+    assert config.printers[0].heaters_on_exit == text.strip("'")
+
+
+@pytest.mark.parametrize("text", ["keep", "10", "0.5"])
+def test_the_loss_of_the_broker_has_a_word_or_minutes(
+    tmp_path: Path, text: str
+) -> None:
+    config = load_text(tmp_path, f"mqtt: {{on_broker_loss: {text}}}\nprinters: [{{}}]")
+    assert config.mqtt.on_broker_loss == ("keep" if text == "keep" else float(text))

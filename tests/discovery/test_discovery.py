@@ -143,6 +143,7 @@ def test_ids_never_change() -> None:
         "sensor.my_ender_file",
         "sensor.my_ender_finish",
         "sensor.my_ender_firmware",
+        "sensor.my_ender_heat_reason",
         "sensor.my_ender_heaters_off",
         "sensor.my_ender_last_duration",
         "sensor.my_ender_last_ended",

@@ -1,6 +1,7 @@
-"""Heaters that nobody uses are turned off, by the real daemon."""
+"""Heaters without a reason to be on are turned off, by the real daemon."""
 
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +10,11 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
+import yaml
+
 from tests.support.brokers import Mosquitto
-from tests.support.printers import SimulatedPrinter, simulated
+from tests.support.daemons import Daemon
+from tests.support.printers import SimulatedPrinter, Wire, simulated
 from tests.support.stages import Json, Stage, stage
 from tests.support.waiting import until
 
@@ -22,14 +26,21 @@ Hot = Stage[SimulatedPrinter]
 
 @asynccontextmanager
 async def watched(
-    broker: Mosquitto, folder: Path, base: str, seconds: float = SECONDS
+    broker: Mosquitto,
+    folder: Path,
+    base: str,
+    seconds: float = SECONDS,
+    **settings: object,
 ) -> AsyncIterator[Hot]:
     """Run a printer whose heaters must not be idle for long."""
     profile = {"idle_heaters": seconds / 60}
+    state = {"mqtt": {"state_folder": str(folder / "state")}}
     url = "simulator://marlin?speed=30"
     with (
         simulated(url, folder / "printer") as printer,
-        stage(broker, printer, folder, base, profile=profile) as bridge,
+        stage(
+            broker, printer, folder, base, state, profile=profile, **settings
+        ) as bridge,
     ):
         await bridge.operational()
         yield bridge
@@ -111,9 +122,68 @@ async def test_a_print_keeps_them_on(broker: Mosquitto, tmp_path: Path) -> None:
         await bridge.becomes("printing")
         await heat(bridge)
         bridge.printer.press("pause")
-        assert (await bridge.becomes("paused"))["heaters_off_at"] is None
+        await bridge.becomes("paused")
+        await until(lambda: bridge.latest("state")["heat_reason"] == "pause")
         bridge.printer.press("resume")
         await until(lambda: "print_done" in bridge.event_names())
         assert named(bridge, "print_done")[0]["elapsed"] > 3 * 2.0
         end = bridge.event_names().index("print_done")
         assert not {"heaters_idle", "heaters_off"} & set(bridge.event_names()[:end])
+
+
+async def test_a_lease_is_in_the_command_that_heats(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    async with watched(broker, tmp_path, "leased", seconds=3600) as bridge:
+        target = {"command": "target", "target": 60, "hold": 2}
+        answer = await bridge.call("bed", target)
+        assert answer["status"] == "finished"
+        await until(lambda: bridge.latest("state")["heat_reason"] == "hold")
+        assert off_at(bridge) is not None
+        await until(lambda: bool(named(bridge, "heaters_off")))
+        assert named(bridge, "heaters_off")[0]["cause"] == "hold"
+        await until(lambda: bridge.latest("state")["heat_reason"] is None)
+        answer = await bridge.call("bed", target | {"hold": 0})
+        assert answer["error"] == "invalid_payload"
+
+
+async def test_a_signal_turns_them_off(broker: Mosquitto, tmp_path: Path) -> None:
+    async with watched(broker, tmp_path, "signalled", seconds=3600) as bridge:
+        await heat(bridge)
+        bridge.daemon.signal(signal.SIGTERM)
+        assert bridge.daemon.ended() == 0
+        assert [x for x in bridge.printer.wire.sent() if x in OFF] == OFF[::-1]
+        await until(lambda: bool(named(bridge, "heaters_off")))
+        assert named(bridge, "heaters_off")[0]["cause"] == "exit"
+        assert "turned off bed, tool0" in bridge.daemon.log or (
+            "turned off tool0, bed" in bridge.daemon.log
+        )
+
+
+async def test_a_bridge_that_is_killed_all_the_time_still_turns_them_off(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """The printer goes on heating: nothing resets it when its port is opened."""
+    seconds = 20.0
+    async with watched(broker, tmp_path, "killed", seconds=seconds) as bridge:
+        await heat(bridge)
+        config = yaml.safe_load(bridge.daemon.config.read_text())
+        wire = bridge.printer.wire
+        begun = time.monotonic()
+        process = bridge.daemon
+        while not is_told(wire):
+            assert time.monotonic() < begun + 3 * seconds
+            await until(partial(told_or_later, wire, time.monotonic() + 6.0), 30)
+            process.signal(signal.SIGKILL)
+            process.ended()
+            process = Daemon(tmp_path, config)
+        process.close()
+        assert time.monotonic() > begun + seconds / 2
+
+
+def is_told(wire: Wire) -> bool:
+    return any(line in OFF for line in wire.sent())
+
+
+def told_or_later(wire: Wire, moment: float) -> bool:
+    return is_told(wire) or time.monotonic() > moment

@@ -46,6 +46,7 @@ SHOWN: dict[str, tuple[str, str | None, str | None]] = {
     "sensor.ender_file": ("unknown", None, None),
     "sensor.ender_finish": ("unknown", None, "timestamp"),
     "sensor.ender_heaters_off": ("unknown", None, "timestamp"),
+    "sensor.ender_heat_reason": ("unknown", None, "enum"),
     "sensor.ender_last_result": ("unknown", None, "enum"),
     "sensor.ender_print_time": ("unknown", "s", "duration"),
     "sensor.ender_progress": ("unknown", "%", None),

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from bridge.app import query_responses
 from bridge.config import Printer, Profile
 from bridge.field_docs import field_texts
+from bridge.gcode.dialects import DIALECTS
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.history import Point
@@ -83,6 +84,7 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "hot": None,
         "safe_to_power_off": None,
         "heaters_off_at": None,
+        "heat_reason": None,
         "time": TIME,
     }
 
@@ -370,7 +372,11 @@ def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
     assert told(info) == {
         "version": "1.2.3",
         "instance": "abc",
-        "firmware": {"name": "Marlin 2.1", "family": "marlin"},
+        "firmware": {
+            "name": "Marlin 2.1",
+            "family": "marlin",
+            "heater_timeout": DIALECTS["marlin"].heater_timeout,
+        },
         "machine": {
             "id": "printer",
             "name": "Ender 3",

@@ -7,7 +7,7 @@ from typing import get_args
 
 from bridge.app import publisher
 from bridge.home_assistant import discovery as home_assistant
-from bridge.printer.control import idle_shutoff
+from bridge.printer.control import heater_control
 from bridge.printer.knowledge import events, observer
 from bridge.printer.knowledge.print_job import PrintEvent
 from bridge.printer.published import documents
@@ -28,7 +28,7 @@ def told(module: ModuleType) -> set[str]:
 
 
 def test_every_event_is_documented() -> None:
-    made = told(events) | told(idle_shutoff) | told(observer) | told(publisher)
+    made = told(events) | told(heater_control) | told(observer) | told(publisher)
     assert made | set(get_args(PrintEvent)) == set(documents.EVENTS)
 
 

@@ -31,7 +31,7 @@ DOES_IO = (
     "notify.py",
     "printer/control/command_queue.py",
     "printer/control/hook_runner.py",
-    "printer/control/idle_shutoff.py",
+    "printer/control/heater_control.py",
     "printer/link/probe.py",
     "printer/link/link.py",
     "printer/link/session.py",

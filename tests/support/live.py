@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from bridge.commands import Command, parse
 from bridge.commands.scripts import Scripts
@@ -81,20 +83,27 @@ class Live:
 
 
 @asynccontextmanager
-async def live(
+async def live(  # noqa: PLR0913 - what a test may want to be different
     port: str,
     *,
     scripts: Mapping[str, str] | None = None,
     queue: int = 256,
     connected: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    heat_file: Path | None = None,
+    broker: Callable[[], bool] = lambda: True,
     **profile: object,
 ) -> AsyncIterator[Live]:
-    """Run a printer; the block starts when it is operational, or at once."""
+    """Run a printer; the block starts when it is operational, or at once.
+
+    ``settings`` are the printer's, beside those of its line and its profile.
+    """
     entries: list[Entry] = []
     events: list[StateEvent] = []
     config = PrinterConfig(
         serial=Serial(port=port, baudrate=115_200),
         profile=Profile.model_validate(profile),
+        **dict(settings or {}),
     )
     printer = Printer(
         config,
@@ -102,6 +111,8 @@ async def live(
         telemetry=Telemetry(),
         limits=Limits(queue=queue),
         scripts=Scripts(scripts or {}),
+        heat_file=heat_file,
+        broker=broker,
     )
     running = Live(printer, asyncio.create_task(printer.run()), entries, events)
     try:

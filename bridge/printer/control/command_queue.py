@@ -175,6 +175,11 @@ class CommandQueue:
         return self._turns.waiting
 
     @property
+    def session(self) -> Session | None:
+        """The conversation with the printer, while there is one."""
+        return self._link.session
+
+    @property
     def busy(self) -> bool:
         """Commands wait, or are being carried out."""
         return self._turns.waiting > 0

@@ -40,6 +40,7 @@ def context_of(
         refused=state.refused,
         question=question_of(state),
         phase=state.job.phase,
+        reheat=state.reheat,
         variables=partial(variables_of, state),
         scripts=scripts,
         allowed=frozenset(read(code, dialect.name).code for code in config.allowed),

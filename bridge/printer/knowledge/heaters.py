@@ -147,6 +147,13 @@ def turns_heater_off(line: str) -> bool:
     return said.code in {"M104", "M140", "M141"} and said.values.get("S") == 0
 
 
+def named_targets(line: Line, *, profile: Profile, tool: int) -> dict[str, float]:
+    """Return the targets that a line sets, by our names of the heaters."""
+    told = targets_of(line, profile=profile, tool=tool)
+    named = ((_heater(name, profile), target) for name, target in told.items())
+    return {name: target for name, target in named if name is not None}
+
+
 def _tools(
     readings: Mapping[str, Reading], profile: Profile, tool: int
 ) -> dict[str, Reading]:

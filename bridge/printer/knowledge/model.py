@@ -32,6 +32,9 @@ has no problem at all."""
 
 Link = Literal["offline", "connecting", "operational", "error"]
 Word = Link | Active
+HeatReason = Literal["print", "pause", "hold", "use", "none"]
+"""Why heaters are on: a print runs, it is paused, a command holds them for a time, or
+somebody has used the printer; ``none``: they should be off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +158,10 @@ class PrinterState:
         waiting: the printer does nothing until somebody answers it.
         message: the printer's last notification (``//action:notification``).
         line: the line in flight, or ``""``.
-        uses: how many lines were sent that are no queries; compared, not shown.
-        heaters_off_at: when the idle timeout turns heaters off; ``None``: not due.
+        heaters_off_at: when the first heater is turned off; ``None``: not due.
+        heat_reason: why heaters are on (:mod:`bridge.printer.control.heater_policy`);
+            ``None``: none is, as far as is known.
+        reheat: °C of heaters that went off during the pause of the print.
         tool_before: the tool before the line in flight.
         homings: how often it was told to home; compared, not shown.
         homed: the axes of the last homing.
@@ -199,8 +204,9 @@ class PrinterState:
     waiting: bool = False
     message: str = ""
     line: str = ""
-    uses: int = 0
     heaters_off_at: float | None = None
+    heat_reason: HeatReason | None = None
+    reheat: Mapping[str, float] = field(default_factory=dict)
     tool_before: int = 0
     homings: int = 0
     homed: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.config import Printer as PrinterConfig
+from bridge.config import Profile
 from bridge.gcode import line as lines
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
@@ -57,6 +58,11 @@ class Observer:
         self.place: Place | None = None
         self.coordinates = Coordinates()
         """Where the head is, and in which coordinates."""
+
+    @property
+    def profile(self) -> Profile:
+        """The machine and its limits."""
+        return self._config.profile
 
     def handle(self, event: LinkEvent) -> None:
         """Apply what was received over the link, or a change of the link."""

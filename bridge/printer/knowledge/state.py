@@ -293,7 +293,6 @@ def sent(
         job=print_job.line_sent(state.job, line, now),
         moved=state.moved or travel.moves(said),
         line=line,
-        uses=state.uses + is_use(line),
         tool_before=tool,
     )
     state = with_print_failure(before, with_modes_of_print(work, state, profile))
@@ -316,7 +315,6 @@ def _moved(state: PrinterState, line: str, said: Line) -> PrinterState:
         modal=modal.track(state.modal, said),
         moved=state.moved or travel.moves(said),
         line=line,
-        uses=state.uses + 1,
         tool_before=state.modal.tool,
     )
 
@@ -354,6 +352,7 @@ def _cold(state: PrinterState) -> PrinterState:
         waiting=False,
         listing=None,
         heaters_off_at=None,
+        heat_reason=None,
     )
 
 

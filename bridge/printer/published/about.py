@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.config import Printer
+from bridge.gcode.dialects import DIALECTS
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import PublishedDocument, Time
 
@@ -18,6 +19,9 @@ class FirmwareInfo(PublishedDocument):
     """Its name and version."""
     family: str
     """The dialect that the bridge uses for it."""
+    heater_timeout: str
+    """The timeout of its own after which firmwares of this family turn heaters off, or
+    empty. The bridge does not change it: it also works without the bridge."""
 
 
 class MachineInfo(PublishedDocument):
@@ -140,7 +144,10 @@ def info(
 ) -> Info:
     """Return what ``info`` holds."""
     said = None if known.link == "offline" else known.firmware
-    named = FirmwareInfo(name=said.name, family=link.family) if said else None
+    named = None
+    if said is not None:
+        timeout = DIALECTS[link.family].heater_timeout if link.family else ""
+        named = FirmwareInfo(name=said.name, family=link.family, heater_timeout=timeout)
     return Info(
         version=link.version,
         instance=link.instance,

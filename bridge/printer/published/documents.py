@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from bridge.field_docs import DocumentedModel
-from bridge.printer.knowledge.model import Severity, Word
+from bridge.printer.knowledge.model import HeatReason, Severity, Word
 from bridge.printer.knowledge.print_job import Origin, Outcome, Phase
 from bridge.timestamps import timestamp
 
@@ -228,9 +228,13 @@ class State(PublishedDocument):
     """Nothing is printed, every heater is off, and no hotend is above 50 °C; null where
     this is not known."""
     heaters_off_at: Time | None
-    """When the idle timeout turns the heaters off, unless somebody uses them; null
-    while it does not run. It may be a minute early, but is exact after
-    `heaters_idle`."""
+    """When the first heater is turned off, unless somebody uses the printer; null if
+    that is not due, such as during a print. It may be a minute early, but is exact
+    after `heaters_idle`."""
+    heat_reason: HeatReason | None
+    """Why heaters are on: a `print` runs, it is paused (`pause`), a command holds them
+    for a time (`hold`), or somebody has used the printer (`use`). `none`: they should
+    be off, but the printer does not obey. Null if all are off or not known."""
     time: Time
     """When this document was true."""
 
@@ -370,11 +374,13 @@ EVENTS: Mapping[str, str] = {
     "print_failed": "The print failed; `file`, `elapsed`, `reason`.",
     "filament_runout": "The filament ran out; `file`.",
     "waiting_for_user": "The printer waits for an answer; `prompt`, `choices`.",
-    "heaters_idle": "Nobody uses the heaters that are on, so they go off soon; "
-    "`heaters`, `off_at` (ISO 8601).",
-    "heaters_off": "Heaters that nobody used were turned off; `heaters`.",
-    "heaters_stay_on": "Heaters that nobody uses should have gone off and did not; "
-    "`heaters`, `reason`. The bridge keeps trying.",
+    "heaters_idle": "Heaters go off soon, because nobody uses them or a print is "
+    "paused; `heaters`, `off_at` (ISO 8601), `cause` (`idle` or `pause`).",
+    "heaters_off": "Heaters were turned off; `heaters`, `cause`: `idle`, `pause`, "
+    "`hold` (its time is over), `broker` (it is away) or `exit` (the bridge ends).",
+    "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
+    "heaters_stay_on": "Heaters should have gone off and did not; `heaters`, `reason`. "
+    "The bridge keeps trying.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
     "complaint": "The printer reported an error that belongs to no command, or to one "
     "whose caller no longer waits; `error`, and `left_out`: how many were left out "

@@ -62,6 +62,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         hot=safety_flags.hot(known),
         safe_to_power_off=safety_flags.safe_to_power_off(known),
         heaters_off_at=whole_second(known.heaters_off_at, epoch),
+        heat_reason=known.heat_reason,
         time=now + epoch,
     )
 

@@ -1,0 +1,534 @@
+"""The rule by which heaters are on, and when they have to go off.
+
+A heater is on only while it has one of these reasons:
+
+* ``print``: a print runs.
+* ``pause``: a print is paused, for less than the limit for this heater. Its target is
+  remembered, and set and waited for when the print resumes.
+* ``hold``: a command has set the target for a limited time (a lease) that lasts.
+* ``use``: no print is under way, and somebody has used the printer recently.
+
+Use is a command that does more than query, another target, another position of the
+head, and an answer to a printer that waited for a person. Nothing that the bridge does
+by itself is use. The last use is kept over reconnections and restarts, so that no loose
+cable, reload or crash keeps a heater on.
+
+Times are seconds on a clock that goes on over restarts (:func:`restored`).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from bridge.gcode.reply_types import PositionReport
+from bridge.printer.knowledge.model import HeatReason, PrinterState
+from bridge.printer.knowledge.state import is_use
+
+WARNING = 300.0
+"""Seconds from the warning to the shut-off; a quarter of a limit that is short."""
+
+AGAIN = 60.0
+"""Seconds until heaters that stayed on are turned off again."""
+
+SETTLING = 10.0
+"""Seconds after a connection in which nothing is turned off: a print that has gone on
+without the bridge takes some polls to show. An eighth of a limit that is short."""
+
+RESUMING = 3.0
+"""Seconds that a firmware has to restore the target itself when its print resumes, as
+Marlin does if its own timeout has turned the nozzle off."""
+
+SAME_TARGET = 0.5
+"""°C by which a target may differ and be the same. Firmwares convert targets, and
+report 60 as 60.01; no person sets a target so finely."""
+
+SAME_PLACE = 0.05
+"""Millimetres by which a position may differ and be the same. Firmwares that compute it
+from steps or encoders report values that tremble by 0.01 mm."""
+
+CONTRADICTED = 10.0
+"""Seconds for which a firmware may report another target than that of a lease before
+the lease counts as ended at the printer: the report may be older than the command."""
+
+SAVED_EVERY = 60.0
+"""Seconds by which the last use that is kept on disk may be too old."""
+
+_STEADY = 60.0
+"""Seconds by which the published time may be early, so that it rarely changes."""
+
+Cause = Literal["idle", "pause", "hold", "broker", "exit"]
+"""Why a heater goes off: nobody used it, the pause took too long, the lease is over,
+the broker is away, the bridge ends."""
+
+_ORDER: tuple[HeatReason, ...] = ("print", "pause", "hold", "use", "none")
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaterLimits:
+    """How long heaters stay on, in seconds; 0: for ever.
+
+    Attributes:
+        idle: without use.
+        pause_nozzle: a hotend in a paused print.
+        pause_other: the bed and the chamber in a paused print.
+        broker: without use since the broker is away; ``None``: no limit.
+
+    """
+
+    idle: float = 3600.0
+    pause_nozzle: float = 1800.0
+    pause_other: float = 43_200.0
+    broker: float | None = None
+
+    def pause(self, heater: str) -> float:
+        """Return the limit of a pause for a heater."""
+        nozzle = heater.startswith("tool")
+        return self.pause_nozzle if nozzle else self.pause_other
+
+    @property
+    def shortest(self) -> float:
+        """Return the shortest of the limits that there are."""
+        limits = (self.idle, self.pause_nozzle, self.pause_other)
+        return min((limit for limit in limits if limit), default=_NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lease: a heater's target in °C, and when it ends."""
+
+    target: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the rule has to remember, also over restarts.
+
+    Attributes:
+        used: the last use, or the last moment of a running print; ``None``: no heater
+            has been on since.
+        targets: °C of the heaters that were on when they were last seen.
+        place: where the head was then.
+        warned: when people were warned that a heater goes off.
+        holds: the leases.
+        restore: °C that a print needs again when it resumes.
+        rewarm: the targets in ``restore`` went off because the bridge ended; they are
+            set again when it is back and the pause still is not too long.
+        alone: since when the broker has been away; ``None``: it is not.
+
+    """
+
+    used: float | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    place: tuple[float, ...] | None = None
+    warned: Mapping[str, float] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    restore: Mapping[str, float] = field(default_factory=dict)
+    rewarm: bool = False
+    alone: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do now.
+
+    Attributes:
+        warn: heaters that go off soon.
+        off: heaters to be turned off, and why.
+        set: targets to be set again, in °C, of a print that is still paused.
+        reheat: targets of a print that resumes with heaters that are off: it has to be
+            paused until they are hot.
+
+    """
+
+    warn: tuple[str, ...] = ()
+    off: Mapping[str, Cause] = field(default_factory=dict)
+    set: Mapping[str, float] = field(default_factory=dict)
+    reheat: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.warn or self.off or self.set or self.reheat)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """When a heater's reason ends, why, and how long before that a warning is due."""
+
+    reason: HeatReason
+    at: float = _NEVER
+    cause: Cause = "idle"
+    lead: float = 0.0
+
+
+def heaters_on(state: PrinterState) -> dict[str, float]:
+    """Return the targets of the heaters that are on, in °C."""
+    return {
+        name: heater.target
+        for name, heater in state.heaters.items()
+        if heater.target and heater.target > SAME_TARGET
+    }
+
+
+def print_runs(state: PrinterState) -> bool:
+    """Return whether a print runs; a paused one does not."""
+    return state.job.active and not print_paused(state)
+
+
+def print_paused(state: PrinterState) -> bool:
+    """Return whether a print is paused, or about to pause."""
+    return state.job.phase in {"pausing", "paused"}
+
+
+def worth_saving(saved: Memory, memory: Memory) -> bool:
+    """Return whether what is on disk is too old; not every move is worth a write."""
+    rough = replace(memory, used=saved.used, place=saved.place)
+    if rough != saved or (memory.used is None) != (saved.used is None):
+        return True
+    return abs((memory.used or 0.0) - (saved.used or 0.0)) >= SAVED_EVERY
+
+
+def restored(memory: Memory, saved_at: float, now: float) -> Memory:
+    """Return what an earlier run remembered, by the present clock.
+
+    A clock that was set back meanwhile, such as that of a computer without a battery,
+    must not let heaters stay on for longer: then no time has passed.
+    """
+    back = max(0.0, saved_at - now)
+    if not back:
+        return memory
+    return replace(
+        memory,
+        used=None if memory.used is None else memory.used - back,
+        warned={name: at - back for name, at in memory.warned.items()},
+        holds={
+            name: Hold(hold.target, hold.until - back)
+            for name, hold in memory.holds.items()
+        },
+        alone=None if memory.alone is None else memory.alone - back,
+    )
+
+
+class HeaterPolicy:
+    """Applies the rule to one printer, over all its connections.
+
+    Call :meth:`look` several times a second, and :meth:`decide` when :meth:`due`.
+
+    Args:
+        limits: how long heaters stay on.
+        memory: from an earlier run.
+
+    Attributes:
+        limits: may be replaced at any time.
+        memory: to be kept on disk.
+        off_at: when the first heater goes off; ``None``: that is not due.
+        reason: why heaters are on; ``None``: none is, as far as is known.
+
+    """
+
+    def __init__(self, limits: HeaterLimits, memory: Memory | None = None) -> None:
+        self.limits = limits
+        self.memory = memory or Memory()
+        self.off_at: float | None = None
+        self.reason: HeatReason | None = None
+        self._now = 0.0
+        self._state = PrinterState()
+        self._settled_at = 0.0
+        self._waiting = False
+        self._cold_since: float | None = None
+        self._again_at: dict[str, float] = {}
+        self._contradicted: dict[str, float] = {}
+
+    def connected(self, now: float) -> None:
+        """Note that a connection has just begun."""
+        self._settled_at = now + min(SETTLING, self.limits.shortest / 8)
+        self._waiting = False
+        self._again_at.clear()
+
+    def touch(self, now: float) -> None:
+        """Note that somebody used the printer."""
+        self.memory = replace(self.memory, used=now, warned={})
+        self._again_at.clear()
+
+    def commanded(
+        self, targets: Mapping[str, float], now: float, hold: float | None
+    ) -> None:
+        """Note that a command has set targets; ``hold``: for so many seconds.
+
+        A lease belongs to the command that asked for it. Another target, or the same
+        one without a lease, ends it.
+        """
+        known, holds = dict(self.memory.targets), dict(self.memory.holds)
+        for name, target in targets.items():
+            holds.pop(name, None)
+            known[name] = target
+            if hold is not None and target > SAME_TARGET:
+                holds[name] = Hold(target, now + hold)
+        restore = {k: v for k, v in self.memory.restore.items() if k not in targets}
+        self.memory = replace(self.memory, targets=known, holds=holds, restore=restore)
+
+    def look(
+        self,
+        state: PrinterState,
+        now: float,
+        *,
+        busy: bool = False,
+        own: bool = False,
+        broker: bool = True,
+    ) -> None:
+        """Note the present state.
+
+        Args:
+            state: the printer's.
+            now: in seconds.
+            busy: commands of clients wait or are being carried out.
+            own: what happens now is done by the bridge itself, and is no use.
+            broker: the broker is connected.
+
+        """
+        self._state, self._now = state, now
+        alone = self.memory.alone
+        if broker or alone is None:
+            alone = None if broker else now
+            self.memory = replace(self.memory, alone=alone)
+        if state.link != "operational":
+            self.off_at = self.reason = None
+            return
+        on = heaters_on(state)
+        self._note_pause(state, on)
+        if print_runs(state) or self._was_used(state, on, busy=busy, own=own):
+            self.touch(now)
+        self._note(state, on, now)
+        self._publish(on)
+
+    def due(self) -> bool:
+        """Return whether it is time for :meth:`decide`."""
+        return bool(self._decision())
+
+    def decide(self) -> Decision:
+        """Return what to do; a warning counts as given."""
+        decision = self._decision()
+        if decision.warn:
+            warned = dict.fromkeys(decision.warn, self._now)
+            self.memory = replace(self.memory, warned={**self.memory.warned, **warned})
+            self._publish(heaters_on(self._state))
+        return decision
+
+    def still_due(self, heater: str) -> bool:
+        """Return whether a heater still has to go off, in the state last seen."""
+        return heater in self._decision().off
+
+    def leaving(self, heaters: Collection[str]) -> None:
+        """Note that heaters were told to go off because the bridge ends.
+
+        Those of a paused print are set again when it is back. Do not call :meth:`look`
+        after this: an old report would look like somebody's command.
+        """
+        if print_paused(self._state):
+            targets = self.memory.targets
+            left = {name: targets[name] for name in heaters if name in targets}
+            restore = {**self.memory.restore, **left}
+            self.memory = replace(self.memory, restore=restore, rewarm=bool(restore))
+
+    def turned_off(self, state: PrinterState, now: float) -> tuple[str, ...]:
+        """Return the heaters that should be off and are not; they are tried again."""
+        self._state, self._now = state, now
+        left = tuple(self._decision().off)
+        self._again_at |= dict.fromkeys(left, now + min(AGAIN, self.limits.shortest))
+        on = heaters_on(state)
+        self._note_pause(state, on)
+        self._note(state, on, now)
+        return left
+
+    def _note_pause(self, state: PrinterState, on: Mapping[str, float]) -> None:
+        """Remember the targets of heaters that have gone off in a pause.
+
+        Not only the bridge turns them off: Klipper's ``idle_timeout`` and Marlin's
+        nozzle timeout do, too. No resumed print can do without them.
+        """
+        restore = {k: v for k, v in self.memory.restore.items() if k not in on}
+        if print_paused(state):
+            before = self.memory.targets.items()
+            lost = {k: v for k, v in before if v > SAME_TARGET and k not in on}
+            restore = {**lost, **restore}
+        elif not state.job.active and self._now >= self._settled_at:
+            restore = {}
+        if restore != self.memory.restore:
+            self.memory = replace(self.memory, restore=restore)
+
+    def _was_used(
+        self, state: PrinterState, on: Mapping[str, float], *, busy: bool, own: bool
+    ) -> bool:
+        answered, self._waiting = self._waiting and not state.waiting, state.waiting
+        if own:
+            return self.memory.used is None and bool(on)
+        working = busy and state.line != "" and is_use(state.line)
+        before = self.memory.targets
+        changed = any(
+            abs(target - before.get(name, 0.0)) > SAME_TARGET
+            for name, target in on.items()
+        )
+        moved = _moved(self.memory.place, _place(state.position))
+        return working or answered or changed or moved
+
+    def _note(self, state: PrinterState, on: Mapping[str, float], now: float) -> None:
+        """Remember what is on, and where the head is.
+
+        Values that are the same within the tolerances replace nothing: otherwise those
+        that creep would never be use.
+        """
+        memory = self.memory
+        targets = {
+            name: _kept(memory.targets.get(name), target) for name, target in on.items()
+        }
+        place = _place(state.position)
+        if memory.place is not None and not _moved(memory.place, place):
+            place = memory.place
+        self.memory = replace(
+            memory,
+            used=memory.used if on or state.job.active else None,
+            targets=targets,
+            place=place,
+            warned={k: v for k, v in memory.warned.items() if k in on},
+            holds=self._valid_holds(state, on, now),
+            rewarm=memory.rewarm and bool(memory.restore),
+        )
+
+    def _valid_holds(
+        self, state: PrinterState, on: Mapping[str, float], now: float
+    ) -> dict[str, Hold]:
+        """Return the leases without those that have no meaning any more.
+
+        A print takes over what is on: the end of a lease must not cool it down.
+        """
+        valid = {}
+        for name, hold in self.memory.holds.items():
+            same = abs(on.get(name, 0.0) - hold.target) <= SAME_TARGET
+            since = now if same else self._contradicted.get(name, now)
+            self._contradicted[name] = since
+            taken_over = state.job.active and now >= hold.until
+            if now - since < CONTRADICTED and not taken_over:
+                valid[name] = hold
+        return valid
+
+    def _publish(self, on: Collection[str]) -> None:
+        """Derive when heaters go off, and why they are on."""
+        ends = {name: self._end(name) for name in on}
+        reasons: list[HeatReason] = [
+            end.reason if self._now < self._end_time(name, end) else "none"
+            for name, end in ends.items()
+        ]
+        self.reason = min(reasons, key=_ORDER.index) if reasons else None
+        times = [(self._off_time(name, end), end.lead) for name, end in ends.items()]
+        first, lead = min(times, default=(_NEVER, 0.0))
+        left = first - self._now
+        before = self.off_at
+        if first == _NEVER:
+            self.off_at = None
+        elif (
+            before is None
+            or self.memory.warned
+            or left <= lead
+            or not 0 <= first - before <= min(_STEADY, left / 60)
+        ):
+            self.off_at = first
+
+    def _end(self, heater: str) -> _End:
+        """Return when a heater's reason ends."""
+        state, memory, limits = self._state, self.memory, self.limits
+        if print_runs(state):
+            return _End("print")
+        used = self._now if memory.used is None else memory.used
+        hold = memory.holds.get(heater)
+        if state.job.active:
+            end = _limited("pause", used, limits.pause(heater), "pause")
+            if hold is not None and hold.until > max(end.at, self._now):
+                return _End("hold", hold.until, "hold")
+            return end
+        if hold is not None:
+            return _End("hold", hold.until, "hold")
+        end = _limited("use", used, limits.idle, "idle")
+        if limits.broker is not None and memory.alone is not None:
+            without = max(memory.alone, used) + limits.broker
+            if without < end.at:
+                return _End("use", without, "broker")
+        return end
+
+    def _end_time(self, heater: str, end: _End) -> float:
+        """Return when a reason ends; a late warning leaves half of its time."""
+        if not end.lead:
+            return end.at
+        warned = self.memory.warned.get(heater, self._now)
+        return max(end.at, warned + end.lead / 2)
+
+    def _off_time(self, heater: str, end: _End) -> float:
+        """Return when a heater is turned off, for the first time or again."""
+        again = self._again_at.get(heater, 0.0)
+        return max(self._end_time(heater, end), self._settled_at, again)
+
+    def _decision(self) -> Decision:
+        state, now = self._state, self._now
+        if state.link != "operational":
+            return Decision()
+        warn: list[str] = []
+        off: dict[str, Cause] = {}
+        for name in heaters_on(state):
+            end = self._end(name)
+            if end.lead and name not in self.memory.warned:
+                if now >= max(end.at - end.lead, self._settled_at):
+                    warn.append(name)
+            elif now >= self._off_time(name, end):
+                off[name] = end.cause
+        return Decision(
+            warn=tuple(warn), off=off, set=self._to_set(), reheat=self._to_reheat()
+        )
+
+    def _to_set(self) -> Mapping[str, float]:
+        """Return what went off with the bridge and may be on again."""
+        memory = self.memory
+        if not (memory.rewarm and print_paused(self._state)):
+            return {}
+        return {
+            name: target
+            for name, target in memory.restore.items()
+            if self._now < self._end(name).at - self._end(name).lead
+        }
+
+    def _to_reheat(self) -> Mapping[str, float]:
+        """Return what a print that has resumed lacks, if the firmware does not care."""
+        state = self._state
+        running = state.job.phase in {"printing", "resuming"}
+        if not (running and self.memory.restore):
+            self._cold_since = None
+            return {}
+        if self._cold_since is None:
+            self._cold_since = self._now
+        # A command of ours that is on its way has the heating lines before the resume.
+        late = self._now >= self._cold_since + RESUMING
+        return dict(self.memory.restore) if late else {}
+
+
+def _limited(reason: HeatReason, used: float, limit: float, cause: Cause) -> _End:
+    if not limit:
+        return _End(reason)
+    return _End(reason, used + limit, cause, min(WARNING, limit / 4))
+
+
+def _kept(before: float | None, target: float) -> float:
+    same = before is not None and abs(before - target) <= SAME_TARGET
+    return before if same and before is not None else target
+
+
+def _place(position: PositionReport | None) -> tuple[float, ...] | None:
+    if position is None:
+        return None
+    return (position.x, position.y, position.z, position.e or 0.0)
+
+
+def _moved(before: tuple[float, ...] | None, after: tuple[float, ...] | None) -> bool:
+    """Return whether the head moved; a first position, or none, shows no move."""
+    if before is None or after is None:
+        return False
+    return any(
+        abs(now - was) > SAME_PLACE for was, now in zip(before, after, strict=True)
+    )
