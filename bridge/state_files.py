@@ -17,8 +17,11 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -52,6 +55,13 @@ RANDOM_NUMBER = "client-ids.json"
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 """Where the machine's id is; it is confidential (``man 5 machine-id``), and missing in
 most containers."""
+
+DAMAGED = ".damaged"
+"""What is added to the name of a file that cannot be used; a number may follow."""
+
+_MOST_DAMAGED = 10
+FLUSH_TIMEOUT = 5.0
+"""Seconds to wait for a disk before reading a file again, or at the end."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -93,6 +103,7 @@ def load(path: Path, model: type[_Model]) -> _Model:
         ValueError: It is not a regular file of ours; the message is half a sentence.
 
     """
+    _DISK.flush(FLUSH_TIMEOUT)
     content = _content(path)
     try:
         # pydantic's own JSON parser limits the nesting of the document: json.loads
@@ -109,31 +120,61 @@ def load(path: Path, model: type[_Model]) -> _Model:
 def recall(path: Path, model: type[_Model]) -> _Model | None:
     """Return the content of a state file, or ``None`` if it cannot be used.
 
-    A file that exists and cannot be used is worth a warning; the next :func:`remember`
-    replaces it.
+    A file that exists and cannot be used is worth a warning. A damaged one is renamed.
     """
     try:
         return load(path, model)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         # If it is the folder, TopicRecord warns about that, once for all files.
         folder_usable = os.access(f"{path.parent}/.", os.X_OK, effective_ids=True)
         level = logging.WARNING if folder_usable else logging.DEBUG
         log.log(level, "ignoring the state file %s: %s", path, _reason(error))
-        return None
+    except ValueError as error:
+        log.warning("ignoring the state file %s: %s%s", path, error, set_aside(path))
+    return None
+
+
+def set_aside(path: Path) -> str:
+    """Rename a damaged file, directory or link; return what to say about it."""
+    for number in range(_MOST_DAMAGED):
+        name = f"{path.name}{DAMAGED}{f'.{number}' if number else ''}"
+        target = path.with_name(name)
+        if os.path.lexists(target):
+            continue
+        with suppress(OSError):
+            path.rename(target)
+            return f", renamed to {name}"
+    return " (it cannot be renamed; remove it)"
 
 
 def remember(path: Path, document: BaseModel) -> None:
-    """Write a state file if that is possible; its folder is created.
+    """Write a state file soon if that is possible; its folder is created.
 
     A failure is only logged for debugging: :class:`TopicRecord`, which writes into the
     same folder, warns about it.
     """
-    try:
-        save(path, document)
-    except OSError as error:
+
+    def failed(error: OSError) -> None:
         log.debug("cannot write %s: %s", path, _reason(error))
+
+    _DISK.write(path, partial(_write, path, _text(document), 0o666), failed)
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Wait at the end of the block until everything is on the disk, for a while."""
+    try:
+        yield
+    finally:
+        if not flush():
+            log.warning("the disk is so slow that state files may be lost")
+
+
+def flush(within: float = FLUSH_TIMEOUT) -> bool:
+    """Wait until everything is on the disk; return whether it is."""
+    return _DISK.flush(within)
 
 
 def save(path: Path, document: BaseModel, mode: int = 0o666) -> None:
@@ -148,25 +189,94 @@ def save(path: Path, document: BaseModel, mode: int = 0o666) -> None:
         OSError: It cannot be written.
 
     """
+    _write(path, _text(document), mode)
+
+
+def _text(document: BaseModel) -> str:
+    return json.dumps(document.model_dump(), indent=1) + "\n"
+
+
+def _write(path: Path, text: str, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when complete, so that a crash leaves the old file or the new one. It is
-    # not flushed to the disk (fsync): that takes seconds on the SD card of a busy
-    # Raspberry Pi, during which no printer would be served. After a power cut the new
-    # file may be empty, which the reader notices.
+    # Renamed when it is complete and on the disk, so that a crash or a power cut leaves
+    # the old file or the new one.
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)  # of a process that was killed
     # Whoever may write into the folder must not be able to have us overwrite another
     # file of ours through a link of that name.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    text = json.dumps(document.model_dump(), indent=1) + "\n"
     try:
         with open(os.open(fresh, flags, mode), "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(path)
     except OSError:
         with suppress(OSError):
             fresh.unlink()
         raise
+
+
+class _Disk:
+    """Writes files in a thread, which ends when nothing waits; the latest of each."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: dict[Path, Callable[[], None]] = {}
+        self._working = False
+
+    def write(
+        self,
+        path: Path,
+        work: Callable[[], None],
+        failed: Callable[[OSError], None],
+    ) -> None:
+        """Do something with a file soon; nothing else of it that waits is done.
+
+        Args:
+            path: the file.
+            work: what to do.
+            failed: is called in the thread with what it raised.
+
+        """
+
+        def attempt() -> None:
+            try:
+                work()
+            except OSError as error:
+                failed(error)
+
+        with self._changed:
+            # In this context: log lines name the printer.
+            self._waiting[path] = partial(copy_context().run, attempt)
+            if self._working:
+                return
+            thread = threading.Thread(target=self._run, name="state files", daemon=True)
+            try:
+                thread.start()
+                self._working = True
+            except RuntimeError as error:  # there are too many threads
+                del self._waiting[path]
+                failed(OSError(str(error)))
+
+    def flush(self, within: float) -> bool:
+        """Wait until nothing is left to write; return whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._working, within)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._working = False
+                    self._changed.notify_all()
+                    return
+                path = next(iter(self._waiting))
+                work = self._waiting.pop(path)
+            work()
+
+
+_DISK = _Disk()
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -271,26 +381,28 @@ class TopicRecord:
             self._changed = True
 
     def save(self) -> None:
-        """Write the file if anything has changed; without topics, delete it."""
+        """Write the file soon if anything has changed; without topics, delete it."""
         if not self._changed:
             return
         self._changed = False
-        try:
-            if self._topics:
-                topics = sorted(self._topics)
-                save(self._path, _RetainedTopics(owner=self._owner, retained=topics))
-            else:
-                self._path.unlink(missing_ok=True)
-        except OSError as error:
-            self._warn("write", error)
+        if self._topics:
+            topics = sorted(self._topics)
+            document = _RetainedTopics(owner=self._owner, retained=topics)
+            work = partial(_write, self._path, _text(document), 0o666)
+        else:
+            work = partial(self._path.unlink, missing_ok=True)
+        _DISK.write(self._path, work, partial(self._warn, "write"))
 
     def _load(self) -> set[str]:
         try:
             document = load(self._path, _RetainedTopics)
         except FileNotFoundError:
             return set()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self._warn("read", error)
+            return set()
+        except ValueError as error:
+            self._warn("read", ValueError(f"{error}{set_aside(self._path)}"))
             return set()
         if document.owner != self._owner:
             self._warn("read", ValueError("it belongs to another configuration"))
@@ -312,6 +424,7 @@ class TopicRecord:
 def all_records(folder: Path, owner: str = "") -> dict[str, TopicRecord]:
     """Return an owner's records in a folder by printer id, with former printers."""
     ending = _ending(owner)
+    _DISK.flush(FLUSH_TIMEOUT)
     try:
         names = os.listdir(folder)  # noqa: PTH208 - Path.glob hides or raises errors
     except OSError:

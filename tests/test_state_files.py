@@ -19,6 +19,8 @@ from bridge.state_files import (
     all_records,
     default_folder,
     exclusive,
+    flush,
+    flushed,
     installation_digest,
     load,
     recall,
@@ -107,6 +109,66 @@ def test_a_damaged_file_is_ignored_and_replaced(
     assert len(record.getMessage()) < 300
     remember(path, USB)
     assert recall(path, KnownPort) == USB
+
+
+@pytest.mark.parametrize("content", NO_JSON.values(), ids=NO_JSON)
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    """A person can look at it, and the next start does not read it again."""
+    path = tmp_path / "ender.place.json"
+    for name in ("ender.place.json.damaged", "ender.place.json.damaged.1"):
+        path.write_bytes(content)
+        assert recall(path, KnownPort) is None
+        assert caplog.records[-1].getMessage().endswith(f"renamed to {name}")
+        assert (tmp_path / name).read_bytes() == content
+        assert recall(path, KnownPort) is None, "there is none now"
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("make", THINGS)
+def test_what_is_no_file_is_set_aside_so_that_one_can_be_written(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "ender.retained.json"
+    make(path)
+    record = TopicRecord(tmp_path, "ender")
+    record.add("a")
+    record.save()
+    assert flush()
+    assert all_records(tmp_path)["ender"].topics == {"a"}
+    assert os.path.lexists(tmp_path / "ender.retained.json.damaged")
+
+
+def test_damage_that_returns_at_each_start_does_not_fill_the_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ender.place.json"
+    for _ in range(20):
+        path.write_bytes(b"[")
+        assert recall(path, KnownPort) is None
+    assert len(list(tmp_path.iterdir())) == 11
+    assert "remove it" in caplog.records[-1].getMessage()
+
+
+def test_only_the_latest_of_many_contents_is_written(tmp_path: Path) -> None:
+    """So that a slow disk costs no memory."""
+    path = tmp_path / "ender.place.json"
+    for number in range(1000):
+        remember(path, KnownPort(port=str(number), baudrate=1))
+    with flushed():
+        pass
+    assert load(path, KnownPort).port == "999"
+    assert [x.name for x in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path) -> None:
+    other, path = tmp_path / "other", tmp_path / "ender.place.json"
+    other.write_text("precious")
+    path.with_name(f"{path.name}.{os.getpid()}.new").symlink_to(other)
+    save(path, USB)
+    assert other.read_text() == "precious"
+    assert load(path, KnownPort) == USB
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """All printers of the process: started, stopped and changed while the others go on."""
 
 import asyncio
+import errno
 import logging
 import os
 import random
@@ -34,6 +35,7 @@ from bridge.state_files import (
     all_records,
     default_folder,
     exclusive,
+    flushed,
     installation_digest,
 )
 
@@ -43,6 +45,9 @@ Watch = Callable[[Sequence[Station]], None]
 
 FIRST_RESTART, LONGEST_RESTART = 1.0, 60.0
 """Bounds of the back-off between two starts of a station that failed, in seconds."""
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Errors that do not go away because something starts again."""
 
 STABLE_AFTER = 300.0
 """Seconds that a station must have run for its back-off to start over."""
@@ -160,7 +165,7 @@ class Supervisor:
                 owns its topics; the others are stopped as well.
 
         """
-        with self._lock, first_failure(), self._catching_callbacks():
+        with self._lock, flushed(), first_failure(), self._catching_callbacks():
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 await self.change(self._config)
@@ -312,7 +317,10 @@ class Supervisor:
         def handle(loop: asyncio.AbstractEventLoop, found: dict[str, Any]) -> None:
             served = self._served.get(_printer_of(found) or "")
             error = found.get("exception")
-            if served is not None and served.run and isinstance(error, Exception):
+            if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+                # asyncio tries again after a second to accept a client.
+                log.warning("%s: %s", found["message"], error.strerror)
+            elif served is not None and served.run and isinstance(error, Exception):
                 served.station.fail(error)
             elif before is not None:
                 before(loop, found)

@@ -3,6 +3,8 @@
 import argparse
 import gc
 import os
+import resource
+from contextlib import suppress
 from functools import partial
 
 from bridge import logs
@@ -22,6 +24,7 @@ def run(chosen: argparse.Namespace) -> int:
     """
     config = load(chosen.config, os.environ)
     logs.configure(config.log, logs.secrets(config))
+    raise_descriptor_limit()
     # Always the same file, also where another one appears that is looked for first.
     origin = locate(chosen.config)
     read = partial(load, chosen.config or origin, os.environ)
@@ -32,3 +35,15 @@ def run(chosen: argparse.Namespace) -> int:
     gc.freeze()
     run_until_signal(service.run(config), on_hangup=service.reload)
     return 0
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the service manager allows at most.
+
+    A printer needs three: its port, and two for its connection to the broker. The soft
+    limit is 1,024 nearly everywhere, for programs that use ``select(2)``, which has no
+    room for more; the event loop uses ``epoll(7)``.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

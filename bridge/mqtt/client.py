@@ -142,6 +142,11 @@ class Client:
             self.close()
             stage = self._attempt.stage if self._paho is None else ConnectStage.MQTT
             raise error_text.timed_out(self._config, stage) from error
+        except OSError as error:  # of the descriptors that watch the socket
+            self.close()
+            raise error_text.unreachable(
+                self._config, error, ConnectStage.MQTT
+            ) from error
         except BaseException:
             self.close()  # it may even have been accepted, and cancelled at once
             raise
