@@ -169,7 +169,7 @@ d         | M118         | quoted=SLP       | send a text
 all       | M119         | reads            | report the end stops
 m1p       | M120 M121    |                  | turn the end stops on or off
 ds        | M120 M121    | anywhere         | save or restore the modes
-d         | M122         | reads            | report diagnostics
+md        | M122         | reads            | report diagnostics
 m         | M123         | reads            | report the fans
 mp        | M125         | anywhere         | park and pause
 t         | M130 M131 M132 M133 M134 |                  | PID of a heater
@@ -234,7 +234,7 @@ r         | M320 M321 M322 M323 | anywhere         | level the bed
 r         | M340         |                  | set a servo
 p         | M330 M331 M332 M333 |                  | send metrics
 m1pdrs    | M350 M351    | refused=M92 harmless= | set the microsteps
-m1pkd     | M355         |                  | set the case light
+m1pkdr    | M355         |                  | set the case light
 mp        | M360         | reads            | report the configuration
 s         | M370 M371 M372 M373 M374 M375 M376 M561 | anywhere         | level the bed
 d         | M374 M375 M376 M557 M561 | anywhere         | set up the bed's mesh

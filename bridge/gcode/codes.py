@@ -244,7 +244,7 @@ SYNTAXES: Mapping[str, Syntax] = {
     UNKNOWN: Syntax(
         documents=_REPRAP,
         style=TextStyle.LOWER,
-        replaced=_SEARCHES,
+        replaced=(*_SEARCHES, ('"', "'")),
         highest=999,
     ),
 }
@@ -284,6 +284,11 @@ _FAMILIES = {
 }
 
 
+_EAGER = ("marlin", "marlin1", "prusa", "reprapfirmware", "repetier", "smoothieware")
+"""Families of which one may be behind an unknown name, and which find letters or codes
+wherever they are in a line; Klipper splits only the beginning from the rest."""
+
+
 @cache
 def tables() -> Mapping[str, Mapping[str, Code]]:
     """Return the codes of each family by name."""
@@ -296,11 +301,16 @@ def tables() -> Mapping[str, Mapping[str, Code]]:
         for name, row in table.items():
             if not SYNTAXES[family].names or row.argument is not Argument.NAMES:
                 everything.setdefault(name, []).append(row)
-    found[UNKNOWN] = {
+    for name, same in everything.items():
         # A row that several families share is there several times.
-        name: _merged({id(row): row for row in rows}.values())
-        for name, rows in everything.items()
-    }
+        row = _merged({id(row): row for row in same}.values())
+        takes = {
+            found[family][name].argument for family in _EAGER if name in found[family]
+        }
+        if len(takes) > 1 or any(name not in found[family] for family in _EAGER):
+            # Some family would find letters, and so other codes, in the text.
+            row = replace(row, argument=Argument.LETTERS)
+        found[UNKNOWN][name] = replace(row, quoted="")
     return found
 
 

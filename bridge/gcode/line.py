@@ -327,6 +327,7 @@ class _Parser:
         pairs: list[tuple[str, str]] = []
         quoted: list[tuple[str, str]] = []
         words = [code]
+        changed = ""
         values: dict[str, float | None] = {}
         while self._at < len(text):
             letter, number, content = self._word(text, row)
@@ -338,13 +339,16 @@ class _Parser:
                 values[letter] = float(first) if first else None
                 words.append(letter + number)
             else:
-                quoted.append((letter, content))
-                words.append(letter + texts.quoted(content))
+                sent = texts.in_quotes(content, row, self._syntax)
+                changed = changed or (content if content != sent else "")
+                quoted.append((letter, sent))
+                words.append(letter + texts.quoted(sent))
         return Line(
             code,
             " ".join(words),
             tuple(pairs),
             tuple(quoted),
+            changed=changed,
             values=values,
             row=row,
         )

@@ -1,8 +1,9 @@
 """Texts in lines of G-code, written so that no firmware finds a code in them."""
 
+import re
 import unicodedata
 
-from bridge.gcode.codes import Syntax, TextStyle
+from bridge.gcode.codes import Code, Syntax, TextStyle
 
 _LIKE = (
     "ä=ae ö=oe ü=ue ß=ss æ=ae œ=oe ø=oe å=aa þ=th ð=d đ=d ł=l "
@@ -41,7 +42,7 @@ def plain(text: str) -> str:
 
 def harmless(text: str, syntax: Syntax) -> str:
     """Return a display text in which a family finds no code, comment or checksum."""
-    return quiet(plain(text).translate(_NEVER), syntax)
+    return quiet(plain(text).translate(_NEVER), syntax).strip()
 
 
 def quiet(text: str, syntax: Syntax) -> str:
@@ -51,6 +52,18 @@ def quiet(text: str, syntax: Syntax) -> str:
     for sign, instead in syntax.replaced:
         text = text.replace(sign, instead)
     return text
+
+
+_HARMLESS_NAME = re.compile(r"[A-FH-MORSU-Z0-9]*", re.ASCII)
+"""What may stand in quotes in upper case where codes are searched for: the model of a
+printer in ``M862.3 P"MK3S"``, which must be right to the letter."""
+
+
+def in_quotes(text: str, row: Code, syntax: Syntax) -> str:
+    """Return a text for between quotes, in which a family finds no code either."""
+    if row.reads and _HARMLESS_NAME.fullmatch(text):
+        return text
+    return quiet(text, syntax)
 
 
 def quoted(text: str) -> str:
