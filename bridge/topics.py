@@ -212,6 +212,11 @@ class Topics:
         return f"{self.base}/{HEATER.stem}/{name}"
 
     @property
+    def heaters(self) -> str:
+        """The topic filter of all heaters."""
+        return f"{self.base}/{HEATER.stem}/+"
+
+    @property
     def sd_files(self) -> str:
         """The files on the SD card."""
         return self.of(SD_FILES)

@@ -40,6 +40,8 @@ class Publisher:
         broker: where to publish.
         instance: the id of this process.
         problem: returns at a time why the printer is not served, if it is not.
+        receives_stops: returns whether the separate connection for emergency stops is
+            up.
 
     """
 
@@ -52,6 +54,7 @@ class Publisher:
         *,
         instance: str,
         problem: Callable[[float], str | None],
+        receives_stops: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config = config
         self._printer = printer
@@ -59,6 +62,7 @@ class Publisher:
         self._broker = broker
         self._instance = instance
         self._problem = problem
+        self._receives_stops = receives_stops
         self._published: dict[str, object] = {}
         self._seen: dict[str, object] = {}
         self._temperatures = TemperatureGate(config.telemetry)
@@ -124,7 +128,8 @@ class Publisher:
         here = self._printer.state.link == "operational"
         connects = self._printer.link.connects, self._broker.statistics.connects
         stuck = self._problem(now) is not None
-        if self._is_new("health", (here, connects, stuck)):
+        others = self._broker.conflict, self._receives_stops()
+        if self._is_new("health", (here, connects, stuck, others)):
             self._health_due = min(self._health_due, now + SETTLE_TIME)
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
@@ -181,6 +186,8 @@ class Publisher:
             uptime=int(self.now() - self._started),
             started_at=self._started_at,
             problem=self._problem(self.now()),
+            conflict=broker.conflict,
+            emergency_connection=self._receives_stops(),
             mqtt={
                 "reconnects": statistics.reconnects,
                 "received": statistics.received,

@@ -25,6 +25,7 @@ from bridge.config import Printer as PrinterConfig
 from bridge.home_assistant.announcer import Announcer
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
+from bridge.mqtt.emergency import EmergencyConnection
 from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
@@ -70,6 +71,9 @@ LOGGED = {
 GRACE = 10.0
 """Seconds by which something may be late, on a machine that has much to do."""
 
+CLEAR_TIMEOUT = 10.0
+"""Seconds to wait for the broker at the start, before the printer is used without."""
+
 TICK = 1.0
 """Seconds between two looks at what has to be published although nothing changed."""
 
@@ -91,7 +95,7 @@ class Station:
             id of the printer that left them.
         folder: where state files are.
         scheduler: runs what may wait; shared by all stations, so that they take turns.
-        poll: looks for an emergency stop, before something that takes long.
+        emergency: the connection for emergency stops.
 
     """
 
@@ -107,9 +111,10 @@ class Station:
         removed: Mapping[str, AbstractSet[str]] | None = None,
         folder: Path | None = None,
         scheduler: PublishScheduler | None = None,
-        poll: Callable[[], None] | None = None,
+        emergency: EmergencyConnection | None = None,
     ) -> None:
         self.name = printer.id
+        self._emergency = emergency
         self.topics = Topics(config.base(printer))
         self._config = config
         self._removed = removed or {}
@@ -125,10 +130,16 @@ class Station:
             self._presence,
             self._received,
             on_connected=self._connected.set,
-            between=poll,
+            between=emergency.poll if emergency else None,
+            on_conflict=self._on_conflict,
         )
         parts = (config, self.printer, self.topics, self.broker)
-        self.publisher = Publisher(*parts, instance=instance, problem=self.problem)
+        self.publisher = Publisher(
+            *parts,
+            instance=instance,
+            problem=self.problem,
+            receives_stops=self._receives_stops,
+        )
         self._announcer = Announcer(*parts, folder=folder)
         self._handler = RequestHandler(
             config,
@@ -136,7 +147,7 @@ class Station:
             execute=self._execute,
             check_room=self.printer.queue.check_room,
             stop=self.printer.stop_for,
-            poll=poll or _nothing,
+            poll=emergency.poll if emergency else _nothing,
             respond=self._respond,
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
@@ -186,6 +197,7 @@ class Station:
             subscriptions=(*self.topics.commands, *more),
             optional=self.topics.near_misses,
             record=record,
+            discovery=Announcer.topic(self._config, self.name),
         )
 
     @property
@@ -286,7 +298,7 @@ class Station:
             async with asyncio.TaskGroup() as tasks:
                 self._handling = handling
                 self._on_change()
-                self._endless["printer"] = tasks.create_task(self.printer.run())
+                self._endless["printer"] = tasks.create_task(self._run_printer())
                 self._endless["publisher"] = tasks.create_task(self._tick())
                 tasks.create_task(self._clear(self._removed))
                 await asyncio.shield(self._failure)
@@ -297,6 +309,22 @@ class Station:
             if self._handled:
                 # The printer is disconnected now, so what waited for it fails.
                 await asyncio.wait(self._handled, timeout=LAST_RESPONSES)
+
+    async def _run_printer(self) -> None:
+        """Run the printer once no other bridge is known to serve it.
+
+        Its port is not opened before: the other bridge may be printing. If the broker
+        does not tell in time, heaters are watched without it.
+        """
+        clear = self.broker.clear_to_serve
+        while not clear.is_set():
+            try:
+                async with timeout(CLEAR_TIMEOUT):
+                    await clear.wait()
+            except TimeoutError:
+                if self.broker.conflict is None:
+                    break
+        await asyncio.create_task(self.printer.run())
 
     async def _tick(self) -> None:
         pause = offset(self.name, TICK)  # or a hundred printers publish at once
@@ -393,6 +421,24 @@ class Station:
             return
         self._kept, self._kept_at = facts, now
         remember(self._job_file, print_record.record(state, now=now, epoch=epoch))
+
+    def _receives_stops(self) -> bool:
+        topic, connection = self.topics.emergency, self._emergency
+        return connection is not None and connection.receives(topic)
+
+    def _on_conflict(self, text: str) -> None:
+        """Publish what another client does to the bridge.
+
+        It is no problem in the sense of :meth:`problem`: then the service manager would
+        restart the bridge whenever another client wants it.
+        """
+        self.publisher.event(
+            "error",
+            error=text,
+            reason="client_conflict",
+            consequence="",
+            severity="warning",
+        )
 
     def _remember_place(self) -> None:
         place = self.printer.observer.place

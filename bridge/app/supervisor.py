@@ -390,7 +390,7 @@ class Supervisor:
             removed=share.gone,
             folder=state_folder.folder,
             scheduler=self._scheduler,
-            poll=self._poll,
+            emergency=self._emergency,
         )
 
     def _taken(self, name: str) -> list[str]:

@@ -73,6 +73,12 @@ class Announcer:
         settings = config.home_assistant
         return (settings.birth_topic,) if settings.enabled else ()
 
+    @staticmethod
+    def topic(config: Config, name: str) -> str | None:
+        """Return where a printer is announced, by its id; ``None``: it is not."""
+        settings = config.home_assistant
+        return config_topic(settings.prefix, name) if settings.enabled else None
+
     def tick(self) -> bool:
         """Publish the discovery message if it has changed; to be called every second.
 

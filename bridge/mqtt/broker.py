@@ -6,7 +6,6 @@ serves the same topics.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -22,15 +21,15 @@ from bridge.mqtt.client import Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
-from bridge.mqtt.one_shot import OneShotClient
-from bridge.mqtt.session import (
-    OFFLINE,
-    BrokerSession,
-    Presence,
-    SharedState,
-    Statistics,
+from bridge.mqtt.own_topics import OFFLINE
+from bridge.mqtt.session import BrokerSession, Presence, SharedState, Statistics
+from bridge.mqtt.takeover import (
+    CHECK_CLIENT_ID,
+    ClientId,
+    Conflicts,
+    TakeoverCheck,
+    TakeoverDetector,
 )
-from bridge.timeout import timeout
 
 log = logging.getLogger(__name__)
 
@@ -40,24 +39,16 @@ STABLE_AFTER = 10.0
 MAX_CLOSED = 2
 """Connections closed without CONNACK after which the other MQTT version is tried."""
 
-CONTEST_WINDOW = 60.0
-"""Seconds: a connection that was up for longer was not lost to another client that
-reconnects in turn with ours."""
-
-MAX_TAKEOVERS = 2
-"""Takeovers in a row after which they are reported. The broker disconnects the older
-connection of a client id (MQTT 5.0, 3.1.4), and anyone can send a client id, so a
-takeover must never end the bridge, which watches heaters."""
-
 CONFLICT_DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
 
-CHECK_CLIENT_ID = "{client_id}-witness"
-"""What the client id of the takeover check begins with; access lists of brokers may
-contain it."""
+RIGHTS_TIMEOUT = 3.0
+"""Seconds until our own ``online`` must have come back to us with another client id, or
+it has fewer rights."""
 
-CHECK_TIMEOUT = 2.0
-"""Seconds that the broker has to answer the takeover check."""
+SETTLE_TIME = 0.5
+"""Seconds after ``online`` in which two bridges that were started at the same moment
+find each other; neither uses its printer until then."""
 
 
 class Broker:
@@ -72,6 +63,11 @@ class Broker:
             queued.
         pauses: the back-off between attempts to connect.
         between: is called between two packets that are received.
+        on_conflict: is called with what another client does to this bridge.
+
+    Attributes:
+        clear_to_serve: set once no other bridge is known to serve the topics: when a
+            connection has settled, and also when the broker cannot be reached.
 
     """
 
@@ -84,20 +80,23 @@ class Broker:
         on_connected: Callable[[], None] | None = None,
         pauses: Backoff | None = None,
         between: Callable[[], None] | None = None,
+        on_conflict: Callable[[str], None] | None = None,
     ) -> None:
         self._config = config
         self._between = between
+        self.clear_to_serve = asyncio.Event()
         self._presence = presence
         self._shared = SharedState(
             config=config,
             presence=presence,
             on_message=on_message,
             on_connected=on_connected,
+            conflicts=Conflicts(on_conflict),
         )
         self._pauses = pauses if pauses is not None else Backoff()
         self._versions = ProtocolFallback(config.protocol)
         self._failures = LogDedupe()
-        self._conflicts = LogDedupe()
+        self._client_id = ClientId(presence.client_id)
         self._session: BrokerSession | None = None
         self._takeovers = TakeoverDetector()
 
@@ -105,6 +104,11 @@ class Broker:
     def connected(self) -> bool:
         """Whether we are connected and subscribed."""
         return self._shared.statistics.connected_since is not None
+
+    @property
+    def conflict(self) -> str | None:
+        """What another client does to this bridge; ``None``: nothing lately."""
+        return self._shared.conflicts.latest
 
     @property
     def statistics(self) -> Statistics:
@@ -227,7 +231,7 @@ class Broker:
         client = Client(
             self._config,
             session,
-            client_id=self._presence.client_id,
+            client_id=self._client_id.current,
             version=version,
             will=will,
             between=self._between,
@@ -237,16 +241,24 @@ class Broker:
             limits = await client.connect()
         except AttemptError as error:
             client.close()
-            self._versions.failed(error.hint)
-            self._warn(error.message)
-            return
+            self._note_failure(error)
         except BridgeInTheWayError as error:
             client.close()
-            self._warn_of_conflict(str(error))
-            return
-        self._note_connected(version)
+            self._shared.conflicts.report(str(error))
+        else:
+            self._note_connected(version)
+            await self._use(session, client, limits)
+
+    async def _use(
+        self, session: BrokerSession, client: Client, limits: BrokerLimits
+    ) -> None:
+        """Serve on a connection until it is lost, and note why."""
         started = time.monotonic()
-        check = self._takeover_check(version)
+        check = self._takeover_check(session.version)
+        timers = [
+            self._later(SETTLE_TIME, self.clear_to_serve.set),
+            self._later(RIGHTS_TIMEOUT, self._check_rights, session, client),
+        ]
         try:
             if self._takeovers.suspected:
                 await check.connect()
@@ -255,22 +267,48 @@ class Broker:
             connected = await check.is_connected()
             self._note_loss(loss, lasted, reference_connected=connected)
         except BridgeInTheWayError as error:
-            self._warn_of_conflict(str(error))
+            self._shared.conflicts.report(str(error))
         finally:
+            for timer in timers:
+                timer.cancel()
             client.close()
             check.close()
 
-    async def _refuse_duplicate(self, version: Version) -> None:
-        if self._presence.instance:
-            await duplicate_bridge.refuse(
-                self._config,
-                self._presence.topics,
-                client_id=self._presence.client_id,
-                instance=self._presence.instance,
-                version=version,
+    @staticmethod
+    def _later(
+        seconds: float, call: Callable[..., None], *arguments: object
+    ) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, call, *arguments)
+
+    def _check_rights(self, session: BrokerSession, client: Client) -> None:
+        """Give up a client id that differs from the usual one, and has fewer rights."""
+        if self._client_id.differs and not session.sees_itself:
+            self._client_id.refused()
+            client.give_up(
+                f"{error_text.endpoint(self._config)} does not give us our rights with "
+                "another client id"
             )
 
-    def _takeover_check(self, version: Version) -> "TakeoverCheck":
+    def _note_failure(self, error: AttemptError) -> None:
+        if error.hint is Hint.REFUSED and self._client_id.differs:
+            self._client_id.refused()
+        self._versions.failed(error.hint)
+        self.clear_to_serve.set()  # nobody can tell us about another bridge
+        self._warn(error.message)
+
+    async def _refuse_duplicate(self, version: Version) -> None:
+        presence = self._presence
+        if presence.instance:
+            await duplicate_bridge.refuse(
+                self._config,
+                presence.topics,
+                client_id=presence.client_id,
+                instance=presence.instance,
+                version=version,
+                discovery=None if self._shared.established else presence.discovery,
+            )
+
+    def _takeover_check(self, version: Version) -> TakeoverCheck:
         return TakeoverCheck(
             self._config,
             client_id=unique_id(
@@ -309,7 +347,7 @@ class Broker:
         log.info(
             "%s: connected as %s, MQTT %s",
             where,
-            self._presence.client_id,
+            self._client_id.current,
             version.value,
         )
         self._failures.forget()
@@ -319,22 +357,19 @@ class Broker:
         self, loss: Loss, lasted: float, *, reference_connected: bool
     ) -> None:
         self._warn(loss.message)
+        self._client_id.lasted(lasted)
         if lasted >= STABLE_AFTER:
             self._pauses.reset()
         if self._takeovers.contested(
             loss, reference_connected=reference_connected, lasted=lasted
         ):
             name = self._presence.client_id
-            self._warn_of_conflict(
-                f"another client took over our client id {name!r} twice in a row; "
-                "stop it, or set mqtt.client_id; connecting again with a back-off"
+            self._shared.conflicts.report(
+                f"another client took over our client id {name!r} twice in a row; find "
+                "and stop it. Connecting with another client id"
             )
-
-    def _warn_of_conflict(self, message: str) -> None:
-        """Log it, even if connections in between succeed, but not each time."""
-        line = self._conflicts.filter(message, time.monotonic())
-        if line is not None:
-            log.warning("%s", line)
+            if self._client_id.taken_over():
+                self._pauses.reset()
 
     def _warn(self, message: str) -> None:
         line = self._failures.filter(message, time.monotonic())
@@ -398,81 +433,3 @@ class ProtocolFallback:
         self._closed = 0
         self._settled = False
         self._current = Version.V311 if self._current is Version.V5 else Version.V5
-
-
-class TakeoverDetector:
-    """Decides when another client is using our client id."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    @property
-    def suspected(self) -> bool:
-        """Whether the latest connection may have been taken over."""
-        return self._count > 0
-
-    def contested(
-        self, loss: Loss, *, reference_connected: bool, lasted: float
-    ) -> bool:
-        """Note how a connection ended; return whether to report a takeover.
-
-        A single loss without a reason only raises the suspicion. The second in a row is
-        certain when the broker says so, or when it closed this connection only.
-
-        Args:
-            loss: how it ended.
-            reference_connected: the connection of the :class:`TakeoverCheck` was still
-                up.
-            lasted: how many seconds it was up.
-
-        """
-        certain = loss.taken_over or (loss.unexplained and reference_connected)
-        if lasted >= CONTEST_WINDOW or not certain:
-            self._count = 0
-        self._count += loss.taken_over or loss.unexplained
-        return certain and self._count >= MAX_TAKEOVERS
-
-
-class TakeoverCheck:
-    """A second, idle connection that shows whether the broker closed only the first.
-
-    A broker disconnects a client when another one connects with its client id, but few
-    say so: MQTT 3.1.1 has no reason codes, and Mosquitto 2.0.11 closes the connection
-    without DISCONNECT on MQTT 5 too. When that happens while a connection with another
-    client id stays up, neither the network nor a broker restart was the cause.
-
-    Args:
-        config: how to reach the broker.
-        client_id: the client id of this connection.
-        version: the MQTT version.
-        topic: a topic that we are allowed to subscribe to.
-
-    """
-
-    def __init__(
-        self, config: Mqtt, *, client_id: str, version: Version, topic: str
-    ) -> None:
-        self._topic = topic
-        self._client = OneShotClient(config, client_id=client_id, version=version)
-        self._connected = False
-
-    async def connect(self) -> None:
-        """Connect; where that fails nothing can be confirmed later."""
-        with contextlib.suppress(AttemptError):
-            await self._client.connect()
-            self._connected = True
-
-    async def is_connected(self) -> bool:
-        """Return whether the broker still answers on this connection."""
-        if not self._connected:
-            return False
-        try:
-            async with timeout(CHECK_TIMEOUT):
-                await self._client.subscribe([self._topic], replay=False)
-        except (AttemptError, TimeoutError):
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close the connection; safe to call again."""
-        self._client.close()

@@ -19,7 +19,7 @@ from bridge.mqtt.error_text import AttemptError, Hint
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.timeout import timeout
-from bridge.topics import Topics
+from bridge.topics import AVAILABILITY, Topics
 
 log = logging.getLogger("bridge.mqtt.broker")
 
@@ -60,9 +60,6 @@ async def find(
 ) -> str | None:
     """Return the instance of another bridge that serves these topics, if there is one.
 
-    The connection has a client id of its own: with the usual one it would take over
-    the other bridge's connection.
-
     Args:
         config: how to reach the broker.
         topics: the topics in question.
@@ -74,22 +71,43 @@ async def find(
         AttemptError: The broker cannot be reached, or refuses this client id.
 
     """
-    async with OneShotClient(
+    other: str | None = None
+    async with _client(config, client_id, version) as client:
+        # Whether the bridge itself is allowed to do what fails here will show later.
+        with contextlib.suppress(AttemptError):
+            other, _ = await _serving(client, topics, instance)
+    return other
+
+
+def _client(config: Mqtt, client_id: str, version: Version | None) -> OneShotClient:
+    """Return a client with an id of its own.
+
+    With the usual one it would take over the other bridge's connection.
+    """
+    return OneShotClient(
         config,
         client_id=unique_id(CHECK_CLIENT_ID.format(client_id=client_id)),
         version=version,
         disconnect_timeout=DISCONNECT_TIMEOUT,
-    ) as client:
-        # Whether the bridge itself is allowed to do what fails here will show later.
-        with contextlib.suppress(AttemptError):
-            watched = (topics.availability, topics.info, topics.response)
-            await client.subscribe(watched)
-            retained = await _retained(client, topics)
-            other = instance_of(retained.get(topics.info, b""))
-            online = retained.get(topics.availability) == ONLINE
-            if online and other != instance and await _answers(client, topics):
-                return other or "unknown"
-    return None
+    )
+
+
+async def _serving(
+    client: OneShotClient, topics: Topics, instance: str
+) -> tuple[str | None, dict[str, bytes]]:
+    """Return another bridge that serves these topics, and what is retained.
+
+    Raises:
+        AttemptError: The broker does not answer.
+
+    """
+    await client.subscribe((topics.availability, topics.info, topics.response))
+    retained = await _retained(client, topics)
+    other = instance_of(retained.get(topics.info, b""))
+    online = retained.get(topics.availability) == ONLINE
+    if online and other != instance and await _answers(client, topics):
+        return other or "unknown", retained
+    return None, retained
 
 
 async def _retained(client: OneShotClient, topics: Topics) -> dict[str, bytes]:
@@ -118,28 +136,83 @@ async def _answers(client: OneShotClient, topics: Topics) -> bool:
     return False
 
 
-async def refuse(
-    config: Mqtt, topics: Topics, *, client_id: str, instance: str, version: Version
+async def refuse(  # noqa: PLR0913 - who we are, and where
+    config: Mqtt,
+    topics: Topics,
+    *,
+    client_id: str,
+    instance: str,
+    version: Version,
+    discovery: str | None = None,
 ) -> None:
-    """Refuse to start where another bridge serves our topics.
+    """Refuse to start where another bridge serves our topics, or our device.
+
+    Args:
+        config: how to reach the broker.
+        topics: our topics.
+        client_id: the client id of this check is derived from it.
+        instance: our own instance.
+        version: the MQTT version.
+        discovery: where Home Assistant reads about the printer with our id. Two bridges
+            with the same id on different topics would describe the same device there,
+            and its buttons would operate either printer.
 
     Raises:
         AttemptError: The broker cannot be reached.
         BridgeInTheWayError: Another bridge serves them.
 
     """
+    text: str | None = None
     try:
-        other = await find(
-            config, topics, client_id=client_id, instance=instance, version=version
-        )
+        async with _client(config, client_id, version) as client:
+            with contextlib.suppress(AttemptError):
+                text = await _conflict(client, topics, instance, discovery)
     except AttemptError as error:
         # The broker may only refuse the second client id.
         if error.hint is not Hint.REFUSED:
             raise
         log.debug("cannot check for another bridge: %s", error.message)
-        return
+    if text is not None:
+        raise BridgeInTheWayError(text)
+
+
+async def _conflict(
+    client: OneShotClient, topics: Topics, instance: str, discovery: str | None
+) -> str | None:
+    """Return an error text about another bridge; ``None``: there is none.
+
+    Raises:
+        AttemptError: The broker does not answer.
+
+    """
+    if discovery is not None:
+        await client.subscribe([discovery])
+    other, retained = await _serving(client, topics, instance)
     if other is not None:
-        raise BridgeInTheWayError(conflict(topics, other))
+        return conflict(topics, other)
+    announced = announced_topics(retained.get(discovery or "", b""))
+    if announced is None or announced == topics:
+        return None
+    other, _ = await _serving(client, announced, instance)
+    if other is None:
+        return None  # an earlier run, whose topic was changed since then
+    return (
+        f"another bridge (instance {other}) serves {announced.base}/… with the same "
+        "printer id, so both would be one device in Home Assistant; give one of the "
+        "two another printers.id"
+    )
+
+
+def announced_topics(payload: bytes) -> Topics | None:
+    """Return the topics of the bridge that wrote a discovery message, if it is one."""
+    try:
+        named = json.loads(payload)["availability"][0]["topic"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    if not isinstance(named, str) or any(mark in named for mark in "+#\0"):
+        return None
+    base, slash, last = named.rpartition("/")
+    return Topics(base) if base and slash and last == AVAILABILITY.suffix else None
 
 
 def conflict(topics: Topics, other: str) -> str:

@@ -6,18 +6,15 @@ use one after the other.
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bridge.config import Mqtt
-from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
-from bridge.mqtt.duplicate_bridge import conflict, instance_of
 from bridge.mqtt.error_text import Loss
 from bridge.mqtt.in_flight import InFlight, OversizeDetector, OwnEchoes
 from bridge.mqtt.messages import (
@@ -29,31 +26,17 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.outbox import Outbox
+from bridge.mqtt.own_topics import OFFLINE, ONLINE, Identity, OwnTopics
+from bridge.mqtt.takeover import Conflicts
 from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
 from bridge.topics import Topics
 
-START_WINDOW = 10.0
-"""Seconds after connecting in which a bridge that has just started gives way to
-another one. The two have found each other by then."""
-
-MAX_REPEATS = 2
-"""How often a bridge publishes its info again because of one other instance."""
-
-MAX_CONFLICTING = 16
-"""Other instances that are remembered; they may be forged."""
-
 log = logging.getLogger("bridge.mqtt.desk")
 """Not named after this module: users set its level by this name in ``log.levels``."""
 
-REPEAT_ONLINE_DELAY = 0.2
-"""Seconds before ``online`` is published again after an ``offline`` that is not ours,
-so that two clients that contradict each other do not flood the broker."""
-
 DISCONNECT_TIMEOUT = 0.5
 """Seconds for each step: the last messages, ``offline``, DISCONNECT."""
-
-ONLINE, OFFLINE = b"online", b"offline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +51,8 @@ class Presence:
         subscriptions: topic filters to subscribe to.
         optional: further ones, without a warning where the broker refuses them.
         record: remembers retained topics across restarts.
+        discovery: where Home Assistant reads what devices there are; ``None``: it is
+            not announced.
 
     """
 
@@ -77,6 +62,7 @@ class Presence:
     subscriptions: Sequence[str] = ()
     optional: Sequence[str] = ()
     record: TopicRecord | None = None
+    discovery: str | None = None
 
 
 @dataclass(slots=True)
@@ -121,7 +107,8 @@ class SharedState:
         statistics: counts.
         oversize: finds messages that are too large for the broker.
         warnings: which warnings have been logged, by their subject.
-        established: this bridge has once been connected for :data:`START_WINDOW`.
+        conflicts: what other clients do to this bridge.
+        established: this bridge has once been connected for a while.
 
     """
 
@@ -133,6 +120,7 @@ class SharedState:
     statistics: Statistics = field(default_factory=Statistics)
     oversize: OversizeDetector = field(default_factory=OversizeDetector)
     warnings: dict[str, LogDedupe] = field(default_factory=dict)
+    conflicts: Conflicts = field(default_factory=Conflicts)
     established: bool = False
 
     @property
@@ -206,20 +194,31 @@ class BrokerSession:
 
     def __init__(self, shared: SharedState, version: Version) -> None:
         self._shared = shared
-        self._version = version
+        self.version = version
         self._availability_topic = shared.topics.availability
-        self._info_topic = shared.topics.info
         self._loop = asyncio.get_running_loop()
         self._client: Client | None = None
         self._limits = BrokerLimits()
         self._filters: Sequence[Filter] = ()
+        self._optional: set[str] = set()
         self._in_flight = InFlight()
         self._all_sent = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
-        self._closing = False
-        self._conflicting: dict[str, int] = {}
-        self._online_at = math.inf
+        presence = shared.presence
+        identity = Identity(
+            topics=presence.topics,
+            instance=presence.instance,
+            discovery=presence.discovery,
+        )
+        self._own = OwnTopics(
+            identity,
+            version,
+            shared.outbox,
+            shared.conflicts,
+            self.send_waiting,
+            established=shared.established,
+        )
 
     async def serve(self, client: Client, limits: BrokerLimits) -> Loss:
         """Subscribe, publish ``online``, and go on until the connection ends.
@@ -232,12 +231,15 @@ class BrokerSession:
         self._client = client
         self._limits = limits
         self._in_flight = InFlight(limits.receive_maximum)
+        presence = self._shared.presence
+        optional = [*(Filter(topic=topic) for topic in presence.optional)]
+        optional += self._own.optional
         self._filters = [
-            Filter(topic=self._availability_topic, own=True),
-            Filter(topic=self._info_topic),
-            *(Filter(topic=topic) for topic in self._shared.presence.subscriptions),
-            *(Filter(topic=topic) for topic in self._shared.presence.optional),
+            *self._own.filters,
+            *(Filter(topic=topic) for topic in presence.subscriptions),
+            *optional,
         ]
+        self._optional = {wanted.topic for wanted in optional}
         seconds = self._shared.config.connect_timeout
         self._timer = self._loop.call_later(seconds, self._suback_timed_out)
         client.subscribe(self._filters)
@@ -249,7 +251,7 @@ class BrokerSession:
         Where the broker does not acknowledge that in time, DISCONNECT is left out: then
         it publishes our last will, which says the same.
         """
-        self._closing = True
+        self._own.close()
         client = self._client
         if client is None:
             return
@@ -261,7 +263,8 @@ class BrokerSession:
     def end(self) -> None:
         """Return what was in flight to the outbox."""
         self._stop_timer()
-        self._is_established()
+        self._shared.established = self._own.established
+        self._own.close()
         self._client = None
         self._shared.statistics.connected_since = None
         for publication in reversed(self._in_flight.take_all()):
@@ -279,18 +282,21 @@ class BrokerSession:
             self._all_sent.set()
 
     @property
+    def sees_itself(self) -> bool:
+        """Whether our own ``online`` has come back to us."""
+        return self._own.seen
+
+    @property
     def in_flight(self) -> int:
         """How many messages are in flight."""
         return len(self._in_flight)
 
     def on_message(self, message: Message) -> None:
-        """Take a message; those about our own availability are for us."""
+        """Take a message; those on our own topics are for us."""
+        if self._own.take(message):
+            return
         topic = message.topic
-        if topic == self._availability_topic:
-            self._check_availability(message)
-        elif topic == self._info_topic:
-            self._check_info(message)
-        elif message.payload or not self._echoes.is_echo(topic, self._loop.time()):
+        if message.payload or not self._echoes.is_echo(topic, self._loop.time()):
             self._shared.statistics.received += 1
             self._shared.on_message(message)
 
@@ -306,7 +312,7 @@ class BrokerSession:
         self._stop_timer()
         for wanted, code in zip(self._filters, codes, strict=False):
             topic = wanted.topic
-            if code >= FAILURE and topic not in self._shared.presence.optional:
+            if code >= FAILURE and topic not in self._optional:
                 text = error_text.no_right(
                     self._shared.config, topic, write=False, code=code
                 )
@@ -328,9 +334,9 @@ class BrokerSession:
         """Publish all retained topics, and ``online`` after them."""
         outbox, statistics = self._shared.outbox, self._shared.statistics
         statistics.connects += 1
-        statistics.protocol = self._version.value
+        statistics.protocol = self.version.value
         statistics.connected_since = datetime.now(UTC)
-        self._online_at = self._loop.time()
+        self._own.online()
         outbox.put(self._availability(ONLINE))
         outbox.republish(last=self._availability_topic)
         self.send_waiting()
@@ -340,64 +346,6 @@ class BrokerSession:
     def _availability(self, payload: bytes) -> Publication:
         topic = self._availability_topic
         return Publication(topic=topic, payload=payload, qos=1, retain=True)
-
-    def _check_availability(self, message: Message) -> None:
-        """Contradict an ``offline``: it is the last will of an earlier connection."""
-        if self._is_retained(message) or self._closing or self._timer is not None:
-            return
-        if message.payload == OFFLINE:
-            self._timer = self._loop.call_later(
-                REPEAT_ONLINE_DELAY, self._repeat_online
-            )
-
-    def _repeat_online(self) -> None:
-        self._timer = None
-        if not self._closing:
-            self._shared.outbox.requeue(self._availability_topic)
-            self.send_waiting()
-
-    def _check_info(self, message: Message) -> None:
-        """Decide which bridge stays when two were started at the same moment.
-
-        Both decide alike: the one with the lower instance stays, and publishes its
-        ``info`` again, because the other may have subscribed too late to receive it.
-        One that has been connected for a while stays in any case, because anybody who
-        may publish can forge an ``info``. It publishes its own again twice, from which
-        a bridge that has just started recognises it.
-        """
-        other, ours = instance_of(message.payload), self._shared.presence.instance
-        if self._is_retained(message) or other is None or other == ours or not ours:
-            return
-        count = self._conflicting.get(other, 0) + 1
-        established = self._is_established()
-        if not established and (other < ours or count >= MAX_REPEATS):
-            raise BridgeInTheWayError(conflict(self._shared.topics, other))
-        if established:
-            self._shared.warn(
-                "another bridge",
-                f"a message on {self._info_topic} comes from another bridge, or is "
-                "forged; this bridge goes on. Stop the other bridge, or give one of "
-                "the two another printers.topic",
-            )
-        if count <= (MAX_REPEATS if established else 1):
-            if len(self._conflicting) >= MAX_CONFLICTING:
-                self._conflicting.clear()
-            self._conflicting[other] = count
-            self._shared.outbox.requeue(self._info_topic)
-            self.send_waiting()
-
-    def _is_established(self) -> bool:
-        """Return whether this bridge has once been connected for a while."""
-        if self._loop.time() - self._online_at >= START_WINDOW:
-            self._shared.established = True
-        return self._shared.established
-
-    def _is_retained(self, message: Message) -> bool:
-        """Return whether it was retained when we subscribed.
-
-        On MQTT 5 we ask for no retained messages, and keep the flag on live ones.
-        """
-        return message.retain and self._version is Version.V311
 
     def _send(self, client: Client, publication: Publication) -> bool:
         """Send a message; return whether to go on with the next."""
@@ -411,6 +359,7 @@ class BrokerSession:
             self._shared.outbox.requeue(publication.topic)
             return False
         self._in_flight.add(number, publication)
+        self._own.sent(publication)
         if self._comes_back(publication):
             self._echoes.expect(publication.topic, self._loop.time())
         return True
@@ -426,7 +375,7 @@ class BrokerSession:
         clears = publication.retain and not publication.payload
         return (
             clears
-            and self._version is Version.V311
+            and self.version is Version.V311
             and self._shared.topics.is_command(publication.topic)
         )
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bridge.app.doctor import examine
 from bridge.config import Config
 from bridge.findings import Finding
+from bridge.mqtt import own_topics
 from bridge.mqtt.broker_checks import exposed
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
@@ -297,13 +298,19 @@ async def test_a_running_bridge_without_its_printer_is_a_finding(
 
 
 async def test_what_a_running_bridge_reports_of_itself_is_a_finding(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Else the bridge replaces what the test reports in its name.
+    monkeypatch.setattr(own_topics, "REPEAT_DELAY", 60.0)
     with mosquitto() as broker:
         config = configured(broker, state_folder=tmp_path)
         async with running(config) as app:
             await app.online()
-            with connected(broker.port) as other:
+            with connected(broker.port, "printer/health") as other:
+                settled = b'"emergency_connection":true'
+                await until(
+                    lambda: settled in b"".join(other.payloads("printer/health"))
+                )
                 told = b'{"problem": "the printer task of printer has ended"}'
                 await other.publish("printer/health", told, retain=True)
                 await other.publish("printer/error", b"no json", retain=True)

@@ -9,6 +9,8 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.mqtt.messages import Lane
+from bridge.mqtt.session import Presence
+from bridge.topics import Topics
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.mqtt_client import Account, connected
@@ -378,6 +380,52 @@ async def test_a_client_id_taken_over_twice_does_not_end_the_bridge(
         await printer.online(connects=3)
         assert not printer.task.done()
     assert "client id 'gcode2mqtt-printer' twice in a row" in caplog.text
+
+
+async def test_after_takeovers_another_client_id_is_used(
+    broker: Mosquitto, protocol: Protocol
+) -> None:
+    """So whoever knows the usual one cannot keep the bridge away from the broker."""
+    other = Account(client_id="gcode2mqtt-printer")
+    conflicts: list[str] = []
+    async with bridge(config(broker.port, protocol), on_conflict=conflicts.append) as (
+        printer
+    ):
+        for connects in (1, 2):
+            await printer.online(connects=connects)
+            with connected(broker.port, account=other):
+                await until(lambda: not printer.broker.connected)
+        await printer.online(connects=3)
+        with connected(broker.port, account=other) as rival:
+            await rival.publish("printer/head", b"{}")
+            await until(lambda: bool(printer.heard))
+            assert printer.broker.statistics.connects == 3
+        assert [text.partition(" twice")[0] for text in conflicts] == [
+            "another client took over our client id 'gcode2mqtt-printer'"
+        ]
+        assert printer.broker.conflict == conflicts[0]
+
+
+async def test_a_client_id_without_rights_is_given_up(protocol: Protocol) -> None:
+    """An access list may give rights to a client id."""
+    allowed = "gcode2mqtt-printer"
+    acl = b"pattern readwrite %c/#\n"
+    options = "allow_anonymous true\nacl_file {folder}/acl"
+    topics = Topics(allowed)
+    who = Presence(
+        client_id=allowed, topics=topics, instance="", subscriptions=topics.commands
+    )
+    with mosquitto(Spec(options=options, files={"acl": acl})) as broker:
+        async with bridge(config(broker.port, protocol), who) as printer:
+            for connects in (1, 2):
+                await printer.online(connects=connects)
+                with connected(broker.port, account=Account(client_id=allowed)):
+                    await until(lambda: not printer.broker.connected)
+            pattern = f" as {allowed}"
+            await until(lambda: f"{pattern}-" in broker.log())
+            usual = broker.log().count(f"{pattern} ")
+            await until(lambda: broker.log().count(f"{pattern} ") > usual)
+            await printer.online(connects=4)
 
 
 async def test_a_broker_that_restarts_twice_is_no_takeover(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt import session
+from bridge.mqtt import own_topics
 from bridge.mqtt.duplicate_bridge import instance_of
 from bridge.topics import Topics
 from tests.support.bridges import TOPICS, bridge, presence
@@ -105,7 +105,7 @@ async def test_a_forged_info_does_not_disconnect_an_established_bridge(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "START_WINDOW", 0.0)
+    monkeypatch.setattr(own_topics, "START_WINDOW", 0.0)
     async with bridge(config(broker.port, protocol), presence("m")) as printer:
         await printer.online()
         with connected(broker.port, "printer/#") as other:

@@ -1,8 +1,9 @@
 """What is tried after a connection failed or was lost, as dialogues."""
 
-from bridge.mqtt.broker import ProtocolFallback, TakeoverDetector
+from bridge.mqtt.broker import ProtocolFallback
 from bridge.mqtt.error_text import Hint, Loss
 from bridge.mqtt.messages import Version
+from bridge.mqtt.takeover import ClientId, TakeoverDetector
 
 TAKEN_OVER = Loss("taken over", taken_over=True)
 UNEXPLAINED = Loss("broken", unexplained=True)
@@ -92,3 +93,40 @@ def test_an_explained_loss_ends_the_suspicion() -> None:
     takeovers.contested(UNEXPLAINED, reference_connected=False, lasted=1)
     assert not takeovers.contested(EXPLAINED, reference_connected=True, lasted=1)
     assert not takeovers.suspected
+
+
+# Which client id is used
+
+
+def test_the_usual_client_id_is_used_until_somebody_takes_it_over() -> None:
+    own = ClientId("printer")
+    assert own.current == "printer"
+    assert own.taken_over()
+    assert own.current.startswith("printer-")
+    assert own.differs
+
+
+def test_another_takeover_leads_to_another_client_id_but_not_at_once() -> None:
+    own = ClientId("printer")
+    own.taken_over()
+    first = own.current
+    assert not own.taken_over()
+    assert own.current not in {"printer", first}
+
+
+def test_the_usual_client_id_is_tried_again_after_a_while() -> None:
+    own = ClientId("printer")
+    own.taken_over()
+    own.lasted(5.0)
+    assert own.differs
+    own.lasted(60.0)
+    assert own.current == "printer"
+
+
+def test_a_broker_that_allows_only_the_usual_client_id() -> None:
+    own = ClientId("printer")
+    own.taken_over()
+    own.refused()
+    assert own.current == "printer"
+    assert not own.taken_over()
+    assert own.current == "printer"

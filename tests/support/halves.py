@@ -27,7 +27,9 @@ DOES_IO = (
     "mqtt/emergency.py",
     "mqtt/error_text.py",  # names the errors of sockets and TLS
     "mqtt/one_shot.py",
+    "mqtt/own_topics.py",
     "mqtt/session.py",
+    "mqtt/takeover.py",
     "notify.py",
     "printer/control/command_queue.py",
     "printer/control/hook_runner.py",

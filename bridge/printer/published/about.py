@@ -105,6 +105,11 @@ class Health(PublishedDocument):
     """When the bridge started."""
     problem: str | None
     """What keeps the bridge from serving the printer; null while nothing does."""
+    conflict: str | None = None
+    """What another client did to the bridge at the broker within the last minute, such
+    as using its client id or publishing on its topics; null: nothing."""
+    emergency_connection: bool = False
+    """The separate connection for emergency stops is up."""
     mqtt: Mapping[str, int | float | None]
     """Counters of the connection to the broker."""
     serial: Mapping[str, int | float | None]
