@@ -15,7 +15,7 @@ BAD: dict[str, tuple[str, object, str, str]] = {
     "empty": ("head", b"", "invalid_json", "empty"),
     "blank": ("command", b" \n", "invalid_json", "empty"),
     "no UTF-8": ("head", b'{"command": "\xff\xfe"}', "invalid_json", "not UTF-8"),
-    "UTF-16": ("head", json.dumps(JOG).encode("utf-16"), "invalid_json", "not UTF-8"),
+    "UTF-16": ("head", json.dumps(JOG).encode("utf-16"), "invalid_json", "UTF-16"),
     "a list": ("head", b"[]", "invalid_payload", "JSON object"),
     "a text": ("head", b'"jog"', "invalid_payload", "JSON object"),
     "null": ("tool", b"null", "invalid_payload", "JSON object"),
