@@ -11,46 +11,51 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-COMMANDS: Mapping[str, tuple[str, object]] = {
-    "jog": ("head", {"command": "jog", "x": 1.5, "y": -1}),
-    "target": ("bed", {"command": "target", "target": 60}),
-    "one line": ("command", {"command": "G1 X10.5 Y20 F3000"}),
-    "1,000 moves": (
-        "command",
-        {
-            "commands": [
-                f"G1 X{n % 200}.{n % 10} E{n % 50} F{1000 + n}" if n else "G92 E0"
-                for n in range(1000)
-            ]
-        },
-    ),
-    "1,000 lines of a start script": (
-        "command",
-        {
-            "commands": [
-                line.format(n=n)
-                for n in range(100)
-                for line in (
-                    "M104 S{n}",
-                    "M140 S{n}",
-                    "G90",
-                    "M82",
-                    "G92 E0",
-                    "G1 X{n} Y10 F5000",
-                    "G1 E0.{n} F200",
-                    "M117 Layer {n}",
-                    "M106 S{n}",
-                    "M900 K0.0{n}",
-                )
-            ]
-        },
-    ),
+LINES = 1000
+SCRIPT = (
+    "M104 S{n}",
+    "M140 S{n}",
+    "G90",
+    "M82",
+    "G92 E0",
+    "G1 X{n} Y10.{round} F5000",
+    "G1 E0.{n} F200",
+    "M117 Layer {n} of {round}",
+    "M106 S{n}",
+    "M900 K0.0{n}",
+)
+
+
+def moves(number: int) -> list[str]:
+    """Return a command's lines as a slicer writes them."""
+    lines = [
+        f"G1 X{n % 200}.{number} Y{n % 190} E{n % 50} F{1000 + n}" for n in range(LINES)
+    ]
+    return ["G92 E0", *lines[1:]]
+
+
+def script(number: int) -> list[str]:
+    """Return a command's lines as people write them."""
+    return [
+        line.format(n=n, round=number)
+        for n in range(LINES // len(SCRIPT))
+        for line in SCRIPT
+    ]
+
+
+COMMANDS: Mapping[str, tuple[str, Callable[[int], object]]] = {
+    "jog": ("head", lambda number: {"command": "jog", "x": number / 8, "y": -1}),
+    "target": ("bed", lambda number: {"command": "target", "target": 20 + number / 8}),
+    "one line": ("command", lambda number: {"command": f"G1 X{number} Y20 F3000"}),
+    "1,000 moves": ("command", lambda number: {"commands": moves(number)}),
+    "1,000 lines of a script": ("command", lambda number: {"commands": script(number)}),
 }
+"""By name: a topic, and the payload of the n-th command; each has other numbers."""
 
 
 def measure(rounds: int) -> dict[str, float]:
@@ -76,9 +81,9 @@ def measure(rounds: int) -> dict[str, float]:
         observer.state = knowledge.connected(known, dialect=MARLIN)
         medians = {}
         for name, (topic, payload) in COMMANDS.items():
-            text = json.dumps(payload).encode()
             times = []
-            for _ in range(rounds):
+            for number in range(rounds):
+                text = json.dumps(payload(number)).encode()
                 command = parse(topic, text).command
                 begun = time.process_time()
                 printer.plan(command)
