@@ -37,7 +37,7 @@ def clean(text: str, context: Context, where: str) -> Line:
             (``blocked``, ``unknown_code``).
 
     """
-    if is_stop(text):
+    if "112" in text and is_stop(text):
         return parse(STOP, context.dialect.name)
     try:
         line = parse(text, context.dialect.name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bridge.commands.base import Context, Program
 from bridge.gcode import modal
-from bridge.gcode.line import format_number
+from bridge.gcode.line import format_number, read
 
 
 def program(context: Context, lines: Sequence[str], move: str) -> Program:
@@ -25,10 +25,12 @@ def program(context: Context, lines: Sequence[str], move: str) -> Program:
 
 
 def _after(context: Context, lines: Sequence[str]) -> modal.Modal:
-    state = context.modal
+    state, dialect = context.modal, context.dialect
     for line in lines:
         state = modal.track(
-            state, line, g90_sets_extruder=context.dialect.g90_sets_extruder
+            state,
+            read(line, dialect.name),  # it will be parsed for this family anyway
+            g90_sets_extruder=dialect.g90_sets_extruder,
         )
     return state
 

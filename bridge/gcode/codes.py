@@ -151,7 +151,7 @@ class Code:
     @property
     def is_move(self) -> bool:
         """Whether its letters X, Y, Z, E and F are a move."""
-        return self.moves in {Moves.STRAIGHT, Moves.ARC}
+        return self.moves is Moves.STRAIGHT or self.moves is Moves.ARC
 
 
 class TextStyle(Enum):

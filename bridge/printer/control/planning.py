@@ -13,7 +13,7 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import framing
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.line import code_of, read
+from bridge.gcode.line import Line, code_of, read
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.limits import safety
 from bridge.printer.limits.coordinates import Coordinates
@@ -107,6 +107,7 @@ class Draft:
 
     Attributes:
         program: its lines.
+        lines: the values of all of them, the restoring ones too.
         context: what the printer was like when it was translated.
         fixed: the lines depend on nothing in the context but the firmware's dialect and
             capabilities.
@@ -114,6 +115,7 @@ class Draft:
     """
 
     program: Program
+    lines: Sequence[Line]
     context: Context
     fixed: bool
 
@@ -176,27 +178,23 @@ def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft
     listed = program.lines
     program = _with_tool_scripts(program, context)
     fixed = program.lines is listed
+    values: list[Line] = []
     if not program.emergency:
-        written = []
         for text in program.gcode:
-            written.append(_written(text, rules))
+            line = safety.check_line(text, rules)
+            try:
+                framing.check(line.text)
+            except ValueError as error:
+                raise RejectedError.invalid(str(error)) from None
+            values.append(line)
             yield
+        texts = [line.text for line in values]  # in canonical form
         count = len(program.lines)
         program = replace(
-            program, lines=tuple(written[:count]), restore=tuple(written[count:])
+            program, lines=tuple(texts[:count]), restore=tuple(texts[count:])
         )
     fixed = isinstance(command, RawCommand | RawCommands) and fixed
-    return Draft(program, context, fixed)
-
-
-def _written(text: str, rules: Rules) -> str:
-    """Return a line as it is sent, in canonical form, if it may be sent."""
-    line = safety.check_line(text, rules)
-    try:
-        framing.check(line.text)
-    except ValueError as error:
-        raise RejectedError.invalid(str(error)) from None
-    return line.text
+    return Draft(program, values, context, fixed)
 
 
 def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
@@ -209,7 +207,7 @@ def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
     program = drafted.program
     if program.emergency:
         return Plan(program, (Coordinates(),) * len(program.gcode))
-    return Plan(program, (yield from safety.follow(program.gcode, rules)))
+    return Plan(program, (yield from safety.follow(drafted.lines, rules)))
 
 
 def _with_tool_scripts(program: Program, context: Context) -> Program:

@@ -6,7 +6,7 @@ The order for a command is: its ``program`` (400, 404), :func:`check` (400, 403)
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 
 from bridge.commands.base import Command, Steps, completed
 from bridge.config import BLOCKED, Profile
@@ -46,7 +46,7 @@ class Situation:
     asks: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What lines are checked against.
 
@@ -64,13 +64,15 @@ class Rules:
         """The machine and its limits."""
         return self.start.profile
 
-    @cached_property
+    @property
     def blocked_codes(self) -> Mapping[str, str]:
-        """The blocked codes in the form in which lines have them."""
-        family = self.start.dialect.name
-        return {
-            lines.read(code, family).code: why for code, why in self.blocked.items()
-        }
+        """The blocked codes as lines have them, to how the operator writes them."""
+        return _as_in_lines(tuple(self.blocked), self.start.dialect.name)
+
+
+@lru_cache(maxsize=64)
+def _as_in_lines(codes: Sequence[str], family: str) -> Mapping[str, str]:
+    return {lines.read(code, family).code: code for code in codes}
 
 
 def gate(command: Command, situation: Situation) -> None:
@@ -136,9 +138,7 @@ def check(texts: Sequence[str], rules: Rules) -> tuple[Coordinates, ...]:
         RejectedError: See :func:`check_line` and :func:`follow`.
 
     """
-    for text in texts:
-        check_line(text, rules)
-    return completed(follow(texts, rules))
+    return completed(follow([check_line(text, rules) for text in texts], rules))
 
 
 def check_line(text: str, rules: Rules) -> Line:
@@ -153,14 +153,19 @@ def check_line(text: str, rules: Rules) -> Line:
             the message names the line and the limit.
 
     """
-    line = _line(text, rules)
-    blocked = rules.blocked_codes
-    for code in (line.code, line.code.partition(".")[0]):
-        if code in blocked:
-            raise RejectedError.forbidden(
-                f"{line}: {code} is blocked (printers.blocked): {blocked[code]}"
-            )
-    if line.code in _UNITS and not _is_harmless(line):
+    try:
+        line = lines.parse(text, rules.start.dialect.name)
+    except lines.LineError as error:
+        raise RejectedError.invalid(str(error)) from None
+    code, blocked = line.code, rules.blocked_codes
+    if code not in blocked:
+        code = code.partition(".")[0]
+    if code in blocked:
+        why = rules.blocked[blocked[code]]
+        raise RejectedError.forbidden(
+            f"{line}: {code} is blocked (printers.blocked): {why}"
+        )
+    if code in _UNITS and not _is_harmless(line):
         raise RejectedError.forbidden(f"{line}: {line.row.refused}")
     targets.check(line, rules.profile)
     amounts.check(line, rules.profile)
@@ -172,7 +177,7 @@ def _is_harmless(line: Line) -> bool:
     return harmless is not None and set(line.values) == harmless
 
 
-def follow(texts: Iterable[str], rules: Rules) -> Steps[tuple[Coordinates, ...]]:
+def follow(values: Iterable[Line], rules: Rules) -> Steps[tuple[Coordinates, ...]]:
     """Return where the head is after each line, as far as it is known.
 
     Raises:
@@ -182,14 +187,7 @@ def follow(texts: Iterable[str], rules: Rules) -> Steps[tuple[Coordinates, ...]]
     """
     walk = travel.Walk(rules.start)
     places = []
-    for text in texts:
-        places.append(walk.step(_line(text, rules)))
+    for line in values:
+        places.append(walk.step(line))
         yield
     return tuple(places)
-
-
-def _line(text: str, rules: Rules) -> Line:
-    try:
-        return lines.parse(text, rules.start.dialect.name)
-    except lines.LineError as error:
-        raise RejectedError.invalid(str(error)) from None

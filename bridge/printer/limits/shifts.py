@@ -111,8 +111,10 @@ def _offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
     which = int(number or here.frame.workspace)
     values = {axis: line.values.get(axis.upper()) for axis in axes}
     if kind != _ORIGIN:
-        there = {axis: here.machine(axis, tool) for axis in axes}
-        values = {axis: _difference(there[axis], values[axis]) for axis in axes}
+        # With another shift in effect firmwares differ in what they count from.
+        others = [axis for what, axis in here.frame.shifts if what[0] != "W"]
+        there = {axis: here.machine(axis, tool) for axis in axes if axis not in others}
+        values = {axis: _difference(there.get(axis), values[axis]) for axis in axes}
     frame = _known(here.frame, which).shifted(f"W{which}", values)
     return _still(here, frame, tool)
 

@@ -20,6 +20,7 @@ UNKNOWN = "position_unknown"
 _HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
 _PERCENT = 100.0
+_AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
 _CENTRES = {"x": "I", "y": "J", "z": "K"}
 
 # What the table calls a move to anywhere, and yet leaves the head where it is: the end
@@ -92,6 +93,7 @@ class Walk:
         self._reach: dict[str, tuple[float, float]] = {
             axis: limits for axis, limits in reach.items() if limits is not None
         }
+        self._checked = frozenset({*self._reach, "e"})
         self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
         # How much filament the command has pushed so far, at least and at most, and the
         # least and the most that it had pushed before.
@@ -117,7 +119,8 @@ class Walk:
             self._shift(line, shifting)
         elif row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known:
             self._move(line)
-        if row.sets is not Sets.NOTHING:
+        sets = row.sets
+        if sets is not Sets.NOTHING and sets is not Sets.FAN:
             self._set_mode(line)
         return self._here
 
@@ -149,9 +152,11 @@ class Walk:
         )
         frame = self._here.frame
         sets = line.row.sets
-        if sets in {Sets.ABSOLUTE, Sets.RELATIVE} and not frame.relative_known:
+        axes = sets is Sets.ABSOLUTE or sets is Sets.RELATIVE
+        extruder = sets is Sets.ABSOLUTE_E or sets is Sets.RELATIVE_E
+        if axes and not frame.relative_known:
             self._here = self._here.in_frame(replace(frame, relative_known=True))
-        elif sets in {Sets.ABSOLUTE_E, Sets.RELATIVE_E} and not frame.relative_e_known:
+        elif extruder and not frame.relative_e_known:
             self._here = self._here.in_frame(replace(frame, relative_e_known=True))
         self._note_modes()
 
@@ -185,12 +190,16 @@ class Walk:
         values = line.values
         self._check_speed(line)
         position: dict[str, float] | None = None
+        absolute = self._axes_relative == (False,)
         for letter, number in values.items():
-            if letter not in "XYZE":
+            axis = _AXIS_OF.get(letter)
+            if axis is None:
                 continue
             if position is None:
                 position = dict(self._here.position)
-            axis = letter.lower()
+            if absolute and number is not None and axis not in self._checked:
+                position[axis] = number
+                continue
             before = position.pop(axis, None)
             check = self._check_filament if axis == "e" else self._check_reach
             after = check(line, axis, before, 0.0 if number is None else number)
@@ -340,22 +349,26 @@ class Walk:
 
     def _push(self, line: Line, lengths: list[float]) -> None:
         longest = self._profile.max_extrusion
-        limit = f"{format_number(longest)} mm"
-        hint = "" if len(lengths) == 1 else _HINT
         for length in lengths:
             if abs(length) > longest + _SLACK:
-                raise _beyond(
-                    f"{line}: {format_number(length)} mm of filament is more than "
-                    f"{limit} at once (profile.max_extrusion){hint}"
-                )
-        least, most = self._pushed[0] + min(lengths), self._pushed[1] + max(lengths)
-        lowest, highest = min(self._range[0], least), max(self._range[1], most)
+                raise self._too_much(line, length, "at once", sure=len(lengths) == 1)
+        least, most = self._pushed
+        least, most = least + min(lengths), most + max(lengths)
+        lowest, highest = self._range
+        lowest, highest = min(lowest, least), max(highest, most)
         if highest - lowest > longest + _SLACK:
-            raise _beyond(
-                f"{line}: {format_number(highest - lowest)} mm of filament in one "
-                f"command is more than {limit} (profile.max_extrusion){hint}"
-            )
+            length = highest - lowest
+            raise self._too_much(line, length, "in one command", sure=len(lengths) == 1)
         self._pushed, self._range = (least, most), (lowest, highest)
+
+    def _too_much(
+        self, line: Line, length: float, how: str, *, sure: bool
+    ) -> RejectedError:
+        longest = format_number(self._profile.max_extrusion)
+        return _beyond(
+            f"{line}: {format_number(length)} mm of filament is more than {longest} mm "
+            f"{how} (profile.max_extrusion){'' if sure else _HINT}"
+        )
 
     # Arcs and curves
 
