@@ -39,18 +39,20 @@ def arc(start: Point, end: Point, centre: Point, *, clockwise: bool) -> Box:
     if _distance(start, end) <= _SAME:
         return circle(start, end, centre)
     a, b = centre
-    radius = max(_distance(start, centre), _distance(end, centre))
+    radii = (_distance(start, centre), _distance(end, centre))
     first = atan2(start[1] - b, start[0] - a)
     last = atan2(end[1] - b, end[0] - a)
     if clockwise:
         first, last = last, first
     sweep = (last - first) % tau
-    points = [start, end]
-    for quarter in range(4):
-        angle = quarter * pi / 2
-        if (angle - first) % tau <= sweep:
-            points.append((a + radius * cos(angle), b + radius * sin(angle)))
-    return around(points)
+    quarters = (quarter * pi / 2 for quarter in range(4))
+    angles = [angle for angle in quarters if (angle - first) % tau <= sweep]
+    points = [
+        (a + radius * cos(angle), b + radius * sin(angle))
+        for angle in (*angles, first, last)
+        for radius in radii
+    ]
+    return around([start, end, *points])
 
 
 def centre_of(
