@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from bridge.commands.base import Context
 from bridge.errors import RejectedError
 from bridge.gcode import modal
-from bridge.gcode.line import Line, Target, format_number, parse, targets
+from bridge.gcode.heating import Target, targets
+from bridge.gcode.line import Line, format_number, parse
 
 _SET = {"M104", "M109", "M140", "M190", "M141", "M191"}
 _TARGETS = "SR"

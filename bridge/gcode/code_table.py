@@ -189,18 +189,18 @@ m1r       | M163 M164 M165 |                  | mix filaments
 all       | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
 m1pkdr    | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
 mk        | M192 M193    | long             | wait for a probe or cooler
-m1pkdrs   | M200         | refused=M200 harmless= | set the filament's diameter
+m1pkdrs   | M200         |                  | set the filament's diameter
 m1pkdrs   | M201 M203 M204 |                  | set accelerations and feedrates
 r         | M205 M360    | reads            | report the settings
 m1pds     | M205 M566    |                  | set the jerk
-m1pds     | M206 M428    | refused=M206 harmless= | set home offsets
+m1pds     | M206 M428    |                  | set home offsets
 r         | M206         | refused=M206     | write a setting
 m1pds     | M207 M209    |                  | set the retraction
 m1ps      | M208         |                  | set the recovery
 d         | M208         | refused=M211 harmless= | set the axis limits
 m1ps      | M211         | refused=M211 harmless= | turn axis limits on or off
 m         | M217         |                  | set the tool change
-m1pd      | M218         | refused=M206 harmless= | set a tool's offset
+m1pd      | M218         |                  | set a tool's offset
 all       | M220         | speed            | set the speed factor
 all       | M221         | flow tool=T      | set the flow factor
 m1pdr     | M226         | asks long             | wait for a pin

@@ -124,24 +124,6 @@ class Line:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A temperature that a line sets.
-
-    Attributes:
-        heater: ``tool``, ``bed``, ``chamber``; ``any`` where it cannot be told.
-        tool: the tool's number, if the line names one.
-        celsius: the temperature.
-        letter: the letter, or name, that it stands after.
-
-    """
-
-    heater: str
-    tool: int | None
-    celsius: float
-    letter: str
-
-
 _lines: dict[tuple[str, str], Line] = {}
 
 
@@ -204,54 +186,6 @@ def format_number(value: float) -> str:
     """
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
-
-
-def targets(line: Line) -> tuple[Target, ...]:
-    """Return the target temperatures that a line sets, one for each number."""
-    row = line.row
-    if not row.heats:
-        return ()
-    found = []
-    for letter, numbers in line.parameters:
-        for heater in [heater for key, heater in row.heats if key == letter]:
-            found += [
-                Target(*_heater(line, heater), float(number), letter)
-                for number in numbers.split(":")
-                if number
-            ]
-    return tuple(found)
-
-
-def _heater(line: Line, heater: str) -> tuple[str, int | None]:
-    row, tool = line.row, None
-    if row.tool and (named := line.values.get(row.tool)) is not None:
-        tool = int(named)
-    if row.selector is None:
-        return heater, tool
-    letter = row.selector.letter
-    if row.argument is Argument.NAMES:
-        return _named_heater(dict(line.parameters).get(letter, ""))
-    if not letter:
-        return row.selector.other, tool
-    number = line.values.get(letter, _NOTHING)
-    if number is _NOTHING:
-        return heater, tool
-    chosen = row.selector.heater(number or 0.0)
-    return chosen, int(number or 0.0) if chosen == "tool" else None
-
-
-_NOTHING = float("nan")
-
-
-def _named_heater(name: str) -> tuple[str, int | None]:
-    """Return what a heater of Klipper's is: only the tools' names are fixed."""
-    name = name.lower()
-    if match := re.fullmatch(r"extruder(\d*)", name):
-        return "tool", int(match[1] or 0)
-    for part in ("bed", "chamber"):
-        if part in name:
-            return part, None
-    return "any", None
 
 
 def _parsed(text: str, family: str) -> Line:

@@ -32,7 +32,7 @@ HOT = [
     "set_heater_temperature target=400 heater=extruder",
 ]
 FAR = ["G1 X900", "G0 Y-900", "g1x900f9000", "G1 X150 F90000", "G2 X900 I5", "G1 X9e2"]
-CHANGES = ["M92 X8000", "G20", "M149 F", "M211 S0", "M206 X-500", "M575 B9600"]
+CHANGES = ["M92 X8000", "G20", "M149 F", "M211 S0", "M575 B9600"]
 DANGEROUS = [*HOT, *FAR, *CHANGES]
 
 AROUND = [
@@ -113,7 +113,7 @@ def is_dangerous(command: Command, family: str) -> bool:
         numbers = [str(values.get(letter, 0)) for letter in letters]
         return max(float(part) for text in numbers for part in text.split(":"))
 
-    changes = {"M92", "M149", "M206", "M211", "M575"}
+    changes = {"M92", "M149", "M211", "M575"}
     danger = code == "G20" or (code in changes and bool(values))
     match code:
         case "M104" | "M109":

@@ -5,7 +5,8 @@ import pytest
 from bridge.gcode import line as lines
 from bridge.gcode.codes import SYNTAXES, Argument, lookup, tables
 from bridge.gcode.dialects import DIALECTS
-from bridge.gcode.line import LineError, Target, parse, targets
+from bridge.gcode.heating import Target, targets
+from bridge.gcode.line import LineError, parse
 
 
 @pytest.mark.parametrize(

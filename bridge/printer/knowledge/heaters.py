@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge.config import Profile
-from bridge.gcode.line import Line, read, targets
+from bridge.gcode.heating import targets
+from bridge.gcode.line import Line, read
 from bridge.gcode.reply_types import Reading
 
 # The codes that set a target, and the firmware's name of the heater; M109, M190 and

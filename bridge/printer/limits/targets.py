@@ -3,7 +3,7 @@
 from bridge.commands.values import no_such_tool
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode import line as lines
+from bridge.gcode import heating
 from bridge.gcode.codes import Sets
 from bridge.gcode.line import Line, format_number
 
@@ -26,7 +26,7 @@ def check(line: Line, profile: Profile) -> None:
         _check_tool(line, line.values.get(row.tool), profile)
     if not row.heats:
         return
-    for target in lines.targets(line):
+    for target in heating.targets(line):
         if target.tool is not None:
             _check_tool(line, target.tool, profile)
         _check_target(line, target.heater, target.celsius, profile)
