@@ -44,9 +44,11 @@ from bridge.state_files import (
     PLACE,
     KnownPort,
     TopicRecord,
+    flush,
     recall,
     remember,
 )
+from bridge.threads import in_thread
 from bridge.timeout import timeout
 from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
 
@@ -393,6 +395,9 @@ class Station:
             return None
         if isinstance(command, LinkCommand):
             await self.printer.change_link(command)
+            self._remember_job()
+            # A released port stays so, whatever happens after the response.
+            await in_thread(flush, lambda _: None, name="bridge-state-files")
             return None
         await self.printer.execute(
             command, run, expires=expires, within=envelope.timeout

@@ -67,6 +67,7 @@ async def test_a_print_from_beginning_to_end(bridge: Stage[SimulatedPrinter]) ->
     await until(lambda: bridge.latest("job/state")["result"] is not None)
     result = bridge.latest("job/state")["result"]
     assert (result["outcome"], result["elapsed"]) == ("done", done["elapsed"])
+    await bridge.call("head", {"command": "feedrate", "factor": 1.0})
     after = await bridge.call("head", {"command": "jog", "x": 1})
     assert after["status"] == "finished"
 

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.brokers import Mosquitto
+from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import Daemon, daemon
+from tests.support.mqtt_client import connected
 from tests.support.printers import SimulatedPrinter, simulated
 from tests.support.stages import Json, Stage, config_of, stage
 from tests.support.waiting import until
@@ -58,6 +59,18 @@ async def killed_and_restarted(
         yield process
 
 
+async def kept(
+    bridge: Stage[SimulatedPrinter], folder: Path, condition: Callable[[Json], bool]
+) -> None:
+    """Wait until the state file says so; it is written by a thread."""
+    file = folder / "state" / f"{bridge.base}.job.json"
+    await until(lambda: file.exists() and condition(json.loads(file.read_text())))
+
+
+def _is_kept_as_printing(it: Json) -> bool:
+    return it["running"] is not None and it["running"]["phase"] == "printing"
+
+
 async def prints(bridge: Stage[SimulatedPrinter]) -> None:
     bridge.printer.press("start", file_of(bridge))
     await bridge.becomes("printing")
@@ -78,7 +91,9 @@ async def test_the_bridge_is_killed_in_a_print(
     assert result_of(bridge)["outcome"] is None
     await prints(bridge)
     assert lasting(bridge) == ["print_started"]
+    await until(lambda: bridge.latest("job/state")["started_at"] is not None)
     started = bridge.latest("job/state")["started_at"]
+    await kept(bridge, tmp_path, _is_kept_as_printing)
     async with killed_and_restarted(bridge, broker, tmp_path):
         await bridge.becomes("printing", ABSENT)
         await until(lambda: bridge.latest("job/state")["state"] == "printing")
@@ -123,6 +138,7 @@ async def test_the_power_is_cut(
     result = result_of(bridge)
     assert result["outcome"] == "failed"
     assert result["reason"] in {"connection_lost", "printer_reset"}
+    await kept(bridge, tmp_path, lambda it: it["unacknowledged"])
     async with killed_and_restarted(bridge, broker, tmp_path):
         state = await bridge.becomes("operational", ABSENT)
         assert state["attention"] == "error", "nobody has acknowledged it"
@@ -158,6 +174,40 @@ async def test_the_process_is_frozen_in_a_print(
     assert answer["code"] == 200
     assert lasting(bridge) == ["print_started"]
     assert "error" not in bridge.event_names()
+
+
+async def test_the_configuration_is_read_again_in_a_print(
+    bridge: Stage[SimulatedPrinter], broker: Mosquitto, tmp_path: Path
+) -> None:
+    await prints(bridge)
+    sections = {**state_in(tmp_path), "telemetry": {"progress_step": 5}}
+    config = config_of(broker, bridge.printer.link, bridge.base, sections)
+    bridge.daemon.write(config)
+    bridge.daemon.signal(signal.SIGHUP)
+    await until(lambda: "left alone" in bridge.daemon.log)
+    await bridge.becomes("printing", ABSENT)
+    assert lasting(bridge) == ["print_started"]
+
+
+async def test_the_broker_is_away_in_a_print(tmp_path: Path) -> None:
+    with (
+        mosquitto(Spec(), start=False) as own,
+        simulated("simulator://marlin?speed=5", tmp_path / "printer") as printer,
+    ):
+        own.start()
+        with stage(
+            own, printer, tmp_path, "power-marlin", state_in(tmp_path)
+        ) as bridge:
+            await prints(bridge)
+            own.stop()
+            printer.press("cancel")
+            await until(lambda: not printer.firmware.printing)
+            await until(lambda: "print_cancelled" in bridge.daemon.log)
+            own.start()  # without what it had retained
+            with connected(own.port, "power-marlin/#", host=own.host) as late:
+                heard = await late.hears("power-marlin/job/result")
+                assert json.loads(heard.payload)["outcome"] == "cancelled"
+        assert bridge.daemon.log.count("print_started") == 1
 
 
 async def test_the_printer_is_switched_off_after_a_good_print(
