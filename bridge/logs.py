@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,6 +16,9 @@ from bridge.log_dedupe import LogDedupe
 
 ROOT = "bridge"
 _SHORTEST_SECRET = 4
+# Characters; at most 4,096 bytes. A pipe that poll(2) calls writable has room for as
+# many (PIPE_BUF, pipe(7)).
+_PIECE = 1024
 _COLOURS = {"WARNING": "\033[33m", "ERROR": "\033[31m", "CRITICAL": "\033[31m"}
 _PLAIN = "\033[0m"
 # syslog's levels; journald reads them in angle brackets at the start of a line, as
@@ -34,12 +38,28 @@ def printer() -> str | None:
     return _printer.get()
 
 
+def escaped(text: str) -> str:
+    """Return a text with its control characters escaped.
+
+    What others send must neither fake lines nor control the terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 class Handler(logging.StreamHandler[TextIO]):
     """Writes each record once, and of repeated ones the number.
 
     What is logged at the level `debug` is written always, because its order matters. A
     warning lets the next message of a lower level through, because that may say that
     the warning is over ("connected to …").
+
+    It never waits. If nobody reads the pipe or terminal that it writes to, records are
+    left out, and their number is written as soon as somebody does.
 
     Args:
         stream: where to.
@@ -59,13 +79,15 @@ class Handler(logging.StreamHandler[TextIO]):
         self._every = every
         self._clock = clock
         self._repeats: dict[tuple[int, str, str | None], LogDedupe] = {}
+        self._room = _room_of(stream)
+        self._left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the same one was written a moment ago."""
         printer = getattr(record, "printer", None) or _printer.get()
         vars(record)["printer"] = printer
         if record.levelno <= logging.DEBUG:
-            super().emit(record)
+            self._write(record)
             return
         subject = (record.levelno, record.name, printer)
         repeats = self._repeats.setdefault(subject, LogDedupe(self._every))
@@ -78,7 +100,7 @@ class Handler(logging.StreamHandler[TextIO]):
             if other[1:] == subject[1:] and other[0] < record.levelno:
                 lower.forget()
         record.msg, record.args = text, ()
-        super().emit(record)
+        self._write(record)
 
     def write_counts(self) -> None:
         """Write how often messages were repeated that have stopped since."""
@@ -96,7 +118,31 @@ class Handler(logging.StreamHandler[TextIO]):
                 "printer": printer,
                 "msg": text,
             }
-            super().emit(logging.makeLogRecord(fields))
+            self._write(logging.makeLogRecord(fields))
+
+    def _write(self, record: logging.LogRecord) -> None:
+        if not self._room():
+            self._left_out += 1
+            return
+        if self._left_out:
+            text = "%d log records are missing here: nobody has read them"
+            fields = {**vars(record), "msg": text, "args": (self._left_out,)}
+            self._left_out = 0
+            self._put(logging.makeLogRecord({**fields, "exc_info": None}))
+        self._put(record)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        """Write a record, in pieces for which there is room."""
+        try:
+            text = self.format(record) + self.terminator
+            for begin in range(0, len(text), _PIECE):
+                if begin and not self._room():
+                    self._left_out += 1
+                    return
+                self.stream.write(text[begin : begin + _PIECE])
+                self.flush()
+        except Exception:  # noqa: BLE001 - as logging.StreamHandler.emit does
+            self.handleError(record)
 
 
 class Formatter(logging.Formatter):
@@ -115,10 +161,7 @@ class Formatter(logging.Formatter):
         """
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode()
-            for char in text
-        )
+        return escaped(text)
 
     def trace(self, record: logging.LogRecord) -> list[str]:
         """Return the lines of the exception that belongs to a record."""
@@ -242,3 +285,15 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     except OSError:
         return False
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _room_of(stream: TextIO) -> Callable[[], bool]:
+    """Return what tells whether a stream takes a piece of a record without waiting."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return lambda: True  # it only exists in memory
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    # Also where it has failed: then writing fails at once.
+    return lambda: bool(poll.poll(0))

@@ -7,13 +7,16 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import TextIO
 
 import pytest
 
 from bridge import logs
 from bridge.config import Config, Log, Mqtt, Printer
 from bridge.config.bridge import PARTS
+from bridge.logs import Handler, Text, escaped
 from tests.support.halves import BRIDGE, modules
 
 
@@ -252,3 +255,47 @@ def record_of(part: str, text: str, level: str = "WARNING") -> logging.LogRecord
     number = logging.getLevelNamesMapping()[level]
     fields = {"name": f"bridge.{part}", "levelname": level, "msg": text}
     return logging.makeLogRecord({**fields, "levelno": number})
+
+
+@contextmanager
+def unread_pipe(*, terminal: bool = False) -> Iterator[tuple[TextIO, int]]:
+    """Yield a pipe, or a terminal, that nobody reads, and its other end."""
+    reading, writing = os.openpty() if terminal else os.pipe()
+    try:
+        with os.fdopen(writing, "w", encoding="utf-8") as stream:
+            yield stream, reading
+    finally:
+        os.close(reading)
+
+
+def record(text: str) -> logging.LogRecord:
+    """Return a record at a level at which each is written."""
+    return logging.LogRecord("bridge.x", logging.DEBUG, "", 0, text, (), None)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize("size", [10, 1_000, 100_000])
+def test_a_log_that_nobody_reads_stops_nobody(size: int, *, terminal: bool) -> None:
+    """It would hang for ever here; how many records are missing is told later."""
+    with unread_pipe(terminal=terminal) as (stream, reading):
+        handler = Handler(stream)
+        handler.setFormatter(Text(journal=False, colour=False))
+        for number in range(100_000 // size + 1_000):
+            text = f"{number} {'é' * size}"
+            handler.emit(record(text))
+        said = b""
+        os.set_blocking(reading, False)
+        for _ in range(1_000):
+            with suppress(BlockingIOError):
+                said += os.read(reading, 65_536)
+            handler.emit(record("later"))
+        with suppress(BlockingIOError):
+            said += os.read(reading, 65_536)
+        assert b"0 \xc3\xa9" in said
+        assert b"log records are missing here" in said
+        assert b"later" in said
+
+
+def test_control_characters_are_escaped() -> None:
+    assert escaped("plain é text") == "plain é text"
+    assert escaped("\x1b[2J\n\x9b\u202e") == "\\x1b[2J\\n\\x9b\\u202e"

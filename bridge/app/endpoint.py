@@ -18,7 +18,8 @@ MAX_REQUEST = 8192
 """Bytes of the longest request that is read."""
 
 MAX_CLIENTS = 16
-"""Clients at a time; others are disconnected at once."""
+"""Clients at a time. Another one takes the place of the oldest: who wants to know how
+the bridge is sends the request at once, and who does not only holds a connection."""
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -42,7 +43,7 @@ class Endpoint:
         self._supervisor = supervisor
         self._server: asyncio.Server | None = None
         self._settings = Metrics()
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def apply(self, settings: Metrics) -> None:
         """Listen where the settings say; warn if the port is in use."""
@@ -72,19 +73,24 @@ class Endpoint:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for client in self._clients:
+        clients = [*self._clients]
+        for client in clients:
             client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
 
     def _arrived(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if len(self._clients) >= MAX_CLIENTS:
-            writer.close()
-            return
+        while len(self._clients) >= MAX_CLIENTS:
+            oldest = next(iter(self._clients))
+            self._clients.pop(oldest).transport.abort()
+            oldest.cancel()
         task = asyncio.create_task(self._serve(reader, writer))
-        self._clients.add(task)
-        task.add_done_callback(self._clients.discard)
+        self._clients[task] = writer
+        task.add_done_callback(self._left)
+
+    def _left(self, client: asyncio.Task[None]) -> None:
+        self._clients.pop(client, None)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -20,6 +20,7 @@ from bridge.commands.registry import TOPICS
 from bridge.config import Config, Mqtt
 from bridge.config_file import find, load
 from bridge.errors import BrokerError, ConfigError, RejectedError
+from bridge.logs import escaped
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE
 from bridge.mqtt.messages import Message
@@ -77,7 +78,7 @@ def send(chosen: argparse.Namespace) -> int:
     if response is None:
         print(f"no response within {RESPONSE_TIMEOUT:g} s: does a bridge serve {base}?")
         return 1
-    print(json.dumps(response, ensure_ascii=False))
+    print(escaped(json.dumps(response, ensure_ascii=False)))
     return 0 if response.get("status") == "finished" else 1
 
 
@@ -205,11 +206,7 @@ def shown(message: Message, now: datetime) -> str:
     """Return a message in a line: time, topic, payload; control characters escaped."""
     text = message.payload.decode(errors="backslashreplace")
     line = f"{now:%H:%M:%S} {message.topic} {text}"
-    if line.isprintable():
-        return line
-    return "".join(
-        mark if mark.isprintable() else ascii(mark).strip("'") for mark in line
-    )
+    return escaped(line)
 
 
 def _target(chosen: argparse.Namespace) -> _Target:

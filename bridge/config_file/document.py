@@ -17,6 +17,7 @@ Value = str | list["Value"] | dict[str, "Value"] | None
 
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 20
+_TOO_MUCH = "too many or too deeply nested values; do aliases multiply?"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + name for name in ("bool", "float", "int", "str", "timestamp")}
 _NULL = _TAG + "null"
@@ -155,11 +156,9 @@ class _Reader:
         self._left = _MAX_VALUES
 
     def value(self, node: yaml.Node, key: Key) -> Value:
-        self._left -= 1
-        if self._left < 0 or len(key) > _MAX_DEPTH:
-            raise self._error(
-                node, "too many or too deeply nested values; do aliases multiply?"
-            )
+        self._count(node)
+        if len(key) > _MAX_DEPTH:
+            raise self._error(node, _TOO_MUCH)
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, key)
@@ -173,6 +172,11 @@ class _Reader:
             node,
             f"a text must not begin with !; {_QUOTES}",
         )
+
+    def _count(self, node: yaml.Node) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise self._error(node, _TOO_MUCH)
 
     def _sequence(self, node: yaml.SequenceNode, key: Key) -> Value:
         values: list[Value] = []
@@ -215,7 +219,11 @@ class _Reader:
                     raise self._error(name, "<< needs a mapping")
                 if depth > _MAX_DEPTH:
                     raise self._error(name, "nested too deeply")
-                yield from self._own_entries(source)
+                # Merged mappings multiply as values do, also where all have one key.
+                self._count(source)
+                for entry in self._own_entries(source):
+                    self._count(source)
+                    yield entry
                 yield from self._merged_entries(source, depth + 1)
 
     def _key_text(self, node: yaml.Node) -> str:

@@ -5,6 +5,7 @@ import re
 import sys
 from typing import TextIO
 
+from bridge.logs import escaped
 from bridge.mqtt.messages import Message
 
 _ARROWS = {">": "→", "<": "←"}
@@ -82,7 +83,7 @@ class DemoOutput:
 
     def _line(self, side: str, direction: str, text: str) -> None:
         arrow = _ARROWS[direction]
-        line = f"  {side} {arrow} {text}"
+        line = f"  {side} {arrow} {escaped(text)}"
         self.text(self._paint(_DIM, line) if side == "wire" else line)
 
     def _paint(self, colour: str, text: str) -> str:

@@ -134,7 +134,7 @@ class KnownDevice(BaseModel):
         before = self.sensors if family == self.family else ()
         new = tuple(name for name in state.sensors if name not in before)
         model = state.firmware.fields.get("MACHINE_TYPE")
-        facts = (family, state.firmware.name, model)
+        facts = (family, _printable(state.firmware.name), model and _printable(model))
         if facts == (self.family, self.firmware, self.model) and not new:
             return self
         update = dict(zip(("family", "firmware", "model"), facts, strict=True))
@@ -259,3 +259,8 @@ def _triggers(device: Device) -> Iterator[tuple[str, Fields]]:
                 "qos": 1,
             },
         )
+
+
+def _printable(text: str) -> str:
+    """Return what a firmware says of itself without control characters."""
+    return "".join(char for char in text if char.isprintable())

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +75,34 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
         parse(text, "file")
     except ConfigError as error:
         assert str(error).startswith("file")  # noqa: PT017  # both ends are fine
+
+
+def bomb(levels: int, width: int, merge: str) -> str:
+    """Return mappings of which each refers several times to the one before."""
+    lines = ["a0: &a0 {x: 1}"]
+    for level in range(1, levels):
+        parts = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} {merge.format(parts)}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "merge", ["{{<<: [{}]}}", "{{<<: [{}], x: 2}}", "[{}]", "{{y: [{}]}}"]
+)
+@pytest.mark.parametrize(("levels", "width"), [(15, 9), (10, 30), (19, 4)])
+def test_aliases_that_multiply_end_within_the_budget(
+    merge: str, levels: int, width: int
+) -> None:
+    """Whatever they are merged or nested into, 100,000 steps are the most."""
+    begun = time.process_time()
+    with pytest.raises(ConfigError, match="do aliases multiply"):
+        parse(bomb(levels, width, merge), "file")
+    assert time.process_time() - begun < 30, "billions of steps would take hours"
+
+
+def test_a_configuration_may_merge_what_it_needs() -> None:
+    shared = "base: &b {" + ", ".join(f"k{n}: {n}" for n in range(50)) + "}\n"
+    text = shared + "\n".join(f"p{n}: {{<<: *b, k1: {n}}}" for n in range(300))
+    value = parse(text, "file").value
+    assert isinstance(value, dict)
+    assert len(value) == 301

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from bridge.gcode.reply_types import FirmwareReport
 from bridge.home_assistant.discovery import (
     PAUSE,
     Announcements,
@@ -12,6 +13,7 @@ from bridge.home_assistant.discovery import (
     Payload,
     components,
 )
+from bridge.printer.knowledge.model import PrinterState
 from tests.support.knowing import Knowing
 
 
@@ -147,3 +149,16 @@ def test_what_the_firmware_says_anew_is_learned(
     learned = known.learn(printer.state, "marlin")
     assert learned is not known
     assert getattr(learned, field) == value
+
+
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\x00", "\x7f", "\x9b31m", "\u202e", "\t"])
+def test_what_the_firmware_says_of_itself_has_no_control_characters(bad: str) -> None:
+    fields = {"MACHINE_TYPE": f"Ender{bad} 3"}
+    report = FirmwareReport(name=f"Marlin{bad} 2", fields=fields)
+    state = PrinterState(link="operational", firmware=report)
+    known = KnownDevice().learn(state, "marlin")
+    assert known.firmware is not None
+    assert known.model is not None
+    assert (known.firmware + known.model).isprintable()
+    assert known.firmware.startswith("Marlin")
+    assert known.learn(state, "marlin") is known

@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,19 @@ async def test_clients_that_say_nothing_or_nonsense_hold_up_nobody(
             client.sendall(b"\x00" * 20_000)
         await bridge.fence()
     await until(lambda: status_of(port) == 200)
+
+
+async def test_health_is_answered_although_many_hold_connections(
+    bridge: Stage[SimulatedPrinter], port: int
+) -> None:
+    """The oldest of those who say nothing lose theirs."""
+    for sent in (b"", b"GET /metrics HTTP/1.1\r\n"):
+        with sockets(port, 200) as slow:
+            for one in slow:
+                with suppress(OSError):
+                    one.sendall(sent)
+            assert get("/healthz", port)[0] == 200
+    await bridge.fence()
 
 
 def status_of(port: int) -> int:

@@ -93,21 +93,36 @@ async def test_neither_an_absent_printer_nor_broker_ends_the_signs_of_life(
 async def test_a_bridge_that_hangs_gives_no_sign_of_life(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    """The log of the wire is a pipe that nobody reads: writing there blocks."""
-    pipe = tmp_path / "wire.log"
-    os.mkfifo(pipe)
     config = config_of(broker, tmp_path / "printer", "hung")
-    config["printers"][0]["serial"]["log_file"] = str(pipe)
     with (
         manager(WATCHDOG) as listening,
         daemon(tmp_path, config, listening.environ) as process,
     ):
         await until(lambda: listening.count("WATCHDOG") >= 3, 20)
-        with scripted(tmp_path / "printer"):
-            quiet = Quiet(WATCHDOG * 3)
-            await until(lambda: quiet.since(listening.count("WATCHDOG")), 30)
-        assert process.running
-        process.signal(signal.SIGKILL)
+        process.signal(signal.SIGSTOP)
+        quiet = Quiet(WATCHDOG * 3)
+        await until(lambda: quiet.since(listening.count("WATCHDOG")), 30)
+        process.signal(signal.SIGCONT)
+        seen = listening.count("WATCHDOG")
+        await until(lambda: listening.count("WATCHDOG") > seen)
+
+
+async def test_a_log_of_the_wire_that_is_a_pipe_does_not_hang_the_bridge(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "wire.log"
+    os.mkfifo(pipe)
+    config = config_of(broker, tmp_path / "printer", "piped")
+    config["printers"][0]["serial"]["log_file"] = str(pipe)
+    with (
+        manager(WATCHDOG) as listening,
+        scripted(tmp_path / "printer"),
+        daemon(tmp_path, config, listening.environ) as process,
+    ):
+        await until(lambda: "connected firmware" in process.log)
+        seen = listening.count("WATCHDOG")
+        await until(lambda: listening.count("WATCHDOG") > seen + 3)
+        assert process.log.count("cannot be written") == 1
 
 
 class Quiet:

@@ -6,7 +6,13 @@ import pytest
 
 from bridge.gcode.dialects import KLIPPER, MARLIN
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.events import StateEvent, diff
+from bridge.printer.knowledge.events import (
+    BURST,
+    EVERY,
+    EventLimiter,
+    StateEvent,
+    diff,
+)
 from bridge.printer.knowledge.state import Problem
 from tests.support.knowing import Knowing
 
@@ -147,3 +153,32 @@ def test_several_changes_at_once_are_told_once_each(
     printer.sends("G28", "G28")
     assert [event.name for event in diff(before, printer.state)] == ["home"]
     assert diff(before, replace(before, message="x")) == []
+
+
+def test_a_flood_of_questions_is_a_bounded_number_of_events() -> None:
+    limiter = EventLimiter()
+    asks = [StateEvent("waiting_for_user", {"prompt": str(n)}) for n in range(10_000)]
+    admitted = [limiter.admit(event, 100 + n / 1000) for n, event in enumerate(asks)]
+    published = [event for event in admitted if event is not None]
+    assert published == asks[:BURST], "the first ones, as they are"
+    later = limiter.admit(asks[0], 200 + EVERY)
+    assert later == StateEvent(
+        "waiting_for_user", {"prompt": "0", "left_out": 10_000 - BURST}
+    )
+    assert limiter.admit(asks[1], 1000) == asks[1], "they were counted once"
+
+
+def test_each_kind_of_event_has_its_own_bound() -> None:
+    limiter = EventLimiter()
+    for _ in range(100):
+        limiter.admit(StateEvent("printer_reset"), 1.0)
+    assert limiter.admit(StateEvent("printer_reset"), 1.0) is None
+    asks = StateEvent("waiting_for_user", {"prompt": "a"})
+    assert limiter.admit(asks, 1.0) == asks
+
+
+@pytest.mark.parametrize("name", ["error", "heaters_off", "print_failed", "connected"])
+def test_what_matters_is_never_left_out(name: str) -> None:
+    limiter = EventLimiter()
+    event = StateEvent(name)
+    assert all(limiter.admit(event, 1.0) == event for _ in range(1000))

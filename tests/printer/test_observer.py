@@ -226,3 +226,16 @@ def test_a_line_is_known_once_it_is_taken(watch: Watch) -> None:
     watch.observer.line_sent("G91")
     watch.observer.line_acknowledged()
     assert watch.observer.state.modal.relative
+
+
+def test_a_flood_of_prompts_is_a_bounded_number_of_events(watch: Watch) -> None:
+    """The state always has the latest one."""
+    connect(watch)
+    for number in range(1000):
+        watch.says(f"//action:prompt_begin question {number}")
+        watch.says("//action:prompt_button yes")
+        watch.says("//action:prompt_show")
+    assert watch.happened().count("waiting_for_user") <= 20
+    prompt = watch.observer.state.prompt
+    assert prompt is not None
+    assert prompt.text == "question 999"

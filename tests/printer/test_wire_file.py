@@ -1,6 +1,7 @@
 """The file with the log of the wire; nothing that happens to it stops the printer."""
 
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,3 +130,36 @@ def test_a_second_failure_is_warned_about_again(
     file.write(line(101.0))
     assert len(caplog.records) == 2
     file.close()
+
+
+@pytest.mark.parametrize("read", [False, True], ids=["nobody", "somebody"])
+def test_a_named_pipe_is_refused_whoever_reads_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, read: bool
+) -> None:
+    """Opening it would wait for a reader, and writing for one that is slow."""
+    path = tmp_path / "wire.log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if read else None
+    file = WireFile(path)
+    for number in range(1000):
+        file.write(line(number / 1000))
+    file.close()
+    if reader is not None:
+        os.close(reader)
+    (record,) = caplog.records
+    assert "cannot be written" in record.message
+
+
+def test_a_terminal_that_takes_nothing_does_not_block(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    master, slave = os.openpty()
+    path = tmp_path / "wire.log"
+    path.symlink_to(os.ttyname(slave))
+    file = WireFile(path)
+    for number in range(5000):
+        file.write(line(number / 1000, "x" * 100))
+    file.close()
+    os.close(master)
+    os.close(slave)
+    assert "cannot be written" in caplog.records[0].message

@@ -1,5 +1,6 @@
 """Events: what happened between two states of a printer."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,52 @@ class StateEvent:
 
     name: str
     data: Mapping[str, object] = field(default_factory=dict)
+
+
+BURST = 20
+"""Events of one name that are published at once, if the firmware can cause them."""
+
+EVERY = 10.0
+"""Seconds after which one more is published. Nobody answers questions faster, and noise
+or a broken firmware must not push everything else out of the broker's queues."""
+
+_FROM_FIRMWARE = {
+    "waiting_for_user",
+    "printer_reset",
+    "filament_runout",
+    "print_started",
+    "print_paused",
+    "print_resumed",
+}
+"""Events of which the firmware can cause any number, by lines that it says."""
+
+
+class EventLimiter:
+    """Leaves out events of which a firmware causes too many; the state is unaffected.
+
+    Times are seconds on a monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def admit(self, event: StateEvent, now: float) -> StateEvent | None:
+        """Return an event, with how many were left out before it, or ``None``."""
+        name = event.name
+        if name not in _FROM_FIRMWARE:
+            return event
+        tokens, since = self._buckets.get(name, (float(BURST), now))
+        tokens = min(float(BURST), tokens + (now - since) / EVERY)
+        if tokens < 1:
+            self._buckets[name] = (tokens, now)
+            self._left_out[name] += 1
+            return None
+        self._buckets[name] = (tokens - 1, now)
+        left_out = self._left_out.pop(name, 0)
+        if not left_out:
+            return event
+        return StateEvent(name, {**event.data, "left_out": left_out})
 
 
 def diff(before: PrinterState, after: PrinterState) -> list[StateEvent]:

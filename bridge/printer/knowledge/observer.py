@@ -54,6 +54,7 @@ class Observer:
         self.state = knowledge.initial(config.profile)
         self.history = history
         self._unsolicited = UnsolicitedErrors()
+        self._limiter = events.EventLimiter()
         self.dialect: Dialect = UNKNOWN
         self.place: Place | None = None
         self.coordinates = Coordinates()
@@ -200,7 +201,8 @@ class Observer:
         if state.printing and (self.position or self.coordinates.spans):
             self._report_position({})  # the print moves it
         for event in events.diff(before, state):
-            self._on_event(event)
+            if admitted := self._limiter.admit(event, self.clock()):
+                self._on_event(admitted)
         self._on_change()
 
     def answered(self) -> None:

@@ -6,6 +6,7 @@ import io
 import itertools
 import logging
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class WireFile:
     """A log file that is rotated: ``wire.log``, ``wire.log.1``, …; the oldest goes.
 
     A full disk or a file that cannot be written costs one warning; it is tried again
-    after a minute, and a note in the file says how many entries are missing.
+    after a minute, and a note in the file says how many entries are missing. A named
+    pipe, or a terminal that takes nothing, counts as a file that cannot be written.
     """
 
     RETRY = 60.0
@@ -74,7 +76,7 @@ class WireFile:
         self._failed = None
 
     def _open(self, now: float) -> None:
-        self._file = io.FileIO(self._path, "a")
+        self._file = io.FileIO(self._path, "a", opener=_open)
         self._start = now
         clock = datetime.now(UTC).isoformat(timespec="seconds")
         self._put(Entry(now, Direction.NOTE, clock.encode()))
@@ -90,7 +92,9 @@ class WireFile:
             return
         text = write_log(entry, self._start).encode()
         before = self._file.tell()
-        if self._file.write(text) != len(text):
+        if (written := self._file.write(text)) != len(text):
+            if written is None:  # a device that takes nothing now
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             self._file.truncate(before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -113,3 +117,17 @@ class WireFile:
                 error.strerror,
             )
         self._failed = now
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file for writing, without waiting for a reader of a pipe.
+
+    Raises:
+        OSError: It cannot be opened, or is a pipe.
+
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ESPIPE, "it is a pipe")
+    return descriptor

@@ -388,7 +388,8 @@ EVENTS: Mapping[str, str] = {
     "command_rejected": "A message was rejected; `id`, `topic`, `command`, `code`, "
     "`error`, `message`, as in its response. In a flood some are left out.",
 }
-"""Every event, with its fields beside `event`, `seq` and `time`."""
+"""Every event, with its fields beside `event`, `seq` and `time`. Events that a firmware
+can cause in any number are limited; `left_out` then says how many are missing."""
 
 
 class Event(PublishedDocument):
