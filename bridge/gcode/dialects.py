@@ -167,6 +167,10 @@ class Dialect:
     card_always_present: bool = False
     """Has a card that is always there and never announced (Q-3)."""
 
+    sees_stops: bool | None = None
+    """Acts on a stop while it executes a command, without saying so in a ``Cap:``
+    line; ``None``: that depends on how it was built. Klipper looks for a bare ``M112``
+    in what waits (tests/transcripts/klipper/06b_M112_variants.txt)."""
     capabilities: frozenset[str] = frozenset()
     """What it can do without a ``Cap:`` line that says so."""
     long_codes: frozenset[str] = frozenset()
@@ -238,6 +242,7 @@ PRUSA = Dialect(
 KLIPPER = Dialect(
     name="klipper",
     detect=("klipper", "kalico"),
+    sees_stops=True,
     numbered=False,
     checks_sequence=False,
     reliable=True,

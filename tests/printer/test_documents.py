@@ -354,6 +354,29 @@ def test_the_error_is_empty_or_complete(printer: Knowing) -> None:
     assert state_of(printer)["error"] == "MAXTEMP triggered"
 
 
+@pytest.mark.parametrize(
+    ("family", "said", "stops"),
+    [
+        ("marlin", ("Cap:EMERGENCY_PARSER:1",), True),
+        ("marlin", ("Cap:EMERGENCY_PARSER:0",), False),
+        ("marlin", (), None),
+        ("klipper", (), True),
+        ("", (), None),
+    ],
+)
+def test_info_tells_whether_a_stop_is_seen_while_the_printer_is_busy(
+    printer: Knowing,
+    family: str,
+    said: tuple[str, ...],
+    stops: bool | None,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    printer.says("FIRMWARE_NAME:Something", *said)
+    link = about.Connection(version="1", instance="a", family=family, topics={})
+    info = about.info(printer.state, Printer(), link, now=NOW, epoch=EPOCH)
+    assert info.firmware is not None
+    assert info.firmware.stops_when_busy is stops
+
+
 def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
     link = about.Connection(
         version="1.2.3",
@@ -376,6 +399,7 @@ def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
             "name": "Marlin 2.1",
             "family": "marlin",
             "heater_timeout": DIALECTS["marlin"].heater_timeout,
+            "stops_when_busy": None,
         },
         "machine": {
             "id": "printer",
@@ -393,6 +417,7 @@ def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
             "max_temperature": {"tool": 275.0, "bed": 120.0, "chamber": 70.0},
             "max_speed": 30000.0,
             "max_extrusion": 500.0,
+            "max_dwell": 900.0,
             "volume": {"x": None, "y": None, "z": None},
         },
         "heaters": ["tool0", "bed"],

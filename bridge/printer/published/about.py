@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.config import Printer
-from bridge.gcode.dialects import DIALECTS
+from bridge.gcode.dialects import DIALECTS, UNKNOWN
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published.documents import PublishedDocument, Time
 
@@ -19,6 +19,10 @@ class FirmwareInfo(PublishedDocument):
     """Its name and version."""
     family: str
     """The dialect that the bridge uses for it."""
+    stops_when_busy: bool | None
+    """Whether it acts on an emergency stop while it executes a command, because it has
+    an emergency parser; null if it does not say. Otherwise the stop waits until the
+    command is finished, such as heating or homing."""
     heater_timeout: str
     """The timeout of its own after which firmwares of this family turn heaters off, or
     empty. The bridge does not change it: it also works without the bridge."""
@@ -55,7 +59,9 @@ class LimitsInfo(PublishedDocument):
     max_speed: float
     """Fastest feedrate, in mm/min."""
     max_extrusion: float
-    """Longest extrusion, in mm."""
+    """Longest extrusion of a line, and of all lines of a command together, in mm."""
+    max_dwell: float
+    """Longest pause of a line, in seconds."""
     volume: dict[str, tuple[float, float] | None]
     """Axis ranges, in mm."""
 
@@ -152,7 +158,12 @@ def info(
     named = None
     if said is not None:
         timeout = DIALECTS[link.family].heater_timeout if link.family else ""
-        named = FirmwareInfo(name=said.name, family=link.family, heater_timeout=timeout)
+        named = FirmwareInfo(
+            name=said.name,
+            family=link.family,
+            heater_timeout=timeout,
+            stops_when_busy=_stops_when_busy(known, link.family),
+        )
     return Info(
         version=link.version,
         instance=link.instance,
@@ -165,6 +176,11 @@ def info(
         topics=dict(link.topics),
         time=now + epoch,
     )
+
+
+def _stops_when_busy(known: PrinterState, family: str) -> bool | None:
+    dialect = DIALECTS.get(family, UNKNOWN)
+    return known.capabilities.get("EMERGENCY_PARSER", dialect.sees_stops)
 
 
 def _machine(known: PrinterState, printer: Printer, link: Connection) -> MachineInfo:
@@ -188,5 +204,6 @@ def _limits(printer: Printer) -> LimitsInfo:
         max_temperature=profile.max_temperature.model_dump(),
         max_speed=profile.max_speed,
         max_extrusion=profile.max_extrusion,
+        max_dwell=profile.max_dwell,
         volume=profile.volume.model_dump(),
     )
