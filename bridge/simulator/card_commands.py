@@ -75,6 +75,8 @@ def start(machine: Machine, _command: ParsedCommand) -> None:
         if card.mounted:
             machine.prompt("Resuming SD", "Dismiss")
         return
+    if machine.options.get("resume_dialog"):
+        machine.prompt("Resuming SD", "Dismiss")
     if not card.paused:
         machine.print_began = machine.now
     card.printing, card.paused = True, False
@@ -155,7 +157,7 @@ def status(machine: Machine, command: ParsedCommand) -> None:
 def report(machine: Machine) -> None:
     """Say how far the print from the card is."""
     card = machine.card
-    if card.selected is None:
+    if card.selected is None or machine.parked:
         machine.say(machine.personality.idle_card)
         return
     size = len(card.selected.data)

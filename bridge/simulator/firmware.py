@@ -189,8 +189,9 @@ class Firmware:
         Actions: ``start`` NAME, ``pause``, ``resume``, ``cancel``, ``runout``,
         ``press`` (the button), ``pull``, ``insert`` (the card), ``target`` HEATER °C,
         ``break`` HEATER, ``fix`` HEATER, ``mintemp`` HEATER, ``maxtemp`` HEATER,
-        ``kill``, ``shutdown`` REASON (Klipper, silently), ``run`` LINE (an item of its
-        menu), ``say`` LINE.
+        ``kill``, ``shutdown`` REASON (Klipper, silently), ``ready`` (Klipper), ``lock``
+        and ``unlock`` (Marlin), ``dialog``, ``run`` LINE (an item of its menu), ``say``
+        LINE.
 
         Raises:
             ValueError: There is no such action, heater or file.

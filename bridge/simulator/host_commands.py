@@ -146,7 +146,10 @@ def change_filament(machine: Machine, command: ParsedCommand) -> Steps:
 
 def _change_filament(machine: Machine, command: ParsedCommand) -> Steps:
     machine.action("paused filament_change 0")
+    printed, machine.card.printing = machine.card.printing, False
+    machine.parked = True
     yield from card_commands.parked(machine, command, "Nozzle Parked")
+    machine.parked, machine.card.printing = False, printed
     machine.action("resumed")
 
 
@@ -162,6 +165,16 @@ def motors_on(machine: Machine, _command: ParsedCommand) -> None:
 def pause_timer(machine: Machine, _command: ParsedCommand) -> None:
     """M76."""
     machine.action("pause")
+
+
+def lock(machine: Machine, _command: ParsedCommand) -> None:
+    """M510."""
+    machine.locked = True
+
+
+def unlock(machine: Machine, _command: ParsedCommand) -> None:
+    """M511: the simulated password is whatever stands behind it."""
+    machine.locked = False
 
 
 def accept(_machine: Machine, _command: ParsedCommand) -> None:
@@ -211,6 +224,8 @@ COMMANDS = {
     "M502": defaults,
     "M503": settings,
     "M504": check,
+    "M510": lock,
+    "M511": unlock,
     "M600": change_filament,
     "M876": answer,
     "M999": revive,

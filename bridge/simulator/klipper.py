@@ -28,6 +28,13 @@ _REMEDY = (
     '"FIRMWARE_RESTART" command to reset the firmware, reload the',
     "config, and restart the host software.",
 )
+CONFIG_ERROR = (
+    "Section 'nonsense' is not a valid config section",
+    "",
+    'Once the underlying issue is corrected, use the "RESTART"',
+    "command to reload the config and restart the host software.",
+    "Printer is halted",
+)
 BY_COMMAND = "Shutdown due to M112 command"
 NO_RESTART = "Can not update MCU 'mcu' config as it is shutdown"
 
@@ -166,14 +173,16 @@ def trip(machine: Machine, heater: SimulatedHeater) -> None:
 
 
 def boot(machine: Machine) -> None:
-    """Switch on: ready at once, or waiting for a microcontroller."""
-    if not machine.options.get("ready", True):
+    """Switch on: ready at once, waiting for a microcontroller, or misconfigured."""
+    if machine.options.get("config_error"):
+        machine.shutdown, machine.stale = CONFIG_ERROR, "T:0"
+    elif not machine.options.get("ready", True):
         machine.shutdown, machine.stale = STARTING, "T:0"
 
 
 def emergency_stop(machine: Machine, _line: KlipperLine) -> None:
     """M112."""
-    if machine.shutdown == STARTING:
+    if machine.shutdown in (STARTING, CONFIG_ERROR):
         machine.shutdown = (BY_COMMAND, *_REMEDY, "Printer is shutdown")
     else:
         shut_down(machine, BY_COMMAND)
@@ -189,7 +198,8 @@ def read_temperatures(machine: Machine, _line: KlipperLine) -> None:
 
 def identify(machine: Machine, _line: KlipperLine) -> None:
     """M115: one line."""
-    machine.ok(machine.personality.identity)
+    name = "Kalico" if machine.options.get("kalico") else "Klipper"
+    machine.ok(machine.personality.identity.replace("Klipper", name))
 
 
 def position(machine: Machine, line: KlipperLine) -> None:
@@ -202,6 +212,32 @@ def status(machine: Machine, _line: KlipperLine) -> None:
     if machine.shutdown:
         raise refusal(machine, "// Klipper state: Not ready")
     machine.say("// Klipper state: Ready")
+
+
+def become_ready(machine: Machine) -> None:
+    """Reach the microcontroller, or read a configuration without errors."""
+    machine.options["config_error"] = False
+    if machine.shutdown == STARTING:
+        machine.shutdown = ()
+        machine.say("// Klipper state: Ready")
+
+
+def show_dialog(machine: Machine) -> None:
+    """Show a dialog as a macro of its owner does."""
+    for step in (
+        "begin Load filament",
+        "text Which one?",
+        "button PLA|LOAD_FILAMENT TEMP=200|primary",
+        "button ABS|LOAD_FILAMENT TEMP=250",
+        "footer_button Cancel|CANCEL_LOAD|error",
+        "show",
+    ):
+        machine.say(f"// action:prompt_{step}")
+
+
+def close_dialog(machine: Machine, _line: KlipperLine) -> None:
+    """LOAD_FILAMENT and CANCEL_LOAD: macros behind the dialog's buttons."""
+    machine.say("// action:prompt_end")
 
 
 def help_lines(machine: Machine, _line: KlipperLine) -> None:
@@ -222,7 +258,7 @@ def restart_firmware(machine: Machine, _line: KlipperLine) -> None:
 
 def restart(machine: Machine, _line: KlipperLine) -> None:
     """RESTART: the microcontroller stays as it is, also when it is shut down."""
-    stuck = machine.shutdown and machine.shutdown != STARTING
+    stuck = machine.shutdown and machine.shutdown not in (STARTING, CONFIG_ERROR)
     end = "Error configuring printer"
     _restart(machine, (NO_RESTART, *_REMEDY, end) if stuck else ())
 
@@ -240,8 +276,9 @@ def _restart(machine: Machine, afterwards: tuple[str, ...]) -> None:
         machine.later.append((away + READY / machine.speed, come_back))
 
     def come_back() -> None:
-        machine.shutdown = afterwards
-        if not afterwards:
+        wrong = machine.options.get("config_error")
+        machine.shutdown = CONFIG_ERROR if wrong else afterwards
+        if not machine.shutdown:
             machine.say("// Klipper state: Ready")
 
     machine.deaf_until = away
@@ -265,7 +302,9 @@ COMMANDS: dict[str, Handler] = {
     "M112": emergency_stop,
     "M114": position,
     "M115": identify,
+    "CANCEL_LOAD": close_dialog,
     "FIRMWARE_RESTART": restart_firmware,
+    "LOAD_FILAMENT": close_dialog,
     "HELP": help_lines,
     "RESTART": restart,
     "STATUS": status,

@@ -54,6 +54,8 @@ class Machine:
         released: somebody ended a wait: M108, M876 or the button.
         user_wait: the machine waits for a person.
         stopped: the firmware was killed: deaf until a reset.
+        locked: it is locked with a password (Marlin).
+        parked: a filament change has interrupted the print from the card.
         resets: it is about to restart by itself.
         shutdown: why Klipper refuses everything, line by line; empty: it does not.
         stale: the temperatures that Klipper goes on reporting then.
@@ -78,6 +80,8 @@ class Machine:
     released: bool = False
     user_wait: bool = False
     stopped: bool = False
+    locked: bool = False
+    parked: bool = False
     resets: bool = False
     shutdown: tuple[str, ...] = ()
     stale: str = ""

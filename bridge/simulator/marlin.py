@@ -7,7 +7,7 @@ from bridge.simulator.heaters import SimulatedHeater
 from bridge.simulator.heating_commands import unknown
 from bridge.simulator.host_commands import COMMANDS
 from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
-from bridge.simulator.machine import Machine, Steps
+from bridge.simulator.machine import Machine, RefusedError, Steps
 
 ROOM = RECEIVE_BUFFER
 QUEUE = 4  # lines that it takes from the receive buffer before it carries one out
@@ -97,6 +97,8 @@ def dispatch(machine: Machine, line: str) -> Steps | None:
         return None
     command = ParsedCommand.parse(line)
     code = command.code
+    if machine.locked and code != "M511":
+        raise RefusedError("echo:Printer locked! (Unlock with M511 or LCD)")
     handler = COMMANDS.get("T" if code[:1] == "T" else code)
     if handler is None:
         machine.answered = machine.personality.words_unanswered and not code

@@ -21,6 +21,9 @@ _FLAGS = (
     "filament_change",
     "resend_ok",
     "ready",
+    "config_error",
+    "kalico",
+    "resume_dialog",
 )
 _WORDS = {"1": True, "true": True, "yes": True, "on": True}
 _WORDS |= {"0": False, "false": False, "no": False, "off": False}
@@ -44,6 +47,9 @@ class Options(TypedDict, total=False):
         boot: seconds after a reset in which it neither receives nor sends.
         room: bytes in the receive buffer.
         ready: Klipper only: it has reached its microcontroller.
+        config_error: Klipper only: its configuration is wrong, also after a restart.
+        kalico: Klipper only: it calls itself Kalico.
+        resume_dialog: M24 shows a dialog that can only be dismissed (Marlin only).
     """
 
     extruders: int
@@ -60,6 +66,9 @@ class Options(TypedDict, total=False):
     boot: float
     room: int
     ready: bool
+    config_error: bool
+    kalico: bool
+    resume_dialog: bool
 
 
 def check(options: Options) -> None:

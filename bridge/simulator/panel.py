@@ -128,6 +128,25 @@ def _shut_down(machine: Machine, arguments: Arguments) -> None:
     klipper.shut_down(machine, _text(arguments))
 
 
+def _ready(machine: Machine, _arguments: Arguments) -> None:
+    klipper.become_ready(machine)
+
+
+def _dialog(machine: Machine, _arguments: Arguments) -> None:
+    if _is_klipper(machine):
+        klipper.show_dialog(machine)
+    else:
+        machine.prompt("Load filament?", "Yes", "No")
+
+
+def _lock(machine: Machine, _arguments: Arguments) -> None:
+    machine.locked = True
+
+
+def _unlock(machine: Machine, _arguments: Arguments) -> None:
+    machine.locked = False
+
+
 def _run(machine: Machine, arguments: Arguments) -> None:
     machine.injected.append(_text(arguments))
 
@@ -152,6 +171,10 @@ ACTIONS: dict[str, Callable[[Machine, Arguments], None]] = {
     "maxtemp": _too_hot,
     "kill": _kill,
     "shutdown": _shut_down,
+    "ready": _ready,
+    "dialog": _dialog,
+    "lock": _lock,
+    "unlock": _unlock,
     "run": _run,
     "say": _say,
 }

@@ -46,6 +46,8 @@ async def set_up(
     if not identity.firmware:  # noise may have damaged the name, or it comes late
         identity = identify(await ask(session, "M115"), configured)
     session.protocol.dialect = identity.dialect
+    if query := identity.dialect.state_query:
+        await ask(session, query)  # one that is not ready says so, and why
     seconds = max(1, round(interval))
     wanted = {AUTOREPORT_TEMPERATURE: f"M155 S{seconds}", AUTOREPORT_CARD: "M27 S1"}
     reports = [wanted[name] for name in wanted if name in identity.capabilities]
