@@ -154,11 +154,14 @@ examples:
 """
 
 _REPLAY = """\
-Reads a log of the serial connection (serial.log_file) and shows how the bridge
-interprets each line from the printer, for bug reports and for new firmwares.
+Reads a log of the serial connection and shows how the bridge interprets each line from
+the printer, and which lines have no meaning for it, for bug reports and for new
+firmwares. It reads the bridge's own log (serial.log_file), OctoPrint's serial.log and
+terminal, the logs of Pronterface and Repetier-Host, and a bare capture.
 
-example:
+examples:
   gcode2mqtt replay wire.log
+  gcode2mqtt replay --summary serial.log
 """
 
 
@@ -229,6 +232,11 @@ def _add_schema(parser: argparse.ArgumentParser) -> None:
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="the log")
     parser.add_argument("--firmware", default="auto", help="the firmware family")
+    parser.add_argument(
+        "--summary",
+        action="store_true",
+        help="print only what was understood, and what was not",
+    )
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:

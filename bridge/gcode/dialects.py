@@ -56,6 +56,9 @@ class Dialect:
     ``ok``."""
     ok_before_output: bool = False
     """Sends the ``ok`` when a line is accepted, and its output later (Q-13)."""
+    refuses_late: bool = False
+    """Refuses an unknown line after its ``ok``. So the first line with a code that is
+    not in its table waits for that (``output_wait``)."""
     output_wait: float = 0.3
     """How long after an ``ok`` or the last output more output may follow, where
     ``ok_before_output``."""
@@ -291,6 +294,7 @@ REPETIER = Dialect(
     name="repetier",
     homing_ends_shifts=False,
     detect=("repetier", "anet_a8"),
+    refuses_late=True,
     sends_busy=False,
     ok_before_output=True,
     wait_means_idle=True,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bridge.gcode import line_output
 from bridge.gcode.events import Event, LinkFailed, Restarted
 from bridge.gcode.exchange_states import TRANSITIONS, Change, ExchangeState, SendPause
+from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Busy, Ok, Reply, TransferError
 from bridge.gcode.resends import (
     Continue,
@@ -19,6 +20,7 @@ from bridge.gcode.resends import (
 from bridge.gcode.timeouts import (
     BOOT_TIME,
     SURPLUS_OK_TIME,
+    WAIT_TIME,
     busy_until,
     extension,
     may_print_after_reply,
@@ -77,6 +79,8 @@ class Exchange:
         self._output_of: Line | None = None  # has its ok, but perhaps not its output
         self._urgent_ok_due = False  # the ok of an urgent line follows the next ok
         self._timeouts = 0  # in a row
+        self._waits_until = 0.0  # the firmware has said "wait" a moment ago
+        self._codes: set[str] = set()  # the firmware has accepted a line with each
         self._uncertain = 0  # answers to probes until the last lines are certain
         self._busy_until = 0.0  # the acknowledged line is still being carried out
         self._may_print = False  # from the card, whose lines precede ours
@@ -262,6 +266,7 @@ class Exchange:
         its answer is due at once.
         """
         dialect = self._transmitter.dialect
+        self._waits_until = now + WAIT_TIME
         if not dialect.wait_means_idle or self._answer_deadline is None:
             return
         if self.state in {ExchangeState.PROBE_DUE, ExchangeState.PROBING}:
@@ -383,13 +388,25 @@ class Exchange:
             self._urgent_ok_due = False
             self._start_pause(SendPause.SURPLUS_OK, now)
         dialect = self._transmitter.dialect
-        if dialect.ok_before_output and line_output.is_query(last.text):
+        if dialect.ok_before_output and self._may_answer_late(last.text):
             self._output_of = last
             self._start_pause(SendPause.OUTPUT, now)
             return []
         if self.pause is SendPause.OUTPUT:
             return last.finish() + self.end_pause()
         return last.finish()
+
+    def _may_answer_late(self, text: str) -> bool:
+        """Return whether output, or a refusal, may follow the ``ok`` of a line."""
+        if line_output.is_query(text):
+            return True
+        code, dialect = code_of(text), self._transmitter.dialect
+        if not dialect.refuses_late or code in self._codes:
+            return False
+        if read(text, dialect.name).is_known:
+            return False
+        self._codes.add(code)
+        return True
 
     def _skip(self, line: Line) -> list[Event]:
         """End a line whose ``ok`` never came, although a later one was answered."""
@@ -430,6 +447,14 @@ class Exchange:
         To open the port again would end that print: most boards are reset by it.
         """
         dialect = self._transmitter.dialect
+        head = self._window.head
+        is_long = (
+            head is not None and dialect.timeout_for(head.text) > dialect.ok_timeout
+        )
+        if is_long and now < self._waits_until:  # it is alive, and heats or homes
+            self._timeouts -= 1
+            self._answer_deadline = now + dialect.ok_timeout
+            return []
         patient = self._may_print and not dialect.sends_busy
         if not patient or self._timeouts > dialect.max_probes + 1:
             self._answer_deadline = None

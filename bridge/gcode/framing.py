@@ -9,8 +9,8 @@ MAX_COMMAND = 96
 ``m21-misc.txt``), which makes another command of them."""
 
 MAX_REPLY = 4096
-"""Bytes of an unfinished line that are kept. No firmware says that much in one line;
-noise at a wrong baud rate has no line ends at all."""
+"""Bytes of a line that are kept. Hardly a firmware says that much in one line, and what
+is missing is marked; noise at a wrong baud rate has no line ends at all."""
 
 LONGEST_NUMBER = 999_999_999
 """The longest line number that must fit a line beside its text."""
@@ -86,6 +86,7 @@ class LineReceiver:
 
     def __init__(self) -> None:
         self._partial = b""
+        self._missing = 0  # bytes of the unfinished line that were not kept
         self.noise = 0
         """Bytes thrown away, and lines that no firmware would say."""
 
@@ -93,9 +94,27 @@ class LineReceiver:
         """Return the lines that these bytes complete, without their ends and blanks."""
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > MAX_REPLY:
+            self._cut()
+        found = [self._complete(line) for line in lines]
+        return [text for text in found if text]
+
+    def _cut(self) -> None:
+        """Keep the head of a line that is too long, if it is one and no noise."""
+        head, cut = self._partial[:MAX_REPLY], len(self._partial) - MAX_REPLY
+        if not (head.isascii() and head.decode().isprintable()):
             self.noise += len(self._partial)
-            self._partial = b""
-        return [text for line in lines if (text := self._decode(line))]
+            self._partial, self._missing = b"", 0
+            return
+        self.noise += cut
+        self._missing += cut
+        self._partial = head
+
+    def _complete(self, line: bytes) -> str:
+        missing = self._missing + max(0, len(line) - MAX_REPLY)
+        self._missing = 0
+        if not missing:
+            return self._decode(line)
+        return f"{self._decode(line[:MAX_REPLY])} [{missing} more bytes]"
 
     def _decode(self, line: bytes) -> str:
         try:

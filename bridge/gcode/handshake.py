@@ -14,10 +14,11 @@ A probe's answer is clear if only that probe can have got it: with its line numb
 with temperatures.
 """
 
+import re
 from enum import Enum, auto
 
 from bridge.gcode.events import Connected, Event, LinkFailed
-from bridge.gcode.reply_types import Ok
+from bridge.gcode.reply_types import ForeignFirmware, Ok, Refusal, Reply
 from bridge.gcode.timeouts import SURPLUS_OK_TIME
 from bridge.gcode.window import PROBE, Line, Transmitter
 
@@ -31,6 +32,14 @@ take ``M110 N…`` only as an unnumbered line, or not at all, and go on asking f
 after a boot."""
 
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
+
+SILENT = 2
+"""Greetings without an answer until a probe is sent behind one: some firmwares obey
+``M110`` and do not acknowledge it."""
+
+_ERROR_CODE = re.compile(r"\d{1,3}", re.ASCII)
+"""What grbl says of each line of ours, after ``error:``
+(https://github.com/gnea/grbl/wiki/Grbl-v1.1-Interface)."""
 
 
 class HandshakeState(Enum):
@@ -67,6 +76,10 @@ class Handshake:
         self._booted = False
         self._surplus_oks = 1  # that a plain ok may be: one per greeting, and one late
         self._first_probe = 0  # the number of the first line that may be sent again
+        self._silent = 0  # greetings in a row without any answer
+        self._wanted: dict[int, int] = {}  # lines asked for instead of the greeting
+        self._foreign = ""  # another kind of firmware that has greeted us
+        self._error_codes = 0
         self._ignored = 0  # greetings after which the firmware still asked for line 1
 
     def next_timeout(self) -> float | None:
@@ -111,10 +124,32 @@ class Handshake:
         head = self._transmitter.window.head
         if head is None or now >= self._end:
             return
+        self._silent = 0
         if head.is_probe and number <= 1:
             self._ignored += 1
-        self._greet_again()
+        if not head.is_probe and self._insists(number):
+            self._transmitter.renumber(number)
+            self._greet()
+        else:
+            self._greet_again()
         self._pause_deadline = now + SURPLUS_OK_TIME  # for the ok of the request
+
+    def _insists(self, number: int) -> bool:
+        """Return whether a firmware wants its own next line and ignores ``M110``."""
+        if number <= 1:
+            return False
+        self._wanted[number] = self._wanted.get(number, 0) + 1
+        return self._wanted[number] >= MAX_IGNORED
+
+    def process_text(self, reply: Reply) -> None:
+        """Notice another kind of firmware by its greeting, or by its error codes."""
+        match reply:
+            case ForeignFirmware(name):
+                self._foreign = name
+            case Refusal(text) if _ERROR_CODE.fullmatch(text):
+                self._error_codes += 1
+                if self._error_codes >= MAX_IGNORED:
+                    self._foreign = self._foreign or "grbl"
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:
         """Process an ``ok``, of a greeting, a probe or something earlier."""
@@ -149,9 +184,21 @@ class Handshake:
 
     def _answer_timed_out(self, now: float) -> list[Event]:
         self._answer_deadline = None
+        if self._foreign:
+            return [
+                LinkFailed(f"this is {self._foreign}, which gcode2mqtt does not speak")
+            ]
         if now >= self._end:
             return [LinkFailed(NO_ANSWER)]
-        self._greet_again()
+        self._silent += 1
+        head = self._transmitter.window.head
+        if head is not None and not head.is_probe and self._silent % (SILENT + 1) == 0:
+            self._transmitter.window.acknowledge(head.number)
+            self._first_probe = head.number + 1
+            self.state = HandshakeState.PROBING
+            self._transmitter.window.push(Line(PROBE))
+        else:
+            self._greet_again()
         return []
 
     def _end_pause(self) -> None:

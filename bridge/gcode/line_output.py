@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.gcode import reply_types as replies
-from bridge.gcode.line import read
+from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import Line
 
@@ -18,6 +18,12 @@ _UNKNOWN = re.compile(
 """How a refusal begins that says that a code is not known (``Unknown command: "foo"``
 of Marlin and Klipper, ``Invalid M code.`` of Prusa, ``Bad command`` of RepRapFirmware):
 that answers a query of the bridge and concerns nobody else."""
+
+
+_QUOTE = re.compile(r'Unknown (?:command|code):\s*"?(.*?)"?$', re.IGNORECASE)
+_FRAME = re.compile(r"^N\d+\s*|\s*\*\d+$", re.ASCII)
+_ECHO = re.compile(r"echo:\s*N-?\d+\s", re.ASCII | re.IGNORECASE)
+"""Repetier's echo of a line, where its owner has switched that on (``M111``)."""
 
 
 def is_query(line: str) -> bool:
@@ -35,12 +41,41 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
 
     """
     mine = [reply for reply in found if _belongs(reply, line)]
+    if _ECHO.match(text):
+        return
     if not text or not mine or len(line.output) >= MAX_OUTPUT:
         return
     line.output.append(text)
     for reply in mine:
         if isinstance(reply, replies.Refusal | replies.HeaterFault | replies.Fatal):
             line.errors.append(reply.text)
+
+
+def mark_damaged(found: Sequence[Reply], line: Line | None) -> list[Reply]:
+    """Return replies with a refusal of what noise made of a line as its damage.
+
+    Noise in the ``N`` of a numbered line makes an unknown command of it, whose checksum
+    nobody checks: ``Unknown command: "O1111 M117 hello"``. The firmware never received
+    the line, and asks for it later.
+    """
+    if line is None or line.number < 0:
+        return list(found)
+    return [
+        replies.TransferError(reply.text)
+        if isinstance(reply, replies.Refusal) and _is_damage(reply.text, line)
+        else reply
+        for reply in found
+    ]
+
+
+def _is_damage(text: str, line: Line) -> bool:
+    quote = _QUOTE.match(text)
+    if quote is None:
+        return False
+    said = _FRAME.sub("", quote[1])
+    ours = line.text in said or re.search(rf"(?<!\d){line.number}(?!\d)", said)
+    code = code_of(line.text).upper()
+    return bool(ours) and not said.upper().startswith(code)
 
 
 def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:

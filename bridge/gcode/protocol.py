@@ -271,6 +271,7 @@ class Protocol:
     def _process_line(self, text: str, now: float) -> list[Event]:
         exchange = self._exchange
         found = parse_reply(text, self.dialect)
+        found = line_output.mark_damaged(found, exchange.addressee)
         found = line_output.mark_unsolicited(found, exchange.addressee)
         rest = text
         if any(isinstance(reply, replies.Ok) for reply in found):
@@ -293,6 +294,8 @@ class Protocol:
         if isinstance(reply, replies.Started):
             return self._process_boot(now)
         if not isinstance(reply, _ACKNOWLEDGEMENTS):
+            if not self._connected:
+                self._handshake.process_text(reply)
             return [reply]
         if self._connected:
             return self._process_acknowledgement(reply, now)

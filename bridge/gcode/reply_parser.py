@@ -108,6 +108,7 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     said = parse_report(rest, dialect)
     if not said and (named := report_parser.parse_firmware(rest)):
         said = [named]
+    room = room if said else None
     temperature = any(isinstance(reply, TemperatureReport) for reply in said)
     if dialect.reports_state:
         said = [reply for reply in said if not _is_placeholder(reply)]

@@ -27,6 +27,9 @@ command's and their own); a repeated ``M110`` gets one for each repetition. A ro
 took about 5 ms there; USB adapters and RFC 2217 servers add up to some 100 ms.
 """
 
+WAIT_TIME = 3.0
+"""Seconds after a ``wait`` in which the next one is due; it comes every second."""
+
 BOOT_TIME = 5.0
 """Seconds after which a firmware that was reset takes lines again. Boot loaders wait up
 to two seconds for a new firmware, then Marlin looks for its display and card."""

@@ -167,13 +167,10 @@ def pause_timer(machine: Machine, _command: ParsedCommand) -> None:
     machine.action("pause")
 
 
-def lock(machine: Machine, _command: ParsedCommand) -> None:
-    """M510."""
-    machine.locked = True
-
-
-def unlock(machine: Machine, _command: ParsedCommand) -> None:
+def unlock(machine: Machine, command: ParsedCommand) -> None:
     """M511: the simulated password is whatever stands behind it."""
+    if not machine.locked:  # built without the feature, until somebody locks it
+        raise unknown(machine, command)
     machine.locked = False
 
 
@@ -224,7 +221,6 @@ COMMANDS = {
     "M502": defaults,
     "M503": settings,
     "M504": check,
-    "M510": lock,
     "M511": unlock,
     "M600": change_filament,
     "M876": answer,

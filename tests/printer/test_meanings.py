@@ -429,7 +429,7 @@ def test_the_buttons_of_klipper_have_a_text_and_a_command(klipper: Knowing) -> N
     assert prompt.text == "Load filament\nWhich one?"
     assert prompt.choices == ("PLA", "ABS", "G28", "Cancel")
     assert prompt.commands == ("LOAD_PLA", "LOAD_FILAMENT T=250", "G28", "CANCEL_LOAD")
-    asks = question_of(klipper.state)
+    asks = question_of(klipper.state, KLIPPER)
     assert asks is not None
     assert not asks.blocks
 

@@ -7,6 +7,7 @@ from functools import partial
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import Question, ScriptLibrary, Steps
 from bridge.commands.gcode_lines import STOP
+from bridge.commands.job import CONTINUE
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
@@ -38,7 +39,7 @@ def context_of(
         capabilities=capabilities_of(state, dialect),
         card_ready=state.card,
         refused=state.refused,
-        question=question_of(state),
+        question=question_of(state, dialect),
         phase=state.job.phase,
         reheat=state.reheat,
         variables=partial(variables_of, state),
@@ -48,14 +49,21 @@ def context_of(
     )
 
 
-def question_of(state: PrinterState) -> Question | None:
-    """Return what the printer asks a person, or waits for; ``None``: nothing."""
+def question_of(state: PrinterState, dialect: Dialect) -> Question | None:
+    """Return what the printer asks a person, or waits for; ``None``: nothing.
+
+    Marlin shows a dialog with a button to continue when it begins to wait, up to two
+    seconds before it says ``busy: paused for user``.
+    """
     if not state.asks:
         return None
     asked = state.prompt
     if asked is None:
         return Question(blocks=state.waiting)
-    return Question(asked.text, asked.choices, asked.commands, blocks=state.waiting)
+    texts = {choice.strip().lower() for choice in asked.choices}
+    stands = not dialect.buttons_are_commands and not texts.isdisjoint(CONTINUE)
+    blocks = state.waiting or stands
+    return Question(asked.text, asked.choices, asked.commands, blocks=blocks)
 
 
 def capabilities_of(state: PrinterState, dialect: Dialect) -> frozenset[str]:

@@ -657,7 +657,8 @@ def report_no_print(job: PrintJob, now: float) -> PrintJob:
     """
     if not job.active:
         return replace(job, position=0)
-    if job.phase == "paused" and not job.counter_seen and job.lost_at is None:
+    denies_pauses = not job.counter_seen and job.lost_at is None
+    if job.cancel_sent or (job.phase == "paused" and denies_pauses):
         return job
     job = replace(job, denials=job.denials + 1, rising_reports=0, standing_reports=0)
     if job.lost_at is not None:

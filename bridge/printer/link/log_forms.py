@@ -1,0 +1,139 @@
+r"""Reads logs of serial connections in the forms in which people have them.
+
+Each line is recognised by itself, because logs are pasted together::
+
+    12.3456 > N1 M105*37\\n                               our own wire log
+    2018-04-05 12:34:56,789 - Send: N1 M105*37            OctoPrint's serial.log
+    Recv: ok T:20.1 /0.0                                  OctoPrint's terminal
+    SENT: M105  /  RECV: ok T:20.1 /0.0                   Printrun (Pronterface) and its
+    SENDING:M105  /  >>> M105                               console
+    12:34:56.789 : N1 M105*37                             Repetier-Host
+    ok T:20.1 /0.0                                        a bare capture
+
+A line of a bare capture was sent if it looks like a command, and else received.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from bridge.gcode.dialects import UNKNOWN
+from bridge.gcode.reply_parser import parse_reply
+from bridge.gcode.reply_types import OtherText
+from bridge.printer.link.wire_log import Direction, Entry, LogFormatError, read_log
+
+_OWN = re.compile(r"\s*(?:\d+\.\d+\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
+_STAMP = (
+    r"(?:\[?(?P<date>\d{4}-\d\d-\d\d)[ T])?(?P<time>\d{1,2}:\d\d:\d\d)"
+    r"(?:[.,](?P<part>\d{1,6}))?\]?"
+)
+_MARKED = re.compile(
+    rf"\s*(?:{_STAMP}\s*(?:[-:|]\s*)*(?:[\w.]+\s+-\s+[A-Z]+\s+-\s+)?)?"
+    r"(?P<side>Send|Recv|SENT|RECV|SENDING|READ|WRITE)\s*:\s?(?P<body>.*)",
+)
+_STAMPED = re.compile(rf"\s*{_STAMP}\s+(?:[-:|>]\s*)*(?P<body>.*)")
+_CONSOLE = re.compile(r">>>\s?(?P<body>.*)")
+_COMMAND = re.compile(
+    r"(?:N\d+\s*)?(?:[GM]\d{1,4}|T\d)(?:\s+[A-Z][-+.\d]*\S*)*(?:\s*\*\d+)?$"
+    r"|N\d+ .*\*\d+$"
+)
+_BYTES = re.compile(r"b?'(?P<body>.*?)(?:\\r)?(?:\\n)?'$")
+_REMARK = re.compile(
+    r"\s*(?:\[\.\.\.\]|\.{3}|\||-{3,}|Changing monitoring state|Connecting to"
+    r"|Connected to|Connection closed|Unexpected error|Printer signalled|Closing down"
+    r"|Starting baud"
+    r"|Attempting to connect|Detecting|Trying port|Handshake|External trigger"
+    r"|Your printer|Disconnected|Printer is now online|Resetting|Error:\s*timeout)",
+)
+_SENDS = {"send", "sent", "sending", "write"}
+_DAY = 86_400.0
+
+
+def read_any(lines: Iterable[str]) -> Iterator[Entry]:
+    """Yield what was sent and received according to a log in any of the forms.
+
+    Times are in seconds since the first one; a line without one has that of the line
+    before it. Remarks of the program that wrote the log are left out.
+
+    Raises:
+        LogFormatError: It is none of the forms, and no firmware says anything like it.
+
+    """
+    found = list(lines)
+    if found and all(_OWN.match(line) for line in found if line.strip()):
+        yield from read_log(found)
+        return
+    reader = _Reader()
+    entries = [entry for line in found if (entry := reader.read(line)) is not None]
+    first = next((line for line in found if line.strip()), "")
+    if first and not reader.certain and not any(map(_is_meant, entries)):
+        raise LogFormatError(
+            "line 1 of the log is no entry such as '12.3456 > M105\\n', 'Recv: ok' or "
+            f"'ok T:20.1 /0.0': {first.strip()[:80]!r}"
+        )
+    yield from entries
+
+
+def _is_meant(entry: Entry) -> bool:
+    if entry.direction is Direction.SENT:
+        return False
+    text = entry.data.decode("latin-1").strip()
+    return not all(isinstance(said, OtherText) for said in parse_reply(text, UNKNOWN))
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.certain = False
+        """A line had a mark of a program that writes logs."""
+        self._first: float | None = None
+        self._now = 0.0
+
+    def read(self, line: str) -> Entry | None:
+        """Return the entry of a line; ``None``: it has none."""
+        text = line.rstrip("\r\n")
+        if not text.strip() or _REMARK.match(text):
+            return None
+        if _OWN.match(text):
+            self.certain = True
+            return next((self._at(entry) for entry in read_log([text])), None)
+        if marked := _MARKED.match(text):
+            self.certain = True
+            self._clock(marked)
+            sent = marked["side"].lower() in _SENDS
+            return self._entry(marked["body"], sent=sent)
+        if console := _CONSOLE.match(text):
+            self.certain = True
+            return self._entry(console["body"], sent=True)
+        if stamped := _STAMPED.match(text):
+            self._clock(stamped)
+            text = stamped["body"]
+            if not text.strip() or _REMARK.match(text):
+                return None
+        return self._entry(text, sent=_COMMAND.match(text.strip()) is not None)
+
+    def _at(self, entry: Entry) -> Entry:
+        return Entry(max(self._now, entry.time), entry.direction, entry.data)
+
+    def _entry(self, body: str, *, sent: bool) -> Entry:
+        if quoted := _BYTES.match(body.strip()):
+            body = quoted["body"]
+        data = f"{body}\n".encode("latin-1", "replace")
+        direction = Direction.SENT if sent else Direction.RECEIVED
+        return Entry(self._now, direction, data)
+
+    def _clock(self, stamp: re.Match[str]) -> None:
+        if not stamp["time"]:
+            return
+        hours, minutes, seconds = map(int, stamp["time"].split(":"))
+        moment = hours * 3600.0 + minutes * 60 + seconds
+        moment += float(f"0.{stamp['part'] or 0}")
+        if stamp["date"]:
+            try:
+                moment += datetime.fromisoformat(stamp["date"]).toordinal() * _DAY
+            except ValueError:
+                return
+        if self._first is None:
+            self._first = moment
+        while moment - self._first < self._now - _DAY / 2 and not stamp["date"]:
+            moment += _DAY  # after midnight
+        self._now = max(self._now, moment - self._first)

@@ -1,0 +1,126 @@
+"""Logs of serial connections as people post them, with names replaced."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.cli.replay import Summary, explained
+from bridge.printer.link.log_forms import read_any
+from bridge.printer.link.wire_log import Direction, LogFormatError
+
+REPORTS = Path(__file__).parent.parent / "transcripts" / "reports"
+LOGS = sorted(REPORTS.glob("*.log"))
+
+NOT_UNDERSTOOD = {
+    "Cancelling on request of the printer...",  # of OctoPrint
+    "Connecting...",  # of Pronterface
+    "DWIN handshake echo:busy: processing",  # two lines in one; the next is whole
+    "File deleted:PLR",
+    "Writing to file: /PLR",
+    "CAT.G #",
+    "BENCHY.GCO #",
+    "CUBE.GCO #",
+    'DIR_ENTER: /OLDGCO~#/ "Old gcodes"',
+    "DIR_EXIT",
+    "Marlin #.#.#",
+    "Marlin #.#",
+    "echo: External Reset",
+    "echo: Last Updated: ### | Author: (none, default config)",
+    "Reporting endstop status",
+    "x_min: open",
+    "y_min: TRIGGERED",
+    "[MSG:'$H'|'$X' to unlock]",
+}
+"""What has no meaning by itself, as decided: entries of lists, banners and the remarks
+of other programs. The list of the card is read as a whole."""
+
+
+def test_there_are_twenty_logs_of_all_forms() -> None:
+    assert len(LOGS) >= 20
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
+def test_each_log_is_read_and_understood(log: Path) -> None:
+    summary = Summary()
+    list(explained(read_any(log.read_text().splitlines()), summary=summary))
+    lines = list(summary.lines())
+    begin = next(n for n, line in enumerate(lines) if "without a meaning" in line)
+    others = {line.split(maxsplit=1)[1] for line in lines[begin + 1 :]}
+    assert others <= NOT_UNDERSTOOD
+    assert int(lines[2].split()[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("line", "sent", "data"),
+    [
+        ("2018-04-05 12:34:56,789 - Send: N1 M105*37", True, b"N1 M105*37\n"),
+        ("2018-04-05 12:34:56,789 - Recv: ok", False, b"ok\n"),
+        ("2018-04-05 12:34:56,789 - SERIAL - DEBUG - Recv: ok", False, b"ok\n"),
+        ("Send: M105", True, b"M105\n"),
+        ("Recv:  T:20 /0", False, b" T:20 /0\n"),
+        ("SENT: M105", True, b"M105\n"),
+        ("RECV: ok", False, b"ok\n"),
+        ("SENDING:M105", True, b"M105\n"),
+        (r"READ: b'ok T:20 /0\n'", False, b"ok T:20 /0\n"),
+        ("12:34:56.789 : N1 M105*37", True, b"N1 M105*37\n"),
+        ("12:34:56.789 : ok 1", False, b"ok 1\n"),
+        ("[2023-11-02 08:15:01] ok", False, b"ok\n"),
+        ("1.0 > M105\\n", True, b"M105\n"),
+        ("<<< ok", False, b"ok\n"),
+        (">>> M105", True, b"M105\n"),
+        ("M105", True, b"M105\n"),
+        ("N10 M105*35", True, b"N10 M105*35\n"),
+        ("ok T:20 /0", False, b"ok T:20 /0\n"),
+    ],
+)
+def test_a_line_was_sent_or_received(line: str, data: bytes, *, sent: bool) -> None:
+    # A second line shows that the file is a log; it is in a form of its own.
+    first, *_ = read_any([line, "Recv: ok"])
+    assert (first.direction is Direction.SENT) is sent
+    assert first.data == data
+
+
+def test_times_go_on_over_midnight_and_gaps() -> None:
+    lines = [
+        "23:59:59.000 : wait",
+        "ok",
+        "0:00:01.500 : wait",
+        "2024-02-30 10:00:00,000 - Recv: ok",
+    ]
+    assert [entry.time for entry in read_any(lines)] == [0.0, 0.0, 2.5, 2.5]
+
+
+def test_dates_are_counted() -> None:
+    lines = ["2024-03-09 23:59:59,500 - Recv: ok", "2024-03-10 00:00:00,000 - Recv: ok"]
+    assert [entry.time for entry in read_any(lines)] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["what is this"],
+        ["{", '  "a": 1', "}"],
+        ["M105", "G28"],
+        ["12:00:00 : hello", "12:00:01 : [...]"],
+        ["", "  ", "Dear all,"],
+        ["[...]"],
+    ],
+)
+def test_what_no_firmware_says_is_no_log(lines: list[str]) -> None:
+    with pytest.raises(LogFormatError, match="line 1 of the log is no entry"):
+        list(read_any(lines))
+
+
+@pytest.mark.parametrize("lines", [[], ["", " "], ["12.0 # a remark"]])
+def test_a_log_without_entries_is_nothing(lines: list[str]) -> None:
+    assert list(read_any(lines)) == []
+
+
+def test_many_texts_without_a_meaning_are_counted() -> None:
+    summary = Summary()
+    lines = [
+        "Recv: ok",
+        *(f"Recv: {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(40)),
+    ]
+    list(explained(read_any(lines), summary=summary))
+    assert list(summary.lines())[-1].endswith("and 10 other texts")
