@@ -47,15 +47,25 @@ def file_of(bridge: Stage[SimulatedPrinter]) -> str:
 
 @asynccontextmanager
 async def killed_and_restarted(
-    bridge: Stage[SimulatedPrinter], broker: Mosquitto, folder: Path
+    bridge: Stage[SimulatedPrinter],
+    broker: Mosquitto,
+    folder: Path,
+    *,
+    online: bool = True,
 ) -> AsyncIterator[Daemon]:
     """Kill the bridge, and run another one with its state folder."""
     former = bridge.latest("info")["instance"]
+    topic = bridge.topic("connection")
+    heard = len(bridge.client.payloads(topic))
     bridge.daemon.signal(signal.SIGKILL)
     bridge.daemon.ended()
     config = config_of(broker, bridge.printer.link, bridge.base, state_in(folder))
     with daemon(folder, config) as process:
         await until(lambda: bridge.latest("info")["instance"] != former)
+        if online:
+            await until(
+                lambda: b"online" in bridge.client.payloads(topic)[heard:], ABSENT
+            )
         yield process
 
 
@@ -234,7 +244,7 @@ async def test_a_port_that_is_released_stays_so(
     state = await bridge.becomes("offline")
     await until(lambda: bridge.latest("state")["released"])
     assert (state["attention"], bridge.latest("error")["error"]) == ("none", "")
-    async with killed_and_restarted(bridge, broker, tmp_path):
+    async with killed_and_restarted(bridge, broker, tmp_path, online=False):
         await until(
             lambda: (
                 bridge.client.payloads(bridge.topic("availability"))[-1] == b"online"
