@@ -1,6 +1,10 @@
 """Delays: growing ones between attempts, and offsets that spread periodic work."""
 
+from math import floor
 from zlib import crc32
+
+_EARLY = 0.05
+"""Share of a period before a moment that counts as the moment itself."""
 
 
 class Backoff:
@@ -40,3 +44,14 @@ def offset(name: str, period: float) -> float:
     moment. CRC-32 spreads similar names evenly; :func:`hash` differs in each process.
     """
     return period * (crc32(name.encode()) / 2**32)
+
+
+def next_turn(now: float, period: float, name: str) -> float:
+    """Return the next of the moments that belong to a name, one in each period.
+
+    What is looked at regularly for one printer is looked at in the same moment, so that
+    the process wakes up once for all of it; other printers have other moments.
+    """
+    shift = offset(name, period)
+    # Timers may fire a little early, and that moment must not come again.
+    return shift + period * (floor((now - shift) / period + _EARLY) + 1)

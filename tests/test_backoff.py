@@ -2,10 +2,11 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backoff import Backoff, offset
+from bridge.backoff import Backoff, next_turn, offset
 
 
 def test_delays_double_up_to_the_longest() -> None:
@@ -35,3 +36,12 @@ def test_many_have_their_turns_one_after_the_other() -> None:
     assert all(0 <= turn < 2 for turn in turns)
     slots = Counter(int(turn * 10) for turn in turns)
     assert max(slots.values()) <= 15, "of a hundred, five would be even"
+
+
+@given(st.floats(0, 1e6), st.floats(0.5, 60), st.text(max_size=5))
+def test_a_turn_comes_once_in_each_period(now: float, period: float, name: str) -> None:
+    first = next_turn(now, period, name)
+    assert now < first <= now + 1.06 * period
+    assert next_turn(first, period, name) == pytest.approx(first + period)
+    early = first - 0.01 * period
+    assert next_turn(early, period, name) == pytest.approx(first + period)

@@ -121,8 +121,13 @@ class Publisher:
         self._seen[what] = facts
         return not known
 
+    @property
+    def next_due(self) -> float:
+        """When :meth:`tick` has something to publish, if nothing changes before."""
+        return min(self._temperatures.next_due(), self._health_due)
+
     def tick(self) -> None:
-        """Publish what is due although nothing changed; call it every second."""
+        """Publish what is due although nothing changed."""
         self._telemetry()
         now = self.now()
         here = self._printer.state.link == "operational"

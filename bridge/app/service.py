@@ -8,6 +8,7 @@ from pathlib import Path
 from bridge import logs
 from bridge.app.endpoint import Endpoint
 from bridge.app.supervisor import Supervisor, first_failure
+from bridge.backoff import next_turn
 from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.notify import Notifier
@@ -93,7 +94,10 @@ class Service:
             reported = problem is not None
             logs.write_counts()
             self._notifier.status(problem or self._refused or _status(supervisor))
-            await asyncio.sleep(pause)
+            now = asyncio.get_running_loop().time()
+            first = next(iter(supervisor.stations), None)
+            turn = next_turn(now, pause, first.name if first else "")
+            await asyncio.sleep(turn - now)
 
     async def _reloads(self, supervisor: Supervisor, endpoint: Endpoint) -> None:
         while True:

@@ -15,7 +15,7 @@ from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
 from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
-from bridge.backoff import offset
+from bridge.backoff import next_turn
 from bridge.commands import Request, Response
 from bridge.commands.link import LinkCommand
 from bridge.commands.requests import RefreshRequest
@@ -76,8 +76,9 @@ GRACE = 10.0
 CLEAR_TIMEOUT = 10.0
 """Seconds to wait for the broker at the start, before the printer is used without."""
 
-TICK = 1.0
-"""Seconds between two looks at what has to be published although nothing changed."""
+TICK, LOOK = 0.25, 2.0
+"""Least and most seconds between two looks at what has to be published although nothing
+changed."""
 
 LAST_RESPONSES = 0.5
 """Seconds for the responses to what still waits when the bridge ends."""
@@ -200,6 +201,7 @@ class Station:
             optional=self.topics.near_misses,
             record=record,
             discovery=Announcer.topic(self._config, self.name),
+            turn=self.name,
         )
 
     @property
@@ -329,13 +331,13 @@ class Station:
         await asyncio.create_task(self.printer.run())
 
     async def _tick(self) -> None:
-        pause = offset(self.name, TICK)  # or a hundred printers publish at once
         while True:
             self.publisher.tick()
-            if self._announcer.tick():
-                self.publisher.announced()
-            await asyncio.sleep(pause)
-            pause = TICK
+            self._announce()
+            now = asyncio.get_running_loop().time()
+            turn = next_turn(now, LOOK, self.name)
+            due = min(turn, max(now + TICK, self.publisher.next_due))
+            await asyncio.sleep(due - now)
 
     async def _clear(self, removed: Mapping[str, AbstractSet[str]]) -> None:
         await self._connected.wait()
@@ -470,9 +472,14 @@ class Station:
             self._publish_scheduled = True
             self._scheduler.schedule(self._publish)
 
+    def _announce(self) -> None:
+        if self._announcer.tick():
+            self.publisher.announced()
+
     def _publish(self) -> None:
         self._publish_scheduled = False
         self.publisher.changed()
+        self._announce()
         self._remember_job()
         if self.printer.state.link == "operational" and not self._was_operational:
             self._was_operational = True

@@ -341,7 +341,9 @@ class Supervisor:
             self._emergency_task.cancel()
             await asyncio.wait([self._emergency_task])
         assert self._tasks is not None  # noqa: S101 - only called while running
-        self._emergency = EmergencyConnection(config.mqtt, emergency_id(config))
+        self._emergency = EmergencyConnection(
+            config.mqtt, emergency_id(config), turn=config.printers[0].id
+        )
         self._emergency_task = self._tasks.create_task(
             self._emergency.run(), name="emergency"
         )

@@ -235,6 +235,7 @@ class Broker:
             version=version,
             will=will,
             between=self._between,
+            turn=self._presence.turn,
         )
         try:
             await self._refuse_duplicate(version)

@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from bridge.backoff import next_turn
 from bridge.config import Mqtt
 from bridge.mqtt import error_text
 from bridge.mqtt.connect import (
@@ -47,7 +48,7 @@ FAILURE = 0x80
 """Reason codes from here on are failures (MQTT 5.0, 2.4); MQTT 3.1.1 has this one only,
 in SUBACK (3.9.3)."""
 
-KEEPALIVE_CHECK = 1.0
+KEEPALIVE_CHECK = 2.0
 """Seconds between checks whether a PINGREQ is due or the broker has gone silent."""
 
 STANDSTILL = 3.0
@@ -92,6 +93,7 @@ class Client:
         version: the MQTT version.
         will: our last will.
         between: is called after each packet that was read, before the next one.
+        turn: names the moments of regular work; see :func:`next_turn`.
 
     """
 
@@ -104,9 +106,11 @@ class Client:
         version: Version,
         will: Will | None = None,
         between: Callable[[], None] | None = None,
+        turn: str = "",
     ) -> None:
         self._config = config
         self._between = between
+        self._turn = turn
         self._listener = listener
         self._id = client_id
         self._version = version
@@ -296,7 +300,8 @@ class Client:
 
     def _check_keepalive(self) -> None:
         """Let paho send PINGREQ and notice a silent broker."""
-        self._timer = self._loop.call_later(KEEPALIVE_CHECK, self._check_keepalive)
+        turn = next_turn(self._loop.time(), KEEPALIVE_CHECK, self._turn)
+        self._timer = self._loop.call_at(turn, self._check_keepalive)
         self._note_standstill()
         self._end_standstill()
         if self._watcher is not None:

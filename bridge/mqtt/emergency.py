@@ -61,14 +61,21 @@ class EmergencyConnection:
         config: how to reach the broker.
         prefix: what its client ids begin with.
         pauses: the back-off between attempts to connect.
+        turn: names the moments of regular work; see :func:`next_turn`.
 
     """
 
     def __init__(
-        self, config: Mqtt, prefix: str, *, pauses: Backoff | None = None
+        self,
+        config: Mqtt,
+        prefix: str,
+        *,
+        pauses: Backoff | None = None,
+        turn: str = "",
     ) -> None:
         self._config = config
         self._prefix = prefix
+        self._turn = turn
         self._pauses = pauses if pauses is not None else Backoff()
         self._versions = ProtocolFallback(config.protocol)
         self._failures = LogDedupe()
@@ -158,6 +165,7 @@ class EmergencyConnection:
             self,
             client_id=unique_id(self._prefix),
             version=self._versions.current,
+            turn=self._turn,
         )
         try:
             await client.connect()

@@ -53,6 +53,7 @@ class Presence:
         record: remembers retained topics across restarts.
         discovery: where Home Assistant reads what devices there are; ``None``: it is
             not announced.
+        turn: names the moments of regular work; see :func:`next_turn`.
 
     """
 
@@ -63,6 +64,7 @@ class Presence:
     optional: Sequence[str] = ()
     record: TopicRecord | None = None
     discovery: str | None = None
+    turn: str = ""
 
 
 @dataclass(slots=True)

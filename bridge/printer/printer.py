@@ -4,10 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bridge.backoff import next_turn
 from bridge.commands import Command, Context
 from bridge.commands.base import ScriptLibrary, Steps, completed
 from bridge.commands.heaters import OwnTargets
@@ -74,7 +76,10 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.printer")
 
 POLL_PAUSE = 0.25
-"""Seconds between two looks at what is due; the precision of all polling intervals."""
+"""Least seconds between two looks at what is due; the precision of polling."""
+
+LOOK = 2.0
+"""Most seconds between two such looks."""
 
 AT_ONCE = 32
 """Lines of a command that are planned without interruption when it arrives, so that it
@@ -156,6 +161,7 @@ class Printer:
         self.scripts = scripts
         self._listeners = listeners
         self._interval = telemetry.interval
+        self._touched = asyncio.Event()  # the state has changed
         wire = WireLog(listeners.on_entry)
         self.observer = Observer(
             config,
@@ -164,6 +170,7 @@ class Printer:
             clock=asyncio.get_running_loop().time,
             on_change=listeners.on_change,
             on_event=self._on_state_event,
+            on_touch=self._touched.set,
         )
         if kept is not None:
             self.observer.restore(kept, time.time() - self.observer.clock())
@@ -629,9 +636,25 @@ class Printer:
         observer, polls = self.observer, PollSchedule(self._interval)
         self.heat.connected()
         while True:
+            self._touched.clear()
             await self.heat.check(session)  # first: a query below may wait for a person
             for line in polls.due(observer.state, observer.dialect, observer.clock()):
                 waited = observer.state.waiting
                 if await ask(session, line) and waited:
                     observer.set_state(knowledge.answered(observer.state))
-            await asyncio.sleep(POLL_PAUSE)
+            now = observer.clock()
+            due = polls.next_due(observer.state, observer.dialect, now)
+            await self._until_due(due if self.heat.resting else now)
+
+    async def _until_due(self, due: float) -> None:
+        """Wait until this time, or a moment after a change of the state.
+
+        Not longer than until the printer's next turn: reports may stop coming.
+        """
+        begun = self.observer.clock()
+        end = min(due, next_turn(begun, LOOK, self.config.id))
+        with suppress(TimeoutError):
+            async with timeout(max(POLL_PAUSE, end - begun)):
+                await self._touched.wait()
+        # Many changes at once are one.
+        await asyncio.sleep(max(0.0, begun + POLL_PAUSE - self.observer.clock()))

@@ -1,9 +1,11 @@
 """What has to be asked of a printer again and again."""
 
+import math
+
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
-from bridge.printer.control.polling import Poll, wanted_polls
+from bridge.printer.control.polling import Poll, PollSchedule, wanted_polls
 from bridge.printer.knowledge import state as known
 from tests.support.knowing import Knowing
 
@@ -86,3 +88,17 @@ def test_who_waits_is_asked_one_thing_to_notice_the_end(printer: Knowing) -> Non
     printer.sends("M155 S2", "M27 S1")
     printer.says("echo:busy: paused for user")
     assert asked(printer) == {"M105": 2}
+
+
+def test_the_next_query_is_due_when_the_first_of_them_is(printer: Knowing) -> None:
+    schedule = PollSchedule(interval=2.0)
+    state, dialect = printer.state, printer.dialect
+    assert schedule.next_due(state, dialect, 10.0) == 10.0
+    assert "M27" in list(schedule.due(state, dialect, 10.0))
+    assert schedule.next_due(state, dialect, 10.0) == 11.0
+    assert list(schedule.due(state, dialect, 10.9)) == []
+
+
+def test_a_printer_that_is_away_has_no_query_that_is_due(printer: Knowing) -> None:
+    away = known.disconnected(printer.state, now=0)
+    assert PollSchedule(2.0).next_due(away, printer.dialect, 1.0) == math.inf

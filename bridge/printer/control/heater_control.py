@@ -241,6 +241,12 @@ class HeaterControl:
         self._publish()
         self.save()
 
+    @property
+    def resting(self) -> bool:
+        """Nothing is on, or to be set again: :meth:`check` can wait for a change."""
+        policy = self.policy
+        return not self._acting and policy.reason is None and not policy.memory.restore
+
     def look(self) -> None:
         """Note the present state while there is no connection to act on."""
         self._look()

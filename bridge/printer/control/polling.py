@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import code_of
@@ -29,7 +30,7 @@ MISSING = 2.0
 three (``STALE`` in :mod:`bridge.printer.printer`) the values are forgotten."""
 
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
-"""A query to the code that makes Marlin send the same report by itself (``M27 S1``)."""
+"""A query to the code that makes Marlin send the same report by itself (``M27 S2``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class PollSchedule:
             if self._due_at.get(poll.line, now) <= now:
                 self._due_at[poll.line] = now + poll.interval
                 yield poll.line
+
+    def next_due(self, state: PrinterState, dialect: Dialect, now: float) -> float:
+        """Return when to call :meth:`due` again if the state stays; may be infinite."""
+        wanted = wanted_polls(state, dialect=dialect, interval=self._interval, now=now)
+        times = [self._due_at.get(poll.line, now) for poll in wanted]
+        return min(times, default=inf)
 
 
 def wanted_polls(

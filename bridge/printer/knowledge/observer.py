@@ -31,8 +31,8 @@ from bridge.printer.link.wire_log import WireLog
 class Observer:
     """Derives the printer's state from what happens; it sends nothing.
 
-    ``on_change`` is called after every change of ``state``, ``on_event`` for what
-    happened.
+    ``on_change`` is called after every change of ``state`` that a document or an event
+    may show, ``on_touch`` after each change, and ``on_event`` for what happened.
     """
 
     def __init__(  # noqa: PLR0913 - what it watches with, and who listens
@@ -44,6 +44,7 @@ class Observer:
         clock: Callable[[], float],
         on_change: Callable[[], None],
         on_event: Callable[[events.StateEvent], None],
+        on_touch: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._wire = wire
@@ -51,6 +52,7 @@ class Observer:
         """Returns the time in seconds, on a monotonic clock."""
         self._on_change = on_change
         self._on_event = on_event
+        self._on_touch = on_touch
         self.state = knowledge.initial(config.profile)
         self.history = history
         self._unsolicited = UnsolicitedErrors()
@@ -196,7 +198,10 @@ class Observer:
     def set_state(self, state: PrinterState) -> None:
         """Replace the state, and report what has changed."""
         before, self.state = self.state, state
-        if state is before or not _matters(before, state):
+        changed = changed_fields(before, state) if state is not before else set()
+        if changed - {"reported_at"}:
+            self._on_touch()
+        if not _matters(changed, before, state):
             return
         if state.printing and (self.position or self.coordinates.spans):
             self._report_position({})  # the print moves it
@@ -273,9 +278,9 @@ _UNPUBLISHED = {
 change with each line or report."""
 
 
-def _matters(before: PrinterState, after: PrinterState) -> bool:
+def _matters(changed: set[str], before: PrinterState, after: PrinterState) -> bool:
     """Return whether anything has changed that somebody wants to know."""
-    changed = changed_fields(before, after) - _UNPUBLISHED
+    changed -= _UNPUBLISHED
     if changed == {"modal"}:  # many moves of a print set the feedrate
         return replace(before.modal, feedrate=after.modal.feedrate) != after.modal
     return bool(changed)

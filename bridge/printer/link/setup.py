@@ -49,7 +49,7 @@ async def set_up(
     if query := identity.dialect.state_query:
         await ask(session, query)  # one that is not ready says so, and why
     seconds = max(1, round(interval))
-    wanted = {AUTOREPORT_TEMPERATURE: f"M155 S{seconds}", AUTOREPORT_CARD: "M27 S1"}
+    wanted = {AUTOREPORT_TEMPERATURE: f"M155 S{seconds}", AUTOREPORT_CARD: "M27 S2"}
     reports = [wanted[name] for name in wanted if name in identity.capabilities]
     for line in reports:
         await ask(session, line)
