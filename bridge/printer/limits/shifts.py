@@ -152,7 +152,7 @@ def _still(here: Coordinates, frame: Frame, tool: int) -> Coordinates:
     position = dict(here.position)
     for axis in AXES:
         before, after = here.frame.shift(axis, tool), frame.shift(axis, tool)
-        if before == after:
+        if before is not None and before == after:
             continue
         at = position.pop(axis, None)
         if at is not None and before is not None and after is not None:
