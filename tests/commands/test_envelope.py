@@ -162,6 +162,13 @@ def test_what_is_not_known_in_an_answer_stays_null() -> None:
     assert "error" not in answer
 
 
+def test_all_warnings_are_in_one_text() -> None:
+    origin = Origin("command", None, "command", warning="set your clock")
+    response = Response.to(origin, Outcome(warnings=["changed", "unknown"]), NOON)
+    assert response.warning == "set your clock; changed; unknown"
+    assert Response.to(Origin("command"), Outcome(), NOON).warning is None
+
+
 DONE = Response.to(Origin("head", "a", "jog"), Outcome(gcode=JOG), NOON)
 
 

@@ -57,6 +57,22 @@ async def test_a_dry_run_sends_nothing(held: Stage[ScriptedPrinter]) -> None:
     assert len(held.printer.wire.sent(before)) == 1
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_response_warns_of_what_was_changed(
+    held: Stage[ScriptedPrinter], *, dry_run: bool
+) -> None:
+    before = len(held.printer.wire.chunks)
+    lines = ["M117 Gr\u00fc\u00dfe; * M110 N5", "M4242 S1", "M4242 S1"]
+    answer = await held.call("command", {"commands": lines, "dry_run": dry_run})
+    text = "M117 Gruesse, x m110 N5"
+    assert (answer["status"], answer["gcode"][:2]) == ("finished", [text, "M4242 S1"])
+    changed, unknown = answer["warning"].split("; ")
+    assert changed == "the text was sent as 'Gruesse, x m110 N5'"
+    assert unknown.startswith("M4242 is not in the table of codes of ")
+    await held.fence()
+    assert (text in held.printer.wire.sent(before)) is not dry_run
+
+
 @pytest.mark.parametrize("command", ["M84", "M108", "M112"])
 async def test_too_old_on_arrival(held: Stage[ScriptedPrinter], command: str) -> None:
     before = len(held.printer.wire.chunks)
