@@ -37,6 +37,7 @@ _COUNTERS = {
     "mqtt_refused": "Messages that the broker has rejected.",
     "mqtt_dropped": "Messages dropped because they were too many or too old.",
     "mqtt_reconnects": "Connections to the broker after the first.",
+    "mqtt_failovers": "Connections to another broker than the one before.",
 }
 _GAUGES = {
     "queue_lines": "Lines that wait for the printer or are being executed.",
@@ -144,6 +145,7 @@ def _numbers(station: Station) -> Mapping[str, float]:
         "mqtt_refused": statistics.refused,
         "mqtt_dropped": sum(broker.dropped.values()),
         "mqtt_reconnects": statistics.reconnects,
+        "mqtt_failovers": broker.failovers,
         "queue_lines": station.printer.queue.waiting,
         "mqtt_waiting": broker.waiting,
         "mqtt_connected": float(broker.connected),

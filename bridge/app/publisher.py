@@ -193,8 +193,10 @@ class Publisher:
             problem=self._problem(self.now()),
             conflict=broker.conflict,
             emergency_connection=self._receives_stops(),
+            broker=self._broker.endpoint,
             mqtt={
                 "reconnects": statistics.reconnects,
+                "failovers": self._broker.failovers,
                 "received": statistics.received,
                 "sent": statistics.sent,
                 "refused": statistics.refused,

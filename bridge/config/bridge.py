@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.config.values import (
     File,
+    FurtherHost,
     Host,
     OnBrokerLoss,
     Port,
@@ -143,6 +144,11 @@ class Mqtt(Section):
     """Host name or address; with `transport: unix`, the path of the socket."""
     port: Port = 1883
     """TCP port: usually 1883, or 8883 with TLS."""
+    hosts: tuple[FurtherHost, ...] = ()
+    """Further brokers with the same topics and accounts, such as the other nodes of a
+    cluster, as `HOST` or `HOST:PORT`. They are tried in this order when `host` does not
+    answer; the bridge returns to `host` when that answers again. See `docs/brokers.md`.
+    """
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """MQTT version; `auto` uses 5, or 3.1.1 if the broker does not support 5."""
     transport: Literal["tcp", "websockets", "unix"] = "tcp"
@@ -154,7 +160,7 @@ class Mqtt(Section):
     times this. If the network is interrupted for less than twice this interval, a
     command may be delivered late."""
     connect_timeout: Seconds = 10.0
-    """Timeout of a connection attempt, in seconds."""
+    """Timeout of a connection attempt, in seconds, for each address of a broker."""
     client_id: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, examples=["workshop"]
     )

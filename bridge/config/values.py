@@ -66,6 +66,39 @@ def _host(value: str) -> str:
 Host = Annotated[str, AfterValidator(_host)]
 
 
+_MAX_PORT = 65_535
+
+
+def host_and_port(text: str, port: int) -> tuple[str, int]:
+    """Return host and port of ``host``, ``host:port``, ``[::1]`` or ``[::1]:port``.
+
+    Args:
+        text: an entry of ``mqtt.hosts``.
+        port: the port where it names none.
+
+    Raises:
+        ValueError: It has another form; the message says what to write.
+
+    """
+    host, colon, number = text.rpartition(":")
+    if text.endswith("]") or not colon:
+        host, number = text, str(port)
+    elif ":" in host and not host.startswith("["):
+        raise ValueError(f"must have the address in brackets; write [{text}]")
+    is_port = number.isascii() and number.isdecimal() and 0 < int(number) <= _MAX_PORT
+    if not is_port:
+        raise ValueError(f"must be HOST or HOST:PORT, not {text}")
+    return _host(host.strip("[]")), int(number)
+
+
+def _further_host(value: str) -> str:
+    host_and_port(value, 1)
+    return value
+
+
+FurtherHost = Annotated[str, AfterValidator(_further_host)]
+
+
 def _url_path(value: str) -> str:
     if not value.startswith("/"):
         raise ValueError(f"must begin with a slash; write /{value}")

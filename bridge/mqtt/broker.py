@@ -6,6 +6,7 @@ serves the same topics.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -16,11 +17,13 @@ from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
-from bridge.mqtt import duplicate_bridge, error_text
+from bridge.mqtt import broker_addresses, duplicate_bridge, error_text
+from bridge.mqtt.broker_addresses import BrokerAddresses, Next
 from bridge.mqtt.client import Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
+from bridge.mqtt.one_shot import OneShotClient
 from bridge.mqtt.own_topics import OFFLINE
 from bridge.mqtt.session import BrokerSession, Presence, SharedState, Statistics
 from bridge.mqtt.takeover import (
@@ -93,6 +96,7 @@ class Broker:
             on_connected=on_connected,
             conflicts=Conflicts(on_conflict),
         )
+        self._addresses = BrokerAddresses(config)
         self._pauses = pauses if pauses is not None else Backoff()
         self._versions = ProtocolFallback(config.protocol)
         self._failures = LogDedupe()
@@ -109,6 +113,16 @@ class Broker:
     def conflict(self) -> str | None:
         """What another client does to this bridge; ``None``: nothing lately."""
         return self._shared.conflicts.latest
+
+    @property
+    def endpoint(self) -> str:
+        """Which broker is used, or tried, as ``host:port``."""
+        return f"{self._addresses.config.host}:{self._addresses.config.port}"
+
+    @property
+    def failovers(self) -> int:
+        """How often the connection was made to another broker than the one before."""
+        return self._addresses.failovers
 
     @property
     def statistics(self) -> Statistics:
@@ -139,8 +153,8 @@ class Broker:
         spread = random.SystemRandom()
         try:
             while True:
-                await self._attempt()
-                await asyncio.sleep(self._pauses.next_delay(spread.random()))
+                if await self._attempt() is Next.NOTHING:
+                    await asyncio.sleep(self._pauses.next_delay(spread.random()))
         finally:
             self._save()
 
@@ -222,14 +236,17 @@ class Broker:
         if self._session is not None:
             self.publish(topic, b"", qos=1, retain=True)
 
-    async def _attempt(self) -> None:
-        """Connect once, and return when the connection is lost or was not made."""
+    async def _attempt(self) -> Next:
+        """Connect once, and return when the connection is lost or was not made.
+
+        Returns what may be tried without a pause.
+        """
         version = self._versions.current
         session = BrokerSession(self._shared, version)
         topic = self._presence.topics.availability
         will = Will(topic=topic, payload=OFFLINE, delay=self._config.will_delay)
         client = Client(
-            self._config,
+            self._addresses,
             session,
             client_id=self._client_id.current,
             version=version,
@@ -242,13 +259,14 @@ class Broker:
             limits = await client.connect()
         except AttemptError as error:
             client.close()
-            self._note_failure(error)
+            return self._note_failure(error)
         except BridgeInTheWayError as error:
             client.close()
             self._shared.conflicts.report(str(error))
         else:
             self._note_connected(version)
             await self._use(session, client, limits)
+        return Next.NOTHING
 
     async def _use(
         self, session: BrokerSession, client: Client, limits: BrokerLimits
@@ -256,6 +274,7 @@ class Broker:
         """Serve on a connection until it is lost, and note why."""
         started = time.monotonic()
         check = self._takeover_check(session.version)
+        watch = asyncio.create_task(self._return_to_first(client))
         timers = [
             self._later(SETTLE_TIME, self.clear_to_serve.set),
             self._later(RIGHTS_TIMEOUT, self._check_rights, session, client),
@@ -274,6 +293,21 @@ class Broker:
                 timer.cancel()
             client.close()
             check.close()
+            watch.cancel()
+            await asyncio.wait({watch})
+
+    async def _return_to_first(self, client: Client) -> None:
+        """Give up a connection to another broker once the first one answers again."""
+        spread = random.SystemRandom()
+        while (first := self._addresses.first) is not None:
+            pause = broker_addresses.FAILBACK_INTERVAL
+            await asyncio.sleep(pause * (0.75 + spread.random() / 2))
+            with contextlib.suppress(AttemptError):
+                async with OneShotClient(first):
+                    pass
+                self._addresses.return_to_first()
+                client.give_up(f"{error_text.endpoint(first)}: it answers again")
+                return
 
     @staticmethod
     def _later(
@@ -285,23 +319,27 @@ class Broker:
         """Give up a client id that differs from the usual one, and has fewer rights."""
         if self._client_id.differs and not session.sees_itself:
             self._client_id.refused()
+            where = error_text.endpoint(self._addresses.config)
             client.give_up(
-                f"{error_text.endpoint(self._config)} does not give us our rights with "
-                "another client id"
+                f"{where} does not give us our rights with another client id"
             )
 
-    def _note_failure(self, error: AttemptError) -> None:
+    def _note_failure(self, error: AttemptError) -> Next:
         if error.hint is Hint.REFUSED and self._client_id.differs:
             self._client_id.refused()
         self._versions.failed(error.hint)
-        self.clear_to_serve.set()  # nobody can tell us about another bridge
-        self._warn(error.message)
+        following = self._addresses.failed(refused=error.hint is Hint.REFUSED)
+        if following is Next.NOTHING:
+            self.clear_to_serve.set()  # nobody can tell us about another bridge
+        if following is not Next.ADDRESS:
+            self._warn(error.message)
+        return following
 
     async def _refuse_duplicate(self, version: Version) -> None:
         presence = self._presence
         if presence.instance:
             await duplicate_bridge.refuse(
-                self._config,
+                self._addresses.config,
                 presence.topics,
                 client_id=presence.client_id,
                 instance=presence.instance,
@@ -311,7 +349,7 @@ class Broker:
 
     def _takeover_check(self, version: Version) -> TakeoverCheck:
         return TakeoverCheck(
-            self._config,
+            self._addresses.config,
             client_id=unique_id(
                 CHECK_CLIENT_ID.format(client_id=self._presence.client_id)
             ),
@@ -339,7 +377,8 @@ class Broker:
             client.close()
 
     def _note_connected(self, version: Version) -> None:
-        where = error_text.endpoint(self._config)
+        self._addresses.connected()
+        where = error_text.endpoint(self._addresses.config)
         if self._versions.accepted():
             log.info(
                 "%s does not support MQTT 5; mqtt.protocol: 3.1.1 avoids trying it",

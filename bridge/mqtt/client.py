@@ -20,8 +20,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.backoff import next_turn
-from bridge.config import Mqtt
 from bridge.mqtt import error_text
+from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.connect import (
     ConnectAttempt,
     SocketWatcher,
@@ -87,7 +87,7 @@ class Client:
     """One connection, from connecting to its end.
 
     Args:
-        config: how to reach the broker.
+        addresses: the brokers; the one that is next is used.
         listener: is called with what happens on the connection.
         client_id: our client id.
         version: the MQTT version.
@@ -99,7 +99,7 @@ class Client:
 
     def __init__(  # noqa: PLR0913 - the parts of a CONNECT, and who is called
         self,
-        config: Mqtt,
+        addresses: BrokerAddresses,
         listener: Listener,
         *,
         client_id: str,
@@ -108,14 +108,14 @@ class Client:
         between: Callable[[], None] | None = None,
         turn: str = "",
     ) -> None:
-        self._config = config
+        self._config = addresses.config
         self._between = between
         self._turn = turn
         self._listener = listener
         self._id = client_id
         self._version = version
         self._attempt = ConnectAttempt(
-            config, client_id=client_id, version=version, will=will
+            addresses, client_id=client_id, version=version, will=will
         )
         self._loop = asyncio.get_running_loop()
         self._accepted: asyncio.Future[BrokerLimits] = self._loop.create_future()

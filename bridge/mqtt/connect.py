@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 from bridge.config import Mqtt, Tls
 from bridge.mqtt import error_text
+from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.error_text import AttemptError, ConnectStage
 from bridge.mqtt.messages import Version, Will
 
@@ -86,10 +87,22 @@ class _PahoClient(paho.Client):
     """
 
     raw_socket: socket.socket | None = None
+    addresses: BrokerAddresses
 
     def _create_socket_connection(self) -> socket.socket:
-        self.raw_socket = super()._create_socket_connection()
-        return self.raw_socket
+        # paho's own tries one address after the other with a timeout for each, and does
+        # not try the next one if the first accepts the connection and says nothing.
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = self.addresses.choose(found)
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(self.connect_timeout)
+            connection.connect(address)
+        except BaseException:
+            connection.close()
+            raise
+        self.raw_socket = connection
+        return connection
 
     def _create_unix_socket_connection(self) -> socket.socket:
         # paho's own has no timeout, and does not close the socket on an error.
@@ -103,9 +116,15 @@ class ConnectAttempt:
     """One attempt to connect."""
 
     def __init__(
-        self, config: Mqtt, *, client_id: str, version: Version, will: Will | None
+        self,
+        addresses: BrokerAddresses,
+        *,
+        client_id: str,
+        version: Version,
+        will: Will | None,
     ) -> None:
-        self._config = config
+        self._addresses = addresses
+        self._config = addresses.config
         self._id = client_id
         self._v5 = version is Version.V5
         self._will = will
@@ -165,6 +184,7 @@ class ConnectAttempt:
             transport=config.transport,
             reconnect_on_failure=False,
         )
+        client.addresses = self._addresses
         client.connect_timeout = config.connect_timeout
         # Unlimited: the session limits the messages in flight itself, at every QoS.
         client.max_inflight_messages = 0

@@ -19,6 +19,7 @@ from bridge.config import Mqtt
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.broker import ProtocolFallback
+from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
@@ -74,6 +75,7 @@ class EmergencyConnection:
         turn: str = "",
     ) -> None:
         self._config = config
+        self._addresses = BrokerAddresses(config)
         self._prefix = prefix
         self._turn = turn
         self._pauses = pauses if pauses is not None else Backoff()
@@ -161,7 +163,7 @@ class EmergencyConnection:
     async def _attempt(self) -> None:
         """Connect once, and return when the connection is lost or was not made."""
         client = Client(
-            self._config,
+            self._addresses,
             self,
             client_id=unique_id(self._prefix),
             version=self._versions.current,
@@ -172,12 +174,14 @@ class EmergencyConnection:
         except AttemptError as error:
             client.close()
             self._versions.failed(error.hint)
+            self._addresses.failed(refused=error.hint is Hint.REFUSED)
             if error.hint is Hint.REFUSED:
                 self._warn(
                     f"no separate connection for emergency stops: {error.message}"
                 )
             return
         self._versions.accepted()
+        self._addresses.connected()
         begun = time.monotonic()
         try:
             self._client = client

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
 from bridge.mqtt import error_text
+from bridge.mqtt.broker_addresses import BrokerAddresses, Next
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
@@ -88,8 +89,20 @@ class OneShotClient:
                 message says why and what to do.
 
         """
+        addresses = BrokerAddresses(self._config)
+        while True:
+            try:
+                await self._connect(addresses)
+            except AttemptError as error:
+                refused = error.hint is Hint.REFUSED
+                if addresses.failed(refused=refused) is Next.NOTHING:
+                    raise
+            else:
+                return
+
+    async def _connect(self, addresses: BrokerAddresses) -> None:
         for version in self._versions:
-            client = Client(self._config, self, client_id=self._id, version=version)
+            client = Client(addresses, self, client_id=self._id, version=version)
             try:
                 limits = await client.connect()
             except AttemptError as error:
@@ -99,6 +112,7 @@ class OneShotClient:
                     raise
             else:
                 self._client, self.version = client, version
+                self._config = addresses.config
                 allowed = min(limits.receive_maximum, MAX_IN_FLIGHT)
                 self._window = asyncio.Semaphore(allowed)
                 return

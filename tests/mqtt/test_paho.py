@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import Mqtt
+from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.connect import ConnectAttempt, close_socket
 from bridge.mqtt.error_text import AttemptError, ConnectStage
 from bridge.mqtt.messages import Version
@@ -18,7 +19,8 @@ from tests.support.waiting import until
 
 def attempt(**config: object) -> ConnectAttempt:
     mqtt = Mqtt.model_validate({"connect_timeout": 5.0, **config})
-    return ConnectAttempt(mqtt, client_id="test", version=Version.V5, will=None)
+    addresses = BrokerAddresses(mqtt)
+    return ConnectAttempt(addresses, client_id="test", version=Version.V5, will=None)
 
 
 @asynccontextmanager

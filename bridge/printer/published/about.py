@@ -116,6 +116,8 @@ class Health(PublishedDocument):
     as using its client id or publishing on its topics; null: nothing."""
     emergency_connection: bool = False
     """The separate connection for emergency stops is up."""
+    broker: str | None = None
+    """The broker that is in use, as `host:port`."""
     mqtt: Mapping[str, int | float | None]
     """Counters of the connection to the broker."""
     serial: Mapping[str, int | float | None]
