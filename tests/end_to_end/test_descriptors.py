@@ -4,31 +4,15 @@ import json
 import resource
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.brokers import Mosquitto, mosquitto
-from tests.support.daemons import Daemon, daemon
+from tests.support.daemons import daemon, none_left
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.ports import held_port
 from tests.support.printers import ScriptedPrinter, scripted
 from tests.support.stages import config_of
 from tests.support.waiting import until
-
-
-@contextmanager
-def none_left(process: Daemon) -> Iterator[None]:
-    """Let the process open no descriptor more than it has open."""
-    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-    folder = Path(f"/proc/{process.pid}/fd")
-    numbers = {int(entry.name) for entry in folder.iterdir()}
-    free = next(x for x in range(len(numbers) + 1) if x not in numbers)
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
 
 
 def test_the_limit_is_raised_at_the_start(broker: Mosquitto, tmp_path: Path) -> None:

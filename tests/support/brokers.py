@@ -154,6 +154,11 @@ class BinaryMosquitto:
             self._process.kill()
             self._process.wait(DEADLINE)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 

@@ -1,6 +1,7 @@
 """The real console script ``gcode2mqtt``, as a process of its own."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -116,3 +117,17 @@ def wait_for(
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen in time"
         time.sleep(0.002)
+
+
+@contextmanager
+def none_left(process: Daemon) -> Iterator[None]:
+    """Let the process open no descriptor more than it has open."""
+    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    folder = Path(f"/proc/{process.pid}/fd")
+    numbers = {int(entry.name) for entry in folder.iterdir()}
+    free = next(x for x in range(len(numbers) + 1) if x not in numbers)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
