@@ -43,13 +43,20 @@ async def found(client: TestClient, rest: str) -> Any:  # noqa: ANN401 - any JSO
 
 def complete(model: type[BaseModel], document: Json) -> bool:
     """Tell whether a document is one of the model's, without a field too many."""
-    moments = {
+    read = model.model_validate(_with_moments(document))
+    return bool(read.model_dump(mode="json") == document)
+
+
+def _with_moments(document: Json) -> Json:
+    """Return a document with its times as Unix time, also those of `position`."""
+    moments: Json = {
         key: datetime.fromisoformat(document[key]).timestamp()
-        for key in ("time", "started_at")
+        for key in ("time", "started_at", "measured_at")
         if isinstance(document.get(key), str) and document[key]
     }
-    read = model.model_validate({**document, **moments})
-    return bool(read.model_dump(mode="json") == document)
+    if isinstance(document.get("position"), dict):
+        moments |= {"position": _with_moments(document["position"])}
+    return {**document, **moments}
 
 
 async def test_availability_and_connection(later: TestClient) -> None:
@@ -65,6 +72,7 @@ async def test_the_state(bridge: Stage[SimulatedPrinter], later: TestClient) -> 
     assert state["flags"]["ready"]
     assert not state["flags"]["closedOrError"]
     assert state["sd"] == {"ready": True}
+    assert state["position"].pop("time")
     assert state["position"] == bridge.printer.firmware.position
     assert (state["tool"], state["error"]) == (0, "")
 
@@ -75,7 +83,7 @@ async def test_the_temperatures(
     temperature = await found(later, "temperature")
     assert complete(documents.Temperatures, temperature)
     heaters = bridge.printer.firmware.machine.heaters
-    assert set(temperature) == {*heaters, "time"}
+    assert set(temperature) == {*heaters, "time", "measured_at"}
     assert {"tool0", "tool1", "bed", "chamber"} == set(heaters)
     for name in heaters:
         entry = temperature[name]

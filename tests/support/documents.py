@@ -3,16 +3,23 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bridge.app import print_documents, topic_documents
+from bridge.app import phrase_documents, print_documents, topic_documents
 from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
 
 ROOT = Path(__file__).parent.parent.parent
 
+
+def _gcode() -> str:
+    """Return the document about G-code with its tables of what is understood."""
+    return phrase_documents.inserted((ROOT / "docs/gcode.md").read_text())
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,
+    "docs/gcode.md": _gcode,
     "docs/prints.md": print_documents.markdown,
     "docs/topics.md": topic_documents.markdown,
 }
