@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
@@ -508,3 +509,41 @@ def test_every_field_of_every_document_is_explained() -> None:
                 if issubclass(kind, BaseModel)
             ]
             assert any(name in found for found in known), f"{model.__name__}.{name}"
+
+
+def test_the_last_print_stays_in_a_document_of_its_own(printer: Knowing) -> None:
+    nothing = told(views.job_result(None, epoch=EPOCH))
+    assert set(cast("dict[str, object]", nothing).values()) == {None}
+    printer.says("File opened: a.gco Size: 100", "echo:SD card ok")
+    printer.sends("M24")
+    printer.at(NOW).says("SD printing byte 50/100", "echo:SD card released")
+    result = printer.state.job.result
+    assert told(views.job_result(result, epoch=EPOCH)) == {
+        "outcome": "failed",
+        "file": "a.gco",
+        "origin": "card",
+        "started_at": "2025-11-22T17:03:20.000Z",
+        "ended_at": "2025-11-22T17:05:31.000Z",
+        "elapsed": 131,
+        "reason": "card_removed",
+        "filament": None,
+        "layers": None,
+    }
+    assert printer.state.trouble is not None
+    assert printer.state.trouble.error == (
+        "the print of a.gco failed: the SD card was removed"
+    )
+
+
+def test_a_released_port_is_wanted_back(printer: Knowing) -> None:
+    assert known.wanted(printer.state) == printer.state
+    printer.become(
+        known.disconnected(printer.state, reason="it is", word="released", now=0)
+    )
+    printer.become(replace(printer.state, released=True))
+    assert (state_of(printer)["released"], state_of(printer)["error"]) == (
+        True,
+        "it is",
+    )
+    printer.become(known.wanted(printer.state))
+    assert (state_of(printer)["released"], state_of(printer)["error"]) == (False, "")
