@@ -79,12 +79,18 @@ def process(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[byte
         running.wait(DEADLINE)
 
 
-@contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Mosquitto with its default settings."""
+def mosquitto_binary() -> str:
+    """Return where Mosquitto is installed."""
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
         sys.exit("mosquitto is not installed: apt-get install mosquitto")
+    return binary
+
+
+@contextmanager
+def mosquitto(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Mosquitto with its default settings."""
+    binary = mosquitto_binary()
     conf = folder / "mosquitto.conf"
     conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     with process(binary, "-c", conf, log=folder / "mosquitto.log") as running:

@@ -184,8 +184,7 @@ class Broker:
             expiry: seconds until it expires (MQTT 5).
             correlation: correlation data of the request that it answers (MQTT 5).
             lane: the queue it waits in, unless it is retained.
-            short: payload to send instead if the broker does not accept that size; a
-                retained topic without one is cleared then.
+            short: payload to send instead if the broker does not accept that size.
 
         """
         publication = Publication(
@@ -199,9 +198,12 @@ class Broker:
             time=time.monotonic(),
             short=short,
         )
+        self._put(publication)
+
+    def _put(self, publication: Publication) -> None:
         self._shared.outbox.put(publication)
-        if retain and payload:
-            self._remember(topic)
+        if publication.retain and publication.payload:
+            self._remember(publication.topic)
         self._send_waiting()
 
     def republish(self) -> None:

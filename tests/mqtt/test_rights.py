@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 from pydantic import SecretStr
 
-from bridge.config import Mqtt, Tls
+from bridge.config import Mqtt
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto, Spec, hashed, mosquitto, password_line
 from tests.support.certificates import authority
@@ -16,7 +16,7 @@ from tests.support.mqtt_client import Account, connected
 from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "mosquitto"
-ROLES = ("bridge", "homeassistant", "dashboard", "panic")
+ROLES = ("homeassistant", "dashboard", "panic")
 CONTROL = ("head", "tool", "bed", "chamber", "sd", "job", "link")
 MAY_WRITE: dict[str, set[str]] = {
     "homeassistant": {*CONTROL, "request/state", "emergency"},
@@ -32,6 +32,7 @@ def shipped() -> Iterator[Mosquitto]:
     """The shipped configuration, with passwords and an authority for this test."""
     text = (DEPLOY / "mosquitto.conf").read_text()
     for ours, theirs in {
+        "listener 1884 127.0.0.1": "listener {third_port}",
         "listener 1883 127.0.0.1": "listener {port}",
         "listener 8883": "listener {second_port}",
         "/var/lib/mosquitto": "{folder}",
@@ -45,6 +46,7 @@ def shipped() -> Iterator[Mosquitto]:
         "passwords": "".join(
             password_line(role, f"{role}!") for role in ROLES
         ).encode(),
+        "bridge-password": password_line("bridge", "bridge!").encode(),
         "ca.pem": authority().certificate,
         "server.pem": server.certificate,
         "server.key": server.key,
@@ -63,9 +65,11 @@ async def test_a_role_writes_what_it_may_and_nothing_else(
     shipped: Mosquitto, role: str, base: str
 ) -> None:
     with (
-        connected(shipped.port, f"{base}/#", account=account("bridge")) as watcher,
+        connected(
+            shipped.third_port, f"{base}/#", account=account("bridge")
+        ) as watcher,
         connected(shipped.port, account=account(role)) as client,
-        connected(shipped.port, account=account("bridge")) as printer,
+        connected(shipped.third_port, account=account("bridge")) as printer,
     ):
         for level in LEVELS:
             await client.publish(f"{base}/{level}", role.encode())
@@ -94,7 +98,7 @@ async def test_a_role_reads_what_it_may_and_nothing_else(
     levels = ("state", "temperature/bed", "response", "availability")
     with (
         connected(shipped.port, "#", account=account(role)) as reader,
-        connected(shipped.port, account=account("bridge")) as printer,
+        connected(shipped.third_port, account=account("bridge")) as printer,
     ):
         await printer.publish("somebody/else", b"x")
         for level in levels:
@@ -121,7 +125,7 @@ async def test_the_bridge_has_all_rights_that_it_needs(
     mqtt = Mqtt.model_validate(
         {
             "host": shipped.host,
-            "port": shipped.port,
+            "port": shipped.third_port,
             "protocol": protocol,
             "username": "bridge",
             "password": SecretStr("bridge!"),
@@ -143,23 +147,15 @@ async def test_the_bridge_has_all_rights_that_it_needs(
 
 async def test_a_certificate_is_an_account(shipped: Mosquitto, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(authority().certificate)
-    for role in ("bridge", "panic"):
-        pair = authority().issue(common_name=role)
-        (tmp_path / f"{role}.pem").write_bytes(pair.certificate)
-        (tmp_path / f"{role}.key").write_bytes(pair.key)
-    tls = Tls(
-        enabled=True,
-        ca_file=tmp_path / "ca.pem",
-        cert_file=tmp_path / "bridge.pem",
-        key_file=tmp_path / "bridge.key",
-    )
+    pair = authority().issue(common_name="panic")
+    (tmp_path / "panic.pem").write_bytes(pair.certificate)
+    (tmp_path / "panic.key").write_bytes(pair.key)
     button = Account(
         authority_file=str(tmp_path / "ca.pem"),
         certificate_file=str(tmp_path / "panic.pem"),
         key_file=str(tmp_path / "panic.key"),
     )
-    mqtt = Mqtt(host=shipped.host, port=shipped.second_port, tls=tls)
-    async with bridge(mqtt) as printer:
+    async with bridge(bridge_account(shipped)) as printer:
         await printer.online()
         with connected(shipped.second_port, account=button) as panic:
             await panic.publish("printer/head", b"{}")
@@ -167,6 +163,67 @@ async def test_a_certificate_is_an_account(shipped: Mosquitto, tmp_path: Path) -
             assert panic.refused == [0x87]
         await until(lambda: bool(printer.heard))
     assert [message.topic for message in printer.heard] == ["printer/emergency"]
+
+
+def bridge_account(shipped: Mosquitto, protocol: str = "5") -> Mqtt:
+    return Mqtt.model_validate(
+        {
+            "host": shipped.host,
+            "port": shipped.third_port,
+            "protocol": protocol,
+            "username": "bridge",
+            "password": SecretStr("bridge!"),
+        }
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_no_other_account_can_use_the_client_id_of_the_bridge(
+    shipped: Mosquitto, protocol: str, role: str
+) -> None:
+    """Their client ids are replaced with their names."""
+    async with bridge(bridge_account(shipped, protocol)) as printer:
+        await printer.online()
+        own = "gcode2mqtt-printer"
+        rival = Account(client_id=own, username=role, password=f"{role}!")
+        for _ in range(3):
+            with connected(shipped.port, account=rival):
+                pass
+        with connected(shipped.port, account=account("homeassistant")) as home:
+            await home.publish("printer/head", b"{}")
+            await until(lambda: bool(printer.heard))
+        assert printer.broker.statistics.connects == 1
+
+
+@pytest.mark.parametrize("role", [*ROLES, None])
+async def test_no_other_account_is_let_in_where_the_bridge_is(
+    shipped: Mosquitto, role: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    mqtt = bridge_account(shipped).model_copy(
+        update={
+            "username": role,
+            "password": SecretStr(f"{role}!") if role else None,
+        }
+    )
+    async with bridge(mqtt) as printer:
+        await until(lambda: "not authorised" in caplog.text)
+        assert not printer.broker.connected
+
+
+async def test_a_packet_that_is_too_large_ends_no_connection_of_the_bridge(
+    shipped: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bridge(bridge_account(shipped)) as printer:
+        await printer.online()
+        printer.broker.publish(TOPICS.response, b"r" * 2_000_000, qos=1, short=b"short")
+        with connected(
+            shipped.port, TOPICS.response, account=account("homeassistant")
+        ) as home:
+            printer.broker.publish(TOPICS.response, b"r" * 2_000_000, qos=1, short=b"s")
+            await home.hears(TOPICS.response, b"s")
+        assert printer.broker.statistics.connects == 1
+    assert "was larger than the broker accepts (it announces" in caplog.text
 
 
 async def test_a_missing_right_to_publish_is_named_once(
@@ -255,9 +312,11 @@ def _security(refused: str) -> bytes:
 
 async def test_an_old_client_has_the_same_rights(shipped: Mosquitto) -> None:
     with (
-        connected(shipped.port, "printer/#", account=account("bridge")) as watcher,
+        connected(
+            shipped.third_port, "printer/#", account=account("bridge")
+        ) as watcher,
         connected(shipped.port, account=account("dashboard", V311)) as dashboard,
-        connected(shipped.port, account=account("bridge")) as printer,
+        connected(shipped.third_port, account=account("bridge")) as printer,
     ):
         await dashboard.publish("printer/head", b"{}")
         await printer.publish("printer/state", b"last")

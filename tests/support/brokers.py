@@ -45,7 +45,8 @@ class Spec:
     Attributes:
         options: lines of ``mosquitto.conf`` after the listener; ``{folder}`` is where
             the files are, ``{plugins}`` where Mosquitto's own plugins are.
-        whole: a ``mosquitto.conf`` instead, with ``{port}`` and ``{second_port}``.
+        whole: a ``mosquitto.conf`` instead, with ``{port}``, ``{second_port}`` and
+            ``{third_port}``.
         files: what lies beside the configuration.
         persistent: retained messages survive an orderly restart.
         websockets: it listens for them, on a port of their own.
@@ -80,6 +81,7 @@ class Mosquitto(Protocol):
     host: str
     port: int
     second_port: int
+    third_port: int
 
     def start(self) -> None:
         """Start it and wait until it listens."""
@@ -108,8 +110,10 @@ class BinaryMosquitto:
         self._folder = Path(tempfile.mkdtemp(prefix="mosquitto-"))
         self._log = self._folder / "log"
         # Held, so that nobody else takes them while the broker is down.
-        self._held = held_socket(), held_socket()
-        self.port, self.second_port = (one.getsockname()[1] for one in self._held)
+        self._held = held_socket(), held_socket(), held_socket()
+        self.port, self.second_port, self.third_port = (
+            one.getsockname()[1] for one in self._held
+        )
         for name, content in spec.files.items():
             (self._folder / name).write_bytes(content)
         # Started by root it would drop its privileges, and could not read our folder.
@@ -119,6 +123,7 @@ class BinaryMosquitto:
             "plugins": next(Path("/usr/lib").rglob(PLUGIN)).parent,
             "port": self.port,
             "second_port": self.second_port,
+            "third_port": self.third_port,
         }
         text = spec.configuration(places)
         (self._folder / "mosquitto.conf").write_text(user + text)
@@ -180,14 +185,20 @@ class ContainerMosquitto:
                 "plugins": "/usr/lib",
                 "port": 1883,
                 "second_port": 9001,
+                "third_port": 1884,
             }
         )
         # Fixed ports on the host, because a restart must not change them.
-        with held_port() as self.port, held_port() as self.second_port:
+        with (
+            held_port() as self.port,
+            held_port() as self.second_port,
+            held_port() as self.third_port,
+        ):
             pass
         container = DockerContainer(IMAGE)
         container.with_bind_ports(1883, self.port)
         container.with_bind_ports(9001, self.second_port)
+        container.with_bind_ports(1884, self.third_port)
         for name, content in {**spec.files, "mosquitto.conf": text.encode()}.items():
             container.with_copy_into_container(content, f"{folder}/{name}", 0o644)
         self._container = container
