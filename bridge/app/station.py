@@ -128,14 +128,7 @@ class Station:
         self._connected = asyncio.Event()
         self.printer = self._build_printer(printer, taken, folder)
         self._presence = self._build_presence(client_id, instance, record)
-        self.broker = Broker(
-            config.mqtt,
-            self._presence,
-            self._received,
-            on_connected=self._connected.set,
-            between=emergency.poll if emergency else None,
-            on_conflict=self._on_conflict,
-        )
+        self.broker = self._build_broker(config)
         parts = (config, self.printer, self.topics, self.broker)
         self.publisher = Publisher(
             *parts,
@@ -144,17 +137,7 @@ class Station:
             receives_stops=self._receives_stops,
         )
         self._announcer = Announcer(*parts, folder=folder)
-        self._handler = RequestHandler(
-            config,
-            self.topics,
-            execute=self._execute,
-            check_room=self.printer.queue.check_room,
-            stop=self.printer.stop_for,
-            poll=emergency.poll if emergency else _nothing,
-            respond=self._respond,
-            clear=self.broker.clear_command,
-            refused=self.publisher.refused,
-        )
+        self._handler = self._build_handler(config)
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
         self._failure: asyncio.Future[None] = asyncio.Future()
@@ -187,6 +170,29 @@ class Station:
             heat=limits_of(printer, self._config.mqtt),
             heat_file=None if folder is None else folder / f"{printer.id}{HEAT}",
             broker=lambda: self.broker.connected,
+        )
+
+    def _build_broker(self, config: Config) -> Broker:
+        return Broker(
+            config.mqtt,
+            self._presence,
+            self._received,
+            on_connected=self._connected.set,
+            between=self._emergency.poll if self._emergency else None,
+            on_conflict=self._on_conflict,
+        )
+
+    def _build_handler(self, config: Config) -> RequestHandler:
+        return RequestHandler(
+            config,
+            self.topics,
+            execute=self._execute,
+            check_room=self.printer.queue.check_room,
+            stop=self.printer.stop_for,
+            poll=self._emergency.poll if self._emergency else _nothing,
+            respond=self._respond,
+            clear=self.broker.clear_command,
+            refused=self.publisher.refused,
         )
 
     def _build_presence(

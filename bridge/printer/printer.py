@@ -104,6 +104,10 @@ MOST_TO_STOPPED = 20
 """Lines of a command that are sent to a firmware that has stopped: one for each of its
 heaters."""
 
+LAST_COMMANDS = 2.0
+"""Seconds for commands to end after the link was closed; each of their lines fails at
+once, so that only a bug can take longer, and must not keep the bridge from ending."""
+
 _NOT_READY = {"shutdown", "not_ready", "disconnect"}
 """States of a host firmware in which what was sent to it is lost."""
 
@@ -222,7 +226,7 @@ class Printer:
             await asyncio.gather(link, return_exceptions=True)
             self.observer.disconnected()
             # The interrupted commands end by themselves, and each gets its response.
-            await self.queue.finished()
+            await self.queue.finished(LAST_COMMANDS)
 
     def plan(self, command: Command) -> Plan:
         """Return what would be sent for a command now.

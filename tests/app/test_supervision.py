@@ -11,10 +11,12 @@ from typing import NoReturn
 
 import pytest
 
+from bridge.app.service import Service
 from bridge.app.station import Station
 from bridge.app.supervisor import Supervisor
 from bridge.config import Config, Serial
 from bridge.errors import FailedError
+from bridge.notify import Notifier
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected
@@ -202,14 +204,28 @@ async def test_a_stop_that_waits_for_its_printer_survives_a_failure_and_a_reload
         await task
 
 
-async def test_a_bug_of_the_whole_process_ends_it_and_each_printer_says_offline(
-    broker: Mosquitto,
+@pytest.mark.parametrize("kind", ["a reload", "a cancellation"])
+async def test_what_ends_the_process_lets_each_printer_say_offline(
+    broker: Mosquitto, kind: str
 ) -> None:
-    names = ("one", "two")
+    """Whatever `will_delay` says: nobody knows how long the process will be away."""
+    names = (f"{kind[2:]}-one", f"{kind[2:]}-two")
     bases = [f"printers/{name}" for name in names]
+    config = config_of(broker, *names, will_delay=300)
+
+    def broken_disk() -> NoReturn:
+        raise ZeroDivisionError
+
+    service = Service(broken_disk, Path("config.yaml"), Notifier({}))
     with connected(broker.port, *(f"{base}/#" for base in bases)) as client:
-        async with running(config_of(broker, *names, will_delay=300)) as app:
-            await app.online()
-            app.task.cancel()
-            for base in bases:
-                await client.hears(f"{base}/availability", b"offline")
+        task = asyncio.create_task(service.run(config))
+        for base in bases:
+            await client.hears(f"{base}/connection", b"online")
+        if kind == "a reload":
+            service.reload()
+        else:
+            task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(result, BaseException)
+        for base in bases:
+            await client.hears(f"{base}/availability", b"offline")

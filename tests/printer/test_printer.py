@@ -1,7 +1,7 @@
 """A printer carries out one command at a time, and tells what became of it."""
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -549,3 +549,26 @@ async def test_a_reset_right_behind_a_stop_is_not_stopped_as_well(
         await it.operational()
         assert "error" in it.event_names
         assert await it.does("command", command="M114")
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_command_that_does_not_end_does_not_keep_the_bridge_from_ending(
+    monkeypatch: pytest.MonkeyPatch, *, stubborn: bool
+) -> None:
+    """As it may because of a bug; also one that takes a cancellation for an error."""
+    monkeypatch.setattr("bridge.printer.printer.LAST_COMMANDS", 0.05)
+    release = asyncio.Event()
+
+    async def endless() -> None:
+        if stubborn:
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+        await release.wait()
+
+    async with live(FAST) as it:
+        task = it.printer.queue.start(endless())
+        await it.end()
+        assert it.task.done()
+        assert task.cancelled() is not stubborn
+        release.set()
+        await asyncio.wait({task})

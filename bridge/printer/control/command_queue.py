@@ -231,10 +231,19 @@ class CommandQueue:
         task.add_done_callback(self._ended)
         return task
 
-    async def finished(self) -> None:
-        """Wait until no command is being carried out."""
+    async def finished(self, within: float) -> None:
+        """Wait until no command is being carried out; cancel those that are late.
+
+        Args:
+            within: seconds.
+
+        """
         if self._tasks:
-            await asyncio.wait(set(self._tasks))
+            _, late = await asyncio.wait(set(self._tasks), timeout=within)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=within)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
