@@ -182,7 +182,8 @@ class Mqtt(Section):
     """TLS encryption."""
     will_delay: Annotated[int, Field(ge=0, le=300)] = 5
     """MQTT 5: seconds that the broker waits after losing the bridge before it publishes
-    the last will (`offline`)."""
+    the last will (`offline`). Brokers that end the session together with the
+    connection publish it at once (RabbitMQ, ejabberd)."""
     clear_retained_commands: bool = True
     """Delete a retained command from the broker after rejecting it."""
     response_prefixes: tuple[str, ...] = ("reply/",)

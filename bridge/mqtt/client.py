@@ -160,7 +160,7 @@ class Client:
         return await asyncio.shield(self._ended)
 
     def subscribe(self, filters: Sequence[Filter]) -> int | None:
-        """Subscribe at QoS 1 and return the number that the listener will get.
+        """Subscribe and return the number that the listener will get.
 
         ``None``: the connection is gone.
         """
@@ -443,11 +443,11 @@ def portions(filters: Sequence[_Item]) -> list[Sequence[_Item]]:
 
 
 def _subscribe_options(wanted: Filter, version: Version) -> SubscribeOptions | int:
-    """Return the options of a subscription at QoS 1; on MQTT 3.1.1 that is all."""
+    """Return the options of a subscription; on MQTT 3.1.1 the QoS is all."""
     if version is Version.V311:
-        return 1
+        return wanted.qos
     return SubscribeOptions(
-        qos=1,
+        qos=wanted.qos,
         noLocal=not wanted.own,
         # Live messages keep the RETAIN flag too: a command that is sent with it would
         # be delivered again later, so it is refused.

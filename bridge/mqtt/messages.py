@@ -113,12 +113,14 @@ class Filter:
             option Retain Handling (3.8.3.1).
         own: receive messages from our own client id too: our messages, and the last
             will of an earlier connection. MQTT 3.1.1 always does; MQTT 5 has No Local.
+        qos: the highest QoS at which messages are delivered, 0 or 1.
 
     """
 
     topic: str
     replay: bool = False
     own: bool = False
+    qos: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,11 +234,12 @@ class BrokerSession:
         self._limits = limits
         self._in_flight = InFlight(limits.receive_maximum)
         presence = self._shared.presence
-        optional = [*(Filter(topic=topic) for topic in presence.optional)]
+        # Each subscription at QoS 1 is a consumer of its own at some brokers (NATS).
+        optional = [Filter(topic=topic, qos=0) for topic in presence.optional]
         optional += self._own.optional
         self._filters = [
             *self._own.filters,
-            *(Filter(topic=topic) for topic in presence.subscriptions),
+            *map(self._command_filter, presence.subscriptions),
             *optional,
         ]
         self._optional = {wanted.topic for wanted in optional}
@@ -246,6 +247,16 @@ class BrokerSession:
         self._timer = self._loop.call_later(seconds, self._suback_timed_out)
         client.subscribe(self._filters)
         return self._explained(await client.ended())
+
+    def _command_filter(self, topic: str) -> Filter:
+        """Return the subscription to a command topic.
+
+        What was retained there before is delivered too, so that it is refused and
+        cleared; but a stop that was meant for another time must not stop the machine.
+        """
+        return Filter(
+            topic=topic, replay=topic != self._shared.presence.topics.emergency
+        )
 
     async def disconnect(self) -> None:
         """Publish ``offline`` after everything that still waits, and disconnect.

@@ -137,40 +137,26 @@ async def keep(client: TestClient, base: str) -> None:
         await client.publish(f"{base}/{topic}", payload_for(topic), retain=True)
 
 
-async def test_before_it_starts(
-    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_what_is_retained_before_it_starts_is_refused_and_cleared(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path, protocol: str
 ) -> None:
+    base = f"kept-{protocol[0]}"
     with connected(broker.port, host=broker.host) as client:
-        await keep(client, "kept-5")
-    with stage(broker, printer, tmp_path, "kept-5") as bridge:
-        await bridge.fence()
-        assert bridge.printer.wire.sent()[:-1] == setup_lines(bridge)
-        # MQTT 5 lets us ask the broker not to send them at all.
-        assert bridge.client.payloads(bridge.topic("response")) == []
-        assert bridge.latest("state")["state"] == "operational"
-
-
-async def test_before_it_starts_on_mqtt_3(
-    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
-) -> None:
-    with connected(broker.port, host=broker.host) as client:
-        await keep(client, "kept-3")
-    sections = {"mqtt": {"protocol": "3.1.1"}}
-    with stage(broker, printer, tmp_path, "kept-3", sections) as bridge:
-        await until(
-            lambda: len(bridge.client.payloads("kept-3/response")) >= len(TOPICS)
-        )
-        responses = [
-            json.loads(one) for one in bridge.client.payloads("kept-3/response")
-        ]
-        assert {one["topic"] for one in responses} == set(TOPICS)
-        assert {one["error"] for one in responses} == {"retained"}
-        assert len(responses) == len(TOPICS)
+        await keep(client, base)
+    sections = {"mqtt": {"protocol": protocol}}
+    with stage(broker, printer, tmp_path, base, sections) as bridge:
+        responses = bridge.topic("response")
+        await until(lambda: len(bridge.client.payloads(responses)) >= len(TOPICS))
+        answers = [json.loads(one) for one in bridge.client.payloads(responses)]
+        assert {one["topic"] for one in answers} == set(TOPICS)
+        assert {one["error"] for one in answers} == {"retained"}
+        assert len(answers) == len(TOPICS)
         assert bridge.printer.wire.sent() == setup_lines(bridge)
         for topic in TOPICS:
-            await is_cleared(broker, f"kept-3/{topic}")
+            await is_cleared(broker, f"{base}/{topic}")
         assert bridge.latest("state")["state"] == "operational"
-        assert len(bridge.client.payloads("kept-3/response")) == len(TOPICS)
+        assert len(bridge.client.payloads(responses)) == len(TOPICS)
 
 
 def setup_lines(bridge: Stage[SimulatedPrinter]) -> list[str]:

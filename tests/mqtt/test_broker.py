@@ -129,7 +129,9 @@ async def test_a_retained_command_from_before_is_distinguished(
             await sender.publish("printer/bed", b"last")
         await until(lambda: any(m.payload == b"last" for m in printer.heard))
     before = [message.retain for message in printer.heard if message.topic == topic]
-    assert before == ([] if protocol == "5" else [True])
+    # So that it is refused and cleared; on MQTT 5 a stop of the past is left alone.
+    is_left = protocol == "5" and level == "emergency"
+    assert before == ([] if is_left else [True])
 
 
 async def test_a_live_retained_command_is_distinguished_on_mqtt_5(
