@@ -595,3 +595,30 @@ def test_marlin_reads_on_after_an_error() -> None:
     complains(printer, "cold extrusion prevented")
     printer.says(*["SD printing byte 100/1000"] * 3)
     assert phase(printer) == "paused"
+
+
+def test_a_print_that_a_runaway_has_ended_is_known_after_the_reset() -> None:
+    printer = printing()
+    printer.says("Error:Thermal Runaway, system stopped! Heater_ID: E0")
+    assert [event.data.get("reason") for event in printer.events] == [
+        "thermal_runaway",
+        "thermal_runaway",
+    ]
+    printer.become(known.connecting(printer.state))
+    printer.become(known.connected(printer.state, dialect=printer.dialect))
+    assert attention(printer.state) == "error"
+    assert printer.state.trouble is not None
+    assert printer.state.trouble.consequence == "print_failed"
+    printer.become(known.acknowledged(printer.state))
+    assert attention(printer.state) == "none"
+
+
+def test_a_print_that_somebody_stopped_needs_nobody_after_the_reset() -> None:
+    printer = printing()
+    stop = Problem(error="asked", reason="emergency_stop", consequence="stopped")
+    printer.become(known.failed(printer.state, stop))
+    printer.become(known.connecting(printer.state))
+    printer.become(known.connected(printer.state, dialect=printer.dialect))
+    assert attention(printer.state) == "none"
+    assert printer.state.job.result is not None
+    assert printer.state.job.result.outcome == "failed"

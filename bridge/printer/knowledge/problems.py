@@ -175,14 +175,15 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
     """Return the later state, with the failure of a print that it brought about.
 
     It is kept until somebody acknowledges it or the next print begins, because nobody
-    may have been there. A firmware that has stopped has a problem of its own.
+    may have been there; not after an emergency stop, which somebody has asked for. A firmware that has stopped has a problem of its own.
     """
     result = after.job.result
     if result is before.job.result:
         begins = after.job.active and not before.job.active
         forget = begins and after.print_failure is not None
         return replace(after, print_failure=None) if forget else after
-    if result is None or result.outcome != "failed" or after.link == "error":
+    wanted = result is not None and result.reason == "emergency_stop"
+    if result is None or result.outcome != "failed" or wanted:
         return replace(after, print_failure=None)
     known = after.problem
     gone = known is not None and known.consequence == "disconnected"

@@ -381,4 +381,5 @@ def _forgetful(state: PrinterState) -> PrinterState:
 
 def _halted(state: PrinterState, reason: str, now: float) -> PrinterState:
     ended = print_job.halted(state.job, reason, now)
-    return replace(_cold(state), link="error", halted=True, job=ended, line="")
+    halted = replace(_cold(state), link="error", halted=True, job=ended, line="")
+    return with_print_failure(state, halted)
