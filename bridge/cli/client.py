@@ -38,6 +38,15 @@ ARRIVAL = 5.0
 RETURN = 5.0
 """Seconds in which one that lost the broker may come back with its response."""
 
+_UNHEARD = (
+    "it was published, but no bridge is online at {}; is it running, and is the topic "
+    "right?"
+)
+_GONE = (
+    "the bridge went offline before it answered ({}); the command may have been "
+    "carried out"
+)
+
 _MAX_BYTES = 16_777_216  # the highest value of mqtt.max_payload
 _TOPIC = "printer"
 
@@ -152,15 +161,7 @@ async def _response(
     except TimeoutError:
         if not gone:
             return None
-    if unattended:
-        raise BrokerError(
-            f"it was published, but no bridge is online at {availability}; is it "
-            "running, and is the topic right?"
-        )
-    raise BrokerError(
-        f"the bridge went offline before it answered ({availability}); the command may "
-        "have been carried out"
-    )
+    raise BrokerError((_UNHEARD if unattended else _GONE).format(availability))
 
 
 async def _online(client: OneShotClient, topic: str, outcome: str) -> None:

@@ -43,24 +43,28 @@ def _host(value: str) -> str:
             "must be only a host name or an address; the port, the user name and the "
             "password belong in mqtt.port, mqtt.username and mqtt.password_file"
         )
+    if problem := _problem_of_host(value):
+        raise ValueError(problem)
+    return value
+
+
+def _problem_of_host(value: str) -> str | None:
     if found := _HOST_PORT.fullmatch(value):
-        host = found["host"].strip("[]")
-        raise ValueError(
-            "must not contain the port; write mqtt.host: "
-            f"{host} and mqtt.port: {found['port']}"
+        return (
+            f"must not contain the port; write mqtt.host: {found['host'].strip('[]')} "
+            f"and mqtt.port: {found['port']}"
         )
     if value.startswith("["):
-        address = value.strip("[]")
-        raise ValueError(f"must not have brackets; write mqtt.host: {address}")
+        return f"must not have brackets; write mqtt.host: {value.strip('[]')}"
     if "/" in value:
         name, _, path = value.partition("/")
-        raise ValueError(
+        return (
             f"must not contain a path; write mqtt.host: {name}, and for WebSockets "
             f"mqtt.path: /{path}"
         )
-    if any(mark.isspace() or not mark.isprintable() for mark in value):
-        raise ValueError("must not contain spaces or control characters")
-    return value
+    if " " in value or not value.isprintable():
+        return "must not contain spaces or control characters"
+    return None
 
 
 Host = Annotated[str, AfterValidator(_host)]

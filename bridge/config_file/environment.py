@@ -7,7 +7,6 @@ variable counts as absent, since that is how Compose files say so.
 
 from collections.abc import Mapping
 from copy import deepcopy
-from itertools import dropwhile
 
 from bridge.config_file import document, schema
 from bridge.config_file.document import Document, Value
@@ -48,26 +47,29 @@ def variable(key: Key) -> str:
 def _key(name: str) -> Key:
     steps = name.removeprefix(PREFIX).lower().split("__")
     key = tuple(int(step) if step.isdecimal() else step for step in steps)
-    if schema.at(key) is None or _inside_mapping(key):
-        index = next(dropwhile(lambda s: not isinstance(s, int), key), 0)
-        known = [
-            variable(tuple(index if step == 0 else step for step in setting))
-            for setting, _ in schema.leaves(schema.root())
-        ]
-        # A mapping is given whole, because the case of its keys would be lost.
-        owner = schema.at(key[:-1]) if len(key) > 1 else None
-        free = owner and schema.is_compound(owner) and not schema.keys(owner)
-        inside = free and not schema.section_of_list(owner or {})
-        close = variable(key[:-1]) if inside else likeliest(name, known)
-        hint = f"did you mean {close}?" if close else "see config.example.yaml"
-        raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
-    return key
+    if schema.at(key) is not None and not _inside_mapping(key):
+        return key
+    close = variable(key[:-1]) if _inside_mapping(key) else _likeliest(name, key)
+    hint = f"did you mean {close}?" if close else "see config.example.yaml"
+    raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
 
 
 def _inside_mapping(key: Key) -> bool:
-    """Return whether a variable names a key of a free mapping, whose case is lost."""
-    owner = schema.at(key[:-1]) or {}
-    return isinstance(key[-1], str) and key[-1] not in schema.keys(owner)
+    """Return whether a variable names a key of a free mapping.
+
+    Such a mapping is given whole, because the case of its keys would be lost.
+    """
+    owner = schema.at(key[:-1]) if len(key) > 1 else None
+    return owner is not None and schema.is_free_mapping(owner)
+
+
+def _likeliest(name: str, key: Key) -> str | None:
+    index = next((step for step in key if isinstance(step, int)), 0)
+    known = [
+        variable(tuple(index if step == 0 else step for step in setting))
+        for setting, _ in schema.leaves(schema.root())
+    ]
+    return likeliest(name, known)
 
 
 def _value(key: Key, name: str, text: str) -> Document:

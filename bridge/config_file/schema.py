@@ -73,6 +73,12 @@ def section_of_list(schema: Schema) -> Schema | None:
     return item if keys(item) else None
 
 
+def is_free_mapping(schema: Schema) -> bool:
+    """Return whether any keys may be given."""
+    kinds = [option.get("type") for option in options(schema)]
+    return "object" in kinds and not keys(schema)
+
+
 def is_compound(schema: Schema) -> bool:
     """Return whether a list or a mapping is expected."""
     return any(option.get("type") in {"array", "object"} for option in options(schema))
