@@ -29,7 +29,8 @@ the print ended. What is not in the table changes nothing.
 * A firmware that restarts while it is connected ends the print at once
   (`printer_reset`).
 * A failed print stays on `error` (`consequence`: `print_failed`), and `attention`
-  stays `error`, until somebody acknowledges it or the next print begins.
+  stays `error`, until somebody acknowledges it or the next print begins; not after an
+  emergency stop, which somebody has asked for.
 * A print that waits for a heater is `heating` in `job/state`. Nothing is estimated
   from that time, and there is no time left until several estimates agree.
 * Old Marlin denies a paused print. That counts only if the same firmware reported the

@@ -175,7 +175,7 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
     """Return the later state, with the failure of a print that it brought about.
 
     It is kept until somebody acknowledges it or the next print begins, because nobody
-    may have been there; not after an emergency stop, which somebody has asked for. A firmware that has stopped has a problem of its own.
+    may have been there; not after an emergency stop, which somebody has asked for.
     """
     result = after.job.result
     if result is before.job.result:
