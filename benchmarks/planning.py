@@ -50,7 +50,7 @@ def script(number: int) -> list[str]:
 
 COMMANDS: Mapping[str, tuple[str, Callable[[int], object]]] = {
     "jog": ("head", lambda number: {"command": "jog", "x": number / 8, "y": -1}),
-    "target": ("bed", lambda number: {"command": "target", "target": 20 + number / 8}),
+    "target": ("bed", lambda number: {"command": "target", "target": 20 + number % 90}),
     "one line": ("command", lambda number: {"command": f"G1 X{number} Y20 F3000"}),
     "1,000 moves": ("command", lambda number: {"commands": moves(number)}),
     "1,000 lines of a script": ("command", lambda number: {"commands": script(number)}),

@@ -41,6 +41,9 @@ NotNull = BeforeValidator(refuse_null)
 
 Result = TypeVar("Result")
 
+BETWEEN = 8
+"""Lines between two interruptions; interrupting after each would cost a tenth more."""
+
 Steps = Generator[None, None, Result]
 """A computation that may be interrupted at each ``yield``, and returns its result.
 

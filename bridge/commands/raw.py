@@ -7,7 +7,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bridge.commands import gcode_lines as lines
-from bridge.commands.base import Command, Context, Program, Steps, Tier, completed
+from bridge.commands.base import (
+    BETWEEN,
+    Command,
+    Context,
+    Program,
+    Steps,
+    Tier,
+    completed,
+)
 from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
@@ -104,7 +112,8 @@ class RawCommands(_Raw):
         clean = []
         for index, text in enumerate(self.commands):
             clean.append(_line(text, self.parameters, context, f"commands[{index}]"))
-            yield
+            if not index % BETWEEN:
+                yield
         return lines.program(clean, context)
 
 

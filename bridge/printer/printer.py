@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import is_not
 from pathlib import Path
 
 from bridge.backoff import next_turn
@@ -201,6 +202,7 @@ class Printer:
         )
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
         self._last_draft: tuple[Command, PrinterState, Draft] | None = None
+        self._last_context: tuple[tuple[object, ...], Context] | None = None
         self._oks: asyncio.Queue[Ok] = asyncio.Queue()
         self._stale = STALE * max(telemetry.interval, 1.0)
         self._expiry: asyncio.TimerHandle | None = None
@@ -537,7 +539,12 @@ class Printer:
             self.observer.answered()
 
     def _context(self) -> Context:
-        return context_of(self.state, self.config, self.observer.dialect, self.scripts)
+        state, config, dialect = self.state, self.config, self.observer.dialect
+        basis = (state, config, dialect)
+        if self._last_context is None or any(map(is_not, basis, self._last_context[0])):
+            context = context_of(state, config, dialect, self.scripts)
+            self._last_context = (basis, context)
+        return self._last_context[1]
 
     def _on_state_event(self, event: StateEvent) -> None:
         self._listeners.on_event(event)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bridge.commands import Command, Context, Program
-from bridge.commands.base import Question, ScriptLibrary, Steps
+from bridge.commands.base import BETWEEN, Question, ScriptLibrary, Steps
 from bridge.commands.gcode_lines import STOP
 from bridge.commands.job import CONTINUE
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
@@ -186,23 +186,30 @@ def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft
     listed = program.lines
     program = _with_tool_scripts(program, context)
     fixed = program.lines is listed
+    fixed = isinstance(command, RawCommand | RawCommands) and fixed
+    fits = fixed and context.dialect.numbered  # it was found out when it was parsed
     values: list[Line] = []
     if not program.emergency:
-        for text in program.gcode:
+        for index, text in enumerate(program.gcode):
             line = safety.check_line(text, rules)
-            try:
-                framing.check(line.text)
-            except ValueError as error:
-                raise RejectedError.invalid(str(error)) from None
+            if not fits:
+                _check_length(line)
             values.append(line)
-            yield
+            if not index % BETWEEN:
+                yield
         texts = [line.text for line in values]  # in canonical form
         count = len(program.lines)
-        program = replace(
-            program, lines=tuple(texts[:count]), restore=tuple(texts[count:])
-        )
-    fixed = isinstance(command, RawCommand | RawCommands) and fixed
+        if texts != [*program.gcode]:
+            lines, restore = tuple(texts[:count]), tuple(texts[count:])
+            program = replace(program, lines=lines, restore=restore)
     return Draft(program, values, context, fixed)
+
+
+def _check_length(line: Line) -> None:
+    try:
+        framing.check(line.text)
+    except ValueError as error:
+        raise RejectedError.invalid(str(error)) from None
 
 
 def place(drafted: Draft, rules: Rules) -> Steps[Plan]:

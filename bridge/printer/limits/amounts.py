@@ -42,8 +42,6 @@ def check(line: Line, profile: Profile) -> None:
 
     """
     code = line.code
-    if code not in _BOUNDED:
-        return
     for letter in _SECONDS.get(code, ()):
         _check_wait(line, line.values.get(letter), profile)
     for letter in _MILLISECONDS.get(code, ()):
@@ -93,9 +91,10 @@ def _check_factor(line: Line) -> None:
         )
 
 
-_BOUNDED = frozenset(
+BOUNDED = frozenset(
     {*_SECONDS, *_MILLISECONDS, *_FILAMENT, *_FACTORS, "M303", "M851", "G31"}
 )
+"""The codes that have such a number."""
 
 
 def _beyond(message: str) -> RejectedError:

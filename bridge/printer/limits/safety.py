@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from bridge.commands.base import Command, Steps, completed
+from bridge.commands.base import BETWEEN, Command, Steps, completed
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
 from bridge.gcode import line as lines
+from bridge.gcode.codes import Sets
 from bridge.gcode.line import Line
 from bridge.printer.limits import amounts, targets, travel
 from bridge.printer.limits.coordinates import Coordinates
@@ -64,10 +65,12 @@ class Rules:
         """The machine and its limits."""
         return self.start.profile
 
-    @property
-    def blocked_codes(self) -> Mapping[str, str]:
-        """The blocked codes as lines have them, to how the operator writes them."""
-        return _as_in_lines(tuple(self.blocked), self.start.dialect.name)
+    blocked_codes: Mapping[str, str] = field(init=False, repr=False)
+    """The blocked codes as lines have them, to how the operator writes them."""
+
+    def __post_init__(self) -> None:
+        codes = _as_in_lines(tuple(self.blocked), self.start.dialect.name)
+        object.__setattr__(self, "blocked_codes", codes)
 
 
 @lru_cache(maxsize=64)
@@ -157,8 +160,8 @@ def check_line(text: str, rules: Rules) -> Line:
         line = lines.parse(text, rules.start.dialect.name)
     except lines.LineError as error:
         raise RejectedError.invalid(str(error)) from None
-    code, blocked = line.code, rules.blocked_codes
-    if code not in blocked:
+    code, row, blocked = line.code, line.row, rules.blocked_codes
+    if "." in code and code not in blocked:
         code = code.partition(".")[0]
     if code in blocked:
         why = rules.blocked[blocked[code]]
@@ -166,9 +169,11 @@ def check_line(text: str, rules: Rules) -> Line:
             f"{line}: {code} is blocked (printers.blocked): {why}"
         )
     if code in _UNITS and not _is_harmless(line):
-        raise RejectedError.forbidden(f"{line}: {line.row.refused}")
-    targets.check(line, rules.profile)
-    amounts.check(line, rules.profile)
+        raise RejectedError.forbidden(f"{line}: {row.refused}")
+    if row.heats or row.tool or row.sets is Sets.TOOL:
+        targets.check(line, rules.start.profile)
+    if line.code in amounts.BOUNDED:
+        amounts.check(line, rules.start.profile)
     return line
 
 
@@ -187,7 +192,8 @@ def follow(values: Iterable[Line], rules: Rules) -> Steps[tuple[Coordinates, ...
     """
     walk = travel.Walk(rules.start)
     places = []
-    for line in values:
+    for index, line in enumerate(values):
         places.append(walk.step(line))
-        yield
+        if not index % BETWEEN:
+            yield
     return tuple(places)

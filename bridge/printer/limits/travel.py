@@ -350,12 +350,14 @@ class Walk:
     def _push(self, line: Line, lengths: list[float]) -> None:
         longest = self._profile.max_extrusion
         for length in lengths:
-            if abs(length) > longest + _SLACK:
+            if not -longest - _SLACK <= length <= longest + _SLACK:
                 raise self._too_much(line, length, "at once", sure=len(lengths) == 1)
         least, most = self._pushed
-        least, most = least + min(lengths), most + max(lengths)
+        least += min(lengths)
+        most += max(lengths)
         lowest, highest = self._range
-        lowest, highest = min(lowest, least), max(highest, most)
+        lowest = least if least < lowest else lowest  # noqa: FURB136 - much faster
+        highest = most if most > highest else highest  # noqa: FURB136
         if highest - lowest > longest + _SLACK:
             length = highest - lowest
             raise self._too_much(line, length, "in one command", sure=len(lengths) == 1)
