@@ -438,7 +438,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
               _LOG, "klipper smoothieware"),
     ],
     ":": [
-        _rule(r":\s*(?P<text>Extruder switched off.*)", _fatal,
+        _rule(r":\s*(?P<text>Extruder switched off\. M(?:IN|AX)TEMP trig.*)", _fatal,
               ": Extruder switched off. MAXTEMP triggered !", _QUIRKS, "marlin1"),
     ],
     "/": [
