@@ -41,10 +41,11 @@ class Dialect:
     """Understands ``N…*checksum``, and asks for a damaged line again. Klipper does not:
     it executes lines whatever their number and checksum, and never says ``Resend:``
     (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
-    checks_sequence: bool = True
+    checks_sequence: bool | None = True
     """Asks for a line that is missing, and drops one that it has. Where a firmware only
     checks sums, a lost line cannot be distinguished from a lost ``ok``, and nothing
-    but the line in flight is ever sent again (docs/adr/0014)."""
+    but the line in flight is ever sent again (docs/adr/0014). ``None``: that is not
+    known until it says ``Last Line: n``."""
     resend_ok: bool = True
     """Sends an ``ok`` after ``Resend: n`` that acknowledges nothing (Q-9). Marlin does;
     some firmwares do so only in some versions, so it is awaited but not relied on."""
@@ -342,7 +343,7 @@ UNKNOWN = Dialect(
     name="unknown",
     homing_ends_shifts=False,
     only_m82_sets_extruder=None,
-    checks_sequence=False,
+    checks_sequence=None,
     sends_busy=False,
     answers_during_print=False,
     respond="RESPOND",  # a firmware that is not known may descend from one that has it

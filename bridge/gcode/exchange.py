@@ -320,11 +320,15 @@ class Exchange:
 
     @property
     def _checks_sequence(self) -> bool:
-        """Whether the firmware drops lines that it has, and asks for missing ones."""
+        """Whether the firmware drops lines that it has, and asks for missing ones.
+
+        One that is known not to does not, although it says ``Last Line: n``.
+        """
         dialect = self._transmitter.dialect
-        return dialect.numbered and (
-            dialect.checks_sequence or self._resends.reports_last_line
-        )
+        checks = dialect.checks_sequence
+        if checks is None:
+            checks = self._resends.reports_last_line
+        return dialect.numbered and checks
 
     def _acknowledged_number(self, ok: Ok, head: Line) -> int | None:
         """Return up to which line an ``ok`` acknowledges; ``None``: no line at all."""

@@ -77,6 +77,8 @@ class Handshake:
         self._surplus_oks = 1  # that a plain ok may be: one per greeting, and one late
         self._first_probe = 0  # the number of the first line that may be sent again
         self._silent = 0  # greetings in a row without any answer
+        self._obeys_in_silence = True  # as far as is known: no greeting had an ok
+        self._silent_probes = 0  # that were sent behind unanswered greetings
         self._wanted: dict[int, int] = {}  # lines asked for instead of the greeting
         self._foreign = ""  # another kind of firmware that has greeted us
         self._error_codes = 0
@@ -114,6 +116,7 @@ class Handshake:
         """React to a boot: whatever was sent before it was lost."""
         if self.state is HandshakeState.NEW:
             return
+        self._silent_probes = 0  # lost, as all that was sent before
         if not self._booted:
             self._booted = True
             self._end = now + self._timeout
@@ -165,11 +168,13 @@ class Handshake:
         window.acknowledge(head.number)
         self._answer_deadline = None
         if not head.is_probe:
+            self._obeys_in_silence = False
             self.state = HandshakeState.SETTLING
             self._first_probe = head.number + 1
             self._pause_deadline = now + SURPLUS_OK_TIME
             return []
-        clear = ok.temperature or ok.number == head.number
+        own = ok.temperature and self._silent_probes <= 1  # not an earlier probe's
+        clear = own or ok.number == head.number
         if clear or not dialect.numbered:
             self._surplus_oks = 0
         else:
@@ -191,8 +196,9 @@ class Handshake:
         if now >= self._end:
             return [LinkFailed(NO_ANSWER)]
         self._silent += 1
-        head = self._transmitter.window.head
-        if head is not None and not head.is_probe and self._silent % (SILENT + 1) == 0:
+        if self._probes_unanswered_greeting():
+            self._silent_probes += 1
+            head = self._transmitter.window.latest
             self._transmitter.window.acknowledge(head.number)
             self._first_probe = head.number + 1
             self.state = HandshakeState.PROBING
@@ -200,6 +206,17 @@ class Handshake:
         else:
             self._greet_again()
         return []
+
+    def _probes_unanswered_greeting(self) -> bool:
+        """Return whether to send a probe behind a greeting that was not answered.
+
+        Not where the firmware has answered one: then this answer is only late, and so
+        may be that of an earlier probe, which would be taken for this one's.
+        """
+        head = self._transmitter.window.head
+        if head is None or head.is_probe or not self._obeys_in_silence:
+            return False
+        return self._silent % (SILENT + 1) == 0
 
     def _end_pause(self) -> None:
         self._pause_deadline = None

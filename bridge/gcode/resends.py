@@ -94,13 +94,18 @@ class ResendRequests:
         """
         expected = self._expected_line()
         named = [n for n in (number, expected) if n is not None]
-        kept = [n for n in named if window.covers(n)]
-        if not kept:
-            return self._decide_unknown(named[0], expected) if named else Ignore()
-        number = min(kept)
-        in_flight = [line.number for line in window.in_flight()]
-        if not checks_sequence and in_flight != [number]:
+        if not named:
             return Ignore()
+        number = min(filter(window.covers, named), default=None)
+        if number is None:
+            return self._decide_unknown(named[0], expected)
+        in_flight = range(window.cursor, window.edge)
+        if not checks_sequence and list(in_flight) != [number]:
+            return Ignore()
+        return self._repeat(number)
+
+    def _repeat(self, number: int) -> Decision:
+        """Send a line again, unless that was in vain too often."""
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:

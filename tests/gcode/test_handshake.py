@@ -182,3 +182,27 @@ def test_klipper_has_no_banner_and_answers_at_once() -> None:
     talk.waits(1)
     talk.sends()
     assert talk.hears("ok T:0") == MET, "it is not ready, but it is there"
+
+
+def test_a_late_answer_to_a_probe_is_not_that_of_the_next_one() -> None:
+    """A greeting that was answered once is not taken for one that never is."""
+    talk = Dialogue(MARLIN)
+    assert talk.sends().startswith("M110")
+    talk.hears("ok")
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    for _ in range(5):
+        talk.waits(3)
+        assert talk.sends().startswith("M110"), "the probe was not answered in time"
+    assert Connected() not in talk.hears("ok T:20.0 /0.0")
+
+
+def test_where_two_probes_were_sent_in_silence_a_single_answer_is_not_enough() -> None:
+    talk = Dialogue(MARLIN)
+    probes = 0
+    while probes < 2:
+        probes += talk.sends() == "M105"
+        talk.waits(2)
+    assert talk.sends().startswith("M110") or probes
+    talk.hears("ok T:20.0 /0.0")
+    assert not talk.protocol.connected
