@@ -304,7 +304,8 @@ class _Parser:
             )
         self._at = match.end()
         number = match["number"] or ""
-        if not number and text[self._at : self._at + 1] == '"':
+        if not number and text[self._at :].lstrip()[:1] == '"':
+            self._at = text.index('"', self._at)
             return letter, "", self._quoted(text, letter, row)
         if number:
             number = self._decimal(number, match.start("number"))

@@ -3,15 +3,20 @@
 Each is known to the family that has it, is not refused, and needs no warning.
 """
 
+import re
+
 import pytest
 
 from bridge.commands.base import Context
 from bridge.commands.gcode_lines import clean, warnings
 from bridge.config import Profile, Volume
 from bridge.gcode.dialects import DIALECTS
+from bridge.gcode.line import LineError, parse
 from bridge.printer.limits.safety import Rules, check
 from bridge.printer.limits.travel import Start
+from tests.support.wire_logs import dialect_of, logs, read
 
+NUMBERED = re.compile(r"N-?\d+ ?(.*?)\*\d+")
 PROFILE = Profile(
     extruders=2,
     heated_chamber=True,
@@ -109,6 +114,32 @@ LINES = [
     for line in lines_of(EVERYWHERE) + lines_of(own)
     if line.split()[0] not in BLOCKED
 ]
+
+
+def spelled(text: str) -> str:
+    """Return a line without what canonical form may change: blanks, case, comments."""
+    return "".join(text.partition(";")[0].replace('"', "").upper().split())
+
+
+def test_lines_that_real_hosts_sent_stay_what_they_are() -> None:
+    """The logs have lines of real hosts, and experiments; what is accepted is the same."""
+    same, changed = 0, set()
+    for log in logs():
+        family = dialect_of(log).name
+        for entry in read(log):
+            text = NUMBERED.sub(r"\1", entry.text.removesuffix("\\n").strip())
+            if not entry.by_host:
+                continue
+            try:
+                sent = parse(text, family)
+            except LineError:
+                continue
+            if spelled(sent.text) == spelled(text) or sent.changed:
+                same += 1
+            else:
+                changed.add((text, sent.text))
+    assert same > 1100
+    assert changed == set()
 
 
 def test_there_are_many() -> None:

@@ -27,7 +27,7 @@ from bridge.gcode.line import LineError, parse
         ("reprapfirmware", "T-1", "T-1"),
         ("marlin", 'M486 A"a part"', 'M486 A"a part"'),
         ("prusa", 'M486 A"A Part"', 'M486 A"a part"'),
-        ("prusa", 'M862.3 P"MK3S"', 'M862.3 P"MK3S"'),
+        ("prusa", 'M862.3 P "MK3S"', 'M862.3 P"MK3S"'),
         ("reprapfirmware", 'M98 P"a ""b"".g"', 'M98 P"a ""b"".g"'),
         ("reprapfirmware", "M587 S\"it''s\"", "M587 S\"it''s\""),
         ("reprapfirmware", "M906 X800 E800:850", "M906 X800 E800:850"),
