@@ -40,7 +40,7 @@ BLOCK = 200
 PAUSE = 0.2
 """Seconds between two stops."""
 
-LATE = 2.0
+LATE = 15.0
 """Seconds after which a stop counts as lost."""
 
 TRUE_WITHIN = 3.0

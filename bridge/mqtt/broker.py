@@ -6,7 +6,6 @@ serves the same topics.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -17,13 +16,13 @@ from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
-from bridge.mqtt import broker_addresses, duplicate_bridge, error_text
+from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.broker_addresses import BrokerAddresses, Next
 from bridge.mqtt.client import Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
-from bridge.mqtt.one_shot import OneShotClient
+from bridge.mqtt.one_shot import return_to_first
 from bridge.mqtt.own_topics import OFFLINE
 from bridge.mqtt.session import BrokerSession, Presence, SharedState, Statistics
 from bridge.mqtt.takeover import (
@@ -276,7 +275,7 @@ class Broker:
         """Serve on a connection until it is lost, and note why."""
         started = time.monotonic()
         check = self._takeover_check(session.version)
-        watch = asyncio.create_task(self._return_to_first(client))
+        watch = asyncio.create_task(return_to_first(self._addresses, client))
         timers = [
             self._later(SETTLE_TIME, self.clear_to_serve.set),
             self._later(RIGHTS_TIMEOUT, self._check_rights, session, client),
@@ -297,19 +296,6 @@ class Broker:
             check.close()
             watch.cancel()
             await asyncio.wait({watch})
-
-    async def _return_to_first(self, client: Client) -> None:
-        """Give up a connection to another broker once the first one answers again."""
-        spread = random.SystemRandom()
-        while (first := self._addresses.first) is not None:
-            pause = broker_addresses.FAILBACK_INTERVAL
-            await asyncio.sleep(pause * (0.75 + spread.random() / 2))
-            with contextlib.suppress(AttemptError):
-                async with OneShotClient(first):
-                    pass
-                self._addresses.return_to_first()
-                client.give_up(f"{error_text.endpoint(first)}: it answers again")
-                return
 
     @staticmethod
     def _later(

@@ -24,6 +24,7 @@ from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import Filter, Message, Version
+from bridge.mqtt.one_shot import return_to_first
 
 log = logging.getLogger("bridge.mqtt.broker")
 
@@ -183,6 +184,7 @@ class EmergencyConnection:
         self._versions.accepted()
         self._addresses.connected()
         begun = time.monotonic()
+        watch = asyncio.create_task(return_to_first(self._addresses, client))
         try:
             self._client = client
             self._subscribe([*self._handlers])
@@ -190,6 +192,8 @@ class EmergencyConnection:
         finally:
             self._forget()
             client.close()
+            watch.cancel()
+            await asyncio.wait({watch})
 
     def _note_loss(self, loss: Loss, lasted: float) -> None:
         log.debug("the connection for emergency stops: %s", loss.message)

@@ -5,6 +5,8 @@ that is being served has a :class:`~bridge.mqtt.broker.Broker`, which reconnects
 """
 
 import asyncio
+import contextlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -12,7 +14,7 @@ from typing import Self, TypeVar
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt import error_text
+from bridge.mqtt import broker_addresses, error_text
 from bridge.mqtt.broker_addresses import BrokerAddresses, Next
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
@@ -64,6 +66,7 @@ class OneShotClient:
         self._received: asyncio.Queue[Message] = asyncio.Queue()
         self._window = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._gave_up: str | None = None
+        self._largest: int | None = None
         self.version = self._versions[0]
         self.messages: AsyncIterator[Message] = _Messages(self)
 
@@ -114,6 +117,7 @@ class OneShotClient:
                 self._client, self.version = client, version
                 self._config = addresses.config
                 allowed = min(limits.receive_maximum, MAX_IN_FLIGHT)
+                self._largest = limits.packet_size
                 self._window = asyncio.Semaphore(allowed)
                 return
 
@@ -139,10 +143,17 @@ class OneShotClient:
         """Publish at QoS 1 and return the broker's reason code (MQTT 3.1.1: always 0).
 
         Raises:
-            AttemptError: The connection is lost, or the broker does not answer.
+            AttemptError: The connection is lost, the broker does not answer, or the
+                message is larger than it accepts.
 
         """
         message = Publication(topic=topic, payload=payload, qos=1, retain=retain)
+        if self._largest is not None and message.size > self._largest:
+            where = error_text.endpoint(self._config)
+            raise AttemptError(
+                f"{where}: a message of {len(payload)} bytes on {topic} is larger than "
+                f"the broker accepts (it announces {self._largest}); increase its limit"
+            )
         async with self._window:
             self._check()
             return (await self._answer(self._running.publish(message)))[0]
@@ -252,6 +263,20 @@ class _Messages:
     async def __anext__(self) -> Message:
         """Wait for the next message."""
         return await self._client.next_message()
+
+
+async def return_to_first(addresses: BrokerAddresses, client: Client) -> None:
+    """Give up a connection to another broker once the first one answers again."""
+    spread = random.SystemRandom()
+    while (first := addresses.first) is not None:
+        pause = broker_addresses.FAILBACK_INTERVAL
+        await asyncio.sleep(pause * (0.75 + spread.random() / 2))
+        with contextlib.suppress(AttemptError):
+            async with OneShotClient(first):
+                pass
+            addresses.return_to_first()
+            client.give_up(f"{error_text.endpoint(first)}: it answers again")
+            return
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ def broker() -> Iterator[Mosquitto]:
     # the broker itself drops some.
     options = (
         "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
-        "max_inflight_messages 0"
+        "max_inflight_messages 0\nmax_packet_size 100000000"
     )
     with mosquitto(Spec(options=options)) as running:
         yield running

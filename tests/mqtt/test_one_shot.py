@@ -10,9 +10,10 @@ from bridge.config import Mqtt
 from bridge.demo.broker import LOOPBACK, embedded_broker
 from bridge.errors import BrokerError
 from bridge.mqtt.client import FAILURE
+from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
-from tests.support.brokers import Mosquitto
+from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.servers import server
 from tests.support.sockets import sockets
 from tests.support.waiting import DEADLINE, until
@@ -189,3 +190,12 @@ async def test_closing_ends_what_waits_with_an_error(broker: Mosquitto) -> None:
     client.close()
     with pytest.raises(BrokerError, match="closed by us"):
         await waiting
+
+
+async def test_a_message_larger_than_the_broker_accepts_is_not_sent() -> None:
+    options = "allow_anonymous true\nmax_packet_size 2000"
+    with mosquitto(Spec(options=options)) as broker:
+        async with OneShotClient(Mqtt(host=broker.host, port=broker.port)) as client:
+            with pytest.raises(AttemptError, match=r"accepts \(it announces 2000\)"):
+                await client.publish("a", b"x" * 3000)
+            assert await client.publish("a", b"small") < FAILURE
