@@ -173,6 +173,12 @@ class Admission:
         self._commands = MessageQueue(QUEUE_LIMIT)
         self._requests = MessageQueue(QUEUE_LIMIT)
 
+    def allow(self, rate: float) -> None:
+        """Allow so many lines a second from now on."""
+        if rate != self._rate:
+            self._rate = rate
+            self._limiter = RateLimiter(rate)
+
     def check_rate(self, kind: MessageClass, rest: str, now: float) -> None:
         """Count a message as one line, unless its class has no rate limit.
 

@@ -72,6 +72,7 @@ class Publisher:
         self._started = self.now()
         self._started_at = time.time()
         self._health_due = 0.0
+        self._pending: tuple[str, ...] = ()
 
     @staticmethod
     def now() -> float:
@@ -140,6 +141,22 @@ class Publisher:
             self._health_due = now + self._config.telemetry.heartbeat
             self._publish(topics.HEALTH, _json(self.health()))
 
+    def configure(self, config: Config) -> None:
+        """Use other settings, and publish again what depends on them."""
+        telemetry = self._config.telemetry
+        self._config = config
+        if config.telemetry != telemetry:
+            self._temperatures = TemperatureGate(config.telemetry)
+            self._jobs = JobGate(config.telemetry)
+        self._seen.clear()  # such as the limits in `info`
+
+    def pending(self, settings: tuple[str, ...]) -> None:
+        """Publish which settings wait for the end of a print."""
+        self._pending = settings
+        self._health_due = 0.0
+        if settings:
+            self.event("settings_pending", settings=list(settings))
+
     def announced(self) -> None:
         """Publish the temperatures again, because the device was announced."""
         self._temperatures.announced(self.now())
@@ -194,6 +211,7 @@ class Publisher:
             conflict=broker.conflict,
             emergency_connection=self._receives_stops(),
             broker=self._broker.endpoint,
+            pending=self._pending,
             mqtt={
                 "reconnects": statistics.reconnects,
                 "failovers": self._broker.failovers,

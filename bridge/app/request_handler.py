@@ -160,6 +160,12 @@ class RequestHandler:
         self._receipts: Receipts[Sender] = Receipts()
         self._response_topic = topics.response
 
+    def configure(self, config: Config) -> None:
+        """Use other rights and limits for what arrives from now on."""
+        self._config = config
+        self._refusals = RateLimiter(config.limits.rate)
+        self._admission.allow(config.limits.rate)
+
     async def handle(
         self, message: Message, rest: str, interrupted: Interrupted
     ) -> None:

@@ -129,7 +129,9 @@ def _status(supervisor: Supervisor) -> str:
     stations = supervisor.stations
     broker = sum(station.broker.connected for station in stations)
     here = sum(station.printer.state.link == "operational" for station in stations)
+    waiting = [station.name for station in stations if station.pending]
+    pending = f"; waiting for the end of a print: {', '.join(waiting)}"
     return (
         f"printers connected: {here} of {len(stations)}, "
-        f"at the broker: {broker} of {len(stations)}"
+        f"at the broker: {broker} of {len(stations)}" + (pending if waiting else "")
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -80,8 +81,19 @@ TICK, LOOK = 0.25, 2.0
 """Least and most seconds between two looks at what has to be published although nothing
 changed."""
 
+LAST_COMMANDS = 5.0
+"""Seconds for the commands that a printer carries out while its station is replaced."""
+
 LAST_RESPONSES = 0.5
 """Seconds for the responses to what still waits when the bridge ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A printer that goes on while the station that serves it is replaced."""
+
+    printer: Printer
+    task: asyncio.Task[None]
 
 
 class Station:
@@ -99,6 +111,7 @@ class Station:
         folder: where state files are.
         scheduler: runs what may wait; shared by all stations, so that they take turns.
         emergency: the connection for emergency stops.
+        carried: the printer of the station that this one replaces.
 
     """
 
@@ -115,6 +128,7 @@ class Station:
         folder: Path | None = None,
         scheduler: PublishScheduler | None = None,
         emergency: EmergencyConnection | None = None,
+        carried: Carried | None = None,
     ) -> None:
         self.name = printer.id
         self._emergency = emergency
@@ -126,7 +140,18 @@ class Station:
         self._kept: object = None
         self._kept_at = 0.0
         self._connected = asyncio.Event()
-        self.printer = self._build_printer(printer, taken, folder)
+        self._folder = folder
+        self.pending: tuple[str, ...] = ()
+        """Changed settings that wait for the end of a print."""
+        self._on_print_end: Callable[[], None] | None = None
+        self._carried_over = False
+        self.printer_task = carried.task if carried is not None else None
+        """Runs the printer; it may go on when :meth:`run` has ended."""
+        self.printer = (
+            self._take(carried.printer, printer)
+            if carried is not None
+            else self._build_printer(printer, taken)
+        )
         self._presence = self._build_presence(client_id, instance, record)
         self.broker = self._build_broker(config)
         parts = (config, self.printer, self.topics, self.broker)
@@ -156,7 +181,6 @@ class Station:
         self,
         printer: PrinterConfig,
         taken: Callable[[], Collection[str]],
-        folder: Path | None,
     ) -> Printer:
         return Printer(
             printer,
@@ -168,7 +192,7 @@ class Station:
             found=self._last_place(printer),
             kept=recall(self._job_file, PrinterRecord) if self._job_file else None,
             heat=limits_of(printer, self._config.mqtt),
-            heat_file=None if folder is None else folder / f"{printer.id}{HEAT}",
+            heat_file=self._heat_file(printer),
             broker=lambda: self.broker.connected,
         )
 
@@ -194,6 +218,77 @@ class Station:
             clear=self.broker.clear_command,
             refused=self.publisher.refused,
         )
+
+    def _heat_file(self, printer: PrinterConfig) -> Path | None:
+        return None if self._folder is None else self._folder / f"{printer.id}{HEAT}"
+
+    def _take(self, printer: Printer, settings: PrinterConfig) -> Printer:
+        """Return the printer of another station, which serves this one from now on."""
+        self._configure_printer(printer, settings)
+        printer.listen(
+            Listeners(self._on_change, self._on_event, self._on_entry),
+            broker=lambda: self.broker.connected,
+            heat_file=self._heat_file(settings),
+        )
+        return printer
+
+    def _configure_printer(self, printer: Printer, settings: PrinterConfig) -> None:
+        printer.configure(
+            settings,
+            telemetry=self._config.telemetry,
+            limits=self._config.limits,
+            scripts=Scripts(settings.scripts, read_folder(settings.scripts_folder)),
+            heat=limits_of(settings, self._config.mqtt),
+        )
+
+    def configure(self, config: Config, printer: PrinterConfig) -> None:
+        """Use other settings, for which nothing has to be connected again.
+
+        Raises:
+            ConfigError: The scripts folder cannot be read.
+
+        """
+        log_file = printer.serial.log_file
+        if log_file != self.printer.config.serial.log_file:
+            if self._wire_file is not None:
+                self._wire_file.close()
+            self._wire_file = WireFile(log_file) if log_file else None
+        self._config = config
+        self._configure_printer(self.printer, printer)
+        self.publisher.configure(config)
+        self._announcer.configure(config)
+        self._handler.configure(config)
+        self._on_change()
+
+    def wait_for_print(
+        self, settings: tuple[str, ...], on_end: Callable[[], None]
+    ) -> None:
+        """Note which settings wait for the end of a print; call ``on_end`` then."""
+        self._on_print_end = on_end
+        if settings == self.pending:
+            return
+        self.pending = settings
+        self.publisher.pending(settings)
+        if settings:
+            names = ", ".join(settings)
+            log.warning("%s: applied when the print has ended", names)
+
+    @property
+    def prints(self) -> bool:
+        """A print is under way that another link to the printer would end."""
+        state = self.printer.state
+        return state.link == "operational" and state.job.active
+
+    def carry_over(self) -> Carried | None:
+        """Return the printer, which goes on when :meth:`run` is cancelled.
+
+        ``None``: it is not running, and so cannot go on.
+        """
+        task = self.printer_task
+        if task is None or task.done() or "printer" not in self._endless:
+            return None
+        self._carried_over = True
+        return Carried(self.printer, task)
 
     def _build_presence(
         self, client_id: str, instance: str, record: TopicRecord | None
@@ -317,11 +412,30 @@ class Station:
             self._handling = None
             self._handler.close()
             if self._handled:
-                # The printer is disconnected now, so what waited for it fails.
-                await asyncio.wait(self._handled, timeout=LAST_RESPONSES)
+                # The printer is disconnected now, so what waited for it fails; one that
+                # is carried over finishes what it does.
+                within = LAST_COMMANDS if self._carried_over else LAST_RESPONSES
+                await asyncio.wait(self._handled, timeout=within)
 
     async def _run_printer(self) -> None:
-        """Run the printer once no other bridge is known to serve it.
+        """Run the printer, in a task that may go on without this station."""
+        if self.printer_task is None:
+            await self._clear_to_serve()
+            name = f"printer {self.name}"
+            self.printer_task = asyncio.create_task(self.printer.run(), name=name)
+        task = self.printer_task
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not self._carried_over and not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error from None
+            raise
+
+    async def _clear_to_serve(self) -> None:
+        """Wait until no other bridge is known to serve the printer.
 
         Its port is not opened before: the other bridge may be printing. If the broker
         does not tell in time, heaters are watched without it.
@@ -334,7 +448,6 @@ class Station:
             except TimeoutError:
                 if self.broker.conflict is None:
                     break
-        await asyncio.create_task(self.printer.run())
 
     async def _tick(self) -> None:
         while True:
@@ -486,6 +599,8 @@ class Station:
         self._publish_scheduled = False
         self.publisher.changed()
         self._announce()
+        if self.pending and not self.prints and self._on_print_end is not None:
+            self._on_print_end()
         self._remember_job()
         if self.printer.state.link == "operational" and not self._was_operational:
             self._was_operational = True

@@ -1,11 +1,13 @@
 """What decides how one printer is served, and under which client id."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bridge.app.scripts_folder import read_folder
 from bridge.config import Config, Log, Metrics
 from bridge.config import Printer as PrinterConfig
+from bridge.printer.knowledge.heaters import heaters_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,55 @@ class StationSettings:
     base: str
     client_id: str
     scripts: Mapping[str, str]
+
+    @property
+    def printer(self) -> PrinterConfig:
+        """The settings of the printer itself."""
+        return self.config.printers[0]
+
+    def with_link_of(self, present: "StationSettings") -> "StationSettings":
+        """Return these settings with the link of the present ones."""
+        serial = present.printer.serial.model_copy(
+            update={"log_file": self.printer.serial.log_file}
+        )
+        printer = self.printer.model_copy(update={"serial": serial})
+        config = self.config.model_copy(update={"printers": (printer,)})
+        return replace(self, config=config)
+
+
+Need = Literal["nothing", "settings", "broker", "link"]
+"""What has to be begun again for other settings: nothing at all, nothing but the
+settings have to be replaced, the connection to the broker, or the link to the printer.
+Most boards are reset when their port is opened, which ends a print."""
+
+_OWN_CONNECTION = {"scripts"}
+"""Fields of ``home_assistant`` that need no other subscriptions and topics."""
+
+
+def need_of(present: StationSettings, wanted: StationSettings) -> Need:
+    """Return what other settings need."""
+    if wanted == present:
+        return "nothing"
+    if link_changes(present, wanted):
+        return "link"
+    return "settings" if _connection(present) == _connection(wanted) else "broker"
+
+
+def link_changes(present: StationSettings, wanted: StationSettings) -> tuple[str, ...]:
+    """Return the names of changed settings that need another link."""
+    old, new = present.printer.serial, wanted.printer.serial
+    return tuple(
+        f"serial.{name}"
+        for name in type(old).model_fields
+        if name != "log_file" and getattr(old, name) != getattr(new, name)
+    )
+
+
+def _connection(settings: StationSettings) -> tuple[object, ...]:
+    """Return what decides about the connection to the broker and its topics."""
+    shown = settings.config.home_assistant.model_dump(exclude=_OWN_CONNECTION)
+    heaters = tuple(heaters_of(settings.printer.profile))
+    return (settings.base, settings.client_id, settings.config.mqtt, shown, heaters)
 
 
 def station_settings(config: Config, digest: str) -> dict[str, StationSettings]:

@@ -17,16 +17,18 @@ from bridge import logs
 from bridge.app import retained_cleanup
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
-from bridge.app.station import Station
+from bridge.app.station import Carried, Station
 from bridge.app.station_settings import (
+    Need,
     StationSettings,
     emergency_id,
+    link_changes,
+    need_of,
     station_settings,
 )
 from bridge.backoff import Backoff
 from bridge.config import Config
-from bridge.config import Printer as PrinterConfig
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ConfigError
 from bridge.mqtt.broker_checks import exposed
 from bridge.mqtt.emergency import EmergencyConnection
 from bridge.mqtt.messages import Message
@@ -43,11 +45,17 @@ log = logging.getLogger("bridge.app")
 
 Watch = Callable[[Sequence[Station]], None]
 
+_AGAIN = {"broker", "link"}
+"""Needs for which a station is built again."""
+
 FIRST_RESTART, LONGEST_RESTART = 1.0, 60.0
 """Bounds of the back-off between two starts of a station that failed, in seconds."""
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """Errors that do not go away because something starts again."""
+
+PENDING_RETRY = 60.0
+"""Seconds until settings that waited for the end of a print are applied again."""
 
 STABLE_AFTER = 300.0
 """Seconds that a station must have run for its back-off to start over."""
@@ -67,7 +75,8 @@ class _Served:
 
     Attributes:
         settings: what decides how.
-        build: builds its station again after a failure.
+        build: builds its station again after a failure, or around a printer that goes
+            on.
         station: the present one.
         task: runs it, and starts it again; ended only by a cancellation.
         run: the present run of the station; ``None`` between two of them.
@@ -75,7 +84,7 @@ class _Served:
     """
 
     settings: StationSettings
-    build: Callable[[], Station]
+    build: Callable[..., Station]
     station: Station
     task: asyncio.Task[None] | None = None
     run: asyncio.Task[None] | None = None
@@ -134,6 +143,9 @@ class Supervisor:
         self._alone = False
         self._records: dict[str, TopicRecord] = {}
         self._stops_owed: set[str] = set()
+        self._carried: dict[str, Carried] = {}
+        self._changing = asyncio.Lock()
+        self._print_ended = asyncio.Event()
         self.begun = asyncio.Event()
         """Set when all printers are being served."""
 
@@ -166,17 +178,23 @@ class Supervisor:
 
         """
         with self._lock, flushed(), first_failure(), self._catching_callbacks():
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                await self.change(self._config)
-                self.begun.set()
-                await asyncio.Event().wait()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    self._tasks = tasks
+                    await self.change(self._config)
+                    self.begun.set()
+                    await self._apply_pending()
+            finally:
+                await self._end_carried()
 
     async def change(self, config: Config) -> str:
         """Serve another configuration; leave printers alone that it does not change.
 
-        Those that it removes or changes say ``offline`` first. A base topic also
-        changes if there are now several printers, or only one.
+        Most changes only replace settings. The connection to the broker is made again
+        if its settings, the topics or the heaters change; the printer then says
+        ``offline`` first, and its link goes on. A base topic also changes if there are
+        now several printers, or only one. What needs another link waits for the end of
+        a print.
 
         Returns:
             What was done, for the log.
@@ -185,25 +203,88 @@ class Supervisor:
             ConfigError: A scripts folder cannot be read; nothing was changed.
 
         """
+        async with self._changing:
+            return await self._change(config)
+
+    async def _change(self, config: Config) -> str:
         state_folder = self._state_folder_of(config)
         digest = installation_digest(state_folder.folder, state_folder.owner)
         wanted = station_settings(config, digest)
-        served = self._served
-        leaving = [
-            name
-            for name, one in served.items()
-            if state_folder != self._state_folder or wanted.get(name) != one.settings
-        ]
-        done = _summary(served, leaving, wanted)
-        await self._stop(leaving)
+        self._print_ended.clear()
+        pending = self._postpone(wanted)
+        needs = {
+            name: self._need(one, wanted.get(name), state_folder)
+            for name, one in self._served.items()
+        }
+        done = _summary(needs, wanted, pending)
+        self._carried = self._carry_over(needs)
+        await self._stop([name for name, need in needs.items() if need in _AGAIN])
         await self._replace_emergency_connection(config)
         if state_folder != self._state_folder:
             self._use(state_folder)
         self._config = config
         self._start(config, wanted, state_folder)
+        for name, one in self._served.items():
+            if needs.get(name) == "settings":
+                one.station.configure(config, wanted[name].printer)
+            one.settings = wanted[name]
+            waits = pending.get(name, ())
+            one.station.wait_for_print(waits, self._print_ended.set)
         if warning := exposed(config.mqtt, raw=config.rights.raw):
             log.warning("%s", warning)
         return done
+
+    def _postpone(
+        self, wanted: dict[str, StationSettings]
+    ) -> dict[str, tuple[str, ...]]:
+        """Replace what would end a print in the wanted settings; return its names."""
+        pending = {}
+        for name, one in self._served.items():
+            settings = wanted.get(name)
+            if settings is None or not one.station.prints:
+                continue
+            if names := link_changes(one.settings, settings):
+                pending[name] = names
+                wanted[name] = settings.with_link_of(one.settings)
+        return pending
+
+    def _need(
+        self, one: _Served, wanted: StationSettings | None, folder: _StateFolder
+    ) -> Need:
+        if wanted is None:
+            return "link"
+        need = need_of(one.settings, wanted)
+        elsewhere = folder != self._state_folder
+        return "broker" if elsewhere and need != "link" else need
+
+    def _carry_over(self, needs: Mapping[str, Need]) -> dict[str, Carried]:
+        """Return the printers whose links go on while their stations are replaced."""
+        found = (
+            (name, self._served[name].station.carry_over())
+            for name, need in needs.items()
+            if need == "broker"
+        )
+        return {name: carried for name, carried in found if carried is not None}
+
+    async def _apply_pending(self) -> None:
+        """Apply what waits for the end of a print; never returns."""
+        while True:
+            await self._print_ended.wait()
+            self._print_ended.clear()
+            try:
+                log.info("a print has ended; %s", await self.change(self._config))
+            except ConfigError as error:  # such as a folder that has gone meanwhile
+                log.error("the settings that wait are not applied yet: %s", error)  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(PENDING_RETRY)
+
+    async def _end_carried(self) -> None:
+        """End printers whose stations were to be replaced when the process ended."""
+        left = [carried.task for carried in self._carried.values()]
+        left += [task for station in self.stations if (task := station.printer_task)]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
 
     def _state_folder_of(self, config: Config) -> _StateFolder:
         given = config.mqtt.state_folder
@@ -244,17 +325,16 @@ class Supervisor:
         shares = self._settle(config, state_folder)
         for station in self.stations:
             station.clear_removed(shares[station.name].gone)
-        for printer in config.printers:
-            if printer.id not in self._served:
-                share = shares[printer.id]
-                settings = wanted[printer.id]
-                build = partial(
-                    self._build, config, printer, settings, share, state_folder
-                )
-                station = build()
-                if printer.id in self._stops_owed:
+        for name, settings in wanted.items():
+            build = partial(self._build, settings, shares[name], state_folder)
+            if name in self._served:
+                self._served[name].build = build
+            else:
+                carried = self._carried.pop(name, None)
+                station = build(carried=carried)
+                if carried is None and name in self._stops_owed:
                     station.printer.keep_stop()
-                self._served[printer.id] = _Served(settings, build, station)
+                self._served[name] = _Served(settings, build, station)
         new = [served for served in self._served.values() if served.task is None]
         if self._on_stations is not None:
             self._on_stations([served.station for served in new])
@@ -376,14 +456,15 @@ class Supervisor:
 
     def _build(
         self,
-        config: Config,
-        printer: PrinterConfig,
         settings: StationSettings,
         share: Share,
         state_folder: _StateFolder,
+        *,
+        carried: Carried | None = None,
     ) -> Station:
+        printer = settings.printer
         return Station(
-            config,
+            self._config,
             printer,
             client_id=settings.client_id,
             instance=self._instance,
@@ -393,6 +474,7 @@ class Supervisor:
             folder=state_folder.folder,
             scheduler=self._scheduler,
             emergency=self._emergency,
+            carried=carried,
         )
 
     def _taken(self, name: str) -> list[str]:
@@ -435,16 +517,18 @@ def _printer_of(found: dict[str, Any]) -> str | None:
 
 
 def _summary(
-    served: Mapping[str, object],
-    leaving: Collection[str],
+    needs: Mapping[str, Need],
     wanted: Mapping[str, object],
+    pending: Mapping[str, tuple[str, ...]],
 ) -> str:
+    changed = {name for name, need in needs.items() if need != "nothing"} | {*pending}
     counts = {
-        "added": [name for name in wanted if name not in served],
-        "changed": [name for name in leaving if name in wanted],
-        "removed": [name for name in leaving if name not in wanted],
+        "added": [name for name in wanted if name not in needs],
+        "changed": [name for name in needs if name in changed and name in wanted],
+        "removed": [name for name in needs if name not in wanted],
+        "waiting for the end of a print": [*pending],
     }
-    kept = len(served) - len(leaving)
+    kept = len([name for name in needs if name not in changed])
     named = [f"{verb}: {', '.join(names)}" for verb, names in counts.items() if names]
     return "; ".join([*named, f"{kept} left alone"])
 

@@ -67,6 +67,12 @@ class Announcer:
         self._described: KnownDevice | None = None
         self._born: asyncio.TimerHandle | None = None
 
+    def configure(self, config: Config) -> None:
+        """Describe the device with other settings from now on."""
+        self._config = config
+        self._settings = config.home_assistant
+        self._described = None
+
     @staticmethod
     def subscriptions(config: Config) -> tuple[str, ...]:
         """Return the topics to subscribe to, besides those of commands."""
@@ -83,8 +89,8 @@ class Announcer:
         """Publish the discovery message if it has changed; to be called every second.
 
         The message is some 26 kB, and is put together only when what it is made from
-        has changed. The configuration and the names of the scripts never do: a new
-        configuration gets a new announcer.
+        has changed. The configuration and the names of the scripts change only with
+        :meth:`configure`.
 
         Returns:
             Whether it was published. Sensors whose values expire then need a value.

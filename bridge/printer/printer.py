@@ -167,7 +167,7 @@ class Printer:
         self._listeners = listeners
         self._interval = telemetry.interval
         self._touched = asyncio.Event()  # the state has changed
-        wire = WireLog(listeners.on_entry)
+        wire = self._wire = WireLog(listeners.on_entry)
         self.observer = Observer(
             config,
             history=History(telemetry.history),
@@ -207,6 +207,50 @@ class Printer:
         self._stale = STALE * max(telemetry.interval, 1.0)
         self._expiry: asyncio.TimerHandle | None = None
         self._inquiry: asyncio.TimerHandle | None = None
+
+    def configure(
+        self,
+        config: PrinterConfig,
+        *,
+        telemetry: Telemetry,
+        limits: Limits,
+        scripts: ScriptLibrary | None,
+        heat: HeaterLimits,
+    ) -> None:
+        """Use other settings from now on, without touching the link.
+
+        Args:
+            config: with the same ``serial`` as before.
+            telemetry: as for a new printer.
+            limits: likewise.
+            scripts: likewise.
+            heat: likewise.
+
+        """
+        self.config = config
+        self.scripts = self._hooks.scripts = scripts
+        self._interval = self.link.interval = telemetry.interval
+        self._stale = STALE * max(telemetry.interval, 1.0)
+        self._last_draft = None
+        self.observer.configure(config)
+        self.observer.history.keep(telemetry.history)
+        self.queue.allow(limits.queue)
+        self._questions.allow(limits.queue)
+        self.heat.policy.limits = heat
+        self._touched.set()
+
+    def listen(
+        self,
+        listeners: Listeners,
+        *,
+        broker: Callable[[], bool],
+        heat_file: Path | None,
+    ) -> None:
+        """Serve others from now on: their callbacks, and their file for the heaters."""
+        self._listeners = listeners
+        self.observer.listen(listeners.on_change)
+        self._wire.listen(listeners.on_entry)
+        self.heat.serve(heat_file, broker)
 
     @property
     def state(self) -> PrinterState:
@@ -635,6 +679,13 @@ class Printer:
         self.queue.interrupt(error)
         self._questions.interrupt(error)
 
+    async def _report_again(self, session: Session) -> None:
+        """Have the firmware report at the present interval, if it does so by itself."""
+        if "M155" in self.state.autoreports:
+            line = f"M155 S{max(1, round(self._interval))}"
+            await ask(session, line)
+            self.observer.line_sent(line)
+
     async def _keep_current(self, session: Session) -> None:
         """Poll what the printer does not report, and turn off heaters nobody uses.
 
@@ -648,6 +699,9 @@ class Printer:
         self.heat.connected()
         while True:
             self._touched.clear()
+            if polls.interval != self._interval:  # other settings came meanwhile
+                polls.interval = self._interval
+                await self._report_again(session)
             await self.heat.check(session)  # first: a query below may wait for a person
             for line in polls.due(observer.state, observer.dialect, observer.clock()):
                 waited = observer.state.waiting

@@ -1,56 +1,70 @@
-"""Client ids: the same in each run, and known to nobody else."""
+"""What has to be connected again for other settings."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from bridge.app.station_settings import client_id, emergency_id, station_settings
+from bridge.app.station_settings import (
+    StationSettings,
+    link_changes,
+    need_of,
+    station_settings,
+)
 from bridge.config import Config
 
-Document = Mapping[str, object]
 
-ENDER = {"id": "ender", "serial": {"port": "/dev/ttyUSB0"}}
-PRUSA = {"id": "prusa", "serial": {"port": "/dev/ttyUSB1"}}
-ONE: Document = {"printers": [ENDER]}
-TWO: Document = {"printers": [ENDER, PRUSA]}
-NAMED: Document = {"mqtt": {"client_id": "workshop"}}
-
-
-def ids(document: Document, digest: str = "0123456789abcdef") -> list[str]:
-    config = Config.model_validate(document)
-    return [one.client_id for one in station_settings(config, digest).values()]
+def settings(printer: dict[str, Any] | None = None, **sections: Any) -> StationSettings:  # noqa: ANN401 - any section
+    """Return the settings of a printer that is configured so."""
+    config = Config.model_validate({"printers": [printer or {}], **sections})
+    return station_settings(config, "digest")["printer"]
 
 
 @pytest.mark.parametrize(
-    ("document", "expected"),
+    ("printer", "sections", "need"),
     [
-        (ONE, ["gcode2mqtt-ender-0123456789abcdef"]),
-        (
-            TWO,
-            ["gcode2mqtt-ender-0123456789abcdef", "gcode2mqtt-prusa-0123456789abcdef"],
-        ),
-        ({**ONE, **NAMED}, ["workshop"]),
-        (
-            {**TWO, **NAMED},
-            ["workshop-ender", "workshop-prusa"],
-        ),
+        ({}, {}, "nothing"),
+        ({}, {"log": {"level": "debug"}}, "nothing"),
+        ({}, {"metrics": {"port": 9464}}, "nothing"),
+        ({"name": "Other"}, {}, "settings"),
+        ({"profile": {"max_speed": 100}}, {}, "settings"),
+        ({"profile": {"idle_heaters": 1}}, {}, "settings"),
+        ({"scripts": {"a": "M117"}}, {}, "settings"),
+        ({"blocked": {}}, {}, "settings"),
+        ({"heaters_on_exit": "keep"}, {}, "settings"),
+        ({"serial": {"log_file": "a"}}, {}, "settings"),
+        ({}, {"rights": {"raw": False}}, "settings"),
+        ({}, {"limits": {"queue": 1}}, "settings"),
+        ({}, {"telemetry": {"interval": 9}}, "settings"),
+        ({}, {"home_assistant": {"scripts": ["a"]}}, "settings"),
+        ({}, {"home_assistant": {"enabled": False}}, "broker"),
+        ({}, {"home_assistant": {"prefix": "a"}}, "broker"),
+        ({}, {"mqtt": {"host": "a"}}, "broker"),
+        ({"topic": "a"}, {}, "broker"),
+        ({"profile": {"extruders": 2}}, {}, "broker"),
+        ({"profile": {"heated_bed": False}}, {}, "broker"),
+        ({"serial": {"port": "/dev/a"}}, {}, "link"),
+        ({"serial": {"baudrate": 9600}, "name": "a"}, {}, "link"),
+        ({"serial": {"firmware": "klipper"}, "topic": "a"}, {}, "link"),
+        ({"serial": {"dtr": False}}, {}, "link"),
+        ({"serial": {"ok_timeout": 9}}, {}, "link"),
     ],
 )
-def test_a_client_id(document: Document, expected: list[str]) -> None:
-    assert ids(document) == expected
+def test_what_a_change_needs(
+    printer: dict[str, Any], sections: dict[str, Any], need: str
+) -> None:
+    assert need_of(settings(), settings(printer, **sections)) == need
+    assert need_of(settings(printer, **sections), settings()) == need
 
 
-def test_it_depends_on_the_digest() -> None:
-    assert ids(ONE, "0" * 16) != ids(ONE, "1" * 16)
+def test_the_changed_settings_of_the_link_have_names() -> None:
+    wanted = settings({"serial": {"baudrate": 9600, "dtr": False, "log_file": "a"}})
+    assert link_changes(settings(), wanted) == ("serial.baudrate", "serial.dtr")
 
 
-def test_the_connection_for_stops_has_a_common_prefix_with_the_others() -> None:
-    """So that an access list of the broker needs one prefix."""
-    for document, prefix in ((ONE, "gcode2mqtt-"), ({**ONE, **NAMED}, "workshop-")):
-        assert emergency_id(Config.model_validate(document)).startswith(prefix)
-
-
-def test_a_printer_has_the_id_that_its_settings_say() -> None:
-    config = Config.model_validate(ONE)
-    [settings] = station_settings(config, "d").values()
-    assert settings.client_id == client_id(config, config.printers[0], "d")
+def test_what_waits_is_left_out_of_the_rest() -> None:
+    serial = {"baudrate": 9600, "log_file": "a"}
+    rest = settings({"serial": serial, "name": "Other"}).with_link_of(settings())
+    assert need_of(settings(), rest) == "settings"
+    assert rest.printer.name == "Other"
+    assert rest.printer.serial.baudrate == "auto"
+    assert rest.printer.serial.log_file is not None

@@ -182,7 +182,8 @@ async def test_a_stop_that_waits_for_its_printer_survives_a_failure_and_a_reload
     away = Serial(port=str(port), baudrate=115200)
     printer = config.printers[0].model_copy(update={"serial": away})
     config = config.model_copy(update={"printers": (printer,)})
-    renamed = printer.model_copy(update={"name": "another name"})
+    patient = away.model_copy(update={"connect_timeout": 31.0})
+    changed = printer.model_copy(update={"serial": patient})
     built: list[Station] = []
     supervisor = Supervisor(config, on_stations=built.extend)
     task = asyncio.create_task(supervisor.run())
@@ -195,7 +196,7 @@ async def test_a_stop_that_waits_for_its_printer_survives_a_failure_and_a_reload
     problem = built[1].printer.state.problem
     assert problem is not None
     assert problem.reason == "emergency_stop", "it matters more than the failure"
-    await supervisor.change(config.model_copy(update={"printers": (renamed,)}))
+    await supervisor.change(config.model_copy(update={"printers": (changed,)}))
     assert built[2].printer.stop_owed
     with scripted(port) as other:
         await until(lambda: built[2].printer.state.halted)

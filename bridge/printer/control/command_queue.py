@@ -70,7 +70,8 @@ class Turns:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        """How many lines may wait."""
         self._lock = asyncio.Lock()
         # Callers that do not go first queue here, so that at most one of them waits at
         # the lock, where it could be ahead of a caller that does.
@@ -120,10 +121,10 @@ class Turns:
 
         """
         before = self._lines[first]
-        if before + lines > self._limit:
+        if before + lines > self.limit:
             raise RejectedError(
                 f"{before} lines wait already, and the command has {lines}; "
-                f"limits.queue allows {self._limit}",
+                f"limits.queue allows {self.limit}",
                 error="queue_full",
                 code=429,
             )
@@ -173,6 +174,10 @@ class CommandQueue:
     def waiting(self) -> int:
         """Lines that wait or are being carried out."""
         return self._turns.waiting
+
+    def allow(self, limit: int) -> None:
+        """Let so many lines wait from now on; those that wait already may stay."""
+        self._turns.limit = limit
 
     @property
     def session(self) -> Session | None:
@@ -387,6 +392,10 @@ class QuestionQueue:
         self._link = link
         self._turns = Turns(limit)
         self.interrupt = self._turns.interrupt
+
+    def allow(self, limit: int) -> None:
+        """Let so many lines wait from now on; those that wait already may stay."""
+        self._turns.limit = limit
 
     async def ask(
         self,

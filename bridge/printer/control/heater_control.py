@@ -167,7 +167,7 @@ class HeaterControl:
         self._queue = queue
         self._on_event = on_event
         self._file = file
-        self.broker = broker
+        self._broker = broker
         # The policy's clock: it goes on over restarts, and never jumps within a run.
         self._epoch = time.time() - observer.clock()
         record = recall(file, HeaterRecord) if file is not None else None
@@ -179,6 +179,12 @@ class HeaterControl:
         self._failure_reported = False
         self._asked = 0
         self._ask_at = 0.0
+
+    def serve(self, file: Path | None, broker: Callable[[], bool]) -> None:
+        """Keep the memory in another file, and ask for another broker."""
+        self._file, self._broker = file, broker
+        self._saved = Memory()
+        self.save(now=True)
 
     def connected(self) -> None:
         """Note that the printer was connected and set up."""
@@ -330,7 +336,7 @@ class HeaterControl:
             self._now(),
             busy=self._queue.busy,
             own=self._own > 0,
-            broker=self.broker(),
+            broker=self._broker(),
         )
 
     def _publish(self) -> None:

@@ -29,7 +29,7 @@ class HookRunner:
         state: Callable[[], PrinterState],
         execute: Callable[[Command, Run], Coroutine[None, None, None]],
     ) -> None:
-        self._scripts = scripts
+        self.scripts = scripts
         self._state = state
         self._execute = execute
         self._at_pause: Mapping[str, object] = hooks.snapshot(
@@ -46,7 +46,7 @@ class HookRunner:
 
     async def run(self, name: str, event: StateEvent | None = None) -> None:
         """Run the script of this name, if there is one."""
-        scripts = self._scripts
+        scripts = self.scripts
         if scripts is None:
             return
         if name == hooks.PAUSED and (scripts.has(name) or scripts.has(hooks.RESUMED)):

@@ -56,12 +56,12 @@ class PollSchedule:
     """
 
     def __init__(self, interval: float) -> None:
-        self._interval = interval
+        self.interval = interval
         self._due_at: dict[str, float] = {}
 
     def due(self, state: PrinterState, dialect: Dialect, now: float) -> Iterator[str]:
         """Yield the lines to send now; each counts as sent when it is yielded."""
-        wanted = wanted_polls(state, dialect=dialect, interval=self._interval, now=now)
+        wanted = wanted_polls(state, dialect=dialect, interval=self.interval, now=now)
         for poll in wanted:
             if self._due_at.get(poll.line, now) <= now:
                 self._due_at[poll.line] = now + poll.interval
@@ -69,7 +69,7 @@ class PollSchedule:
 
     def next_due(self, state: PrinterState, dialect: Dialect, now: float) -> float:
         """Return when to call :meth:`due` again if the state stays; may be infinite."""
-        wanted = wanted_polls(state, dialect=dialect, interval=self._interval, now=now)
+        wanted = wanted_polls(state, dialect=dialect, interval=self.interval, now=now)
         times = [self._due_at.get(poll.line, now) for poll in wanted]
         return min(times, default=inf)
 

@@ -38,11 +38,15 @@ class History:
     """
 
     def __init__(self, minutes: float) -> None:
-        self._window = minutes * 60
-        self._spacing = max(_MIN_SPACING, self._window / _MAX_POINTS)
+        self.keep(minutes)
         self._rows: deque[_Row] = deque(maxlen=_MAX_POINTS + 1)
         self._times: deque[float] = deque(maxlen=_MAX_POINTS + 1)
         self._names: tuple[str, ...] = ()
+
+    def keep(self, minutes: float) -> None:
+        """Keep so many minutes from now on."""
+        self._window = minutes * 60
+        self._spacing = max(_MIN_SPACING, self._window / _MAX_POINTS)
 
     def __len__(self) -> int:
         return len(self._rows)

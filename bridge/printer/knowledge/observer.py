@@ -62,10 +62,27 @@ class Observer:
         self.coordinates = Coordinates()
         """Where the head is, and in which coordinates."""
 
+    def listen(self, on_change: Callable[[], None]) -> None:
+        """Call another function after every change of ``state``."""
+        self._on_change = on_change
+
     @property
     def profile(self) -> Profile:
         """The machine and its limits."""
         return self._config.profile
+
+    def configure(self, config: PrinterConfig) -> None:
+        """Use other settings from now on; what is known stays known.
+
+        Heaters that the profile no longer has are forgotten.
+        """
+        before = knowledge.initial(self._config.profile).heaters
+        self._config = config
+        wanted = knowledge.initial(config.profile).heaters
+        known = self.state.heaters
+        others = {name: heater for name, heater in known.items() if name not in before}
+        heaters = {name: known.get(name, wanted[name]) for name in wanted}
+        self.set_state(replace(self.state, heaters={**heaters, **others}))
 
     def handle(self, event: LinkEvent) -> None:
         """Apply what was received over the link, or a change of the link."""

@@ -89,7 +89,8 @@ class Link:
         self._config = config
         self._candidates = candidates
         self._trial = trial
-        self._interval = interval
+        self.interval = interval
+        """Seconds between two temperature reports, from the next connection on."""
         self._on_event = on_event
         self._attend = attend
         self._wire = wire
@@ -325,7 +326,7 @@ class Link:
     async def _set_up_and_attend(self, session: Session, place: Place) -> None:
         config = self._config
         try:
-            identity = await set_up(session, configured_dialect(config), self._interval)
+            identity = await set_up(session, configured_dialect(config), self.interval)
             dialect = with_timeouts(identity.dialect, config)
             session.protocol.dialect = dialect
             self._found = place

@@ -85,6 +85,10 @@ class WireLog:
         self._partial = b""
         self._partial_time = 0.0
 
+    def listen(self, on_entry: Callable[[Entry], None]) -> None:
+        """Have another function get every entry from now on."""
+        self._on_entry = on_entry
+
     @property
     def tail(self) -> list[str]:
         """The last lines, the oldest first, as :attr:`Entry.console`.

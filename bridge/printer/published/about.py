@@ -118,6 +118,8 @@ class Health(PublishedDocument):
     """The separate connection for emergency stops is up."""
     broker: str | None = None
     """The broker that is in use, as `host:port`."""
+    pending: tuple[str, ...] = ()
+    """Changed settings that wait for the end of a print, because they would end it."""
     mqtt: Mapping[str, int | float | None]
     """Counters of the connection to the broker."""
     serial: Mapping[str, int | float | None]

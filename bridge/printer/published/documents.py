@@ -381,6 +381,8 @@ EVENTS: Mapping[str, str] = {
     "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
     "heaters_stay_on": "Heaters should have gone off and did not; `heaters`, `reason`. "
     "The bridge keeps trying.",
+    "settings_pending": "Changed settings wait for the end of the print, because they "
+    "need another connection to the printer, which would end it; `settings`.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
     "complaint": "The printer reported an error that belongs to no command, or to one "
     "whose caller no longer waits; `error`, and `left_out`: how many were left out "
