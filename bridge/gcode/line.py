@@ -17,7 +17,8 @@ from bridge.gcode.codes import UNKNOWN, Argument, Code, Syntax
 
 _NUMBER = r"-?(?:0|[1-9]\d{0,8})(?:\.\d+)?"
 _CANONICAL = re.compile(
-    rf"(?:[GM](?:0|[1-9]\d{{0,3}})|T\d\d?)(?: [A-FH-LO-Z](?:{_NUMBER})?)*", re.ASCII
+    rf"(?:[GM](?:0|[1-9]\d{{0,3}})|T\d\d?(?!.* T))(?: [A-FH-LO-Z](?:{_NUMBER})?)*",
+    re.ASCII,
 )
 _CODE = re.compile(
     r"(?P<letter>[GMT])\s*(?P<number>\d+)(?:\.(?P<sub>\d+))?", re.ASCII | re.IGNORECASE
@@ -264,7 +265,7 @@ class _Parser:
         changed = ""
         values: dict[str, float | None] = {}
         while self._at < len(text):
-            letter, number, content = self._word(text, row)
+            letter, number, content = self._word(text, code, row)
             if letter in values or any(letter == other for other, _ in quoted):
                 self._refuse(f"{code} must have each letter once")
             if content is None:
@@ -287,13 +288,13 @@ class _Parser:
             row=row,
         )
 
-    def _word(self, text: str, row: Code) -> tuple[str, str, str | None]:
+    def _word(self, text: str, code: str, row: Code) -> tuple[str, str, str | None]:
         match = _PAIR.match(text, self._at)
         if match is None:
             self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
             self._refuse(self._problem_of_word(text))
         letter, at = match["letter"].upper(), match.start("letter")
-        if letter in "GMN":
+        if letter in "GMN" or letter == code[0]:
             self._refuse("must have only one code per line, and no line number", at)
         if row.heats and (spelled := _EXPONENT.match(text, match.end("letter"))):
             self._refuse(

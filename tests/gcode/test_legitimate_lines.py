@@ -122,7 +122,7 @@ def spelled(text: str) -> str:
 
 
 def test_lines_that_real_hosts_sent_stay_what_they_are() -> None:
-    """The logs have lines of real hosts, and experiments; what is accepted is the same."""
+    """The logs have lines of real hosts, and experiments."""
     same, changed = 0, set()
     for log in logs():
         family = dialect_of(log).name

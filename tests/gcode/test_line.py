@@ -79,6 +79,8 @@ def test_a_line_is_sent_in_canonical_form(family: str, given: str, sent: str) ->
         ("marlin", "G1 X1 M104 S300", "must have only one code"),
         ("marlin", "M104 S2 00", "expected a letter with a decimal number (column 9"),
         ("marlin", "M104 S3e2", "3e2 is ambiguous: some firmwares read one number"),
+        ("marlin1", "T0 T1", "must have only one code per line"),
+        ("marlin1", "T0 S1 T1", "must have only one code per line"),
         ("marlin", "G28*33", "must not contain '*'"),
         ("marlin", 'M42 P"a"', "P takes no text here"),
         ("reprapfirmware", 'G1 X"a"', "X takes no text here"),
