@@ -27,8 +27,11 @@ PAUSES = (0.0, 0.002, 0.005, 0.01)
 payload's validation as well as the planning."""
 
 MOVES = [
-    f"G1 X{number % 200}.{number % 10} Y{number % 190} E{number % 50} F{1000 + number}"
-    for number in range(LINES)
+    "G92 E0",
+    *(
+        f"G1 X{n % 200}.{n % 10} Y{n % 190} E{n % 50} F{1000 + n}"
+        for n in range(LINES - 1)
+    ),
 ]
 
 
@@ -67,7 +70,7 @@ class Stage:
     def end(self) -> None:
         """Acknowledge all lines of the long command."""
         deadline = time.perf_counter() + 60
-        while sum(b"G1 " in line for line in self.long.lines) < LINES:
+        while sum(b"G1 " in line for line in self.long.lines) < LINES - 1:
             self.long.serve(0.1)
             self.sender.idle()
             if time.perf_counter() > deadline:
