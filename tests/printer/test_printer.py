@@ -15,6 +15,7 @@ from bridge.printer.control.emergency_stop import (
     STILL_RESPONDS,
     STOP_MESSAGE,
 )
+from bridge.printer.link.link import Link
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from bridge.timeout import boottime
@@ -572,3 +573,21 @@ async def test_a_command_that_does_not_end_does_not_keep_the_bridge_from_ending(
         assert task.cancelled() is not stubborn
         release.set()
         await asyncio.wait({task})
+
+
+async def test_a_kept_stop_is_not_sent_to_what_is_not_known_to_be_the_printer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the port is looked for, another device may be there."""
+    with scripted(tmp_path / "port", silent=True) as other:
+        places = [str(other.link)]
+        defaults = Link.__init__.__kwdefaults__ or {}
+        monkeypatch.setitem(defaults, "candidates", lambda _taken: places)
+        async with live("auto", connected=False) as it:
+            with pytest.raises(FailedError, match="kept"):
+                it.printer.stop()
+            await until(lambda: len(other.wire.heard()) >= 2)
+            assert not stops(other)
+            other.silent = False
+            await until(lambda: it.printer.state.halted)
+            assert stops(other)[0] == "M112", "it answers as a printer does"

@@ -197,8 +197,9 @@ class EmergencyStopper:
                 return late
             case Restarted():
                 delivery.reset()
-            case Opened() if delivery.kept and session is not None:
-                session.urgent(STOP)
+            case Opened(place) if delivery.kept and session is not None:
+                if self._link.is_its_port(place):
+                    session.urgent(STOP)
             case Connected() if delivery.kept and session is not None:
                 self._stop(session, SENT_LATE)
                 return True

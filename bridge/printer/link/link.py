@@ -211,6 +211,13 @@ class Link:
             self._requested = "reconnect"
             self.session.close()
 
+    def is_its_port(self, place: Place) -> bool:
+        """Return whether what is at a place is this printer, before it has answered.
+
+        While the port is looked for, it may be anybody's.
+        """
+        return self._config.port != "auto" or place == self._found
+
     def late(self, now: float) -> float:
         """Return by how many seconds something is late that is due; 0: nothing is.
 
