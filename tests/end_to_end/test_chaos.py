@@ -19,5 +19,6 @@ async def test_no_stop_is_lost_in_chaos(tmp_path: Path) -> None:
     text = f"seed {seed}\n{report}"
     assert report.lost == [], text
     assert report.recovered, text
+    assert len(report.calm) + len(report.troubled) >= 3, text
     assert sum(report.faults.values()) >= 3, text
     assert max(report.calm, default=0.0) < BOUND, text

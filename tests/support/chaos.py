@@ -20,6 +20,7 @@ from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.support.brokers import BinaryMosquitto, Spec, binary
 from tests.support.daemons import Daemon, daemon, none_left
@@ -36,7 +37,12 @@ LONGEST = 90.0
 AGAIN = 1.0
 """Seconds after which a sender without a response presses again."""
 
+LAST = 20
+"""Presses at the end of that time of which the broker must have said that nobody was
+there to receive them, or the stop counts as lost."""
+
 NAMES = ("one", "two")
+_PRESENCE = ("availability", "connection")
 
 
 class Cable:
@@ -80,19 +86,31 @@ class Presser:
     def __init__(self, port: int) -> None:
         self.answers: dict[str, dict[str, Any]] = {}
         self.latest: dict[str, bytes] = {}
+        self.codes: dict[int, int] = {}
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="presser", protocol=paho.MQTTv5
         )
-        self._client.on_connect = lambda client, *_: client.subscribe("printers/#", 1)
+        # Not the emergency topics: the broker must be able to say that nobody listens.
+        wanted = [(f"printers/+/{one}", 1) for one in ("response", *_PRESENCE)]
+        self._client.on_connect = lambda client, *_: client.subscribe(wanted)
+        self._client.on_publish = self._acknowledged
         self._client.on_message = self._hear
         self._client.reconnect_delay_set(1, 1)
         self._client.connect_async("127.0.0.1", port)
         self._client.loop_start()
 
-    def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Publish if there is a connection; whoever presses does not queue."""
-        if self._client.is_connected():
-            self._client.publish(topic, payload, qos)
+    def publish(self, topic: str, payload: bytes, qos: int = 1) -> int | None:
+        """Publish if there is a connection, and return the number of the message."""
+        if not self._client.is_connected():
+            return None
+        return self._client.publish(topic, payload, qos).mid
+
+    def was_taken(self, number: int | None) -> bool:
+        """Return whether the broker has passed a message on to a subscriber.
+
+        A PUBACK with the code 0x10 says that there is none (MQTT 5.0, 3.4.2.1).
+        """
+        return number is not None and self.codes.get(number) == 0
 
     def close(self) -> None:
         """Leave."""
@@ -100,12 +118,17 @@ class Presser:
         self._client.loop_stop()
         self._client.reinitialise()
 
+    def _acknowledged(
+        self, _client: object, _data: object, number: int, code: ReasonCode, _: object
+    ) -> None:
+        self.codes[number] = code.value
+
     def _hear(self, _client: object, _data: object, heard: paho.MQTTMessage) -> None:
         rest = heard.topic.rpartition("/")[2]
         if rest == "response":
             answer = json.loads(heard.payload)
             self.answers[answer.get("id") or ""] = answer
-        elif rest in {"availability", "connection"}:
+        elif rest in _PRESENCE:
             self.latest[heard.topic] = bytes(heard.payload)
 
 
@@ -117,6 +140,8 @@ class Report:
         calm: seconds that each took while nothing was wrong.
         troubled: the same of the others.
         lost: those that never arrived.
+        unreachable: how many did not arrive because the bridge had no connection to the
+            broker for all the time, which the broker told those who pressed.
         faults: how many there were, by kind.
         answers: how many responses there were, by status; ``None``: the connection was
             lost after the stop had arrived.
@@ -127,6 +152,7 @@ class Report:
     calm: list[float] = field(default_factory=list)
     troubled: list[float] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    unreachable: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     recovered: bool = False
@@ -139,6 +165,7 @@ class Report:
                 f"stops while nothing was wrong: {_figures(self.calm)}",
                 f"other stops: {_figures(self.troubled)}",
                 f"responses: {dict(self.answers)}",
+                f"the broker said that nobody receives them: {self.unreachable}",
                 f"lost: {self.lost or 'none'}; recovered: {self.recovered}",
             ]
         )
@@ -192,14 +219,18 @@ class Chaos:
         self._number += 1
         stop = f"stop-{self._number}"
         before, begun, calm = cable.stops, clock(), self._is_calm(name)
+        topic, payload = f"printers/{name}/emergency", json.dumps({"id": stop}).encode()
+        sent: list[int | None] = []
         while cable.stops == before and clock() - begun < LONGEST:
             if stop not in self.presser.answers:
-                self.presser.publish(
-                    f"printers/{name}/emergency", json.dumps({"id": stop}).encode()
-                )
+                sent.append(self.presser.publish(topic, payload))
             calm = await self._stands_still(cable, before) and calm
         taken = clock() - begun
-        if cable.stops == before:
+        answered = stop in self.presser.answers
+        taken_late = any(map(self.presser.was_taken, sent[-LAST:]))
+        if cable.stops == before and not answered and not taken_late:
+            report.unreachable += 1
+        elif cable.stops == before:
             report.lost.append(f"{stop} at {name}: {self.presser.answers.get(stop)}")
         else:
             calm = calm and self._is_calm(name)
