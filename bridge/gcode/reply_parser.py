@@ -101,8 +101,7 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     number = int(digits) if digits else None
     free = counted["room"] if counted and digits else None
     room = int(free) if free else None
-    if counted:
-        rest = rest[counted.end() :]
+    rest = rest[counted.end() :] if counted else rest
     if not rest:
         return [Ok(number, room=room)]
     said = parse_report(rest, dialect)

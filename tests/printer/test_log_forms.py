@@ -68,6 +68,7 @@ def test_each_log_is_read_and_understood(log: Path) -> None:
         ("1.0 > M105\\n", True, b"M105\n"),
         ("<<< ok", False, b"ok\n"),
         (">>> M105", True, b"M105\n"),
+        (">>>M105", True, b"M105\n"),
         ("M105", True, b"M105\n"),
         ("N10 M105*35", True, b"N10 M105*35\n"),
         ("ok T:20 /0", False, b"ok T:20 /0\n"),
@@ -88,6 +89,11 @@ def test_times_go_on_over_midnight_and_gaps() -> None:
         "2024-02-30 10:00:00,000 - Recv: ok",
     ]
     assert [entry.time for entry in read_any(lines)] == [0.0, 0.0, 2.5, 2.5]
+
+
+def test_forms_may_be_mixed() -> None:
+    lines = ["Recv: ok", "1.0 > M105\\n", "# a remark", "2.5 < ok T:20 /0"]
+    assert [entry.time for entry in read_any(lines)] == [0.0, 1.0, 2.5]
 
 
 def test_dates_are_counted() -> None:

@@ -564,6 +564,16 @@ def test_the_files_of_folders_have_them_in_their_path(printer: Knowing) -> None:
             f"Shutdown due to webhooks request. {WAY_OUT}",
             "shutdown",
         ),
+        (
+            (
+                "// Heater bed not heating at expected rate",
+                *REMEDY,
+                "// Printer is shutdown",
+                "!! Heater bed not heating at expected rate",
+            ),
+            f"Heater bed not heating at expected rate. {WAY_OUT}",
+            "heating_failed",
+        ),
         (("// Klipper state: Not ready",), "the firmware is not ready", "not_ready"),
     ],
 )
