@@ -33,11 +33,11 @@ class Moves(Enum):
     """What a code does to the position of the head."""
 
     NO = "nothing"
-    STRAIGHT = "a straight move to X, Y, Z, E at the feedrate F"
-    ARC = "an arc or curve to X, Y, Z, E at the feedrate F"
-    HOME = "homes the axes that are named, or all"
-    SETS = "says where the head is, without moving it"
-    ANYWHERE = "moves the head, or the coordinates, to where nobody can tell"
+    STRAIGHT = "a straight move"
+    ARC = "an arc or a curve"
+    HOME = "homes"
+    SETS = "sets the position"
+    ANYWHERE = "the position is unknown afterwards"
 
 
 class Sets(Enum):

@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bridge.app import phrase_documents, print_documents, topic_documents
+from bridge.app import (
+    code_documents,
+    phrase_documents,
+    print_documents,
+    topic_documents,
+)
 from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
 
@@ -17,6 +22,7 @@ def _gcode() -> str:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
+    "docs/codes.md": code_documents.markdown,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,
     "docs/gcode.md": _gcode,
