@@ -1,6 +1,7 @@
 """The bridge as a service: reload, HTTP endpoint and watchdog."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,10 @@ class Service:
         try:
             await supervisor.begun.wait()
             await endpoint.apply(config.metrics)
+            # What is loaded by now stays. A full collection that looks through it each
+            # time would stop the event loop for a tenth of a second, and delay a stop.
+            gc.collect()
+            gc.freeze()
             self._notifier.ready()
             tasks.create_task(self._watch(supervisor))
             await self._reloads(supervisor, endpoint)

@@ -258,10 +258,12 @@ class Client:
 
     def _read(self) -> None:
         self._note_standstill()
-        for _ in range(MAX_READS):
+        handled = 0
+        while handled < MAX_READS:
             if self._paho is None or self._watcher is None:
                 return
-            self._drive(self._paho.loop_read)
+            # One call reads as many packets as messages are in flight (paho 2.1).
+            handled += max(1, self._drive(self._paho.loop_read))
             if self._between is not None:
                 self._between()
             if self._watcher is None or not self._watcher.readable:
@@ -307,8 +309,8 @@ class Client:
         if self._watcher is not None:
             self._drive(self._running.loop_misc)
 
-    def _drive(self, step: Callable[[], object]) -> None:
-        """Let paho work, and then call the listener.
+    def _drive(self, step: Callable[[], object]) -> int:
+        """Let paho work, and then call the listener; return how often it was called.
 
         Not from within paho's callbacks: an error in the listener is not the broker's,
         and has to end the bridge instead of the connection.
@@ -325,6 +327,7 @@ class Client:
         except Exception as error:  # noqa: BLE001 - raised again by ended()
             if not self._ended.done():
                 self._ended.set_exception(error)
+        return len(deferred)
 
     def _end(self, loss: Loss) -> None:
         self._release()

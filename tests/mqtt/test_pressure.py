@@ -3,10 +3,12 @@
 import asyncio
 import selectors
 import tracemalloc
+from collections import Counter
 
 import pytest
 
 from bridge.config import Mqtt
+from bridge.mqtt.client import MAX_READS
 from bridge.mqtt.in_flight import WINDOW
 from bridge.mqtt.messages import Lane
 from bridge.mqtt.outbox import BOUNDS
@@ -14,7 +16,7 @@ from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected
 from tests.support.proxy import proxied
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 MEGABYTE = 1_048_576
 
@@ -167,3 +169,23 @@ def test_an_idle_connection_lets_the_loop_sleep(broker: Mosquitto) -> None:
 
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(rounds_of_an_idle_connection()) < 20
+
+
+async def test_a_flood_is_read_in_portions(broker: Mosquitto) -> None:
+    """So the event loop gets to other things, such as a stop on another connection."""
+    turns: list[int] = []
+    async with bridge(config(broker.port), on_message=lambda _: turns.append(turn)) as (
+        printer
+    ):
+        turn = 0
+        await printer.online()
+        with connected(broker.port) as sender:
+            # Many responses in flight: paho then reads as many packets in one call.
+            for number in range(2000):
+                sender.send("printer/head", b"%d" % number)
+                printer.broker.publish(TOPICS.response, b"r", qos=1)
+            async with asyncio.timeout(DEADLINE):
+                while len(turns) < 2000:
+                    turn += 1
+                    await asyncio.sleep(0)
+    assert max(Counter(turns).values()) <= 3 * MAX_READS
