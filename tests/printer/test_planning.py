@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.commands import parse
+from bridge.commands import Context, Program, parse
+from bridge.commands.head import Jog
 from bridge.commands.scripts import Scripts
 from bridge.config import Printer, Profile
 from bridge.errors import RejectedError
@@ -83,6 +84,21 @@ def test_a_line_must_fit_with_its_number(dialect: Dialect) -> None:
     with pytest.raises(RejectedError, match="shorter than 96 bytes") as caught:
         plan(long, context, situation, Rules())
     assert caught.value.error == "invalid_payload"
+
+
+class Untidy(Jog):
+    """A command whose lines are not in canonical form."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return a line as a person writes it."""
+        return Program(("g1x5",), restore=("g90",))
+
+
+def test_what_is_sent_is_what_was_checked() -> None:
+    situation = planning.situation_of(Knowing().state, Profile())
+    rules = Rules()
+    program = plan(Untidy(x=1), Context(), situation, rules).program
+    assert (program.lines, program.restore) == (("G1 X5",), ("G90",))
 
 
 # Tool changes

@@ -98,6 +98,7 @@ def after(
         (["M200 D1.75", "M200 S1", "M83", "G1 E101"], {}, "101 mm of filament"),
         (["M290 Z1.5", "M290 Z0.6"], {}, "2.1 mm in small steps since it was homed"),
         (["M290 S-2.1"], {}, "-2.1 mm in small steps"),
+        (["M290 R0 Z1.5", "M290 R0 Z1.5"], {}, "3 mm in small steps"),
         (["M125 X230"], {}, "x would be at 230 mm"),
         (["M600 X999"], {}, "x would be at 999 mm"),
         (["G38.2 Z-5"], MIDDLE, "z would be at -5 mm"),
@@ -127,7 +128,8 @@ def test_moves_beyond_a_limit(
         (["M200 D0", "M200 S0", "M83", "G1 E100"], {}),
         (["M200 D1.75", "M83", "G1 E240"], {}),
         (["G10", "G1 X5 E1", "G11", "G1 X6 E2"], HOME),
-        (["M290 Z0.05", "M290 Z-0.1", "G28", "M290 Z2"], {}),
+        (["M290 Z0.05", "M290 Z-0.1", "G28", "M290 Z2", "M290 P1", "M290 Z"], {}),
+        (["G91", "G1 X0", "G92 X5", "G1 X0"], {}),
         (["M125 X10 Y10 Z500", "M600 X10 Y10"], {}),
         (["G38.2 Z0"], MIDDLE),
         (["G91", "G30 X200 Y0"], MIDDLE),
@@ -298,6 +300,7 @@ def test_shifts_are_followed(
         (["SET_GCODE_OFFSET X_ADJUST=10 MOVE=1", "G1 X210"], KLIPPER),
         (["SET_GCODE_OFFSET Z_ADJUST=0.05 MOVE=1", "G1 Z0.2"], KLIPPER),
         (["SET_GCODE_OFFSET Z=2", "SET_GCODE_OFFSET Z=-2", "G1 Z0"], KLIPPER),
+        (["PARK", "SET_GCODE_OFFSET Z_ADJUST=0.05 MOVE=1"], KLIPPER),
         (["SAVE_GCODE_STATE NAME=a", "G91", "G1 Z5", "G1 Z-5"], KLIPPER),
         (["G91", "RESTORE_GCODE_STATE NAME=a", "G90", "M83", "G1 X220 E1"], KLIPPER),
         (["M120", "G91", "M121", "G90", "M82", "G92 E0", "G1 X9 E1"], REPRAPFIRMWARE),
@@ -452,6 +455,14 @@ def test_the_whole_path_of_an_arc(
         check(program, rules(BOX, start))
     else:
         assert message in refused(program, start).message
+
+
+def test_an_axis_without_a_range_has_no_end() -> None:
+    narrow = Profile(volume=Volume(x=(0, 220)))
+    start = {"x": 100.0, "y": 0.0}
+    check(["G2 X100 Y999 R100000"], rules(narrow, start))
+    error = refused(["G2 X100 Y999 J499.5"], start, profile=narrow)
+    assert "x would be at" in error.message
 
 
 @pytest.mark.parametrize("line", ["G2 X10", "G2 X10 Y10 R1", "G2 R5", "G3 K5 X1"])

@@ -60,11 +60,6 @@ class Rules:
     start: Start = field(default_factory=Start)
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
 
-    @property
-    def profile(self) -> Profile:
-        """The machine and its limits."""
-        return self.start.profile
-
     blocked_codes: Mapping[str, str] = field(init=False, repr=False)
     """The blocked codes as lines have them, to how the operator writes them."""
 

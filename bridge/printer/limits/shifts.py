@@ -172,13 +172,12 @@ def _volumetric(here: Coordinates, line: Line, _tool: int) -> Coordinates:
 
 
 def _babysteps(here: Coordinates, line: Line, _tool: int) -> Coordinates:
-    """Follow ``M290``; with ``R0`` RepRapFirmware takes the sum, not a step."""
+    """Follow ``M290``; each is a step, as Marlin reads it, also with ``R0``."""
     frame = here.frame
     for letter, value in line.values.items():
         axis = "z" if letter == "S" else letter.lower()
         if axis in AXES and value is not None:
-            before = 0.0 if line.values.get("R") == 0 else frame.baby.get(axis, 0.0)
-            frame = _with_baby(frame, line, axis, before + value)
+            frame = _with_baby(frame, line, axis, frame.baby.get(axis, 0.0) + value)
     return here.without(AXES).in_frame(frame)
 
 
