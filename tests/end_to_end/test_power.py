@@ -234,7 +234,7 @@ async def test_the_printer_is_switched_off_after_a_good_print(
     assert {json.loads(state)["attention"] for state in states} == {"none"}
     assert "error" not in bridge.event_names()
     assert result_of(bridge)["outcome"] == "done"
-    assert result_of(bridge)["elapsed"] is not None
+    assert result_of(bridge)["ended_at"] is not None
 
 
 async def test_a_port_that_is_released_stays_so(
