@@ -234,8 +234,8 @@ class _Parser:
         name = letter + value
         if letter == "T" and sub is not None:
             self._refuse("a tool has a whole number")
-        if sub is not None:
-            name = f"{name}.{sub.lstrip('0') or '0'}"
+        if sub is not None and sub.strip("0"):
+            name = f"{name}.{sub.lstrip('0')}"
         if name not in _STOPS and name.startswith(_STOPS):
             self._refuse(f"some firmwares would read {name[:4]}", match.start())
         return name
@@ -248,6 +248,8 @@ class _Parser:
         number = int(code[1:].partition(".")[0])
         if found is None and number > self._syntax.highest:
             self._refuse(f"{code} would be read as another code by this firmware")
+        if "." in code and row.argument is not Argument.LETTERS:
+            self._refuse(f"{code} takes no text in some firmwares")
         if row.argument in _TEXTS:
             return self._with_text(code, row, end)
         if row.argument is Argument.WAIT:

@@ -131,6 +131,8 @@ def disagreement(given: str, family: str) -> object:
 @example(given_line="M117 M110 N500")
 @example(given_line="M104 S2 00")
 @example(given_line="T0T1")
+@example(given_line="M117.0:")
+@example(given_line="M117.1 a")
 @example(given_line="M117 12:30 M104 S300")
 def test_a_firmware_reads_what_was_checked(family: str, given_line: str) -> None:
     assert disagreement(given_line, family) is None
