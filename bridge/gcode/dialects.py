@@ -150,6 +150,9 @@ class Dialect:
     """Only ``M82`` and ``M83`` set it. ``None``: not known. Of those with ``False``
     some versions obey the last code, others are relative while ``G91`` or ``M83`` holds
     (docs/adr/0012)."""
+    workspaces: bool = False
+    """Certainly has workspaces (``G54``, ``G10 L2``). In Marlin they depend on how it
+    was built, and where it has none it reports no error either."""
     homing_ends_shifts: bool = True
     """``G28`` ends the shift of ``G92`` for the axes that it homes (Marlin, Klipper).
     Where it does not, or that is not known, an axis that was shifted stays unknown."""
@@ -283,6 +286,7 @@ REPRAPFIRMWARE = Dialect(
     only_m82_sets_extruder=True,
     answers_during_print=False,
     done_is_certain=False,
+    workspaces=True,
     checks_sequence=False,
     sends_busy=False,
     long_timeout=600.0,

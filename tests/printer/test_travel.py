@@ -268,10 +268,6 @@ def test_a_span_counts_until_the_position_is_reported() -> None:
         (["G92 X0", "G91", "G1 X121"], MIDDLE, "x would be at 221 mm"),
         (["G92 X0", "G1 X120", "G92 X0", "G1 X1"], MIDDLE, "x would be at 221 mm"),
         (["G92 X215", "G91", "G0 X121"], MIDDLE, "x would be at 221 mm"),
-        (["G10 L2 P1 X50", "G1 X171"], MIDDLE, "x would be at 221 mm"),
-        (["G10 L20 P1 X0", "G1 X121"], MIDDLE, "x would be at 221 mm"),
-        (["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X171"], MIDDLE, "x would be at 221 mm"),
-        (["G10 L20 X0", "G1 X121"], MIDDLE, "x would be at 221 mm"),
         (["M218 T1 X-10", "T1", "G1 X211"], MIDDLE, "x would be at 221 mm"),
         (["M218 X-10", "G1 X211"], MIDDLE, "x would be at 221 mm"),
     ],
@@ -285,12 +281,38 @@ def test_shifts_are_followed(
 
 
 @pytest.mark.parametrize(
+    "program",
+    [
+        ["G10 L2 P1 X50", "G1 X171"],
+        ["G10 L20 P1 X0", "G1 X121"],
+        ["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X171"],
+        ["G10 L20 X0", "G1 X121"],
+    ],
+)
+def test_workspaces_are_followed_where_it_is_certain_that_there_are_any(
+    program: list[str],
+) -> None:
+    error = refused(program, MIDDLE, dialect=REPRAPFIRMWARE)
+    assert (error.error, "x would be at 221 mm" in error.message) == (
+        "out_of_limits",
+        True,
+    )
+    assert refused(program, MIDDLE).error == "position_unknown"
+
+
+def test_a_workspace_that_is_not_there_widens_no_range() -> None:
+    program = ["G10 L2 P1 X-100", "G1 X300"]
+    assert refused(program, MIDDLE).error == "position_unknown"
+    check(program, rules(BOX, MIDDLE, dialect=REPRAPFIRMWARE))
+
+
+@pytest.mark.parametrize(
     ("program", "dialect"),
     [
         (["G92 X0", "G1 X120", "G1 X-100"], MARLIN),
         (["G92 X0", "G28 X", "G1 X220"], MARLIN),
         (["G92 X100", "G28", "G1 X220"], REPETIER),
-        (["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X170 Y5 Z5", "G54", "G1 X220"], MARLIN),
+        (["G10 L2 P2 X50 Y0 Z0", "G55", "G1 X170 Y5 Z5", "G54"], REPRAPFIRMWARE),
         (["G54", "G1 X220"], MARLIN),
         (["G10 L2 X20", "G10 L2 X0", "G1 X220"], REPRAPFIRMWARE),
         (["M218 T1 X-10", "G1 X220", "M206"], MARLIN),
@@ -359,9 +381,12 @@ def test_beyond_the_limits_of_shifted_coordinates(
 
 
 def test_a_workspace_counts_in_the_next_command() -> None:
-    there = after(["G10 L2 P2 X50 Y0 Z0", "G55"], MIDDLE)
+    duet = REPRAPFIRMWARE
+    there = after(["G10 L2 P2 X50 Y0 Z0", "G55"], MIDDLE, dialect=duet)
     assert there.position == {"x": 50.0, "y": 100.0, "z": 100.0, "e": 0.0}
-    start = travel.Start(profile=BOX, coordinates=there.reported({"x": 50.0}))
+    start = travel.Start(
+        profile=BOX, dialect=duet, coordinates=there.reported({"x": 50.0})
+    )
     with pytest.raises(RejectedError, match="x would be at 221 mm"):
         check(["G1 X171"], Rules(start=start))
 

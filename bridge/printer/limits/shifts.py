@@ -59,6 +59,15 @@ def unsure(frame: Frame, line: Line) -> Frame:
     return frame.unsure(kind, axes or AXES)
 
 
+def without_workspaces(here: Coordinates, tool: int) -> Coordinates:
+    """Return the coordinates if it is not certain that there are any workspaces."""
+    shifts = {
+        key: None if key[0][0] == "W" and mm != 0 else mm
+        for key, mm in here.frame.shifts.items()
+    }
+    return _still(here, replace(here.frame, shifts=shifts), tool)
+
+
 def _set_position(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     """Follow ``G92``."""
     position, changes = dict(here.position), dict[str, float | None]()
@@ -222,6 +231,9 @@ MOVED_BY = {
     "SET_GCODE_OFFSET": OFFSET,
 }
 """Codes that change the coordinates of a head that stays, and what they change."""
+
+SPACES = frozenset({*_WORKSPACES, "G10"})
+"""Codes of workspaces."""
 
 FOLLOWED: Mapping[str, Shifting] = {
     **dict.fromkeys(_PLANES, _plane),

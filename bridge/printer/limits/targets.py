@@ -22,7 +22,8 @@ def check(line: Line, profile: Profile) -> None:
     row = line.row
     if row.sets is Sets.TOOL:
         _check_tool(line, _number_of(line.code), profile)
-    elif row.tool:
+    elif row.tool and not (line.code == "G10" and "L" in line.values):
+        # With L, the P of G10 is the number of a workspace.
         _check_tool(line, line.values.get(row.tool), profile)
     if not row.heats:
         return

@@ -126,7 +126,10 @@ class Walk:
 
     def _shift(self, line: Line, shifting: shifts.Shifting) -> None:
         here, tool = self._here, self._modal.tool
-        self._here = there = shifting(here, line, tool)
+        there = shifting(here, line, tool)
+        if line.code in shifts.SPACES and not self._dialect.workspaces:
+            there = shifts.without_workspaces(there, tool)
+        self._here = there
         if not line.values.get("MOVE"):
             return
         for axis in self._reach:
