@@ -591,3 +591,24 @@ async def test_a_kept_stop_is_not_sent_to_what_is_not_known_to_be_the_printer(
             other.silent = False
             await until(lambda: it.printer.state.halted)
             assert stops(other)[0] == "M112", "it answers as a printer does"
+
+
+async def test_a_firmware_that_obeys_a_kept_stop_at_once_is_not_stopped_again(
+    tmp_path: Path,
+) -> None:
+    """It was not reset when the port was opened, and says that it was killed."""
+    port = tmp_path / "port"
+    async with live(str(port), connected=False) as it:
+        with pytest.raises(FailedError, match="kept"):
+            it.printer.stop()
+        with scripted(port, silent=True) as printer:
+            await until(lambda: bool(stops(printer)))
+            printer.says("Error:Printer halted. kill() called!\n")
+            await until(lambda: not it.printer.stop_owed)
+            problem = it.printer.state.problem
+            assert problem is not None
+            assert problem.error == SENT_LATE
+            printer.silent = False
+            printer.says("start\n")
+            await it.operational()
+            assert stops(printer).count("M112") == 1
