@@ -345,3 +345,21 @@ async def test_what_needs_another_link_waits_for_the_end_of_a_print(
         assert opened(printer) > before
         assert "a print has ended; changed: postponed" in bridge.daemon.log
         await until(lambda: bridge.latest("health")["pending"] == [])
+
+
+async def test_a_printer_that_is_removed_is_left_cold(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with (
+        simulated("simulator://marlin?speed=30", tmp_path / "printer") as printer,
+        stage(broker, printer, tmp_path, "dropped") as bridge,
+    ):
+        config = yaml.safe_load(bridge.daemon.config.read_text())
+        await bridge.operational()
+        answer = await bridge.call("bed", {"command": "target", "target": 60})
+        assert answer["status"] == "finished"
+        other = {"id": "other", "serial": {"port": str(tmp_path / "absent")}}
+        await reload(bridge.daemon, config | {"printers": [other]})
+        assert "M140 S0" in printer.wire.sent()
+        events = [e for e in bridge.events() if e["event"] == "heaters_off"]
+        assert [event["cause"] for event in events] == ["exit"]

@@ -604,6 +604,15 @@ def test_without_the_broker_they_go_off_earlier() -> None:
     )
 
 
+def test_without_the_broker_they_go_off_no_later_than_with_it() -> None:
+    watched = Watched(HeaterLimits(broker=10 * MINUTE))
+    assert watched.at(0) == NOTHING
+    assert watched.at(HOUR - 2 * MINUTE, broker=False).warn == BOTH
+    assert watched.off_at() == HOUR + WARNING / 2 - 2 * MINUTE
+    decision = watched.at(HOUR + WARNING / 2 - 2 * MINUTE, broker=False)
+    assert decision == Decision(off=dict.fromkeys(BOTH, "idle"))
+
+
 def test_a_broker_that_is_back_in_time_changes_nothing() -> None:
     watched = Watched(HeaterLimits(broker=10 * MINUTE))
     watched.at(0)
