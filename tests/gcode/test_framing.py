@@ -4,7 +4,7 @@ from functools import reduce
 from operator import xor
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.gcode import framing
@@ -69,5 +69,6 @@ def test_it_does_not_matter_how_bytes_are_cut(pieces: list[bytes]) -> None:
 
 
 @given(st.binary(max_size=300))
+@example(bytes(range(200)))
 def test_the_checksum_is_the_xor_of_all_bytes(payload: bytes) -> None:
     assert framing.checksum(payload) == reduce(xor, payload, 0)
