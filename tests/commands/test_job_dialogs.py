@@ -97,3 +97,11 @@ def test_klippers_button_is_its_command() -> None:
 def test_there_are_no_other_buttons() -> None:
     with pytest.raises(RejectedError, match="there are 0: Yes, 1: No"):
         program("answer", CHOICE, choice=2)
+
+
+@pytest.mark.parametrize("text", ["Please look at Me", "Change the filament", "Hello"])
+def test_the_text_of_a_stop_stays_what_it_is(text: str) -> None:
+    payload = json.dumps({"command": f"M0 {text}"}).encode()
+    context = Context(dialect=MARLIN)
+    sent = parse("command", payload).command.program(context)
+    assert sent.lines == (f"M0 {text}",)
