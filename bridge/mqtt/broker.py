@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds that a connection must have been up for the back-off to start over."""
 
+LONGEST_DELAY = 15.0
+"""Seconds between two attempts to connect at most, unless another client is in the way:
+until a broker that was away has us back, no emergency stop arrives."""
+
 MAX_CLOSED = 2
 """Connections closed without CONNACK after which the other MQTT version is tried."""
 
@@ -153,7 +157,10 @@ class Broker:
         try:
             while True:
                 if await self._attempt() is Next.NOTHING:
-                    await asyncio.sleep(self._pauses.next_delay(spread.random()))
+                    delay = self._pauses.next_delay(spread.random())
+                    if self.conflict is None:
+                        delay = min(delay, LONGEST_DELAY)
+                    await asyncio.sleep(delay)
         finally:
             self._save()
 

@@ -18,7 +18,7 @@ from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
-from bridge.mqtt.broker import ProtocolFallback
+from bridge.mqtt.broker import LONGEST_DELAY, ProtocolFallback
 from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
@@ -28,15 +28,15 @@ from bridge.mqtt.one_shot import return_to_first
 
 log = logging.getLogger("bridge.mqtt.broker")
 
-STABLE_AFTER = 60.0
+STABLE_AFTER = 10.0
 """Seconds that a connection must have been up to count as accepted for good."""
 
 MAX_SHORT = 3
 """Connections in a row that were up for less, after which we wait for
 :data:`LONG_PAUSE`. A broker that allows one connection for each account disconnects the
-printer's connection each time we connect."""
+printer's connection each time we connect, and that disconnects us a second later."""
 
-LONG_PAUSE = 3600.0
+LONG_PAUSE = 300.0
 """Seconds to leave such a broker alone."""
 
 PROBE_PAUSE = 1.0
@@ -79,7 +79,7 @@ class EmergencyConnection:
         self._addresses = BrokerAddresses(config)
         self._prefix = prefix
         self._turn = turn
-        self._pauses = pauses if pauses is not None else Backoff()
+        self._pauses = pauses if pauses is not None else Backoff(longest=LONGEST_DELAY)
         self._versions = ProtocolFallback(config.protocol)
         self._failures = LogDedupe()
         self._handlers: Mapping[str, StopHandler] = {}
