@@ -20,7 +20,7 @@ from bridge.app.station import Station
 from bridge.app.supervisor import Supervisor
 from bridge.gcode.counters import BUCKETS, Counters
 from bridge.printer.knowledge.model import Link
-from bridge.printer.knowledge.print_job import Active
+from bridge.printer.knowledge.print_table import Active
 
 KIND = CONTENT_TYPE_LATEST
 PREFIX = "gcode2mqtt"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bridge.printer.knowledge.print_job import PHASES, TABLE, Transition
+from bridge.printer.knowledge.print_table import PHASES, TABLE, Transition
 
 _HEADING = """\
 # How the bridge follows a print
@@ -11,7 +11,7 @@ Written from the code by `scripts/documents`; do not edit.
 
 A print from the card may be started, paused and cancelled at the printer's own panel,
 and most firmwares report none of that. The bridge asks for the byte counter every
-second and concludes the rest. `bridge/printer/knowledge/print_job.py` is a table: the
+second and concludes the rest. `bridge/printer/knowledge/print_table.py` is a table: the
 phase and what is heard give the next phase, the events that are published, and how
 the print ended. What is not in the table changes nothing.
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 from bridge.home_assistant.entities import Device, Entity, Fields, cut, flag, read
 from bridge.printer.knowledge.model import HeatReason, Link
-from bridge.printer.knowledge.print_job import Active, Outcome
+from bridge.printer.knowledge.print_table import Active, Outcome
 from bridge.printer.published.documents import Attention
 
 STATES = (*get_args(Link), *get_args(Active))

@@ -15,7 +15,7 @@ from bridge.commands.registry import COMMANDS
 from bridge.commands.schema import examples
 from bridge.config import Config
 from bridge.printer.knowledge.model import Link, PrinterState
-from bridge.printer.knowledge.print_job import Active, PrintJob
+from bridge.printer.knowledge.print_table import Active, PrintJob
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.matrix import KEYS, MATRIX, STATES, refusal

@@ -14,7 +14,7 @@ from bridge.home_assistant.discovery import EVENTS, config_topic, discovery, ren
 from bridge.home_assistant.entities import Device
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem, Word
-from bridge.printer.knowledge.print_job import Outcome
+from bridge.printer.knowledge.print_table import Outcome
 from bridge.printer.published import about, documents, views
 from bridge.printer.published.documents import Attention
 from bridge.topics import Topics

@@ -9,7 +9,7 @@ from bridge.app import publisher
 from bridge.home_assistant import discovery as home_assistant
 from bridge.printer.control import heater_control
 from bridge.printer.knowledge import events, observer
-from bridge.printer.knowledge.print_job import PrintEvent
+from bridge.printer.knowledge.print_table import PrintEvent
 from bridge.printer.published import documents
 
 

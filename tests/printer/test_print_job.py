@@ -6,16 +6,11 @@ import pytest
 
 from bridge.gcode.dialects import KLIPPER
 from bridge.gcode.reply_types import Refusal
-from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge import print_job, print_table
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem
-from bridge.printer.knowledge.print_job import (
-    PrintJob,
-    elapsed,
-    progress,
-    remaining,
-    running_time,
-)
+from bridge.printer.knowledge.print_job import progress, remaining
+from bridge.printer.knowledge.print_table import PrintJob, elapsed, running_time
 from bridge.printer.published.safety_flags import attention
 from tests.support.knowing import Knowing
 
@@ -321,7 +316,7 @@ def test_nothing_done_yet_cannot_be_extrapolated(printer: Knowing) -> None:
 def test_a_clock_that_stands_gives_no_negative_times() -> None:
     assert running_time(PrintJob(phase="printing", began=10), 5) == 0
     paused = PrintJob(phase="paused", began=0, paused_at=10)
-    assert print_job.step(paused, "told_resumed", 5).pauses == 0
+    assert print_table.step(paused, "told_resumed", 5).pauses == 0
 
 
 def test_the_last_result_stays(printer: Knowing) -> None:

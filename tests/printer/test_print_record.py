@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.print_job import running_time
 from bridge.printer.knowledge.print_record import PrinterRecord, facts, record, restore
+from bridge.printer.knowledge.print_table import running_time
 from tests.support.knowing import Knowing
 
 EPOCH = 1_763_831_000.0

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, PRUSA, REPETIER, Dialect
-from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge import print_table
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.print_job import PHASES, TABLE, Heard, PrintJob, step
+from bridge.printer.knowledge.print_table import PHASES, TABLE, Heard, PrintJob, step
 from bridge.printer.published import views
 from tests.support.knowing import Knowing
 
@@ -29,14 +29,14 @@ def test_every_word_leads_somewhere_and_every_phase_can_be_left() -> None:
 
 @pytest.mark.parametrize("pair", TABLE, ids="-".join)
 def test_an_end_is_reported_once_and_leaves_a_result(
-    pair: tuple[print_job.Phase, Heard],
+    pair: tuple[print_table.Phase, Heard],
 ) -> None:
     transition = TABLE[pair]
     assert len(ENDS & set(transition.events)) == (transition.outcome is not None)
     before = PrintJob(phase=pair[0], file="a.gco", size=9, began=1.0)
     after = step(before, pair[1], 5.0, "maxtemp")
     assert after.phase == transition.to
-    happened = print_job.events_between(before, after)
+    happened = print_table.events_between(before, after)
     assert happened == transition.events
     assert (after.result is not None) == (transition.outcome is not None)
     if after.result is not None:
@@ -47,7 +47,7 @@ def test_an_end_is_reported_once_and_leaves_a_result(
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("heard", get_args(Heard))
 def test_what_is_not_in_the_table_changes_nothing(
-    phase: print_job.Phase, heard: Heard
+    phase: print_table.Phase, heard: Heard
 ) -> None:
     job = PrintJob(phase=phase)
     assert (step(job, heard, 5.0) == job) == ((phase, heard) not in TABLE)

@@ -5,11 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bridge.printer.knowledge.model import PrinterState, UserPrompt
-from bridge.printer.knowledge.print_job import (
-    PrintEvent,
-    PrintJob,
-    events_between,
-)
+from bridge.printer.knowledge.print_table import PrintEvent, PrintJob, events_between
 
 
 @dataclass(frozen=True, slots=True)

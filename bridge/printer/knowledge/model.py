@@ -12,7 +12,7 @@ from bridge.gcode.file_list import Listing
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heaters import HeaterState
-from bridge.printer.knowledge.print_job import Active, PrintJob
+from bridge.printer.knowledge.print_table import Active, PrintJob
 
 Consequence = Literal[
     "halted", "stopped", "disconnected", "heater_off", "unmeasured", "print_failed"

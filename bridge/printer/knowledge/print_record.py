@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.knowledge.print_job import (
+from bridge.printer.knowledge.print_table import (
     Active,
     Origin,
     Outcome,

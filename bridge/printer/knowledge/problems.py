@@ -9,7 +9,7 @@ from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.model import Failure, PrinterState, Problem
-from bridge.printer.knowledge.print_job import PrintResult
+from bridge.printer.knowledge.print_table import PrintResult
 
 SHUT_DOWN = "the firmware has shut down"
 """The error until the firmware gives its reason: Klipper reports the state first."""

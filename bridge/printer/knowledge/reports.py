@@ -12,7 +12,7 @@ from bridge.gcode.reply_types import Reply
 from bridge.printer.knowledge import heaters, print_job
 from bridge.printer.knowledge.heaters import Heat
 from bridge.printer.knowledge.model import PrinterState, UserPrompt, evolve
-from bridge.printer.knowledge.print_job import PrintJob
+from bridge.printer.knowledge.print_table import PrintJob
 from bridge.printer.knowledge.problems import with_print_failure
 
 # Limits of what a printer, or noise on its line, can make the bridge remember.

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema
 
 from bridge.field_docs import DocumentedModel
 from bridge.printer.knowledge.model import HeatReason, Severity, Word
-from bridge.printer.knowledge.print_job import Origin, Outcome, Phase
+from bridge.printer.knowledge.print_table import Origin, Outcome, Phase
 from bridge.timestamps import timestamp
 
 Time = Annotated[float, PlainSerializer(timestamp, return_type=str)]

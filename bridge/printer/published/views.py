@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry
-from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge import print_job, print_table
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published import documents, safety_flags
@@ -138,9 +138,9 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         size=work.size,
         position=work.position,
         progress=None if away else tenths(print_job.progress(work)),
-        elapsed=None if away else _seconds(print_job.elapsed(work, now)),
+        elapsed=None if away else _seconds(print_table.elapsed(work, now)),
         remaining=None if away else _seconds(print_job.remaining(work, now)),
-        started_at=whole_second(print_job.start_time(work), epoch),
+        started_at=whole_second(print_table.start_time(work), epoch),
         finish_at=None
         if away
         else whole_second(print_job.finish_time(work, now), epoch),
@@ -152,7 +152,7 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
 
 
 def job_result(
-    result: print_job.PrintResult | None, *, epoch: float
+    result: print_table.PrintResult | None, *, epoch: float
 ) -> documents.JobResult:
     """Return what ``job/result`` holds."""
     if result is None:
@@ -242,7 +242,7 @@ def _display(listed: Sequence[FileEntry], path: str | None) -> str | None:
 
 
 def _result(
-    result: print_job.PrintResult | None, epoch: float
+    result: print_table.PrintResult | None, epoch: float
 ) -> documents.Result | None:
     if result is None:
         return None
