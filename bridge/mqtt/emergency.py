@@ -4,7 +4,7 @@ A broker queues what a subscriber does not read in time, for each connection, an
 what does not fit: a flood on a command topic can lose a stop that is sent on the same
 connection. This one subscribes to the emergency topics and to nothing else, so nothing
 queues before a stop. The connections of the printers subscribe to them as well. The
-reasons are in ``docs/adr/0041-a-connection-for-emergency-stops.md``.
+reasons are in ``docs/adr/0039-a-connection-for-emergency-stops.md``.
 """
 
 import asyncio
