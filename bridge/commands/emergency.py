@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from bridge.commands.base import Command, Context, Program, Tier
+from bridge.gcode.codes import STOP
 
 
 class EmergencyStop(Command):
@@ -28,7 +29,7 @@ class EmergencyStop(Command):
 
     def program(self, _context: Context, /) -> Program:
         """Return the ``M112``."""
-        return Program(("M112",), emergency=True)
+        return Program((STOP,), emergency=True)
 
 
 COMMANDS = (EmergencyStop,)

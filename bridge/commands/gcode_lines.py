@@ -7,13 +7,11 @@ from bridge.commands.base import Context, Program
 from bridge.errors import RejectedError
 from bridge.gcode import framing
 from bridge.gcode import reply_types as replies
-from bridge.gcode.codes import Argument
+from bridge.gcode.codes import STOP, Argument
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import Line, parse
 from bridge.gcode.reply_parser import parse_reply
 
-STOP = "M112"
-"""The emergency stop."""
 _SPELLED_STOP = re.compile(r"\s*M\s*0*112(?!\d)", re.ASCII | re.IGNORECASE)
 
 _SHOWN_WARNINGS = 3

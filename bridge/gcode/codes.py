@@ -16,6 +16,10 @@ from bridge.gcode.code_table import CODES, NAMES, REASONS
 UNKNOWN = "unknown"
 """The family of a firmware that was not identified."""
 
+STOP = "M112"
+"""Turns off heaters and motors at once, in every family; only a reset brings the
+printer back (https://reprap.org/wiki/G-code#M112:_Full_.28Emergency.29_Stop)."""
+
 
 class Argument(Enum):
     """What follows a code."""

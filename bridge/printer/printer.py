@@ -25,6 +25,7 @@ from bridge.commands.link import (
 from bridge.config import Limits, Mqtt, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.errors import CommandError, FailedError, RejectedError
+from bridge.gcode.codes import STOP
 from bridge.gcode.events import Restarted
 from bridge.gcode.line import read
 from bridge.gcode.reply_types import Ok, Readiness, TemperatureReport
@@ -39,7 +40,6 @@ from bridge.printer.control.command_queue import (
 from bridge.printer.control.emergency_stop import (
     SENT_LATE,
     STILL_RESPONDS,
-    STOP,
     STOP_MESSAGE,
     EmergencyStopper,
 )

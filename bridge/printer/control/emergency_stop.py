@@ -11,16 +11,13 @@ when the link is back. So is one that was written just before the link broke.
 from typing import Literal
 
 from bridge.errors import FailedError
+from bridge.gcode.codes import STOP
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.reply_types import Fatal, Readiness
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.events import Closed, LinkEvent, Opened
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
-
-STOP = "M112"
-"""Turns off heaters and motors at once, in every dialect; only a reset brings the
-printer back (https://reprap.org/wiki/G-code#M112:_Full_.28Emergency.29_Stop)."""
 
 STOP_MESSAGE = "the emergency stop was requested; reset the printer to continue"
 STILL_RESPONDS = (

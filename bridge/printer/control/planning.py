@@ -6,13 +6,14 @@ from functools import partial
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import BETWEEN, Question, ScriptLibrary, Steps
-from bridge.commands.gcode_lines import STOP
+from bridge.commands.gcode_lines import warnings
 from bridge.commands.job import CONTINUE
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import framing
+from bridge.gcode.codes import STOP
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import Line, code_of, read
 from bridge.printer.knowledge.model import PrinterState
@@ -234,6 +235,7 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
     if not any(_selected_tool(line) is not None for line in program.lines):
         return program
     lines: list[str] = []
+    added: list[Line] = []
     tool = context.modal.tool
     for line in program.lines:
         new = _selected_tool(line)
@@ -241,13 +243,15 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
             lines.append(line)
             continue
         change = {"old": tool, "new": new}
-        lines += _tool_script(BEFORE_TOOL, context, tool, change)
-        lines.append(line)
-        lines += _tool_script(AFTER_TOOL, context, new, change)
+        before = _tool_script(BEFORE_TOOL, context, tool, change)
+        after = _tool_script(AFTER_TOOL, context, new, change)
+        lines += [*(one.text for one in before), line, *(one.text for one in after)]
+        added += [*before, *after]
         tool = new
     if STOP in lines:
         return Program((STOP,), emergency=True)
-    return replace(program, lines=tuple(lines))
+    said = dict.fromkeys((*program.warnings, *warnings(added, context)))
+    return replace(program, lines=tuple(lines), warnings=tuple(said))
 
 
 def _selected_tool(line: str) -> int | None:
@@ -257,9 +261,9 @@ def _selected_tool(line: str) -> int | None:
 
 def _tool_script(
     name: str, context: Context, tool: int, change: Mapping[str, int]
-) -> Sequence[str]:
+) -> Sequence[Line]:
     """Return a script's lines, if there is one, for a printer that has this tool."""
     if context.scripts is None or not context.scripts.has(name):
         return ()
     there = replace(context, modal=replace(context.modal, tool=tool))
-    return [line.text for line in script_lines(name, there, {"tool": change})]
+    return script_lines(name, there, {"tool": change})
