@@ -11,7 +11,7 @@ from operator import is_not
 from pathlib import Path
 
 from bridge.backoff import next_turn
-from bridge.commands import Command, Context
+from bridge.commands import Command, Context, Program
 from bridge.commands.base import ScriptLibrary, Steps, completed
 from bridge.commands.heaters import OwnTargets
 from bridge.commands.job import Resume
@@ -28,7 +28,6 @@ from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.codes import STOP
 from bridge.gcode.events import Restarted
 from bridge.gcode.line import read
-from bridge.gcode.reply_types import Ok, Readiness, TemperatureReport
 from bridge.printer.control import hooks
 from bridge.printer.control.command_queue import (
     CommandQueue,
@@ -38,8 +37,6 @@ from bridge.printer.control.command_queue import (
     in_slices,
 )
 from bridge.printer.control.emergency_stop import (
-    SENT_LATE,
-    STILL_RESPONDS,
     STOP_MESSAGE,
     EmergencyStopper,
 )
@@ -56,9 +53,9 @@ from bridge.printer.control.planning import (
     situation_of,
 )
 from bridge.printer.control.polling import PollSchedule
+from bridge.printer.control.stopped_firmware import StoppedFirmware
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.events import StateEvent
-from bridge.printer.knowledge.heaters import turns_heater_off
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
@@ -94,23 +91,9 @@ changing; then it is planned without interruption."""
 STALE = 3.0
 """Intervals without a reading after which a temperature is not known any more."""
 
-INQUIRY = 10.0
-"""Seconds between two queries of the state of a firmware that is not ready."""
-
-STOPPED_ANSWERS = 5.0
-"""Seconds in which a firmware that has stopped acknowledges a line, if it does at all:
-others answer within milliseconds."""
-
-MOST_TO_STOPPED = 20
-"""Lines of a command that are sent to a firmware that has stopped: one for each of its
-heaters."""
-
 LAST_COMMANDS = 2.0
 """Seconds for commands to end after the link was closed; each of their lines fails at
 once, so that only a bug can take longer, and must not keep the bridge from ending."""
-
-_NOT_READY = {"shutdown", "not_ready", "disconnect"}
-"""States of a host firmware in which what was sent to it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +175,9 @@ class Printer:
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
         self._emergency = EmergencyStopper(self.link, self.observer)
+        self._stopped = StoppedFirmware(
+            self.link, self.observer, self._emergency, self._fail_waiting
+        )
         self.heat = HeaterControl(
             self.observer,
             self.queue,
@@ -203,10 +189,8 @@ class Printer:
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
         self._last_draft: tuple[Command, PrinterState, Draft] | None = None
         self._last_context: tuple[tuple[object, ...], Context] | None = None
-        self._oks: asyncio.Queue[Ok] = asyncio.Queue()
         self._stale = STALE * max(telemetry.interval, 1.0)
         self._expiry: asyncio.TimerHandle | None = None
-        self._inquiry: asyncio.TimerHandle | None = None
 
     def configure(
         self,
@@ -266,7 +250,10 @@ class Printer:
             await self._hooks.leave()
             self._interrupt("the bridge is shutting down")
             await self.heat.leave(self.link.session, self.config.heaters_on_exit)
-            self._stop_timers()
+            self._stopped.leave()
+            if self._expiry is not None:
+                self._expiry.cancel()
+                self._expiry = None
             self.link.leave()
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
@@ -390,7 +377,7 @@ class Printer:
         expires: float | None = None,
         within: float | None = None,
     ) -> None:
-        if await self._sent_to_stopped(command, run):
+        if await self._stopped.send(command, self._context, run):
             return
         if command.line_count > AT_ONCE and not command.stops:
             safety.gate(command, self._situation())
@@ -405,7 +392,19 @@ class Printer:
             self.stop_for(run, program.lines)
         elif program.urgent:
             self._send_urgent(program.lines, run)
-        elif program.gcode and command.tier == "read":
+        else:
+            await self._enqueue(command, program, run, expires=expires, within=within)
+
+    async def _enqueue(
+        self,
+        command: Command,
+        program: Program,
+        run: Run,
+        *,
+        expires: float | None,
+        within: float | None,
+    ) -> None:
+        if program.gcode and command.tier == "read":
             await self._questions.ask(
                 program.gcode, run, expires=expires, within=within
             )
@@ -415,55 +414,6 @@ class Printer:
             await self.queue.execute(
                 command, len(program.gcode), run, expires=expires, within=within
             )
-
-    async def _sent_to_stopped(self, command: Command, run: Run) -> bool:
-        """Send what a firmware that has stopped may still get; return whether it was.
-
-        These are the lines that restart it, and those that turn heaters off: it may
-        count as stopped although its heaters are on.
-
-        Raises:
-            FailedError: It does not answer.
-
-        """
-        session, dialect = self.link.session, self.observer.dialect
-        if session is None or session.closed or not self._is_stopped(session):
-            return False
-        if command.line_count > MOST_TO_STOPPED:
-            return False
-        lines = command.program(self._context()).gcode
-        restarts = all(line in dialect.restart for line in lines)
-        if not lines or not (restarts or all(map(turns_heater_off, lines))):
-            return False
-        run.gcode.extend(lines)
-        self._oks = asyncio.Queue()
-        session.urgent(*lines)
-        if restarts and dialect.reports_state:
-            return True  # it restarts in its own time, and says so
-        await self._answered(len(lines))
-        if restarts:
-            session.restart()
-        return True
-
-    def _is_stopped(self, session: Session) -> bool:
-        return session.protocol.halted or self.state.readiness in _NOT_READY
-
-    async def _answered(self, lines: int) -> None:
-        """Wait until a stopped firmware has acknowledged so many lines.
-
-        Raises:
-            FailedError: It does not answer.
-
-        """
-        try:
-            async with timeout(STOPPED_ANSWERS):
-                for _ in range(lines):
-                    await self._oks.get()
-        except TimeoutError:
-            raise FailedError.timeout(
-                "the printer has stopped and does not answer, so its heaters may still "
-                "be on; disconnect its power"
-            ) from None
 
     def stop(self) -> None:
         """Stop the machine at once, past everything that waits.
@@ -601,33 +551,14 @@ class Printer:
                 self._interrupt("the printer was reset")
             case Closed(reason):
                 self._interrupt(reason)
-            case Ok():
-                self._oks.put_nowait(event)
-        before, phase = self.state.readiness, self.state.phase
+        before = self.state
         self.observer.handle(event)
-        if self.state.phase != phase:
+        if self.state.phase != before.phase:
             self.heat.look()  # so that no document has the reason of another phase
-        if self._emergency.handle(event):
-            log.warning("%s", SENT_LATE)
-        self._watch()
-        session = self.link.session
-        if session is None:
-            return
-        if self.state.halted and not session.protocol.halted:
-            self._firmware_halted(session)
-        elif isinstance(event, TemperatureReport):
-            self._repeat_stop()
-        elif event == Readiness("ready") and before in _NOT_READY:
-            session.restart()
-
-    def _watch(self) -> None:
-        """Set the timers for values that grow old and for a firmware that is away."""
-        loop = asyncio.get_running_loop()
         if self._expiry is None and self.state.measured_at is not None:
+            loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(self._stale, self._expire)
-        away = self.link.session is not None and self.state.readiness in _NOT_READY
-        if self._inquiry is None and away:
-            self._inquiry = loop.call_later(INQUIRY, self._inquire)
+        self._stopped.handle(event, before)
 
     def _expire(self) -> None:
         """Forget temperatures that have not been reported for three intervals."""
@@ -640,37 +571,6 @@ class Printer:
         if oldest is not None:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_at(oldest + self._stale + 0.01, self._expire)
-
-    def _inquire(self) -> None:
-        """Ask a host firmware that is not ready for its state, and the reason."""
-        self._inquiry = None
-        session, query = self.link.session, self.observer.dialect.state_query
-        if session is not None and query and self.state.readiness in _NOT_READY:
-            session.urgent(query)
-            self._watch()
-
-    def _stop_timers(self) -> None:
-        for timer in (self._expiry, self._inquiry):
-            if timer is not None:
-                timer.cancel()
-        self._expiry = self._inquiry = None
-
-    def _repeat_stop(self) -> None:
-        match self._emergency.repeat_if_needed():
-            case "repeat":
-                log.warning("the printer responds after the stop, so it is repeated")
-            case "give_up":
-                log.error("%s", STILL_RESPONDS)
-
-    def _firmware_halted(self, session: Session) -> None:
-        """Fail what waits for a firmware that has stopped for good."""
-        problem = self.state.problem
-        message = problem.error if problem else "the firmware has stopped"
-        self.observer.attach_logs()
-        session.halt("firmware_error", message)
-        self._fail_waiting(partial(FailedError.firmware, message))
-        if query := self.observer.dialect.state_query:
-            session.urgent(query)  # the reason comes late, and only when asked for
 
     def _interrupt(self, reason: str) -> None:
         self._fail_waiting(partial(FailedError.disconnected, reason))

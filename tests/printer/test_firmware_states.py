@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import FailedError, RejectedError
-from bridge.printer import printer as printers
+from bridge.printer.control import stopped_firmware
 from bridge.simulator.card import LONG_FILE
 from tests.support.live import Live, live
 from tests.support.printers import SimulatedPrinter, scripted, simulated, unframed
@@ -17,7 +17,7 @@ PRINTS = "simulator://marlin?speed=5"
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(printers, "INQUIRY", 0.2)
+    monkeypatch.setattr(stopped_firmware, "INQUIRY", 0.2)
 
 
 def error(it: Live) -> str:
@@ -124,7 +124,7 @@ async def test_a_halted_firmware_that_answers_turns_its_heaters_off(
 async def test_one_that_does_not_answer_is_said_to_be_still_hot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(printers, "STOPPED_ANSWERS", 0.2)
+    monkeypatch.setattr(stopped_firmware, "STOPPED_ANSWERS", 0.2)
     with scripted(tmp_path / "port") as printer:
         async with live(str(printer.link)) as it:
             printer.says("Error:Printer halted. kill() called!\n")

@@ -34,6 +34,7 @@ DOES_IO = (
     "printer/control/command_queue.py",
     "printer/control/hook_runner.py",
     "printer/control/heater_control.py",
+    "printer/control/stopped_firmware.py",
     "printer/link/probe.py",
     "printer/link/link.py",
     "printer/link/session.py",
