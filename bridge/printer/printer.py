@@ -3,18 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from operator import is_not
 from pathlib import Path
 
 from bridge.backoff import next_turn
-from bridge.commands import Command, Context, Program
-from bridge.commands.base import ScriptLibrary, Steps, completed
-from bridge.commands.heaters import OwnTargets
-from bridge.commands.job import Resume
+from bridge.commands import Command, Program
+from bridge.commands.base import ScriptLibrary, completed
 from bridge.commands.link import (
     Acknowledge,
     Connect,
@@ -43,15 +40,7 @@ from bridge.printer.control.emergency_stop import (
 from bridge.printer.control.heater_control import HeaterControl, limits_of
 from bridge.printer.control.heater_policy import HeaterLimits, heaters_on
 from bridge.printer.control.hook_runner import HookRunner
-from bridge.printer.control.planning import (
-    Draft,
-    Plan,
-    context_of,
-    draft,
-    gate,
-    place,
-    situation_of,
-)
+from bridge.printer.control.planning import Plan, Planner
 from bridge.printer.control.polling import PollSchedule
 from bridge.printer.control.stopped_firmware import StoppedFirmware
 from bridge.printer.knowledge import state as knowledge
@@ -60,10 +49,7 @@ from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import PrinterRecord
-from bridge.printer.limits import safety
-from bridge.printer.limits.safety import Situation
 from bridge.printer.limits.travel import UNKNOWN as POSITION_UNKNOWN
-from bridge.printer.limits.travel import Start
 from bridge.printer.link.events import Closed, LinkEvent, Place
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
@@ -174,6 +160,7 @@ class Printer:
         )
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
+        self._planner = Planner(self.observer, config, scripts)
         self._emergency = EmergencyStopper(self.link, self.observer)
         self._stopped = StoppedFirmware(
             self.link, self.observer, self._emergency, self._fail_waiting
@@ -187,8 +174,6 @@ class Printer:
             broker=broker,
         )
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
-        self._last_draft: tuple[Command, PrinterState, Draft] | None = None
-        self._last_context: tuple[tuple[object, ...], Context] | None = None
         self._stale = STALE * max(telemetry.interval, 1.0)
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -215,7 +200,7 @@ class Printer:
         self.scripts = self._hooks.scripts = scripts
         self._interval = self.link.interval = telemetry.interval
         self._stale = STALE * max(telemetry.interval, 1.0)
-        self._last_draft = None
+        self._planner.configure(config, scripts)
         self.observer.configure(config)
         self.observer.history.keep(telemetry.history)
         self.queue.allow(limits.queue)
@@ -268,7 +253,7 @@ class Printer:
             RejectedError: It must not be sent.
 
         """
-        return completed(self._planning(command))
+        return completed(self._planner.plan(command))
 
     async def plan_in_slices(
         self, command: Command, interrupted: Interrupted = lambda: None
@@ -281,61 +266,13 @@ class Printer:
 
         """
         for _ in range(_ATTEMPTS):
-            basis = self._basis()
-            planned = await in_slices(self._planning(command), interrupted)
-            if basis == self._basis():
+            basis = self._planner.basis()
+            planned = await in_slices(self._planner.plan(command), interrupted)
+            if basis == self._planner.basis():
                 # A print may have begun, or the link been lost, between two slices.
-                gate(command, planned.program, self._situation())
+                self._planner.gate(command, planned.program)
                 return planned
         return self.plan(command)  # a printer that does not keep still cannot delay it
-
-    def _planning(self, command: Command) -> Steps[Plan]:
-        drafted = yield from self._drafting(command)
-        gate(command, drafted.program, self._situation())
-        return (yield from place(drafted, self._rules(command)))
-
-    def _drafting(self, command: Command) -> Steps[Draft]:
-        """Return a command's lines; the last ones again if they are still right."""
-        state, context = self.state, self._context()
-        if self._last_draft is not None and self._last_draft[0] is command:
-            _, before, drafted = self._last_draft
-            same = before is state and drafted.context.dialect is context.dialect
-            if same or drafted.holds(context):
-                return drafted
-        drafted = yield from draft(
-            command, context, self._situation(), self._rules(command)
-        )
-        self._last_draft = (command, state, drafted)
-        return drafted
-
-    def _situation(self) -> Situation:
-        return situation_of(self.state, self.config.profile)
-
-    def _basis(self) -> tuple[object, ...]:
-        """Return what a plan depends on, apart from the situation."""
-        observer = self.observer
-        places = (self.state.modal, observer.coordinates)
-        return (id(self.config), observer.dialect.name, *places)
-
-    def _rules(self, command: Command) -> safety.Rules:
-        observer = self.observer
-        start = Start(
-            profile=self.config.profile,
-            dialect=observer.dialect,
-            modal=self.state.modal,
-            coordinates=observer.coordinates,
-        )
-        # Whoever blocks M104 means clients; what is on must still go off.
-        return safety.Rules(start=start, blocked=self._blocked(command))
-
-    def _blocked(self, command: Command) -> Mapping[str, str]:
-        """Return the codes that are blocked; for what the bridge needs, none is."""
-        match command:
-            case OwnTargets():
-                return {}
-            case Resume() if self.state.reheat:
-                return {}
-        return self.config.blocked
 
     async def execute(
         self,
@@ -377,16 +314,16 @@ class Printer:
         expires: float | None = None,
         within: float | None = None,
     ) -> None:
-        if await self._stopped.send(command, self._context, run):
+        if await self._stopped.send(command, self._planner.context, run):
             return
         if command.line_count > AT_ONCE and not command.stops:
-            safety.gate(command, self._situation())
+            self._planner.gate(command)
             await self.queue.execute(
                 command, command.line_count, run, expires=expires, within=within
             )
             return
-        program = completed(self._drafting(command)).program
-        gate(command, program, self._situation())
+        program = completed(self._planner.draft(command)).program
+        self._planner.gate(command, program)
         run.warnings[:] = program.warnings
         if program.emergency:
             self.stop_for(run, program.lines)
@@ -531,14 +468,6 @@ class Printer:
             self.observer.line_sent(line)
         if all(read(line).row.answers for line in lines):
             self.observer.answered()
-
-    def _context(self) -> Context:
-        state, config, dialect = self.state, self.config, self.observer.dialect
-        basis = (state, config, dialect)
-        if self._last_context is None or any(map(is_not, basis, self._last_context[0])):
-            context = context_of(state, config, dialect, self.scripts)
-            self._last_context = (basis, context)
-        return self._last_context[1]
 
     def _on_state_event(self, event: StateEvent) -> None:
         self._listeners.on_event(event)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import is_not
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import BETWEEN, Question, ScriptLibrary, Steps
 from bridge.commands.gcode_lines import warnings
-from bridge.commands.job import CONTINUE
+from bridge.commands.heaters import OwnTargets
+from bridge.commands.job import CONTINUE, Resume
 from bridge.commands.raw import RawCommand, RawCommands, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
@@ -17,11 +19,16 @@ from bridge.gcode.codes import STOP
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import Line, code_of, read
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits import safety
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.safety import Rules, Situation
+from bridge.printer.limits.travel import Start
 
 _CONFLICT = 409
+_ANY = Program()
+"""Lines that are not known yet, and are no emergency stop."""
+
 BEFORE_TOOL, AFTER_TOOL = "beforeToolChange", "afterToolChange"
 
 
@@ -227,12 +234,7 @@ def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
 
 
 def _with_tool_scripts(program: Program, context: Context) -> Program:
-    scripts = context.scripts
-    if scripts is None or program.urgent or program.emergency:
-        return program
-    if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
-        return program
-    if not any(_selected_tool(line) is not None for line in program.lines):
+    if not _runs_tool_scripts(program, context):
         return program
     lines: list[str] = []
     added: list[Line] = []
@@ -254,6 +256,15 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
     return replace(program, lines=tuple(lines), warnings=tuple(said))
 
 
+def _runs_tool_scripts(program: Program, context: Context) -> bool:
+    scripts = context.scripts
+    if scripts is None or program.urgent or program.emergency:
+        return False
+    if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
+        return False
+    return any(_selected_tool(line) is not None for line in program.lines)
+
+
 def _selected_tool(line: str) -> int | None:
     code = code_of(line)
     return int(code[1:]) if code[:1] == "T" and code[1:].isdigit() else None
@@ -267,3 +278,110 @@ def _tool_script(
         return ()
     there = replace(context, modal=replace(context.modal, tool=tool))
     return script_lines(name, there, {"tool": change})
+
+
+class Planner:
+    """Plans the commands of one printer, from what is known of it now.
+
+    What was found out about the last command is kept while that is still right: a
+    command is checked when it arrives, and planned in its turn.
+
+    Args:
+        observer: knows the printer.
+        config: the printer's part of the configuration.
+        scripts: the operator's G-code scripts, if there are any.
+
+    """
+
+    def __init__(
+        self, observer: Observer, config: PrinterConfig, scripts: ScriptLibrary | None
+    ) -> None:
+        self._observer = observer
+        self._last_draft: tuple[Command, PrinterState, Draft] | None = None
+        self._last_context: tuple[tuple[object, ...], Context] | None = None
+        self.configure(config, scripts)
+
+    def configure(self, config: PrinterConfig, scripts: ScriptLibrary | None) -> None:
+        """Use other settings from now on."""
+        self._config = config
+        self._scripts = scripts
+        self._last_draft = None
+
+    def plan(self, command: Command) -> Steps[Plan]:
+        """Return what would be sent for a command now.
+
+        Raises:
+            RejectedError: It must not be sent.
+
+        """
+        drafted = yield from self.draft(command)
+        self.gate(command, drafted.program)
+        return (yield from place(drafted, self._rules(command)))
+
+    def draft(self, command: Command) -> Steps[Draft]:
+        """Return a command's lines; the last ones again if they are still right.
+
+        Raises:
+            RejectedError: See :func:`draft`.
+
+        """
+        state, context = self._observer.state, self.context()
+        if self._last_draft is not None and self._last_draft[0] is command:
+            _, before, drafted = self._last_draft
+            same = before is state and drafted.context.dialect is context.dialect
+            if same or drafted.holds(context):
+                return drafted
+        drafted = yield from draft(
+            command, context, self._situation(), self._rules(command)
+        )
+        self._last_draft = (command, state, drafted)
+        return drafted
+
+    def gate(self, command: Command, program: Program = _ANY) -> None:
+        """Refuse a command that the printer's state does not allow now.
+
+        Raises:
+            RejectedError: See :func:`gate`.
+
+        """
+        gate(command, program, self._situation())
+
+    def basis(self) -> tuple[object, ...]:
+        """Return what a plan depends on, apart from the situation."""
+        observer = self._observer
+        places = (observer.state.modal, observer.coordinates)
+        return (id(self._config), observer.dialect.name, *places)
+
+    def context(self) -> Context:
+        """Return what a command may know of its printer now."""
+        observer, config = self._observer, self._config
+        basis = (observer.state, config, observer.dialect)
+        if self._last_context is None or any(map(is_not, basis, self._last_context[0])):
+            context = context_of(
+                observer.state, config, observer.dialect, self._scripts
+            )
+            self._last_context = (basis, context)
+        return self._last_context[1]
+
+    def _situation(self) -> Situation:
+        return situation_of(self._observer.state, self._config.profile)
+
+    def _rules(self, command: Command) -> Rules:
+        observer = self._observer
+        start = Start(
+            profile=self._config.profile,
+            dialect=observer.dialect,
+            modal=observer.state.modal,
+            coordinates=observer.coordinates,
+        )
+        # Whoever blocks M104 means clients; what is on must still go off.
+        return Rules(start=start, blocked=self._blocked(command))
+
+    def _blocked(self, command: Command) -> Mapping[str, str]:
+        """Return the codes that are blocked; for what the bridge needs, none is."""
+        match command:
+            case OwnTargets():
+                return {}
+            case Resume() if self._observer.state.reheat:
+                return {}
+        return self._config.blocked
