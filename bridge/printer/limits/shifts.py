@@ -24,7 +24,7 @@ Shifting = Callable[[Coordinates, Line, int], Coordinates]
 
 _PLANES = {"G17": "xy", "G18": "xz", "G19": "yz"}
 _WORKSPACES = ("G54", "G55", "G56", "G57", "G58", "G59", "G59.1", "G59.2", "G59.3")
-_ORIGIN = 2
+_ORIGIN, _PRESENT_PLACE = 2, 20
 """``G10 L2`` gives the origin of a workspace, ``G10 L20`` what the present place is."""
 
 _SLACK = 1e-6
@@ -39,24 +39,33 @@ def restored(frame: Frame) -> Frame:
 
 def moves(line: Line) -> bool:
     """Return whether a code of :data:`MOVED_BY` changes the head's coordinates."""
-    return line.code == "M428" or any(axis.upper() in line.values for axis in AXES)
+    return line.code == "M428" or bool(_axes_of(line))
+
+
+def _axes_of(line: Line) -> list[str]:
+    return [axis for axis in AXES if axis.upper() in line.values]
 
 
 def unsure(frame: Frame, line: Line) -> Frame:
     """Return the frame while a line is under way, or after it has failed."""
     kind = MOVED_BY.get(line.code)
-    axes = [axis for axis in AXES if axis.upper() in line.values]
     if kind is None:
         return frame
+    axes = _axes_of(line)
     if kind == SET:
         return frame.unsure(SET, axes if line.values else AXES)
     if kind in {"T", "W"}:
-        if kind == "W" and "L" not in line.values:
-            kind = "T"
-        number = line.values.get("P", line.values.get("T"))
-        default = frame.workspace if kind == "W" else 0
-        kind = f"{kind}{int(number or default)}"
+        kind = _numbered(frame, line, kind)
     return frame.unsure(kind, axes or AXES)
+
+
+def _numbered(frame: Frame, line: Line, kind: str) -> str:
+    """Return which tool's offset, or which workspace, a line sets."""
+    if "L" not in line.values:
+        kind = "T"
+    number = line.values.get("P", line.values.get("T"))
+    default = frame.workspace if kind == "W" else 0
+    return f"{kind}{int(number or default)}"
 
 
 def without_workspaces(here: Coordinates, tool: int) -> Coordinates:
@@ -70,24 +79,29 @@ def without_workspaces(here: Coordinates, tool: int) -> Coordinates:
 
 def _set_position(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     """Follow ``G92``."""
-    position, changes = dict(here.position), dict[str, float | None]()
-    given = [letter for letter in line.values if letter in "XYZE"]
-    for letter in given or "XYZE":
-        axis, value = letter.lower(), line.values.get(letter)
-        before = position.pop(axis, None)
-        if value is not None:
-            position[axis] = value
+    given = [letter for letter in line.values if letter in "XYZE"] or "XYZE"
+    numbers = {letter.lower(): line.values.get(letter) for letter in given}
+    changes = _set_shifts(here, numbers)
+    frame = here.frame.shifted(SET, changes) if changes else here.frame
+    position = {
+        axis: at for axis, at in {**here.position, **numbers}.items() if at is not None
+    }
+    spans = {axis: span for axis, span in here.spans.items() if axis not in numbers}
+    return Coordinates(position, spans, frame)
+
+
+def _set_shifts(
+    here: Coordinates, numbers: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Return by how much ``G92`` shifts the axes to which it gives other numbers."""
+    changes: dict[str, float | None] = {}
+    for axis, value in numbers.items():
+        before = here.position.get(axis)
         if axis == "e" or (before is not None and before == value):
             continue
         known = here.frame.shifts.get((SET, axis), 0.0)
-        if value is None or before is None or known is None:
-            changes[axis] = None
-        else:
-            changes[axis] = known + before - value
-    frame = here.frame.shifted(SET, changes) if changes else here.frame
-    gone = [letter.lower() for letter in given] or AXES
-    spans = {axis: span for axis, span in here.spans.items() if axis not in gone}
-    return Coordinates(position, spans, frame)
+        changes[axis] = _difference(_sum(known, before), value)
+    return changes
 
 
 def _plane(here: Coordinates, line: Line, _tool: int) -> Coordinates:
@@ -111,25 +125,38 @@ def _offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
     """Follow ``G10``: a workspace, a tool's offset, or a retraction."""
     kind = line.values.get("L")
     number = line.values.get("P")
-    axes = [axis for axis in AXES if axis.upper() in line.values]
+    axes = _axes_of(line)
     if not axes:
         return here
-    if kind not in {2, 20}:  # RepRapFirmware's offset of a tool
+    if kind not in {_ORIGIN, _PRESENT_PLACE}:  # RepRapFirmware's offset of a tool
         which = tool if number is None else int(number)
         return _still(here, here.frame.unsure(f"T{which}", axes), tool)
     which = int(number or here.frame.workspace)
     values = {axis: line.values.get(axis.upper()) for axis in axes}
-    if kind != _ORIGIN:
-        # With another shift in effect firmwares differ in what they count from.
-        others = [axis for what, axis in here.frame.shifts if what[0] != "W"]
-        there = {axis: here.machine(axis, tool) for axis in axes if axis not in others}
-        values = {axis: _difference(there.get(axis), values[axis]) for axis in axes}
+    if kind == _PRESENT_PLACE:
+        values = _origins(here, values, tool)
     frame = _known(here.frame, which).shifted(f"W{which}", values)
     return _still(here, frame, tool)
 
 
+def _origins(
+    here: Coordinates, values: Mapping[str, float | None], tool: int
+) -> dict[str, float | None]:
+    """Return the origin of a workspace in which the present place is ``values``."""
+    # With another shift in effect firmwares differ in what they count from.
+    others = {axis for what, axis in here.frame.shifts if what[0] != "W"}
+    return {
+        axis: None if axis in others else _difference(here.machine(axis, tool), value)
+        for axis, value in values.items()
+    }
+
+
 def _difference(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 def _home_offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
@@ -138,7 +165,7 @@ def _home_offset(here: Coordinates, line: Line, tool: int) -> Coordinates:
     What the offset was before is stored in the firmware, and the profile's limits hold
     with that; some firmwares add the new one at once, others after homing.
     """
-    axes = [axis for axis in AXES if axis.upper() in line.values]
+    axes = _axes_of(line)
     if not axes and line.code == "M206":
         return here
     return _still(here, here.frame.unsure(HOME, axes or AXES), tool)
@@ -205,21 +232,23 @@ def _gcode_offset(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     frame, changed = here.frame, []
     for axis in AXES:
         value, more = (line.values.get(axis.upper() + end) for end in ("", "_ADJUST"))
-        if value is None and more is None:
-            continue
-        changed.append(axis)
-        if axis == "z":
-            before = frame.baby.get(axis, 0.0) if value is None else 0.0
-            frame = _with_baby(frame, line, axis, before + (value or more or 0.0))
-            continue
-        known = frame.shifts.get((OFFSET, axis), 0.0)
-        after = value
-        if value is None:
-            after = None if known is None else known + (more or 0.0)
-        frame = frame.shifted(OFFSET, {axis: after})
+        if value is not None or more is not None:
+            changed.append(axis)
+            frame = _adjusted(frame, line, axis, value, more or 0.0)
     if line.values.get("MOVE"):
         return here.in_frame(frame)
     return here.without(changed).in_frame(frame)
+
+
+def _adjusted(
+    frame: Frame, line: Line, axis: str, value: float | None, more: float
+) -> Frame:
+    """Return the frame with an offset of ``value``, or of ``more`` than before."""
+    if axis == "z":
+        before = frame.baby.get(axis, 0.0) if value is None else 0.0
+        return _with_baby(frame, line, axis, before + (value or more))
+    known = frame.shifts.get((OFFSET, axis), 0.0)
+    return frame.shifted(OFFSET, {axis: _sum(known, more) if value is None else value})
 
 
 MOVED_BY = {
