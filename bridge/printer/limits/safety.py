@@ -155,8 +155,19 @@ def check_line(text: str, rules: Rules) -> Line:
         line = lines.parse(text, rules.start.dialect.name)
     except lines.LineError as error:
         raise RejectedError.invalid(str(error)) from None
-    code, row, blocked = line.code, line.row, rules.blocked_codes
-    if "." in code and code not in blocked:
+    code, row = line.code, line.row
+    if code in rules.blocked_codes or code in _UNITS or "." in code:
+        _check_allowed(line, rules)
+    if row.heats or row.tool or row.sets is Sets.TOOL:
+        targets.check(line, rules.start.profile)
+    if line.code in amounts.BOUNDED:
+        amounts.check(line, rules.start.profile)
+    return line
+
+
+def _check_allowed(line: Line, rules: Rules) -> None:
+    code, blocked = line.code, rules.blocked_codes
+    if code not in blocked:
         code = code.partition(".")[0]
     if code in blocked:
         why = rules.blocked[blocked[code]]
@@ -164,12 +175,7 @@ def check_line(text: str, rules: Rules) -> Line:
             f"{line}: {code} is blocked (printers.blocked): {why}"
         )
     if code in _UNITS and not _is_harmless(line):
-        raise RejectedError.forbidden(f"{line}: {row.refused}")
-    if row.heats or row.tool or row.sets is Sets.TOOL:
-        targets.check(line, rules.start.profile)
-    if line.code in amounts.BOUNDED:
-        amounts.check(line, rules.start.profile)
-    return line
+        raise RejectedError.forbidden(f"{line}: {line.row.refused}")
 
 
 def _is_harmless(line: Line) -> bool:
