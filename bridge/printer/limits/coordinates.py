@@ -110,6 +110,13 @@ class Coordinates:
         at, shift = self.position.get(axis), self.frame.shift(axis, tool)
         return None if at is None or shift is None else at + shift
 
+    def at(self, position: Mapping[str, float]) -> "Coordinates":
+        """Return the coordinates after a move to this place."""
+        spans = self.spans
+        if spans and not spans.keys().isdisjoint(position):
+            spans = {axis: far for axis, far in spans.items() if axis not in position}
+        return Coordinates(position, spans, self.frame)
+
     def reported(self, position: Mapping[str, float]) -> "Coordinates":
         """Return the coordinates after a report of the position."""
         return Coordinates(position, {}, self.frame)

@@ -190,11 +190,10 @@ class Walk:
     # Moves
 
     def _straight(self, line: Line) -> None:
-        values = line.values
         self._check_speed(line)
         position: dict[str, float] | None = None
         absolute = self._axes_relative == (False,)
-        for letter, number in values.items():
+        for letter, number in line.values.items():
             axis = _AXIS_OF.get(letter)
             if axis is None:
                 continue
@@ -202,18 +201,23 @@ class Walk:
                 position = dict(self._here.position)
             if absolute and number is not None and axis not in self._checked:
                 position[axis] = number
-                continue
-            before = position.pop(axis, None)
-            check = self._check_filament if axis == "e" else self._check_reach
-            after = check(line, axis, before, 0.0 if number is None else number)
-            if after is not None and number is not None:
-                position[axis] = after
+            else:
+                self._place(position, line, axis, number)
         if position is not None:
-            here = self._here
-            spans = here.spans
-            if spans and not position.keys().isdisjoint(spans):
-                spans = {a: span for a, span in spans.items() if a not in position}
-            self._here = Coordinates(position, spans, here.frame)
+            self._here = self._here.at(position)
+
+    def _place(
+        self, position: dict[str, float], line: Line, axis: str, number: float | None
+    ) -> None:
+        """Check the move along one axis, and put where it ends into ``position``."""
+        before = position.pop(axis, None)
+        value = 0.0 if number is None else number
+        if axis == "e":
+            after = self._check_filament(line, axis, before, value)
+        else:
+            after = self._check_reach(line, axis, before, value)
+        if after is not None and number is not None:
+            position[axis] = after
 
     def _check_speed(self, line: Line) -> None:
         feedrate = line.values.get("F")
