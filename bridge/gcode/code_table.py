@@ -131,7 +131,7 @@ d         | M38          | file reads       | report a file's checksum
 d         | M39          | reads            | report on the SD card
 m1prs     | M42          | refused=M42 harmless=MPST | set a pin
 d         | M42          |                  | set a pin
-mp        | M43          | reads            | report pins
+mp        | M43          | reads refused=M42 harmless=EP | report pins
 p         | M44 M45 M46 M47 | anywhere long    | calibrate, or report on it
 m1ps      | M48          | anywhere long    | measure the probe
 all       | M73          | progress         | set the progress
@@ -141,7 +141,9 @@ m1p       | M79          |                  | set the host's status
 m1pdrs    | M80 M81      |                  | power supply
 all       | M82          | absolute_e       | absolute extruder
 all       | M83          | relative_e       | relative extruder
-m1pdrs    | M85 M86      |                  | turn off when idle
+m1pdrs    | M85          |                  | turn off when idle
+m  | M86 | heats=B:bed,E:tool,T:tool | set temperatures for when it is idle
+1pdrs     | M86          |                  | turn off when idle
 m1pdrst   | M92          | refused=M92 harmless= | set the steps of a millimetre
 d         | M98          | anywhere long quoted=P | run a macro
 m         | M100         | reads            | report the memory
@@ -270,7 +272,8 @@ d         | M551 M586 M587 M588 M589 | quoted=PS refused=M551 | set up the netwo
 d         | M552 M553 M554 M555 |                  | report on the network
 ds        | M556 M579    | refused=M206 harmless= | skew or scale the axes
 s         | M557         |                  | set points to probe
-d         | M558 M585    |                  | set up or use the probe
+d         | M558         |                  | set up the probe
+d         | M585         | anywhere long refused=M206 harmless= | measure a tool
 d         | M562         | refused=M562 harmless= | clear a heater's fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
 d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool's heat
@@ -286,7 +289,8 @@ d         | M581 M582 M911 | quoted=P refused=M810 | set what runs at an event
 m         | M587         | quoted=PS refused=M551 | set up the network
 d | M591 M594 M595 M596 M597 M598 |  | set filament sensor, queues
 mpd       | M592 M593    |                  | set the input shaping
-m1pkdrs   | M600         | asks anywhere long    | change the filament
+m1p | M600 | asks anywhere long heats=R:tool tool=T | change the filament
+kdrs      | M600         | asks anywhere long    | change the filament
 dps       | M601 M602    | anywhere         | pause or resume
 mp        | M603 M604    |                  | set the filament change
 m         | M605         | refused=M605 harmless=S | set the mode of two carriages

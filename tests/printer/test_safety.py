@@ -12,8 +12,11 @@ from bridge.gcode.codes import rows
 from bridge.gcode.dialects import (
     KLIPPER,
     MARLIN,
+    PRUSA,
     REPETIER,
     REPRAPFIRMWARE,
+    SMOOTHIEWARE,
+    TEACUP,
     UNKNOWN,
     Dialect,
 )
@@ -110,7 +113,10 @@ MARLIN_LINES = [
     ("M145 S0 C61", "profile.max_temperature.chamber"),
     ("G26 H300", "profile.max_temperature.tool"),
     ("G26 B120", "profile.max_temperature.bed"),
-    ("M104 S-300", "-300 °C is beyond"),
+    ("M104 S-1", "-1 °C is below 0 °C"),
+    ("M600 R300", "profile.max_temperature.tool"),
+    ("M86 S60 E300", "profile.max_temperature.tool"),
+    ("M86 S60 B120", "profile.max_temperature.bed"),
     ("G4 S901", "901 s are not between 0 and 900 s (profile.max_dwell)"),
     ("G4 P900001", "900.001 s are not between"),
     ("G4 P-1", "-0.001 s are not between"),
@@ -123,6 +129,14 @@ MARLIN_LINES = [
     ("M603 L101", "L101 is more than 100 mm"),
     ("M701 L101", "L101 is more than 100 mm"),
     ("M600 E-101", "E-101 is more than 100 mm"),
+    ("M207 W101", "W101 is more than 100 mm"),
+    ("M207 Z11", "Z11 is more than 10 mm"),
+    ("M208 S101", "S101 is more than 100 mm"),
+    ("M217 B101", "B101 is more than 100 mm"),
+    ("G26 P101", "P101 is more than 100 mm"),
+    ("M421 I0 J0 Z-11", "Z-11 is more than 10 mm"),
+    ("M421 I0 J0 Q11", "Q11 is more than 10 mm"),
+    ("M200 D0.1", "0.1 mm is no filament's diameter; the least is 1.2 mm"),
 ]
 DUET_LINES = [
     ("M568 P0 S300", "profile.max_temperature.tool"),
@@ -131,6 +145,9 @@ DUET_LINES = [
     ("M303 H1 S300", "profile.max_temperature.tool"),
     ("G10 P0 S300 R200", "profile.max_temperature.tool"),
     ("G10 R300", "profile.max_temperature.tool"),
+    ("M104 S-300", "-300 °C is below -273.15 °C"),
+    ("M207 S1 R101", "R101 is more than 100 mm"),
+    ("M200 D1.75:0.1", "0.1 mm is no filament's diameter"),
 ]
 KLIPPER_LINES = [
     (
@@ -146,10 +163,15 @@ KLIPPER_LINES = [
         "SET_HEATER_TEMPERATURE HEATER=dryer TARGET=61",
         "61 °C is beyond the chamber's limit of 60 °C",
     ),
+    ("SET_GCODE_OFFSET E=50 MOVE=1", "E would move filament that no limit counts"),
+    ("SET_GCODE_OFFSET E_ADJUST=1", "E_ADJUST would move filament"),
+    ("SET_GCODE_OFFSET Z=1 MOVE=1 MOVE_SPEED=201", "12060 mm/min is faster than"),
+    ("SET_RETRACTION UNRETRACT_EXTRA_LENGTH=101", "101 is more than 100 mm"),
 ]
 OTHER_LINES = [
     (REPETIER, "M303 P1 S120", "profile.max_temperature.chamber"),
     (UNKNOWN, "M303 E0 S61", "is beyond the chamber's limit"),
+    (TEACUP, "M140 S-1", "-1 °C is below 0 °C; some firmwares would read a very high"),
 ]
 
 
@@ -180,9 +202,14 @@ def test_beyond_a_limit(dialect: Dialect, line: str, message: str) -> None:
                 "M141 S60",
                 "M104 T1 S0",
                 "M104 S",
-                "M104 S-273",
             ],
         ),
+        (REPRAPFIRMWARE, ["M104 S-273", "M568 P0 R-273"]),
+        (MARLIN, ["M200 D1.75", "M200 D0", "M200 S0", "M207 S5 Z0.4", "M421 Z0.1"]),
+        (MARLIN, ["M600 R210", "M600 X10 Y10 Z5", "M86 S300 E180 B50"]),
+        (REPRAPFIRMWARE, ["M200 D1.75:1.75"]),
+        (KLIPPER, ["SET_GCODE_OFFSET Z=0.1 MOVE=1 MOVE_SPEED=20"]),
+        (KLIPPER, ["SET_GCODE_OFFSET X=0 Y=0 Z=0 E=0"]),
         (MARLIN, ["G10", "G11", "G10 S1"]),
         (MARLIN, ["M145 S0 H200 B60 F255", "M303 E-1 S90", "T0", "T1"]),
         (REPRAPFIRMWARE, ["G10 P1 S200 R150", "M303 H0 S90", "M568 P1 S240 R180"]),
@@ -198,6 +225,49 @@ def test_beyond_a_limit(dialect: Dialect, line: str, message: str) -> None:
 )
 def test_within_the_limits(dialect: Dialect, lines: list[str]) -> None:
     check(lines, rules(BOX, dialect=dialect))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line"),
+    [
+        (MARLIN, "G1.1 X100"),
+        (MARLIN, "G4.1 S99999"),
+        (MARLIN, "G5.1 X100 Y100 I0 J1 P1000 Q0"),
+        (PRUSA, "G28.1"),
+        (MARLIN, "G30.1 X500 Y0"),
+        (KLIPPER, "G90.1"),
+        (PRUSA, "G92.1 X0"),
+        (MARLIN, "M200.1 D1.75"),
+        (MARLIN, "M206.1 X-100"),
+        (MARLIN, "M220.1 S5000"),
+        (MARLIN, "M290.1 Z-5"),
+        (MARLIN, "M303.1 S200 C500"),
+        (MARLIN, "M600.1 X500"),
+        (MARLIN, "M851.1 Z-50"),
+    ],
+)
+def test_a_sub_code_gets_round_no_limit_of_its_code(
+    dialect: Dialect, line: str
+) -> None:
+    error = refused([line], dialect=dialect)
+    assert (error.code, error.error) == (400, "invalid_payload")
+    assert "some firmwares would read" in error.message
+
+
+def test_codes_that_have_sub_codes_take_no_parameters_of_the_code() -> None:
+    assert "takes no parameters" in refused(["G92.1 X0"], dialect=MARLIN).message
+    lines = ["G92.1", "G59.1", "M104.1 S200", "G29.1", "M114.1"]
+    check(lines, rules(BOX, dialect=SMOOTHIEWARE))
+
+
+@pytest.mark.parametrize("value", ["1e2", "-1_0", "inf", "0x10"])
+def test_klipper_reads_other_notations_than_decimal_ones(value: str) -> None:
+    for line in (
+        f"SET_GCODE_OFFSET X={value}",
+        f"SET_RETRACTION RETRACT_LENGTH={value}",
+    ):
+        message = refused([line], dialect=KLIPPER).message
+        assert f"must be a decimal number, not '{value}'" in message
 
 
 def test_a_factor_that_the_printer_has_stored_cannot_be_checked() -> None:

@@ -14,6 +14,7 @@ from bridge.gcode.dialects import (
     MARLIN,
     REPETIER,
     REPRAPFIRMWARE,
+    SMOOTHIEWARE,
     Dialect,
 )
 from bridge.gcode.modal import Modal
@@ -94,7 +95,11 @@ def after(
         (["M220 S300", "G1 X5 F5000"], {}, "15000 mm/min is faster than 12000"),
         (["G1 F5000", "M220 S300", "G1 X5"], {}, "with the speed factor of 300 %"),
         (["M220 S1000", "G1 X5"], {}, "15000 mm/min is faster"),
-        (["M200 D1", "M83", "G1 E79"], {}, "100.585924 mm of filament is more"),
+        (["M200 D3", "M83", "G1 E101"], {}, "101 mm of filament is more"),
+        (["M221 T1 S1", "M83", "G1 E101"], {}, "101 mm of filament is more"),
+        (["M220 S1", "G1 X100 F12001"], {}, "12001 mm/min is faster than"),
+        (["G61 X200"], {}, "would be added to a saved place"),
+        (["M48 X221"], {}, "x would be at 221 mm"),
         (["M200 D1.75", "M200 S1", "M83", "G1 E101"], {}, "101 mm of filament"),
         (["M290 Z1.5", "M290 Z0.6"], {}, "2.1 mm in small steps since it was homed"),
         (["M290 S-2.1"], {}, "-2.1 mm in small steps"),
@@ -126,7 +131,8 @@ def test_moves_beyond_a_limit(
         (["M83", "G1 E-1", "G1 E1", "G1 E99", "G1 E-99"], {}),
         (["M220 S200", "G1 X5 F6000", "M220 S100", "G1 X5 F12000"], {}),
         (["M200 D0", "M200 S0", "M83", "G1 E100"], {}),
-        (["M200 D1.75", "M83", "G1 E240"], {}),
+        (["G60", "G61 X Y Z"], {}),
+        (["M48 X100 Y100 P10"], {}),
         (["G10", "G1 X5 E1", "G11", "G1 X6 E2"], HOME),
         (["M290 Z0.05", "M290 Z-0.1", "G28", "M290 Z2", "M290 P1", "M290 Z"], {}),
         (["G91", "G1 X0", "G92 X5", "G1 X0"], {}),
@@ -516,3 +522,18 @@ def test_a_program_is_refused_exactly_when_it_leaves_the_volume(
         assert end.position["x"] == pytest.approx(places[-1])
     else:
         assert refused(program, position).error == "out_of_limits"
+
+
+@pytest.mark.parametrize("line", ["G1 H2 X10", "G1 H1 X-5", "G1 R1 X10", "G0 S1 X10"])
+def test_kinds_of_moves_that_ignore_the_axes(line: str) -> None:
+    assert refused([line], MIDDLE, dialect=REPRAPFIRMWARE).error == "out_of_limits"
+    no_volume = BOX.model_copy(update={"volume": Volume()})
+    after([line], MIDDLE, dialect=REPRAPFIRMWARE, profile=no_volume)
+    after(["G1 H0 S0 X10", "G2 X20 Y100 R50"], MIDDLE, dialect=REPRAPFIRMWARE)
+
+
+def test_probing_may_name_the_place_where_the_bed_is() -> None:
+    there = after(["G30 Z200"], HOME, dialect=SMOOTHIEWARE)
+    assert there.frame.shift("z", 0) is None
+    error = refused(["G30 Z200", "G1 Z0"], HOME, dialect=SMOOTHIEWARE)
+    assert error.error == "position_unknown"

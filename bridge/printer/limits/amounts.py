@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bridge.config import Profile
 from bridge.errors import RejectedError
+from bridge.gcode.codes import Argument
 from bridge.gcode.line import Line, format_number
 
 MAX_CYCLES = 50.0
@@ -19,19 +20,39 @@ homing leaves the nozzle inside the bed, as far as the firmware knows above it."
 _SECONDS = {"G4": ("S",), "M400": ("S",)}
 _MILLISECONDS = {"G4": ("P",), "M400": ("P",), "M300": ("P",)}
 _FILAMENT: Mapping[str, tuple[str, ...]] = {
+    "G26": ("P",),
     "M125": ("L",),
-    "M207": ("S",),
-    "M217": ("S", "E"),
+    "M207": ("S", "R", "W"),
+    "M208": ("S", "W"),
+    "M217": ("S", "E", "B"),
     "M600": ("E", "L", "U"),
     "M603": ("L", "U"),
     "M701": ("L",),
     "M702": ("U",),
+    "SET_RETRACTION": ("RETRACT_LENGTH", "UNRETRACT_EXTRA_LENGTH"),
 }
 """Letters that are lengths of filament, which is moved now or by a later code
 (https://marlinfw.org/docs/gcode/)."""
 
+MAX_RAISE = 10.0
+"""mm by which the head is raised at each retraction (``M207 Z``), and by which a point
+of the bed's mesh may differ (``M421``): neither is counted in the range of z."""
+
+_FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
+    "G31": (("Z", MAX_PROBE_OFFSET, "mm"),),
+    "M207": (("Z", MAX_RAISE, "mm"),),
+    "M303": (("C", MAX_CYCLES, "cycles"), ("R", MAX_CYCLES, "cycles")),
+    "M421": (("Z", MAX_RAISE, "mm"), ("Q", MAX_RAISE, "mm")),
+    "M851": (("Z", MAX_PROBE_OFFSET, "mm"),),
+}
+
+MIN_DIAMETER = 1.2
+"""mm of filament after ``M200``. There is none as thin, and below 1.13 mm a unit of E
+would be more than a millimetre of filament."""
+
 _FACTORS = {"M220", "M221"}
 _MAX_MILLI = 1000.0
+_SECONDS_PER_MINUTE = 60.0
 
 
 def check(line: Line, profile: Profile) -> None:
@@ -50,13 +71,53 @@ def check(line: Line, profile: Profile) -> None:
         _check_wait(line, seconds, profile)
     for letter in _FILAMENT.get(code, ()):
         _check(line, letter, profile.max_extrusion, "mm (profile.max_extrusion)")
+    for letter, most, unit in _FIXED.get(code, ()):
+        _check(line, letter, most, unit)
     if code in _FACTORS:
         _check_factor(line)
-    elif code == "M303":
-        _check(line, "C", MAX_CYCLES, "cycles")
-        _check(line, "R", MAX_CYCLES, "cycles")
-    elif code in {"M851", "G31"}:
-        _check(line, "Z", MAX_PROBE_OFFSET, "mm")
+    elif code == "M200":
+        _check_diameter(line)
+    elif line.row.argument is Argument.NAMES:
+        _check_decimal(line)
+        _check_offset(line, profile)
+
+
+def _check_decimal(line: Line) -> None:
+    """Refuse notations that Klipper reads as numbers, and the bridge does not.
+
+    Python's ``float`` reads ``1e2``, ``1_0`` and ``inf``.
+    """
+    for key, value in line.parameters:
+        if key not in line.values:
+            raise RejectedError.invalid(
+                f"{line}: {key} must be a decimal number, not {value!r}"
+            )
+
+
+def _check_diameter(line: Line) -> None:
+    numbers = dict(line.parameters).get("D", "")
+    for number in numbers.split(":"):
+        if number and not (float(number) == 0 or float(number) >= MIN_DIAMETER):
+            raise _beyond(
+                f"{line}: {number} mm is no filament's diameter; the least is "
+                f"{format_number(MIN_DIAMETER)} mm"
+            )
+
+
+def _check_offset(line: Line, profile: Profile) -> None:
+    if line.code != "SET_GCODE_OFFSET":
+        return
+    for key, value in line.values.items():
+        if key[0] == "E" and value:
+            raise _beyond(
+                f"{line}: {key} would move filament that no limit counts; use G1 E"
+            )
+    speed = (line.values.get("MOVE_SPEED") or 0.0) * _SECONDS_PER_MINUTE
+    if speed > profile.max_speed:
+        raise _beyond(
+            f"{line}: {format_number(speed)} mm/min is faster than "
+            f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
+        )
 
 
 def _check(line: Line, letter: str, most: float, unit: str) -> None:
@@ -92,7 +153,14 @@ def _check_factor(line: Line) -> None:
 
 
 BOUNDED = frozenset(
-    {*_SECONDS, *_MILLISECONDS, *_FILAMENT, *_FACTORS, "M303", "M851", "G31"}
+    {
+        *_SECONDS,
+        *_MILLISECONDS,
+        *_FILAMENT,
+        *_FIXED,
+        *_FACTORS,
+        *("M200", "SET_GCODE_OFFSET"),
+    }
 )
 """The codes that have such a number."""
 

@@ -32,7 +32,6 @@ class Frame:
         plane: the axes of the plane of arcs.
         relative_known: whether axes are relative is known.
         relative_e_known: whether the extruder is relative is known.
-        area: mm² of filament by which E is divided: 1 unless ``M200`` is in effect.
         baby: mm by which ``M290`` and ``SET_GCODE_OFFSET Z`` moved an axis.
 
     """
@@ -42,7 +41,6 @@ class Frame:
     plane: str = "xy"
     relative_known: bool = True
     relative_e_known: bool = True
-    area: float = 1.0
     baby: Mapping[str, float] = field(default_factory=dict)
 
     def shift(self, axis: str, tool: int) -> float | None:

@@ -12,7 +12,7 @@ from bridge.commands.base import BETWEEN, Command, Steps, completed
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
 from bridge.gcode import line as lines
-from bridge.gcode.codes import Sets
+from bridge.gcode.codes import Moves, Sets
 from bridge.gcode.line import Line
 from bridge.printer.limits import amounts, targets, travel
 from bridge.printer.limits.coordinates import Coordinates
@@ -159,7 +159,7 @@ def check_line(text: str, rules: Rules) -> Line:
     if code in rules.blocked_codes or code in _UNITS or "." in code:
         _check_allowed(line, rules)
     if row.heats or row.tool or row.sets is Sets.TOOL:
-        targets.check(line, rules.start.profile)
+        targets.check(line, rules.start.profile, rules.start.dialect)
     if line.code in amounts.BOUNDED:
         amounts.check(line, rules.start.profile)
     return line
@@ -176,11 +176,43 @@ def _check_allowed(line: Line, rules: Rules) -> None:
         )
     if code in _UNITS and not _is_harmless(line):
         raise RejectedError.forbidden(f"{line}: {line.row.refused}")
+    if "." in line.code:
+        _check_sub_code(line)
 
 
 def _is_harmless(line: Line) -> bool:
     harmless = line.row.harmless
     return harmless is not None and set(line.values) == harmless
+
+
+def _check_sub_code(line: Line) -> None:
+    """Refuse a sub-code whose code is checked or followed.
+
+    Firmwares without sub-codes, such as most builds of Marlin, drop the ``.1`` of
+    ``G92.1 X0``; others do not know the code. It would have to be checked as both.
+
+    Raises:
+        RejectedError: ``invalid_payload``.
+
+    """
+    code, row = line.code.partition(".")[0], line.row
+    if row.name == line.code or not line.is_known:
+        if code == "G92" and line.values:
+            raise RejectedError.invalid(
+                f"{line}: {line.code} takes no parameters, and some firmwares would "
+                "read G92"
+            )
+        return
+    if (
+        code in amounts.BOUNDED
+        or travel.follows(code)
+        or row.moves in {Moves.STRAIGHT, Moves.ARC, Moves.HOME, Moves.SETS}
+        or row.sets is not Sets.NOTHING
+    ):
+        raise RejectedError.invalid(
+            f"{line}: some firmwares would read {code}, others do not know "
+            f"{line.code}, so its limits cannot be checked; write {code}"
+        )
 
 
 def follow(values: Iterable[Line], rules: Rules) -> Steps[tuple[Coordinates, ...]]:

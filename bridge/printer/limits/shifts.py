@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import pi
 
 from bridge.errors import RejectedError
 from bridge.gcode.line import Line, format_number
@@ -196,17 +195,6 @@ def _still(here: Coordinates, frame: Frame, tool: int) -> Coordinates:
     return Coordinates(position, here.spans, frame)
 
 
-def _volumetric(here: Coordinates, line: Line, _tool: int) -> Coordinates:
-    """Follow ``M200``: with a diameter, E is in mm³."""
-    diameter, switch = line.values.get("D"), line.values.get("S")
-    area = 1.0
-    if diameter and switch != 0:
-        area = pi * diameter * diameter / 4
-    elif switch:
-        area = min(here.frame.area, 1.0)  # with a diameter that is stored
-    return here.in_frame(replace(here.frame, area=area))
-
-
 def _babysteps(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     """Follow ``M290``; each is a step, as Marlin reads it, also with ``R0``."""
     frame = here.frame
@@ -269,7 +257,6 @@ FOLLOWED: Mapping[str, Shifting] = {
     **dict.fromkeys(_WORKSPACES, _workspace),
     "G10": _offset,
     "G92": _set_position,
-    "M200": _volumetric,
     "M206": _home_offset,
     "M218": _tool_offset,
     "M290": _babysteps,

@@ -5,12 +5,15 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode import heating
 from bridge.gcode.codes import Sets
+from bridge.gcode.dialects import REPRAPFIRMWARE, Dialect
 from bridge.gcode.line import Line, format_number
 
 _ABSOLUTE_ZERO = -273.15
+"""°C at which RepRapFirmware turns a heater off. Others, such as Teacup, keep targets
+in integers without a sign, in which -1 is the highest number."""
 
 
-def check(line: Line, profile: Profile) -> None:
+def check(line: Line, profile: Profile, dialect: Dialect) -> None:
     """Refuse a line that heats beyond a limit, or a heater that is not there.
 
     Raises:
@@ -30,6 +33,14 @@ def check(line: Line, profile: Profile) -> None:
     for target in heating.targets(line):
         if target.tool is not None:
             _check_tool(line, target.tool, profile)
+        lowest = _ABSOLUTE_ZERO if dialect is REPRAPFIRMWARE else 0.0
+        if target.celsius < lowest:
+            raise RejectedError.invalid(
+                f"{line}: {format_number(target.celsius)} °C is below "
+                f"{format_number(lowest)} °C; some firmwares would read a very high "
+                "temperature",
+                error="out_of_limits",
+            )
         _check_target(line, target.heater, target.celsius, profile)
     if row.preset and row.preset in line.values:
         raise RejectedError.invalid(
@@ -55,7 +66,7 @@ def _check_target(line: Line, heater: str, target: float, profile: Profile) -> N
         # Whichever it is: the limit of the one that may be heated least.
         heater = min(_heaters(profile), key=lambda name: _highest(name, profile))
     highest = _highest(heater, profile)
-    if not _ABSOLUTE_ZERO <= target <= highest:
+    if target > highest:
         raise RejectedError.invalid(
             f"{line}: {format_number(target)} °C is beyond the {heater}'s limit of "
             f"{format_number(highest)} °C (profile.max_temperature.{heater})",

@@ -11,6 +11,7 @@ from bridge.gcode.modal import Modal, track
 from bridge.printer.limits import paths, shifts
 from bridge.printer.limits.coordinates import (
     AXES,
+    SET,
     Coordinates,
 )
 
@@ -20,6 +21,11 @@ UNKNOWN = "position_unknown"
 _HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
 _PERCENT = 100.0
+_SPECIAL = {"reprapfirmware": "HRS", "unknown": "HR"}
+_KINDS = {1, 2, 3, 4}
+"""RepRapFirmware's ``G1 H1`` to ``H4``, ``S1`` to ``S3`` before version 3: homing moves
+and moves of single motors, for which the axes' limits do not hold
+(https://docs.duet3d.com/User_manual/Reference/Gcodes)."""
 _AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
 _CENTRES = {"x": "I", "y": "J", "z": "K"}
 
@@ -32,7 +38,7 @@ _PRINTS = "G26"
 _RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE"}
 _RESTORING = {*_RESTORES_MODES, "G53", "G92.1", "G92.2", "G92.3"}
 _OTHER_AXES = frozenset("ABCUVW")
-_PROBES = {"G30", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
+_PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
 _PARKS = {"M125", "M600", "M601"}
 
 
@@ -52,6 +58,11 @@ class Start:
     dialect: Dialect = MARLIN
     modal: Modal = field(default_factory=Modal)
     coordinates: Coordinates = field(default_factory=Coordinates)
+
+
+def follows(code: str) -> bool:
+    """Return whether a code changes how later numbers are understood, or is checked."""
+    return code in shifts.FOLLOWED or code in _PROBES or code in _PARKS
 
 
 def moves(line: Line) -> bool:
@@ -94,6 +105,7 @@ class Walk:
             axis: limits for axis, limits in reach.items() if limits is not None
         }
         self._checked = frozenset({*self._reach, "e"})
+        self._special = _SPECIAL.get(start.dialect.name, "")
         self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
         # How much filament the command has pushed so far, at least and at most, and the
         # least and the most that it had pushed before.
@@ -144,6 +156,11 @@ class Walk:
             self._home(line)
         elif line.code in _PROBES or line.code in _PARKS:
             self._to_known_place(line)
+        elif line.code == "G61" and any(line.values.get(axis) for axis in "XYZE"):
+            raise _beyond(
+                f"{line}: the numbers would be added to a saved place, which is not "
+                "known here; write only the letters"
+            )
         elif line.code not in _STILL and not self._keeps_tool(line):
             self._anywhere(line)
 
@@ -171,10 +188,10 @@ class Walk:
         if not self._here.frame.relative_known:
             self._axes_relative = (False, True)
         self._e_relative = self._readings_of_e()
-        factor = modal.speed_factor
-        self._speed = 1.0 if factor is None else factor / _PERCENT
-        factor = modal.flow_factor
-        self._flow = 1.0 if factor is None else factor / _PERCENT
+        # A factor below 100 % raises no limit: it may be that of another tool, or one
+        # that the firmware does not know or has reset.
+        self._speed = max(1.0, (modal.speed_factor or 0.0) / _PERCENT)
+        self._flow = max(1.0, (modal.flow_factor or 0.0) / _PERCENT)
 
     def _readings_of_e(self) -> tuple[bool, ...]:
         """Return whether the firmware reads E as relative; both if not known."""
@@ -196,6 +213,8 @@ class Walk:
         for letter, number in line.values.items():
             axis = _AXIS_OF.get(letter)
             if axis is None:
+                if letter in self._special and self._reach:
+                    self._check_kind(line, letter)
                 continue
             if position is None:
                 position = dict(self._here.position)
@@ -218,6 +237,21 @@ class Walk:
             after = self._check_reach(line, axis, before, value)
         if after is not None and number is not None:
             position[axis] = after
+
+    @staticmethod
+    def _check_kind(line: Line, letter: str) -> None:
+        """Refuse RepRapFirmware's moves to other places than their numbers say."""
+        number = line.values[letter]
+        if letter == "R" and line.row.moves is Moves.STRAIGHT:
+            raise _beyond(
+                f"{line}: with R its numbers would be added to a saved place, which is "
+                "not known here"
+            )
+        if letter != "R" and number in _KINDS:
+            raise _beyond(
+                f"{line}: with {letter}{format_number(number or 0.0)} it could go "
+                "beyond the axes' limits"
+            )
 
     def _check_speed(self, line: Line) -> None:
         feedrate = line.values.get("F")
@@ -350,7 +384,7 @@ class Walk:
             else:
                 length, after = value - before, value
             ends.add(after)
-            lengths.append(length * self._flow / self._here.frame.area)
+            lengths.append(length * self._flow)
         self._push(line, lengths)
         return ends.pop() if len(ends) == 1 else None
 
@@ -457,11 +491,14 @@ class Walk:
             if axis not in self._reach or number is None or (park and axis == "z"):
                 continue
             before = self._here.position.get(axis)
-            if park or line.code == "G30":  # also after G91
+            if park or line.code in {"G30", "M48"}:  # also after G91
                 self._check_end(line, axis, before, number, number)
             else:
                 self._check_reach(line, axis, before, number)
         self._anywhere(line)
+        if line.code == "G30" and "Z" in line.values:
+            # Smoothieware then calls the place where the bed is Z.
+            self._here = self._here.in_frame(self._here.frame.unsure(SET, ("z",)))
 
 
 def _curve(line: Line, start: paths.Point, end: paths.Point) -> paths.Box:
