@@ -216,11 +216,10 @@ class RequestHandler:
         await self._admit(message, rest, kind, begun)
         self._poll()
         request = self._parse(message, rest, arrived, so_far)
-        expires = None
+        if not request.command.stops and self._is_repeat(request, so_far, begun):
+            return False
+        expires = _expiry(request, message, arrived, awake)
         if not request.command.stops:
-            if self._is_repeat(request, so_far, begun):
-                return False
-            expires = _expiry(request, message, arrived, awake)
             self._poll()
             if _acts(request):
                 _refuse_interrupted(interrupted)
@@ -434,6 +433,9 @@ def _expiry(
 ) -> float | None:
     """Return the time of the boot clock after which a request must not begin.
 
+    A standstill of the process does not make an emergency stop too old; only a limit
+    that its sender has set does.
+
     Args:
         request: what was asked for.
         message: it came with this.
@@ -444,7 +446,7 @@ def _expiry(
         ExpiredError: That is over.
 
     """
-    if message.stale:
+    if message.stale and not request.command.stops:
         raise ExpiredError(standstill_message(message.waited))
     envelope = request.envelope
     left = lifetime(envelope, arrived, message.expiry, message.waited)
