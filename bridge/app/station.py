@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app import retained_cleanup
+from bridge.app.printer_files import PrinterFiles
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
@@ -32,23 +33,11 @@ from bridge.mqtt.messages import Lane, Message, Version
 from bridge.mqtt.session import Presence
 from bridge.printer.control.command_queue import Run
 from bridge.printer.control.heater_control import limits_of
-from bridge.printer.knowledge import print_record
 from bridge.printer.knowledge.events import StateEvent
-from bridge.printer.knowledge.print_record import PrinterRecord
-from bridge.printer.link.events import Place
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import (
-    HEAT,
-    JOB,
-    PLACE,
-    KnownPort,
-    TopicRecord,
-    flush,
-    recall,
-    remember,
-)
+from bridge.state_files import TopicRecord, flush
 from bridge.threads import in_thread
 from bridge.timeout import timeout
 from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
@@ -135,12 +124,8 @@ class Station:
         self.topics = Topics(config.base(printer))
         self._config = config
         self._removed = removed or {}
-        self._place_file = _place_file(folder, printer)
-        self._job_file = None if folder is None else folder / f"{printer.id}{JOB}"
-        self._kept: object = None
-        self._kept_at = 0.0
+        self._files = PrinterFiles(folder, printer)
         self._connected = asyncio.Event()
-        self._folder = folder
         self.pending: tuple[str, ...] = ()
         """Changed settings that wait for the end of a print."""
         self._on_print_end: Callable[[], None] | None = None
@@ -189,10 +174,10 @@ class Station:
             limits=self._config.limits,
             scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
             taken=taken,
-            found=self._last_place(printer),
-            kept=recall(self._job_file, PrinterRecord) if self._job_file else None,
+            found=self._files.last_place(),
+            kept=self._files.last_record(),
             heat=limits_of(printer, self._config.mqtt),
-            heat_file=self._heat_file(printer),
+            heat_file=self._files.heat,
             broker=lambda: self.broker.connected,
         )
 
@@ -219,16 +204,13 @@ class Station:
             refused=self.publisher.refused,
         )
 
-    def _heat_file(self, printer: PrinterConfig) -> Path | None:
-        return None if self._folder is None else self._folder / f"{printer.id}{HEAT}"
-
     def _take(self, printer: Printer, settings: PrinterConfig) -> Printer:
         """Return the printer of another station, which serves this one from now on."""
         self._configure_printer(printer, settings)
         printer.listen(
             Listeners(self._on_change, self._on_event, self._on_entry),
             broker=lambda: self.broker.connected,
-            heat_file=self._heat_file(settings),
+            heat_file=self._files.heat,
         )
         return printer
 
@@ -525,28 +507,9 @@ class Station:
         )
         return response_data(command, self.printer, self.publisher)
 
-    def _last_place(self, printer: PrinterConfig) -> Place | None:
-        """Return where the printer was found in an earlier run, to try that first."""
-        if self._place_file is None:
-            return None
-        known = recall(self._place_file, KnownPort)
-        given = printer.serial.port
-        if known is None or given not in {"auto", known.port}:
-            return None
-        return Place(known.port, known.baudrate)
-
     def _remember_job(self) -> None:
-        """Keep what the next run has to know of the print, at once when it changes."""
-        if self._job_file is None:
-            return
         now, epoch = self.publisher.now(), self.publisher.epoch()
-        state = self.printer.state
-        facts = print_record.facts(state)
-        again = state.job.active and now >= self._kept_at + print_record.EVERY
-        if facts == self._kept and not again:
-            return
-        self._kept, self._kept_at = facts, now
-        remember(self._job_file, print_record.record(state, now=now, epoch=epoch))
+        self._files.remember_job(self.printer.state, now=now, epoch=epoch)
 
     def _receives_stops(self) -> bool:
         topic, connection = self.topics.emergency, self._emergency
@@ -565,12 +528,6 @@ class Station:
             consequence="",
             severity="warning",
         )
-
-    def _remember_place(self) -> None:
-        place = self.printer.observer.place
-        if self._place_file is not None and place is not None:
-            known = KnownPort(port=place.port, baudrate=place.baudrate)
-            remember(self._place_file, known)
 
     def _respond(self, response: Response, sender: Sender) -> None:
         payload = response.model_dump_json().encode()
@@ -606,7 +563,7 @@ class Station:
             self._was_operational = True
             # Its heaters are known now, and so which topics an earlier run has left.
             self.broker.clear_leftovers()
-            self._remember_place()
+            self._files.remember_place(self.printer.observer.place)
 
     def _on_event(self, event: StateEvent) -> None:
         if event.name in LOGGED:
@@ -637,12 +594,3 @@ def _internal_error(error: BaseException) -> str:
 
 def _nothing() -> None:
     """Do nothing."""
-
-
-def _place_file(folder: Path | None, printer: PrinterConfig) -> Path | None:
-    """Return where the port and the rate are kept that were found out.
-
-    What the operator chose need not be remembered.
-    """
-    chosen = "auto" not in {printer.serial.port, printer.serial.baudrate}
-    return None if folder is None or chosen else folder / f"{printer.id}{PLACE}"
