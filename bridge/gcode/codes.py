@@ -300,12 +300,7 @@ def tables() -> Mapping[str, Mapping[str, Code]]:
     for families, row in rows():
         for family in families:
             found[family][row.name] = row
-    everything: dict[str, list[Code]] = {}
-    for family, table in found.items():
-        for name, row in table.items():
-            if not SYNTAXES[family].names or row.argument is not Argument.NAMES:
-                everything.setdefault(name, []).append(row)
-    for name, same in everything.items():
+    for name, same in _by_name(found).items():
         # A row that several families share is there several times.
         row = _merged({id(row): row for row in same}.values())
         takes = {
@@ -316,6 +311,16 @@ def tables() -> Mapping[str, Mapping[str, Code]]:
             row = replace(row, argument=Argument.LETTERS)
         found[UNKNOWN][name] = replace(row, quoted="")
     return found
+
+
+def _by_name(found: Mapping[str, Mapping[str, Code]]) -> Mapping[str, list[Code]]:
+    """Return the rows of all families by code, without those of names alone."""
+    everything: dict[str, list[Code]] = {}
+    for family, table in found.items():
+        for name, row in table.items():
+            if not SYNTAXES[family].names or row.argument is not Argument.NAMES:
+                everything.setdefault(name, []).append(row)
+    return everything
 
 
 def rows() -> Iterator[tuple[tuple[str, ...], Code]]:

@@ -197,24 +197,30 @@ class Dialect:
             return self.ok_timeout
         said = read(line, self.name)
         if said.row.dwell:
-            milliseconds = said.values.get("P") or 0.0
-            seconds = said.values.get("S") or 0.0
-            return self.ok_timeout + seconds + milliseconds / 1000
+            return self.ok_timeout + _dwell(said)
         if said.code == "M303":
             cycles = max(said.values.get(key) or 0.0 for key in "CR")
             seconds = max(cycles, TUNING_CYCLES) * self.tuning_cycle
             return max(self.long_timeout, seconds)
+        return self.long_timeout if self._takes_long(said) else self.ok_timeout
+
+    def _takes_long(self, said: Line) -> bool:
         if said.row.long or said.code in self.long_codes:
-            return self.long_timeout
-        if self.runs_macros and self._is_macro(said):
-            return self.long_timeout
-        return self.ok_timeout
+            return True
+        return self.runs_macros and self._is_macro(said)
 
     def _is_macro(self, said: Line) -> bool:
         if said.row.argument is Argument.NAMES:
             return not said.row.reads
         is_code = said.code[:1] in {"G", "M"} and said.code[1:2].isdigit()
         return not is_code
+
+
+def _dwell(said: Line) -> float:
+    """Return for how long a line waits, in seconds."""
+    milliseconds = said.values.get("P") or 0.0
+    seconds = said.values.get("S") or 0.0
+    return seconds + milliseconds / 1000
 
 
 MARLIN = Dialect(

@@ -95,13 +95,7 @@ def parse_report(text: str, dialect: Dialect) -> list[Reply]:
 
 
 def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
-    rest = match["rest"].strip()
-    counted = _OK_NUMBER.match(rest)
-    digits = (counted["marked"] or counted["bare"]) if counted else None
-    number = int(digits) if digits else None
-    free = counted["room"] if counted and digits else None
-    room = int(free) if free else None
-    rest = rest[counted.end() :] if counted else rest
+    number, room, rest = _counted(match["rest"].strip())
     if not rest:
         return [Ok(number, room=room)]
     said = parse_report(rest, dialect)
@@ -112,6 +106,15 @@ def _ok(match: re.Match[str], dialect: Dialect) -> list[Reply]:
     if dialect.reports_state:
         said = [reply for reply in said if not _is_placeholder(reply)]
     return [*map(_as_answer, said), Ok(number, temperature=temperature, room=room)]
+
+
+def _counted(text: str) -> tuple[int | None, int | None, str]:
+    """Return the line's number, the room for others, and the rest of an ``ok``."""
+    counted = _OK_NUMBER.match(text)
+    digits = (counted["marked"] or counted["bare"]) if counted else None
+    free = counted["room"] if counted and digits else None
+    rest = text[counted.end() :] if counted else text
+    return int(digits) if digits else None, int(free) if free else None, rest
 
 
 def _as_answer(reply: Reply) -> Reply:

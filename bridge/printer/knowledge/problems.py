@@ -70,15 +70,20 @@ def readiness(state: PrinterState, word: str, now: float) -> PrinterState:
         return replace(state, link="connecting")
     if word not in {"shutdown", "not_ready"}:
         return state
-    before, text = state.problem, _reason(notes)
+    text = _reason(notes)
     restarted = came_from == "disconnect" and bool(text)
-    told = before is None or before.consequence == "disconnected"
-    vague = before is not None and before.error in {SHUT_DOWN, NOT_READY}
-    if not (told or restarted or (vague and text)):
+    if not (restarted or _leaves_room(state.problem, text)):
         return state
     if not text:
         text = NOT_READY if word == "not_ready" else SHUT_DOWN
     return _halted(state, text, _word(text, word), now)
+
+
+def _leaves_room(problem: Problem | None, text: str) -> bool:
+    """Return whether a reason, or that there is none, says more than is known."""
+    if problem is None or problem.consequence == "disconnected":
+        return True
+    return bool(text) and problem.error in {SHUT_DOWN, NOT_READY}
 
 
 def note(state: PrinterState, text: str) -> PrinterState:
@@ -180,8 +185,7 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
     result = after.job.result
     if result is before.job.result:
         begins = after.job.active and not before.job.active
-        forget = begins and after.print_failure is not None
-        return replace(after, print_failure=None) if forget else after
+        return _without_print_failure(after) if begins else after
     wanted = result is not None and result.reason == "emergency_stop"
     if result is None or result.outcome != "failed" or wanted:
         return replace(after, print_failure=None)
@@ -192,6 +196,10 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
         print_failure=print_failure(result),
         problem=None if gone else after.problem,
     )
+
+
+def _without_print_failure(state: PrinterState) -> PrinterState:
+    return state if state.print_failure is None else replace(state, print_failure=None)
 
 
 def print_failure(result: PrintResult) -> Problem:

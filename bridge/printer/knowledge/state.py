@@ -208,15 +208,11 @@ def apply(
         case Fatal():
             return problems.stopped(_halted(state, reply.reason, now), reply, now)
         case Readiness(word):
-            if word in {"shutdown", "not_ready"} and not state.halted:
-                state = _halted(state, word, now)
-            return problems.readiness(state, word, now)
+            return _ready(state, word, now)
         case HeaterFault() if not state.halted:
             return problems.at_fault(state, reply, now)
-        case Refusal(text, unsolicited):
-            if unsolicited and dialect.bang is Bang.REFUSAL:
-                state = replace(state, job=print_job.report_error(state.job))
-            return problems.refused(state, text, now)
+        case Refusal():
+            return _refused(state, reply, dialect, now)
         case OtherText(text) if dialect.reports_state and text.startswith("//"):
             state = problems.note(state, text)
     if state.halted:
@@ -224,6 +220,20 @@ def apply(
     state = observe(state, reply, now=now, dialect=dialect, profile=profile)
     failed = _unmeasured(state, now) if isinstance(reply, TemperatureReport) else []
     return problems.unmeasured(state, failed, now)
+
+
+def _ready(state: PrinterState, word: str, now: float) -> PrinterState:
+    if word in {"shutdown", "not_ready"} and not state.halted:
+        state = _halted(state, word, now)
+    return problems.readiness(state, word, now)
+
+
+def _refused(
+    state: PrinterState, reply: Refusal, dialect: Dialect, now: float
+) -> PrinterState:
+    if reply.unsolicited and dialect.bang is Bang.REFUSAL:
+        state = replace(state, job=print_job.report_error(state.job))
+    return problems.refused(state, reply.text, now)
 
 
 def _unmeasured(state: PrinterState, now: float) -> list[str]:
