@@ -59,7 +59,7 @@ class Sets(Enum):
     TOOL = "the selected tool"
 
 
-class Job(Enum):
+class PrintAction(Enum):
     """What a code does to a print from the SD card."""
 
     NOTHING = ""
@@ -139,7 +139,7 @@ class Code:
     preset: str = ""
     moves: Moves = Moves.NO
     sets: Sets = Sets.NOTHING
-    job: Job = Job.NOTHING
+    job: PrintAction = PrintAction.NOTHING
     reads: bool = False
     interval: bool = False
     asks: bool = False
@@ -368,7 +368,7 @@ _ENUMERATIONS: tuple[tuple[str, type[Enum]], ...] = (
     ("argument", Argument),
     ("moves", Moves),
     ("sets", Sets),
-    ("job", Job),
+    ("job", PrintAction),
 )
 
 

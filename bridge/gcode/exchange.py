@@ -26,7 +26,7 @@ from bridge.gcode.timeouts import (
     may_print_after_reply,
     starts_print,
 )
-from bridge.gcode.window import PROBE, Line, Queue, Transmitter
+from bridge.gcode.window import PROBE, Queue, QueuedLine, Transmitter
 
 RECEIVE_BUFFER = 127
 """Bytes that may wait in the firmware's receive buffer: Marlin's ``RX_BUFFER_SIZE`` is
@@ -76,7 +76,8 @@ class Exchange:
         self._probe_at: float | None = None
         # What the states need to know beside the window.
         self._resend_oks = 0  # the oks of requests that are yet to come
-        self._output_of: Line | None = None  # has its ok, but perhaps not its output
+        # The line that has its ok, but perhaps not its output.
+        self._output_of: QueuedLine | None = None
         self._urgent_ok_due = False  # the ok of an urgent line follows the next ok
         self._timeouts = 0  # in a row
         self._waits_until = 0.0  # the firmware has said "wait" a moment ago
@@ -207,7 +208,7 @@ class Exchange:
         self._start_pause(self.pause if waiting else SendPause.SURPLUS_OK, now)
         self._urgent_ok_due = self._window.head is not None
 
-    def note_logged_line(self, line: Line, now: float) -> None:
+    def note_logged_line(self, line: QueuedLine, now: float) -> None:
         """Count a line as sent that a log says was sent."""
         self._window.push(line)
         self.note_logged_repeat(now)
@@ -226,7 +227,7 @@ class Exchange:
     # Replies in
 
     @property
-    def addressee(self) -> Line | None:
+    def addressee(self) -> QueuedLine | None:
         """The line that the firmware's replies are about."""
         return self._output_of or self._window.head
 
@@ -330,7 +331,7 @@ class Exchange:
             checks = self._resends.reports_last_line
         return dialect.numbered and checks
 
-    def _acknowledged_number(self, ok: Ok, head: Line) -> int | None:
+    def _acknowledged_number(self, ok: Ok, head: QueuedLine) -> int | None:
         """Return up to which line an ``ok`` acknowledges; ``None``: no line at all."""
         if ok.number is not None and self._transmitter.dialect.numbered:
             is_ours = head.number <= ok.number < self._window.edge
@@ -371,7 +372,7 @@ class Exchange:
             events += self._skip(line)
         return events + self._finish_or_await_output(last, now)
 
-    def _note_effect(self, last: Line, now: float) -> None:
+    def _note_effect(self, last: QueuedLine, now: float) -> None:
         """Remember what the acknowledged line makes the firmware do from now on."""
         dialect = self._transmitter.dialect
         if last.timeout <= dialect.ok_timeout:
@@ -387,7 +388,7 @@ class Exchange:
         if not last.shareable and starts_print(last.text, dialect):
             self._may_print = True
 
-    def _finish_or_await_output(self, last: Line, now: float) -> list[Event]:
+    def _finish_or_await_output(self, last: QueuedLine, now: float) -> list[Event]:
         if self._urgent_ok_due:
             self._urgent_ok_due = False
             self._start_pause(SendPause.SURPLUS_OK, now)
@@ -412,7 +413,7 @@ class Exchange:
         self._codes.add(code)
         return True
 
-    def _skip(self, line: Line) -> list[Event]:
+    def _skip(self, line: QueuedLine) -> list[Event]:
         """End a line whose ``ok`` never came, although a later one was answered."""
         if self._checks_sequence:
             return line.finish()  # lines are accepted in order: it was carried out
@@ -442,7 +443,7 @@ class Exchange:
     def _queue_probe(self) -> None:
         """Have a line sent behind those in flight; one to be repeated will do."""
         if not self._window.has_unsent:
-            self._window.push(Line(PROBE))
+            self._window.push(QueuedLine(PROBE))
         self._change(Change.PROBE_QUEUED)
 
     def _give_up(self, now: float) -> list[Event]:
@@ -466,7 +467,7 @@ class Exchange:
         self._answer_deadline = now + dialect.long_timeout
         return []
 
-    def _update_certainty(self, last: Line, ok: Ok, now: float) -> None:
+    def _update_certainty(self, last: QueuedLine, ok: Ok, now: float) -> None:
         """Weigh what the acknowledgement of a line says about those before it."""
         if ok.temperature:
             self._uncertain = 0

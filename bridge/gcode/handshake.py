@@ -20,7 +20,7 @@ from enum import Enum, auto
 from bridge.gcode.events import Connected, Event, LinkFailed
 from bridge.gcode.reply_types import ForeignFirmware, Ok, Refusal, Reply
 from bridge.gcode.timeouts import SURPLUS_OK_TIME
-from bridge.gcode.window import PROBE, Line, Transmitter
+from bridge.gcode.window import PROBE, QueuedLine, Transmitter
 
 INTERVAL = 2.0
 """Seconds between two greetings. A board that boots misses those of its first seconds,
@@ -180,7 +180,7 @@ class Handshake:
         else:
             self._surplus_oks -= 1
         if self._surplus_oks > 0:
-            window.push(Line(PROBE))
+            window.push(QueuedLine(PROBE))
             return []
         # The greeting must never be sent again among other lines, and a firmware that
         # asks for line 1 although that was answered has been reset.
@@ -202,7 +202,7 @@ class Handshake:
             self._transmitter.window.acknowledge(head.number)
             self._first_probe = head.number + 1
             self.state = HandshakeState.PROBING
-            self._transmitter.window.push(Line(PROBE))
+            self._transmitter.window.push(QueuedLine(PROBE))
         else:
             self._greet_again()
         return []
@@ -222,7 +222,7 @@ class Handshake:
         self._pause_deadline = None
         if self.state is HandshakeState.SETTLING:
             self.state = HandshakeState.PROBING
-            self._transmitter.window.push(Line(PROBE))
+            self._transmitter.window.push(QueuedLine(PROBE))
 
     def _greet_again(self) -> None:
         """Repeat the greeting; a firmware that knows a probe's number would drop it."""
@@ -237,4 +237,4 @@ class Handshake:
     def _greet(self) -> None:
         self.state = HandshakeState.GREETING
         window = self._transmitter.window
-        window.push(Line(f"M110 N{window.next}"))
+        window.push(QueuedLine(f"M110 N{window.next}"))

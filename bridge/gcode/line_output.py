@@ -7,7 +7,7 @@ from dataclasses import replace
 from bridge.gcode import reply_types as replies
 from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import Reply
-from bridge.gcode.window import Line
+from bridge.gcode.window import QueuedLine
 
 MAX_OUTPUT = 2000
 """Lines of output that are kept for one line; the list of a full SD card has fewer."""
@@ -31,7 +31,7 @@ def is_query(line: str) -> bool:
     return read(line).row.reads
 
 
-def collect(line: Line, found: Sequence[Reply], text: str) -> None:
+def collect(line: QueuedLine, found: Sequence[Reply], text: str) -> None:
     """Add what the firmware said to a line's output, unless it was unsolicited.
 
     Args:
@@ -51,7 +51,7 @@ def collect(line: Line, found: Sequence[Reply], text: str) -> None:
             line.errors.append(reply.text)
 
 
-def mark_damaged(found: Sequence[Reply], line: Line | None) -> list[Reply]:
+def mark_damaged(found: Sequence[Reply], line: QueuedLine | None) -> list[Reply]:
     """Return replies with a refusal of what noise made of a line as its damage.
 
     Noise in the ``N`` of a numbered line makes an unknown command of it, whose checksum
@@ -68,7 +68,7 @@ def mark_damaged(found: Sequence[Reply], line: Line | None) -> list[Reply]:
     ]
 
 
-def _is_damage(text: str, line: Line) -> bool:
+def _is_damage(text: str, line: QueuedLine) -> bool:
     quote = _QUOTE.match(text)
     if quote is None:
         return False
@@ -78,7 +78,7 @@ def _is_damage(text: str, line: Line) -> bool:
     return bool(ours) and not said.upper().startswith(code)
 
 
-def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:
+def mark_unsolicited(found: Sequence[Reply], line: QueuedLine | None) -> list[Reply]:
     """Return replies with those refusals marked that no sender of a line reports.
 
     What our own questions find out, that a code is not known or that there is no card,
@@ -97,7 +97,7 @@ def mark_unsolicited(found: Sequence[Reply], line: Line | None) -> list[Reply]:
     ]
 
 
-def _belongs(reply: Reply, line: Line) -> bool:
+def _belongs(reply: Reply, line: QueuedLine) -> bool:
     """Return whether a reply can be about a line: autoreports are about none."""
     match reply:
         case replies.TemperatureReport():

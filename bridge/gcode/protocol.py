@@ -34,7 +34,14 @@ from bridge.gcode.framing import LineReceiver
 from bridge.gcode.handshake import Handshake
 from bridge.gcode.reply_parser import hints_at_start, parse_reply
 from bridge.gcode.reply_types import Reply
-from bridge.gcode.window import NUMBER_GAP, Line, Queue, Stream, Transmitter, Window
+from bridge.gcode.window import (
+    NUMBER_GAP,
+    Queue,
+    QueuedLine,
+    Stream,
+    Transmitter,
+    Window,
+)
 
 _Acknowledgement = replies.Ok | replies.Resend | replies.TransferError | replies.Wait
 _ACKNOWLEDGEMENTS = (
@@ -146,7 +153,7 @@ class Protocol:
         """
         framing.check(text)  # refuse now, not when its turn comes
         ticket = next(self._tickets)
-        self._queue.push(Line(text, ticket, report_errors), ahead=ahead)
+        self._queue.push(QueuedLine(text, ticket, report_errors), ahead=ahead)
         return ticket
 
     def stream(self, source: Iterator[str | None]) -> Stream:
@@ -257,7 +264,7 @@ class Protocol:
             )
             self._exchange.restart_numbering(number or 0)
         self._connected = True
-        line = Line(text, next(self._tickets), report_errors=True)
+        line = QueuedLine(text, next(self._tickets), report_errors=True)
         self._exchange.note_logged_line(line, now)
         return line.ticket, events
 

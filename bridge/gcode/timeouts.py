@@ -3,7 +3,7 @@
 How long each line takes by itself is :meth:`bridge.gcode.dialects.Dialect.timeout_for`.
 """
 
-from bridge.gcode.codes import Job
+from bridge.gcode.codes import PrintAction
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import code_of, read
 from bridge.gcode.reply_types import (
@@ -88,7 +88,8 @@ def may_print_after_reply(reply: Reply, *, before: bool) -> bool:
 def starts_print(line: str, dialect: Dialect) -> bool:
     """Return whether a print from the card runs once this line is acknowledged."""
     return (
-        read(line, dialect.name).row.job is Job.START or code_of(line) in dialect.resume
+        read(line, dialect.name).row.job is PrintAction.START
+        or code_of(line) in dialect.resume
     )
 
 

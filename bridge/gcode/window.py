@@ -49,7 +49,7 @@ def next_first_number(number: int) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class QueuedLine:
     """One line that waits, is on its way, or was acknowledged.
 
     Attributes:
@@ -139,9 +139,9 @@ class Stream:
     over: bool = False
     refused: ValueError | None = None
     failure: tuple[str, str] | None = None
-    _next: Line | None = None
+    _next: QueuedLine | None = None
 
-    def peek(self) -> Line | None:
+    def peek(self) -> QueuedLine | None:
         """Return the next line, if there is one now; :meth:`pop` removes it."""
         if self._next is not None or self.over:
             return self._next
@@ -158,10 +158,10 @@ class Stream:
             self.refused = error
             self.over = True
             return None
-        self._next = Line(text, self.ticket, report_errors=True)
+        self._next = QueuedLine(text, self.ticket, report_errors=True)
         return self._next
 
-    def pop(self, line: Line) -> None:
+    def pop(self, line: QueuedLine) -> None:
         """Count the line that :meth:`peek` returned as sent."""
         self._next = None
         self.pulled.append(line.text)
@@ -181,11 +181,11 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._ahead: deque[Line] = deque()
-        self._behind: deque[Line] = deque()
+        self._ahead: deque[QueuedLine] = deque()
+        self._behind: deque[QueuedLine] = deque()
         self._streams: list[Stream] = []
 
-    def push(self, line: Line, *, ahead: bool) -> None:
+    def push(self, line: QueuedLine, *, ahead: bool) -> None:
         """Add a line, either to those that go ahead of all others or to the rest."""
         (self._ahead if ahead else self._behind).append(line)
 
@@ -193,7 +193,7 @@ class Queue:
         """Add a stream, ahead of the others."""
         self._streams.append(stream)
 
-    def pop(self, *, shareable: int | None = None) -> Line | None:
+    def pop(self, *, shareable: int | None = None) -> QueuedLine | None:
         """Remove and return the next line, if there is one.
 
         Args:
@@ -228,7 +228,7 @@ class Queue:
                     return True
         return False
 
-    def drain(self, error: str, message: str) -> list[Line]:
+    def drain(self, error: str, message: str) -> list[QueuedLine]:
         """Remove and return all lines in their order, and end all streams."""
         lines = [*self._ahead, *self._behind]
         self._ahead.clear()
@@ -253,7 +253,7 @@ class Window:
     """
 
     def __init__(self, first_number: int) -> None:
-        self._lines: dict[int, Line] = {}  # by number; numbers have no gaps
+        self._lines: dict[int, QueuedLine] = {}  # by number; numbers have no gaps
         self.cursor = self.edge = self.next = first_number
 
     @property
@@ -266,21 +266,21 @@ class Window:
         self._lines.clear()
         self.cursor = self.edge = self.next = first_number
 
-    def unacknowledged(self) -> list[Line]:
+    def unacknowledged(self) -> list[QueuedLine]:
         """Return the lines in flight and those unsent, oldest first."""
         return [self._lines[number] for number in range(self.cursor, self.next)]
 
-    def in_flight(self) -> list[Line]:
+    def in_flight(self) -> list[QueuedLine]:
         """Return the lines that the firmware may be working on, oldest first."""
         return [self._lines[number] for number in range(self.cursor, self.edge)]
 
     @property
-    def head(self) -> Line | None:
+    def head(self) -> QueuedLine | None:
         """The oldest line in flight."""
         return self._lines[self.cursor] if self.cursor < self.edge else None
 
     @property
-    def latest(self) -> Line:
+    def latest(self) -> QueuedLine:
         """The line that was transmitted last."""
         return self._lines[self.edge - 1]
 
@@ -294,7 +294,7 @@ class Window:
         """Whether every line is acknowledged."""
         return self.cursor == self.next
 
-    def push(self, line: Line) -> None:
+    def push(self, line: QueuedLine) -> None:
         """Give a new line the next number; it is unsent."""
         line.number = self.next
         self._lines[self.next] = line
@@ -303,7 +303,7 @@ class Window:
             for number in range(self._oldest, min(self.cursor, self.next - HISTORY)):
                 del self._lines[number]
 
-    def transmit(self, now: float) -> Line:
+    def transmit(self, now: float) -> QueuedLine:
         """Return the oldest unsent line; it is in flight from now on."""
         line = self._lines[self.edge]
         line.sent_at = now
@@ -311,7 +311,7 @@ class Window:
         self.edge += 1
         return line
 
-    def acknowledge(self, through: int) -> list[Line]:
+    def acknowledge(self, through: int) -> list[QueuedLine]:
         """Acknowledge all lines up to this number; return those that were not yet."""
         end = max(self.cursor, min(through + 1, self.next))
         lines = [self._lines[number] for number in range(self.cursor, end)]

@@ -49,7 +49,7 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class ClientIdentity:
     """What is ours at the broker.
 
     Attributes:
@@ -81,7 +81,7 @@ class OwnTopics:
 
     def __init__(  # noqa: PLR0913 - what it shares with the session
         self,
-        identity: Identity,
+        identity: ClientIdentity,
         version: Version,
         outbox: Outbox,
         conflicts: Reporter,

@@ -26,7 +26,7 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.outbox import Outbox
-from bridge.mqtt.own_topics import OFFLINE, ONLINE, Identity, OwnTopics
+from bridge.mqtt.own_topics import OFFLINE, ONLINE, ClientIdentity, OwnTopics
 from bridge.mqtt.takeover import Conflicts
 from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
@@ -208,7 +208,7 @@ class BrokerSession:
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
         presence = shared.presence
-        identity = Identity(
+        identity = ClientIdentity(
             topics=presence.topics,
             instance=presence.instance,
             discovery=presence.discovery,

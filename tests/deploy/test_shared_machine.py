@@ -9,7 +9,7 @@ from bridge.commands.gcode_lines import clean
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS
 from bridge.printer.limits.safety import Rules, check
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 from tests.support.configs import load_text
 from tests.support.halves import ROOT
 
@@ -30,7 +30,7 @@ def sends(tmp_path: Path, text: str) -> str:
         unknown_codes=printer.unknown_codes,
     )
     line = clean(text, context, "command")
-    start = Start(profile=printer.profile, dialect=dialect)
+    start = InitialState(profile=printer.profile, dialect=dialect)
     check([line.text], Rules(start=start, blocked=printer.blocked))
     return line.text
 

@@ -16,7 +16,7 @@ from bridge.errors import RejectedError
 from bridge.gcode.codes import SYNTAXES, lookup
 from bridge.gcode.dialects import DIALECTS
 from bridge.printer.limits.safety import Rules, check
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 from tests.support.firmware_readers import READERS, Command, ConfusedError
 
 PROFILE = Profile(
@@ -136,7 +136,7 @@ def gets_through(text: str, family: str) -> object:
     context = Context(profile=PROFILE, dialect=DIALECTS[family])
     try:
         line = clean(text, context, "command")
-        start = Start(profile=PROFILE, dialect=DIALECTS[family])
+        start = InitialState(profile=PROFILE, dialect=DIALECTS[family])
         check(["G28", "G0 X50 Y50 Z10 F600", "G92 E0", line.text], Rules(start=start))
     except RejectedError:
         return None

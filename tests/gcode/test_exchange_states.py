@@ -18,7 +18,7 @@ from bridge.gcode.exchange_states import (
     SendPause,
 )
 from bridge.gcode.reply_types import Busy, Ok, TransferError
-from bridge.gcode.window import Line, Queue, Transmitter, Window
+from bridge.gcode.window import Queue, QueuedLine, Transmitter, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Talk:
         exchange, now = self.exchange, self.now
         near = self.transmitter.window.next - number
         deeds: dict[str, Callable[[], object]] = {
-            "queue": lambda: self.queue.push(Line("M114", number), ahead=False),
+            "queue": lambda: self.queue.push(QueuedLine("M114", number), ahead=False),
             "send": lambda: exchange.data_to_send(self.queue, now),
             "ok": lambda: exchange.process_ok(Ok(), now),
             "numbered ok": lambda: exchange.process_ok(Ok(near), now),

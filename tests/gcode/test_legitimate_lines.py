@@ -13,7 +13,7 @@ from bridge.config import Profile, Volume
 from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.line import LineError, parse
 from bridge.printer.limits.safety import Rules, check
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 from tests.support.wire_logs import dialect_of, logs, read
 
 NUMBERED = re.compile(r"N-?\d+ ?(.*?)\*\d+")
@@ -151,7 +151,7 @@ def test_a_line_that_people_send_is_accepted(family: str, line: str) -> None:
     context = Context(profile=PROFILE, dialect=DIALECTS[family])
     sent = clean(line, context, "command")
     if not sent.row.emergency:
-        rules = Rules(start=Start(profile=PROFILE, dialect=DIALECTS[family]))
+        rules = Rules(start=InitialState(profile=PROFILE, dialect=DIALECTS[family]))
         check([*PLACE, sent.text], rules)
     shown = warnings([sent], context)
     assert all(text.startswith("the text was sent as") for text in shown)

@@ -8,7 +8,7 @@ from bridge.gcode.framing import MAX_REPLY, LineReceiver
 from bridge.gcode.line_output import mark_damaged
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Refusal, TransferError
-from bridge.gcode.window import Line
+from bridge.gcode.window import QueuedLine
 from bridge.printer.link.identity import identify
 from tests.support.dialogue import Dialogue, connected
 
@@ -171,7 +171,7 @@ def test_a_refusal_of_what_was_never_sent_is_damage() -> None:
     ],
 )
 def test_what_is_damage_shows_by_what_is_quoted(text: str, *, damaged: bool) -> None:
-    line = Line("M117 hello", ticket=1, number=1111)
+    line = QueuedLine("M117 hello", ticket=1, number=1111)
     (reply,) = mark_damaged([Refusal(text)], line)
     assert isinstance(reply, TransferError) is damaged
     assert mark_damaged([Refusal(text)], None) == [Refusal(text)]

@@ -20,7 +20,7 @@ from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.modal import Modal, track
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.safety import Rules, check
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 
 AXES = {"X": (0.0, 220.0), "Y": (-10.0, 220.0), "Z": (0.0, 250.0)}
 MAX_SPEED, MAX_E, SLACK = 12_000.0, 100.0, 1e-3
@@ -389,7 +389,7 @@ def test_no_accepted_command_breaks_a_limit(  # noqa: PLR0913, PLR0917 - drawn
         if not all(line.is_known for line in known_lines):
             continue  # this family has no such code
         rules = Rules(
-            start=Start(
+            start=InitialState(
                 profile=PROFILE, dialect=dialect, modal=modal, coordinates=there
             )
         )

@@ -14,7 +14,7 @@ from bridge.gcode.modal import Modal
 from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
 from bridge.printer.limits.safety import Rules
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 from tests.support.knowing import Knowing, plan
 
 TWO_TOOLS = Printer(profile=Profile(extruders=2))
@@ -31,7 +31,7 @@ def planned(
     known = known or Knowing(profile=config.profile)
     context = planning.context_of(known.state, config, MARLIN, scripts)
     situation = planning.situation_of(known.state, config.profile)
-    start = Start(profile=config.profile)
+    start = InitialState(profile=config.profile)
     rules = Rules(start=start, blocked=config.blocked)
     return plan(parse(topic, payload).command, context, situation, rules)
 

@@ -21,7 +21,7 @@ from bridge.gcode.dialects import (
     Dialect,
 )
 from bridge.printer.limits.safety import Rules, Situation, check, gate
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 from tests.support.knowing import rules
 from tests.support.matrix import MATRIX, refusal
 
@@ -301,7 +301,7 @@ def test_blocked_codes_are_refused_with_the_reason(line: str) -> None:
 
 
 def test_a_macro_can_be_blocked() -> None:
-    start = Start(dialect=KLIPPER)
+    start = InitialState(dialect=KLIPPER)
     with pytest.raises(RejectedError, match="RESTART is blocked"):
         check(["restart"], Rules(start=start, blocked={"restart": "stops"}))
 

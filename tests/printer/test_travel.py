@@ -249,14 +249,16 @@ def test_moves_from_an_unreported_home_span_no_more_than_the_axis(
 
 def test_a_span_counts_until_the_position_is_reported() -> None:
     there = after(["G28", "G91", "G1 X200"])
-    start = travel.Start(profile=BOX, modal=Modal(relative=True), coordinates=there)
+    start = travel.InitialState(
+        profile=BOX, modal=Modal(relative=True), coordinates=there
+    )
     with pytest.raises(RejectedError, match="more than the axis has"):
         check(["G1 X21"], Rules(start=start))
     reported = there.reported({"x": 100.0})
     check(
         ["G1 X21"],
         Rules(
-            start=travel.Start(
+            start=travel.InitialState(
                 profile=BOX, modal=Modal(relative=True), coordinates=reported
             )
         ),
@@ -390,7 +392,7 @@ def test_a_workspace_counts_in_the_next_command() -> None:
     duet = REPRAPFIRMWARE
     there = after(["G10 L2 P2 X50 Y0 Z0", "G55"], MIDDLE, dialect=duet)
     assert there.position == {"x": 50.0, "y": 100.0, "z": 100.0, "e": 0.0}
-    start = travel.Start(
+    start = travel.InitialState(
         profile=BOX, dialect=duet, coordinates=there.reported({"x": 50.0})
     )
     with pytest.raises(RejectedError, match="x would be at 221 mm"):

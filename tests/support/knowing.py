@@ -18,7 +18,7 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
 from bridge.printer.limits.coordinates import Coordinates, Frame
 from bridge.printer.limits.safety import Rules, Situation
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 
 
 def plan(
@@ -44,7 +44,7 @@ def rules(
     frame: Frame | None = None,
 ) -> Rules:
     """Return what lines are checked against, where the head is at this position."""
-    start = Start(
+    start = InitialState(
         profile=profile,
         dialect=dialect,
         modal=modal or Modal(),

@@ -23,7 +23,7 @@ from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits import safety
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.safety import Rules, Situation
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 
 _CONFLICT = 409
 _ANY = Program()
@@ -368,7 +368,7 @@ class Planner:
 
     def _rules(self, command: Command) -> Rules:
         observer = self._observer
-        start = Start(
+        start = InitialState(
             profile=self._config.profile,
             dialect=observer.dialect,
             modal=observer.state.modal,

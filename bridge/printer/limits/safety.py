@@ -16,7 +16,7 @@ from bridge.gcode.codes import Moves, Sets
 from bridge.gcode.line import Line
 from bridge.printer.limits import amounts, targets, travel
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.limits.travel import Start
+from bridge.printer.limits.travel import InitialState
 
 _UNITS = {"G20", "M149"}
 """Codes that change the units of all numbers: no setting can allow them, because every
@@ -57,7 +57,7 @@ class Rules:
 
     """
 
-    start: Start = field(default_factory=Start)
+    start: InitialState = field(default_factory=InitialState)
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
 
     blocked_codes: Mapping[str, str] = field(init=False, repr=False)

@@ -43,7 +43,7 @@ _PARKS = {"M125", "M600", "M601"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class InitialState:
     """What the first line of a command finds.
 
     Attributes:
@@ -93,7 +93,7 @@ class Walk:
 
     """
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: InitialState) -> None:
         profile = start.profile
         self._profile = profile
         self._dialect = start.dialect

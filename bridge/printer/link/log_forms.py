@@ -63,7 +63,7 @@ def read_any(lines: Iterable[str]) -> Iterator[Entry]:
     if found and all(_OWN.match(line) for line in found if line.strip()):
         yield from read_log(found)
         return
-    reader = _Reader()
+    reader = _LogReader()
     entries = [entry for line in found if (entry := reader.read(line)) is not None]
     first = next((line for line in found if line.strip()), "")
     if first and not reader.certain and not any(map(_is_meant, entries)):
@@ -81,7 +81,7 @@ def _is_meant(entry: Entry) -> bool:
     return not all(isinstance(said, OtherText) for said in parse_reply(text, UNKNOWN))
 
 
-class _Reader:
+class _LogReader:
     def __init__(self) -> None:
         self.certain = False
         """A line had a mark of a program that writes logs."""
