@@ -172,7 +172,7 @@ async def test_a_name_that_noise_has_eaten_is_asked_for_again() -> None:
         await answer(peer, b"M105", b"ok T:20.0 /0.0\n")
         await answer(peer, b"M115", b"\xfeI#MWARE_NA\xfe:Klip\nok\n")
         await answer(peer, b"M115", b"ok FIRMWARE_NAME:Klipper FIRMWARE_VERSION:1\n")
-        for line in (b"M105", b"M114", b"M27", b"M21"):
+        for line in (b"STATUS", b"M105", b"M114", b"M27", b"M21"):
             await answer(peer, line, b"ok\n")
         ready = await running.connected()
         assert ready.identity.dialect.name == "klipper"
