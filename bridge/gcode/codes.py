@@ -302,15 +302,22 @@ def tables() -> Mapping[str, Mapping[str, Code]]:
             found[family][row.name] = row
     for name, same in _by_name(found).items():
         # A row that several families share is there several times.
-        row = _merged({id(row): row for row in same}.values())
-        takes = {
-            found[family][name].argument for family in _EAGER if name in found[family]
-        }
-        if len(takes) > 1 or any(name not in found[family] for family in _EAGER):
-            # Some family would find letters, and so other codes, in the text.
-            row = replace(row, argument=Argument.LETTERS)
-        found[UNKNOWN][name] = replace(row, quoted="")
+        merged = _merged({id(row): row for row in same}.values())
+        found[UNKNOWN][name] = _row_of_unknown(merged, found)
     return found
+
+
+def _row_of_unknown(row: Code, found: Mapping[str, Mapping[str, Code]]) -> Code:
+    """Return the row for a firmware that is not known, which may be any of them."""
+    takes = [
+        found[family][row.name].argument
+        for family in _EAGER
+        if row.name in found[family]
+    ]
+    if len(takes) < len(_EAGER) or len(set(takes)) > 1:
+        # Some family would find letters, and so other codes, in the text.
+        row = replace(row, argument=Argument.LETTERS)
+    return replace(row, quoted="")
 
 
 def _by_name(found: Mapping[str, Mapping[str, Code]]) -> Mapping[str, list[Code]]:

@@ -190,15 +190,19 @@ def _action(state: PrinterState, name: str, argument: str, now: float) -> Printe
             job = print_job.host_action(state.job, "paused", "filament_runout", now)
             state = replace(state, job=job)
         case _ if name.startswith("prompt_"):
-            prompt = _asked(state.prompt, name, argument)
-            informs = prompt is not None and prompt.shown and not prompt.asks
-            message = prompt.text if prompt and informs else state.message
-            state = replace(state, prompt=prompt, message=message)
+            state = _prompted(state, _asked(state.prompt, name, argument))
         case _:
             state = replace(
                 state, job=print_job.host_action(state.job, name, argument, now)
             )
     return state
+
+
+def _prompted(state: PrinterState, prompt: UserPrompt | None) -> PrinterState:
+    """Return the state with a dialog; one that only informs is a message."""
+    informs = prompt is not None and prompt.shown and not prompt.asks
+    message = prompt.text if prompt and informs else state.message
+    return replace(state, prompt=prompt, message=message)
 
 
 def _asked(prompt: UserPrompt | None, action: str, argument: str) -> UserPrompt | None:

@@ -14,7 +14,7 @@ A line of a bare capture was sent if it looks like a command, and else received.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from bridge.gcode.dialects import UNKNOWN
@@ -62,7 +62,12 @@ def read_any(lines: Iterable[str]) -> Iterator[Entry]:
     found = list(lines)
     if found and all(_OWN.match(line) for line in found if line.strip()):
         yield from read_log(found)
-        return
+    else:
+        yield from _read_other(found)
+
+
+def _read_other(found: Sequence[str]) -> Sequence[Entry]:
+    """Return the entries of a log that another program wrote."""
     reader = _LogReader()
     entries = [entry for line in found if (entry := reader.read(line)) is not None]
     first = next((line for line in found if line.strip()), "")
@@ -71,7 +76,7 @@ def read_any(lines: Iterable[str]) -> Iterator[Entry]:
             "line 1 of the log is no entry such as '12.3456 > M105\\n', 'Recv: ok' or "
             f"'ok T:20.1 /0.0': {first.strip()[:80]!r}"
         )
-    yield from entries
+    return entries
 
 
 def _is_meant(entry: Entry) -> bool:

@@ -283,15 +283,20 @@ class Session:
             if not stream.over or stream.open:
                 continue
             self._streams.pop(ticket, None)  # a callback above may have ended it
-            error = streaming.error or stream.refused
-            if error is None and stream.failure is not None:
-                error = _error(Failed(ticket, *stream.failure, sent=False))
-            if streaming.over.done():
-                continue  # whoever waited was cancelled
-            if error is None:
-                streaming.over.set_result(None)
-            else:
-                streaming.over.set_exception(error)
+            self._end_stream(ticket, streaming)
+
+    @staticmethod
+    def _end_stream(ticket: int, streaming: _Streaming) -> None:
+        stream = streaming.stream
+        error = streaming.error or stream.refused
+        if error is None and stream.failure is not None:
+            error = _error(Failed(ticket, *stream.failure, sent=False))
+        if streaming.over.done():
+            return  # whoever waited was cancelled
+        if error is None:
+            streaming.over.set_result(None)
+        else:
+            streaming.over.set_exception(error)
 
     def _dispatch(self, events: Iterable[Event]) -> None:
         for event in events:
