@@ -330,10 +330,7 @@ class Supervisor:
             if name in self._served:
                 self._served[name].build = build
             else:
-                carried = self._carried.pop(name, None)
-                station = build(carried=carried)
-                if carried is None and name in self._stops_owed:
-                    station.printer.keep_stop()
+                station = self._built(name, build)
                 self._served[name] = _Served(settings, build, station)
         new = [served for served in self._served.values() if served.task is None]
         if self._on_stations is not None:
@@ -342,6 +339,14 @@ class Supervisor:
             name = served.station.name
             served.task = tasks.create_task(self._keep_served(served), name=name)
         self._listen_for_stops()
+
+    def _built(self, name: str, build: Callable[..., Station]) -> Station:
+        """Return a new station, with the printer and the stop of the one before."""
+        carried = self._carried.pop(name, None)
+        station = build(carried=carried)
+        if carried is None and name in self._stops_owed:
+            station.printer.keep_stop()
+        return station
 
     async def _keep_served(self, served: _Served) -> None:
         """Run a printer's station, and start it again after each failure."""
@@ -521,16 +526,16 @@ def _summary(
     wanted: Mapping[str, object],
     pending: Mapping[str, tuple[str, ...]],
 ) -> str:
-    changed = {name for name, need in needs.items() if need != "nothing"} | {*pending}
+    kept = [name for name in needs if needs[name] == "nothing" and name not in pending]
+    changed = [name for name in needs if name in wanted and name not in kept]
     counts = {
         "added": [name for name in wanted if name not in needs],
-        "changed": [name for name in needs if name in changed and name in wanted],
+        "changed": changed,
         "removed": [name for name in needs if name not in wanted],
         "waiting for the end of a print": [*pending],
     }
-    kept = len([name for name in needs if name not in changed])
     named = [f"{verb}: {', '.join(names)}" for verb, names in counts.items() if names]
-    return "; ".join([*named, f"{kept} left alone"])
+    return "; ".join([*named, f"{len(kept)} left alone"])
 
 
 @contextmanager

@@ -421,17 +421,17 @@ class HeaterPolicy:
         self.reason = min(reasons, key=_ORDER.index) if reasons else None
         times = [(self._off_time(name, end), end.lead) for name, end in ends.items()]
         first, lead = min(times, default=(_NEVER, 0.0))
-        left = first - self._now
-        before = self.off_at
         if first == _NEVER:
             self.off_at = None
-        elif (
-            before is None
-            or self.memory.warned
-            or left <= lead
-            or not 0 <= first - before <= min(_STEADY, left / 60)
-        ):
+        elif not self._is_near_enough(first, lead):
             self.off_at = first
+
+    def _is_near_enough(self, first: float, lead: float) -> bool:
+        """Return whether the published time may stay although it is a little early."""
+        left, before = first - self._now, self.off_at
+        if before is None or self.memory.warned or left <= lead:
+            return False
+        return 0 <= first - before <= min(_STEADY, left / 60)
 
     def _end(self, heater: str) -> _End:
         """Return when a heater's reason ends."""

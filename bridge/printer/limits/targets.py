@@ -33,14 +33,7 @@ def check(line: Line, profile: Profile, dialect: Dialect) -> None:
     for target in heating.targets(line):
         if target.tool is not None:
             _check_tool(line, target.tool, profile)
-        lowest = _ABSOLUTE_ZERO if dialect is REPRAPFIRMWARE else 0.0
-        if target.celsius < lowest:
-            raise RejectedError.invalid(
-                f"{line}: {format_number(target.celsius)} °C is below "
-                f"{format_number(lowest)} °C; some firmwares would read a very high "
-                "temperature",
-                error="out_of_limits",
-            )
+        _check_lowest(line, target.celsius, dialect)
         _check_target(line, target.heater, target.celsius, profile)
     if row.preset and row.preset in line.values:
         raise RejectedError.invalid(
@@ -59,6 +52,17 @@ def _check_tool(line: Line, number: float | None, profile: Profile) -> None:
         return
     if number != int(number) or not 0 <= number < profile.extruders:
         raise no_such_tool(f"{line}: ", int(number), profile.extruders)
+
+
+def _check_lowest(line: Line, target: float, dialect: Dialect) -> None:
+    lowest = _ABSOLUTE_ZERO if dialect is REPRAPFIRMWARE else 0.0
+    if target < lowest:
+        raise RejectedError.invalid(
+            f"{line}: {format_number(target)} °C is below "
+            f"{format_number(lowest)} °C; some firmwares would read a very high "
+            "temperature",
+            error="out_of_limits",
+        )
 
 
 def _check_target(line: Line, heater: str, target: float, profile: Profile) -> None:
