@@ -11,9 +11,12 @@ from pydantic import BaseModel, ValidationError
 from bridge.commands.base import Command, Context, Program
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.envelope import Envelope, Origin, Outcome, Response
+from bridge.commands.gcode_lines import is_stop
 from bridge.commands.json_payload import Json, check, printable, read
+from bridge.commands.raw import RawCommand
 from bridge.commands.registry import TOPICS
 from bridge.errors import RejectedError
+from bridge.gcode.codes import STOP
 from bridge.validation_errors import first_problem, nearest, shown
 
 __all__ = [
@@ -39,6 +42,7 @@ _GLANCE = 4096  # bytes that are read although the message is refused
 _LONGEST_ID = 64
 _QUESTION = "request/"
 _RAW = "command"
+_STOP = RawCommand(command=STOP)
 _OTHER_NAMES = {"printhead": "head", "storage": "sd", "request": "request/state"}
 
 
@@ -105,7 +109,22 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
     except RejectedError as error:
+        if topic == _RAW and _is_stop(document):
+            return Request(topic, _emergency_envelope(payload, max_bytes), _STOP)
         raise RequestError(error, _id(document), _command(topic, document)) from error
+
+
+def _is_stop(document: Json) -> bool:
+    """Return whether an invalid document asks for an emergency stop all the same.
+
+    An unknown field, for example, must not be the reason why a machine goes on.
+    """
+    if document.get("dry_run", False) is not False:
+        return False
+    lines = [document.get("command")]
+    if isinstance(listed := document.get("commands"), list):
+        lines += listed
+    return any(isinstance(line, str) and is_stop(line) for line in lines)
 
 
 def origin_of(topic: str, payload: bytes) -> Origin:

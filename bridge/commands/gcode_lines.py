@@ -12,7 +12,9 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import Line, parse
 from bridge.gcode.reply_parser import parse_reply
 
-_SPELLED_STOP = re.compile(r"\s*M\s*0*112(?!\d)", re.ASCII | re.IGNORECASE)
+_SPELLED_STOP = re.compile(
+    r"\s*(?:N\s*\d+\s*)?M\s*0*112(?!\d)", re.ASCII | re.IGNORECASE
+)
 
 _SHOWN_WARNINGS = 3
 """Warnings of one command that are shown; a thousand lines may have one each."""

@@ -407,3 +407,39 @@ def test_every_message_is_understood_or_refused(topic: str, payload: bytes) -> N
         assert len(result.message) < 1000
     else:
         assert result.command.topic == topic
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"command": "M112", "user": "me"},
+        {"command": "m112 ; now", "ttl": -1},
+        {"command": "M112", "parameters": 5},
+        {"command": "M112", "script": "s"},
+        {"commands": ["G28"] * 1001 + ["M112"]},
+        {"commands": ["G28", 5, "M112"]},
+    ],
+)
+def test_nothing_else_in_a_payload_prevents_an_emergency_stop(
+    document: dict[str, object],
+) -> None:
+    request = parse("command", json.dumps({**document, "id": "7"}).encode())
+    assert request.command.stops
+    assert request.envelope.id == "7"
+
+
+@pytest.mark.parametrize(
+    ("topic", "document"),
+    [
+        ("command", {"command": "M112", "user": "me", "dry_run": True}),
+        ("command", {"command": "M112", "dry_run": "yes"}),
+        ("command", {"command": "M117 M112", "user": "me"}),
+        ("command", {"commands": "M112", "user": "me"}),
+        ("head", {"command": "M112"}),
+    ],
+)
+def test_what_is_not_clearly_a_stop_is_none(
+    topic: str, document: dict[str, object]
+) -> None:
+    with pytest.raises(RequestError):
+        parse(topic, json.dumps(document).encode())

@@ -285,6 +285,7 @@ def test_where_lines_have_no_numbers_more_fits() -> None:
         {"command": "M112"},
         {"command": "m0112 ; stop"},
         {"command": "M112 now *7"},
+        {"command": "N5 M112*33"},
         {"commands": ["G28", "M112", "G29"]},
         {"command": "M%(n)s", "parameters": {"n": "112"}},
     ],
