@@ -76,7 +76,8 @@ class Envelope(DocumentedModel):
     seconds."""
     ttl: Annotated[_Seconds | None, NotNull] = None
     """Time to live in seconds, from `issued_at` or, without that, from the arrival.
-    Later the command is `expired` and not executed. An emergency stop never expires."""
+    Later the command is `expired` and not executed, even an `M112` on `command`. A
+    stop on `emergency` never expires."""
     dry_run: bool = False
     """Check the command and respond with its G-code, but send nothing to the
     printer."""
