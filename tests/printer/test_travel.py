@@ -535,6 +535,7 @@ def test_kinds_of_moves_that_ignore_the_axes(line: str) -> None:
 
 
 def test_probing_may_name_the_place_where_the_bed_is() -> None:
+    after(["G30 P0 X10 Y10 Z-99999"], HOME, dialect=REPRAPFIRMWARE)
     there = after(["G30 Z200"], HOME, dialect=SMOOTHIEWARE)
     assert there.frame.shift("z", 0) is None
     error = refused(["G30 Z200", "G1 Z0"], HOME, dialect=SMOOTHIEWARE)

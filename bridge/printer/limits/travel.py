@@ -488,7 +488,12 @@ class Walk:
         for letter, number in line.values.items():
             axis = letter.lower()
             # Z of a park says by how much the head is raised; the firmware stops it.
-            if axis not in self._reach or number is None or (park and axis == "z"):
+            # Z of G30 is a height to take down, such as Z-99999, and no place to go to.
+            if (
+                axis not in self._reach
+                or number is None
+                or (axis == "z" and (park or line.code == "G30"))
+            ):
                 continue
             before = self._here.position.get(axis)
             if park or line.code in {"G30", "M48"}:  # also after G91
