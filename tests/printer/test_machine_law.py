@@ -368,7 +368,7 @@ PLACE = st.fixed_dictionaries(
     family=st.sampled_from(["marlin", "repetier"]),
     known=st.booleans(),
 )
-@settings(max_examples=600)
+@settings(max_examples=200)
 def test_no_accepted_command_breaks_a_limit(  # noqa: PLR0913, PLR0917 - drawn
     start: dict[str, float],
     home: dict[str, float],
