@@ -318,6 +318,11 @@ def test_an_error_tells_what_could_be_read(
     assert (error.id, error.command) == (identity, command)
 
 
+def test_many_brackets_are_not_deep() -> None:
+    payload = b'{"command": "jog", "x": 1, "more": [' + b",".join([b"[]"] * 40) + b"]}"
+    assert refused("head", payload).error == "invalid_payload"
+
+
 def test_a_request_needs_no_payload() -> None:
     request = parse("request/state", b"")
     assert (request.topic, request.command.name) == ("request/state", "state")

@@ -72,3 +72,7 @@ def test_it_does_not_matter_how_bytes_are_cut(pieces: list[bytes]) -> None:
 @example(bytes(range(200)))
 def test_the_checksum_is_the_xor_of_all_bytes(payload: bytes) -> None:
     assert framing.checksum(payload) == reduce(xor, payload, 0)
+
+
+def test_a_name_may_begin_with_the_letter_of_a_line_number() -> None:
+    framing.check("NOZZLE_CLEAN")

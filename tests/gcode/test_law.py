@@ -21,7 +21,7 @@ from bridge.simulator.options import Options
 from bridge.simulator.personalities import PERSONALITIES
 from tests.support.conversation import POLL, URGENT, Conversation, Told
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "80"))  # of each firmware
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))  # of each firmware
 SPEED = 20.0  # of the simulated machines: homing takes a second
 
 COUNTING = [name for name in PERSONALITIES if DIALECTS[name].checks_sequence]

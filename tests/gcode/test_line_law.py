@@ -15,7 +15,7 @@ from bridge.gcode.codes import SYNTAXES, Argument
 from bridge.gcode.line import Line, LineError, parse, render
 from tests.support.firmware_readers import READERS, Command
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
 
 CODES = st.sampled_from(
     [

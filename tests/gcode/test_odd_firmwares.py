@@ -92,7 +92,10 @@ def test_a_firmware_of_another_kind_is_named(
     assert events == [LinkFailed(f"this is {name}, which gcode2mqtt does not speak")]
 
 
-@pytest.mark.parametrize("line", ["error:20", "Error:20 is no temperature", "grbl"])
+@pytest.mark.parametrize(
+    "line",
+    ["error:20", "Error:20 is no temperature", "grbl", 'echo:Unknown command: "M84"'],
+)
 def test_one_error_in_the_handshake_names_nobody(line: str) -> None:
     talk = Dialogue(UNKNOWN)
     talk.sends()

@@ -15,6 +15,7 @@ from bridge.gcode.dialects import (
     Dialect,
 )
 from bridge.gcode.events import Done, Event, LinkFailed
+from bridge.gcode.timeouts import busy_until
 from tests.support.dialogue import Dialogue, connected
 
 HEATING = "B:22.8 /40.0 T0:33.9 /70.0"
@@ -297,3 +298,7 @@ def test_a_dwell_that_is_over_adds_no_time(dialect: Dialect) -> None:
     assert talk.sends() == "G1 X1"
     talk.waits(dialect.ok_timeout)
     assert talk.sends() == "M105"
+
+
+def test_a_quick_line_keeps_nobody_busy() -> None:
+    assert busy_until("G1 X1", MARLIN, sent_at=1.0, before=0.0, now=2.0) == 2.0

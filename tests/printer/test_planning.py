@@ -6,6 +6,7 @@ import pytest
 
 from bridge.commands import Context, Program, parse
 from bridge.commands.head import Jog
+from bridge.commands.heaters import OwnTargets
 from bridge.commands.scripts import Scripts
 from bridge.config import Printer, Profile
 from bridge.errors import RejectedError
@@ -130,6 +131,29 @@ def test_a_script_around_a_tool_change_has_its_warnings_in_the_response() -> Non
         "the text was sent as 'heiss'",
         "M6543 is not in the table of codes of marlin, so no limit covers it",
     )
+
+
+def test_a_stop_in_a_script_around_a_tool_change_is_sent_alone() -> None:
+    payload = b'{"command": "select", "tool": "tool1"}'
+    program = planned("tool", payload, scripts=Scripts({"afterToolChange": "M112"}))
+    assert (program.program.lines, program.program.emergency) == (("M112",), True)
+
+
+def test_tools_that_share_a_hotend_get_one_target() -> None:
+    context = Context(profile=Profile(extruders=2, shared_nozzle=True))
+    targets = {"tool0": 200.0, "tool1": 200.0}
+    assert OwnTargets(targets=targets).program(context).lines == ("M104 S200",)
+
+
+def test_the_stop_knows_that_it_is_one() -> None:
+    assert parse("emergency", b"").command.stops
+
+
+def test_a_question_without_a_dialog_holds_up_what_the_printer_says() -> None:
+    state = replace(Knowing().state, waiting=True, prompt=None)
+    question = planning.question_of(state, MARLIN)
+    assert question is not None
+    assert question.blocks
 
 
 @pytest.mark.parametrize("name", ["beforeToolChange", "afterToolChange"])

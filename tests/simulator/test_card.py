@@ -283,3 +283,12 @@ def test_the_end_of_a_print_comes_after_its_last_move() -> None:
     talk.wait(5)
     assert talk.ask("M27") == ["SD printing byte 13/13\r", "ok"]
     assert talk.wait(6) == ["Done printing file"]
+
+
+def test_a_printer_can_be_locked_and_unlocked_at_its_panel() -> None:
+    talk = marlin()
+    assert "Unknown command" in talk.ask("M511 P1")[0]  # built without the feature
+    talk.press("lock")
+    assert "locked" in talk.ask("G28")[0]
+    talk.press("unlock")
+    assert talk.ask("M84") == ["ok"]
