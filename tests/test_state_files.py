@@ -318,6 +318,7 @@ def test_nothing_to_remember_needs_no_file(tmp_path: Path) -> None:
     record.save()
     record.discard("a")
     record.save()
+    assert flush()
     assert list(tmp_path.iterdir()) == []
 
 

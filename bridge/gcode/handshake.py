@@ -146,13 +146,12 @@ class Handshake:
 
     def process_text(self, reply: Reply) -> None:
         """Notice another kind of firmware by its greeting, or by its error codes."""
-        match reply:
-            case ForeignFirmware(name):
-                self._foreign = name
-            case Refusal(text) if _ERROR_CODE.fullmatch(text):
-                self._error_codes += 1
-                if self._error_codes >= MAX_IGNORED:
-                    self._foreign = self._foreign or "grbl"
+        is_code = isinstance(reply, Refusal) and _ERROR_CODE.fullmatch(reply.text)
+        self._error_codes += bool(is_code)
+        if self._error_codes >= MAX_IGNORED:
+            self._foreign = self._foreign or "grbl"
+        if isinstance(reply, ForeignFirmware):
+            self._foreign = reply.name
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:
         """Process an ``ok``, of a greeting, a probe or something earlier."""
