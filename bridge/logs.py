@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -33,9 +33,13 @@ def about(printer: str) -> None:
     _printer.set(printer)
 
 
-def printer() -> str | None:
-    """Return the id of the printer that the current task or callback works for."""
-    return _printer.get()
+def printer(context: Context) -> str | None:
+    """Return the id of the printer that a task or a callback works for.
+
+    The context is read, not entered: from CPython 3.12 on, asyncio calls its exception
+    handler in the context of the callback that failed.
+    """
+    return context.get(_printer)
 
 
 def escaped(text: str) -> str:

@@ -517,8 +517,7 @@ def _printer_of(found: dict[str, Any]) -> str | None:
     handle = found.get("handle")
     # Handle.get_context() is public from CPython 3.12 on.
     context: Any = getattr(handle, "_context", None)
-    name: str | None = None if context is None else context.run(logs.printer)
-    return name
+    return None if context is None else logs.printer(context)
 
 
 def _summary(
