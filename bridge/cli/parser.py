@@ -27,9 +27,9 @@ Without --config it reads ./config.yaml or, if that does not exist,
 /etc/gcode2mqtt/config.yaml. Environment variables such as BRIDGE_MQTT__PASSWORD
 override the file.
 
-SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed printers are
-restarted, the others keep running. If the file has an error, it is ignored and the
-daemon keeps its current configuration.
+SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed settings are
+applied while the printers go on; those of a serial port wait for the end of a print. If
+the file has an error, the daemon keeps its current configuration.
 
 examples:
   gcode2mqtt run
