@@ -41,13 +41,27 @@ def clean(text: str, context: Context, where: str) -> Line:
         return parse(STOP, context.dialect.name)
     try:
         line = parse(text, context.dialect.name)
+    except ValueError as error:
+        raise RejectedError.invalid(f"{where}: {error}") from None
+    check(line, context, where)
+    return line
+
+
+def check(line: Line, context: Context, where: str) -> None:
+    """Refuse a line that must not be sent, whatever the printer's limits are.
+
+    Raises:
+        RejectedError: It is too long; its echo would look like a reply; or it is a code
+            that the operator has not allowed (``blocked``, ``unknown_code``).
+
+    """
+    try:
         framing.check(line.text, numbered=context.dialect.numbered)
     except ValueError as error:
         raise RejectedError.invalid(f"{where}: {error}") from None
     _refuse_dangerous(line, context, where)
     if problem := _problem_of_echo(line, context.dialect):
         raise RejectedError.invalid(f"{where}: {problem}")
-    return line
 
 
 def is_empty(text: str) -> bool:

@@ -162,6 +162,28 @@ def read(text: str, family: str = UNKNOWN) -> Line:
         return Line(word[0].upper() if word else "", text)
 
 
+def of_file(text: str, family: str) -> Line | None:
+    """Return the value of a line of a file; ``None``: it has only blanks or a comment.
+
+    A comment is left out wherever it is outside of quotes, also after a text that a
+    display shows. Unlike those of :func:`parse`, the values are not kept, because the
+    lines of a file rarely repeat and would displace those of running commands. The
+    ``text`` of the value is what is sent.
+
+    Args:
+        text: the line, with or without its line end.
+        family: the name of a dialect, such as ``marlin``.
+
+    Raises:
+        LineError: See :func:`parse`.
+
+    """
+    if ";" in text:
+        text = _QUOTE_OR_COMMENT.sub(_without_comment, text)
+    text = text.strip()
+    return _parsed(text, family) if text else None
+
+
 def render(line: Line) -> bytes:
     """Return the bytes of a line, without number, checksum and line end."""
     return line.text.encode("ascii")

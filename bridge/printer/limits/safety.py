@@ -155,6 +155,17 @@ def check_line(text: str, rules: Rules) -> Line:
         line = lines.parse(text, rules.start.dialect.name)
     except lines.LineError as error:
         raise RejectedError.invalid(str(error)) from None
+    check_value(line, rules)
+    return line
+
+
+def check_value(line: Line, rules: Rules) -> None:
+    """Refuse a parsed line that is wrong wherever the head is.
+
+    Raises:
+        RejectedError: See :func:`check_line`.
+
+    """
     code, row = line.code, line.row
     if code in rules.blocked_codes or code in _UNITS or "." in code:
         _check_allowed(line, rules)
@@ -162,7 +173,6 @@ def check_line(text: str, rules: Rules) -> Line:
         targets.check(line, rules.start.profile, rules.start.dialect)
     if line.code in amounts.BOUNDED:
         amounts.check(line, rules.start.profile)
-    return line
 
 
 def _check_allowed(line: Line, rules: Rules) -> None:

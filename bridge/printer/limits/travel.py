@@ -1,6 +1,7 @@
 """Moves in lines of G-code: where they lead, and whether the machine may go there."""
 
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from bridge.config import Profile
 from bridge.errors import RejectedError
@@ -90,12 +91,15 @@ class Walk:
 
     Args:
         start: what its first line finds.
+        sums: the filament of all lines together is limited, as for a command, and not
+            only that of each line, as for a file.
 
     """
 
-    def __init__(self, start: InitialState) -> None:
+    def __init__(self, start: InitialState, *, sums: bool = True) -> None:
         profile = start.profile
         self._profile = profile
+        self._longest_sum = profile.max_extrusion if sums else inf
         self._dialect = start.dialect
         self._modal = start.modal
         self._here = start.coordinates
@@ -135,6 +139,34 @@ class Walk:
         if sets is not Sets.NOTHING and sets is not Sets.FAN:
             self._set_mode(line)
         return self._here
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Where the head is, as far as that is known."""
+        return self._here
+
+    @property
+    def modal(self) -> Modal:
+        """The modal state."""
+        return self._modal
+
+    def skip(self, line: Line) -> None:
+        """Go on after a line that was refused and is executed all the same.
+
+        Where it says so with absolute numbers, that is where the head is.
+        """
+        ends: dict[str, float | None] = {}
+        absolute = dict.fromkeys(AXES, self._axes_relative == (False,))
+        absolute["e"] = self._e_relative == (False,)
+        if line.row.is_move:
+            for letter, axis in _AXIS_OF.items():
+                if letter in line.values:
+                    ends[axis] = line.values[letter] if absolute[axis] else None
+            there = {**self._here.without(ends).position}
+            there.update({axis: at for axis, at in ends.items() if at is not None})
+            self._here = self._here.at(there)
+        else:
+            self._here = lost(self._here, line)
 
     def _shift(self, line: Line, shifting: shifts.Shifting) -> None:
         here, tool = self._here, self._modal.tool
@@ -399,7 +431,7 @@ class Walk:
         lowest, highest = self._range
         lowest = least if least < lowest else lowest  # noqa: FURB136 - much faster
         highest = most if most > highest else highest  # noqa: FURB136
-        if highest - lowest > longest + _SLACK:
+        if highest - lowest > self._longest_sum + _SLACK:
             length = highest - lowest
             raise self._too_much(line, length, "in one command", sure=len(lengths) == 1)
         self._pushed, self._range = (least, most), (lowest, highest)
