@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
@@ -68,3 +68,9 @@ def field_texts(kind: type[BaseModel]) -> Mapping[str, str]:
         and isinstance(text.value, ast.Constant)
         and isinstance(text.value.value, str)
     }
+
+
+class PublishedDocument(DocumentedModel):
+    """A document that is published."""
+
+    model_config = ConfigDict(frozen=True)

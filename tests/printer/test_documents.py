@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from bridge.app import query_responses
 from bridge.config import Printer, Profile
-from bridge.field_docs import field_texts
+from bridge.field_docs import PublishedDocument, field_texts
 from bridge.gcode.dialects import DIALECTS
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heaters import HeaterState
@@ -498,7 +498,7 @@ def test_every_field_of_every_document_is_explained() -> None:
         model
         for module in (documents, about)
         for model in vars(module).values()
-        if isinstance(model, type) and issubclass(model, documents.PublishedDocument)
+        if isinstance(model, type) and issubclass(model, PublishedDocument)
     ]
     assert len(models) > 15
     for model in models:

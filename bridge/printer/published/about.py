@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.config import Printer
+from bridge.field_docs import PublishedDocument
 from bridge.gcode.dialects import DIALECTS, UNKNOWN
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.published.documents import PublishedDocument, Time
+from bridge.timestamps import Time
 
 
 class FirmwareInfo(PublishedDocument):

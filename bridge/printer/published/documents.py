@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    PlainSerializer,
     RootModel,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
@@ -19,19 +17,10 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from bridge.field_docs import DocumentedModel
+from bridge.field_docs import PublishedDocument
 from bridge.printer.knowledge.model import HeatReason, Severity, Word
 from bridge.printer.knowledge.print_table import Origin, Outcome, Phase
-from bridge.timestamps import timestamp
-
-Time = Annotated[float, PlainSerializer(timestamp, return_type=str)]
-"""A moment in Unix time, published in ISO 8601."""
-
-
-class PublishedDocument(DocumentedModel, BaseModel):
-    """A published document."""
-
-    model_config = ConfigDict(frozen=True)
+from bridge.timestamps import Time
 
 
 class Heater(PublishedDocument):
