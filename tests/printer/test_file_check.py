@@ -52,7 +52,8 @@ M107
 
 def test_a_file_is_followed_from_its_first_line_to_its_last() -> None:
     check = check_of("prusa")
-    sent, findings = [], []
+    sent: list[str] = []
+    findings: list[FileFinding] = []
     for text in START:
         line, more = check.next(text)
         sent += [line.text] if line is not None else []

@@ -65,7 +65,7 @@ class FileCheck:
         context: the printer's profile and dialect, ``allowed`` and ``unknown_codes``.
         blocked: the codes that the operator blocks, each with the reason.
         handled: codes that the bridge carries out itself instead of sending them, such
-            as ``M0`` in a file that it prints: they are not refused if they are blocked.
+            as ``M0`` in a file that it prints; they may be blocked.
 
     """
 
