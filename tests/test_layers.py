@@ -44,11 +44,12 @@ MAY_IMPORT = {
     "gcode": _GROUND,
     "simulator": _GROUND | {"gcode.framing.checksum", "gcode.dialects", "threads"},
     "commands": _GROUND | {"config", "gcode", "topics"},
+    "files": _BELOW_THE_APP | {"printer.limits"},
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
     "home_assistant": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},
     "app": _BELOW_THE_APP
-    | {"home_assistant", "printer", "mqtt", "__init__", "logs", "notify"},
+    | {"home_assistant", "printer", "mqtt", "files", "__init__", "logs", "notify"},
     "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},
     "cli": {"*"},
     "__main__": {"cli"},

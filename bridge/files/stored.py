@@ -1,0 +1,169 @@
+"""A file that is stored for a printer, and what may go wrong with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from bridge.errors import RejectedError
+from bridge.files.findings import Finding, Report
+from bridge.files.metadata import Metadata
+
+BGCODE = (
+    "binary G-code cannot be sent line by line; in PrusaSlicer, switch off Use binary "
+    "G-code when the printer supports it (Configuration > Preferences > Other), or "
+    "Supports binary G-code (Printer Settings > General), and slice again"
+)
+"""What to do about ``.bgcode``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file that is complete, on the disk and checked.
+
+    Attributes:
+        path: relative to the printer's folder, with ``/`` between folders.
+        full_path: where it is.
+        size: in bytes.
+        added: when it was stored, in Unix time.
+        sha256: of its content, in hexadecimal digits.
+        metadata: what the slicer says about it.
+        report: what the check found.
+
+    """
+
+    path: str
+    full_path: PurePath
+    size: int
+    added: float
+    sha256: str
+    metadata: Metadata
+    report: Report
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A thumbnail, as programs show it.
+
+    Attributes:
+        data: the bytes of a PNG or JPEG file.
+        media_type: ``image/png`` or ``image/jpeg``.
+        width: in pixels.
+        height: in pixels.
+
+    """
+
+    data: bytes
+    media_type: Literal["image/png", "image/jpeg"]
+    width: int
+    height: int
+
+
+class FileError(RejectedError):
+    """A file cannot be stored, found or changed; nothing was changed.
+
+    Attributes:
+        findings: the errors in its lines, if that is the reason.
+
+    """
+
+    findings: Sequence[Finding] = ()
+
+    @classmethod
+    def not_found(cls, path: str) -> "FileError":
+        """Return the error of a path without a file."""
+        return cls(f"there is no file {path!r}", error="not_found", code=404)
+
+    @classmethod
+    def in_use(cls, path: str) -> "FileError":
+        """Return the error of a file that is being printed, or is about to be."""
+        return cls(
+            f"{path!r} is being printed; it can be changed after that",
+            error="in_use",
+            code=409,
+        )
+
+    @classmethod
+    def exists(cls, path: str, there: str) -> "FileError":
+        """Return the error of a name that is taken.
+
+        Args:
+            path: the name that was asked for.
+            there: what has it, or one that differs only in upper and lower case.
+
+        """
+        why = "is there already"
+        if path != there:
+            why = f"is {there!r} on many disks, which is there already"
+        return cls(f"{path!r} {why}; choose another name", error="exists", code=409)
+
+    @classmethod
+    def invalid_name(cls, path: str, why: str) -> "FileError":
+        """Return the error of a name that no file should have."""
+        shown = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
+        return cls(f"the name {shown!r} {why}", error="invalid_name", code=400)
+
+    @classmethod
+    def incomplete(cls, path: str, expected: int, received: int) -> "FileError":
+        """Return the error of a file whose end is missing, or that is too long."""
+        return cls(
+            f"{path!r}: {received} bytes were received, not {expected}; send it again",
+            error="incomplete",
+            code=400,
+        )
+
+    @classmethod
+    def too_large(cls, path: str, largest: int) -> "FileError":
+        """Return the error of a file beyond ``files.max_upload``, in bytes."""
+        return cls(
+            f"{path!r} is larger than {megabytes(largest)} (files.max_upload)",
+            error="too_large",
+            code=413,
+        )
+
+    @classmethod
+    def unsupported_type(cls, path: str, why: str) -> "FileError":
+        """Return the error of a file that is no G-code in text."""
+        return cls(f"{path!r}: {why}", error="unsupported_type", code=415)
+
+    @classmethod
+    def no_room(cls, path: str, why: str) -> "FileError":
+        """Return the error of a disk that is full, or would be."""
+        return cls(f"there is no room for {path!r}: {why}", error="no_room", code=507)
+
+    @classmethod
+    def unusable(cls, why: str) -> "FileError":
+        """Return the error of a folder that cannot be read or written."""
+        return cls(
+            f"the folder of the files cannot be used: {why} (files.folder)",
+            error="files_unavailable",
+            code=503,
+        )
+
+    @classmethod
+    def refused(cls, path: str, report: Report) -> "FileError":
+        """Return the error of a file that must not be printed."""
+        shown = "; ".join(str(error) for error in report.errors[:_SHOWN_ERRORS])
+        more = report.error_count - min(len(report.errors), _SHOWN_ERRORS)
+        error = cls(
+            f"{path!r} was not stored: {shown}{f' (and {more} more)' if more else ''}",
+            error="refused",
+            code=422,
+        )
+        error.findings = report.errors
+        return error
+
+
+_SHOWN = 80
+_SHOWN_ERRORS = 3
+_MEGA = 1024 * 1024
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes as people read it, such as ``200 MiB``."""
+    return f"{size / _MEGA:.0f} MiB" if size >= _MEGA else f"{size} bytes"

@@ -1,0 +1,39 @@
+"""The lines of a G-code file: which are sent, and which are only for people.
+
+Whoever checks a file and whoever prints it must read the same lines from it.
+"""
+
+_BOM = b"\xef\xbb\xbf"
+"""Windows editors write it before the first line of a text in UTF-8."""
+
+
+def command_of(raw: bytes) -> str:
+    r"""Return what a line of a file says to the printer or its host.
+
+    Args:
+        raw: the bytes of the line; its ``\n`` or ``\r\n`` may still be there.
+
+    Returns:
+        The line without the blanks around it, and with a comment that follows a
+        command: where that begins, the parser of the family decides, because there may
+        be a ``;`` between quotes. ``""``: there is nothing to send, because the line is
+        blank, has only a comment (after ``;``, or all of it between brackets), or is
+        the ``%`` with which programs of CNC machines begin and end.
+
+        What is not UTF-8, such as a name in Latin-1, becomes U+FFFD; the parser refuses
+        it in a command, and replaces it in a text for the display.
+
+    """
+    text = raw.strip(b" \t\r\n\f\v")
+    if text[:1] in {b";", b""}:
+        return ""
+    if text[:3] == _BOM:
+        return command_of(text[3:])
+    if text == b"%" or (text[:1] == b"(" and text.find(b")") == len(text) - 1):
+        return ""
+    return text.decode("utf-8", "replace")
+
+
+def is_host_command(text: str) -> bool:
+    """Return whether a line is for the host, as ``@pause``: it is never sent."""
+    return text[:1] == "@"
