@@ -16,6 +16,7 @@ from bridge.config import Profile, UnknownCodes
 from bridge.field_docs import DocumentedModel
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
+from bridge.gcode.reply_types import FileEntry
 
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A JSON number; booleans, NaN and infinities are rejected."""
@@ -113,6 +114,9 @@ class Context:
         refused: codes that the firmware has called unknown, such as ``M524``.
         question: what the printer asks a person, or waits for; ``None``: nothing.
         phase: the print's phase (``printing``, ``paused``, …); ``idle`` without one.
+        file: the selected file on the card; ``None``: not known.
+        last_print: origin and file of the last print; ``None``: there was none.
+        files: the files on the card; ``None``: its list was not read.
         reheat: °C of the heaters that went off during the pause of a print, by name.
         variables: returns further variables for scripts.
         scripts: the printer's scripts; ``None`` if it has none.
@@ -131,6 +135,9 @@ class Context:
     refused: frozenset[str] = frozenset()
     question: Question | None = None
     phase: str = "idle"
+    file: str | None = None
+    last_print: tuple[str, str] | None = None
+    files: tuple[FileEntry, ...] | None = None
     reheat: Mapping[str, float] = field(default_factory=dict)
     variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
@@ -203,8 +210,6 @@ class Command(DocumentedModel):
     """It is rejected unless a print is running or paused."""
     needs_question: ClassVar[bool] = False
     """It is rejected unless the printer asks something, or waits for a person."""
-    needs_file: ClassVar[bool] = False
-    """It is rejected while no file is selected."""
 
     @property
     def line_count(self) -> int:

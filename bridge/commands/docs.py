@@ -49,13 +49,15 @@ _CONDITIONS = {
     "needs_card": "Rejected while no SD card is mounted.",
     "needs_print": "Rejected unless a print is running or paused.",
     "needs_question": "Rejected unless the printer asks something.",
-    "needs_file": "Rejected while no file is selected.",
 }
-_CONTEXT = Context(
+EXAMPLE = Context(
     profile=Profile(extruders=2, heated_chamber=True),
+    file="CUBE~1.GCO",
+    last_print=("card", "CUBE~1.GCO"),
     question=Question("Nozzle Parked", ("Continue",)),
     scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
 )
+"""The printer whose G-code the document shows."""
 _WORDS = SchemaWords(
     literal=lambda value: f"`{json.dumps(value)}`",
     # A bar would end the cell of the table.
@@ -95,7 +97,7 @@ def _rules(kind: type[Command]) -> list[str]:
 
 def _example(kind: type[Command], payload: Mapping[str, object]) -> str:
     own = {key: value for key, value in payload.items() if key in kind.model_fields}
-    lines = kind.model_validate(own).program(_CONTEXT).gcode
+    lines = kind.model_validate(own).program(EXAMPLE).gcode
     gcode = " ".join(f"`{line}`" for line in lines) or "none"
     return f"| `{json.dumps(payload, ensure_ascii=False)}` | {gcode} |"
 

@@ -5,37 +5,166 @@ is reached already is not an error and sends nothing, as in OctoPrint's API (pau
 paused print, for example).
 """
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bridge.commands import gcode_lines
-from bridge.commands.base import Command, Context, Program, Question
+from bridge.commands.base import Command, Context, NotNull, Program, Question
 from bridge.commands.heaters import target_lines
 from bridge.errors import RejectedError
+from bridge.gcode.reply_types import FileEntry
+from bridge.validation_errors import likeliest
 
 OLDER_CANCEL = ("M25", "M26 S0")
 """Pauses a print from the card and rewinds its file, which works where ``M524`` is not
 known (Marlin before 2.0, https://marlinfw.org/docs/gcode/M524.html)."""
+
+FileName = Annotated[str, Field(min_length=1, max_length=300)]
+"""A file's path or long name."""
 
 CONTINUE = ("continue", "resume")
 """The button of Marlin's dialogs that ends a wait, in lower case. While filament is
 purged there is another one before it."""
 
 
-class Start(Command):
-    """Start printing the selected file; `job/state` shows which one it is."""
+Origin = Literal["card"]
+"""Where a file is that a command names; `origin` in `job/state` uses the same words."""
+
+
+class _CardFile(Command):
+    """A command that names a file on the SD card."""
 
     topic: ClassVar[str] = "job"
-    name: ClassVar[str] = "start"
     needs_no_print: ClassVar[bool] = True
     needs_card: ClassVar[bool] = True
-    needs_file: ClassVar[bool] = True
 
-    def program(self, _context: Context, /) -> Program:
-        """Return the ``M24``."""
+
+class Select(_CardFile):
+    """Select a file; `start` prints it."""
+
+    name: ClassVar[str] = "select"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"file": "CUBE~1.GCO", "origin": "card"},
+    )
+
+    file: FileName
+    """Its `path` in `sd/files`, or its long name (`display`)."""
+    origin: Origin = "card"
+    """Where the file is: on the SD `card`."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``M23``.
+
+        Raises:
+            RejectedError: There is no such file (``no_such_file``, 404).
+
+        """
+        return Program((select_line(self.file, context, "job select"),))
+
+
+class Start(_CardFile):
+    """Print a file; without `file`, the selected one, which `job/state` shows."""
+
+    name: ClassVar[str] = "start"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {},
+        {"file": "CUBE~1.GCO", "origin": "card"},
+    )
+
+    file: Annotated[FileName | None, NotNull] = None
+    """The file's `path` in `sd/files`, or its long name (`display`). If it is left out
+    and no file is selected, the command is rejected."""
+    origin: Annotated[Origin | None, NotNull] = None
+    """Where the file is: on the SD `card`, which is the default."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``M24``, behind the ``M23`` of a file that is named.
+
+        Raises:
+            RejectedError: There is no such file (``no_such_file``, 404), or none is
+                selected (``no_file``, 409).
+
+        """
+        if self.file is not None:
+            return Program((select_line(self.file, context, "job start"), "M24"))
+        if context.file is None:
+            raise RejectedError.conflict(
+                "job start: no file is selected; name one, or select one with "
+                "job select or at the printer",
+                "no_file",
+            )
         return Program(("M24",))
+
+
+class Reprint(_CardFile):
+    """Print the file of the last print again; `job/result` shows which one it is."""
+
+    name: ClassVar[str] = "reprint"
+
+    def program(self, context: Context, /) -> Program:
+        """Return the ``M23`` and the ``M24``.
+
+        Raises:
+            RejectedError: Nothing was printed yet (``no_file``, 409), its file is gone
+                (``no_such_file``, 404), or it was not on the card (``not_supported``).
+
+        """
+        if context.last_print is None:
+            raise RejectedError.conflict(
+                "job reprint: the bridge knows of no print that has ended", "no_file"
+            )
+        origin, file = context.last_print
+        if origin != "card":
+            raise RejectedError.conflict(
+                f"job reprint: {file} was not printed from the card; start it by name",
+                "not_supported",
+            )
+        return Program((select_line(file, context, "job reprint"), "M24"))
+
+
+def select_line(name: str, context: Context, what: str) -> str:
+    """Return the ``M23`` that selects a file on the card.
+
+    Args:
+        name: its path, in either case, or its long name.
+        context: the printer; if its list of files is known, the file must be in it.
+        what: the command, for the error.
+
+    Raises:
+        RejectedError: The file is not in the list (404), or no line can name it (400).
+
+    """
+    path = name
+    if context.files is not None:
+        found = find_file(name, context.files)
+        if found is None:
+            names = [file.display or file.path for file in context.files]
+            close = likeliest(name, names)
+            hint = f'did you mean "{close}"? ' if close else ""
+            raise RejectedError(
+                f'{what}: there is no file "{name}" on the card; {hint}sd/files lists '
+                "them, and sd refresh reads the list again",
+                error="no_such_file",
+                code=404,
+            )
+        path = found.path
+    if context.dialect.lower_case_names:
+        path = path.lower()
+    return gcode_lines.clean(f"M23 {path}", context, what).text
+
+
+def find_file(name: str, files: Sequence[FileEntry]) -> FileEntry | None:
+    """Return the file with this path, in either case, or else with this long name.
+
+    Firmwares mind neither the case nor a leading slash.
+    """
+    wanted = name.lstrip("/").lower()
+    for file in files:
+        if file.path.lstrip("/").lower() == wanted:
+            return file
+    return next((file for file in files if file.display == name), None)
 
 
 class Pause(Command):
@@ -221,4 +350,7 @@ class Release(Command):
         return Program(("M22",))
 
 
-COMMANDS = (Init, Refresh, Release, Start, Pause, Resume, Cancel, Answer)
+COMMANDS = (
+    *(Init, Refresh, Release),
+    *(Select, Start, Reprint, Pause, Resume, Cancel, Answer),
+)

@@ -8,24 +8,14 @@ from typing import Any
 import pytest
 
 from bridge import topics
-from bridge.commands import Command, Context, RequestError, Response, parse
+from bridge.commands import Command, RequestError, Response, parse
 from bridge.commands.asyncapi import REFERENCE, Published, document
-from bridge.commands.base import Question
-from bridge.commands.docs import markdown
+from bridge.commands.docs import EXAMPLE, markdown
 from bridge.commands.envelope import Origin, Outcome
 from bridge.commands.registry import COMMANDS
 from bridge.commands.schema import response_schema, schemas
-from bridge.commands.scripts import Scripts
-from bridge.config import Profile
 from tests.support.documents import ROOT
 from tests.support.json_schema import fits
-
-CONTEXT = Context(
-    profile=Profile(extruders=2, heated_chamber=True),
-    question=Question("Nozzle Parked", ("Continue",)),
-    scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
-)
-
 
 PAYLOADS: list[tuple[str, dict[str, Any]]] = [
     ("head", {"command": "jog", "x": 1}),
@@ -162,5 +152,5 @@ def test_every_payload_in_the_document_gives_the_gcode_beside_it() -> None:
             rows += 1
             command = parse(topic, row[1].encode()).command
             gcode = re.findall("`([^`]*)`", row[2])
-            assert list(command.program(CONTEXT).gcode) == gcode
+            assert list(command.program(EXAMPLE).gcode) == gcode
     assert rows >= len(COMMANDS)

@@ -65,14 +65,6 @@ def test_a_card_nobody_knows_of_is_tried() -> None:
     gate(refresh(), Situation(card_ready=None))
 
 
-def test_nothing_is_started_that_nobody_has_selected() -> None:
-    start = next(c for c in COMMANDS if (c.topic, c.name) == ("job", "start"))
-    gate(start(), Situation(file_selected=True))
-    with pytest.raises(RejectedError, match="no file is selected") as caught:
-        gate(start(), Situation(file_selected=False))
-    assert (caught.value.code, caught.value.error) == (409, "no_file")
-
-
 BOX = Profile(
     extruders=2,
     heated_chamber=True,

@@ -49,12 +49,22 @@ def context_of(
         refused=state.refused,
         question=question_of(state, dialect),
         phase=state.job.phase,
+        file=state.job.file,
+        last_print=_last_print(state),
+        files=state.files if state.listed else None,
         reheat=state.reheat,
         variables=partial(variables_of, state),
         scripts=scripts,
         allowed=frozenset(read(code, dialect.name).code for code in config.allowed),
         unknown_codes=config.unknown_codes,
     )
+
+
+def _last_print(state: PrinterState) -> tuple[str, str] | None:
+    result = state.job.result
+    if result is None or result.file is None:
+        return None
+    return result.origin, result.file
 
 
 def question_of(state: PrinterState, dialect: Dialect) -> Question | None:
@@ -112,7 +122,6 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         printing=state.printing,
         paused=state.link == "operational" and state.job.phase == "paused",
         card_ready=state.card,
-        file_selected=state.job.file is not None,
         asks=state.asks,
     )
 

@@ -33,7 +33,6 @@ class Situation:
         printing: a print is under way; also while it starts, pauses, resumes or ends.
         paused: a print is paused; ``printing`` is false then.
         card_ready: an SD card is mounted; ``None``: not known.
-        file_selected: it is known which file would be printed.
         asks: the printer asks something, or waits for a person.
 
     """
@@ -43,7 +42,6 @@ class Situation:
     printing: bool = False
     paused: bool = False
     card_ready: bool | None = None
-    file_selected: bool = True
     asks: bool = False
 
 
@@ -80,8 +78,8 @@ def gate(command: Command, situation: Situation) -> None:
 
     Raises:
         RejectedError: Code 409: ``not_operational``, ``no_heated_bed``,
-            ``no_heated_chamber``, ``no_question``, ``printing``, ``not_printing``,
-            ``sd_not_ready`` or ``no_file``.
+            ``no_heated_chamber``, ``no_question``, ``printing``, ``not_printing`` or
+            ``sd_not_ready``.
 
     """
     what = f"{command.topic} {command.name}"
@@ -114,11 +112,6 @@ def _gate_card(command: Command, situation: Situation, what: str) -> None:
     if command.needs_card and situation.card_ready is False:
         raise RejectedError.conflict(
             f"{what}: no SD card is mounted; send init first", "sd_not_ready"
-        )
-    if command.needs_file and not situation.file_selected:
-        raise RejectedError.conflict(
-            f"{what}: no file is selected; select one at the printer, or with M23",
-            "no_file",
         )
 
 
