@@ -95,7 +95,7 @@ async def with_stream(port: str, lines: int, lines_in_flight: int = 1) -> None:
 
     async def stream(session: Session) -> None:
         await session.stream(
-            map(move, range(lines)), on_sent=lambda _: None, on_done=lambda _: None
+            map(move, range(lines)), on_sent=lambda *_: None, on_done=lambda _: None
         )
 
     await in_session(port, stream, lines_in_flight)

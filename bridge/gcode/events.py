@@ -23,12 +23,14 @@ class Done:
         ticket: what :meth:`~bridge.gcode.protocol.Protocol.send` returned for the line.
         output: what the firmware said between the line and its ``ok``.
         errors: those of these texts that are complaints about the line.
+        offset: where the line is in its source, if it comes from a stream that says so.
 
     """
 
     ticket: int
     output: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    offset: int = -1
 
 
 @dataclass(frozen=True, slots=True)

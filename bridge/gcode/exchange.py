@@ -150,22 +150,22 @@ class Exchange:
     def data_to_send(self, queue: Queue, now: float) -> bytes:
         """Return the bytes of the lines that may be sent now."""
         data = b""
-        while self._prepare_line(queue):
+        while self._prepare_line(queue, now):
             dialect = self._transmitter.dialect
             data += self._transmitter.transmit(now, numbered=dialect.numbered)
             self._change(Change.SENT)
             self._answer_deadline = self._deadline_after_sending(now)
         return data
 
-    def _prepare_line(self, queue: Queue) -> bool:
+    def _prepare_line(self, queue: Queue, now: float) -> bool:
         """Have an unsent line in the window that may be sent now; return whether so."""
         if self.pause is not SendPause.NO_PAUSE:
             return False
         if self.state is ExchangeState.IDLE:
-            line = queue.pop()
+            line = queue.pop(now)
         elif self.state is ExchangeState.IN_FLIGHT and self._has_room():
             room = RECEIVE_BUFFER - self._window.buffered
-            line = queue.pop(shareable=room)
+            line = queue.pop(now, shareable=room)
         else:
             return self.state in _SENDS_UNSENT
         if line is None:

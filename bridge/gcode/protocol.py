@@ -38,6 +38,7 @@ from bridge.gcode.window import (
     NUMBER_GAP,
     Queue,
     QueuedLine,
+    SourceItem,
     Stream,
     Transmitter,
     Window,
@@ -156,15 +157,21 @@ class Protocol:
         self._queue.push(QueuedLine(text, ticket, report_errors), ahead=ahead)
         return ticket
 
-    def stream(self, source: Iterator[str | None]) -> Stream:
+    def stream(self, source: Iterator[SourceItem], *, behind: bool = False) -> Stream:
         """Add a source of lines, each pulled when it can be sent.
 
         No queue holds them, and nothing has to be done for each: this is for long
         commands and prints. Lines from :meth:`send` go between two of them. Each line
         ends in one :class:`Done` or :class:`Failed` with the stream's ticket.
+
+        Args:
+            source: yields the lines; see :class:`Stream`.
+            behind: its lines are sent while no other stream has any, as a print's;
+                otherwise, this stream goes before those that were added before.
+
         """
         stream = Stream(next(self._tickets), source)
-        self._queue.add(stream)
+        self._queue.add(stream, behind=behind)
         return stream
 
     def withdraw(self, ticket: int) -> bool:

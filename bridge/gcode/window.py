@@ -10,12 +10,12 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Done, Event, Failed
 from bridge.gcode.line import MOVES, code_of
 
-HISTORY = 64
+HISTORY = 128
 """Acknowledged lines that are kept, in case the firmware asks for one of them.
 
 A surplus ``ok`` makes a line look acknowledged that is still on its way; the request
-for it then arrives a few lines later. No firmware asks for anything older than what
-fits its receive buffer.
+for it then arrives a few lines later. Firmwares ask for what fits their receive buffer.
+OctoPrint keeps 50 lines and PrusaLink 100.
 """
 
 PROBE = "M105"
@@ -57,6 +57,7 @@ class QueuedLine:
         ticket: what its sender was given; ``None``: it is one of our own, or its sender
             has been told how it ended.
         report_errors: its sender reports what the firmware objects to in it.
+        offset: where it is in its source, as :class:`Stream` was told; -1: nowhere.
         number: its line number; -1 while it waits.
         code: ``G28``, as :func:`code_of` returns it.
         timeout: how long it may stay unanswered, in seconds; known once it was
@@ -71,6 +72,7 @@ class QueuedLine:
     text: str
     ticket: int | None = None
     report_errors: bool = False
+    offset: int = -1
     number: int = -1
     code: str = ""
     timeout: float = 0.0
@@ -105,7 +107,7 @@ class QueuedLine:
         ticket, self.ticket = self.ticket, None
         if ticket is None:
             return []
-        return [Done(ticket, tuple(self.output), tuple(self.errors))]
+        return [Done(ticket, tuple(self.output), tuple(self.errors), self.offset)]
 
     def fail(self, error: str, message: str) -> list[Event]:
         """Return the event of a line that will not be finished, if its sender waits."""
@@ -116,68 +118,107 @@ class QueuedLine:
         return [Failed(ticket, error, message, sent, tuple(self.output))]
 
 
+SourceItem = str | tuple[str, int] | None
+"""A line, a line and its offset, or ``None``: there is no line at the moment.
+
+The offset is any number that says where the line is in the source, such as its first
+byte in a file. It comes back with the events of the line.
+"""
+
+
 @dataclass(slots=True, eq=False)
 class Stream:
     """Lines that are pulled from an iterator, each when it can be sent.
 
     Attributes:
         ticket: of the stream; the events of its lines have it.
-        source: yields the lines; ``None``: there is none at the moment, and
-            :meth:`Protocol.data_to_send` has to be called again when there is.
+        source: yields the lines; after a ``None``, :meth:`resume` has to be called when
+            there is a line again.
         pulled: the lines that got a number since somebody looked last.
         open: how many of them have no event yet.
         over: no more lines will be pulled.
-        refused: why the last line from the source cannot be sent.
+        refused: why the last line from the source cannot be sent, or the exception that
+            the source has raised.
         failure: the error and the message where it was ended by a halt or a restart.
 
     """
 
     ticket: int
-    source: Iterator[str | None]
-    pulled: list[str] = field(default_factory=list)
+    source: Iterator[SourceItem]
+    pulled: list[QueuedLine] = field(default_factory=list)
     open: int = 0
     over: bool = False
-    refused: ValueError | None = None
+    refused: Exception | None = None
     failure: tuple[str, str] | None = None
     _next: QueuedLine | None = None
+    _paused: bool = False
+    _starved: float = 0.0
+    _starved_since: float | None = None
 
     def peek(self) -> QueuedLine | None:
         """Return the next line, if there is one now; :meth:`pop` removes it."""
+        if self._paused:
+            return None
         if self._next is not None or self.over:
             return self._next
         try:
-            text = next(self.source)
+            item = next(self.source)
+            if item is None:
+                return None
+            text, offset = (item, -1) if isinstance(item, str) else item
+            framing.check(text)
         except StopIteration:
             self.over = True
             return None
-        if text is None:
-            return None
-        try:
-            framing.check(text)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001 - a broken source ends its stream only
             self.refused = error
             self.over = True
             return None
-        self._next = QueuedLine(text, self.ticket, report_errors=True)
+        self._next = QueuedLine(text, self.ticket, report_errors=True, offset=offset)
         return self._next
 
     def pop(self, line: QueuedLine) -> None:
         """Count the line that :meth:`peek` returned as sent."""
         self._next = None
-        self.pulled.append(line.text)
+        self.pulled.append(line)
         self.open += 1
+
+    def pause(self, now: float) -> None:
+        """Pull no more lines until :meth:`resume`; those that were sent go on."""
+        self._paused = True
+        self._end_starvation(now)
+
+    def resume(self, now: float) -> None:
+        """Pull lines again: after a pause, or because the source has some again."""
+        self._paused = False
+        self._end_starvation(now)
 
     def end(self) -> None:
         """Pull no more lines; those that were sent still get their events."""
         self.over = True
         self._next = None
 
+    def starve(self, now: float) -> None:
+        """Note that the firmware has nothing to do, because the source has no line."""
+        if not self._paused and self._starved_since is None:
+            self._starved_since = now
+
+    def starved(self, now: float) -> float:
+        """Return for how many seconds it has starved the firmware so far."""
+        since = now if self._starved_since is None else self._starved_since
+        return self._starved + max(0.0, now - since)
+
+    def _end_starvation(self, now: float) -> None:
+        self._starved = self.starved(now)
+        self._starved_since = None
+
 
 class Queue:
     """Lines that wait for a number: first come, first served, in three classes.
 
     Lines that go ahead of all others, single lines, and those of streams. The stream
-    that was added last goes first, so that a long command cuts in on a print.
+    that was added last goes first, and one that was added behind the others last, so
+    that a long command cuts in on a print.
     """
 
     def __init__(self) -> None:
@@ -189,14 +230,15 @@ class Queue:
         """Add a line, either to those that go ahead of all others or to the rest."""
         (self._ahead if ahead else self._behind).append(line)
 
-    def add(self, stream: Stream) -> None:
-        """Add a stream, ahead of the others."""
-        self._streams.append(stream)
+    def add(self, stream: Stream, *, behind: bool = False) -> None:
+        """Add a stream, ahead of the other streams or behind them."""
+        self._streams.insert(0 if behind else len(self._streams), stream)
 
-    def pop(self, *, shareable: int | None = None) -> QueuedLine | None:
+    def pop(self, now: float, *, shareable: int | None = None) -> QueuedLine | None:
         """Remove and return the next line, if there is one.
 
         Args:
+            now: the time in seconds.
             shareable: only if it may be in flight together with others, and has at most
                 so many bytes.
 
@@ -215,6 +257,8 @@ class Queue:
                 stream.pop(line)
                 return line
             if not stream.over:
+                if shareable is None:  # nothing is in flight
+                    stream.starve(now)
                 return None
             self._streams.pop()
         return None

@@ -11,7 +11,7 @@ from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import HISTORY, Stream
 from tests.support.dialogue import Dialogue
 
-MOVES = [f"G1 X{number}" for number in range(1, 100)]
+MOVES = [f"G1 X{number}" for number in range(1, 200)]
 NO_CHECKSUM = "Error:No Checksum with line number, Last Line: {}"
 
 
@@ -107,6 +107,91 @@ def test_a_source_may_have_nothing_for_a_while() -> None:
     assert sends(talk) == ["G1 X2"]
 
 
+def test_an_acknowledgement_has_the_offset_of_its_line() -> None:
+    talk = talk_to()
+    stream = talk.protocol.stream(iter([("G1 X1", 40), "G1 X2", ("G1 X3", 47)]))
+    for line, offset in (("G1 X1", 40), ("G1 X2", -1), ("G1 X3", 47)):
+        assert sends(talk) == [line]
+        assert talk.hears("ok") == [Done(stream.ticket, offset=offset)]
+
+
+def test_a_stream_behind_the_others_is_sent_while_they_have_nothing_to_send() -> None:
+    talk = talk_to()
+    talk.protocol.stream(iter(["G1 X1", "G1 X2"]))
+    talk.protocol.stream(iter(["G1 Y1", "G1 Y2"]), behind=True)
+    talk.protocol.stream(iter(["G1 Z1"]))
+    sent = []
+    while lines := sends(talk):
+        sent += lines
+        talk.hears("ok")
+    assert sent == ["G1 Z1", "G1 X1", "G1 X2", "G1 Y1", "G1 Y2"]
+
+
+def test_a_paused_stream_lets_other_lines_pass() -> None:
+    talk = talk_to()
+    stream = talk.protocol.stream(iter(MOVES))
+    assert sends(talk) == ["G1 X1"]
+    stream.pause(talk.now)
+    assert talk.hears("ok") == [Done(stream.ticket)]
+    assert sends(talk) == []
+    command = talk.protocol.send("M400")
+    assert sends(talk) == ["M400"]
+    assert talk.hears("ok") == [Done(command)]
+    assert sends(talk) == []
+    stream.resume(talk.now)
+    assert sends(talk) == ["G1 X2"]
+
+
+def test_a_line_that_was_pulled_before_a_pause_is_sent_after_it() -> None:
+    talk = roomy()
+    stream = talk.protocol.stream(iter(["G1 X1", "M106 S1", "G1 X2"]))
+    assert sends(talk) == ["G1 X1"], "the next one waits until it is alone"
+    stream.pause(talk.now)
+    talk.hears(ok(talk))
+    assert sends(talk) == []
+    stream.resume(talk.now)
+    assert sends(talk) == ["M106 S1"]
+
+
+def test_a_stream_counts_how_long_its_source_has_let_the_firmware_wait() -> None:
+    talk = talk_to()
+    stream = talk.protocol.stream(iter(["G1 X1", None, None, "G1 X2", None]))
+    assert sends(talk) == ["G1 X1"]
+    assert sends(talk) == []
+    talk.waits(2)
+    assert stream.starved(talk.now) == 0, "a line is in flight"
+    talk.hears("ok")
+    assert sends(talk) == []
+    talk.now += 0.5
+    assert stream.starved(talk.now) == pytest.approx(0.5)
+    assert sends(talk) == []
+    talk.now += 0.5
+    stream.resume(talk.now)
+    assert sends(talk) == ["G1 X2"]
+    talk.now += 3
+    assert stream.starved(talk.now) == pytest.approx(1.0)
+    talk.hears("ok")
+    assert sends(talk) == []
+    stream.pause(talk.now)
+    assert sends(talk) == []
+    talk.now += 3
+    assert stream.starved(talk.now) == pytest.approx(1.0), "a pause does not count"
+
+
+def test_a_source_that_fails_ends_only_its_stream() -> None:
+    def source() -> Iterator[str]:
+        yield "G1 X1"
+        raise OSError("the disk is gone")
+
+    talk = talk_to()
+    stream = talk.protocol.stream(source())
+    assert sends(talk) == ["G1 X1"]
+    assert talk.hears("ok") == [Done(stream.ticket)]
+    assert sends(talk) == []
+    assert stream.over
+    assert isinstance(stream.refused, OSError)
+
+
 def test_a_stream_that_is_ended_sends_no_more() -> None:
     talk = talk_to()
     stream = talk.protocol.stream(iter(MOVES))
@@ -154,7 +239,7 @@ def test_a_stream_remembers_only_what_nobody_has_seen() -> None:
     assert line is stream.peek()
     assert line is not None
     stream.pop(line)
-    assert (stream.pulled, stream.open) == (["G28"], 1)
+    assert (stream.pulled, stream.open) == ([line], 1)
     assert stream.peek() is None
 
 
@@ -166,7 +251,7 @@ def test_the_history_stays_short() -> None:
         sends(talk)
         talk.hears("ok")
     talk.hears(f"Resend: {first}", "ok")
-    assert sends(talk) == ["G1 X70"], "too old to be sent again"
+    assert sends(talk) == [f"G1 X{HISTORY + 6}"], "too old to be sent again"
 
 
 # Several moves in flight

@@ -1,7 +1,7 @@
 """One open link, on real parts: a simulated printer behind a pseudo-terminal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -225,7 +225,9 @@ async def streamed(talk: Talk, lines: Iterable[str | None]) -> tuple[list[str], 
     """Stream lines; return those that were sent, and how many were acknowledged."""
     sent: list[str] = []
     done: list[Done] = []
-    await talk.session.stream(iter(lines), on_sent=sent.append, on_done=done.append)
+    await talk.session.stream(
+        iter(lines), on_sent=lambda line, _: sent.append(line), on_done=done.append
+    )
     return sent, len(done)
 
 
@@ -267,7 +269,11 @@ async def test_a_cancelled_stream_sends_no_more(printer: PtyServer) -> None:
         sent: list[str] = []
         endless = (f"G4 P{number % 3}" for number in count())
         streaming = asyncio.create_task(
-            talk.session.stream(endless, on_sent=sent.append, on_done=lambda _: None)
+            talk.session.stream(
+                endless,
+                on_sent=lambda line, _: sent.append(line),
+                on_done=lambda _: None,
+            )
         )
         await until(lambda: len(sent) > 5)
         streaming.cancel()
@@ -291,6 +297,66 @@ async def test_a_reset_ends_a_stream(printer: PtyServer) -> None:
             await waiting
         assert not caught.value.sent
         await until(lambda: talk.events.count(Connected()) == 2)
+        assert not (await talk.session.line("M84")).errors
+
+
+async def test_a_print_is_paused_continued_and_cut_off(printer: PtyServer) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        sent: list[int] = []
+        done: list[int] = []
+        lines: Iterator[tuple[str, int] | None] = iter(
+            [("G1 X1", 0), ("G1 X2", 6), None, ("G4 S9", 12), ("G1 X3", 18)]
+        )
+        streaming = talk.session.start_stream(
+            lines,
+            on_sent=lambda _, offset: sent.append(offset),
+            on_done=lambda event: done.append(event.offset),
+            behind=True,
+        )
+        await until(lambda: done == [0, 6])
+        await until(lambda: streaming.starved > 0)
+        streaming.pause()
+        assert not (await talk.session.line("M84")).errors
+        starved = streaming.starved
+        assert sent == [0, 6]
+        streaming.resume()
+        await until(lambda: "G4 S9" in printer.clock.firmware.executed)
+        assert list(streaming.unacknowledged) == [12]
+        printer.clock.reset()
+        with pytest.raises(FailedError, match="the printer was reset"):
+            await streaming.finished()
+        assert streaming.acknowledged == 2
+        assert list(streaming.unacknowledged) == [12], "it may have been carried out"
+        assert streaming.starved == starved
+
+
+async def test_a_stream_that_is_ended_finishes_what_was_sent(
+    printer: PtyServer,
+) -> None:
+    async with talk_to(printer.path, MARLIN) as talk:
+        done: list[Done] = []
+        streaming = talk.session.start_stream(
+            (("M84", number) for number in count()),
+            on_sent=lambda *_: None,
+            on_done=done.append,
+        )
+        await until(lambda: len(done) > 5)
+        streaming.end()
+        await streaming.finished()
+        assert not streaming.unacknowledged
+        assert [event.offset for event in done] == list(range(streaming.acknowledged))
+
+
+async def test_a_source_that_fails_is_reported(printer: PtyServer) -> None:
+    def source() -> Iterator[str]:
+        yield "M84"
+        raise OSError("the disk is gone")
+
+    async with talk_to(printer.path, MARLIN) as talk:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await talk.session.stream(
+                source(), on_sent=lambda *_: None, on_done=lambda _: None
+            )
         assert not (await talk.session.line("M84")).errors
 
 

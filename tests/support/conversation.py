@@ -163,9 +163,9 @@ class Conversation:
         """Process the next event; return whether there was one."""
         data = self.protocol.data_to_send(self.now)
         if self._stream is not None:
-            for text in self._stream.pulled:
-                assert text == self._rest.popleft()
-                self._pulled.append(text)
+            for line in self._stream.pulled:
+                assert line.text == self._rest.popleft()
+                self._pulled.append(line.text)
             self._stream.pulled.clear()
         if data:
             self.transmitted += data.splitlines(keepends=True)

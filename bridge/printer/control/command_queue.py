@@ -360,7 +360,7 @@ class Batch:
                 return
             yield line
 
-    def _note_sent(self, line: str) -> None:
+    def _note_sent(self, line: str, _offset: int) -> None:
         self._run.gcode.append(line)
         self._sent += 1
         self._observer.line_sent(line)

@@ -1,13 +1,14 @@
 """One open link: a transport, a protocol, and the only clock they know."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.errors import FailedError, LinkError
 from bridge.gcode.events import Done, Event, Failed, LinkFailed, PrinterEvent
 from bridge.gcode.protocol import Protocol
-from bridge.gcode.window import Stream
+from bridge.gcode.window import QueuedLine, SourceItem, Stream
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port.transport import Transport
 
@@ -33,15 +34,106 @@ class Sent:
     done: asyncio.Future[Done]
 
 
-@dataclass(slots=True, eq=False)
-class _Streaming:
-    """A stream of lines, and who is told about it."""
+class Streaming:
+    """A stream of lines that a session sends, from :meth:`Session.start_stream`."""
 
-    stream: Stream
-    on_sent: Callable[[str], None]
-    on_done: Callable[[Done], None]
-    over: asyncio.Future[None]
-    error: FailedError | None = None
+    def __init__(
+        self,
+        session: "Session",
+        stream: Stream,
+        on_sent: Callable[[str, int], None],
+        on_done: Callable[[Done], None],
+    ) -> None:
+        self.stream = stream
+        self.on_sent = on_sent
+        self.on_done = on_done
+        self.acknowledged = 0
+        """How many lines the firmware has acknowledged."""
+        self.unacknowledged: deque[int] = deque()
+        """The offsets of the lines that were sent and have no acknowledgement, oldest
+        first; after a failure, those that may have been carried out."""
+        self._session = session
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._error: FailedError | None = None
+
+    @property
+    def starved(self) -> float:
+        """Seconds during which nothing was in flight because the source had no line.
+
+        Pauses do not count.
+        """
+        return self.stream.starved(self._session.time())
+
+    def pause(self) -> None:
+        """Pull no more lines until :meth:`resume`; those that were sent go on.
+
+        Lines of :meth:`Session.send` and of other streams are sent meanwhile.
+        """
+        self.stream.pause(self._session.time())
+
+    def resume(self) -> None:
+        """Pull lines again: after a pause, or because the source has some again."""
+        self.stream.resume(self._session.time())
+        self._session.resume()
+
+    def end(self) -> None:
+        """Pull no more lines; :meth:`finished` returns after those that were sent."""
+        self.stream.end()
+        self._session.resume()
+
+    async def finished(self) -> None:
+        """Wait until the last line has its outcome.
+
+        If the caller is cancelled, no more lines are pulled.
+
+        Raises:
+            FailedError: A line was not answered, or the link or the printer went away.
+            ValueError: The source yielded a line that cannot be sent.
+            Exception: What the source has raised.
+
+        """
+        try:
+            await self._over
+        except asyncio.CancelledError:
+            self.stream.end()
+            raise
+
+    def line_sent(self, line: QueuedLine) -> None:
+        """Count a line whose bytes were written."""
+        self.unacknowledged.append(line.offset)
+        self.on_sent(line.text, line.offset)
+
+    def line_done(self, event: Done) -> None:
+        """Count a line that was acknowledged."""
+        self.stream.open -= 1
+        self.acknowledged += 1
+        self.unacknowledged.popleft()
+        self.on_done(event)
+
+    def line_failed(self, event: Failed) -> None:
+        """End the stream because of a line that will not be finished."""
+        self.stream.open -= 1
+        self.stream.end()
+        self._error = self._error or _error(event)
+
+    @property
+    def complete(self) -> bool:
+        """Whether no line will be sent any more, and each has its outcome."""
+        return self.stream.over and not self.stream.open
+
+    def settle(self) -> None:
+        """Have :meth:`finished` return, or raise what has ended the stream."""
+        stream = self.stream
+        error = self._error or stream.refused
+        if error is None and stream.failure is not None:
+            error = _error(Failed(stream.ticket, *stream.failure, sent=False))
+        if self._over.done():
+            return  # whoever waited was cancelled
+        if error is None:
+            self._over.set_result(None)
+            return
+        self._over.set_exception(error)
+        self._over.exception()  # nobody may be waiting
 
 
 class Session:
@@ -64,7 +156,7 @@ class Session:
         self._on_event = on_event
         self._wire = wire
         self._waiting: dict[int, asyncio.Future[Done]] = {}
-        self._streams: dict[int, _Streaming] = {}
+        self._streams: dict[int, Streaming] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None  # that runs the session
         self._loop = asyncio.get_running_loop()
@@ -172,48 +264,69 @@ class Session:
                 del self._waiting[sent.ticket]
             raise
 
-    async def stream(
+    def start_stream(
         self,
-        source: Iterator[str | None],
+        source: Iterator[SourceItem],
         *,
-        on_sent: Callable[[str], None],
+        on_sent: Callable[[str, int], None],
         on_done: Callable[[Done], None],
-    ) -> None:
-        """Send lines as fast as the firmware accepts them; return after the last one.
+        behind: bool = False,
+    ) -> Streaming:
+        """Begin to send lines as fast as the firmware accepts them.
 
         Each line is pulled when it can be sent, in the callback that read the ``ok`` of
         the one before: no task, future or place in a queue is needed for it. Lines of
-        :meth:`send` and urgent ones go in between. If the caller is cancelled, no more
-        lines are pulled.
+        :meth:`send` and urgent ones go in between. A line that is no move, such as one
+        that waits for a heater, is in flight alone, for as long as the dialect allows
+        it.
 
         Args:
-            source: see :class:`~bridge.gcode.window.Stream`; it may end at any time,
-                and after a ``None`` :meth:`resume` has to be called.
-            on_sent: called with each line after its bytes were written.
+            source: yields a line, a line and its offset in the source, or ``None``:
+                there is no line now, and :meth:`Streaming.resume` will be called. It
+                may end at any time. It is called from the event loop and must not
+                block.
+            on_sent: called with each line and its offset after its bytes were written;
+                a line that is sent again is not reported again.
             on_done: called with the outcome of each line, in the same order.
+            behind: as for a print: the lines of other streams go first.
 
         Raises:
-            FailedError: A line was not answered, or the link or the printer went away.
-            ValueError: The source yielded a line that cannot be sent.
+            FailedError: The link is gone, and nothing was sent.
 
         """
         if self._closed:
             error = FailedError.disconnected(self._failure)
             error.sent = False
             raise error
-        over: asyncio.Future[None] = self._loop.create_future()
-        stream = self.protocol.stream(source)
-        self._streams[stream.ticket] = _Streaming(stream, on_sent, on_done, over)
+        stream = self.protocol.stream(source, behind=behind)
+        streaming = Streaming(self, stream, on_sent, on_done)
+        self._streams[stream.ticket] = streaming
         self._transmit()
-        try:
-            await over
-        except asyncio.CancelledError:
-            stream.end()
-            raise
+        return streaming
+
+    async def stream(
+        self,
+        source: Iterator[SourceItem],
+        *,
+        on_sent: Callable[[str, int], None],
+        on_done: Callable[[Done], None],
+    ) -> None:
+        """Send lines as :meth:`start_stream`; return after the last one.
+
+        Raises:
+            As :meth:`start_stream` and :meth:`Streaming.finished`.
+
+        """
+        streaming = self.start_stream(source, on_sent=on_sent, on_done=on_done)
+        await streaming.finished()
 
     def resume(self) -> None:
-        """Ask the sources of lines again; one of them had none for a while."""
+        """Send what may be sent now; a stream has lines again, or has ended."""
         self._transmit()
+
+    def time(self) -> float:
+        """Return the time in seconds, on the clock of the conversation."""
+        return self._loop.time()
 
     def urgent(self, *lines: str) -> None:
         """Send lines at once and without number, before everything that waits."""
@@ -278,25 +391,11 @@ class Session:
             stream = streaming.stream
             if stream.pulled:
                 pulled, stream.pulled = stream.pulled, []
-                for text in pulled:
-                    streaming.on_sent(text)
-            if not stream.over or stream.open:
-                continue
-            self._streams.pop(ticket, None)  # a callback above may have ended it
-            self._end_stream(ticket, streaming)
-
-    @staticmethod
-    def _end_stream(ticket: int, streaming: _Streaming) -> None:
-        stream = streaming.stream
-        error = streaming.error or stream.refused
-        if error is None and stream.failure is not None:
-            error = _error(Failed(ticket, *stream.failure, sent=False))
-        if streaming.over.done():
-            return  # whoever waited was cancelled
-        if error is None:
-            streaming.over.set_result(None)
-        else:
-            streaming.over.set_exception(error)
+                for line in pulled:
+                    streaming.line_sent(line)
+            if streaming.complete:
+                self._streams.pop(ticket, None)  # a callback may have ended it
+                streaming.settle()
 
     def _dispatch(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -316,19 +415,14 @@ class Session:
     def _done(self, ticket: int, event: Done) -> None:
         future = self._waiting.pop(ticket, None)
         if future is None:
-            streaming = self._streams[ticket]
-            streaming.stream.open -= 1
-            streaming.on_done(event)
+            self._streams[ticket].line_done(event)
         elif not future.done():  # whoever waited may have been cancelled
             future.set_result(event)
 
     def _fail(self, ticket: int, event: Failed) -> None:
         future = self._waiting.pop(ticket, None)
         if future is None:
-            streaming = self._streams[ticket]
-            streaming.stream.open -= 1
-            streaming.stream.end()
-            streaming.error = streaming.error or _error(event)
+            self._streams[ticket].line_failed(event)
         elif not future.done():
             future.set_exception(_error(event))
 
