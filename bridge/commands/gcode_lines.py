@@ -47,8 +47,17 @@ def clean(text: str, context: Context, where: str) -> Line:
     return line
 
 
-def check(line: Line, context: Context, where: str) -> None:
+def check(
+    line: Line, context: Context, where: str, *, longest: int = framing.MAX_COMMAND
+) -> None:
     """Refuse a line that must not be sent, whatever the printer's limits are.
+
+    Args:
+        line: the line.
+        context: the printer's.
+        where: what the message begins with.
+        longest: bytes that it must stay below. That of the dialect, which may be more,
+            is for lines that are sent when the firmware is known for sure.
 
     Raises:
         RejectedError: It is too long; its echo would look like a reply; or it is a code
@@ -56,7 +65,11 @@ def check(line: Line, context: Context, where: str) -> None:
 
     """
     try:
-        framing.check(line.text, numbered=context.dialect.numbered)
+        framing.check(
+            line.text,
+            numbered=context.dialect.numbered,
+            longest=longest,
+        )
     except ValueError as error:
         raise RejectedError.invalid(f"{where}: {error}") from None
     _refuse_dangerous(line, context, where)

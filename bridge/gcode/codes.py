@@ -386,7 +386,7 @@ def _merged(rows: Iterable[Code]) -> Code:
         first = replace(
             first,
             heats=tuple(dict.fromkeys(first.heats + other.heats)),
-            selector=first.selector if first.selector == other.selector else _ANY,
+            selector=_of_selectors(first.selector, other.selector),
             preset=first.preset or other.preset,
             tool=first.tool or other.tool,
             moves=first.moves if first.moves is not Moves.NO else other.moves,
@@ -396,6 +396,18 @@ def _merged(rows: Iterable[Code]) -> Code:
             harmless=_of_both(first, other),
         )
     return first
+
+
+def _of_selectors(one: Selector | None, other: Selector | None) -> Selector | None:
+    """Return what chooses the heater in families of which one has no such letter.
+
+    A line without the letter means the same for both; with it, it cannot be told.
+    """
+    if one == other:
+        return one
+    if one is not None and other is not None:
+        return _ANY
+    return replace(_ANY, letter=(one or other or _ANY).letter)
 
 
 def _of_both(one: Code, other: Code) -> frozenset[str] | None:

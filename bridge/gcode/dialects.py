@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bridge.gcode.codes import Argument
+from bridge.gcode.framing import MAX_COMMAND
 from bridge.gcode.line import MOVES, Line, code_of, read
 
 TUNING_CYCLES = 5
@@ -41,6 +42,8 @@ class Dialect:
     """Understands ``N…*checksum``, and asks for a damaged line again. Klipper does not:
     it executes lines whatever their number and checksum, and never says ``Resend:``
     (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
+    longest_line: int = MAX_COMMAND
+    """Bytes that a line of a file must stay below."""
     checks_sequence: bool | None = True
     """Asks for a line that is missing, and drops one that it has. Where a firmware only
     checks sums, a lost line cannot be distinguished from a lost ``ok``, and nothing
@@ -257,6 +260,7 @@ KLIPPER = Dialect(
     detect=("klipper", "kalico"),
     sees_stops=True,
     numbered=False,
+    longest_line=4096,
     checks_sequence=False,
     reliable=True,
     sends_busy=False,
@@ -279,10 +283,11 @@ KLIPPER = Dialect(
     only_m82_sets_extruder=True,
 )
 """Measured: v0.13 (tests/transcripts/klipper); its fork Kalico, formerly Danger
-Klipper, speaks the same (https://docs.kalico.gg). It answers lines in their order and
-says nothing while one takes its time, so even ``M105`` may wait behind a move for a
-minute. The commands for a print need its ``pause_resume`` section, as most
-configurations have it."""
+Klipper, speaks the same (https://docs.kalico.gg). Slicers give it lines of several
+hundred bytes, ``EXCLUDE_OBJECT_DEFINE`` with the outline of an object. It answers lines
+in their order and says nothing while one takes its time, so even ``M105`` may wait
+behind a move for a minute. The commands for a print need its ``pause_resume`` section,
+as most configurations have it."""
 
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",

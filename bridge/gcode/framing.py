@@ -43,8 +43,13 @@ def checksum(payload: bytes) -> int:
     return value & 0xFF
 
 
-def check(text: str, *, numbered: bool = True) -> None:
+def check(text: str, *, numbered: bool = True, longest: int = MAX_COMMAND) -> None:
     """Check that a line can be sent.
+
+    Args:
+        text: the line.
+        numbered: whether it will have a line number.
+        longest: bytes that it must stay below; see ``Dialect.longest_line``.
 
     Raises:
         ValueError: The text is empty (Marlin does not answer an empty line at all), not
@@ -52,7 +57,7 @@ def check(text: str, *, numbered: bool = True) -> None:
             not fit the firmware's buffer, together with a line number if ``numbered``.
 
     """
-    fits = len(text) + numbered * _NUMBERING < MAX_COMMAND
+    fits = len(text) + numbered * _NUMBERING < longest
     if fits and text[:1] not in _SUSPICIOUS and text.isascii() and text.isprintable():
         return
     if not text.strip():
@@ -64,7 +69,7 @@ def check(text: str, *, numbered: bool = True) -> None:
     if text.startswith("N") and text[1:2].isdigit():
         raise ValueError(f"a line must not carry a line number of its own: {text!r}")
     if not fits:
-        raise ValueError(f"a line must be shorter than {MAX_COMMAND} bytes: {text!r}")
+        raise ValueError(f"a line must be shorter than {longest} bytes: {text!r}")
 
 
 def encode(text: str, number: int | None = None) -> bytes:

@@ -169,3 +169,21 @@ def test_the_operator_may_allow_codes_or_refuse_unknown_ones() -> None:
     assert check.next("M92 E400")[1] == []
     finding = check.next("M5555")[1][0]
     assert (finding.error, finding.refuses) == ("unknown_code", True)
+
+
+OUTLINE = ",".join(f"[{x}.5,{x}.25]" for x in range(100, 140))
+
+
+def test_klipper_takes_the_outlines_of_objects() -> None:
+    define = f"EXCLUDE_OBJECT_DEFINE NAME=cube CENTER=10,10 POLYGON=[{OUTLINE}]"
+    assert len(define) > 400
+    line, findings = check_of("klipper").next(define)
+    assert line is not None
+    assert (line.text, list(findings)) == (define, [])
+    assert "shorter than 4096" in found([define * 11], check_of("klipper"))[0].message
+
+
+def test_a_hotend_of_a_firmware_that_is_not_known() -> None:
+    """Only Teacup takes P of M104 for a heater; without it all families agree."""
+    assert found(["M104 S200", "M109 S200"], check_of("unknown")) == []
+    assert found(["M104 S200 P1"], check_of("unknown"))[0].error == "out_of_limits"

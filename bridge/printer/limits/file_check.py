@@ -146,7 +146,12 @@ class FileCheck:
         if line.code in self._handled:
             return ()
         try:
-            gcode_lines.check(line, self._context, f"line {self._number}")
+            gcode_lines.check(
+                line,
+                self._context,
+                f"line {self._number}",
+                longest=self._context.dialect.longest_line,
+            )
             safety.check_value(line, self._rules)
         except RejectedError as error:
             return [self._finding(error.error, error.message, refuses=True)]
