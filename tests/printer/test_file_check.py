@@ -180,7 +180,8 @@ def test_klipper_takes_the_outlines_of_objects() -> None:
     line, findings = check_of("klipper").next(define)
     assert line is not None
     assert (line.text, list(findings)) == (define, [])
-    assert "shorter than 4096" in found([define * 11], check_of("klipper"))[0].message
+    too_long = f"{define} OTHER=[{OUTLINE * 12}]"
+    assert "shorter than 4096" in found([too_long], check_of("klipper"))[0].message
 
 
 def test_a_hotend_of_a_firmware_that_is_not_known() -> None:
