@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from bridge.commands.base import Context
 from bridge.errors import RejectedError
 from bridge.gcode import modal
+from bridge.gcode.codes import Argument
 from bridge.gcode.heating import Target, targets
 from bridge.gcode.line import Line, format_number, parse
 
-_SET = {"M104", "M109", "M140", "M190", "M141", "M191"}
 _TARGETS = "SR"
 
 
@@ -54,7 +54,8 @@ def with_offsets(
 
 
 def _adjusted(line: Line, context: Context, selected: int, where: str) -> Line:
-    if line.code.partition(".")[0] not in _SET:
+    row = line.row
+    if not row.target or row.lists or row.argument is Argument.NAMES:
         return line
     field = f"{where}, {line}"
     offset = {

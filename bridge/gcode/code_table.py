@@ -101,7 +101,8 @@ r         | G131 G132 G133 G134 G135 | anywhere         | calibrate
 r         | G201 G202 G203 G204 G205 | anywhere         | control a motor
 m         | G425         | anywhere long    | calibrate with a cube
 m1py      | M0 M1        | asks wait long blocked=M0 | wait for the user
-kdrst     | M0 M1        | asks long blocked=M0  | stop, or wait for the user
+krst      | M0 M1        | asks long blocked=M0  | stop, or wait for the user
+d         | M0 M1        | anywhere cancel long blocked=M0 | end a print, or sleep
 t         | M2           |                  | end the program
 m1pdrs    | M3 M4 M5     |                  | spindle or laser
 md        | M6           | anywhere         | change the tool
@@ -111,7 +112,8 @@ md        | M10 M11      |                  | vacuum
 m         | M16          | text             | check the printer's name
 all       | M17 M18 M84  |                  | turn the motors on or off
 all       | M20          | reads            | list the SD card
-all       | M21 M22      |                  | mount or unmount the SD card
+all       | M21          |                  | mount the SD card
+all       | M22          | release          | unmount the SD card
 all       | M23          | file             | select a file
 all       | M24          | anywhere start   | start or resume a print
 all       | M25          | anywhere pause   | pause a print
@@ -122,7 +124,7 @@ all       | M28          | file blocked=M28 | start writing a file
 all       | M29          |                  | stop writing a file
 all       | M30          | file             | delete a file
 m1pdrsy   | M31          | reads            | report the print time
-m1pdrsy   | M32          | anywhere start file | select and start a file
+m1pdrsy   | M32          | anywhere open file | select and start a file
 m         | M33          | file reads       | report a file's long name
 m         | M34          |                  | sort the files
 d         | M36          | file reads       | report on a file
@@ -222,10 +224,10 @@ d         | M292         |                  | answer a message
 m1pkd     | M300         |                  | beep
 m1pdrs    | M301 M304    |                  | set the PID of a heater
 m1pdr     | M302         |                  | set the extrusion temperature
-m1py      | M303         | long heats=S:tool by=E:-1=bed,-2=chamber:tool | tune a heater
-d         | M303         | long heats=S:tool by=H:0=bed:tool | tune a heater
-r         | M303         | long heats=S:tool by=P:0=tool:any | tune a heater
-st        | M303         | long heats=S:tool by=E:0=tool:any | tune a heater
+m1py | M303 | long cycles=CR heats=S:tool by=E:-1=bed,-2=chamber:tool | tune a heater
+d         | M303         | long cycles=CR heats=S:tool by=H:0=bed:tool | tune a heater
+r         | M303         | long cycles=CR heats=S:tool by=P:0=tool:any | tune a heater
+st        | M303         | long cycles=CR heats=S:tool by=E:0=tool:any | tune a heater
 m1pdrs    | M305         | refused=M305 harmless= | set a temperature sensor
 m         | M306         | long refused=M306 harmless=ACEFHPR | tune a heater's model
 s         | M306         | refused=M206 harmless= | set home offsets
@@ -291,7 +293,9 @@ d | M591 M594 M595 M596 M597 M598 |  | set filament sensor, queues
 mpd       | M592 M593    |                  | set the input shaping
 m1p | M600 | asks anywhere long heats=R:tool tool=T | change the filament
 kdrs      | M600         | asks anywhere long    | change the filament
-dps       | M601 M602    | anywhere         | pause or resume
+dp        | M601         | anywhere pause   | pause a print
+p         | M602         | anywhere resume  | resume a print
+s         | M601         | anywhere resume  | resume a print
 mp        | M603 M604    |                  | set the filament change
 m         | M605         | refused=M605 harmless=S | set the mode of two carriages
 d         | M606         |                  | fork the input
@@ -342,13 +346,13 @@ k         | GET_CURRENT_SKEW BED_MESH_OUTPUT BED_MESH_MAP | reads            | r
 k         | FIRMWARE_RESTART RESTART | anywhere         | restart the firmware
 k | SET_HEATER_TEMPERATURE | target heats=TARGET:tool by=HEATER::tool | set a heater
 k | PID_CALIBRATE MPC_CALIBRATE | long heats=TARGET:tool by=HEATER::tool | tune a heater
-k         | TURN_OFF_HEATERS |                  | turn all heaters off
+k         | TURN_OFF_HEATERS | cools            | turn all heaters off
 k         | SET_TEMPERATURE_FAN_TARGET SET_FAN_SPEED |                  | set a fan
 k         | TEMPERATURE_WAIT | long             | wait for a temperature
 k         | PAUSE        | anywhere pause long | pause a print
-k         | RESUME       | anywhere start long | resume a print
+k         | RESUME       | anywhere resume long | resume a print
 k         | CANCEL_PRINT | anywhere cancel long | cancel a print
-k         | SDCARD_PRINT_FILE | anywhere start long | print a file
+k         | SDCARD_PRINT_FILE | anywhere open long | print a file
 k | SDCARD_RESET_FILE CLEAR_PAUSE SET_PRINT_STATS_INFO |  | note about a print
 k         | EXCLUDE_OBJECT EXCLUDE_OBJECT_DEFINE |                  | cancel an object
 k | EXCLUDE_OBJECT_START EXCLUDE_OBJECT_END |  | cancel an object

@@ -64,10 +64,13 @@ class PrintAction(Enum):
 
     NOTHING = ""
     START = "starts or resumes the selected file"
+    OPEN = "selects a file and starts it"
+    RESUME = "resumes a paused print"
     PAUSE = "pauses"
     CANCEL = "cancels"
     SEEK = "goes to the byte S of the file"
     PROGRESS = "says the progress P and the minutes left, R"
+    RELEASE = "releases the card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ class Code:
         asks: it waits for a person, and has its ``ok`` only after the answer.
         answers: it answers what the printer asks, in place of a button.
         long: it may take minutes; what it does then.
+        cools: it turns all heaters off.
+        cycles: letters whose numbers say how often it heats up and cools down.
         dwell: it waits for ``S`` seconds and ``P`` milliseconds.
         emergency: it stops the machine.
         urgent: an emergency parser acts on it while another command runs.
@@ -145,6 +150,8 @@ class Code:
     asks: bool = False
     answers: bool = False
     long: bool = False
+    cools: bool = False
+    cycles: str = ""
     dwell: bool = False
     emergency: bool = False
     urgent: bool = False
@@ -156,6 +163,19 @@ class Code:
     def is_move(self) -> bool:
         """Whether its letters X, Y, Z, E and F are a move."""
         return self.moves is Moves.STRAIGHT or self.moves is Moves.ARC
+
+    @property
+    def waits_for_target(self) -> bool:
+        """Whether it sets a target and waits until that is reached."""
+        return self.target and self.long
+
+    @property
+    def starts_print(self) -> bool:
+        """Whether a print from the SD card runs once it is acknowledged."""
+        return self.job in _STARTS
+
+
+_STARTS = {PrintAction.START, PrintAction.OPEN, PrintAction.RESUME}
 
 
 class TextStyle(Enum):

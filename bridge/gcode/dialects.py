@@ -201,8 +201,8 @@ class Dialect:
         said = read(line, self.name)
         if said.row.dwell:
             return self.ok_timeout + _dwell(said)
-        if said.code == "M303":
-            cycles = max(said.values.get(key) or 0.0 for key in "CR")
+        if said.row.cycles:
+            cycles = max(said.values.get(key) or 0.0 for key in said.row.cycles)
             seconds = max(cycles, TUNING_CYCLES) * self.tuning_cycle
             return max(self.long_timeout, seconds)
         return self.long_timeout if self._takes_long(said) else self.ok_timeout

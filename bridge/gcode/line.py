@@ -62,6 +62,8 @@ _STOPS = ("M108", "M112", "M410", "M876")
 _TEXTS = {Argument.DISPLAY, Argument.ECHO, Argument.FILE, Argument.TEXT}
 _NOWHERE = Code("", "is not in the table")
 
+_OF_NAMES = next(family for family in codes.SYNTAXES if codes.SYNTAXES[family].names)
+
 _KEPT = 4096
 """Lines that are kept: a line is read several times on its way, and the lines of a
 running command repeat."""
@@ -154,7 +156,10 @@ def read(text: str, family: str = UNKNOWN) -> Line:
     """Return the value of a line that was sent; of an odd one, the code alone.
 
     Never raises: for what is noted down of a line when nothing can be refused any more.
+    Only Klipper has commands with names, so a name is Klipper's, whatever the family.
     """
+    if text[1:2].isupper() or text[1:2] == "_":
+        family = _OF_NAMES
     try:
         return parse(text, family)
     except LineError:

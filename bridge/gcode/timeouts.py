@@ -3,9 +3,8 @@
 How long each line takes by itself is :meth:`bridge.gcode.dialects.Dialect.timeout_for`.
 """
 
-from bridge.gcode.codes import PrintAction
 from bridge.gcode.dialects import Dialect
-from bridge.gcode.line import code_of, read
+from bridge.gcode.line import read
 from bridge.gcode.reply_types import (
     Action,
     Busy,
@@ -87,10 +86,7 @@ def may_print_after_reply(reply: Reply, *, before: bool) -> bool:
 
 def starts_print(line: str, dialect: Dialect) -> bool:
     """Return whether a print from the card runs once this line is acknowledged."""
-    return (
-        read(line, dialect.name).row.job is PrintAction.START
-        or code_of(line) in dialect.resume
-    )
+    return read(line, dialect.name).row.starts_print
 
 
 def busy_until(
@@ -118,7 +114,7 @@ def busy_until(
     if timeout <= dialect.ok_timeout:
         return now
     queued = sent_at < before
-    if code_of(line) == "G4":
+    if read(line, dialect.name).row.dwell:
         early = now < sent_at + timeout - dialect.ok_timeout
         return now + timeout if early or queued else now
     at_once = now < sent_at + _AT_ONCE or queued

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bridge.gcode.dialects import KLIPPER
+from bridge.gcode.line import read
 from bridge.gcode.reply_types import Refusal
 from bridge.printer.knowledge import print_job, print_table
 from bridge.printer.knowledge import state as known
@@ -337,7 +338,7 @@ def test_transitions_without_a_print_change_nothing() -> None:
     assert print_job.halted(idle, "maxtemp", 1) == idle
     assert print_job.card_removed(idle, 1) == idle
     assert print_job.host_action(idle, "notification", "x", 1) == idle
-    assert print_job.line_sent(idle, "G28", 1) == idle
+    assert print_job.line_sent(idle, read("G28"), 1) == idle
 
 
 def test_a_paused_print_that_is_rewound_is_cancelled(printer: Knowing) -> None:

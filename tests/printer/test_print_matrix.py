@@ -123,7 +123,7 @@ def _resuming(world: World) -> None:
 
 def _cancelling(world: World) -> None:
     _printing(world)
-    world.sends(*(world.dialect.cancel or ("M524",)))
+    world.sends(*(world.dialect.cancel or ("M0",)))
 
 
 def _finishing(world: World) -> None:

@@ -66,7 +66,6 @@ _CAUSES: Mapping[Cause, str] = {
     "broker": "the broker is away, and nobody used it for {broker:g} minutes",
     "exit": "the bridge stops serving this printer",
 }
-_WAITING = ("M109", "M190", "M191")
 
 
 class _HoldRecord(BaseModel):
@@ -300,7 +299,8 @@ class HeaterControl:
             self._report_failure(names, AWAY, giving_up=True)
             return
         capabilities = capabilities_of(state, self._observer.dialect)
-        if state.line.startswith(_WAITING) and "EMERGENCY_PARSER" in capabilities:
+        waits = read(state.line).row.waits_for_target
+        if waits and "EMERGENCY_PARSER" in capabilities:
             session.urgent("M108")  # ends the wait, which the queue waits for
         off = OwnTargets(targets=dict.fromkeys(names, 0.0))
         try:

@@ -143,9 +143,11 @@ def targets_of(line: Line, *, profile: Profile, tool: int) -> dict[str, float]:
 def turns_heater_off(line: str) -> bool:
     """Return whether a line does nothing but turn heaters off."""
     said = read(line)
-    if said.code == "TURN_OFF_HEATERS":  # Klipper's
+    if said.row.cools:
         return True
-    return said.code in {"M104", "M140", "M141"} and said.values.get("S") == 0
+    found = targets(said)
+    sets = said.row.target and not said.row.long and len(found) > 0
+    return sets and all(target.celsius == 0 for target in found)
 
 
 def named_targets(line: Line, *, profile: Profile, tool: int) -> dict[str, float]:

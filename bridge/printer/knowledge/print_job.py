@@ -17,7 +17,8 @@ Times are seconds on a monotonic clock.
 
 from dataclasses import replace
 
-from bridge.gcode.line import code_of, read
+from bridge.gcode.codes import PrintAction
+from bridge.gcode.line import Line
 from bridge.printer.knowledge.print_table import (
     RUNS,
     Heard,
@@ -323,21 +324,23 @@ def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJ
     return job
 
 
-def line_sent(job: PrintJob, line: str, now: float) -> PrintJob:
-    """Return the job after a line was sent."""
-    said = read(line)
-    match said.code:
-        case "M24" | "RESUME" if job.active:
+def line_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
+    """Return the job after a line was sent.
+
+    Of a file that a line selects and starts at once, the firmware's reports tell.
+    """
+    match said.row.job:
+        case PrintAction.START | PrintAction.RESUME if job.active:
             job = step(job, "asked_resume", now)
-        case "M24" | "RESUME" if job.file is not None:
+        case PrintAction.START if job.file is not None:
             job = step(job, "start", now)
-        case "M25" | "PAUSE":
+        case PrintAction.PAUSE:
             job = step(job, "asked_pause", now)
-        case "M524" | "CANCEL_PRINT":
+        case PrintAction.CANCEL:
             job = _cancel_sent(job, now)
-        case "M26":
+        case PrintAction.SEEK:
             job = _seek(job, said.values.get("S") or 0, now)
-        case "M73":
+        case PrintAction.PROGRESS:
             left = said.values.get("R")
             seconds = None if left is None else left * 60
             job = report_progress(job, said.values.get("P"), seconds, now)
@@ -365,10 +368,11 @@ def cancel_refused(job: PrintJob, now: float) -> PrintJob:
     return step(replace(job, cancel_sent=False), heard, now)
 
 
-def line_acknowledged(job: PrintJob, line: str, now: float) -> PrintJob:
+def line_acknowledged(job: PrintJob, said: Line, now: float) -> PrintJob:
     """Return the job after an ``ok``: firmwares stop the print before they send it."""
-    code = code_of(line)
-    if code in {"M524", "CANCEL_PRINT", "M26"}:
-        return replace(job, cancel_sent=False)
-    asked = code in {"M25", "PAUSE"}
-    return step(job, "pause_accepted", now) if asked else job
+    match said.row.job:
+        case PrintAction.CANCEL | PrintAction.SEEK:
+            return replace(job, cancel_sent=False)
+        case PrintAction.PAUSE:
+            return step(job, "pause_accepted", now)
+    return job

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.gcode import firmware_errors
-from bridge.gcode.line import code_of, read
+from bridge.gcode.codes import PrintAction
+from bridge.gcode.line import read
 from bridge.gcode.reply_types import Fatal, HeaterFault
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.model import Failure, PrinterState, Problem
@@ -160,7 +161,8 @@ def refused(state: PrinterState, text: str, now: float) -> PrinterState:
         state = replace(state, failure=failure)
     if unknown := _UNKNOWN.match(text):
         code = unknown["code"]
-        card = True if code == "M22" else state.card
+        released = read(code).row.job is PrintAction.RELEASE
+        card = True if released else state.card
         if len(state.refused) < _MAX_CODES:
             return replace(state, refused=state.refused | {code}, card=card)
         return state
@@ -227,12 +229,12 @@ error."""
 
 def _undone(state: PrinterState, now: float) -> PrinterState:
     """Return the state without the effects of the line that was refused."""
-    code = code_of(state.line)
     if state.line[:1] == "T":
         return replace(state, modal=replace(state.modal, tool=state.tool_before))
-    if code in {"M524", "CANCEL_PRINT"}:
+    row = read(state.line).row
+    if row.job is PrintAction.CANCEL:
         return replace(state, job=print_job.cancel_refused(state.job, now))
-    if read(state.line).row.answers:
+    if row.answers:
         return replace(state, line="")
     return state
 

@@ -50,7 +50,7 @@ def observe(
             retargeted = heaters.retarget(state.heaters, targets, profile)
             state = replace(state, heaters=retargeted)
         case replies.Ok():
-            state = _taken(state, now)
+            state = _taken(state, dialect, now)
         case replies.Busy(reason):
             state = _busy(state, reason, now)
         case replies.Action(name, argument):
@@ -142,7 +142,8 @@ def _reported_by_itself(state: PrinterState, code: str, now: float) -> PrinterSt
 def _heating_tool(state: PrinterState) -> int:
     """Return the tool that ``T:`` without a number belongs to: in M109 T1 it is 1."""
     said = read(state.line)
-    number = said.values.get("T") if said.code == "M109" else None
+    names_tool = said.row.tool and said.row.waits_for_target
+    number = said.values.get(said.row.tool) if names_tool else None
     return state.modal.tool if number is None else int(min(number, 999))
 
 
@@ -155,18 +156,19 @@ def _current(
     return position
 
 
-def _taken(state: PrinterState, now: float) -> PrinterState:
+def _taken(state: PrinterState, dialect: Dialect, now: float) -> PrinterState:
     """Return the state after an ``ok``: the printer no longer waits for a person."""
-    quick = code_of(state.line) in MOVES
-    row = read(state.line).row if not quick else None
-    by_line = row is not None and (row.asks or row.answers)
-    answered = state.waiting or by_line
+    job, answered = state.job, state.waiting
+    if code_of(state.line) not in MOVES:
+        said = read(state.line, dialect.name)
+        job = print_job.line_acknowledged(job, said, now)
+        answered = answered or said.row.asks or said.row.answers
     return evolve(
         state,
         line="",
         waiting=False,
         prompt=None if answered else state.prompt,
-        job=print_job.line_acknowledged(state.job, state.line, now),
+        job=job,
     )
 
 

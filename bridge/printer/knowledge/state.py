@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from bridge.config import Profile
 from bridge.gcode import modal
-from bridge.gcode.codes import Moves
+from bridge.gcode.codes import Moves, PrintAction
 from bridge.gcode.dialects import Bang, Dialect
-from bridge.gcode.line import MOVES, Line, code_of, read
+from bridge.gcode.line import MOVES, Line, read
 from bridge.gcode.line_output import is_query
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import (
@@ -300,7 +300,7 @@ def sent(
         modal=modal.track(
             state.modal, said, g90_sets_extruder=dialect.g90_sets_extruder
         ),
-        job=print_job.line_sent(state.job, line, now),
+        job=print_job.line_sent(state.job, said, now),
         moved=state.moved or travel.moves(said),
         line=line,
         tool_before=tool,
@@ -313,7 +313,7 @@ def sent(
         state = replace(state, autoreports=on, reported_at=reported_at)
     if said.row.moves is Moves.HOME:
         state = _homing(state, said)
-    elif said.code == "M22":
+    elif said.row.job is PrintAction.RELEASE:
         state = replace(state, card=False, files=(), listed=False)
     return state
 
@@ -329,12 +329,16 @@ def _moved(state: PrinterState, line: str, said: Line) -> PrinterState:
     )
 
 
+_OF_CANCELLING = {PrintAction.CANCEL, PrintAction.PAUSE, PrintAction.SEEK}
+"""What the lines do that cancel a print; older firmwares need two of them."""
+
+
 def line_failed(state: PrinterState, line: str, *, now: float) -> PrinterState:
     """Return the state after a line was refused, not answered or not sent.
 
     A print whose cancellation failed goes on, as far as anybody knows.
     """
-    if code_of(line) not in {"M524", "CANCEL_PRINT", "M25", "M26"}:
+    if read(line).row.job not in _OF_CANCELLING:
         return state
     return replace(state, job=print_job.cancel_refused(state.job, now))
 
