@@ -209,6 +209,10 @@ keep_caches() {
     export MYPY_CACHE_DIR="$venv/cache/mypy"
     export COVERAGE_FILE="$venv/cache/coverage"
     export HYPOTHESIS_STORAGE_DIRECTORY="$venv/cache/hypothesis"
+    # Bytecode too, whatever the surroundings say about writing it: a test that starts the
+    # program would otherwise compile all of it and of its libraries, each time.
+    unset PYTHONDONTWRITEBYTECODE
+    export PYTHONPYCACHEPREFIX="$venv/cache/bytecode"
     mkdir -p "$venv/cache"
 }
 
