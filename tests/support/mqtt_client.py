@@ -75,6 +75,12 @@ class TestClient:
         """Publish at QoS 0 without waiting."""
         self._client.publish(topic, payload, 0)
 
+    def clear(self, topic: str) -> None:
+        """Remove what is retained on a topic, and wait until the broker has done it."""
+        told = self._client.publish(topic, b"", 1, retain=True)
+        told.wait_for_publish(DEADLINE)
+        assert told.is_published(), f"the broker does not clear {topic}"
+
     def _properties(self, wanted: dict[str, object]) -> Properties | None:
         if not wanted:
             return None

@@ -1,6 +1,7 @@
 """The complete set-up: a real broker, a printer on a pty, the daemon and a client."""
 
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from tests.support.waiting import DEADLINE, until
 
 Json = dict[str, Any]
 AnyPrinter = TypeVar("AnyPrinter", bound=Printer)
+_users: dict[tuple[int, str], str] = {}
+"""The test that last used a base topic, by the broker's port and the topic."""
 
 
 def config_of(
@@ -128,6 +131,21 @@ async def reset(bridge: Stage[SimulatedPrinter]) -> list[str]:
     return bridge.event_names(events)
 
 
+def _clear_what_others_left(broker: Mosquitto, base: str) -> None:
+    """Clear the topics that say that a bridge is there, if another test retained them.
+
+    A bridge that was killed leaves its printer online, and what is sent to the next one
+    before it has subscribed is lost.
+    """
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    before = _users.get((broker.port, base), test)
+    _users[broker.port, base] = test
+    if before != test:
+        with connected(broker.port, host=broker.host) as client:
+            for rest in ("availability", "connection", "state"):
+                client.clear(f"{base}/{rest}")
+
+
 @contextmanager
 def stage(
     broker: Mosquitto,
@@ -139,6 +157,7 @@ def stage(
 ) -> Iterator[Stage[AnyPrinter]]:
     """Run everything; the block starts when the printer is operational."""
     config = config_of(broker, printer.link, base, sections, **settings)
+    _clear_what_others_left(broker, base)
     with (
         connected(broker.port, f"{base}/#", "reply/#", host=broker.host) as client,
         daemon(folder, config) as process,
