@@ -47,9 +47,13 @@ MAY_IMPORT = {
     "files": _BELOW_THE_APP | {"printer.limits"},
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
+    "upload": _GROUND | {"files", "logs", "timeout", "threads"},
     "home_assistant": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},
     "app": _BELOW_THE_APP
-    | {"home_assistant", "printer", "mqtt", "files", "__init__", "logs", "notify"},
+    | {
+        *("home_assistant", "printer", "mqtt", "files", "upload"),
+        *("__init__", "logs", "notify"),
+    },
     "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},
     "cli": {"*"},
     "__main__": {"cli"},

@@ -55,6 +55,10 @@ DOES_IO = (
     "state_files.py",
     "threads.py",
     "timeout.py",
+    "upload/connection.py",
+    "upload/handlers.py",
+    "upload/ports.py",  # its methods wait
+    "upload/server.py",
 )
 
 

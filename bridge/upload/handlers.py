@@ -1,0 +1,429 @@
+"""Answers the requests of slicers: checks who asks, and passes on what they send."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from bridge import logs
+from bridge.errors import CommandError
+from bridge.upload import octoprint
+from bridge.upload.access import Keys, host_allowed, sent_key
+from bridge.upload.connection import Body, Cut
+from bridge.upload.form import FileStart, FormEvent, FormField, FormParser
+from bridge.upload.messages import Answer, Head, HttpError, error_answer, json_answer
+from bridge.upload.octoprint import LOCAL, ONE_FILE, Route
+from bridge.upload.ports import CommandResult, Submitted, Target
+
+log = logging.getLogger("bridge.upload")
+
+MAX_UPLOADS = 8
+"""Uploads at a time, each with half a megabyte of memory. One too many gets a 503, and
+slicers show its text."""
+
+MAX_JSON = 64 * 1024
+"""Bytes of a body that is not a form."""
+
+FORM_ROOM = 64 * 1024
+"""Bytes that a form may have in addition to the file."""
+
+COMMAND_WAIT = 5.0
+"""Seconds to wait for the printer before a command is reported as accepted. OctoPrint
+never waits; a slicer that waits for a printer that is heating would give up."""
+
+REFUSAL_INTERVAL = 10.0
+"""Seconds between two log lines about wrong keys."""
+
+
+class Printers(Protocol):
+    """All printers that are served."""
+
+    def names(self) -> Collection[str]:
+        """Return their ids."""
+        ...
+
+    def target(self, name: str) -> Target:
+        """Return one of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask for what.
+
+    Attributes:
+        keys: the keys that are accepted.
+        hosts: names of this machine besides those that only its network knows.
+        scheme: ``http`` or ``https``.
+
+    """
+
+    keys: Keys
+    hosts: tuple[str, ...] = ()
+    scheme: str = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request that may be answered.
+
+    Attributes:
+        head: its head.
+        body: its body, not read yet.
+        route: what it is about.
+        target: the printer.
+        base: the beginning of the printer's URLs.
+
+    """
+
+    head: Head
+    body: Body
+    route: Route
+    target: Target
+    base: str
+
+    async def json(self) -> dict[str, Any]:
+        """Return the body, which must be a JSON object or empty.
+
+        Raises:
+            HttpError: It is something else (400).
+
+        """
+        try:
+            document = json.loads(await self.body.read(MAX_JSON) or b"{}")
+        except (ValueError, RecursionError):
+            raise HttpError(400, "the body must be JSON") from None
+        if not isinstance(document, dict):
+            raise HttpError(400, "the body must be a JSON object")
+        return document
+
+
+class Api:
+    """Answers requests.
+
+    Args:
+        printers: what they are about.
+        access: who may send them.
+        version: ours.
+
+    """
+
+    def __init__(self, printers: Printers, access: Access, version: str) -> None:
+        self._printers = printers
+        self._access = access
+        self._version = version
+        self.uploads = 0
+        """How many are under way."""
+        self._commands: set[asyncio.Task[CommandResult]] = set()
+        self._refusal_logged = float("-inf")
+        self._resources = self._table()
+
+    def allow(self, access: Access) -> None:
+        """Use other keys and names for the requests that come from now on."""
+        self._access = access
+
+    async def close(self) -> None:
+        """Give up waiting for commands; the printer goes on with them."""
+        for command in self._commands:
+            command.cancel()
+        await asyncio.gather(*self._commands, return_exceptions=True)
+
+    async def handle(self, head: Head, body: Body) -> Answer:
+        """Answer one request.
+
+        Raises:
+            HttpError: It cannot be answered as it wants.
+            Cut: The client is gone.
+
+        """
+        try:
+            return await self._handle(head, body)
+        except (HttpError, Cut):
+            raise
+        except CommandError as error:
+            return error_answer(error.code, error.message, head)
+        except Exception:
+            # It must end neither the others' connections nor the printers.
+            log.exception("an unexpected error in answering a request")
+            text = "an unexpected error in gcode2mqtt; its log has the details"
+            return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text, head)
+
+    async def _handle(self, head: Head, body: Body) -> Answer:
+        self._check_host(head)
+        self._check_key(head)
+        route = octoprint.route(head.target, self._printers.names())
+        methods = self._resources.get(route.resource)
+        if methods is None:
+            raise HttpError(404, "there is no such resource")
+        answer = methods.get("GET" if head.method == "HEAD" else head.method)
+        if answer is None:
+            allowed = ", ".join(sorted(methods))
+            text = f"only {allowed} can be used here"
+            refused = error_answer(HTTPStatus.METHOD_NOT_ALLOWED, text, head)
+            return Answer(
+                status=refused.status,
+                kind=refused.kind,
+                body=refused.body,
+                headers={"Allow": allowed},
+            )
+        host = head.header("host") or "localhost"
+        base = f"{self._access.scheme}://{host}{route.prefix}"
+        target = self._printers.target(route.printer)
+        logs.about(route.printer)
+        return await answer(_Request(head, body, route, target, base))
+
+    def _check_host(self, head: Head) -> None:
+        if not host_allowed(head.header("host"), self._access.hosts):
+            raise HttpError(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "add the host name of this URL to upload.hosts in gcode2mqtt's "
+                "configuration",
+            )
+
+    def _check_key(self, head: Head) -> None:
+        """Check that the sender has a key for the printer that is asked for.
+
+        Before anything is said about the printers, and before the body is read.
+        """
+        if head.repeated & {"x-api-key", "authorization", "content-type"}:
+            raise HttpError(400, "a header came twice")
+        try:
+            printer = octoprint.route(head.target, self._printers.names()).printer
+        except HttpError:
+            printer = None
+        key = sent_key(head.header("x-api-key"), head.header("authorization"))
+        if self._access.keys.allows(key, printer):
+            return
+        now = time.monotonic()
+        if now >= self._refusal_logged + REFUSAL_INTERVAL:
+            self._refusal_logged = now
+            what = "a wrong API key" if key else "no API key"
+            log.warning("a request with %s was refused", what)
+        raise HttpError(
+            403,
+            "the API key is wrong" if key else "the API key is missing (X-Api-Key)",
+        )
+
+    def _table(
+        self,
+    ) -> Mapping[str, Mapping[str, Callable[[_Request], Awaitable[Answer]]]]:
+        """Return who answers which method of which resource."""
+        commands = {
+            resource: {"POST": self._printer_command} for resource in octoprint.COMMANDS
+        }
+        return {
+            **commands,
+            "api/version": {"GET": self._show_version},
+            "api/files": {"GET": self._list},
+            LOCAL: {"GET": self._list, "POST": self._upload},
+            ONE_FILE: {
+                "GET": self._show_file,
+                "POST": self._file_command,
+                "DELETE": self._delete,
+            },
+            "api/job": {"GET": self._show_job, "POST": self._job_command},
+            "api/printer": {"GET": self._show_printer},
+            "api/connection": {
+                "GET": self._show_connection,
+                "POST": self._printer_command,
+            },
+            "api/settings": {"GET": self._show_settings},
+            "api/login": {"POST": self._log_in},
+            "api/printerprofiles": {"GET": self._show_profiles},
+        }
+
+    async def _show_version(self, _request: _Request) -> Answer:
+        return json_answer(octoprint.version(self._version))
+
+    async def _show_job(self, request: _Request) -> Answer:
+        target = request.target
+        return json_answer(octoprint.job(target.state(), target.job()))
+
+    async def _show_printer(self, request: _Request) -> Answer:
+        target = request.target
+        return json_answer(octoprint.printer(target.state(), target.temperatures()))
+
+    async def _show_connection(self, request: _Request) -> Answer:
+        return json_answer(octoprint.connection(request.target.state()))
+
+    async def _show_settings(self, request: _Request) -> Answer:
+        return json_answer(octoprint.settings(request.target.name))
+
+    async def _log_in(self, request: _Request) -> Answer:
+        await request.body.read(MAX_JSON)
+        return json_answer(octoprint.login())
+
+    async def _show_profiles(self, request: _Request) -> Answer:
+        has = request.target.equipment
+        return json_answer(
+            octoprint.profiles(
+                request.target.name, has.extruders, bed=has.bed, chamber=has.chamber
+            )
+        )
+
+    async def _list(self, request: _Request) -> Answer:
+        target = request.target
+        return json_answer(
+            octoprint.files_document(target.store.list(), target.free, request.base)
+        )
+
+    async def _show_file(self, request: _Request) -> Answer:
+        file = request.target.store.get(request.route.path)
+        return json_answer(octoprint.file_document(file, request.base))
+
+    async def _delete(self, request: _Request) -> Answer:
+        await request.target.store.delete(request.route.path)
+        return Answer(status=204)
+
+    async def _file_command(self, request: _Request) -> Answer:
+        starts = octoprint.file_command(await request.json())
+        file = request.target.store.get(request.route.path)
+        if starts:
+            await request.target.start(file.path)
+        return Answer(status=204)
+
+    async def _job_command(self, request: _Request) -> Answer:
+        phase = str(request.target.state()["state"])
+        command = octoprint.job_command(await request.json(), phase)
+        return await self._command(request, "job", {"command": command})
+
+    async def _printer_command(self, request: _Request) -> Answer:
+        topic = octoprint.COMMANDS[request.route.resource]
+        document = await request.json()
+        document.pop("id", None)  # every request gets its own answer here
+        return await self._command(request, topic, document)
+
+    async def _command(
+        self, request: _Request, topic: str, document: Mapping[str, object]
+    ) -> Answer:
+        """Carry out a command; one that takes long goes on after the answer."""
+        payload = json.dumps(document).encode()
+        task = asyncio.ensure_future(request.target.command(topic, payload))
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        await asyncio.wait({task}, timeout=COMMAND_WAIT)
+        result = task.result() if task.done() else CommandResult(code=200)
+        if result.code < HTTPStatus.BAD_REQUEST:
+            return Answer(status=204)
+        return error_answer(result.code, result.message, request.head)
+
+    async def _upload(self, request: _Request) -> Answer:
+        """Store a file, and print it if its sender wants that."""
+        self._check_size(request)
+        form = _UploadForm(request)
+        if self.uploads >= MAX_UPLOADS:
+            raise HttpError(503, "too many uploads at a time; try again")
+        self.uploads += 1
+        try:
+            path = await form.path()
+            file = await request.target.store.receive(path, form.content())
+        finally:
+            self.uploads -= 1
+        log.info("%s was uploaded: %d bytes", file.path, file.size)
+        submitted = Submitted()
+        try:
+            submitted = await request.target.submit(
+                file, start=form.prints, source="upload"
+            )
+        except CommandError as error:
+            # The file is there; an error would read as a failed upload.
+            submitted = Submitted(reason=error.message)
+            log.warning("%s was stored, and is not printed: %s", file.path, error)
+        return json_answer(
+            octoprint.uploaded(file, submitted, request.base),
+            201,
+            {"Location": octoprint.file_url(request.base, file.path)},
+        )
+
+    @staticmethod
+    def _check_size(request: _Request) -> None:
+        """Refuse what is too large, before any of it is sent.
+
+        Raises:
+            HttpError: It is larger than allowed (413), or than the disk (507).
+
+        """
+        length, target = request.head.length, request.target
+        if length is None:
+            return
+        if length > target.largest + FORM_ROOM:
+            most = target.largest // 2**20
+            raise HttpError(
+                413, f"the file is larger than {most} MiB (files.max_upload)"
+            )
+        if length > target.free + FORM_ROOM:
+            raise HttpError(507, "there is no room for the file on gcode2mqtt's disk")
+
+
+class _UploadForm:
+    """Reads the form of one upload.
+
+    Args:
+        request: the request; its body was not read yet.
+
+    """
+
+    def __init__(self, request: _Request) -> None:
+        self._parser = FormParser(request.head.header("content-type"))
+        limit = request.target.largest + FORM_ROOM
+        self._pieces = request.body.pieces(limit)
+        self._fields: dict[str, str] = {}
+        self._folder = ""
+        self._waiting = bytearray()
+
+    async def path(self) -> str:
+        """Read until the file begins, and return where it is to be stored.
+
+        Raises:
+            HttpError: The form is damaged, or has no file (400).
+
+        """
+        path = ""
+        async for piece in self._pieces:
+            for event in self._parser.feed(piece):
+                if isinstance(event, FileStart):
+                    self._folder = self._fields.get("path", "")
+                    path = octoprint.joined(self._folder, event.filename)
+                else:
+                    self._take(event)
+            if path:
+                return path
+        self._parser.close()
+        raise HttpError(400, "the form has no file")
+
+    async def content(self) -> AsyncIterator[bytes]:
+        """Yield the file; then read the rest of the form.
+
+        Raises:
+            HttpError: The form is damaged, or ends too early: the file is not complete.
+
+        """
+        yield bytes(self._waiting)
+        async for piece in self._pieces:
+            self._waiting.clear()
+            for event in self._parser.feed(piece):
+                self._take(event)
+            if self._waiting:
+                yield bytes(self._waiting)
+        self._parser.close()
+        if self._fields.get("path", "") != self._folder:
+            # The file is on its way to another folder already.
+            raise HttpError(400, "the part path must come before the part file")
+
+    def _take(self, event: FormEvent) -> None:
+        match event:
+            case FormField(name, value):
+                self._fields[name] = value
+            case bytes():
+                self._waiting += event
+            case _:
+                pass  # the file begins or ends
+
+    @property
+    def prints(self) -> bool:
+        """Whether the file is to be printed; known once the form was read."""
+        return self._fields.get("print", "").strip().lower() == "true"

@@ -1,0 +1,138 @@
+"""What the HTTP server, the inbox and downloads need of a printer; ``app`` gives it."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from bridge.files.stored import StoredFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What became of a file after it was stored.
+
+    Attributes:
+        state: it was only stored, is printed now, or waits in the queue.
+        position: its place in the queue, counted from 1.
+        reason: why it is not printed at once, for people.
+
+    """
+
+    state: Literal["stored", "printing", "queued"] = "stored"
+    position: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """The response to a command, as on MQTT.
+
+    Attributes:
+        code: with HTTP's meaning.
+        message: an explanation for people, if it was not carried out.
+
+    """
+
+    code: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a printer has."""
+
+    extruders: int
+    bed: bool
+    chamber: bool
+
+
+class Store(Protocol):
+    """The files of a printer; :class:`bridge.files.library.Library` is one."""
+
+    async def receive(
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size: int | None = None,
+        replace: bool = True,
+    ) -> StoredFile:
+        """Store a file whose bytes arrive meanwhile; a failure leaves nothing."""
+        ...
+
+    def get(self, path: str) -> StoredFile:
+        """Return a file, or raise :class:`~bridge.files.stored.FileError`."""
+        ...
+
+    def list(self) -> Sequence[StoredFile]:
+        """Return all files."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Delete a file that is not in use."""
+        ...
+
+
+class Target(Protocol):
+    """One printer."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """Its files."""
+        ...
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest file that is accepted."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free for its files."""
+        ...
+
+    @property
+    def equipment(self) -> Equipment:
+        """What it has."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """Return the content of the topic ``state``."""
+        ...
+
+    def job(self) -> Mapping[str, Any]:
+        """Return the content of the topic ``job/state``."""
+        ...
+
+    def temperatures(self) -> Mapping[str, Any]:
+        """Return the content of the topic ``temperature``."""
+        ...
+
+    async def submit(self, file: StoredFile, *, start: bool, source: str) -> Submitted:
+        """Do with a stored file what its sender wants.
+
+        Args:
+            file: the file.
+            start: print it, at once or later.
+            source: how it came, such as ``upload``.
+
+        """
+        ...
+
+    async def start(self, path: str) -> None:
+        """Print a stored file now.
+
+        Raises:
+            CommandError: That is not possible.
+
+        """
+        ...
+
+    async def command(self, topic: str, payload: bytes) -> CommandResult:
+        """Carry out a command as if it had come on an MQTT topic of the printer."""
+        ...
