@@ -109,6 +109,15 @@ class FileError(RejectedError):
         return cls(f"the name {shown!r} {why}", error="invalid_name", code=400)
 
     @classmethod
+    def not_empty(cls, path: str) -> "FileError":
+        """Return the error of a folder that has files."""
+        return cls(
+            f"the folder {path!r} is not empty; delete its files first",
+            error="not_empty",
+            code=409,
+        )
+
+    @classmethod
     def incomplete(cls, path: str, expected: int, received: int) -> "FileError":
         """Return the error of a file whose end is missing, or that is too long."""
         return cls(

@@ -3,6 +3,8 @@
 Whoever checks a file and whoever prints it must read the same lines from it.
 """
 
+import re
+
 _BOM = b"\xef\xbb\xbf"
 """Windows editors write it before the first line of a text in UTF-8."""
 
@@ -37,3 +39,21 @@ def command_of(raw: bytes) -> str:
 def is_host_command(text: str) -> bool:
     """Return whether a line is for the host, as ``@pause``: it is never sent."""
     return text[:1] == "@"
+
+
+_FOR_SCREENS = re.compile(
+    r"(?:W22[0-2]|M4010|M10086|M99123|M862(?:\.\d)?)(?!\d)|M486\s*A|M115\s*U",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def is_for_screens(text: str) -> bool:
+    """Return whether a line may be left out where the parser does not take it.
+
+    These are pictures for the screens of some vendors (``W220`` to ``W222``, ``M4010``,
+    ``M10086`` behind ``;gimage:``), the names of objects (``M486 A``), and what a file
+    expects of its printer (``M115 U3.13.3``, ``M862.3 P``, ``M99123``). Slicers write
+    them with texts that have no canonical form, and nothing moves or heats otherwise
+    without them.
+    """
+    return _FOR_SCREENS.match(text) is not None

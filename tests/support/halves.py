@@ -17,7 +17,12 @@ DOES_IO = (
     "config_file/*.py",
     "demo/*.py",
     "field_docs.py",  # reads the source of models
+    "files/index.py",
+    "files/inspector.py",
+    "files/library.py",
+    "files/store.py",
     "files/stored.py",  # has paths
+    "files/worker.py",
     "home_assistant/announcer.py",
     "logs.py",
     "mqtt/broker.py",

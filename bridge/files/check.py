@@ -1,0 +1,218 @@
+"""Checks a file line by line, with the parser and the limits of its printer.
+
+What must not be printed is an error: what cannot be sent, heats beyond a limit, selects
+a tool that does not exist or is blocked. What a person should know is a warning: codes
+that no limit covers, moves beyond ``profile.volume``. Common slicer profiles prime
+outside the bed on purpose (``Y-3``), and motion is the firmware's business.
+"""
+
+import hashlib
+import re
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.commands.base import Context
+from bridge.config import Printer, Profile, UnknownCodes
+from bridge.files.findings import MOST_FINDINGS, Finding, Report
+from bridge.gcode.codes import Argument
+from bridge.gcode.dialects import DIALECTS
+from bridge.gcode.file_lines import is_for_screens, is_host_command
+from bridge.gcode.line import Line
+from bridge.printer.limits.file_check import FileCheck, FileFinding
+
+VERSION = 1
+"""Of the check; a file whose report an older one wrote is checked again."""
+
+HANDLED = frozenset({"M0", "M1"})
+"""Codes that the bridge carries out itself when it prints a file: it pauses."""
+
+HOST_COMMANDS = frozenset({"@pause"})
+"""What the bridge carries out, in lower case."""
+
+_PLACEHOLDER = re.compile(r"\{[^{}]*[A-Za-z_][^{}]*\}|\[[A-Za-z_]\w*(?:\[\d+\])?\]")
+_TWO_COMMANDS = re.compile(
+    r"\s*(?P<first>[GM]\d+(?:\.\d+)?)\s(?P<between>[^\"]*?)\b(?P<second>[GMT]\d+)",
+    re.ASCII | re.IGNORECASE,
+)
+_WORDS = re.compile(r"\s*(?![GMTNXYZEF]\s*[-+.\d])[^\W\d]{2,}", re.IGNORECASE)
+_LONGEST_TEXT = 240
+
+
+class Rules(BaseModel):
+    """What a file is checked against."""
+
+    model_config = ConfigDict(frozen=True)
+
+    family: str
+    """The name of the firmware's dialect."""
+    profile: Profile
+    """The machine and its limits."""
+    blocked: dict[str, str]
+    """Codes that the operator blocks, each with the reason."""
+    allowed: tuple[str, ...] = ()
+    """Codes and names that the operator allows."""
+    unknown_codes: UnknownCodes = "send"
+    """What becomes of codes that are not in the table."""
+
+    @classmethod
+    def of(cls, settings: Printer, family: str) -> "Rules":
+        """Return the rules of a printer with a firmware of this family."""
+        return cls(
+            family=family,
+            profile=settings.profile,
+            blocked=settings.blocked,
+            allowed=settings.allowed,
+            unknown_codes=settings.unknown_codes,
+        )
+
+    @property
+    def digest(self) -> str:
+        """What tells whether a report was written with the same rules."""
+        text = f"{VERSION} {self.model_dump_json()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Checker:
+    """Checks the lines of one file, from its first to its last.
+
+    Args:
+        rules: what they are checked against.
+
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        context = Context(
+            profile=rules.profile,
+            dialect=DIALECTS[rules.family],
+            allowed=frozenset(rules.allowed),
+            unknown_codes=rules.unknown_codes,
+        )
+        self._check = FileCheck(context, blocked=rules.blocked, handled=HANDLED)
+        self._errors: list[Finding] = []
+        self._warnings: list[Finding] = []
+        self._error_count = 0
+        self._warning_count = 0
+        self._lines = 0
+        self._said: set[str] = set()
+
+    @property
+    def report(self) -> Report:
+        """What was found so far."""
+        return Report(
+            errors=tuple(self._errors),
+            warnings=tuple(self._warnings),
+            error_count=self._error_count,
+            warning_count=self._warning_count,
+            lines=self._lines,
+        )
+
+    def line(self, number: int, text: str) -> Line | None:
+        """Check the next line that is sent, or that the host carries out.
+
+        Args:
+            number: its number in the file, counted from 1.
+            text: what :func:`bridge.gcode.file_lines.command_of` returns of it.
+
+        Returns:
+            Its value; ``None``: it is not sent.
+
+        """
+        self._lines += 1
+        if is_host_command(text):
+            self._host_command(number, text)
+            return None
+        line, findings = self._check.next(text)
+        for found in findings:
+            self._add(number, text, line, found)
+        if line is not None and ("{" in text or "[" in text):
+            self._look_for_placeholders(number, line)
+        return line
+
+    def error(self, number: int, code: str, text: str) -> None:
+        """Note something that must not be printed."""
+        self._error_count += 1
+        if len(self._errors) < MOST_FINDINGS:
+            self._errors.append(Finding(number, code, _short(text)))
+
+    def warning(self, number: int, code: str, text: str) -> None:
+        """Note something that a person should know."""
+        self._warning_count += 1
+        if len(self._warnings) < MOST_FINDINGS:
+            self._warnings.append(Finding(number, code, _short(text)))
+
+    def _host_command(self, number: int, text: str) -> None:
+        word = text.split(maxsplit=1)[0].lower()
+        if word in HOST_COMMANDS or word in self._said:
+            return
+        self._said.add(word)
+        self.warning(
+            number,
+            "host_command",
+            f"{word} is for another host program, and is left out; the bridge carries "
+            f"out {', '.join(sorted(HOST_COMMANDS))}",
+        )
+
+    def _add(
+        self, number: int, text: str, line: Line | None, found: FileFinding
+    ) -> None:
+        # FileCheck counts the lines that it gets, and these are not all lines.
+        message = found.message.removeprefix(f"line {self._check.number}: ")
+        if not found.refuses:
+            if found.error != "position_unknown":  # it will be known to the firmware
+                self.warning(number, found.error, message)
+        elif line is None and is_for_screens(text):
+            self.warning(
+                number,
+                "left_out",
+                f"{text.split(maxsplit=1)[0]} is not sent: {message}",
+            )
+        elif line is not None and line.row.argument is Argument.DISPLAY:
+            self.warning(number, "left_out", f"the text is not shown: {message}")
+        elif found.error == "invalid_payload":
+            self.error(number, *_explained(text, line, message))
+        else:
+            self.error(number, found.error, message)
+
+    def _look_for_placeholders(self, number: int, line: Line) -> None:
+        """Look for what the slicer should have replaced, where the parser takes it."""
+        if line.row.argument is not Argument.NAMES and line.is_known:
+            if match := _PLACEHOLDER.search(line.argument):
+                self.warning(number, "placeholder", _placeholder(match[0]))
+            return
+        for key, value in line.parameters:
+            match = _PLACEHOLDER.search(value)
+            if match is not None and key in {"MSG", "NAME"}:
+                self.warning(number, "placeholder", _placeholder(match[0]))
+            elif match is not None:
+                self.error(number, "placeholder", _placeholder(match[0]))
+                return
+
+
+def _placeholder(found: str) -> str:
+    return (
+        f"{found} was not replaced by the slicer; correct its start, end or layer "
+        "G-code there"
+    )
+
+
+def _explained(text: str, line: Line | None, message: str) -> tuple[str, str]:
+    """Return the word and the sentence for a line that cannot be sent."""
+    if line is not None:
+        return "invalid_line", message
+    code = text.partition(";")[0]
+    if match := _PLACEHOLDER.search(code):
+        return "placeholder", _placeholder(match[0])
+    if match := _TWO_COMMANDS.match(code):
+        first, second = match["first"].upper(), match["second"].upper()
+        problem = (
+            f"{code.strip()!r} has two commands, {first} and {second}, of which some "
+            "firmwares carry out only the first; write them in two lines"
+        )
+        return "two_commands", problem
+    if _WORDS.match(code):
+        return "stray_text", f"{code.strip()!r} is no G-code: {message}"
+    return "invalid_line", message
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

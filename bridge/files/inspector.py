@@ -1,0 +1,132 @@
+"""Has files read by the worker process, one at a time, for all printers."""
+
+import asyncio
+import base64
+import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from bridge.errors import FailedError
+from bridge.files.check import Rules
+from bridge.files.metadata import Thumbnail
+from bridge.files.stored import FileError, Picture
+from bridge.files.worker import Answer, Task
+
+log = logging.getLogger("bridge.printer")
+
+IDLE = 10.0
+"""Seconds without a task after which the worker ends: it takes some 30 MB."""
+
+_LONGEST_ANSWER = 16 * 1024 * 1024
+_ATTEMPTS = 2
+
+
+class Inspector:
+    """The worker process, which is started when it is needed."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._ending: set[asyncio.Task[int]] = set()
+
+    @property
+    def process_id(self) -> int | None:
+        """The worker's process id; ``None``: there is none at the moment."""
+        return None if self._process is None else self._process.pid
+
+    async def inspect(self, path: Path, rules: Rules) -> Answer:
+        """Return the metadata, the report and the SHA-256 of a file.
+
+        Raises:
+            FileError: ``files_unavailable``: it cannot be read.
+            FailedError: ``internal_error``: the worker ended.
+
+        """
+        return await self._ask(Task(path=str(path), rules=rules))
+
+    async def picture(self, path: Path, thumbnail: Thumbnail) -> Picture | None:
+        """Return a thumbnail of a file; ``None``: it is damaged or too large.
+
+        Raises:
+            FileError: ``files_unavailable``: the file cannot be read.
+            FailedError: ``internal_error``: the worker ended.
+
+        """
+        span = (thumbnail.start, thumbnail.end)
+        found = (await self._ask(Task(path=str(path), picture=span))).picture
+        if found is None:
+            return None
+        data = base64.b64decode(found.data)
+        return Picture(data, found.media_type, found.width, found.height)
+
+    async def close(self) -> None:
+        """End the worker."""
+        async with self._turn:
+            await self._end()
+        await asyncio.gather(*self._ending)
+
+    async def _ask(self, task: Task) -> Answer:
+        async with self._turn:
+            if self._idle is not None:
+                self._idle.cancel()
+            try:
+                found = await self._exchange(f"{task.model_dump_json()}\n".encode())
+            except BaseException:
+                await asyncio.shield(asyncio.ensure_future(self._end()))
+                raise
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(IDLE, self._stop)
+        if found.error:
+            raise FileError.unusable(found.error)
+        return found
+
+    async def _exchange(self, request: bytes) -> Answer:
+        for _ in range(_ATTEMPTS):
+            with suppress(ConnectionError):
+                if reply := await self._reply(request):
+                    return Answer.model_validate_json(reply)
+            await self._end()
+        log.error("the process that checks files ended twice")
+        raise FailedError.internal()
+
+    async def _reply(self, request: bytes) -> bytes:
+        process = await self._running()
+        if process.stdin is None or process.stdout is None:
+            return b""  # never: both are pipes
+        process.stdin.write(request)
+        await process.stdin.drain()
+        return await process.stdout.readline()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-m",
+                "bridge.files.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LONGEST_ANSWER,
+            )
+        return self._process
+
+    def _stop(self) -> None:
+        """Let the worker end by itself."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            ending = asyncio.ensure_future(process.wait())
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _end(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
