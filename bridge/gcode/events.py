@@ -1,6 +1,7 @@
 """The events of a conversation with a firmware, beside the replies themselves."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.gcode.reply_types import Reply
 
@@ -15,9 +16,11 @@ class Restarted:
     """The firmware was reset: its settings are lost, and nothing is sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """The firmware has acknowledged a line, which need not mean that it is completed.
+
+    There is one for each line: a named tuple is made in a third of the time that a
+    frozen dataclass takes.
 
     Attributes:
         ticket: what :meth:`~bridge.gcode.protocol.Protocol.send` returned for the line.

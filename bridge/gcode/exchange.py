@@ -35,6 +35,8 @@ commands."""
 
 _SENDS_UNSENT = frozenset({ExchangeState.READY, ExchangeState.PROBE_DUE})
 
+_OK = Ok()
+
 NO_ANSWER = "the printer stopped answering"
 
 UNCERTAIN = 2
@@ -152,9 +154,16 @@ class Exchange:
         data = b""
         while self._prepare_line(queue, now):
             dialect = self._transmitter.dialect
+            is_first = self.state is ExchangeState.IDLE
             data += self._transmitter.transmit(now, numbered=dialect.numbered)
             self._change(Change.SENT)
-            self._answer_deadline = self._deadline_after_sending(now)
+            if not is_first:
+                self._answer_deadline = self._deadline_after_sending(now)
+                continue
+            timeout = self._window.latest.timeout
+            self._answer_deadline = max(self._busy_until, now + timeout)
+            if self._lines_in_flight == 1:
+                break  # as most often
         return data
 
     def _prepare_line(self, queue: Queue, now: float) -> bool:
@@ -275,6 +284,33 @@ class Exchange:
             self._answer_deadline = min(self._answer_deadline, soon)
         else:
             self._answer_deadline = now
+
+    def process_plain_ok(self, now: float) -> list[Event]:
+        """Process an ``ok`` that says nothing else, as the answer to most lines.
+
+        Where it can only be that of the one move in flight, this does no more than
+        :meth:`process_ok` would in the end; a print has hundreds of them a second.
+        """
+        line = self._window.only_line
+        if (
+            line is None
+            or not line.plain
+            or self.state is not ExchangeState.IN_FLIGHT
+            or self.pause is not SendPause.NO_PAUSE
+            or self._resends.outstanding
+            or self._urgent_ok_due
+            or self._room > 1
+        ):
+            return self.process_ok(_OK, now)
+        self._window.acknowledge_all()
+        self._change(Change.ALL_ACKNOWLEDGED)
+        self._timeouts = 0
+        self._resends.note_acknowledgement()
+        if line.transmissions == 1:
+            self._transmitter.counters.record_round_trip(now - line.sent_at, now)
+        self._busy_until = now
+        self._doubt(UNCERTAIN, now)
+        return line.finish()
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:
         """Process an ``ok``: of the oldest line in flight, unless it says otherwise."""

@@ -53,8 +53,7 @@ _ACKNOWLEDGEMENTS = (
 )
 """Replies about the link itself; whoever listens to events does not get them."""
 
-
-_OK = replies.Ok()
+_RESTARTED = Restarted()
 
 
 class Protocol:
@@ -219,7 +218,8 @@ class Protocol:
         events: list[Event] = []
         for text in self._receiver.feed(data):
             if text == "ok" and self._connected:  # as most lines in a print
-                events += self._process_acknowledgement(_OK, now)
+                found = self._exchange.process_plain_ok(now)
+                events += self.restart() if _RESTARTED in found else found
             else:
                 events += self._process_line(text, now)
         return events

@@ -60,8 +60,9 @@ class QueuedLine:
         offset: where it is in its source, as :class:`Stream` was told; -1: nowhere.
         number: its line number; -1 while it waits.
         code: ``G28``, as :func:`code_of` returns it.
-        timeout: how long it may stay unanswered, in seconds; known once it was
-            transmitted.
+        plain: it is a move that is answered soon, and with nothing but an ``ok``; known
+            once it was transmitted, as the following.
+        timeout: how long it may stay unanswered, in seconds.
         sent_at: when it was last transmitted, in seconds.
         transmissions: how often it was transmitted.
         output: what the firmware said while it carried the line out.
@@ -75,6 +76,7 @@ class QueuedLine:
     offset: int = -1
     number: int = -1
     code: str = ""
+    plain: bool = False
     timeout: float = 0.0
     sent_at: float = 0.0
     transmissions: int = 0
@@ -355,6 +357,16 @@ class Window:
         self.edge += 1
         return line
 
+    @property
+    def only_line(self) -> QueuedLine | None:
+        """The line in flight, if it is the only one that is not acknowledged."""
+        is_only = self.cursor == self.edge - 1 == self.next - 1
+        return self._lines[self.cursor] if is_only else None
+
+    def acknowledge_all(self) -> None:
+        """Acknowledge every line that was sent; none is unsent."""
+        self.cursor = self.next
+
     def acknowledge(self, through: int) -> list[QueuedLine]:
         """Acknowledge all lines up to this number; return those that were not yet."""
         end = max(self.cursor, min(through + 1, self.next))
@@ -413,7 +425,11 @@ class Transmitter:
 
     def transmit(self, now: float, *, numbered: bool) -> bytes:
         """Return the bytes of the oldest unsent line; it is in flight from now on."""
-        line = self.window.transmit(now)
-        line.timeout = self.dialect.timeout_for(line.text)
+        line, dialect = self.window.transmit(now), self.dialect
+        if line.code in MOVES and line.code not in dialect.long_codes:
+            line.timeout = dialect.ok_timeout  # as timeout_for() returns it
+            line.plain = not dialect.refuses_late
+        else:
+            line.timeout = dialect.timeout_for(line.text)
         self.counters.lines += 1
         return framing.frame(line.text, line.number if numbered else None)

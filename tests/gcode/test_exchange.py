@@ -5,6 +5,7 @@ from dataclasses import replace
 from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, TEACUP, UNKNOWN
 from bridge.gcode.events import Connected, Done, Failed, LinkFailed, Restarted
 from bridge.gcode.reply_types import Ok
+from bridge.gcode.window import HISTORY
 from tests.support.dialogue import connected
 
 HURRIED = replace(MARLIN, ok_timeout=10.0)
@@ -409,7 +410,7 @@ def test_after_a_repeat_too_many_the_next_line_is_tried_before_a_probe() -> None
 
 def test_only_so_much_history_is_kept() -> None:
     talk = connected(HURRIED)
-    for _ in range(70):
+    for _ in range(HISTORY + 6):
         talk.protocol.send("G1 X1")
         talk.sends()
         talk.hears("ok")

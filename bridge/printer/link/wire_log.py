@@ -20,12 +20,14 @@ import ast
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from bridge.errors import BridgeError
 from bridge.gcode.dialects import DIALECTS
+
+_PLAIN_OK = b"ok\n"
+"""What firmwares answer to most lines."""
 
 LONGEST = 1024
 """Received bytes that wait for their line feed at most; noise has none."""
@@ -39,8 +41,7 @@ class Direction(Enum):
     NOTE = "#"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line on the wire, or a note about it.
 
     Attributes:
@@ -105,13 +106,19 @@ class WireLog:
 
     def sent(self, data: bytes, now: float) -> None:
         """Log what the host sent, one entry a line."""
-        self._finish()
-        for line in data.splitlines(keepends=True):
+        if self._partial:
+            self._finish()
+        single = data.find(b"\n") == len(data) - 1
+        for line in (data,) if single else data.splitlines(keepends=True):
             routine = self._routine.sent(line)
             self._add(Entry(now, Direction.SENT, line), routine=routine)
 
     def received(self, data: bytes, now: float) -> None:
         """Log what the printer said; a line counts when its end is there."""
+        if data == _PLAIN_OK and not self._partial:
+            routine = self._routine.received_ok()
+            self._add(Entry(now, Direction.RECEIVED, data), routine=routine)
+            return
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._partial_time = now
         for line in lines:
@@ -242,7 +249,9 @@ RUN = 4
 """Lines that a run of routine lines may take up, the note on missing ones included."""
 
 _QUERIES = "|".join(filter(None, {known.state_query for known in DIALECTS.values()}))
-_POLL = re.compile(rf"(?:N\d+ )?(?:M105|M114|M27(?: C)?|{_QUERIES})(?:\*\d+)?".encode())
+_POLL = re.compile(
+    rf"(?:N\d++ )?(?:M105|M114|M27(?: C)?|{_QUERIES})(?:\*\d+)?\s*".encode()
+)
 _OK = re.compile(rb"ok(?: N?\d+)?(?: [PB]\d+)*")
 # Atomic, so that no line of noise is tried in all the ways it can be cut.
 _REPORT = re.compile(
@@ -268,7 +277,7 @@ class RoutineLines:
     def sent(self, line: bytes) -> bool:
         """Return whether a line of the host is only a query."""
         self._last = b""
-        if _POLL.fullmatch(line.strip()):
+        if _POLL.fullmatch(line):
             return True
         self._commands += 1
         return False
@@ -279,6 +288,15 @@ class RoutineLines:
         again, self._last = text == self._last, text
         if not _OK.fullmatch(text):
             return again or bool(_REPORT.fullmatch(text) or _ROUTINE.fullmatch(text))
+        return self._answers_query()
+
+    def received_ok(self) -> bool:
+        """Return what :meth:`received` does for an ``ok`` that says nothing else."""
+        self._last = b"ok"
+        return self._answers_query()
+
+    def _answers_query(self) -> bool:
+        """Return whether an ``ok`` is not one that a command waits for."""
         if self._commands:
             self._commands -= 1
             return False
@@ -288,38 +306,36 @@ class RoutineLines:
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True)
-class _Kept(Generic[Item]):
-    item: Item
-    missing: int = 0  # before it
-
-
 class LogTail(Generic[Item]):
     """Remembers the last items, and of routine ones in a row only the newest."""
 
     def __init__(self, keep: int) -> None:
         """Create an empty one that remembers at most ``keep`` items."""
-        self._kept: deque[_Kept[Item]] = deque(maxlen=keep)
+        self._kept: deque[Item] = deque(maxlen=keep)
+        self._missing: deque[int] = deque(maxlen=keep)  # before each of these
         self._row = 0  # how many at the end are routine
 
     def add(self, item: Item, *, routine: bool) -> None:
         """Add an item."""
-        kept = self._kept
-        kept.append(_Kept(item))
-        self._row = min(self._row + 1, len(kept)) if routine else 0
-        if self._row > RUN or (self._row == RUN and kept[-RUN].missing):
+        self._kept.append(item)
+        self._missing.append(0)
+        if not routine:
+            self._row = 0
+            return
+        self._row = min(self._row + 1, len(self._kept))
+        if self._row > RUN or (self._row == RUN and self._missing[-RUN]):
             while self._row >= RUN:
                 self._leave_out()
 
     def _leave_out(self) -> None:
-        oldest = self._kept[-self._row]
-        del self._kept[-self._row]
+        missing = self._missing[-self._row]
+        del self._kept[-self._row], self._missing[-self._row]
         self._row -= 1
-        self._kept[-self._row].missing += oldest.missing + 1
+        self._missing[-self._row] += missing + 1
 
     def __iter__(self) -> Iterator[Item | int]:
         """Yield the items, and how many are missing in between."""
-        for kept in self._kept:
-            if kept.missing:
-                yield kept.missing
-            yield kept.item
+        for item, missing in zip(self._kept, self._missing, strict=True):
+            if missing:
+                yield missing
+            yield item

@@ -62,10 +62,19 @@ class DescriptorTransport:
         """Send bytes after all others, without waiting; nothing once closed."""
         if self._descriptor is None:
             return
-        idle = not self._unsent
-        self._unsent.append(data)
-        if idle:
-            self._writable()
+        if self._unsent:
+            self._unsent.append(data)
+            return
+        try:
+            count = os.write(self._descriptor, data[:_WRITE_SIZE])
+        except (BlockingIOError, InterruptedError):
+            count = 0
+        except OSError:
+            self._lose()
+            return
+        self._unsent.written_at_once(data, count)
+        if count < len(data):
+            self._wait_to_write(self._descriptor)
 
     def write_now(self, data: bytes) -> None:
         """Send whole lines before everything that has not left yet, which is dropped.
@@ -111,13 +120,16 @@ class DescriptorTransport:
         except OSError:
             self._lose()
             return
-        if bool(self._unsent) is self._waits_to_write:
-            return
-        self._waits_to_write = not self._waits_to_write
-        if self._waits_to_write:
-            self._loop.add_writer(self._descriptor, self._writable)
-        else:
+        if self._unsent:
+            self._wait_to_write(self._descriptor)
+        elif self._waits_to_write:
+            self._waits_to_write = False
             self._loop.remove_writer(self._descriptor)
+
+    def _wait_to_write(self, descriptor: int) -> None:
+        if not self._waits_to_write:
+            self._waits_to_write = True
+            self._loop.add_writer(descriptor, self._writable)
 
     def _flush_kernel(self, descriptor: int) -> bool:
         """Throw away what the kernel has not transmitted; return whether it did.

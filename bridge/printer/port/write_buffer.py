@@ -1,5 +1,7 @@
 """Bytes that wait to be written to a printer; an emergency stop goes first."""
 
+_LINE_FEED = ord("\n")
+
 
 class WriteBuffer:
     """Bytes in the order in which they are written; urgent ones go first.
@@ -26,6 +28,14 @@ class WriteBuffer:
     def __len__(self) -> int:
         """Return how many bytes wait."""
         return len(self._urgent) + len(self._ordinary)
+
+    def written_at_once(self, data: bytes, count: int) -> None:
+        """Note that so many of these bytes were written while none waited."""
+        if count:
+            self.last_was_urgent = False
+            self._mid_line = data[count - 1] != _LINE_FEED
+        if count < len(data):
+            self._ordinary += data[count:]
 
     def append(self, data: bytes) -> None:
         """Add bytes after all others."""
@@ -59,7 +69,7 @@ class WriteBuffer:
             return
         self.last_was_urgent = bool(self._urgent)
         lane = self._urgent or self._ordinary
-        self._mid_line = lane[count - 1] != ord("\n")
+        self._mid_line = lane[count - 1] != _LINE_FEED
         del lane[:count]
 
     def clear(self) -> None:
