@@ -66,10 +66,24 @@ def test_the_flow_hears_what_the_bridge_says() -> None:
 
 
 def test_the_flow_sends_what_the_bridge_understands() -> None:
-    buttons = [node for node in flow() if node["type"] == "ui-button"]
-    for button in buttons:
-        assert parse(button["topic"], button["payload"].encode()).command
-    assert len(buttons) > 12
+    """The targets are tested in the browser; this is what is written down."""
+    sent = [
+        (node["topic"], node["payload"])
+        for node in flow()
+        if node["type"] == "ui-button" and node["topic"]
+    ]
+    call = re.compile(r"topic: ['\"](\w+)['\"], payload: (\{.*?\})[,}]")
+    for node in flow():
+        code = node.get("format", "") + node.get("func", "")
+        for topic, payload in call.findall(code):
+            quoted = re.sub(
+                r"(\w+):", r'"\1":', payload.replace("choice: n", "choice: 0")
+            )
+            sent.append((topic, quoted.replace("'", '"')))
+    for topic, payload in sent:
+        assert topic == "emergency" or parse(topic, payload.encode()).command
+    assert len(sent) > 14
+    assert {topic for topic, _ in sent} == {"head", "tool", "job", "link", "emergency"}
 
 
 def test_the_flow_is_wired_to_nodes_that_there_are() -> None:

@@ -11,6 +11,7 @@ from bridge.app import (
 )
 from bridge.commands.docs import markdown
 from bridge.config_file.reference import example, reference
+from tests.support.flow import flow
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -22,6 +23,7 @@ def _gcode() -> str:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
+    "deploy/node-red/flow.json": flow,
     "docs/codes.md": code_documents.markdown,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,

@@ -1,6 +1,7 @@
-"""The flow that we ship, in the real Node-RED, with its widgets replaced.
+"""The flow that we ship, in the real Node-RED with its real dashboard.
 
-``GCODE2MQTT_NODE_RED`` is a folder in which Node-RED is installed with npm.
+``GCODE2MQTT_NODE_RED`` is a folder in which Node-RED and its dashboard are installed
+with npm.
 """
 
 import json
@@ -8,7 +9,6 @@ import os
 import shutil
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,45 +20,27 @@ from tests.support.daemons import wait_for
 
 CHOICE = "GCODE2MQTT_NODE_RED"
 FLOW = Path(__file__).parent.parent.parent / "deploy" / "node-red" / "flow.json"
+DASHBOARD = "@flowfuse/node-red-dashboard"
 
 Node = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRed:
-    """Node-RED with the flow; what it would show goes to ``shown/<label>``."""
+    """Node-RED with the flow.
 
-    port: int
+    Attributes:
+        url: of its dashboard.
+        log: what it writes.
+
+    """
+
+    url: str
     log: Path
 
-    def press(self, name: str) -> None:
-        """Press a button of the dashboard."""
-        url = f"http://127.0.0.1:{self.port}/inject/g2m-{name}"
-        request = urllib.request.Request(url, b"", method="POST")
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(request, timeout=10):
-            return
-
-
-def stand_in(node: Node, broker: Mosquitto) -> Node | None:
-    """Return a node unchanged, or a replacement that needs no browser."""
-    common: Node = {key: node[key] for key in ("id", "z", "x", "y") if key in node}
-    match node["type"]:
-        case "mqtt-broker":
-            return {**node, "broker": broker.host, "port": str(broker.port)}
-        case "ui-button":
-            kept: Node = {key: node[key] for key in ("topic", "payload", "payloadType")}
-            return {**common, **kept, "type": "inject", "wires": node["wires"]}
-        case "ui-number-input":
-            inject = {"type": "inject", "topic": "", "payload": "200"}
-            return {**common, **inject, "payloadType": "num", "wires": node["wires"]}
-        case "ui-text" | "ui-notification" | "ui-gauge":
-            topic = f"shown/{node['name']}"
-            out = {"type": "mqtt out", "topic": topic, "broker": "g2m-broker"}
-            return {**common, **out, "qos": "1", "wires": []}
-        case kind if kind.startswith("ui-"):
-            return None
-    return node
+    def connects(self) -> int:
+        """Return how often it has connected to the broker."""
+        return self.log.read_text().count("Connected to broker")
 
 
 @contextmanager
@@ -68,15 +50,29 @@ def node_red(broker: Mosquitto, folder: Path) -> Iterator[NodeRed]:
     assert place, f"{CHOICE} is not set; docs/node-red.md says how to test"
     node = shutil.which("node")
     assert node, "Node.js is not installed"
-    nodes = [stand_in(shipped, broker) for shipped in json.loads(FLOW.read_text())]
-    (folder / "flows.json").write_text(json.dumps([n for n in nodes if n]))
+    nodes: list[Node] = json.loads(FLOW.read_text())
+    for one in nodes:
+        if one["type"] == "mqtt-broker":
+            one.update(broker=broker.host, port=str(broker.port))
+    (folder / "flows.json").write_text(json.dumps(nodes))
+    # It looks for other packages' nodes in its own folder.
+    modules = Path(place) / "node_modules"
+    (folder / "node_modules").symlink_to(modules)
+    (folder / "package.json").write_text(json.dumps({"dependencies": {DASHBOARD: "*"}}))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     log = folder / "log"
-    settings = {"uiHost": "127.0.0.1", "uiPort": port, "flowFile": "flows.json"}
+    settings = {
+        "uiHost": "127.0.0.1",
+        "uiPort": port,
+        "flowFile": "flows.json",
+        "httpAdminRoot": False,
+        "credentialSecret": False,
+        "telemetry": {"enabled": False, "updateNotification": False},
+    }
     (folder / "settings.js").write_text(f"module.exports = {json.dumps(settings)};")
-    program = Path(place) / "node_modules" / "node-red" / "red.js"
+    program = modules / "node-red" / "red.js"
     options = ["--userDir", str(folder), "--settings", str(folder / "settings.js")]
     with (
         log.open("wb") as out,
@@ -86,6 +82,6 @@ def node_red(broker: Mosquitto, folder: Path) -> Iterator[NodeRed]:
     ):
         try:
             wait_for(lambda: "Connected to broker" in log.read_text(), "Node-RED", 60)
-            yield NodeRed(port, log)
+            yield NodeRed(f"http://127.0.0.1:{port}/dashboard/printer", log)
         finally:
             process.terminate()
