@@ -4,6 +4,9 @@ const names = {bed: "Bed", chamber: "Chamber"};
 if (!("tool1" in all)) names.tool0 = "Nozzle";
 const title = (heater) => names[heater] || "Nozzle " + (Number(heater.slice(4)) + 1);
 const x = Date.now();
+const seen = JSON.stringify(all);
+if (seen === context.get("seen")) return null; // something else has changed
+context.set("seen", seen);
 const last = context.get("last") || {};
 const points = [];
 const draw = (series, y, step) => {
@@ -22,9 +25,7 @@ for (const [heater, {actual, target}] of heaters) {
 }
 if (!heaters.length) Object.keys(last).forEach((series) => draw(series, null, false));
 context.set("last", last);
-const news = !heaters.length || all.measured_at !== context.get("measured_at");
-context.set("measured_at", all.measured_at);
-if (!news || !points.length) return null;
+if (!points.length) return null;
 const dashed = Object.keys(last).filter((name) => name.endsWith(" target")).map(
     (name) => ({name, lineStyle: {type: "dashed"}}));
 return {
