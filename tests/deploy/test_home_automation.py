@@ -72,7 +72,7 @@ def test_the_flow_sends_what_the_bridge_understands() -> None:
         for node in flow()
         if node["type"] == "ui-button" and node["topic"]
     ]
-    call = re.compile(r"topic: ['\"](\w+)['\"], payload: (\{.*?\})[,}]")
+    call = re.compile(r"topic: ['\"](\w+)['\"], payload: (\{(?:command: [^}]*)?\})")
     for node in flow():
         code = node.get("format", "") + node.get("func", "")
         for topic, payload in call.findall(code):
