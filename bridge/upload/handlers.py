@@ -268,7 +268,9 @@ class Api:
     async def _list(self, request: _Request) -> Answer:
         target = request.target
         return json_answer(
-            octoprint.files_document(target.store.list(), target.free, request.base)
+            octoprint.files_document(
+                target.store.list(), target.store.free, request.base
+            )
         )
 
     async def _show_file(self, request: _Request) -> Answer:
@@ -355,7 +357,7 @@ class Api:
             raise HttpError(
                 413, f"the file is larger than {most} MiB (files.max_upload)"
             )
-        if length > target.free + FORM_ROOM:
+        if length > target.store.free + FORM_ROOM:
             raise HttpError(507, "there is no room for the file on gcode2mqtt's disk")
 
 

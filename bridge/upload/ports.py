@@ -49,6 +49,11 @@ class Equipment:
 class Store(Protocol):
     """The files of a printer; :class:`bridge.files.library.Library` is one."""
 
+    @property
+    def free(self) -> int:
+        """Bytes that are free for files."""
+        ...
+
     async def receive(
         self,
         path: str,
@@ -89,11 +94,6 @@ class Target(Protocol):
     @property
     def largest(self) -> int:
         """Bytes of the largest file that is accepted."""
-        ...
-
-    @property
-    def free(self) -> int:
-        """Bytes that are free for its files."""
         ...
 
     @property

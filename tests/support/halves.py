@@ -61,7 +61,9 @@ DOES_IO = (
     "threads.py",
     "timeout.py",
     "upload/connection.py",
+    "upload/fetch.py",
     "upload/handlers.py",
+    "upload/inbox.py",
     "upload/ports.py",  # its methods wait
     "upload/server.py",
 )

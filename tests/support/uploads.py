@@ -1,20 +1,23 @@
 """An HTTP server for slicers with printers to try it on, and clients of raw bytes."""
 
 import asyncio
-import hashlib
 import json
 import ssl
-import uuid
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.config import Printer
 from bridge.errors import RejectedError
-from bridge.files.findings import Report
-from bridge.files.metadata import Metadata
-from bridge.files.stored import FileError, StoredFile
+from bridge.files import worker
+from bridge.files.check import Rules
+from bridge.files.index import NAME
+from bridge.files.inspector import Inspector
+from bridge.files.library import Library
+from bridge.files.store import Store
+from bridge.files.stored import StoredFile
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
 from bridge.upload.ports import CommandResult, Equipment, Submitted
@@ -22,71 +25,28 @@ from bridge.upload.server import Server
 
 KEY = "0123456789abcdef0123456789abcdef"
 LEFT_KEY = "fedcba9876543210"
+LARGEST = 2**20
 BOUNDARY = "------------------------d74496d66958873e"
 
 
-class FolderStore:
-    """Keeps files in a folder."""
+RULES = Rules.of(Printer(), "marlin")
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True)
 
-    async def receive(
-        self,
-        path: str,
-        chunks: AsyncIterator[bytes],
-        *,
-        size: int | None = None,  # noqa: ARG002 - of the protocol
-        replace: bool = True,  # noqa: ARG002 - of the protocol
-    ) -> StoredFile:
-        if not path.endswith(".gcode"):
-            raise FileError.unsupported_type(path, "it is no G-code")
-        partial = self.folder / f".{uuid.uuid4().hex}"
-        try:
-            with partial.open("wb") as stream:
-                async for chunk in chunks:
-                    stream.write(chunk)
-            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            partial.rename(self.folder / path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return self.get(path)
+class InspectorHere(Inspector):
+    """Checks files in this process: to start another one takes a second each time."""
 
-    def get(self, path: str) -> StoredFile:
-        file = self.folder / path
-        if not file.exists():
-            raise FileError.not_found(path)
-        content = file.read_bytes()
-        return StoredFile(
-            path=path,
-            full_path=file,
-            size=len(content),
-            added=0,
-            sha256=hashlib.sha256(content).hexdigest(),
-            metadata=Metadata(),
-            report=Report(),
-        )
-
-    def list(self) -> Sequence[StoredFile]:
-        return [
-            self.get(f"{p.relative_to(self.folder)}")
-            for p in self.folder.rglob("*.gcode")
-        ]
-
-    async def delete(self, path: str) -> None:
-        self.get(path)
-        (self.folder / path).unlink()
+    async def inspect(self, path: Path, rules: Rules) -> worker.Answer:
+        return worker.answer(worker.Task(path=str(path), rules=rules))
 
 
 @dataclass
 class TriedPrinter:
     """A printer that notes what it was told."""
 
-    store: FolderStore
+    store: Library
+    folder: Path
     name: str = "Left printer"
-    largest: int = 2**20
-    free: int = 2**30
+    largest: int = LARGEST
     equipment: Equipment = field(
         default_factory=lambda: Equipment(extruders=2, bed=True, chamber=False)
     )
@@ -179,10 +139,10 @@ class Served:
     def stored(self) -> list[str]:
         """Return everything that is on the disk."""
         return sorted(
-            str(path.relative_to(tried.store.folder))
+            str(path.relative_to(tried.folder))
             for tried in self.printers.values()
-            for path in tried.store.folder.rglob("*")
-            if path.is_file()
+            for path in tried.folder.rglob("*")
+            if path.is_file() and path.name != NAME
         )
 
 
@@ -244,9 +204,13 @@ async def serving(
     folder: Path, *names: str, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Served]:
     """Serve printers of these ids, by default one called ``left``."""
-    printers = {
-        name: TriedPrinter(FolderStore(folder / name)) for name in names or ["left"]
-    }
+    inspector = InspectorHere()
+    printers = {}
+    for name in names or ["left"]:
+        store = Store(folder / name, max_upload=LARGEST, keep_free=0)
+        library = Library(store, RULES, inspector)
+        await library.open()
+        printers[name] = TriedPrinter(library, folder / name)
     keys = Keys.parse(f"{KEY}\nleft: {LEFT_KEY}\n")
     served = Served(0, printers, None, None)  # type: ignore[arg-type]  # set below
     served.api = Api(
@@ -261,6 +225,8 @@ async def serving(
         await served.api.close()
         for client in served.clients:
             await client.close()
+        for tried in printers.values():
+            await tried.store.close()
 
 
 def get(path: str, *headers: str, key: str = KEY, method: str = "GET") -> bytes:

@@ -182,7 +182,10 @@ async def test_errors_are_texts_that_the_slicer_shows(tmp_path: Path) -> None:
         request = upload(b"solid", name)
         reply = await served.ask(request)
         assert (reply.status, reply.headers["content-type"]) == (415, "text/plain")
-        assert reply.body.decode() == f"'{name}': it is no G-code"
+        assert (
+            reply.body.decode()
+            == f"'{name}': this is a model; a slicer turns it into G-code"
+        )
         cura = request.replace(
             b"PrusaSlicer/2.9.4", b"cura/5.8.0 OctoPrintPlugin/3.7.3"
         )
@@ -193,7 +196,9 @@ async def test_errors_are_texts_that_the_slicer_shows(tmp_path: Path) -> None:
         wants_json = request.replace(b"Accept: */*", b"Accept: application/json")
         reply = await served.ask(wants_json)
         assert reply.status == 415
-        assert reply.document == {"error": f"'{name}': it is no G-code"}
+        assert reply.document == {
+            "error": f"'{name}': this is a model; a slicer turns it into G-code"
+        }
 
 
 async def test_files_are_listed_printed_and_deleted(tmp_path: Path) -> None:
