@@ -67,6 +67,7 @@ IN_THE_PRINTER = {
     "knowledge": {"limits", "link"},
     "published": {"knowledge"},
     "control": {"published", "knowledge", "limits", "link"},
+    "printing": {"control", "published", "knowledge", "limits", "link"},
 }
 """A group of ``bridge/printer`` to those that it may import; ``printer.py`` may all."""
 

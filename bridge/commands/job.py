@@ -29,7 +29,7 @@ CONTINUE = ("continue", "resume")
 purged there is another one before it."""
 
 
-Origin = Literal["card"]
+Origin = Literal["card", "local"]
 """Where a file is that a command names; `origin` in `job/state` uses the same words."""
 
 
@@ -51,7 +51,7 @@ class Select(_CardFile):
 
     file: FileName
     """Its `path` in `sd/files`, or its long name (`display`)."""
-    origin: Origin = "card"
+    origin: Literal["card"] = "card"
     """Where the file is: on the SD `card`."""
 
     def program(self, context: Context, /) -> Program:
@@ -70,14 +70,17 @@ class Start(_CardFile):
     name: ClassVar[str] = "start"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = (
         {},
+        {"file": "parts/cube.gcode"},
         {"file": "CUBE~1.GCO", "origin": "card"},
     )
 
     file: Annotated[FileName | None, NotNull] = None
-    """The file's `path` in `sd/files`, or its long name (`display`). If it is left out
-    and no file is selected, the command is rejected."""
+    """The path of a file that the bridge has stored (`files`), or a `path` in
+    `sd/files` or its long name (`display`). If it is left out and no file is selected,
+    the command is rejected."""
     origin: Annotated[Origin | None, NotNull] = None
-    """Where the file is: on the SD `card`, which is the default."""
+    """Where the file is: stored by the bridge (`local`), or on the SD `card`. By
+    default, a stored file is looked for first."""
 
     def program(self, context: Context, /) -> Program:
         """Return the ``M24``, behind the ``M23`` of a file that is named.
@@ -87,6 +90,12 @@ class Start(_CardFile):
                 selected (``no_file``, 409).
 
         """
+        if self.origin == "local" and self.file is not None:
+            raise RejectedError(
+                f'job start: the bridge has stored no file "{self.file}"',
+                error="no_such_file",
+                code=404,
+            )
         if self.file is not None:
             return Program((select_line(self.file, context, "job start"), "M24"))
         if context.file is None:
@@ -167,15 +176,53 @@ def find_file(name: str, files: Sequence[FileEntry]) -> FileEntry | None:
     return next((file for file in files if file.display == name), None)
 
 
+class Restart(Command):
+    """Begin a paused print again from its first line."""
+
+    topic: ClassVar[str] = "job"
+    name: ClassVar[str] = "restart"
+    needs_print: ClassVar[bool] = True
+
+    def program(self, context: Context, /) -> Program:
+        """Return the lines that rewind the file and print it.
+
+        Raises:
+            RejectedError: The print is not paused (409).
+
+        """
+        if context.phase not in {"idle", "paused"}:
+            raise RejectedError.conflict(
+                "job restart: only a paused print can begin again; pause it first",
+                "printing",
+            )
+        return Program(("M26 S0", "M24"))
+
+
 class Pause(Command):
-    """Pause the print. If it is already paused, nothing is sent."""
+    """Pause the print. If it is already paused, nothing is sent.
+
+    A print from the bridge's files finishes its moves, and the head stands where it is
+    unless the script `afterPrintPaused` moves it.
+    """
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "pause"
     needs_print: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"at": "layer"})
+
+    at: Literal["now", "layer"] = "now"
+    """When: `now`, or when the next `layer` begins, which is possible only for a print
+    from the bridge's files."""
 
     def program(self, context: Context, /) -> Program:
-        """Return the firmware's lines for it, or no lines."""
+        """Return the firmware's lines for it, or no lines.
+
+        Raises:
+            RejectedError: The bridge does not know the layers of the print (409).
+
+        """
+        if self.at == "layer":
+            return _of_card(context, "job pause: its layers are not known")
         done = context.phase in {"pausing", "paused"}
         return Program(() if done else context.dialect.pause)
 
@@ -200,7 +247,7 @@ class Resume(Command):
             RejectedError: The printer waits for a person, and cannot be released (409).
 
         """
-        if released := _released(context, "job resume"):
+        if released := releasing(context, "job resume"):
             return Program(released, urgent=True)
         done = context.phase in {"starting", "printing", "resuming", "finishing"}
         if done:
@@ -241,7 +288,48 @@ class Cancel(Command):
             return Program()
         if context.refused.intersection(lines):
             lines = OLDER_CANCEL
-        return Program(lines, release=_released(context, "job cancel"))
+        return Program(lines, release=releasing(context, "job cancel"))
+
+
+class Exclude(Command):
+    """Leave an object of the print out from now on; the others go on.
+
+    It needs a print from the bridge's files, whose slicer has labelled the objects;
+    `job/state` lists them.
+    """
+
+    topic: ClassVar[str] = "job"
+    name: ClassVar[str] = "exclude"
+    needs_print: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {"object": "cube.stl id:0 copy 0"},
+    )
+
+    object: Annotated[str, Field(min_length=1, max_length=300)]
+    """The object's name."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return no lines, because the bridge itself acts on it.
+
+        Raises:
+            RejectedError: The print comes from the card (409).
+
+        """
+        return _of_card(context, "job exclude: its objects are not known")
+
+
+def _of_card(context: Context, problem: str) -> Program:
+    """Refuse what needs a print that the bridge itself sends.
+
+    Raises:
+        RejectedError: A print from the card is under way.
+
+    """
+    if context.phase == "idle":
+        return Program()
+    raise RejectedError.conflict(
+        f"{problem}, because it is printed from the card", "not_supported"
+    )
 
 
 class Answer(Command):
@@ -285,7 +373,7 @@ class Answer(Command):
         return Program((line,))
 
 
-def _released(context: Context, what: str) -> tuple[str, ...]:
+def releasing(context: Context, what: str) -> tuple[str, ...]:
     """Return the line that ends the printer's wait for a person; none if it has none.
 
     Raises:
@@ -352,5 +440,5 @@ class Release(Command):
 
 COMMANDS = (
     *(Init, Refresh, Release),
-    *(Select, Start, Reprint, Pause, Resume, Cancel, Answer),
+    *(Select, Start, Reprint, Restart, Pause, Resume, Cancel, Exclude, Answer),
 )

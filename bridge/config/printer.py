@@ -192,5 +192,9 @@ class Printer(Section):
     heaters_on_exit: Literal["keep", "off"] = "off"
     """What happens to heaters when the bridge ends or this printer is removed: `off`
     turns them off, unless a print runs, and `keep` leaves them on."""
+    on_exit: Literal["pause", "cancel", "finish_layer"] = "pause"
+    """What happens to a print of the bridge's files when the bridge ends: it is paused
+    at once (`pause`) or at the end of the layer, within 45 seconds (`finish_layer`), or
+    it is cancelled (`cancel`). A paused one has failed, and can be recovered."""
     on_broker_loss: OnBrokerLoss | None = Field(default=None, examples=[10])
     """The same as `mqtt.on_broker_loss`, for this printer alone."""

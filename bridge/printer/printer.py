@@ -12,6 +12,15 @@ from pathlib import Path
 from bridge.backoff import next_turn
 from bridge.commands import Command, Program
 from bridge.commands.base import ScriptLibrary, completed
+from bridge.commands.job import (
+    Cancel,
+    Exclude,
+    Pause,
+    Reprint,
+    Restart,
+    Resume,
+    Start,
+)
 from bridge.commands.link import (
     Acknowledge,
     Connect,
@@ -55,6 +64,8 @@ from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import ask
 from bridge.printer.link.wire_log import Entry, WireLog
+from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.runner import HostPrinting
 from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
@@ -112,6 +123,7 @@ class Printer:
         kept: what an earlier run has kept of it.
         heat: how long heaters stay on; by default as the profile says.
         heat_file: where it is kept when the printer was used last.
+        print_file: where it is kept how far a print of the bridge has come.
         broker: returns whether the broker is connected.
 
     """
@@ -129,6 +141,7 @@ class Printer:
         kept: PrinterRecord | None = None,
         heat: HeaterLimits | None = None,
         heat_file: Path | None = None,
+        print_file: Path | None = None,
         broker: Callable[[], bool] = lambda: True,
     ) -> None:
         self.config = config
@@ -148,6 +161,8 @@ class Printer:
         )
         if kept is not None:
             self.observer.restore(kept, time.time() - self.observer.clock())
+        running = None if kept is None else kept.running
+        self._interrupted_print = running is not None and running.origin == "local"
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
@@ -174,6 +189,17 @@ class Printer:
             broker=broker,
         )
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
+        self.printing = HostPrinting(
+            self.link,
+            self.observer,
+            self.queue,
+            self._planner,
+            self._hooks,
+            on_event=self._on_state_event,
+            file=print_file,
+        )
+        self.stored_file: Callable[[str], PrintFile | None] = lambda _: None
+        """Returns a file of the bridge by its path, for a print that begins now."""
         self._stale = STALE * max(telemetry.interval, 1.0)
         self._expiry: asyncio.TimerHandle | None = None
 
@@ -228,10 +254,13 @@ class Printer:
 
     async def run(self) -> None:
         """Keep the printer connected until cancelled; then free its port."""
+        if self._interrupted_print:
+            self.printing.report_interrupted()
         link = asyncio.create_task(self.link.run())
         try:
             await asyncio.shield(link)
         finally:
+            await self.printing.leave(self.config.on_exit)
             await self._hooks.leave()
             self._interrupt("the bridge is shutting down")
             await self.heat.leave(self.link.session, self.config.heaters_on_exit)
@@ -316,6 +345,9 @@ class Printer:
     ) -> None:
         if await self._stopped.send(command, self._planner.context, run):
             return
+        if self._concerns_own_print(command):
+            await self._print_command(command, run)
+            return
         if command.line_count > AT_ONCE and not command.stops:
             self._planner.gate(command)
             await self.queue.execute(
@@ -331,6 +363,73 @@ class Printer:
             self._send_urgent(program.lines, run)
         else:
             await self._enqueue(command, program, run, expires=expires, within=within)
+
+    def _concerns_own_print(self, command: Command) -> bool:
+        """Return whether a command is about a print that the bridge streams."""
+        job = self.state.job
+        match command:
+            case Start() | Reprint():
+                return self._chosen_file(command) is not None
+            case Resume() | Cancel() if self.state.waiting:
+                return False  # it ends the printer's wait for a person
+            case Restart() | Pause() | Resume() | Cancel() | Exclude():
+                return job.streamed
+        return False
+
+    def _chosen_file(self, command: Start | Reprint) -> PrintFile | None:
+        """Return the file of the bridge that a command is about."""
+        job = self.state.job
+        if isinstance(command, Reprint):
+            last = job.result
+            own = last is not None and last.origin == "local"
+            return self.stored_file(last.file or "") if last and own else None
+        if command.origin == "card":
+            return None
+        if command.file is not None:
+            return self.stored_file(command.file)
+        own = job.origin == "local" and not job.active
+        return self.stored_file(job.file or "") if own else None
+
+    async def _print_command(self, command: Command, run: Run) -> None:
+        """Carry out a command about a print that the bridge streams.
+
+        Raises:
+            RejectedError: Its state does not allow it.
+
+        """
+        printing = self.printing
+        match command:
+            case Start() | Reprint():
+                file = self._chosen_file(command)
+                assert file is not None  # noqa: S101 - whoever calls has seen to it
+                printing.start(file)
+            case Restart():
+                await self._restart_print(run)
+            case Pause(at=at):
+                await printing.pause(at)
+            case Resume():
+                await printing.resume()
+            case Cancel():
+                run.warnings.extend(await printing.cancel())
+            case Exclude(object=name):
+                printing.exclude(name)
+
+    async def _restart_print(self, run: Run) -> None:
+        job = self.state.job
+        if job.phase != "paused":
+            raise RejectedError.conflict(
+                "job restart: only a paused print can begin again; pause it first",
+                "printing",
+            )
+        file = self.stored_file(job.file or "")
+        if file is None:
+            raise RejectedError(
+                f'job restart: the file "{job.file}" is gone',
+                error="no_such_file",
+                code=404,
+            )
+        run.warnings.extend(await self.printing.cancel())
+        self.printing.start(file)
 
     async def _enqueue(
         self,
@@ -454,7 +553,8 @@ class Printer:
     async def _ask_position(self) -> bool:
         """Ask where the head is; return whether the printer has told."""
         session, state = self.link.session, self.state
-        if session is None or session.closed or state.printing or state.waiting:
+        moving = state.moved_by_print or state.waiting
+        if session is None or session.closed or moving:
             return False
         return "M114" not in state.refused and bool(await ask(session, "M114"))
 
@@ -471,7 +571,9 @@ class Printer:
 
     def _on_state_event(self, event: StateEvent) -> None:
         self._listeners.on_event(event)
-        if name := hooks.BY_EVENT.get(event.name):
+        name = hooks.BY_EVENT.get(event.name)
+        # A print of the bridge runs its scripts itself, each before what follows it.
+        if name and not (self.printing.active and event.name.startswith("print_")):
             self.queue.start(self._hooks.run(name, event))
 
     def _on_link_event(self, event: LinkEvent) -> None:
@@ -488,6 +590,7 @@ class Printer:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(self._stale, self._expire)
         self._stopped.handle(event, before)
+        self.printing.handle(event)
 
     def _expire(self) -> None:
         """Forget temperatures that have not been reported for three intervals."""

@@ -10,6 +10,7 @@ from bridge.home_assistant import discovery as home_assistant
 from bridge.printer.control import heater_control
 from bridge.printer.knowledge import events, observer
 from bridge.printer.knowledge.print_table import PrintEvent
+from bridge.printer.printing import job_report
 from bridge.printer.published import documents
 
 
@@ -29,6 +30,7 @@ def told(module: ModuleType) -> set[str]:
 
 def test_every_event_is_documented() -> None:
     made = told(events) | told(heater_control) | told(observer) | told(publisher)
+    made |= told(job_report)
     assert made | set(get_args(PrintEvent)) == set(documents.EVENTS)
 
 

@@ -229,6 +229,28 @@ class CommandQueue:
         finally:
             self._tasks.discard(task_of_caller)
 
+    async def send_own(self, *lines: str) -> tuple[str, ...]:
+        """Send lines of the bridge's own, ahead of the commands that wait.
+
+        They are not checked: they lead back to where the printer has been. Without any
+        line, this only waits until no command is being carried out.
+
+        Returns:
+            What the printer has answered.
+
+        Raises:
+            CommandError: The printer refused a line, was reset, or went away.
+
+        """
+        run = Run()
+        async with self._turns.turn(0, first=True) as interrupted:
+            for line in lines:
+                error = await self._send_line(line, run, interrupted)
+                self._observer.line_finished(line, None)
+                if error is not None:
+                    raise error
+        return tuple(run.output)
+
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run something in a task that has to end before the port is closed."""
         task = asyncio.create_task(work)

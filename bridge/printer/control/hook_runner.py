@@ -36,6 +36,10 @@ class HookRunner:
             hooks.PAUSED, variables_of(state()), there=False
         )
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a script of this name."""
+        return self.scripts is not None and self.scripts.has(name)
+
     async def leave(self) -> None:
         """Run the last script, unless a print is under way; at most :data:`LEAVE`."""
         state = self._state()

@@ -375,6 +375,12 @@ class Planner:
     def _situation(self) -> Situation:
         return situation_of(self._observer.state, self._config.profile)
 
+    def rules_of_files(self) -> Rules:
+        """Return what the lines of a file are checked against that are no moves."""
+        observer = self._observer
+        start = InitialState(profile=self._config.profile, dialect=observer.dialect)
+        return Rules(start=start, blocked=self._config.blocked)
+
     def _rules(self, command: Command) -> Rules:
         observer = self._observer
         start = InitialState(

@@ -230,6 +230,11 @@ class PrinterState:
         return self.link == "operational" and self.job.phase not in {"idle", "paused"}
 
     @property
+    def moved_by_print(self) -> bool:
+        """A print may be moving the head, so no place of it stays true."""
+        return self.printing and not self.job.stands
+
+    @property
     def asks(self) -> bool:
         """The printer waits for a person."""
         return self.waiting or (self.prompt is not None and self.prompt.asks)

@@ -138,7 +138,7 @@ class Observer:
         if place is None:
             self.coordinates = travel.lost(self.coordinates, read)
         else:
-            if self.state.printing:
+            if self.state.moved_by_print:
                 place = Coordinates(frame=place.frame)
             elif not moves:  # it may have been reported meanwhile
                 place = self.coordinates.in_frame(place.frame)
@@ -220,7 +220,7 @@ class Observer:
             self._on_touch()
         if not _matters(changed, before, state):
             return
-        if state.printing and (self.position or self.coordinates.spans):
+        if state.moved_by_print and (self.position or self.coordinates.spans):
             self._report_position({})  # the print moves it
         for event in events.diff(before, state):
             if admitted := self._limiter.admit(event, self.clock()):
@@ -236,8 +236,8 @@ class Observer:
             self._recognise(reply.name)
         self._apply(reply)
         if isinstance(reply, replies.PositionReport):
-            printing = self.state.printing
-            self._report_position({} if printing else _coordinates(self.state))
+            moving = self.state.moved_by_print
+            self._report_position({} if moving else _coordinates(self.state))
         elif isinstance(reply, replies.TemperatureReport):
             self.history.add(self.state.heaters, self.clock())
         elif isinstance(reply, replies.Refusal) and reply.unsolicited:

@@ -15,7 +15,8 @@ A print that the bridge itself streams uses the same table, with ``origin="local
 Times are seconds on a monotonic clock.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bridge.gcode.codes import PrintAction
 from bridge.gcode.line import Line
@@ -45,6 +46,13 @@ _READING_ON = 5
 """Reports of a higher byte count in a row that show that a pause or a cancel was
 ignored: a firmware reads ahead a few lines only."""
 
+Basis = Literal["slicer", "time", "bytes"]
+"""What a progress is taken from: the slicer's ``M73``, the slicer's time for the whole
+print, or the bytes."""
+
+_LAST = 99.0
+"""Percent of a print that takes longer than the slicer has estimated."""
+
 _MAX_BYTES = 1e15
 """Limit of the number after ``M26 S``; larger floats are no exact counts."""
 
@@ -53,9 +61,21 @@ def progress(job: PrintJob) -> float | None:
     """Return the progress in percent; the slicer's figure is better than the bytes."""
     if job.percent is not None:
         return job.percent
+    if job.streamed and job.seconds and job.phase != "finishing":
+        return min(_LAST, 100.0 * job.spent / job.seconds)
     if job.position is None or not job.size:
         return None
     return min(100.0, 100.0 * job.position / job.size)
+
+
+def progress_from(job: PrintJob) -> Basis | None:
+    """Return what the progress is taken from; ``None``: there is none."""
+    if progress(job) is None:
+        return None
+    if job.percent is not None:
+        return "slicer"
+    timed = job.streamed and job.seconds and job.phase != "finishing"
+    return "time" if timed else "bytes"
 
 
 def remaining(job: PrintJob, now: float) -> float | None:
@@ -87,6 +107,8 @@ def _confirmed(job: PrintJob) -> PrintJob:
 
 def link_lost(job: PrintJob, now: float) -> PrintJob:
     """Return the job after the link was lost: a print goes on, unconfirmed."""
+    if job.streamed:
+        return step(job, "told_failed", now, "connection_lost")
     if not job.active or job.lost_at is not None:
         return job
     return replace(heated_up(job, now), lost_at=now)
@@ -110,9 +132,12 @@ def select(job: PrintJob, name: str, size: int | None) -> PrintJob:
     """Return the job after a file was opened; a print goes on."""
     if job.active:
         return replace(job, file=job.file or name or None, size=job.size or size)
-    return replace(
-        begun(job, 0.0, start_seen=False), file=name or None, size=size, position=0
+    fresh = begun(
+        replace(job, job="", layers=None, seconds=None, objects=()),
+        0.0,
+        start_seen=False,
     )
+    return replace(fresh, origin="card", file=name or None, size=size, position=0)
 
 
 def report_bytes(
@@ -314,6 +339,8 @@ def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJ
     ``start`` and ``resume`` without a print ask the host for a job of its own; a print
     from the card shows by its bytes.
     """
+    if job.streamed:
+        return job  # the bridge acts on it, and then the print changes
     match action:
         case "pause" | "paused":
             return step(_confirmed(job), "told_paused", now, argument)
@@ -329,6 +356,8 @@ def line_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
 
     Of a file that a line selects and starts at once, the firmware's reports tell.
     """
+    if job.streamed and said.row.job is not PrintAction.PROGRESS:
+        return job  # what concerns the card does not concern this print
     match said.row.job:
         case PrintAction.START | PrintAction.RESUME if job.active:
             job = step(job, "asked_resume", now)
@@ -370,9 +399,103 @@ def cancel_refused(job: PrintJob, now: float) -> PrintJob:
 
 def line_acknowledged(job: PrintJob, said: Line, now: float) -> PrintJob:
     """Return the job after an ``ok``: firmwares stop the print before they send it."""
+    if job.streamed:
+        return job
     match said.row.job:
         case PrintAction.CANCEL | PrintAction.SEEK:
             return replace(job, cancel_sent=False)
         case PrintAction.PAUSE:
             return step(job, "pause_accepted", now)
     return job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """How far a print has come that the bridge streams.
+
+    Attributes:
+        position: bytes of the file up to the last line that was acknowledged.
+        line: the same in lines.
+        layer: the layer that is printed; ``None``: none yet.
+        z: its height in mm.
+        filament: mm of filament so far.
+        elapsed: how long the print takes up to here in seconds, if the file has just
+            said so.
+        starved: seconds in which the printer may have run out of moves.
+        excluded: the objects that are left out.
+        objects: all that are known.
+
+    """
+
+    position: int
+    line: int
+    layer: int | None
+    z: float | None
+    filament: float
+    elapsed: float | None
+    starved: float
+    excluded: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+def begin(job: PrintJob, chosen: PrintJob, now: float) -> PrintJob:
+    """Return the job at the beginning of a print that the bridge streams.
+
+    Args:
+        job: what was known before.
+        chosen: what is known of the file.
+        now: the time.
+
+    """
+    chosen = replace(
+        chosen,
+        origin="local",
+        position=0,
+        stands=True,
+        result=job.result,
+        happened=job.happened,
+        recent=job.recent,
+    )
+    return step(chosen, "start", now)
+
+
+def report_streamed(job: PrintJob, come: Streamed, now: float) -> PrintJob:
+    """Return the job after lines of a print were acknowledged that the bridge sends."""
+    if not job.streamed:
+        return job
+    rose = job.position is not None and come.position > job.position
+    job = _timed(heated_up(job, now) if rose else job, come.elapsed, now)
+    job = replace(
+        job,
+        position=come.position,
+        line=come.line,
+        layer=come.layer,
+        z=come.z,
+        filament=come.filament,
+        starved=come.starved,
+        excluded=come.excluded,
+        objects=come.objects,
+        risen_at=now if rose else job.risen_at,
+    )
+    return _estimated(job, now)
+
+
+def _timed(job: PrintJob, elapsed: float | None, now: float) -> PrintJob:
+    """Return the job with the part of the slicer's time that has passed.
+
+    It goes on with the clock, except in a pause and while a heater is waited for. A
+    print that takes longer than the slicer has said has no time left that is known.
+    """
+    if job.seconds is None or job.percent is not None:
+        return job
+    stands = job.heating or job.paused_at is not None
+    spent = job.spent + (0.0 if stands else now - (job.counted_at or now))
+    spent = spent if elapsed is None else elapsed
+    late = spent >= job.seconds * _LAST / 100
+    return replace(
+        job,
+        spent=spent,
+        counted_at=now,
+        remaining=None if late else job.seconds - spent,
+        reported_at=running_time(job, now),
+    )

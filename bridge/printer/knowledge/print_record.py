@@ -2,8 +2,8 @@
 
 A print from the card goes on without the bridge. The next run finds it by this record,
 so it reports neither a second beginning nor an end without a beginning, and knows how
-long the print took. The moments are in Unix time, because the monotonic clock starts
-again with the machine.
+long the print took. A print that the bridge streamed has failed (``interrupted``). The
+moments are in Unix time, because the monotonic clock starts again with the machine.
 """
 
 from dataclasses import replace
@@ -17,6 +17,7 @@ from bridge.printer.knowledge.print_table import (
     Outcome,
     PrintJob,
     PrintResult,
+    step,
 )
 from bridge.printer.knowledge.problems import print_failure
 
@@ -44,6 +45,9 @@ class RunningPrint(_Record):
     reason: str
     seen_at: float
     """When it was last seen."""
+    job: str = ""
+    filament: float | None = None
+    layer: int | None = None
 
 
 class LastPrint(_Record):
@@ -58,6 +62,8 @@ class LastPrint(_Record):
     reason: str
     filament: float | None = None
     layers: int | None = None
+    job: str = ""
+    detail: str = ""
 
 
 class PrinterRecord(_Record):
@@ -110,8 +116,13 @@ def restore(
     """
     result = None if kept.result is None else _result(kept.result, now, epoch)
     job = _job(kept.running, now, epoch)
+    unacknowledged = kept.unacknowledged
+    if job.streamed:  # it has ended with the run that sent its lines
+        job = step(job, "told_failed", now, "interrupted")
+        job, result = replace(job, happened=0, recent=()), job.result
+        unacknowledged = True
     state = replace(state, job=replace(job, result=result), released=kept.released)
-    if result is None or not kept.unacknowledged:
+    if result is None or not unacknowledged:
         return state
     return replace(state, print_failure=print_failure(result))
 
@@ -131,6 +142,9 @@ def _running(job: PrintJob, now: float, epoch: float) -> RunningPrint | None:
         pauses=job.pauses,
         reason=job.reason,
         seen_at=(now if job.lost_at is None else job.lost_at) + epoch,
+        job=job.job,
+        filament=job.filament,
+        layer=job.layer,
     )
 
 
@@ -152,6 +166,9 @@ def _job(running: RunningPrint | None, now: float, epoch: float) -> PrintJob:
         reason=running.reason,
         risen_at=seen,
         lost_at=seen,
+        job=running.job,
+        filament=running.filament,
+        layer=running.layer,
     )
 
 
@@ -168,6 +185,8 @@ def _last(result: PrintResult | None, epoch: float) -> LastPrint | None:
         reason=result.reason,
         filament=result.filament,
         layers=result.layers,
+        job=result.job,
+        detail=result.detail,
     )
 
 
@@ -182,4 +201,6 @@ def _result(last: LastPrint, now: float, epoch: float) -> PrintResult:
         reason=last.reason,
         filament=last.filament,
         layers=last.layers,
+        job=last.job,
+        detail=last.detail,
     )

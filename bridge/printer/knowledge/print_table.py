@@ -66,6 +66,7 @@ Heard = Literal[
     "card_removed",
     "reset",
     "halted",
+    "told_failed",
 ]
 """What can be heard of a print:
 
@@ -84,6 +85,7 @@ Heard = Literal[
 * ``told_ended``: the end, of which the next line says whether it was cancelled.
 * ``short_print``: the end of a print that began and ended between two polls.
 * ``card_removed``, ``reset``, ``halted``: of the printer.
+* ``told_failed``: the bridge, which streams the print, cannot go on with it.
 """
 
 
@@ -189,6 +191,8 @@ _ROWS: tuple[_Row, ...] = (
     (_UNDER_WAY, "reset", _ends("failed", "printer_reset")),
     (("cancelling",), "reset", _ends("cancelled")),
     ((*_UNDER_WAY, "cancelling"), "halted", _ends("failed", None)),
+    (_UNDER_WAY, "told_failed", _ends("failed", None)),
+    (("cancelling",), "told_failed", _ends("cancelled")),
 )
 
 TABLE: Mapping[tuple[Phase, Heard], Transition] = {
@@ -214,12 +218,16 @@ class PrintResult:
         reason: a stable word if it failed, else ``""``.
         filament: mm of filament; ``None``: not known, as for prints from the card.
         layers: how many layers; likewise.
+        job: the id of the print; "" for prints from the card.
+        detail: why it failed in a sentence, if the reason has no fixed one.
 
     """
 
     outcome: Outcome
     file: str | None
     origin: Origin = "card"
+    job: str = ""
+    detail: str = ""
     started: float | None = None
     elapsed: float | None
     time: float
@@ -261,6 +269,21 @@ class PrintJob:
             no command, and after which it does not read on.
         filament: mm of filament so far; ``None``: not known.
         layers: how many layers the file has; ``None``: not known.
+        job: the id of a print that the bridge streams, else "".
+        line: the line of the file up to which the printer has acknowledged it;
+            ``None``: not known.
+        layer: the layer that is printed, counted from 1; likewise.
+        z: its height in mm; likewise.
+        seconds: how long the print takes, as the slicer says in the file; likewise.
+        spent: how much of that has passed.
+        counted_at: when that was counted last.
+        starved: seconds in which the printer may have run out of moves because the
+            bridge had no line for it.
+        objects: the objects of the file that can be excluded.
+        excluded: those that are.
+        detail: why it fails, as a sentence, in the step that ends it.
+        stands: nothing of a print is being sent, and no move of it goes on, although it
+            is under way.
         result: how the last print ended.
         happened: how many events there were so far.
         recent: the last of them.
@@ -292,6 +315,18 @@ class PrintJob:
     complaint: bool = False
     filament: float | None = None
     layers: int | None = None
+    job: str = ""
+    line: int | None = None
+    layer: int | None = None
+    z: float | None = None
+    seconds: float | None = None
+    spent: float = 0.0
+    counted_at: float = 0.0
+    starved: float = 0.0
+    objects: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    detail: str = ""
+    stands: bool = False
     result: PrintResult | None = None
     happened: int = 0
     recent: tuple[PrintEvent, ...] = ()
@@ -300,6 +335,11 @@ class PrintJob:
     def active(self) -> bool:
         """A print is under way or paused."""
         return self.phase != "idle"
+
+    @property
+    def streamed(self) -> bool:
+        """A print is under way that the bridge itself sends."""
+        return self.phase != "idle" and self.origin == "local"
 
 
 _RECENT = 8
@@ -388,9 +428,12 @@ def _ended(job: PrintJob, outcome: Outcome, now: float, reason: str) -> PrintJob
         time=last,
         reason=reason,
         filament=job.filament,
-        layers=job.layers,
+        layers=job.layers if job.layer is None else job.layer,
+        job=job.job,
+        detail=job.detail,
     )
     return PrintJob(
+        origin=job.origin,
         file=job.file,
         size=job.size,
         result=result,
@@ -409,6 +452,11 @@ def begun(job: PrintJob, now: float, *, start_seen: bool) -> PrintJob:
         began=now,
         risen_at=now,
         start_seen=start_seen,
+        layers=job.layers,
+        job=job.job,
+        seconds=job.seconds,
+        objects=job.objects,
+        stands=job.stands,
         result=job.result,
         happened=job.happened,
         recent=job.recent,

@@ -208,11 +208,15 @@ def print_failure(result: PrintResult) -> Problem:
     """Return the problem that a failed print is."""
     what = f"the print of {result.file}" if result.file else "the print"
     return Problem(
-        error=f"{what} failed: {_WHY_FAILED.get(result.reason, result.reason)}",
+        error=f"{what} failed: {result.detail or _why(result.reason)}",
         reason=result.reason,
         consequence="print_failed",
         time=result.time,
     )
+
+
+def _why(reason: str) -> str:
+    return _WHY_FAILED.get(reason, reason)
 
 
 _WHY_FAILED = {
@@ -222,6 +226,9 @@ _WHY_FAILED = {
     "card_removed": "the SD card was removed",
     "not_started": "the printer did not start it",
     "file_error": "the printer refused a line of the file",
+    "interrupted": "the bridge was ended in the middle of it",
+    "bridge_stopped": "the bridge was told to end, and has paused it before that",
+    "no_answer": "the printer did not acknowledge a line of it",
 }
 """The reasons of a failed print in words; those of a halted firmware come with its own
 error."""

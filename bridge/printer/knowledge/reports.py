@@ -248,6 +248,8 @@ def _card(
             return replace(state, listing=state.listing.add(text))
         case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
             state = replace(state, card=True)
+    if state.job.streamed and not isinstance(reply, replies.Progress):
+        return state  # the card is idle meanwhile
     in_turn = dialect.answers_during_print and "M27" not in state.autoreports
     return replace(state, job=_job(state.job, reply, now, in_turn=in_turn))
 

@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema
 
 from bridge.field_docs import PublishedDocument
 from bridge.printer.knowledge.model import HeatReason, Severity, Word
+from bridge.printer.knowledge.print_job import Basis
 from bridge.printer.knowledge.print_table import Origin, Outcome, Phase
 from bridge.timestamps import Time
 
@@ -272,7 +273,9 @@ class JobResult(PublishedDocument):
     file: str | None
     """The file that was printed."""
     origin: Origin | None
-    """Where it was: on the `card`."""
+    """Where it was: on the `card`, or `local` to the bridge."""
+    job: str | None
+    """Its id; null for a print from the card."""
     started_at: Time | None
     """When it started; null if that was not seen."""
     ended_at: Time | None
@@ -287,7 +290,7 @@ class JobResult(PublishedDocument):
     """Filament in mm; null for prints from the card, whose firmware does not report
     it."""
     layers: int | None
-    """Number of layers; likewise."""
+    """Number of layers that were printed; likewise."""
 
 
 class Job(PublishedDocument):
@@ -295,8 +298,10 @@ class Job(PublishedDocument):
 
     state: Phase | None
     """The state of the print; null while the printer is not connected."""
+    job: str | None
+    """The id of a print from the bridge's files; null without one."""
     origin: Origin
-    """Where the file is: on the `card`."""
+    """Where the file is: on the `card`, or `local` to the bridge."""
     file: str | None
     """The selected file's path."""
     display: str | None
@@ -305,8 +310,29 @@ class Job(PublishedDocument):
     """In bytes."""
     position: int | None
     """How many bytes were read."""
+    line: int | None
+    """How many lines of the file the printer has acknowledged, with comments; null for
+    a print from the card, like all that follows up to `excluded`."""
+    layer: int | None
+    """The layer that is printed, counted from 1; null before the first."""
+    layers: int | None
+    """Number of layers of the file, if its slicer says so."""
+    z: float | None
+    """Height of the layer in mm."""
+    filament: float | None
+    """Filament so far, in mm."""
+    starved: float | None
+    """Seconds in which the printer may have run out of moves because the bridge had no
+    line for it."""
+    objects: tuple[str, ...]
+    """The objects that `exclude` can leave out."""
+    excluded: tuple[str, ...]
+    """Those that are left out."""
     progress: float | None
-    """In percent: as reported by the slicer (`M73`), otherwise by bytes."""
+    """In percent; `progress_from` says what it is taken from."""
+    progress_from: Basis | None
+    """`slicer` (`M73` in the file), `time` (the slicer's time for the whole print) or
+    `bytes`."""
     elapsed: int | None
     """Its duration without pauses, in seconds; null if the start was not seen."""
     remaining: int | None
@@ -361,6 +387,10 @@ EVENTS: Mapping[str, str] = {
     "print_done": "The print is complete; `file`, `elapsed` in seconds without pauses.",
     "print_cancelled": "The print was cancelled; `file`, `elapsed`.",
     "print_failed": "The print failed; `file`, `elapsed`, `reason`.",
+    "layer": "A layer of a print from the bridge's files begins; `file`, `layer`, "
+    "`layers`, `z` in mm.",
+    "job_interrupted": "A print from the bridge's files had broken off when the bridge "
+    "was started again; `file`, `job`, `layer`. `job` `recover` may go on with it.",
     "filament_runout": "The filament ran out; `file`.",
     "waiting_for_user": "The printer waits for an answer; `prompt`, `choices`.",
     "heaters_idle": "Heaters go off soon, because nobody uses them or a print is "

@@ -32,6 +32,9 @@ _SOON, _SOON_STEP, _LATER_STEP = 1800.0, 60.0, 300.0
 """A time left of up to half an hour is rounded to minutes, a longer one to 5 minutes:
 nobody can tell it better, and every change is a row in a database."""
 
+_WITH_PROGRESS = ("progress", "line", "layer", "z", "filament", "starved")
+"""What moves all the time in a print, and is published together."""
+
 _CLEARLY = 0.75
 """The share of a step by which the exact time left has to differ from the published one
 before that changes; with a half it would tremble between two values."""
@@ -139,8 +142,8 @@ class JobGate:
     def _steady(self, before: Job, rounded: Job, exact: Job, now: float) -> Job:
         """Return a document with the values published before, unless they moved."""
         kept: dict[str, object] = {}
-        if not self._progressed(before.progress, exact.progress, now):
-            kept["progress"] = before.progress
+        if not self._progressed(before, exact, now):
+            kept |= {name: getattr(before, name) for name in _WITH_PROGRESS}
         if not _moved(before.elapsed, exact.elapsed, _ELAPSED_STEP):
             kept["elapsed"] = before.elapsed
         step = _step_of(exact.remaining)
@@ -154,10 +157,9 @@ class JobGate:
             kept["started_at"] = before.started_at
         return rounded.model_copy(update=kept)
 
-    def _progressed(
-        self, before: float | None, after: float | None, now: float
-    ) -> bool:
-        if not _moved(before, after, self._step):
+    def _progressed(self, before: Job, after: Job, now: float) -> bool:
+        moved = _moved(before.progress, after.progress, self._step)
+        if not moved and before.layer == after.layer:
             return False
         more = (now - self._refilled) / _ONCE
         self._tokens = min(float(AT_ONCE), self._tokens + max(0.0, more))

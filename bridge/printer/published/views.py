@@ -130,14 +130,25 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
     """Return what ``job/state`` holds."""
     work = known.job
     away = known.link != "operational"
+    own = work.streamed
     return documents.Job(
         state=None if away else work.phase,
+        job=work.job or None,
         origin=work.origin,
         file=work.file,
         display=_display(known.files, work.file),
         size=work.size,
         position=work.position,
+        line=work.line,
+        layer=work.layer,
+        layers=work.layers,
+        z=work.z,
+        filament=work.filament,
+        starved=work.starved if own else None,
+        objects=work.objects,
+        excluded=work.excluded,
         progress=None if away else tenths(print_job.progress(work)),
+        progress_from=None if away else print_job.progress_from(work),
         elapsed=None if away else _seconds(print_table.elapsed(work, now)),
         remaining=None if away else _seconds(print_job.remaining(work, now)),
         started_at=whole_second(print_table.start_time(work), epoch),
@@ -162,6 +173,7 @@ def job_result(
         outcome=result.outcome,
         file=result.file,
         origin=result.origin,
+        job=result.job or None,
         started_at=whole_second(result.started, epoch),
         ended_at=whole_second(result.time, epoch),
         elapsed=_seconds(result.elapsed),

@@ -1,0 +1,1 @@
+"""Prints a file that the bridge has: streaming, pausing, ending, and what is kept."""

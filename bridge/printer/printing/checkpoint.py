@@ -1,0 +1,80 @@
+"""What is kept of a print on the disk, in case that it breaks off."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.printer.printing.print_file import PrintFile
+
+EVERY = 5.0
+"""Seconds after which it is written again while the print goes on."""
+
+
+class Checkpoint(BaseModel):
+    """How far a print has come, and what the printer was set to.
+
+    Where the head is and in which modes follows from the lines of the file up to here,
+    so it is not kept; what people have changed meanwhile is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job: str
+    """The id of the print."""
+    name: str
+    path: str
+    size: int
+    """Of the file, in bytes."""
+    seconds: float | None = None
+    layers: int | None = None
+    filament: float | None = None
+    family: str
+    """The firmware's dialect."""
+    line: int
+    """How many lines of the file precede the next one that was not acknowledged."""
+    byte: int
+    layer: int | None
+    z: float | None
+    """Its height in mm."""
+    targets: dict[str, float]
+    """°C by heater, with the offsets."""
+    excluded: tuple[str, ...] = ()
+
+
+class Kept(BaseModel):
+    """The file on the disk."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    checkpoint: Checkpoint | None = None
+    """Of the print under way, or of the last one if it broke off."""
+
+
+def checkpoint(  # noqa: PLR0913 - all that is kept
+    file: PrintFile,
+    *,
+    family: str,
+    line: int,
+    byte: int,
+    layer: int | None,
+    z: float | None,
+    targets: Mapping[str, float],
+    excluded: tuple[str, ...],
+) -> Checkpoint:
+    """Return what is kept of a print at this moment."""
+    return Checkpoint(
+        job=file.job,
+        name=file.name,
+        path=str(file.path),
+        size=file.size,
+        seconds=file.seconds,
+        layers=file.layers,
+        filament=file.filament,
+        family=family,
+        line=line,
+        byte=byte,
+        layer=layer,
+        z=z,
+        targets=dict(targets),
+        excluded=excluded,
+    )

@@ -1,0 +1,151 @@
+"""Tells the printer's state, and the disk, how a print of the bridge goes on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bridge.printer.control.heater_policy import heaters_on
+from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.knowledge.print_job import Streamed
+from bridge.printer.knowledge.print_table import Heard, PrintJob, step
+from bridge.printer.knowledge.problems import with_print_failure
+from bridge.printer.printing.checkpoint import Kept, checkpoint
+from bridge.printer.printing.feed import Feed
+from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.tracker import Tracker
+from bridge.state_files import remember
+
+
+class JobReport:
+    """Says the words of the table of prints, and keeps the checkpoint.
+
+    Args:
+        observer: has the state.
+        on_event: called with the events that the state does not tell.
+        on_change: called after each change of the job.
+        file: where the checkpoint is kept; ``None``: nowhere.
+
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        on_event: Callable[[StateEvent], None],
+        on_change: Callable[[], None],
+        file: Path | None,
+    ) -> None:
+        self._observer = observer
+        self._on_event = on_event
+        self._on_change = on_change
+        self.file = file
+        self.saved_at = 0.0
+        """When the checkpoint was written last."""
+        self._targets: dict[str, float] = {}
+        self._elapsed: float | None = None
+
+    @property
+    def job(self) -> PrintJob:
+        """What is known of the print."""
+        return self._observer.state.job
+
+    def now(self) -> float:
+        """Return the time in seconds, on the observer's clock."""
+        return self._observer.clock()
+
+    def begin(self, file: PrintFile) -> None:
+        """Begin a print."""
+        chosen = PrintJob(
+            file=file.name,
+            size=file.size,
+            job=file.job,
+            layers=file.layers,
+            seconds=file.seconds,
+            objects=file.objects,
+        )
+        self._elapsed = None
+        self._change(print_job.begin(self.job, chosen, self.now()))
+
+    def hear(self, heard: Heard, reason: str = "") -> None:
+        """Say a word of the table."""
+        self._change(step(self.job, heard, self.now(), reason))
+
+    def stands(self, *, stands: bool) -> None:
+        """Say whether the print moves the head."""
+        if self.job.streamed and self.job.stands is not stands:
+            self._change(replace(self.job, stands=stands))
+
+    def fail(self, reason: str, text: str = "") -> None:
+        """Say that the print has failed, if it has not ended by itself."""
+        if self.job.streamed:
+            self._change(replace(self.job, detail=text))
+            self.hear("told_failed", reason)
+
+    def _change(self, job: PrintJob) -> None:
+        before = self._observer.state
+        ended = before.job.active and not job.active
+        after = replace(before, job=job, moved=before.moved or ended)
+        self._observer.set_state(with_print_failure(before, after))
+        self._on_change()
+
+    def progress(
+        self, file: PrintFile, feed: Feed, tracker: Tracker, starved: float
+    ) -> None:
+        """Say how far the print has come."""
+        elapsed = tracker.elapsed if tracker.elapsed != self._elapsed else None
+        self._elapsed = tracker.elapsed
+        come = Streamed(
+            position=min(feed.byte, file.size),
+            line=feed.line,
+            layer=tracker.layer or None,
+            z=tracker.layer_z,
+            filament=round(tracker.filament, 1),
+            elapsed=elapsed,
+            starved=round(starved, 1),
+            excluded=feed.objects.excluded,
+            objects=feed.objects.names,
+        )
+        self._change(print_job.report_streamed(self.job, come, self.now()))
+
+    def layer(self, file: PrintFile, tracker: Tracker) -> None:
+        """Say that a layer begins to be extruded."""
+        data = {
+            "file": file.name,
+            "layer": tracker.layer,
+            "layers": file.layers,
+            "z": tracker.layer_z,
+        }
+        self._on_event(StateEvent("layer", data))
+
+    def interrupted(self) -> None:
+        """Say that the last print broke off because an earlier run of ours did."""
+        result = self.job.result
+        if result is not None:
+            data = {"file": result.file, "job": result.job, "layer": result.layers}
+            self._on_event(StateEvent("job_interrupted", data))
+
+    def save(self, file: PrintFile, feed: Feed, tracker: Tracker) -> None:
+        """Keep how far the print has come; a slow disk delays nothing."""
+        self.saved_at = self.now()
+        if self.file is None:
+            return
+        state = self._observer.state
+        if state.link == "operational":  # of one that is away nothing is known
+            self._targets = heaters_on(state)
+        point = checkpoint(
+            file,
+            family=self._observer.dialect.name,
+            line=feed.line,
+            byte=feed.byte,
+            layer=tracker.layer or None,
+            z=tracker.layer_z,
+            targets=self._targets,
+            excluded=feed.objects.excluded,
+        )
+        remember(self.file, Kept(checkpoint=point))
+
+    def forget(self) -> None:
+        """Keep nothing of a print that has ended as somebody wanted."""
+        if self.file is not None:
+            remember(self.file, Kept())

@@ -1,0 +1,520 @@
+"""One print, from its beginning to its end.
+
+A task goes through it: it sends lines until they stop, and acts upon why they did. What
+people and the printer ask for is noted, and the task acts upon it as soon as it can.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bridge.commands.gcode_lines import check as check_code
+from bridge.commands.heaters import target_lines
+from bridge.commands.job import releasing
+from bridge.commands.offsets import with_offsets
+from bridge.errors import CommandError, FailedError, RejectedError
+from bridge.gcode.dialects import Bang
+from bridge.gcode.events import Done
+from bridge.gcode.line import MOVES, Line, code_of, read
+from bridge.printer.control import hooks
+from bridge.printer.control.command_queue import CommandQueue
+from bridge.printer.control.heater_policy import heaters_on
+from bridge.printer.control.hook_runner import HookRunner
+from bridge.printer.control.planning import AFTER_TOOL, BEFORE_TOOL, Planner
+from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.limits import safety
+from bridge.printer.link.link import Link
+from bridge.printer.link.session import Session, Streaming
+from bridge.printer.link.setup import ask
+from bridge.printer.printing import sequences
+from bridge.printer.printing.checkpoint import EVERY
+from bridge.printer.printing.feed import Feed, Stop
+from bridge.printer.printing.job_report import JobReport
+from bridge.printer.printing.objects import Objects
+from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.reader import FileReader
+from bridge.printer.printing.tracker import AXES, Place, Tracker
+from bridge.timeout import timeout
+
+log = logging.getLogger("bridge.printer")
+
+STANDSTILL = 10.0
+"""Seconds that a printer has to finish its moves and to report its position, until the
+print counts as paused without."""
+
+TICK = 1.0
+"""Seconds between two looks at how far the print has come."""
+
+_TOOLS: Mapping[str, str] = {"tool": BEFORE_TOOL, "after_tool": AFTER_TOOL}
+_STARTED, _DONE = "beforePrintStarted", "afterPrintDone"
+
+
+class _CancelledError(Exception):
+    """Somebody wants the end of the print."""
+
+
+class _FileError(Exception):
+    """The print cannot go on because of its file; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the printer that a print needs.
+
+    Attributes:
+        link: to the printer.
+        observer: what is known of it.
+        queue: carries out commands in between.
+        planner: knows what lines may be sent.
+        hooks: runs the operator's scripts.
+        report: says how the print goes on.
+
+    """
+
+    link: Link
+    observer: Observer
+    queue: CommandQueue
+    planner: Planner
+    hooks: HookRunner
+    report: JobReport
+
+    @property
+    def state(self) -> PrinterState:
+        """What is known of the printer."""
+        return self.observer.state
+
+    def session(self) -> Session:
+        """Return the conversation with the printer.
+
+        Raises:
+            FailedError: There is none.
+
+        """
+        session = self.link.session
+        if session is None or session.closed:
+            raise FailedError.disconnected("the printer went away")
+        return session
+
+
+class PrintRun:
+    """A print under way.
+
+    Args:
+        parts: of the printer.
+        file: what is printed.
+        on_layer: called with the number of each layer.
+
+    Attributes:
+        file: the same.
+        feed: yields its lines.
+        wanted: what people want it to do.
+        cancelled: somebody wants its end.
+
+    """
+
+    def __init__(
+        self, parts: Parts, file: PrintFile, on_layer: Callable[[int], None]
+    ) -> None:
+        self.file = file
+        self.wanted: Literal["run", "pause"] = "run"
+        self.cancelled = False
+        self._parts = parts
+        self._report = parts.report
+        self._on_layer = on_layer
+        self._tracker = Tracker(parts.observer.dialect, self._place_at_start())
+        self.feed = Feed(
+            self._tracker,
+            Objects(file.objects),
+            parts.observer.dialect,
+            clean=self._clean,
+            tool_scripts=self._has_tool_scripts,
+            host_changes_filament=lambda: "M600" in parts.state.refused,
+        )
+        self._reader = FileReader(Path(file.path), on_ready=self._on_ready())
+        self._streaming: Streaming | None = None
+        self._sent = ""  # the line in flight that is no move
+        self._problem = ""  # why it cannot go on, found out while lines were sent
+        self._reason = ""  # of the pause
+        self._quiet = False  # the printer has paused by itself: it is sent nothing
+        self._starved = 0.0  # by the streams that have ended
+        self._layer = 0  # that was reported last
+        self._changed = asyncio.Event()
+        self._ticker: asyncio.TimerHandle | None = None
+
+    def _place_at_start(self) -> Place:
+        observer = self._parts.observer
+        modal, at = observer.state.modal, observer.coordinates.position
+        return Place(
+            x=at.get("x"),
+            y=at.get("y"),
+            z=at.get("z"),
+            feedrate=modal.feedrate,
+            relative=modal.relative,
+            relative_e=modal.relative_e,
+            tool=modal.tool,
+        )
+
+    def _on_ready(self) -> Callable[[], None]:
+        loop = asyncio.get_running_loop()
+
+        def ready() -> None:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                loop.call_soon_threadsafe(self._ask_again)
+
+        return ready
+
+    # What is asked for
+
+    def ask_pause(self, reason: str = "", *, quiet: bool = False) -> None:
+        """Pause before the next line; ``quiet``: the printer has done so itself."""
+        self.wanted, self._reason, self._quiet = "pause", reason, quiet
+        self._report.hear("asked_pause")
+        self.feed.asked = True
+        self.wake()
+
+    def ask_resume(self, *, quiet: bool = False) -> None:
+        """Go on after a pause; ``quiet``: the printer has done so itself."""
+        self.feed.asked_at_layer = False
+        self.wanted, self._quiet = "run", self._quiet or quiet
+        self.wake()
+
+    def ask_cancel(self) -> tuple[str, ...]:
+        """End the print; return what whoever asks for it should know."""
+        if self.cancelled:
+            return ()
+        self.cancelled = self.feed.asked = True
+        self._report.hear("asked_cancel")
+        warnings = self._end_waits()
+        self.wake()
+        return warnings
+
+    def exclude(self, name: str) -> None:
+        """Leave an object out from now on."""
+        self.feed.exclude(name)
+        self._note_progress()
+
+    def wake(self) -> None:
+        """Let the task look at what has changed."""
+        self._changed.set()
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        if self._streaming is not None:
+            self._streaming.resume()
+
+    def _end_waits(self) -> tuple[str, ...]:
+        """End the printer's wait for a heater or a person; return what to know."""
+        parts, state = self._parts, self._parts.state
+        session = parts.link.session
+        if session is None or session.closed:
+            return ()
+        context = parts.planner.context()
+        try:
+            if lines := releasing(context, "job cancel"):
+                session.urgent(*lines)
+                return ()
+        except RejectedError as error:
+            return (error.message,)
+        row = read(state.line, context.dialect.name).row
+        if not (row.heats and row.long):
+            return ()
+        if "EMERGENCY_PARSER" in context.capabilities:
+            session.urgent("M108")
+            return ()
+        text = (
+            f"the printer waits for a heater ({state.line}) and reads nothing "
+            "meanwhile; the print is cancelled when it is hot"
+        )
+        return (text,)
+
+    # From its beginning to its end
+
+    async def run(self) -> None:
+        """Print the file; the printer's state says how that has ended."""
+        try:
+            self._tick()
+            await self._carry_out()
+        except _CancelledError:
+            await self._end_cancelled()
+        except _FileError as error:
+            await self._end_failed("file_error", str(error))
+        except CommandError as error:
+            # What ends the conversation has ended the print, too.
+            await self._end_failed(error.error, error.message)
+        finally:
+            self._reader.close()
+            if self._ticker is not None:
+                self._ticker.cancel()
+
+    async def _carry_out(self) -> None:
+        # What was being carried out has its effect before the first line.
+        await self._parts.queue.send_own()
+        await self._script(_STARTED)
+        self._save()
+        while True:
+            stop = await self._stream()
+            match stop.because:
+                case "end":
+                    await self._finish()
+                    return
+                case "error":
+                    raise _FileError(stop.text)
+                case "tool" | "after_tool":
+                    old, new = stop.tools
+                    event = StateEvent("tool_change", {"old": old, "new": new})
+                    await self._script(_TOOLS[stop.because], event)
+                case _:
+                    await self._stand(stop)
+
+    def _check(self) -> None:
+        """Go on only if the print is still wanted and possible."""
+        if self.cancelled:
+            raise _CancelledError
+        if not self._report.job.streamed:
+            raise FailedError.disconnected("the print has ended")
+        if self._problem:
+            raise _FileError(self._problem)
+
+    async def _stream(self) -> Stop:
+        """Send lines until they stop; return why."""
+        self._check()
+        session = self._parts.session()
+        self._report.stands(stands=False)
+        streaming = session.start_stream(
+            self.feed.source(self._reader.take),
+            on_sent=self._line_sent,
+            on_done=self._line_done,
+            behind=True,
+        )
+        self._streaming = streaming
+        try:
+            await streaming.finished()
+        finally:
+            self._starved += streaming.starved
+            self._streaming = None
+            self._note_progress()
+        self._check()
+        stop = self.feed.stop
+        if stop is None:
+            raise FailedError.disconnected("the lines of the print were ended")
+        if stop.because == "end":
+            self._check_whole()
+        return stop
+
+    def _check_whole(self) -> None:
+        if self._reader.error is not None:
+            text = self._reader.error.strerror or str(self._reader.error)
+            raise _FileError(f"the file cannot be read: {text}")
+        if self.feed.byte + 1 < self.file.size:  # the last line may lack its end
+            raise _FileError("the file has become shorter since it was checked")
+
+    async def _finish(self) -> None:
+        if self._report.job.phase == "starting":
+            self._report.hear("rose")  # a file without any line
+        self._report.hear("all_read")
+        await self._wait_for_moves()
+        self._report.stands(stands=True)
+        await self._script(_DONE)
+        self._report.forget()
+        self._report.hear("told_done")
+
+    async def _end_cancelled(self) -> None:
+        """End a print that was cancelled; its lines are acknowledged."""
+        with suppress(CommandError):
+            await self._come_to_rest()
+            if self._parts.hooks.has(hooks.CANCELLED):
+                await self._parts.hooks.run(hooks.CANCELLED)
+            else:
+                await self._switch_off()
+        if self._report.job.streamed:
+            self._report.forget()
+        self._report.hear("told_cancelled")
+
+    async def _end_failed(self, reason: str, text: str) -> None:
+        """End a print that cannot go on; the printer may be able to."""
+        self._save()
+        if self._report.job.streamed:
+            log.warning("the print of %s has failed: %s", self.file.name, text)
+            await self._switch_off()
+        self._report.fail(reason, text)
+
+    async def _switch_off(self) -> None:
+        for line in sequences.switching_off(self._parts.planner.context()):
+            with suppress(CommandError):
+                await self._parts.queue.send_own(line)
+
+    async def _script(self, name: str, event: StateEvent | None = None) -> None:
+        """Run the operator's script of this name, if there is one."""
+        self._check()
+        if event is None:
+            event = StateEvent(name, {"file": self.file.name})
+        await self._parts.hooks.run(name, event)
+        self._check()
+
+    # Pauses
+
+    async def _stand(self, stop: Stop) -> None:
+        """Pause, and go on when somebody wants that."""
+        parts, report = self._parts, self._report
+        if stop.because != "asked":
+            self.wanted, self._reason, self._quiet = "pause", stop.text, False
+        report.hear("asked_pause")
+        if not self._quiet:
+            await self._come_to_rest()
+        self._check()
+        place = sequences.completed(self.feed.place, parts.state.position)
+        homings = parts.state.homings
+        report.stands(stands=True)
+        report.hear("told_paused", self._reason)
+        self._save()
+        if not self._quiet:
+            await self._script(hooks.PAUSED)
+        while self.wanted == "pause":
+            self._changed.clear()
+            await self._changed.wait()
+            self._check()
+        report.hear("asked_resume")
+        if not self._quiet:
+            await self._return(place, homings)
+        self._check()
+        if self.wanted == "run":
+            self._reason, self._quiet = "", False
+            report.hear("told_resumed")
+
+    async def _come_to_rest(self) -> None:
+        """Wait until the head stands, and ask where; not for ever."""
+        session = self._parts.session()
+        with suppress(TimeoutError):
+            async with timeout(STANDSTILL):
+                await self._wait_for_moves()
+                self._report.stands(stands=True)
+                await ask(session, "M114")
+
+    async def _wait_for_moves(self) -> None:
+        try:
+            await self._parts.queue.send_own("M400")
+        except FailedError as error:
+            if error.error != "firmware_error":  # some do not know it
+                raise
+
+    async def _return(self, place: Place, homings: int) -> None:
+        """Heat, run the script, and bring the head and the modes back."""
+        await self._heat()
+        await self._script(hooks.RESUMED)
+        parts = self._parts
+        await ask(parts.session(), "M114")
+        homed = AXES if parts.state.homings != homings else ()
+        if lost := sequences.lost_axes(place, homed):
+            raise _FileError(
+                f"{', '.join(lost)} was homed in the pause, and the file had shifted "
+                "it from an unknown place; nobody knows the way back"
+            )
+        for line in sequences.returning(
+            place,
+            parts.state.position,
+            parts.observer.profile,
+            tool=parts.state.modal.tool,
+            homed=homed,
+        ):
+            self._check()
+            await parts.queue.send_own(line)
+
+    async def _heat(self) -> None:
+        """Set the targets that went off, and wait for all that are on."""
+        state = self._parts.state
+        wanted = {**heaters_on(state), **state.reheat}
+        for line in target_lines(wanted, self._parts.planner.context(), wait=True):
+            self._check()
+            await self._parts.queue.send_own(line)
+        self._check()
+
+    # Lines
+
+    def _clean(self, line: Line, where: str) -> Line:
+        """Return a line of the file that is no move, as it is sent.
+
+        Raises:
+            RejectedError: It must not be sent.
+
+        """
+        planner = self._parts.planner
+        context = planner.context()
+        check_code(line, context, where, longest=context.dialect.longest_line)
+        safety.check_value(line, planner.rules_of_files())
+        return with_offsets([line], context, where)[0] if line.row.heats else line
+
+    def _has_tool_scripts(self) -> bool:
+        runner = self._parts.hooks
+        return runner.has(BEFORE_TOOL) or runner.has(AFTER_TOOL)
+
+    def _line_sent(self, text: str, _offset: int) -> None:
+        # Moves are followed by the tracker; most of a print is nothing else.
+        if code_of(text) not in MOVES:
+            self._sent = text
+            self._parts.observer.line_sent(text)
+
+    def _line_done(self, done: Done) -> None:
+        self.feed.done()
+        text, self._sent = self._sent, ""
+        if text:
+            self._parts.observer.line_acknowledged()
+            self._parts.observer.line_finished(text, None)
+        if done.errors:
+            self._refused(text, done.errors)
+        phase = self._report.job.phase
+        if phase == "starting":
+            self._report.hear("rose")
+        elif phase == "paused":  # the firmware waited for a person, who has come
+            self._report.hear("told_resumed")
+        tracker = self._tracker
+        if tracker.layer != self._layer and tracker.layer_z is not None:
+            self._layer_begun()
+
+    def _refused(self, text: str, errors: tuple[str, ...]) -> None:
+        """Decide about a line that the firmware has refused.
+
+        A code that it does not know does no harm, and hardly a file is without one. A
+        tool that it does not have does, and so does a move that Klipper refuses.
+        """
+        unknown = any("nknown command" in error for error in errors)
+        if code_of(text) == "M600" and unknown:
+            self.ask_pause("filament_change")
+            return
+        what = f"line {self.feed.line}: the printer refused it: {'; '.join(errors)}"
+        bangs = any(error.startswith("!!") for error in errors)
+        refuses = self._parts.observer.dialect.bang is Bang.REFUSAL and bangs
+        if refuses or text[:1] == "T":
+            self._problem = what
+            self.feed.asked = True
+        else:
+            self._parts.observer.report_unsolicited(what)
+
+    # What is known and kept
+
+    def _tick(self) -> None:
+        self._note_progress()
+        if self._report.now() >= self._report.saved_at + EVERY:
+            self._save()
+        loop = asyncio.get_running_loop()
+        self._ticker = loop.call_later(TICK, self._tick)
+
+    def _note_progress(self) -> None:
+        now = 0.0 if self._streaming is None else self._streaming.starved
+        starved = self._starved + now
+        self._report.progress(self.file, self.feed, self._tracker, starved)
+
+    def _layer_begun(self) -> None:
+        self._layer = self._tracker.layer
+        self._note_progress()
+        self._save()
+        self._report.layer(self.file, self._tracker)
+        self._on_layer(self._layer)
+
+    def _save(self) -> None:
+        self._report.save(self.file, self.feed, self._tracker)

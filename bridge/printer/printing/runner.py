@@ -1,0 +1,281 @@
+"""Prints one file at a time on one printer, and does what people ask of the print."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from bridge.errors import CommandError, RejectedError
+from bridge.gcode.reply_types import Action
+from bridge.printer.control.command_queue import CommandQueue
+from bridge.printer.control.hook_runner import HookRunner
+from bridge.printer.control.planning import Planner
+from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.observer import Observer
+from bridge.printer.knowledge.print_table import PrintJob, PrintResult
+from bridge.printer.link.link import Link
+from bridge.printer.printing.job_report import JobReport
+from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.print_run import Parts, PrintRun
+from bridge.timeout import timeout
+
+SETTLED = 10.0
+"""Seconds for which a command waits until what it asks for has come about."""
+
+LAYER_TIME = 45.0
+"""Seconds that the bridge waits for the end of a layer when it is told to end. Service
+managers kill a process that takes too long: systemd after 90 seconds."""
+
+At = Literal["now", "layer"]
+OnExit = Literal["pause", "cancel", "finish_layer"]
+
+
+class HostPrinting:
+    """Prints files of the bridge on one printer.
+
+    Args:
+        link: to the printer.
+        observer: what is known of it.
+        queue: carries out commands in between.
+        planner: knows what lines may be sent.
+        hook_runner: runs the operator's scripts.
+        on_event: called with what happens, apart from what the state tells.
+        file: where the checkpoint is kept; ``None``: nowhere.
+
+    Attributes:
+        on_layer: called with the number of each layer when it begins to be extruded.
+        on_ended: called with the result of each print, when the next one may start.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the printer that it connects
+        self,
+        link: Link,
+        observer: Observer,
+        queue: CommandQueue,
+        planner: Planner,
+        hook_runner: HookRunner,
+        *,
+        on_event: Callable[[StateEvent], None],
+        file: Path | None = None,
+    ) -> None:
+        self._report = JobReport(observer, on_event, self._settle_waiters, file)
+        self._parts = Parts(link, observer, queue, planner, hook_runner, self._report)
+        self._run: PrintRun | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
+        self.on_layer: Callable[[int], None] = lambda _: None
+        self.on_ended: Callable[[PrintResult], None] = lambda _: None
+
+    @property
+    def active(self) -> bool:
+        """A print of ours is under way, or its end is being carried out."""
+        return self._run is not None
+
+    @property
+    def progress(self) -> PrintJob:
+        """How far it has come."""
+        return self._report.job
+
+    def report_interrupted(self) -> None:
+        """Say that the last print broke off because an earlier run of ours did."""
+        self._report.interrupted()
+
+    def check_start(self) -> None:
+        """Refuse to start a print now.
+
+        Raises:
+            RejectedError: ``not_operational``, ``printing`` or ``prompt`` (409).
+
+        """
+        state = self._parts.state
+        if state.link != "operational":
+            raise RejectedError.conflict(
+                "job start: the printer is not operational; the topics connection, "
+                "state and error say why",
+                "not_operational",
+            )
+        if state.job.active or self.active:
+            raise RejectedError.conflict("job start: a print is under way", "printing")
+        if state.asks:
+            raise RejectedError.conflict(
+                "job start: the printer waits for a person; answer it first (state has "
+                "the prompt)",
+                "prompt",
+            )
+
+    def start(self, file: PrintFile) -> None:
+        """Begin to print a file.
+
+        Raises:
+            RejectedError: See :meth:`check_start`.
+
+        """
+        self.check_start()
+        run = self._run = PrintRun(self._parts, file, self._layer_begun)
+        self._report.begin(file)
+        self._parts.queue.start(self._print(run))
+
+    def _layer_begun(self, layer: int) -> None:
+        self.on_layer(layer)  # of whoever listens by then
+
+    async def _print(self, run: PrintRun) -> None:
+        try:
+            await run.run()
+        finally:
+            self._run = None
+            self._settle_waiters()
+        result = self._report.job.result
+        if result is not None and result.job == run.file.job:
+            self.on_ended(result)
+
+    async def pause(self, at: At = "now") -> None:
+        """Pause at once, or when the next layer begins.
+
+        Raises:
+            RejectedError: Nothing is printed, or nothing is left to be paused (409).
+
+        """
+        run = self._required("job pause")
+        if self.progress.phase in {"finishing", "cancelling"}:
+            raise RejectedError.conflict(
+                "job pause: all lines of the print were sent", "not_printing"
+            )
+        if run.wanted == "pause":
+            return
+        if at == "layer":
+            run.feed.asked_at_layer = True
+            return
+        run.ask_pause()
+        await self._settled({"paused", "idle"})
+
+    async def resume(self) -> None:
+        """Go on after a pause; a pause at the next layer is taken back.
+
+        Raises:
+            RejectedError: Nothing is printed (409).
+
+        """
+        run = self._required("job resume")
+        was_paused = run.wanted == "pause"
+        run.ask_resume()
+        if was_paused:
+            await self._settled({"printing", "finishing", "idle"})
+
+    async def cancel(self) -> tuple[str, ...]:
+        """End the print, and turn off what it has turned on.
+
+        Returns:
+            What its sender should know.
+
+        Raises:
+            RejectedError: Nothing is printed (409).
+
+        """
+        run = self._required("job cancel")
+        warnings = run.ask_cancel()
+        if await self._settled({"idle"}) or warnings:
+            return warnings
+        return ("the print is being cancelled, and the printer is still busy",)
+
+    def exclude(self, name: str) -> None:
+        """Leave an object out from now on.
+
+        Raises:
+            RejectedError: Nothing is printed (409), or the file has no such object
+                (``no_such_object``, 404).
+
+        """
+        run = self._required("job exclude")
+        objects = run.feed.objects
+        found = objects.find(name)
+        if found is None:
+            known = ", ".join(objects.names[:20]) or "none that is known yet"
+            raise RejectedError(
+                f'job exclude: the file has no object "{name}"; there are: {known}',
+                error="no_such_object",
+                code=404,
+            )
+        run.exclude(found)
+
+    async def leave(self, mode: OnExit) -> None:
+        """Bring a print to where it can be recovered from: the bridge ends.
+
+        Args:
+            mode: pause it at once, cancel it, or pause it at the end of the layer.
+
+        """
+        run = self._run
+        if run is None or not self.progress.streamed:
+            return
+        if mode == "cancel":
+            await self.cancel()
+            return
+        if mode == "finish_layer" and run.wanted == "run":
+            run.feed.asked_at_layer = True
+            await self._settled({"paused", "idle"}, LAYER_TIME)
+        if run.wanted == "run" and self.progress.streamed:
+            run.feed.asked_at_layer = False
+            run.ask_pause()
+        await self._settled({"paused", "idle"})
+        with suppress(TimeoutError, CommandError):
+            async with timeout(SETTLED):
+                # The script of the pause has its turn before this.
+                await self._parts.queue.send_own()
+        self._report.fail("bridge_stopped")
+        run.wake()
+
+    def handle(self, event: object) -> None:
+        """React to what has happened on the link; the observer has handled it."""
+        run = self._run
+        if run is None:
+            return
+        if not self.progress.streamed:
+            run.wake()  # it was reset, or has gone away
+        elif isinstance(event, Action):
+            self._act(run, event.name, event.argument)
+
+    @staticmethod
+    def _act(run: PrintRun, name: str, argument: str) -> None:
+        """Do what the printer asks for: its button, or its sensor for filament.
+
+        ``paused`` and ``resumed`` say that it has done so itself, so it is sent nothing
+        (https://docs.octoprint.org/en/master/features/action_commands.html).
+        """
+        match name:
+            case "pause" | "paused" if run.wanted == "run":
+                run.ask_pause(argument, quiet=name == "paused")
+            case "out_of_filament" | "filament_runout" if run.wanted == "run":
+                run.ask_pause("filament_runout", quiet=True)
+            case "resume" | "resumed" if run.wanted == "pause":
+                run.ask_resume(quiet=name == "resumed")
+            case "cancel":
+                run.ask_cancel()
+
+    def _required(self, what: str) -> PrintRun:
+        if self._run is None or not self.progress.streamed:
+            raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
+        return self._run
+
+    async def _settled(self, phases: set[str], within: float = SETTLED) -> bool:
+        """Wait until the print is in one of these phases; return whether it is."""
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with timeout(within):
+                while not self._has_settled(phases):
+                    waiter: asyncio.Future[None] = loop.create_future()
+                    self._waiters.add(waiter)
+                    try:
+                        await waiter
+                    finally:
+                        self._waiters.discard(waiter)
+        return self._has_settled(phases)
+
+    def _has_settled(self, phases: set[str]) -> bool:
+        phase = self.progress.phase
+        return phase in phases and (phase != "idle" or not self.active)
+
+    def _settle_waiters(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,294 @@
+"""What the lines of a file have done so far: modes, place, layers, filament.
+
+The bridge knows this of a print that it sends itself, and a print from the card does
+not tell. A pause restores it, a checkpoint keeps it, and ``job/state`` shows it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.gcode.codes import Moves, Sets
+from bridge.gcode.dialects import Dialect
+from bridge.gcode.heating import targets
+from bridge.gcode.line import MOVES, Line
+
+AXES = ("x", "y", "z")
+
+SAME_HEIGHT = 0.005
+"""mm by which two heights of one layer may differ: slicers round to 0.001 mm."""
+
+_LAYER = re.compile(
+    r";\s*(?:(?P<cura>LAYER):\s*-?\d+"
+    r"|(?P<prusa>LAYER_CHANGE)\b"
+    r"|(?P<bambu>CHANGE_LAYER)\b"
+    r"|(?P<simplify>layer) \d+,"
+    r"|(?P<kiss>BEGIN_LAYER_OBJECT) z=(?P<z>[\d.]+))",
+    re.ASCII | re.IGNORECASE,
+)
+"""How slicers mark a layer: Cura and ideaMaker, PrusaSlicer and its kin, Bambu Studio,
+Simplify3D, KISSlicer (once for each object). Each file has one kind of them; some have
+a second one for the same layers."""
+
+_ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
+"""Cura's time at the end of a layer, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the head is after a line, and in which modes; ``None``: not known.
+
+    Attributes:
+        x: in mm, in the coordinates of the file; as ``y`` and ``z``.
+        y: likewise.
+        z: likewise.
+        e: the extruder's position in mm.
+        shifts: machine less file coordinates by axis in mm, as ``G92`` has set them;
+            without those that are 0. NaN: not known.
+        feedrate: the last F, in mm/min.
+        relative: G91 holds for the axes.
+        relative_e: M83 holds for the extruder.
+        tool: the selected tool.
+        fan: the part cooling fan, 0 to 255.
+        retracted: mm of filament that were pulled back and not pushed again.
+
+    """
+
+    x: float | None = None
+    y: float | None = None
+    z: float | None = None
+    e: float | None = None
+    shifts: Mapping[str, float] = field(default_factory=dict)
+    feedrate: float | None = None
+    relative: bool = False
+    relative_e: bool = False
+    tool: int = 0
+    fan: float | None = None
+    retracted: float = 0.0
+
+
+class Tracker:
+    """Follows the lines of one file; :meth:`apply` is called for each, in order.
+
+    A move takes some 2 µs. Nothing is kept of the lines themselves.
+
+    Args:
+        dialect: how the firmware understands modes.
+        place: where the head is before the first line, and in which modes.
+
+    Attributes:
+        layer: the number of the present layer, counted from 1; 0 before the first.
+        layer_z: the height at which it was extruded last in mm; ``None``: never.
+        elapsed: seconds of the print, as comments of the file say; ``None``: none does.
+        targets: °C by heater, as the lines have set them.
+        box: the least and the greatest X and Y of extruding moves: ``[x, X, y, Y]``;
+            ``None`` before the first.
+
+    """
+
+    def __init__(self, dialect: Dialect, place: Place = Place()) -> None:
+        self._dialect = dialect
+        self.x, self.y, self.z, self.e = place.x, place.y, place.z, place.e
+        self.shifts = dict(place.shifts)
+        self.feedrate = place.feedrate
+        self.relative, self.relative_e = place.relative, place.relative_e
+        self.tool, self.fan = place.tool, place.fan
+        self.targets: dict[str, float] = {}
+        self.layer = 0
+        self.layer_z: float | None = None
+        self.elapsed: float | None = None
+        self.box: list[float] | None = None
+        self._marker = ""  # the kind of comment that marks layers in this file
+        self._marked_z = 0.0
+        self._top = float("-inf")  # the greatest height of a layer
+        self._fed = 0.0  # mm of filament, less what was pulled back
+        self._used = 0.0  # the most that this ever was
+
+    @property
+    def filament(self) -> float:
+        """Filament that was used, in mm; what was pulled back and pushed again once."""
+        return self._used
+
+    def forget_filament(self, used: float) -> None:
+        """Count no more filament than this: moves since then were left out."""
+        retracted = self._used - self._fed
+        self._used, self._fed = used, used - retracted
+
+    @property
+    def place(self) -> Place:
+        """Where the head is, and in which modes."""
+        return Place(
+            x=self.x,
+            y=self.y,
+            z=self.z,
+            e=self.e,
+            shifts={axis: by for axis, by in self.shifts.items() if by},
+            feedrate=self.feedrate,
+            relative=self.relative,
+            relative_e=self.relative_e,
+            tool=self.tool,
+            fan=self.fan,
+            retracted=self._used - self._fed,
+        )
+
+    def comment(self, text: str) -> bool:
+        """Note what a comment says; return whether a layer begins with it."""
+        if found := _ELAPSED.match(text):
+            self.elapsed = float(found["seconds"])
+            return False
+        marked = _LAYER.match(text)
+        if marked is None:
+            return False
+        kind = next(name for name in _KINDS if marked[name])
+        if self._marker not in {"", kind}:
+            return False
+        if kind == "kiss":
+            z = float(marked["z"])
+            if self._marker and z <= self._marked_z:
+                return False
+            self._marked_z = z
+        # What was extruded before the first mark, such as a line that primes, was none.
+        self.layer = self.layer + 1 if self._marker else 1
+        self._marker = kind
+        return True
+
+    def apply(self, line: Line) -> None:
+        """Note what a line does."""
+        if line.code in MOVES:
+            self._move(line.values)
+        else:
+            self._other(line)
+
+    def begins_layer(self, line: Line) -> bool:
+        """Return whether a layer begins with a line, in a file without such comments.
+
+        Then it does with the first line that extrudes higher than all before.
+        """
+        if self._marker or line.code not in MOVES:
+            return False
+        values = line.values
+        z = self._after(self.z, values.get("Z"))
+        return (
+            z is not None
+            and z > self._top + SAME_HEIGHT
+            and self._pushes(values)
+            and ("X" in values or "Y" in values)
+        )
+
+    def _after(self, at: float | None, value: float | None) -> float | None:
+        """Return where an axis is after a move with this value."""
+        if value is None:
+            return at
+        if not self.relative:
+            return value
+        return None if at is None else at + value
+
+    def _pushes(self, values: Mapping[str, float | None]) -> bool:
+        value = values.get("E")
+        if value is None:
+            return False
+        return value > (0.0 if self.relative_e else self.e or 0.0)
+
+    def _move(self, values: Mapping[str, float | None]) -> None:
+        if feedrate := values.get("F"):
+            self.feedrate = feedrate
+        self.x = self._after(self.x, values.get("X"))
+        self.y = self._after(self.y, values.get("Y"))
+        self.z = self._after(self.z, values.get("Z"))
+        value = values.get("E")
+        if value is None:
+            return
+        before = self.e or 0.0
+        length = value if self.relative_e else value - before
+        self.e = before + length
+        self._fed += length
+        self._used = max(self._used, self._fed)
+        if length > 0 and ("X" in values or "Y" in values):
+            self._extruded()
+
+    def _extruded(self) -> None:
+        x, y, z = self.x, self.y, self.z
+        if z is not None and z != self.layer_z:
+            self.layer_z = z
+            if z > self._top + SAME_HEIGHT:
+                self._top = z
+                self.layer += 0 if self._marker else 1
+        if x is None or y is None:
+            return
+        box = self.box
+        if box is None:
+            self.box = [x, x, y, y]
+            return
+        if x < box[0]:
+            box[0] = x
+        elif x > box[1]:
+            box[1] = x
+        if y < box[2]:
+            box[2] = y
+        elif y > box[3]:
+            box[3] = y
+
+    def _other(self, line: Line) -> None:
+        """Note what a line does that is no move."""
+        row = line.row
+        if row.sets is not Sets.NOTHING:
+            self._mode(line)
+        if row.target:
+            self._heat(line)
+        match row.moves:
+            case Moves.HOME:
+                self._home([a for a in AXES if a.upper() in line.values] or [*AXES])
+            case Moves.SETS if line.code == "G92":
+                self._set(line.values)
+            case Moves.ANYWHERE | Moves.SETS:
+                self.x = self.y = self.z = None
+
+    def _mode(self, line: Line) -> None:
+        match line.row.sets:
+            case Sets.RELATIVE | Sets.ABSOLUTE as mode:
+                self.relative = mode is Sets.RELATIVE
+                if self._dialect.g90_sets_extruder:
+                    self.relative_e = self.relative
+            case Sets.RELATIVE_E:
+                self.relative_e = True
+            case Sets.ABSOLUTE_E:
+                self.relative_e = False
+            case Sets.TOOL if line.code[1:].isdigit():
+                self.tool = int(line.code[1:])
+            case Sets.FAN if not line.values.get("P"):
+                speed = line.values.get("S")
+                self.fan = _FULL if speed is None else max(0.0, min(speed, _FULL))
+            case Sets.FAN_OFF if not line.values.get("P"):
+                self.fan = 0.0
+
+    def _heat(self, line: Line) -> None:
+        for target in targets(line):
+            name = target.heater
+            if name == "tool":
+                name = f"tool{self.tool if target.tool is None else target.tool}"
+            if name != "any":
+                self.targets[name] = target.celsius
+
+    def _home(self, axes: list[str]) -> None:
+        """Note that axes were homed: where that is only the printer knows."""
+        for axis in axes:
+            setattr(self, axis, None)
+            if self._dialect.homing_ends_shifts:
+                self.shifts.pop(axis, None)
+
+    def _set(self, values: Mapping[str, float | None]) -> None:
+        """Note a ``G92``: the place has other coordinates from now on."""
+        named = [letter for letter in "XYZE" if letter in values] or [*"XYZE"]
+        for letter in named:
+            axis, value = letter.lower(), values.get(letter) or 0.0
+            if axis != "e":
+                before = getattr(self, axis)
+                moved = _UNKNOWN if before is None else before - value
+                self.shifts[axis] = self.shifts.get(axis, 0.0) + moved
+            setattr(self, axis, value)
+
+
+_KINDS = ("cura", "prusa", "bambu", "simplify", "kiss")
+_UNKNOWN = float("nan")
+_FULL = 255.0
+"""``M106`` without ``S`` is full speed."""

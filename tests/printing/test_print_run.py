@@ -1,0 +1,203 @@
+"""A file of the bridge is printed: begun, paused, resumed, cancelled, ended."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import RejectedError
+from tests.support.printing import layers, printing, sent_of
+from tests.support.waiting import until
+
+SLOW = "simulator://marlin?speed=20&emergency_parser=1"
+
+
+async def test_every_line_arrives_once_and_in_order(tmp_path: Path) -> None:
+    lines = [
+        "; a comment",
+        "",
+        "M104 S0 ; and another",
+        *layers(3),
+        "  G1   X.5  Y010 ;blanks, and numbers as slicers write them",
+        "M117 done; or not",
+    ]
+    async with printing(tmp_path, lines) as it:
+        it.start()
+        result = await it.over()
+        assert it.sent == [
+            "M104 S0",
+            *sent_of(layers(3)),
+            "G1 X0.5 Y10",
+            "M117 done",
+            "M400",
+        ]
+        assert (result.outcome, result.file, result.origin) == (
+            "done",
+            "part.gcode",
+            "local",
+        )
+        assert (result.job, result.layers, result.filament) == ("job-1", 3, 1.5)
+        names = [name for name in it.live.event_names if name[:5] in {"print", "layer"}]
+        assert names == ["print_started", *["layer"] * 3, "print_done"]
+        assert it.live.printer.state.job.phase == "idle"
+
+
+async def test_a_file_without_a_line_end_or_any_line_is_done(tmp_path: Path) -> None:
+    for lines in ([], ["; nothing to do"], ["G28"]):
+        async with printing(tmp_path, lines) as it:
+            if lines:
+                path = tmp_path / "part.gcode"
+                path.write_text(lines[0])
+            it.start()
+            assert (await it.over()).outcome == "done"
+            assert it.sent == [*sent_of(lines), "M400"]
+
+
+async def test_a_print_is_started_by_its_name(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(1)) as it:
+        await it.live.does("job", command="start", file="part.gcode")
+        assert (await it.over()).outcome == "done"
+        await it.live.does("job", command="start")
+        await it.over()
+        await it.live.does("job", command="reprint")
+        await it.over()
+        assert it.live.event_names.count("print_done") == 3
+        with pytest.raises(RejectedError, match="has stored no file"):
+            await it.live.does("job", command="start", file="gone", origin="local")
+
+
+async def test_nothing_is_started_twice_or_in_the_way(tmp_path: Path) -> None:
+    async with printing(tmp_path, ["G4 S1", *layers(1)], "simulator://marlin") as it:
+        it.start()
+        with pytest.raises(RejectedError, match="a print is under way"):
+            it.start()
+        with pytest.raises(RejectedError, match="a print is under way"):
+            await it.live.does("head", command="jog", x=1)
+        await it.live.does("tool", command="target", targets={"tool0": 50})
+        await it.live.does("head", command="feedrate", factor=90)
+        await it.live.does("job", command="cancel")
+        result = await it.over()
+        assert result.outcome == "cancelled"
+        heaters = it.live.printer.state.heaters
+        assert heaters["tool0"].target == 0
+    async with printing(tmp_path, layers(1), connected=False) as it:
+        with pytest.raises(RejectedError, match="not operational"):
+            it.start()
+
+
+async def test_a_cancel_turns_off_what_is_on(tmp_path: Path) -> None:
+    lines = ["M140 S60", "M106 S255", *layers(500)]
+    async with printing(tmp_path, lines, SLOW) as it:
+        it.start()
+        await it.phase("printing")
+        await until(lambda: len(it.sent) > 50)
+        await it.live.does("job", command="cancel")
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("cancelled", "")
+        assert it.sent[-5:] == ["M400", "M140 S0", "M104 S0", "M107", "M84"]
+        before = it.sent[: it.sent.index("M400")]
+        assert before == sent_of(lines)[: len(before)]
+
+
+async def test_a_cancel_ends_the_wait_for_a_heater(tmp_path: Path) -> None:
+    """OctoPrint#1587: it took minutes."""
+    lines = ["M109 S240", *layers(1)]
+    async with printing(tmp_path, lines, "simulator://marlin?emergency_parser=1") as it:
+        it.start()
+        await it.live.has_sent("M109 S240")
+        run = await it.live.does("job", command="cancel")
+        assert run.warnings == []
+        assert (await it.over()).outcome == "cancelled"
+        assert "M108" in it.sent
+        assert not set(sent_of(layers(1))) & set(it.sent)
+
+
+async def test_where_that_cannot_be_done_the_sender_is_told(tmp_path: Path) -> None:
+    url = "simulator://marlin?emergency_parser=0&speed=60"
+    async with printing(tmp_path, ["M109 S120", *layers(1)], url) as it:
+        it.start()
+        await it.live.has_sent("M109 S120")
+        run = await it.live.does("job", command="cancel")
+        assert "reads nothing meanwhile" in run.warnings[0]
+        assert (await it.over()).outcome == "cancelled"
+
+
+async def test_the_script_of_a_cancel_ends_before_the_next_print(
+    tmp_path: Path,
+) -> None:
+    """OctoPrint#2321: the heaters of the next print were turned off."""
+    scripts = {"afterPrintCancelled": "G4 S2\nM104 S0\nM140 S0"}
+    lines = ["M104 S200", *layers(300)]
+    async with printing(tmp_path, lines, SLOW, scripts=scripts) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 20)
+        await it.live.does("job", command="cancel")
+        it.start()
+        await until(lambda: it.sent.count("M104 S200") == 2)
+        assert it.sent.index("M140 S0") < len(it.sent) - it.sent[::-1].index(
+            "M104 S200"
+        )
+        assert "M84" not in it.sent, "the script replaces what is done by default"
+        await it.live.does("job", command="cancel")
+
+
+async def test_a_pause_restores_place_and_modes(tmp_path: Path) -> None:
+    """OctoPrint#779 and #4817: E was pulled back, and relative modes were lost."""
+    scripts = {
+        "afterPrintPaused": "G91\nG1 Z10 F600\nG90\nM83\nG1 E-5 F300",
+        "beforePrintResumed": "M82\nG92 E100",
+    }
+    body = layers(400)
+    lines = ["M104 S0", *body[:4], "M83", "G91", "G1 X50 Y50 Z5 E1 F3000"]
+    lines += [f"G1 X0.{n % 9 + 1} E0.01" for n in range(3000)]
+    async with printing(tmp_path, lines, SLOW, scripts=scripts) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 30)
+        await it.live.does("job", command="pause")
+        assert it.live.printer.state.job.phase == "paused"
+        position = it.live.printer.state.position
+        assert position is not None
+        await until(lambda: "G1 E-5 F300" in it.sent)
+        await it.live.does("head", command="jog", x=7)
+        await it.live.does("job", command="resume")
+        await it.phase("printing")
+        await until(lambda: len(it.sent) > it.sent.index("G92 E100") + 12)
+        after = it.sent[it.sent.index("G92 E100") + 1 :]
+        assert after[0] == "G90"
+        assert after[1].startswith("G1 X")
+        assert after[2].startswith("G1 Z5 ")
+        assert after[3].startswith("G92 E")
+        assert after[4:7] == ["G91", "M83", "G1 F3000"]
+        count = it.sent.index("M400")
+        sent = [line for line in it.sent[:count] if line in set(sent_of(lines))]
+        assert sent == sent_of(lines)[: len(sent)]
+        assert after[7] == sent_of(lines)[len(sent)]
+        await it.live.does("job", command="cancel")
+    assert it.live.event_names.count("print_paused") == 1
+    assert it.live.event_names.count("print_resumed") == 1
+
+
+async def test_it_can_be_paused_at_the_next_layer(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(40, 30), SLOW) as it:
+        it.start()
+        await until(lambda: it.live.printer.state.job.layer == 2)
+        await it.live.does("job", command="pause", at="layer")
+        await it.phase("paused")
+        sent = it.sent[: it.sent.index("M400")]
+        at = sent_of(layers(40, 30))[len(sent)]
+        assert at.startswith("G1 Z"), "the first line of a layer"
+        await it.live.does("job", command="resume")
+        await it.live.does("job", command="cancel")
+
+
+async def test_a_restart_begins_a_paused_print_again(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(400), SLOW) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 30)
+        with pytest.raises(RejectedError, match="only a paused print"):
+            await it.live.does("job", command="restart")
+        await it.live.does("job", command="pause")
+        await it.live.does("job", command="restart")
+        await until(lambda: it.sent.count("G28") == 2)
+        await it.live.does("job", command="cancel")
+        ends = [name for name in it.live.event_names if name == "print_cancelled"]
+        assert len(ends) == 2
