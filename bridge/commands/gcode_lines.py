@@ -16,6 +16,8 @@ _SPELLED_STOP = re.compile(
     r"\s*(?:N\s*\d+\s*)?M\s*0*112(?!\d)", re.ASCII | re.IGNORECASE
 )
 
+_OTHER_AXES = frozenset("ABCUVW")
+
 _SHOWN_WARNINGS = 3
 """Warnings of one command that are shown; a thousand lines may have one each."""
 
@@ -110,6 +112,11 @@ def warnings(lines: Iterable[Line], context: Context) -> tuple[str, ...]:
                 f"{line.code} is not in the table of codes of "
                 f"{context.dialect.name}, so no limit covers it"
             ] = None
+        elif line.row.uncovered and line.code not in context.allowed:
+            found[f"{line.code} moves or runs what no limit covers"] = None
+        elif line.row.is_move and not _OTHER_AXES.isdisjoint(line.values):
+            axes = ", ".join(sorted(_OTHER_AXES.intersection(line.values)))
+            found[f"no limit covers the axes that are not X, Y, Z or E: {axes}"] = None
     if len(found) > _SHOWN_WARNINGS:
         more = len(found) - _SHOWN_WARNINGS
         return (*list(found)[:_SHOWN_WARNINGS], f"and {more} more of this kind")

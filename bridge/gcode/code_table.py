@@ -13,6 +13,7 @@ Smoothieware, ``t`` Teacup, ``y`` Malyan. The facts name fields of
 * ``by=E:-1=bed,-2=chamber:tool``: the letter that selects the heater, the numbers that
   are not tools, and the heater of all others;
 * ``blocked=M28``, ``refused=M92``: the reason, from :data:`REASONS`;
+* ``must=SR``: letters of which it must have one;
 * ``harmless=PS``: with no other letters than these it is not refused.
 """
 
@@ -25,6 +26,7 @@ REASONS = {
     "M999": "restarts a printer that was stopped by an error",
     "G20": "inches would change the meaning of every later move and limit; "
     "the bridge uses millimetres",
+    "G93": "changes what the numbers after F mean in every later move",
     "G76": "heats the bed and the hotend to temperatures of its own",
     "M37": "later lines would be simulated, not carried out",
     "M42": "can switch the pin of a heater",
@@ -35,6 +37,7 @@ REASONS = {
     "report; the bridge uses degrees Celsius",
     "M200": "changes what the numbers after E mean in every later move",
     "M206": "moves the coordinates, and so the places that all later numbers mean",
+    "M209": "makes moves of E retractions of other lengths than they say",
     "M211": "turns the printer's own axis limits off, or changes them",
     "M253": "reads or writes the firmware's memory",
     "M305": "changes what a temperature sensor measures, and so what targets mean",
@@ -50,6 +53,7 @@ REASONS = {
     "M605": "gives another hotend a different temperature than the one that is checked",
     "M810": "stores G-code that runs later, without being checked",
     "M928": "writes lines into a file",
+    "M951": "changes where the head goes when it changes the tool",
     "M993": "copies or overwrites the firmware's memory",
     "M1000": "runs a command of the printer's shell",
     "INIT_TMC": "writes into the chips that drive the motors",
@@ -63,7 +67,7 @@ all       | G0 G1        | straight         | move
 m1pkdrs   | G2 G3        | arc              | move along an arc
 md        | G5           | arc              | move along a curve
 all       | G4           | long dwell       | dwell
-m         | G6           | anywhere         | move motors by steps
+m         | G6           | anywhere refused=FORCE_MOVE | move motors by steps
 m1pkrs    | G10          | anywhere         | retract
 m1pkdrs   | G11          | anywhere         | undo a retraction
 d         | G10          | target lists heats=S:tool,R:tool tool=P | set a tool's heat
@@ -74,6 +78,11 @@ all       | G21          |                  | use millimetres
 m         | G26          | anywhere long heats=H:tool,B:bed preset=I | print a mesh test
 m         | G27          | anywhere         | park the head
 all       | G28          | home long        | home
+s         | G28.1        |                  | save the place to park
+s         | G28.2        | anywhere long    | home or park
+s         | G28.3 G28.4 G92.4 | anywhere         | set the machine's position
+s         | G28.5        | anywhere         | forget that axes are homed
+s         | G28.6        | reads            | report which axes are homed
 m1pkdrs   | G29          | anywhere long    | probe the bed
 m1pdrs    | G30          | anywhere long    | probe a point
 m1pds     | G31          |                  | dock the probe or report it
@@ -84,9 +93,11 @@ m         | G35          | anywhere long    | measure the bed's corners
 mds       | G38 G38.2 G38.3 G38.4 G38.5 | anywhere long    | probe towards a place
 m         | G42          | anywhere         | move to a mesh point
 md        | G53          | anywhere         | use machine coordinates
-md | G54 G55 G56 G57 G58 G59 G59.1 G59.2 G59.3 | anywhere | select a workspace
+mds | G54 G55 G56 G57 G58 G59 G59.1 G59.2 G59.3 | anywhere | select a workspace
 md        | G60          | anywhere         | save the position
 md        | G61          | anywhere         | return to a saved position
+s         | G43 G43.1 G43.2 | refused=M206     | set the length of a tool
+s         | G49          | anywhere         | clear the length of a tool
 d         | G68 G69      | refused=M206 harmless= | rotate the coordinates
 p         | G75          | anywhere long    | print temperature calibration
 mp        | G76          | anywhere long refused=G76 | calibrate the probe's temperature
@@ -96,9 +107,12 @@ p         | G82 G83 G84 G85 G86 G87 G88 | anywhere         | calibrate the bed
 all       | G90          | absolute         | absolute axes
 all       | G91          | relative         | relative axes
 all       | G92          | sets             | set the position
+d         | G93          | refused=G93      | feedrates as times
+d         | G94          |                  | feedrates as speeds
 mds       | G92.1 G92.2 G92.3 | anywhere         | reset the offsets
+t         | G161 G162    | anywhere long    | home to one end
 r         | G131 G132 G133 G134 G135 | anywhere         | calibrate
-r         | G201 G202 G203 G204 G205 | anywhere         | control a motor
+r         | G201 G202 G203 G204 G205 | anywhere uncovered | control a motor
 m         | G425         | anywhere long    | calibrate with a cube
 m1py      | M0 M1        | asks wait long blocked=M0 | wait for the user
 krst      | M0 M1        | asks long blocked=M0  | stop, or wait for the user
@@ -124,7 +138,7 @@ all       | M28          | file blocked=M28 | start writing a file
 all       | M29          |                  | stop writing a file
 all       | M30          | file             | delete a file
 m1pdrsy   | M31          | reads            | report the print time
-m1pdrsy   | M32          | anywhere open file | select and start a file
+m1pdrsy   | M32          | anywhere open uncovered file | select and start a file
 m         | M33          | file reads       | report a file's long name
 m         | M34          |                  | sort the files
 d         | M36          | file reads       | report on a file
@@ -147,17 +161,17 @@ m1pdrs    | M85          |                  | turn off when idle
 m  | M86 | heats=B:bed,E:tool,T:tool | set temperatures for when it is idle
 1pdrs     | M86          |                  | turn off when idle
 m1pdrst   | M92          | refused=M92 harmless= | set the steps of a millimetre
-d         | M98          | anywhere long quoted=P | run a macro
+d         | M98          | anywhere long uncovered quoted=P | run a macro
 m         | M100         | reads            | report the memory
-t         | M101 M102 M103 |                  | extruder on or off
+t         | M101 M102 M103 | uncovered        | extruder on or off
 m1pkdrsy | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
-t | M104 | target heats=S:tool,R:tool,B:tool by=P::any tool=T | set a temperature
+t | M104 | target must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | set a heater
 all       | M105         | reads tool=T     | report the temperatures
 all       | M106         | fan              | set a fan
 all       | M107         | fan_off          | turn a fan off
 m1pdry    | M108         | urgent answers   | stop waiting
 m1pkdrsy | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for it
-t | M109 | target long heats=S:tool,R:tool,B:tool by=P::any tool=T | wait for a heater
+t | M109 | target long must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | wait
 all       | M110         |                  | set the line number
 m1pdrst   | M111         |                  | debug
 all       | M112         | emergency        | stop the machine
@@ -178,7 +192,8 @@ m         | M123         | reads            | report the fans
 mp        | M125         | anywhere         | park and pause
 t         | M130 M131 M132 M133 M134 |                  | PID of a heater
 t         | M135 M136    |                  | report a heater
-all       | M140         | target heats=S:bed,R:bed preset=I | set the bed's temperature
+m1pkdrsy  | M140         | target heats=S:bed,R:bed preset=I | set the bed's heat
+t         | M140         | target must=SR heats=S:bed,R:bed | set the bed's heat
 m1pkdr    | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
 ds        | M143         | refused=M143 harmless= | set the highest temperatures
 d         | M144         | refused=M144     | bed to standby
@@ -199,7 +214,8 @@ r         | M205 M360    | reads            | report the settings
 m1pds     | M205 M566    |                  | set the jerk
 m1pds     | M206 M428    |                  | set home offsets
 r         | M206         | refused=M206     | write a setting
-m1pds     | M207 M209    |                  | set the retraction
+m1pds     | M207         |                  | set the retraction
+m1pds     | M209         | refused=M209 harmless= | retract by moves of E
 m1ps      | M208         |                  | set the recovery
 d         | M208         | refused=M211 harmless= | set the axis limits
 m1ps      | M211         | refused=M211 harmless= | turn axis limits on or off
@@ -209,7 +225,8 @@ all       | M220         | speed            | set the speed factor
 all       | M221         | flow tool=T      | set the flow factor
 m1pdr     | M226         | asks long             | wait for a pin
 mpr       | M232 M234    | reads            | report
-m1pkd     | M240         |                  | take a photograph
+m         | M240         | anywhere         | take a photograph
+1pkd      | M240         |                  | take a photograph
 t         | M240 M241    |                  | echo on or off
 m1pd      | M250 M255 M256 |                  | set the display
 t         | M250         | reads            | report the position
@@ -282,6 +299,7 @@ d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool'
 m         | M569         |                  | set the motors' mode
 d         | M569 M584    | refused=M584 harmless= | set up motors
 d         | M570         | refused=M570 harmless= | set the monitoring of heaters
+d         | M574         | refused=M206 harmless= | set up end stops
 d         | M571 M670    |                  | set an output
 m1pkdrs   | M572 M900    |                  | set the pressure advance
 d         | M573         | reads            | report a heater
@@ -301,7 +319,8 @@ m         | M605         | refused=M605 harmless=S | set the mode of two carriag
 d         | M606         |                  | fork the input
 m1pds     | M665 M666    | refused=M206 harmless= | set the geometry
 ds        | M669         | refused=M206 harmless= | set the kinematics
-m         | M672 M951    |                  | set up a sensor
+m         | M672         |                  | set up a sensor
+m         | M951         | refused=M951 harmless= | set up parking extruders
 m1pkdrs   | M701 M702    | anywhere long    | load or unload filament
 d         | M703         | anywhere long    | configure a filament
 mp        | M704 M705 M706 M707 M708 | anywhere long    | control the MMU
@@ -332,6 +351,8 @@ m1pdr     | M997         | long blocked=M997 | update the firmware
 all       | M999         | blocked=M999     | restart after an error
 m         | M1000        | anywhere long    | resume after a power loss
 s         | M1000        | text refused=M1000 | run a command of the shell
+p | M1600 M1601 M1700 M1701 | refused=M306 anywhere asks long | preheat, load
+p | M1702 M1703 M1704 | refused=M306 anywhere asks long | load filament
 m         | M7219        |                  | set a light
 all       | T            | tool             | select a tool
 d         | T-1          | anywhere         | select no tool
@@ -352,7 +373,7 @@ k         | TEMPERATURE_WAIT | long             | wait for a temperature
 k         | PAUSE        | anywhere pause long | pause a print
 k         | RESUME       | anywhere resume long | resume a print
 k         | CANCEL_PRINT | anywhere cancel long | cancel a print
-k         | SDCARD_PRINT_FILE | anywhere open long | print a file
+k         | SDCARD_PRINT_FILE | anywhere open uncovered long | print a file
 k | SDCARD_RESET_FILE CLEAR_PAUSE SET_PRINT_STATS_INFO |  | note about a print
 k         | EXCLUDE_OBJECT EXCLUDE_OBJECT_DEFINE |                  | cancel an object
 k | EXCLUDE_OBJECT_START EXCLUDE_OBJECT_END |  | cancel an object
@@ -378,7 +399,9 @@ k         | LOAD_FILAMENT UNLOAD_FILAMENT | anywhere long    | change the filame
 k         | SAVE_CONFIG  | anywhere long    | store the settings and restart
 k         | ACTIVATE_EXTRUDER SET_DUAL_CARRIAGE | anywhere         | change the tool
 k | SAVE_GCODE_STATE RESTORE_GCODE_STATE SET_GCODE_OFFSET | anywhere | set the modes
-k | SYNC_EXTRUDER_MOTION MANUAL_STEPPER STEPPER_BUZZ | anywhere | move a motor
+k | SYNC_EXTRUDER_MOTION MANUAL_STEPPER STEPPER_BUZZ | anywhere uncovered | move a motor
+k | Z_OFFSET_APPLY_PROBE Z_OFFSET_APPLY_ENDSTOP | | note an offset
+k         | BED_MESH_OFFSET | anywhere         | shift the mesh
 k | FORCE_MOVE SET_KINEMATIC_POSITION | refused=FORCE_MOVE | move past the limits
 k | SET_EXTRUDER_ROTATION_DISTANCE | refused=M92 | set the steps
 k | SET_EXTRUDER_STEP_DISTANCE | refused=M92 | set the steps

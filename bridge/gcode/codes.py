@@ -127,6 +127,9 @@ class Code:
         blocked: why it is in the default of ``printers.blocked``.
         refused: why it is refused unless ``printers.allowed`` names it: the numbers of
             later lines would mean something else, or a protection would be off.
+        must: letters of which it must have one, because the firmware would take the
+            number of another line.
+        uncovered: it moves something, or runs lines, that no limit covers.
         harmless: with no other letters than these it is not refused; ``None``: it is
             refused with any and without.
 
@@ -157,6 +160,8 @@ class Code:
     urgent: bool = False
     blocked: str = ""
     refused: str = ""
+    must: str = ""
+    uncovered: bool = False
     harmless: frozenset[str] | None = None
 
     @property
@@ -409,6 +414,8 @@ def _merged(rows: Iterable[Code]) -> Code:
             selector=_of_selectors(first.selector, other.selector),
             preset=first.preset or other.preset,
             tool=first.tool or other.tool,
+            must=first.must or other.must,
+            uncovered=first.uncovered or other.uncovered,
             moves=first.moves if first.moves is not Moves.NO else other.moves,
             reads=first.reads and other.reads,
             long=first.long or other.long,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.commands.base import Context
-from bridge.commands.gcode_lines import clean
+from bridge.commands.gcode_lines import clean, warnings
 from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError
 from bridge.gcode.codes import SYNTAXES, lookup
@@ -175,3 +175,70 @@ def test_the_models_see_the_danger(family: str, text: str) -> None:
     """The bytes as they were given would have done harm, so the tests can fail."""
     found = [command for reader in READERS[family] for command in reader(text)]
     assert any(is_dangerous(command, family) for command in found)
+
+
+AFTER = [
+    'SDCARD_PRINT_FILE FILENAME=a.g|MANUAL_STEPPER STEPPER=a MOVE=900|M98 P"a.g"',
+    "M32 a.g|G201 P0 X900|M101|SYNC_EXTRUDER_MOTION EXTRUDER=a MOTION_QUEUE=b|G1 U900",
+    "G1 A900|G0 B900|MY_MACRO|M5555|FORCE_MOVE STEPPER=x DISTANCE=900|G6 I1 S9 X1",
+    "SET_KINEMATIC_POSITION X=0|RUN_SHELL_COMMAND CMD=x|M951 L500|M665 L900",
+    "M666 X900|M669 K1|M574 X1|M564 S0 H0|M209 S1|M206 X900;G1 X5|M428;G1 X5",
+    "M1700|M1600|G43.1 Z-50|G68 X5 Y5 R45|G93|M111 S8|M852 S1|SET_SKEW XY=1,2,3",
+    "G29 P3 C-50|G29 S4 Z-50|G29 W I1 J1 Z-50|G34 Z900|G28 R900|G12 P2 R900",
+    "G12 S99999999|M240 R900|M125 X900|M600 X900|M600 U900|M217 X900|M217 S900",
+    "M425 X50|M871 P0 V32000|M900 K5000|M572 D0 S50|SET_PRESSURE_ADVANCE ADVANCE=50",
+    "M290 Z-5|TESTZ Z=-50|TESTZ Z=-1e2|SET_GCODE_OFFSET Z=-5|SET_GCODE_OFFSET Z_ADJUST=-5",
+    "SET_GCODE_OFFSET X=-200 MOVE=1|SET_GCODE_OFFSET X=1e2|G61 X900|G60;G61 E",
+    "RESTORE_GCODE_STATE NAME=a MOVE=1 MOVE_SPEED=900|G42 I1 J1 F90000|G30 X900 Y1",
+    "G38.2 X900|G38.2 X5 F90000|G30 X5 Y5 F90000|M48 X900|M290.1 Z-5|G5.1 X900",
+    "G2 X50 Y50 R900|G3 X60 Y50 I900|G2 X50 Y50 I60 P9|G18;G2 X50 Z10 I60 K0",
+    "G5 X60 Y60 I900 J0 P0 Q0|G91;G2 X900 I450|M83;G1 E999|M83;G1 E300;G1 E300",
+    "M208 S400;G10;G11;G10;G11|M207 S400;G11;M83;G1 E200|M207 S0.1;G10;M207 S501;G11",
+    "M220 S300;RESTORE_GCODE_STATE NAME=a;G90;G1 X60|M220 S9999|M221 S9999|M220 R",
+    "M220 S500;M120;M121;G90;G1 X60 F11000|M84;G91;G1 X900|M18;G1 X-1|T0;G91;G1 X200",
+    "G92 X0;G1 X200|G92.1 X5|G92.4 X0;G1 X5|G28.3 X0;G1 X200|G54;G92 X0;G1 X200",
+    "G10 L2 P1 X200;G54;G1 X100|G10 L20 P1 X0;G54;G1 X200|G10 L2 P2 X200;G55;G1 X100",
+    "G53;G1 X900|M218 T0 X200;G1 X100|M206.1 X50|M211.1 S0|G0.1 X900|G1.9 X900",
+    "M200 D0.2|M404 W0.5|M163 S0 P9;M221 S5000|M603 U900|M701 L900|M702 U900",
+    "M104 T7 S200|T9|M568 P9 S200|M145 S1 H300|M306 T|M303 E0 S300",
+    "TEMPERATURE_WAIT SENSOR=a MINIMUM=5000|PID_CALIBRATE HEATER=a TARGET=300|M190 I1",
+    "G4 S99999|G4 P99999999|M400 S99999|M300 P99999999|M0 S99999",
+    "Z_TILT_ADJUST;G91;G1 Z-100|PAUSE;G91;G1 X200|RESUME;G1 X900|M24;G91;G1 X200",
+    "G33;G91;G1 Z-100|G34;G91;G1 Z-100|G35;G91;G1 X200|G76|M951 J900 H1|M605 S2 X5 R50",
+    "BED_MESH_OFFSET X=5;G91;G1 X200|SET_DUAL_CARRIAGE CARRIAGE=1;G91;G1 X200",
+    "UPDATE_DELAYED_GCODE ID=a DURATION=1|TUNING_TOWER COMMAND=M104 START=9",
+    "SET_TMC_FIELD FIELD=a VALUE=1|INIT_TMC STEPPER=x|M584 X1|M350 X256",
+    "M92 X8000|SET_EXTRUDER_ROTATION_DISTANCE EXTRUDER=a DISTANCE=0.1|M563 P0|M575 B9",
+]
+"""What may lead beyond a limit after a line that is allowed: settings, saved places,
+modes, offsets, macros, lengths. Lines of one attempt are separated by ``;``."""
+
+
+def fate(attempt: str, family: str) -> str:
+    """Return what becomes of an attempt: it is refused, warned of, or sent."""
+    context = Context(profile=PROFILE, dialect=DIALECTS[family])
+    start = InitialState(profile=PROFILE, dialect=DIALECTS[family])
+    try:
+        lines = [clean(text, context, "command") for text in attempt.split(";")]
+        sent = [line.text for line in lines]
+        check(["G28", "G0 X50 Y50 Z10 F6000", "G92 E0", *sent], Rules(start=start))
+    except RejectedError:
+        return "refused"
+    return "warned of" if warnings(lines, context) else "sent"
+
+
+AFTER_OF = {
+    "marlin": "M240 X900|M86 E300",
+    "reprapfirmware": "M208 X900|M569 P0 S0|M558 H900;G31 Z50|G10 R300",
+    "teacup": "M104|M140|M109|M140 S-1",
+    "unknown": "M104|M140|M208 X900",
+}
+"""Attempts that mean something else, or nothing, for other families."""
+
+
+@pytest.mark.parametrize("family", SYNTAXES)
+def test_what_is_beyond_the_limits_is_refused_or_warned_of(family: str) -> None:
+    rows = [*AFTER, *AFTER_OF.get(family, "").split("|")]
+    attempts = {one for row in rows for one in row.split("|")} - {""}
+    assert len(attempts) > 140
+    assert {one for one in attempts if fate(one, family) == "sent"} == set()

@@ -129,6 +129,26 @@ MARLIN_LINES = [
     ("M421 I0 J0 Z-11", "Z-11 is more than 10 mm"),
     ("M421 I0 J0 Q11", "Q11 is more than 10 mm"),
     ("M200 D0.1", "0.1 mm is no filament's diameter; the least is 1.2 mm"),
+    ("G12 P2 R500", "R500 is more than 50 mm"),
+    ("G12 S1000000", "S1000000 is more than 100"),
+    ("G28 R900", "R900 is more than 50 mm"),
+    ("G29 P6 C-20", "C-20 is more than 10 mm"),
+    ("G29 S4 Z-20", "Z-20 is more than 10 mm"),
+    ("G34 Z500", "Z500 is more than 50 mm"),
+    ("G26 O500", "O500 is more than 100 mm"),
+    ("G30 X5 F13000", "13000 mm/min is faster than 12000"),
+    ("G42 I1 J1 F13000", "13000 mm/min is faster than 12000"),
+    ("G61 X F13000", "13000 mm/min is faster than 12000"),
+    ("G38.2 X5 F13000", "13000 mm/min is faster than 12000"),
+    ("M111 S8", "in a dry run the printer would not carry out later lines"),
+    ("M111 S47", "in a dry run the printer"),
+    ("M217 X500", "X500 is outside 0 to 220 mm (profile.volume.x)"),
+    ("M240 R500", "R500 is more than 100 mm"),
+    ("M240 P90000000", "90000 s are not between 0 and 900 s"),
+    ("M425 X50 F1", "X50 is more than 2 mm"),
+    ("M425 F9", "F9 is more than 1"),
+    ("M871 P0 V20000", "V20000 is more than 10000 µm"),
+    ("M900 K900", "K900 is more than 200"),
 ]
 DUET_LINES = [
     ("M568 P0 S300", "profile.max_temperature.tool"),
@@ -159,6 +179,10 @@ KLIPPER_LINES = [
     ("SET_GCODE_OFFSET E_ADJUST=1", "E_ADJUST would move filament"),
     ("SET_GCODE_OFFSET Z=1 MOVE=1 MOVE_SPEED=201", "12060 mm/min is faster than"),
     ("SET_RETRACTION UNRETRACT_EXTRA_LENGTH=101", "101 is more than 100 mm"),
+    ("SET_PRESSURE_ADVANCE EXTRUDER=extruder ADVANCE=99", "99 is more than 2 s"),
+    ("TESTZ Z=-6", "Z-6 is more than 5 mm"),
+    ("RESTORE_GCODE_STATE NAME=a MOVE=1 MOVE_SPEED=900", "54000 mm/min is faster"),
+    ("MANUAL_STEPPER STEPPER=a MOVE=5 SPEED=900", "54000 mm/min is faster"),
 ]
 OTHER_LINES = [
     (REPETIER, "M303 P1 S120", "profile.max_temperature.chamber"),
@@ -202,6 +226,11 @@ def test_beyond_a_limit(dialect: Dialect, line: str, message: str) -> None:
         (REPRAPFIRMWARE, ["M200 D1.75:1.75"]),
         (KLIPPER, ["SET_GCODE_OFFSET Z=0.1 MOVE=1 MOVE_SPEED=20"]),
         (KLIPPER, ["SET_GCODE_OFFSET X=0 Y=0 Z=0 E=0"]),
+        (KLIPPER, ["TESTZ Z=-0.1", "TESTZ Z=--", "TESTZ Z=+"]),
+        (KLIPPER, ["SET_PRESSURE_ADVANCE EXTRUDER=extruder ADVANCE=0.04"]),
+        (KLIPPER, ["RESTORE_GCODE_STATE NAME=a MOVE=1 MOVE_SPEED=100"]),
+        (MARLIN, ["M111 S7", "M111", "M111 S32", "M425 X0.2 F1", "M217 X5 Y5", "M240"]),
+        (MARLIN, ["G28 R5", "G12 P1 S3", "G29 Z0.1", "M900 K0.05", "M871 P0 V250"]),
         (MARLIN, ["G10", "G11", "G10 S1"]),
         (MARLIN, ["M145 S0 H200 B60 F255", "M303 E-1 S90", "T0", "T1"]),
         (REPRAPFIRMWARE, ["G10 P1 S200 R150", "M303 H0 S90", "M568 P1 S240 R180"]),
@@ -260,6 +289,14 @@ def test_klipper_reads_other_notations_than_decimal_ones(value: str) -> None:
     ):
         message = refused([line], dialect=KLIPPER).message
         assert f"must be a decimal number, not '{value}'" in message
+
+
+@pytest.mark.parametrize("line", ["M104", "M140", "M109 T0", "M104 P1"])
+def test_teacup_needs_the_number_in_its_own_line(line: str) -> None:
+    for dialect in (TEACUP, UNKNOWN):
+        error = refused([line], dialect=dialect)
+        assert error.error == "invalid_payload"
+        assert "must have S or R" in error.message
 
 
 def test_a_factor_that_the_printer_has_stored_cannot_be_checked() -> None:

@@ -99,6 +99,18 @@ def after(
         (["M221 T1 S1", "M83", "G1 E101"], {}, "101 mm of filament is more"),
         (["M220 S1", "G1 X100 F12001"], {}, "12001 mm/min is faster than"),
         (["G61 X200"], {}, "would be added to a saved place"),
+        (["G60", "G61 X E"], {}, "how much filament E would move"),
+        (["M240 X900"], MIDDLE, "x would be at 900 mm"),
+        (["M208 S60", "G10", "G11", "G10", "G11"], {}, "120 mm of filament is more"),
+        (["M208 S-60", "G10", "G11", "G10", "G11"], {}, "120 mm of filament is more"),
+        (["M208 W60", "G10 S1", "G11", "G10 S1", "G11"], {}, "120 mm of filament"),
+        (
+            ["M207 S0.1", "G10", "M207 S90", "G11", "M83", "G1 E20"],
+            {},
+            "109.9 mm of filament is more than 100 mm in one command",
+        ),
+        (["M207 S90", "G11", "M83", "G1 E20"], {}, "110 mm of filament is more than"),
+        (["G10", "M207 S90", "G11", "M83", "G1 E20"], {}, "110 mm of filament"),
         (["M48 X221"], {}, "x would be at 221 mm"),
         (["M200 D1.75", "M200 S1", "M83", "G1 E101"], {}, "101 mm of filament"),
         (["M290 Z1.5", "M290 Z0.6"], {}, "2.1 mm in small steps since it was homed"),
@@ -134,6 +146,11 @@ def test_moves_beyond_a_limit(
         (["G60", "G61 X Y Z"], {}),
         (["M48 X100 Y100 P10"], {}),
         (["G10", "G1 X5 E1", "G11", "G1 X6 E2"], HOME),
+        (["M208 S0.2", *["G10", "G11"] * 200], {}),
+        (["M208 S60", "M208 S0 W0", *["G10", "G11"] * 20], {}),
+        (["M208 S60", *["G11"] * 20, "G10", "G10", "G10"], {}),
+        (["M207 S90", "G10", "G11", "G11", "M83", "G1 E90"], {}),
+        (["M240 X5 Y5", "G91", "G1 X5"], MIDDLE),
         (["M290 Z0.05", "M290 Z-0.1", "G28", "M290 Z2", "M290 P1", "M290 Z"], {}),
         (["G91", "G1 X0", "G92 X5", "G1 X0"], {}),
         (["M125 X10 Y10 Z500", "M600 X10 Y10"], {}),
@@ -477,6 +494,8 @@ def test_while_modes_are_restored_an_earlier_shift_is_not_known() -> None:
         (["G5 X100 Y100 I0 J50 P0 Q-50"], {"x": 50.0, "y": 100.0}, None),
         (["G5 X100 Y100 I0 J150 P0 Q0"], {"x": 50.0, "y": 100.0}, "y would be at 250"),
         (["G5 X100 Y100 P0 Q-150"], {"x": 50.0, "y": 100.0}, "y would be at -50"),
+        # A full circle for firmwares that derive from Grbl.
+        (["G3 X60 Y100 I900"], {"x": 50.0, "y": 100.0}, "outside 0 to 220"),
         # Shifted coordinates.
         (["G92 X0", "G3 X0 Y100 J25"], {"x": 200.0, "y": 50.0}, "x would be at 225"),
     ],
@@ -540,3 +559,74 @@ def test_probing_may_name_the_place_where_the_bed_is() -> None:
     assert there.frame.shift("z", 0) is None
     error = refused(["G30 Z200", "G1 Z0"], HOME, dialect=SMOOTHIEWARE)
     assert error.error == "position_unknown"
+
+
+# What is remembered between commands
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        (["M208 S60"], ["G10", "G11", "G10", "G11"]),
+        (["M207 S90"], ["G11", "M83", "G1 E20"]),
+    ],
+)
+def test_the_length_of_a_retraction_counts_in_the_next_command(
+    before: list[str], then: list[str]
+) -> None:
+    frame = after(before).frame
+    for remembered in (frame, frame.reconnected()):
+        with pytest.raises(RejectedError, match="in one command"):
+            check(then, rules(BOX, frame=remembered))
+    check(then[1:], rules(BOX))
+
+
+@pytest.mark.parametrize("line", ["M208 S60", "M207 S90"])
+def test_a_line_that_may_have_been_carried_out_counts(line: str) -> None:
+    value = lines.parse(line, "marlin")
+    while_it_runs = travel.lost(Coordinates(HOME), value)
+    assert while_it_runs.position == HOME
+    then = ["G11", "G10", "G11", "M83", "G1 E50"]
+    with pytest.raises(RejectedError, match="in one command"):
+        check(then, rules(BOX, frame=while_it_runs.frame))
+    shorter = lines.parse(f"{line[:4]} S1", "marlin")
+    again = travel.lost(travel.lost(while_it_runs, value), shorter)
+    assert again.frame == while_it_runs.frame
+
+
+RESTORED = ["M220 S300", "M221 S300", "G1 F3000", "M220 S100", "M221 S100"]
+
+
+def test_klipper_may_restore_a_factor_that_was_sent_before() -> None:
+    restores = ["RESTORE_GCODE_STATE NAME=a", "G90", "M82", "M83"]
+    for program, message in (
+        ([*RESTORED, *restores, "G1 X5 F5000"], "with the speed factor of 300 %"),
+        ([*RESTORED, *restores, "G1 E50 F100"], "150 mm of filament"),
+        ([*RESTORED, *restores, "M220 S200", "G1 X5"], "24000 mm/min is faster"),
+        ([*RESTORED, "RESUME", "G90", "G1 X5 F5000"], "the speed factor of 300 %"),
+    ):
+        assert message in refused(program, HOME, dialect=KLIPPER).message
+    fine = ["M220 S100", "M221 S100", "G1 X5 E90 F6000", "G1 X6"]
+    end = after([*RESTORED, *restores, *fine], HOME, dialect=KLIPPER)
+    assert end.frame.doubtful == frozenset()
+    frame = after([*RESTORED, restores[0]], HOME, dialect=KLIPPER).frame
+    for remembered in (frame, frame.reconnected()):
+        given = rules(BOX, HOME, dialect=KLIPPER, frame=remembered)
+        with pytest.raises(RejectedError, match="faster"):
+            check(["G90", "G1 X5 F5000"], given)
+
+
+def test_the_feedrate_that_modes_restore_is_not_known() -> None:
+    program = ["G1 X5 F12000", "M120", "G1 X6 F100", "M220 S1000", "M121", "G90"]
+    message = refused([*program, "G1 X7"], MIDDLE, dialect=REPRAPFIRMWARE).message
+    assert "120000 mm/min is faster" in message
+    check([*program, "G1 X7 F100"], rules(BOX, MIDDLE, dialect=REPRAPFIRMWARE))
+
+
+def test_a_position_that_smoothieware_is_told_holds_until_it_is_homed() -> None:
+    for line in ("G92.4 X0", "G28.3 X0", "G28.4 X0", "G92.4", "G28.3"):
+        message = refused([line, "G1 X5"], MIDDLE, dialect=SMOOTHIEWARE).message
+        assert "the coordinates of x were shifted" in message
+        check([line, "G28", "G1 X5"], rules(BOX, MIDDLE, dialect=SMOOTHIEWARE))
+    check(["G92.4 X0", "G1 Y5"], rules(BOX, MIDDLE, dialect=SMOOTHIEWARE))
+    check(["G54", "G1 X5", "G28.6", "G1 X6"], rules(BOX, HOME, dialect=SMOOTHIEWARE))

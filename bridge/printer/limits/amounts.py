@@ -18,13 +18,14 @@ MAX_PROBE_OFFSET = 10.0
 homing leaves the nozzle inside the bed, as far as the firmware knows above it."""
 
 _SECONDS = {"G4": ("S",), "M400": ("S",)}
-_MILLISECONDS = {"G4": ("P",), "M400": ("P",), "M300": ("P",)}
+_MILLISECONDS = {"G4": ("P",), "M400": ("P",), "M300": ("P",), "M240": ("D", "P")}
 _FILAMENT: Mapping[str, tuple[str, ...]] = {
-    "G26": ("P",),
+    "G26": ("P", "O"),
     "M125": ("L",),
     "M207": ("S", "R", "W"),
     "M208": ("S", "W"),
     "M217": ("S", "E", "B"),
+    "M240": ("R",),
     "M600": ("E", "L", "U"),
     "M603": ("L", "U"),
     "M701": ("L",),
@@ -38,13 +39,67 @@ MAX_RAISE = 10.0
 """mm by which the head is raised at each retraction (``M207 Z``), and by which a point
 of the bed's mesh may differ (``M421``): neither is counted in the range of z."""
 
+MAX_BACKLASH = 2.0
+"""mm of backlash, which are moved in addition at each change of the direction."""
+
+MAX_PATTERN = 50.0
+"""mm of moves around a place that the firmware is configured with: cleaning the nozzle,
+and raising the head."""
+
+MAX_STROKES = 100.0
+"""Strokes and triangles of a cleaning pattern."""
+
+MAX_TEST = 5.0
+"""mm of one step of ``TESTZ``; Klipper limits their sum by ``position_min``."""
+
+MAX_ADVANCE = 2.0
+"""Seconds of pressure advance: it moves as much more filament as is pushed in that
+time. Long tubes need up to 1."""
+
+MAX_OLD_ADVANCE = 200.0
+"""``K`` of ``M900`` in versions that count in other units, in which 30 to 100 are
+common; those that count in seconds take up to 10 by themselves."""
+
+_SECONDS_PER_MINUTE = 60.0
+
 _FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
+    "G12": (("R", MAX_PATTERN, "mm"), ("S", MAX_STROKES, ""), ("T", MAX_STROKES, "")),
+    "G28": (("R", MAX_PATTERN, "mm"),),
+    "G29": (("Z", MAX_RAISE, "mm"), ("C", MAX_RAISE, "mm")),
     "G31": (("Z", MAX_PROBE_OFFSET, "mm"),),
+    "G34": (("Z", MAX_PATTERN, "mm"),),
     "M207": (("Z", MAX_RAISE, "mm"),),
     "M303": (("C", MAX_CYCLES, "cycles"), ("R", MAX_CYCLES, "cycles")),
     "M421": (("Z", MAX_RAISE, "mm"), ("Q", MAX_RAISE, "mm")),
+    "M425": (
+        *(("X", MAX_BACKLASH, "mm"), ("Y", MAX_BACKLASH, "mm")),
+        *(("Z", MAX_BACKLASH, "mm"), ("F", 1.0, "")),
+    ),
+    "M572": (("S", MAX_ADVANCE, "s"),),
     "M851": (("Z", MAX_PROBE_OFFSET, "mm"),),
+    "M871": (("V", 1000 * MAX_PROBE_OFFSET, "µm"),),
+    "M900": (("K", MAX_OLD_ADVANCE, ""),),
+    "SET_PRESSURE_ADVANCE": (("ADVANCE", MAX_ADVANCE, "s"),),
+    "TESTZ": (("Z", MAX_TEST, "mm"),),
 }
+_SPEEDS: Mapping[str, tuple[str, float]] = {
+    **dict.fromkeys(("G30", "G42", "G61", "M125"), ("F", 1.0)),
+    **dict.fromkeys((f"G38{sub}" for sub in ("", ".2", ".3", ".4", ".5")), ("F", 1.0)),
+    "M240": ("S", 1.0),
+    "MANUAL_STEPPER": ("SPEED", _SECONDS_PER_MINUTE),
+    "RESTORE_GCODE_STATE": ("MOVE_SPEED", _SECONDS_PER_MINUTE),
+    "SET_GCODE_OFFSET": ("MOVE_SPEED", _SECONDS_PER_MINUTE),
+}
+"""Letters that are speeds of moves to other places than numbers say, and by what they
+are multiplied to become mm/min."""
+
+_PLACES = {"M217": "XY"}
+"""Letters that are places to which a later code goes."""
+
+_AWAITED = "TEMPERATURE_WAIT"
+_DEBUG, _DRY_RUN = "M111", 8
+_STEPS = {"+", "-", "++", "--"}
+"""What ``TESTZ`` takes instead of a number (https://www.klipper3d.org/G-Codes.html)."""
 
 MIN_DIAMETER = 1.2
 """mm of filament after ``M200``. There is none as thin, and below 1.13 mm a unit of E
@@ -52,7 +107,6 @@ would be more than a millimetre of filament."""
 
 _FACTORS = {"M220", "M221"}
 _MAX_MILLI = 1000.0
-_SECONDS_PER_MINUTE = 60.0
 
 
 def check(line: Line, profile: Profile) -> None:
@@ -63,23 +117,64 @@ def check(line: Line, profile: Profile) -> None:
 
     """
     code = line.code
-    for letter in _SECONDS.get(code, ()):
-        _check_wait(line, line.values.get(letter), profile)
-    for letter in _MILLISECONDS.get(code, ()):
-        milliseconds = line.values.get(letter)
-        seconds = None if milliseconds is None else milliseconds / _MAX_MILLI
-        _check_wait(line, seconds, profile)
+    _check_waits(line, profile)
     for letter in _FILAMENT.get(code, ()):
         _check(line, letter, profile.max_extrusion, "mm (profile.max_extrusion)")
     for letter, most, unit in _FIXED.get(code, ()):
         _check(line, letter, most, unit)
+    if code in _SPEEDS:
+        _check_speed(line, profile, *_SPEEDS[code])
+    if code == _AWAITED:
+        _check(
+            line, "MINIMUM", profile.max_temperature.tool, "°C, so it would never end"
+        )
+    for letter in _PLACES.get(code, ""):
+        _check_place(line, letter, profile)
     if code in _FACTORS:
         _check_factor(line)
     elif code == "M200":
         _check_diameter(line)
+    elif code == _DEBUG:
+        _check_debug(line)
     elif line.row.argument is Argument.NAMES:
         _check_decimal(line)
-        _check_offset(line, profile)
+        _check_offset(line)
+
+
+def _check_waits(line: Line, profile: Profile) -> None:
+    for letter in _SECONDS.get(line.code, ()):
+        _check_wait(line, line.values.get(letter), profile)
+    for letter in _MILLISECONDS.get(line.code, ()):
+        milliseconds = line.values.get(letter)
+        seconds = None if milliseconds is None else milliseconds / _MAX_MILLI
+        _check_wait(line, seconds, profile)
+
+
+def _check_debug(line: Line) -> None:
+    if int(line.values.get("S") or 0) & _DRY_RUN:
+        raise _beyond(
+            f"{line}: in a dry run the printer would not carry out later lines, not "
+            "even those that turn heaters off"
+        )
+
+
+def _check_place(line: Line, letter: str, profile: Profile) -> None:
+    reach = getattr(profile.volume, letter.lower())
+    at = line.values.get(letter)
+    if reach is not None and at is not None and not reach[0] <= at <= reach[1]:
+        raise _beyond(
+            f"{line}: {letter}{format_number(at)} is outside {format_number(reach[0])} "
+            f"to {format_number(reach[1])} mm (profile.volume.{letter.lower()})"
+        )
+
+
+def _check_speed(line: Line, profile: Profile, letter: str, unit: float) -> None:
+    speed = (line.values.get(letter) or 0.0) * unit
+    if speed > profile.max_speed:
+        raise _beyond(
+            f"{line}: {format_number(speed)} mm/min is faster than "
+            f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
+        )
 
 
 def _check_decimal(line: Line) -> None:
@@ -87,8 +182,10 @@ def _check_decimal(line: Line) -> None:
 
     Python's ``float`` reads ``1e2``, ``1_0`` and ``inf``.
     """
+    names = {"NAME", "EXTRUDER", "STEPPER", "SENSOR"}
+    steps = _STEPS if line.code == "TESTZ" else ()
     for key, value in line.parameters:
-        if key not in line.values:
+        if key not in line.values and key not in names and value not in steps:
             raise RejectedError.invalid(
                 f"{line}: {key} must be a decimal number, not {value!r}"
             )
@@ -104,7 +201,7 @@ def _check_diameter(line: Line) -> None:
             )
 
 
-def _check_offset(line: Line, profile: Profile) -> None:
+def _check_offset(line: Line) -> None:
     if line.code != "SET_GCODE_OFFSET":
         return
     for key, value in line.values.items():
@@ -112,12 +209,6 @@ def _check_offset(line: Line, profile: Profile) -> None:
             raise _beyond(
                 f"{line}: {key} would move filament that no limit counts; use G1 E"
             )
-    speed = (line.values.get("MOVE_SPEED") or 0.0) * _SECONDS_PER_MINUTE
-    if speed > profile.max_speed:
-        raise _beyond(
-            f"{line}: {format_number(speed)} mm/min is faster than "
-            f"{format_number(profile.max_speed)} mm/min (profile.max_speed)"
-        )
 
 
 def _check(line: Line, letter: str, most: float, unit: str) -> None:
@@ -159,7 +250,9 @@ BOUNDED = frozenset(
         *_FILAMENT,
         *_FIXED,
         *_FACTORS,
-        *("M200", "SET_GCODE_OFFSET"),
+        *_SPEEDS,
+        *_PLACES,
+        *("M200", _AWAITED, _DEBUG),
     }
 )
 """The codes that have such a number."""

@@ -15,10 +15,10 @@ AXES = ("x", "y", "z")
 Key = tuple[str, str]
 """What shifts the coordinates, and along which axis."""
 
-SET, OFFSET, HOME = "G92", "SET_GCODE_OFFSET", "M206"
+SET, OFFSET, HOME, MACHINE = "G92", "SET_GCODE_OFFSET", "M206", "G92.4"
 """What shifts the coordinates, apart from tools (``T1``) and workspaces (``W2``)."""
 
-_ZERO_AT_FIRST = {SET, OFFSET, HOME}
+_ZERO_AT_FIRST = {SET, OFFSET, HOME, MACHINE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class Frame:
         relative_known: whether axes are relative is known.
         relative_e_known: whether the extruder is relative is known.
         baby: mm by which ``M290`` and ``SET_GCODE_OFFSET Z`` moved an axis.
+        retraction: mm that ``G10`` takes back; ``None``: what the printer has stored.
+        recovery: mm that ``G11`` pushes more than that, at least and at most.
+        factors: the highest speed and flow factors so far, in percent.
+        doubtful: which of ``feedrate``, ``speed`` and ``flow`` may be an earlier one.
 
     """
 
@@ -42,12 +46,16 @@ class Frame:
     relative_known: bool = True
     relative_e_known: bool = True
     baby: Mapping[str, float] = field(default_factory=dict)
+    retraction: float | None = None
+    recovery: tuple[float, float] = (0.0, 0.0)
+    factors: tuple[float, float] = (0.0, 0.0)
+    doubtful: frozenset[str] = frozenset()
 
     def shift(self, axis: str, tool: int) -> float | None:
         """Return machine minus logical coordinate of an axis; ``None``: not known."""
         if not self.shifts:
             return 0.0
-        active = (SET, OFFSET, HOME, f"T{tool}", f"W{self.workspace}")
+        active = (SET, OFFSET, HOME, MACHINE, f"T{tool}", f"W{self.workspace}")
         total = 0.0
         for what in active:
             part = self.shifts.get((what, axis), 0.0)
@@ -71,10 +79,14 @@ class Frame:
         found = {
             axis: 0.0 if clears else None for axis in axes if (SET, axis) in self.shifts
         }
+        set_by_hand = [axis for axis in axes if (MACHINE, axis) in self.shifts]
         baby = {axis: mm for axis, mm in self.baby.items() if axis not in axes}
-        if not found and len(baby) == len(self.baby):
+        if not found and not set_by_hand and len(baby) == len(self.baby):
             return self
-        return replace(self.shifted(SET, found), baby=baby)
+        frame = self.shifted(SET, found).shifted(
+            MACHINE, dict.fromkeys(set_by_hand, 0.0)
+        )
+        return replace(frame, baby=baby)
 
     def unsure(self, what: str, axes: Iterable[str] = AXES) -> "Frame":
         """Return the frame in which what something shifts is no longer known."""
@@ -83,7 +95,13 @@ class Frame:
     def reconnected(self) -> "Frame":
         """Return the frame after the link was away: a reset may have ended shifts."""
         shifts: dict[Key, float | None] = dict.fromkeys(self.shifts)
-        return Frame(shifts=shifts)
+        return Frame(
+            shifts=shifts,
+            retraction=self.retraction,
+            recovery=self.recovery,
+            factors=self.factors,
+            doubtful=self.doubtful,
+        )
 
 
 @dataclass(frozen=True, slots=True)

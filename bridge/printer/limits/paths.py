@@ -17,6 +17,11 @@ _SAME = 0.05
 nothing for one firmware, and a full circle for another."""
 
 
+_FULL = 1e-6
+"""Angle below which an arc is a full circle for those firmwares that derive from Grbl,
+which compares with 5e-7, also if it ends in another place."""
+
+
 def around(points: Sequence[Point]) -> Box:
     """Return the box around points; a Bézier curve stays in that of its controls."""
     first, second = [one for one, _ in points], [other for _, other in points]
@@ -45,6 +50,8 @@ def arc(start: Point, end: Point, centre: Point, *, clockwise: bool) -> Box:
     if clockwise:
         first, last = last, first
     sweep = (last - first) % tau
+    if sweep < _FULL:
+        return around([*circle(start, start, centre), end])
     quarters = (quarter * pi / 2 for quarter in range(4))
     angles = [angle for angle in quarters if (angle - first) % tau <= sweep]
     points = [

@@ -200,14 +200,14 @@ def _check_sub_code(line: Line) -> None:
     """
     code, row = line.code.partition(".")[0], line.row
     if row.name == line.code or not line.is_known:
-        if code == "G92" and line.values:
+        if code == "G92" and line.values and not travel.follows(line.code):
             raise RejectedError.invalid(
                 f"{line}: {line.code} takes no parameters, and some firmwares would "
                 "read G92"
             )
         return
     if (
-        code in amounts.BOUNDED
+        (code in amounts.BOUNDED and line.values)
         or travel.follows(code)
         or row.moves in {Moves.STRAIGHT, Moves.ARC, Moves.HOME, Moves.SETS}
         or row.sets is not Sets.NOTHING

@@ -8,6 +8,7 @@ from bridge.gcode.line import Line, format_number
 from bridge.printer.limits.coordinates import (
     AXES,
     HOME,
+    MACHINE,
     OFFSET,
     SET,
     Coordinates,
@@ -239,6 +240,51 @@ def _adjusted(
     return frame.shifted(OFFSET, {axis: _sum(known, more) if value is None else value})
 
 
+def _machine_position(here: Coordinates, line: Line, tool: int) -> Coordinates:
+    """Follow Smoothieware's ``G92.4``: where the axes are is what it says.
+
+    Homing finds out where they really are.
+    """
+    return _still(here, here.frame.unsure(MACHINE, _axes_of(line) or AXES), tool)
+
+
+def _retraction(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow what sets the lengths of ``G10`` and ``G11``."""
+    return here.in_frame(retracting(here.frame, line))
+
+
+def retracting(frame: Frame, line: Line, *, surely: bool = True) -> Frame:
+    """Return the frame after a line of :data:`RETRACTIONS`.
+
+    ``surely``: it was carried out; otherwise it may have been.
+    """
+    lengths, extras = RETRACTIONS[line.code]
+    given = [abs(line.values.get(key) or 0.0) for key in lengths if key in line.values]
+    more = [line.values.get(key) or 0.0 for key in extras if key in line.values]
+    before = frame.retraction
+    if given and (surely or before is None):
+        frame = replace(frame, retraction=max(given))
+    elif given:
+        frame = replace(frame, retraction=max(*given, before or 0.0))
+    if more:
+        # An extra length for tools (W) may apply as well as that for all others.
+        apart = len(extras) > 1 or not surely
+        least, most = frame.recovery if apart else (more[0], more[0])
+        kept = (min(least, *more), max(most, *more))
+        zero = surely and not any(more) and len(more) == len(extras)
+        frame = replace(frame, recovery=(0.0, 0.0) if zero else kept)
+    return frame
+
+
+RETRACTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "M207": (("S", "W"), ("R",)),
+    "M208": ((), ("S", "W")),
+    "SET_RETRACTION": (("RETRACT_LENGTH",), ("UNRETRACT_EXTRA_LENGTH",)),
+}
+"""Letters for the length of ``G10``, and for what ``G11`` pushes in addition
+(https://marlinfw.org/docs/gcode/M207.html, https://marlinfw.org/docs/gcode/M208.html;
+``R`` is RepRapFirmware's)."""
+
 MOVED_BY = {
     "G10": "W",
     "G92": SET,
@@ -257,6 +303,8 @@ FOLLOWED: Mapping[str, Shifting] = {
     **dict.fromkeys(_WORKSPACES, _workspace),
     "G10": _offset,
     "G92": _set_position,
+    **dict.fromkeys(("G92.4", "G28.3", "G28.4"), _machine_position),
+    **dict.fromkeys(RETRACTIONS, _retraction),
     "M206": _home_offset,
     "M218": _tool_offset,
     "M290": _babysteps,

@@ -30,6 +30,11 @@ def check(line: Line, profile: Profile, dialect: Dialect) -> None:
         _check_tool(line, line.values.get(row.tool), profile)
     if not row.heats:
         return
+    if row.must and line.values.keys().isdisjoint(row.must):
+        raise RejectedError.invalid(
+            f"{line}: must have {' or '.join(row.must)}, because some versions of the "
+            "firmware would take the number of another line"
+        )
     for target in heating.targets(line):
         if target.tool is not None:
             _check_tool(line, target.tool, profile)

@@ -27,20 +27,26 @@ _KINDS = {1, 2, 3, 4}
 """RepRapFirmware's ``G1 H1`` to ``H4``, ``S1`` to ``S3`` before version 3: homing moves
 and moves of single motors, for which the axes' limits do not hold
 (https://docs.duet3d.com/User_manual/Reference/Gcodes)."""
+_RETRACTS = {"S"}
+"""Letters of ``G10`` as a retraction: ``S1`` is a long one, for a tool change."""
 _AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
 _CENTRES = {"x": "I", "y": "J", "z": "K"}
 
 # What the table calls a move to anywhere, and yet leaves the head where it is: the end
 # of a firmware retraction, and saving a position or the modes.
-_STILL = {"G11", "G60", "M120", "SAVE_GCODE_STATE"}
+_STILL = {"G60", "M120", "SAVE_GCODE_STATE"}
 # Neither do they push filament; other codes that move to anywhere may.
 _DRY = {"M48", "M401", "M402"}
 _PRINTS = "G26"
-_RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE"}
+_RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE", "RESUME"}
+_IN_DOUBT = frozenset({"feedrate", "speed", "flow"})
 _RESTORING = {*_RESTORES_MODES, "G53", "G92.1", "G92.2", "G92.3"}
 _OTHER_AXES = frozenset("ABCUVW")
+_FACTORS = {Sets.SPEED: "speed", Sets.FLOW: "flow"}
 _PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
-_PARKS = {"M125", "M600", "M601"}
+_PARKS = {"M125", "M240", "M600", "M601"}
+_RETURNS = {"M240"}
+"""Goes back to where it came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,9 @@ def moves(line: Line) -> bool:
 
 def lost(coordinates: Coordinates, line: Line) -> Coordinates:
     """Return the coordinates while a line is under way, or after it has failed."""
+    if line.code in shifts.RETRACTIONS:
+        frame = shifts.retracting(coordinates.frame, line, surely=False)
+        return coordinates.in_frame(frame)
     if not moves(line):
         return coordinates
     frame = shifts.unsure(coordinates.frame, line)
@@ -115,6 +124,9 @@ class Walk:
         # least and the most that it had pushed before.
         self._pushed = (0.0, 0.0)
         self._range = (0.0, 0.0)
+        # Whether G10 has taken filament back, and how much; None: nobody knows.
+        self._is_retracted: bool | None = None
+        self._taken_back: float | None = None
         self._note_modes()
 
     def step(self, line: Line) -> Coordinates:
@@ -133,6 +145,8 @@ class Walk:
             self._arc(line)
         elif (shifting := shifts.FOLLOWED.get(line.code)) is not None:
             self._shift(line, shifting)
+        elif line.code == "G11":
+            self._recover(line)
         elif row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known:
             self._move(line)
         sets = row.sets
@@ -174,6 +188,8 @@ class Walk:
         if line.code in shifts.SPACES and not self._dialect.workspaces:
             there = shifts.without_workspaces(there, tool)
         self._here = there
+        if line.code == "G10" and line.values.keys() <= _RETRACTS:
+            self._note_retraction()
         if not line.values.get("MOVE"):
             return
         for axis in self._reach:
@@ -188,13 +204,23 @@ class Walk:
             self._home(line)
         elif line.code in _PROBES or line.code in _PARKS:
             self._to_known_place(line)
-        elif line.code == "G61" and any(line.values.get(axis) for axis in "XYZE"):
+        elif line.code == "G61":
+            self._return(line)
+        elif line.code not in _STILL and not self._keeps_tool(line):
+            self._anywhere(line)
+
+    def _return(self, line: Line) -> None:
+        """Check a return to a saved place, which the head has been at before."""
+        if any(line.values.get(axis) for axis in "XYZ"):
             raise _beyond(
                 f"{line}: the numbers would be added to a saved place, which is not "
                 "known here; write only the letters"
             )
-        elif line.code not in _STILL and not self._keeps_tool(line):
-            self._anywhere(line)
+        if "E" in line.values:
+            raise _beyond(
+                f"{line}: it is not known how much filament E would move; leave it out"
+            )
+        self._anywhere(line)
 
     def _set_mode(self, line: Line) -> None:
         self._modal = track(
@@ -210,7 +236,21 @@ class Walk:
             self._here = self._here.in_frame(replace(frame, relative_known=True))
         elif extruder and not frame.relative_e_known:
             self._here = self._here.in_frame(replace(frame, relative_e_known=True))
+        elif sets in _FACTORS and "S" in line.values:
+            self._note_factor(_FACTORS[sets], line.values["S"] or 0.0)
         self._note_modes()
+
+    def _note_factor(self, which: str, percent: float) -> None:
+        frame = self._here.frame
+        speed, flow = frame.factors
+        if which == "speed":
+            speed = max(speed, percent)
+        else:
+            flow = max(flow, percent)
+        frame = replace(
+            frame, factors=(speed, flow), doubtful=frame.doubtful.difference({which})
+        )
+        self._here = self._here.in_frame(frame)
 
     # Modes
 
@@ -222,8 +262,15 @@ class Walk:
         self._e_relative = self._readings_of_e()
         # A factor below 100 % raises no limit: it may be that of another tool, or one
         # that the firmware does not know or has reset.
-        self._speed = max(1.0, (modal.speed_factor or 0.0) / _PERCENT)
-        self._flow = max(1.0, (modal.flow_factor or 0.0) / _PERCENT)
+        frame = self._here.frame
+        speed, flow = modal.speed_factor or 0.0, modal.flow_factor or 0.0
+        if frame.doubtful:
+            speed = max(speed, frame.factors[0] if "speed" in frame.doubtful else 0.0)
+            flow = max(flow, frame.factors[1] if "flow" in frame.doubtful else 0.0)
+            if "feedrate" in frame.doubtful:  # none was higher without a factor
+                self._feedrate = self._profile.max_speed
+        self._speed = max(1.0, speed / _PERCENT)
+        self._flow = max(1.0, flow / _PERCENT)
 
     def _readings_of_e(self) -> tuple[bool, ...]:
         """Return whether the firmware reads E as relative; both if not known."""
@@ -291,6 +338,10 @@ class Walk:
             if feedrate < 0:
                 raise _beyond(f"{line}: a feedrate must not be negative")
             self._feedrate = feedrate
+            frame = self._here.frame
+            if "feedrate" in frame.doubtful:
+                known = replace(frame, doubtful=frame.doubtful - {"feedrate"})
+                self._here = self._here.in_frame(known)
         elif len(line.values) == ("F" in line.values):
             return
         speed = self._feedrate * self._speed
@@ -420,6 +471,30 @@ class Walk:
         self._push(line, lengths)
         return ends.pop() if len(ends) == 1 else None
 
+    def _note_retraction(self) -> None:
+        """Note that ``G10`` takes filament back, unless it has done so already."""
+        if not self._is_retracted:
+            self._is_retracted = True
+            self._taken_back = self._here.frame.retraction
+
+    def _recover(self, line: Line) -> None:
+        """Count what ``G11`` pushes more than ``G10`` has taken back.
+
+        Firmwares differ in whether it pushes what was taken back, or the present length
+        of a retraction.
+        """
+        if self._is_retracted is False:
+            return
+        frame = self._here.frame
+        least, most = frame.recovery
+        before = self._taken_back if self._is_retracted else 0.0
+        if frame.retraction is not None and frame.retraction != before:
+            more = frame.retraction - (before or 0.0)
+            least, most = min(least, least + more), max(most, most + more)
+        self._is_retracted = False
+        if least or most:
+            self._push(line, [least, most])
+
     def _push(self, line: Line, lengths: list[float]) -> None:
         longest = self._profile.max_extrusion
         for length in lengths:
@@ -508,7 +583,12 @@ class Walk:
         if code in _RESTORING:
             frame = shifts.restored(frame)
         if code in _RESTORES_MODES:
-            frame = replace(frame, relative_known=False, relative_e_known=False)
+            frame = replace(
+                frame,
+                relative_known=False,
+                relative_e_known=False,
+                doubtful=_IN_DOUBT,
+            )
         axes = AXES
         dry = code in _DRY or (code[0] == "G" and code != _PRINTS)
         self._here = self._here.without(axes if dry else (*axes, "e")).in_frame(frame)
@@ -532,7 +612,8 @@ class Walk:
                 self._check_end(line, axis, before, number, number)
             else:
                 self._check_reach(line, axis, before, number)
-        self._anywhere(line)
+        if line.code not in _RETURNS:
+            self._anywhere(line)
         if line.code == "G30" and "Z" in line.values:
             # Smoothieware then calls the place where the bed is Z.
             self._here = self._here.in_frame(self._here.frame.unsure(SET, ("z",)))
