@@ -74,6 +74,11 @@ JOB_STATE = _out("job/state", "The print job, whoever started it.", qos=1)
 JOB_RESULT = _out(
     "job/result", "How the last print ended; kept over restarts of the bridge.", qos=1
 )
+TOTALS = _out(
+    "totals",
+    "How many prints ended and how long they took; kept over restarts of the bridge.",
+    qos=1,
+)
 ERROR = _out("error", "What went wrong, until it is acknowledged.", qos=1)
 INFO = _out("info", "Versions, capabilities, limits and topics.", qos=1)
 HEALTH = _out(
@@ -108,6 +113,7 @@ TABLE: tuple[Topic, ...] = (
     SD_FILES,
     JOB_STATE,
     JOB_RESULT,
+    TOTALS,
     ERROR,
     INFO,
     HEALTH,
@@ -121,6 +127,10 @@ TABLE: tuple[Topic, ...] = (
     _in("tool", "Sets the temperatures of hotends, extrudes, and selects tools."),
     _in("bed", "Sets the temperature of the bed."),
     _in("chamber", "Sets the temperature of the chamber."),
+    _in("fan", "Sets the speed of the fans."),
+    _in("light", "Switches the light."),
+    _in("display", "Shows a text on the printer's display."),
+    _in("script", "Runs the scripts that `home_assistant.scripts` lists."),
     _in("sd", "Mounts, releases and lists the SD card."),
     _in("job", "Starts, pauses, resumes and cancels the print."),
     _in("link", "Connects and disconnects the printer, and acknowledges errors."),
@@ -230,6 +240,11 @@ class Topics:
     def job_result(self) -> str:
         """How the last print ended."""
         return self.of(JOB_RESULT)
+
+    @property
+    def totals(self) -> str:
+        """All prints so far."""
+        return self.of(TOTALS)
 
     @property
     def error(self) -> str:

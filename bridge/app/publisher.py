@@ -107,6 +107,7 @@ class Publisher:
         self._document(topics.INFO, self.info())
         self._document(topics.ERROR, views.error(state, epoch=self.epoch()))
         self._document(topics.SD_FILES, views.files(state))
+        self._document(topics.TOTALS, views.totals(state))
         if self._is_new("result", state.job.result):
             result = views.job_result(state.job.result, epoch=self.epoch())
             self._document(topics.JOB_RESULT, result)

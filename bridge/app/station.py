@@ -172,7 +172,7 @@ class Station:
             Listeners(self._on_change, self._on_event, self._on_entry),
             telemetry=self._config.telemetry,
             limits=self._config.limits,
-            scripts=Scripts(printer.scripts, read_folder(printer.scripts_folder)),
+            scripts=self._scripts(printer),
             taken=taken,
             found=self._files.last_place(),
             kept=self._files.last_record(),
@@ -180,6 +180,11 @@ class Station:
             heat_file=self._files.heat,
             broker=lambda: self.broker.connected,
         )
+
+    def _scripts(self, printer: PrinterConfig) -> Scripts:
+        folder = read_folder(printer.scripts_folder)
+        offered = self._config.home_assistant.scripts
+        return Scripts(printer.scripts, folder, offered=offered)
 
     def _build_broker(self, config: Config) -> Broker:
         return Broker(
@@ -219,7 +224,7 @@ class Station:
             settings,
             telemetry=self._config.telemetry,
             limits=self._config.limits,
-            scripts=Scripts(settings.scripts, read_folder(settings.scripts_folder)),
+            scripts=self._scripts(settings),
             heat=limits_of(settings, self._config.mqtt),
         )
 

@@ -19,6 +19,7 @@ MODELS: Mapping[Topic, type[BaseModel]] = {
     topics.SD_FILES: documents.Files,
     topics.JOB_STATE: documents.Job,
     topics.JOB_RESULT: documents.JobResult,
+    topics.TOTALS: documents.TotalsDocument,
     topics.ERROR: documents.Error,
     topics.INFO: about.Info,
     topics.HEALTH: about.Health,

@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from bridge.config import Profile, UnknownCodes
+from bridge.commands.accessories import Accessories
+from bridge.config import Preset, Profile, UnknownCodes
 from bridge.field_docs import DocumentedModel
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.modal import Modal
@@ -81,6 +82,10 @@ class ScriptLibrary(Protocol):
     def names(self) -> tuple[str, ...]:
         """The names of all scripts that can be run, sorted."""
 
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of those that need no right to send raw G-code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -117,6 +122,8 @@ class Context:
         file: the selected file on the card; ``None``: not known.
         last_print: origin and file of the last print; ``None``: there was none.
         files: the files on the card; ``None``: its list was not read.
+        accessories: the fans, the light and the babysteps as they were set last.
+        presets: the operator's presets of temperatures, by name.
         reheat: °C of the heaters that went off during the pause of a print, by name.
         variables: returns further variables for scripts.
         scripts: the printer's scripts; ``None`` if it has none.
@@ -138,6 +145,8 @@ class Context:
     file: str | None = None
     last_print: tuple[str, str] | None = None
     files: tuple[FileEntry, ...] | None = None
+    accessories: Accessories = field(default_factory=Accessories)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
     reheat: Mapping[str, float] = field(default_factory=dict)
     variables: Callable[[], Mapping[str, object]] = dict
     scripts: ScriptLibrary | None = None
@@ -154,6 +163,8 @@ class Program:
             that fails ends the program.
         restore: always sent after the lines, to restore the machine's modal state.
         offsets: new heater offsets in °C; nothing is sent for them.
+        choices: new values of what the bridge keeps for later commands, by the names of
+            :class:`~bridge.commands.accessories.Accessories`; likewise.
         emergency: the line is ``M112``: it is sent at once, without a line number,
             before everything that is queued, and in every state of the printer.
         release: sent at once like an urgent line, before the others get their turn, to
@@ -168,6 +179,7 @@ class Program:
     lines: tuple[str, ...] = ()
     restore: tuple[str, ...] = ()
     offsets: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, float] = field(default_factory=dict)
     emergency: bool = False
     urgent: bool = False
     warnings: tuple[str, ...] = ()

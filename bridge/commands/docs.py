@@ -14,7 +14,7 @@ from bridge.commands.schema import (
     summary,
 )
 from bridge.commands.scripts import Scripts
-from bridge.config import Profile
+from bridge.config import Preset, Profile
 from bridge.schema_words import SchemaWords
 
 _HEADING = """\
@@ -55,7 +55,11 @@ EXAMPLE = Context(
     file="CUBE~1.GCO",
     last_print=("card", "CUBE~1.GCO"),
     question=Question("Nozzle Parked", ("Continue",)),
-    scripts=Scripts({"preheat": "M140 S{{ parameters.bed }}\nM104 S200"}),
+    scripts=Scripts(
+        {"preheat": "M140 S{{ parameters.bed or 60 }}\nM104 S200"}, offered=["preheat"]
+    ),
+    presets={"PLA": Preset(tool=215, bed=60)},
+    capabilities=frozenset({"TOGGLE_LIGHTS"}),
 )
 """The printer whose G-code the document shows."""
 _WORDS = SchemaWords(

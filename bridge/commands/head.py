@@ -13,8 +13,9 @@ from pydantic import (
 )
 
 from bridge.commands import motion
-from bridge.commands.base import Command, Context, NotNull, Program
+from bridge.commands.base import Command, Context, Finite, NotNull, Program
 from bridge.commands.values import Distance, FactorOrPercent, SpeedOrFalse
+from bridge.errors import RejectedError
 from bridge.gcode.line import format_number
 
 _AXES = ("x", "y", "z")
@@ -121,6 +122,130 @@ class Home(Command):
         return motion.program(context, ("G91", " ".join(["G28", *words])), "G0")
 
 
+_Direction = Annotated[Literal[-1, 1] | None, NotNull]
+
+
+class JogStep(Command):
+    """Move the print head by the distance that `jog_distance` has set.
+
+    For buttons: two of them move each axis, and one control sets how far.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [axis]} for axis in _AXES]}
+    )
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "jog_step"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"x": 1}, {"z": -1})
+
+    x: _Direction = None
+    """1 or -1."""
+    y: _Direction = None
+    """1 or -1."""
+    z: _Direction = None
+    """1 or -1."""
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.x is None and self.y is None and self.z is None:
+            raise ValueError("a step needs at least one of x, y, z")
+        return self
+
+    def program(self, context: Context, /) -> Program:
+        """Return what `jog` does."""
+        far = context.accessories.jog_distance
+        given = {axis: getattr(self, axis) for axis in _AXES}
+        moves = {axis: sign * far for axis, sign in given.items() if sign is not None}
+        return Jog.model_validate(moves).program(context)
+
+
+class JogDistance(Command):
+    """Set how far `jog_step` moves. Nothing is sent to the printer."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "jog_distance"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"distance": 10},)
+
+    distance: Annotated[Finite, Field(gt=0, le=1000)]
+    """In mm; 1 when the bridge starts."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the choice, and no lines."""
+        return Program(choices={"jog_distance": self.distance})
+
+
+_LONGEST_STEP = 1.0
+"""mm of one line: firmwares limit a babystep, Marlin's to 2 mm (``M290``)."""
+
+
+class Babystep(Command):
+    """Move the nozzle along z for all later moves as well, also during a print."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "babystep"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"z": -0.02},)
+
+    z: Annotated[Finite, Field(ge=-20, le=20)]
+    """In mm; negative towards the bed."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the babysteps.
+
+        Raises:
+            RejectedError: Their sum would be beyond `profile.max_z_offset` (400), or
+                the firmware has none (409).
+
+        """
+        return _babysteps(context.accessories.z_offset + self.z, context, "babystep")
+
+
+class ZOffset(Command):
+    """Set the sum of the babysteps, also during a print."""
+
+    topic: ClassVar[str] = "head"
+    name: ClassVar[str] = "z_offset"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"offset": 0.05},)
+
+    offset: Annotated[Finite, Field(ge=-20, le=20)]
+    """In mm from where the nozzle was when the connection began; negative towards the
+    bed. `state` has the present sum."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the babysteps that are missing; none if it is so already.
+
+        Raises:
+            RejectedError: As for `babystep`.
+
+        """
+        return _babysteps(self.offset, context, "z_offset")
+
+
+def _babysteps(wanted: float, context: Context, name: str) -> Program:
+    form, limit = context.dialect.babystep, context.profile.max_z_offset
+    if not form:
+        raise RejectedError.conflict(
+            f"head {name}: {context.dialect.name} firmware has no babysteps, as far as "
+            "is known",
+            "not_supported",
+        )
+    if abs(wanted) > limit + _ROUNDING:
+        raise RejectedError.invalid(
+            f"head {name}: the sum would be {wanted:.4g} mm, beyond "
+            f"profile.max_z_offset, {limit:g} mm",
+            error="out_of_limits",
+        )
+    left, lines = round(wanted - context.accessories.z_offset, 4), []
+    while left:
+        step = max(-_LONGEST_STEP, min(left, _LONGEST_STEP))
+        lines.append(form.format(mm=format_number(step)))
+        left = round(left - step, 4)
+    return Program(tuple(lines))
+
+
+_ROUNDING = 1e-6  # mm
+
+
 class Feedrate(FactorOrPercent):
     """Set the feedrate factor of all moves, including those of a running print."""
 
@@ -149,4 +274,7 @@ class MotorsOff(Command):
         return Program(("M18",))
 
 
-COMMANDS = (Jog, Home, Feedrate, MotorsOff)
+COMMANDS = (
+    *(Jog, JogStep, JogDistance, Home),
+    *(Babystep, ZOffset, Feedrate, MotorsOff),
+)

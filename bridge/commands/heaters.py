@@ -1,7 +1,7 @@
 """Tools, bed and chamber: targets, offsets, tool selection, extrusion, flow factor."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,9 @@ from bridge.commands.values import (
     ToolOrCurrent,
     tool_number,
 )
+from bridge.errors import RejectedError
 from bridge.gcode.line import format_number
+from bridge.validation_errors import nearest
 
 _MOST_TOOLS = 17
 _LONGEST_HOLD = 604_800  # a week
@@ -148,6 +150,7 @@ class Select(Command):
 
     topic: ClassVar[str] = "tool"
     name: ClassVar[str] = "select"
+    needs_idle: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"tool": "tool1"},)
 
     tool: Tool
@@ -181,6 +184,78 @@ class Extrude(Command):
         speed = slowest if self.speed is None else min(self.speed, slowest)
         move = f"G1 E{format_number(self.amount)} F{format_number(speed)}"
         return motion.program(context, ("G91", "M83", move), "G1")
+
+
+class ExtrudeStep(Command):
+    """Extrude or retract the length that `extrude_length` has set. For buttons."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "extrude_step"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"direction": 1},)
+
+    direction: Literal[-1, 1]
+    """1 extrudes, -1 retracts."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return what `extrude` does."""
+        amount = self.direction * context.accessories.extrude_length
+        return Extrude(amount=amount).program(context)
+
+
+class ExtrudeLength(Command):
+    """Set how much `extrude_step` extrudes. Nothing is sent to the printer."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "extrude_length"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"length": 10},)
+
+    length: Annotated[Finite, Field(gt=0, le=1000)]
+    """In mm; 5 when the bridge starts."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return the choice, and no lines."""
+        return Program(choices={"extrude_length": self.length})
+
+
+class UsePreset(Command):
+    """Set the temperatures of a preset, without waiting for them."""
+
+    topic: ClassVar[str] = "tool"
+    name: ClassVar[str] = "preset"
+    needs_idle: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"preset": "PLA"},)
+
+    preset: Annotated[str, Field(min_length=1, max_length=40)]
+    """Its name in `printers.presets`."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return one line for each heater that the preset names.
+
+        Raises:
+            RejectedError: There is no such preset (404).
+
+        """
+        preset = context.presets.get(self.preset)
+        if preset is None:
+            raise RejectedError(
+                f'tool preset: there is no preset "{self.preset}"'
+                f"{nearest(self.preset, context.presets)}; printers.presets lists them",
+                error="unknown_preset",
+                code=404,
+            )
+        tool = 0 if context.profile.shared_nozzle else context.modal.tool
+        given = {
+            f"tool{tool}": preset.tool,
+            "bed": preset.bed,
+            "chamber": preset.chamber,
+        }
+        targets = {
+            heater: adjusted(context, heater, target, f"{self.preset}.{heater}")
+            for heater, target in given.items()
+            if target is not None
+        }
+        return Program(target_lines(targets, context))
 
 
 class Flowrate(FactorOrPercent):
@@ -298,6 +373,9 @@ COMMANDS = (
     ToolOffset,
     Select,
     Extrude,
+    ExtrudeStep,
+    ExtrudeLength,
+    UsePreset,
     Flowrate,
     CoolDown,
     BedTarget,

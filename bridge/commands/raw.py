@@ -1,7 +1,7 @@
 """Raw G-code: one line, several lines, or a script."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from bridge.commands.base import (
 from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
+from bridge.gcode.codes import Moves, PrintAction, Sets
 from bridge.gcode.line import Line, format_number
 
 _MOST_LINES = 1000
@@ -132,10 +133,85 @@ class RawScript(_Raw):
     context: _Values = Field(default_factory=dict)
     """The values of `context` in the template."""
 
+    guarded: ClassVar[bool] = True
+    """It is refused during a print if it would disturb that."""
+
     def program(self, context: Context, /) -> Program:
-        """Return the script's lines."""
+        """Return the script's lines.
+
+        Raises:
+            RejectedError: See :func:`script_lines`; or a print is under way, and the
+                script moves the head, changes the modes or selects a tool (409).
+
+        """
         values = {"parameters": self.parameters, "context": self.context}
-        return lines.program(script_lines(self.script, context, values), context)
+        found = script_lines(self.script, context, values)
+        if self.guarded and context.phase not in _STILL:
+            _refuse_in_print(self.script, found)
+        return lines.program(found, context)
+
+
+class RunScript(Command):
+    """Run one of the scripts that `home_assistant.scripts` lists.
+
+    It needs no right to send raw G-code, and takes no parameters.
+    """
+
+    topic: ClassVar[str] = "script"
+    name: ClassVar[str] = "run"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"script": "preheat"},)
+
+    script: Annotated[str, Field(min_length=1, max_length=100)]
+    """The script's name."""
+
+    def program(self, context: Context, /) -> Program:
+        """Return the script's lines.
+
+        Raises:
+            RejectedError: It is not listed (403); or as for `script` of `command`.
+
+        """
+        offered = context.scripts.offered if context.scripts else ()
+        if self.script not in offered:
+            names = ", ".join(offered) or "none"
+            raise RejectedError.forbidden(
+                f'script run: "{self.script}" is not listed in home_assistant.scripts '
+                f"(listed: {names})",
+                "forbidden",
+            )
+        return RawScript(script=self.script).program(context)
+
+
+_STILL = {"idle", "paused"}
+"""The phases in which the head may be moved."""
+
+_MODES = {
+    *(Sets.RELATIVE, Sets.ABSOLUTE, Sets.RELATIVE_E, Sets.ABSOLUTE_E, Sets.TOOL),
+}
+_FOR_PRINTS = {"M125", "M290", "M600", "SET_GCODE_OFFSET"}
+"""Codes that move the head and are meant for a print: parking, a filament change, and
+babysteps."""
+
+
+def disturbs(line: Line) -> bool:
+    """Return whether a line between those of a print would spoil it.
+
+    It moves the head, changes the modes or selects a tool, and is not meant for prints.
+    Nothing is known of a macro's moves.
+    """
+    row = line.row
+    if row.job is not PrintAction.NOTHING or line.code in _FOR_PRINTS:
+        return False
+    return row.moves is not Moves.NO or row.sets in _MODES
+
+
+def _refuse_in_print(script: str, found: Iterable[Line]) -> None:
+    line = next((line for line in found if disturbs(line)), None)
+    if line is not None:
+        raise RejectedError.conflict(
+            f"script {script}: a print is under way, and {line} would disturb it",
+            "printing",
+        )
 
 
 def script_lines(
@@ -258,4 +334,4 @@ def _formatted(value: str | float, spec: str, placeholder: str, where: str) -> s
     return f"%{spec.removesuffix('s')}s" % value
 
 
-COMMANDS = (RawCommand, RawCommands, RawScript)
+COMMANDS = (RawCommand, RawCommands, RawScript, RunScript)

@@ -8,6 +8,7 @@ from bridge.commands import (
     heaters,
     job,
     link,
+    outputs,
     raw,
     requests,
 )
@@ -16,6 +17,7 @@ from bridge.commands.base import Command
 COMMANDS: tuple[type[Command], ...] = (
     *head.COMMANDS,
     *heaters.COMMANDS,
+    *outputs.COMMANDS,
     *job.COMMANDS,
     *link.COMMANDS,
     *raw.COMMANDS,

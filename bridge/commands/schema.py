@@ -14,7 +14,10 @@ from bridge.commands.registry import COMMANDS
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_NAMED = {"head", "tool", "bed", "chamber", "sd", "job", "link"}
+_NAMED = {
+    *("head", "tool", "bed", "chamber", "fan", "light", "display", "script"),
+    *("sd", "job", "link"),
+}
 
 
 class _Generator(GenerateJsonSchema):

@@ -5,7 +5,7 @@ can be used. Templates print only texts and finite numbers: a missing or unknown
 ends the script with an error instead of producing an incomplete line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bridge.commands.gcode_lines import is_empty
@@ -44,15 +44,21 @@ class Scripts:
     Args:
         configured: templates by name, from the configuration.
         folder: templates by path in the scripts folder; they take precedence.
+        offered: names of scripts that everybody may run who may move the printer.
 
     """
 
     def __init__(
-        self, configured: Mapping[str, str], folder: Mapping[str, str] | None = None
+        self,
+        configured: Mapping[str, str],
+        folder: Mapping[str, str] | None = None,
+        *,
+        offered: Iterable[str] = (),
     ) -> None:
         own = {**configured, **(folder or {})}
         self._sources = {**BUNDLED, **own}
         self._sandbox = _sandbox(self._sources) if own else None
+        self.offered = tuple(name for name in offered if self.has(name))
 
     @property
     def names(self) -> tuple[str, ...]:

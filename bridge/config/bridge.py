@@ -54,7 +54,8 @@ class Rights(Section):
     safe: bool = True
     """Accept `emergency`."""
     control: bool = True
-    """Accept `head`, `tool`, `bed`, `chamber`, `sd`, `job` and `link`."""
+    """Accept `head`, `tool`, `bed`, `chamber`, `fan`, `light`, `display`, `script`,
+    `sd`, `job` and `link`."""
     raw: bool = True
     """Accept `command`."""
 
@@ -84,7 +85,10 @@ class HomeAssistant(Section):
     birth_payload: str = "online"
     """Payload of the birth message."""
     scripts: tuple[str, ...] = ()
-    """Scripts that are shown as buttons, for each printer that has them."""
+    """Scripts that are shown as buttons, for each printer that has them. Everybody who
+    may move the printer may run them, on `script`."""
+    thumbnails: bool = False
+    """Show the thumbnail of the file in print, from `job/thumbnail`."""
 
 
 def _part(name: str) -> str:

@@ -1,8 +1,8 @@
 """The settings of one printer."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from bridge.config.values import (
     Celsius,
@@ -113,6 +113,53 @@ class Volume(Section):
     """Range of the z axis."""
 
 
+Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")]
+
+
+class Light(Section):
+    """A light, for the topic `light`."""
+
+    kind: Literal["auto", "none", "case", "rgb", "pin", "led"] = "auto"
+    """`case`: the case light (`M355`); `auto`: the same, if the firmware reports
+    `TOGGLE_LIGHTS`; `rgb`: a light with colors (`M150`); `pin`: an output, with
+    Klipper's `SET_PIN`, or `M42` elsewhere; `led`: Klipper's `SET_LED`."""
+    name: Output | None = Field(default=None, examples=["caselight"])
+    """The name of the `pin` or `led` in Klipper's configuration; elsewhere the number
+    of the pin."""
+    dimmable: bool = True
+    """Whether the brightness can be set; not for a `pin` that is only on or off."""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Self:
+        if self.kind in {"pin", "led"} and self.name is None:
+            raise ValueError(f"kind: {self.kind} needs the name of the output")
+        return self
+
+
+def _fan(value: object) -> object:
+    return str(value) if isinstance(value, int) else value
+
+
+FanId = Annotated[
+    str, Field(pattern=r"^[A-Za-z1-9_][A-Za-z0-9_]{0,39}$"), BeforeValidator(_fan)
+]
+FanName = Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Preset(Section):
+    """Target temperatures in °C that are set together; what is left out stays."""
+
+    tool: Celsius | None = None
+    """Target of the selected hotend."""
+    bed: Celsius | None = None
+    """Target of the bed."""
+    chamber: Celsius | None = None
+    """Target of the chamber."""
+
+
+PresetName = Annotated[str, Field(min_length=1, max_length=40)]
+
+
 class Profile(Section):
     """The machine and its limits."""
 
@@ -136,8 +183,15 @@ class Profile(Section):
     firmwares do not see an emergency stop."""
     max_temperature: MaxTemperature = MaxTemperature()
     """Highest target temperatures."""
+    max_z_offset: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """Largest sum of the babysteps that `head` sets, in mm up or down."""
     volume: Volume = Volume()
     """Axis ranges."""
+    light: Light = Light()
+    """The light."""
+    fans: dict[FanId, FanName] = Field(default={}, examples=[{1: "Chamber fan"}])
+    """Fans besides the one for part cooling: the number (`M106 P`), or the name of a
+    `fan_generic` in Klipper's configuration, and the name to display."""
     idle_heaters: Minutes = 60.0
     """Minutes after which unused heaters are turned off; 0 means never."""
     pause_heaters: PauseHeaters = PauseHeaters()
@@ -161,6 +215,11 @@ BLOCKED = {
 }
 
 
+_NO_PRESETS = {"none", "off", "unknown", "unavailable"}
+"""What Home Assistant calls a preset that is none."""
+
+About = Annotated[str, Field(min_length=1, max_length=100)]
+
 UnknownCodes = Literal["send", "refuse"]
 
 
@@ -173,10 +232,23 @@ class Printer(Section):
     """Display name."""
     topic: Topic | None = Field(default=None, examples=["workshop/ender"])
     """Base topic; by default `printer`, or `printers/<id>` if there are several."""
+    manufacturer: About | None = Field(default=None, examples=["Creality"])
+    """Manufacturer, for Home Assistant."""
+    model: About | None = Field(default=None, examples=["Ender-3 V2"])
+    """Model, for Home Assistant; by default what the firmware reports."""
+    serial_number: About | None = Field(default=None, examples=["E3-12345"])
+    """Serial number, for Home Assistant; by default the UUID that the firmware reports,
+    unless all printers with this firmware have the same."""
+    area: About | None = Field(default=None, examples=["Workshop"])
+    """Area that Home Assistant suggests for the printer."""
     serial: Serial = Serial()
     """The connection to the printer."""
     profile: Profile = Profile()
     """The machine and its limits."""
+    presets: dict[PresetName, Preset] = Field(
+        default={}, examples=[{"PLA": {"tool": 215, "bed": 60}}]
+    )
+    """Temperatures by name, for `tool` `preset` and for Home Assistant."""
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
     scripts_folder: File | None = Field(default=None, examples=["scripts"])
@@ -198,3 +270,28 @@ class Printer(Section):
     it is cancelled (`cancel`). A paused one has failed, and can be recovered."""
     on_broker_loss: OnBrokerLoss | None = Field(default=None, examples=[10])
     """The same as `mqtt.on_broker_loss`, for this printer alone."""
+
+    @model_validator(mode="after")
+    def _presets_can_be_set(self) -> Self:
+        has = {
+            "tool": True,
+            "bed": self.profile.heated_bed,
+            "chamber": self.profile.heated_chamber,
+        }
+        limits = self.profile.max_temperature
+        for name, preset in self.presets.items():
+            if name.strip().lower() in _NO_PRESETS:
+                raise ValueError(f"presets.{name}: this name means that none is chosen")
+            for heater, there in has.items():
+                target, limit = getattr(preset, heater), getattr(limits, heater)
+                if target is not None and not there:
+                    raise ValueError(
+                        f"presets.{name}.{heater}: the printer has no heated {heater} "
+                        f"(profile.heated_{heater})"
+                    )
+                if target is not None and target > limit:
+                    raise ValueError(
+                        f"presets.{name}.{heater}: {target:g} °C is beyond "
+                        f"profile.max_temperature.{heater}, {limit:g} °C"
+                    )
+        return self

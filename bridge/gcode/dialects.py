@@ -145,6 +145,13 @@ class Dialect:
     """Lines that end it: pausing and rewinding works everywhere. Empty: none of its
     commands leaves the printer ready."""
 
+    named_outputs: bool = False
+    """Pins, lights and further fans have names: ``SET_PIN``, ``SET_LED``,
+    ``SET_FAN_SPEED`` (https://www.klipper3d.org/G-Codes.html); elsewhere numbers."""
+    babystep: str = ""
+    """The line that moves the nozzle by ``{mm}`` along z and keeps that offset for all
+    later moves; empty: it has none, as far as is known."""
+
     # What it keeps in mind
 
     g90_sets_extruder: bool = True
@@ -228,6 +235,7 @@ def _dwell(said: Line) -> float:
 
 MARLIN = Dialect(
     name="marlin",
+    babystep="M290 Z{mm}",
     detect=("marlin",),
     cancel=("M524",),
     numbers_oks=True,
@@ -238,6 +246,7 @@ itself not acknowledged while one runs, which a probe finds out."""
 
 MARLIN1 = Dialect(
     name="marlin1",
+    babystep="M290 Z{mm}",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
     sends_busy=False,
     g90_sets_extruder=False,
@@ -248,6 +257,7 @@ MARLIN1 = Dialect(
 
 PRUSA = Dialect(
     name="prusa",
+    babystep="M290 Z{mm}",
     detect=("prusa-firmware",),
     lower_case_names=True,
     extra_sensors={"P": "pinda", "A": "ambient"},
@@ -257,6 +267,8 @@ PRUSA = Dialect(
 
 KLIPPER = Dialect(
     name="klipper",
+    babystep="SET_GCODE_OFFSET Z_ADJUST={mm} MOVE=1",
+    named_outputs=True,
     detect=("klipper", "kalico"),
     sees_stops=True,
     numbered=False,
@@ -291,6 +303,7 @@ as most configurations have it."""
 
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
+    babystep="M290 S{mm}",
     detect=("reprapfirmware", "reprap firmware"),
     cancel=(),  # M0 does it, and much more
     g90_sets_extruder=False,

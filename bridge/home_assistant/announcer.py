@@ -4,24 +4,31 @@ import asyncio
 import logging
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge import __version__
-from bridge.config import Config
+from bridge.commands.outputs import CASE_LIGHT, has_light
+from bridge.config import Config, Light
 from bridge.config import Printer as PrinterConfig
+from bridge.gcode.dialects import DIALECTS, UNKNOWN
 from bridge.home_assistant.discovery import (
     Announcements,
     KnownDevice,
     components,
     config_topic,
     discovery,
+    printable_files,
     render,
 )
-from bridge.home_assistant.entities import Device
+from bridge.home_assistant.entities import Device, PrintableFile
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Message
 from bridge.printer.printer import Printer
 from bridge.state_files import DEVICE, recall, remember
 from bridge.topics import Topics
+
+if TYPE_CHECKING:
+    from bridge.gcode.reply_types import FileEntry
 
 log = logging.getLogger("bridge.app")
 
@@ -65,6 +72,7 @@ class Announcer:
         self._known = known or KnownDevice()
         self._announcements = Announcements(self._known.components)
         self._described: KnownDevice | None = None
+        self._listed: tuple[FileEntry, ...] | None = None
         self._born: asyncio.TimerHandle | None = None
 
     def configure(self, config: Config) -> None:
@@ -88,7 +96,7 @@ class Announcer:
     def tick(self) -> bool:
         """Publish the discovery message if it has changed; to be called every second.
 
-        The message is some 26 kB, and is put together only when what it is made from
+        The message is some 50 kB, and is put together only when what it is made from
         has changed. The configuration and the names of the scripts change only with
         :meth:`configure`.
 
@@ -100,6 +108,10 @@ class Announcer:
             return False
         printer = self._printer
         self._known = self._known.learn(printer.state, printer.observer.dialect.name)
+        if printer.state.listed and printer.state.files is not self._listed:
+            self._listed = printer.state.files
+            files = printable_files(self._listed, "card")
+            self._known = self._known.with_files(files)
         if self._known is not self._described:
             self._described = self._known
             self._announcements.change(discovery(self._device()))
@@ -139,7 +151,11 @@ class Announcer:
     def _device(self) -> Device:
         printer = self._printer.config
         profile, rights = printer.profile, self._config.rights
-        scripts = self._printer.scripts.names if self._printer.scripts else ()
+        known = self._known
+        light = profile.light
+        lit = frozenset({CASE_LIGHT}) if known.case_light else frozenset[str]()
+        # A printer that was never connected may have anything.
+        dialect = DIALECTS.get(known.family or "", UNKNOWN)
         return Device(
             id=printer.id,
             name=printer.name,
@@ -151,10 +167,28 @@ class Announcer:
             max_temperature=profile.max_temperature.model_dump(),
             rights=frozenset(tier for tier, given in rights if given),
             lifetime=round(LIFETIMES * self._config.telemetry.heartbeat),
-            scripts=tuple(x for x in self._settings.scripts if x in scripts),
-            firmware=self._known.firmware,
-            model=self._known.model,
+            scripts=self._printer.disturbing_scripts(),
+            firmware=known.firmware,
+            model=printer.model or known.model,
+            manufacturer=printer.manufacturer,
+            serial_number=printer.serial_number or known.uuid,
+            area=printer.area,
+            fans=profile.fans,
+            light=_light(light) if has_light(light, lit) else None,
+            babysteps=profile.max_z_offset if dialect.babystep else 0.0,
+            presets={
+                name: preset.model_dump(exclude_none=True)
+                for name, preset in printer.presets.items()
+            },
+            files=tuple(PrintableFile(*file) for file in known.files),
+            thumbnail=self._settings.thumbnails,
         )
+
+
+def _light(light: Light) -> str:
+    if light.kind in {"rgb", "led"}:
+        return "color"
+    return "dim" if light.dimmable else "switch"
 
 
 def _heaters(printer: PrinterConfig) -> tuple[str, ...]:

@@ -10,21 +10,25 @@ Pure: the time is an argument, and :mod:`bridge.home_assistant.announcer` publis
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict
 
+from bridge.commands.outputs import CASE_LIGHT
+from bridge.gcode.reply_types import FileEntry
 from bridge.home_assistant.control_entities import controls
 from bridge.home_assistant.entities import (
     LONGEST,
     Device,
     Entity,
     Fields,
+    PrintableFile,
     availability,
 )
 from bridge.home_assistant.heater_entities import heat
+from bridge.home_assistant.output_entities import outputs
 from bridge.home_assistant.status_entities import status
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published import documents
@@ -68,8 +72,11 @@ def discovery(device: Device) -> Payload:
     topics = device.topics
     known = {
         "name": device.name,
+        "manufacturer": device.manufacturer,
         "model": device.model,
+        "serial_number": device.serial_number,
         "sw_version": device.firmware,
+        "suggested_area": device.area,
     }
     about = {name: value[:LONGEST] for name, value in known.items() if value}
     return {
@@ -86,11 +93,12 @@ def discovery(device: Device) -> Payload:
 
 def entities(device: Device) -> Iterator[Entity]:
     """Yield the entities of a printer, without those whose commands are not allowed."""
-    for part in (status, heat, controls):
+    for part in (status, heat, controls, outputs):
         for entity in part(device):
             if entity.tier is None or entity.tier in device.rights:
                 yield entity
     yield _event(device)
+    yield _refused(device)
 
 
 def render(payload: Payload) -> bytes:
@@ -117,6 +125,22 @@ class KnownDevice(BaseModel):
     """What the firmware calls the machine."""
     sensors: tuple[str, ...] = ()
     """Temperatures that no heater belongs to, by the firmware's names."""
+    uuid: str | None = None
+    """The machine's own id, as the firmware reports it."""
+    case_light: bool = False
+    """The firmware reports that it can switch a light."""
+    files: tuple[tuple[str, str, str], ...] = ()
+    """Label, origin and path of the files that can be printed, as last listed."""
+
+    def with_files(self, files: Sequence[PrintableFile]) -> "KnownDevice":
+        """Return this with other files; itself if they are the same.
+
+        They stay known while the printer is away, because the entity would come and go.
+        """
+        known = tuple((file.label, file.origin, file.path) for file in files)
+        if known == self.files:
+            return self
+        return self.model_copy(update={"files": known})
 
     def learn(self, state: PrinterState, family: str) -> "KnownDevice":
         """Return this with what a printer's state adds; itself if that is nothing.
@@ -134,11 +158,53 @@ class KnownDevice(BaseModel):
         before = self.sensors if family == self.family else ()
         new = tuple(name for name in state.sensors if name not in before)
         model = state.firmware.fields.get("MACHINE_TYPE")
-        facts = (family, _printable(state.firmware.name), model and _printable(model))
-        if facts == (self.family, self.firmware, self.model) and not new:
+        uuid = state.firmware.fields.get("UUID", "")
+        facts: dict[str, object] = {
+            "family": family,
+            "firmware": _printable(state.firmware.name),
+            "model": model and _printable(model),
+            "uuid": None if uuid.lower() in _COMMON_UUIDS else _printable(uuid),
+            "case_light": state.capabilities.get(CASE_LIGHT, False),
+        }
+        if not new and all(getattr(self, name) == facts[name] for name in facts):
             return self
-        update = dict(zip(("family", "firmware", "model"), facts, strict=True))
-        return self.model_copy(update={**update, "sensors": (*before, *new)})
+        return self.model_copy(update={**facts, "sensors": (*before, *new)})
+
+
+_COMMON_UUIDS = {
+    "",
+    "00000000-0000-0000-0000-000000000000",
+    "cede2a2f-41a2-4748-9b12-c55c62f367ff",
+}
+"""``UUID`` of an ``M115`` that says nothing: Marlin's defaults, the same for all
+printers."""
+
+
+def printable_files(files: Sequence[FileEntry], origin: str) -> list[PrintableFile]:
+    """Return the files that can be chosen, the newest first where dates are known.
+
+    A label is the long name; where two files share it, the path. Home Assistant gets
+    the whole list with each discovery message, so it is limited to :data:`MOST_FILES`.
+
+    Args:
+        files: as the firmware lists them.
+        origin: where they are.
+
+    """
+    newest = sorted(files, key=lambda file: file.date or "", reverse=True)[:MOST_FILES]
+    names = [file.display or file.path.lstrip("/") for file in newest]
+    return [
+        PrintableFile(
+            name if names.count(name) == 1 else file.path.lstrip("/"),
+            origin,
+            file.path,
+        )
+        for name, file in zip(names, newest, strict=True)
+    ]
+
+
+MOST_FILES = 60
+"""Files that can be chosen in Home Assistant."""
 
 
 class Announcements:
@@ -240,6 +306,38 @@ def _event(device: Device) -> Entity:
             "state_topic": device.topics.event,
             "value_template": template,
             "icon": "mdi:bell-outline",
+        },
+    )
+
+
+REFUSALS = ("rejected", "failed", "expired")
+"""What becomes of a command that is not carried out, as a response's `status`."""
+
+
+def _refused(device: Device) -> Entity:
+    """Return the event of a command that was not carried out, with the reason.
+
+    Home Assistant names no response topic, so the responses to its commands are on the
+    shared one, as are those of other simple clients.
+    """
+    told = "['message', 'error', 'code', 'topic', 'command', 'id']"
+    template = (
+        f"{{% if value_json.status in {list(REFUSALS)} %}}"
+        "{% set ns = namespace(it={'event_type': value_json.status}) %}"
+        f"{{% for name in {told} %}}"
+        "{% set ns.it = dict(ns.it, **{name: value_json.get(name)}) %}"
+        "{% endfor %}{{ ns.it | tojson }}{% endif %}"
+    )
+    return Entity(
+        key="refused",
+        platform="event",
+        name="Refused",
+        alone=True,
+        fields={
+            "event_types": list(REFUSALS),
+            "state_topic": device.topics.response,
+            "value_template": template,
+            "icon": "mdi:cancel",
         },
     )
 

@@ -19,6 +19,22 @@ Fields = dict[str, object]
 """Part of a component: any JSON, by the full names of the fields (not abbreviated)."""
 
 
+@dataclass(frozen=True, slots=True)
+class PrintableFile:
+    """A file that can be chosen.
+
+    Attributes:
+        label: what people read; different for each file.
+        origin: where it is, as ``job`` ``select`` names it.
+        path: its path there.
+
+    """
+
+    label: str
+    origin: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """What the discovery message of a printer is made from.
@@ -31,12 +47,24 @@ class Device:
         heaters: their names: ``tool0`` …, ``bed``, ``chamber``.
         sensors: names of other temperatures, as the firmware reports them.
         tools: how many tools can be selected.
+        fans: names of the fans besides part cooling, by their ids.
+        light: what the light can do: ``switch``, ``dim`` or ``color``; ``None``: there
+            is none.
+        babysteps: the largest sum of babysteps in mm; 0: the firmware has none.
+        presets: temperatures in °C by ``tool``, ``bed`` and ``chamber``, by the
+            preset's name.
+        files: the files that can be printed.
+        thumbnail: thumbnails of the file in print are published.
         max_temperature: the highest target in °C, by ``tool``, ``bed``, ``chamber``.
         rights: the tiers of commands that the bridge allows.
         lifetime: seconds without a report after which a temperature is unavailable.
-        scripts: names of the scripts that become buttons.
+        scripts: names of the scripts that become buttons, and whether each of them
+            would disturb a print.
         firmware: its name and version, if known.
-        model: what the firmware calls the machine, if known.
+        model: what the machine is called, if known.
+        manufacturer: who made it, if known.
+        serial_number: its serial number, if known.
+        area: the area that is suggested for it.
 
     """
 
@@ -47,12 +75,21 @@ class Device:
     heaters: tuple[str, ...]
     sensors: tuple[str, ...] = ()
     tools: int = 1
+    fans: Mapping[str, str] = field(default_factory=dict)
+    light: str | None = None
+    babysteps: float = 0.0
+    presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    files: tuple[PrintableFile, ...] = ()
+    thumbnail: bool = False
     max_temperature: Mapping[str, float] = field(default_factory=dict)
     rights: frozenset[str] = frozenset({"read", "safe", "control", "raw"})
     lifetime: int = 180
-    scripts: tuple[str, ...] = ()
+    scripts: Mapping[str, bool] = field(default_factory=dict)
     firmware: str | None = None
     model: str | None = None
+    manufacturer: str | None = None
+    serial_number: str | None = None
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +103,7 @@ class Entity:
         fields: further fields, which depend on the platform.
         alone: available whenever the bridge is, even without a printer.
         when: a field of ``can`` in ``state`` that must be true for it to be available.
+        provided: the same as an expression on ``state``.
         tier: the right that its commands need; ``None``: it sends no commands.
 
     """
@@ -76,6 +114,7 @@ class Entity:
     fields: Fields
     alone: bool = False
     when: str | None = None
+    provided: str | None = None
     tier: str | None = None
 
 
@@ -84,9 +123,10 @@ def availability(topics: Topics, entity: Entity) -> Fields:
     bridge = {"topic": topics.availability}
     if entity.alone:
         return {"availability": [bridge], "availability_mode": "all"}
-    if entity.when is None:
+    condition = f"value_json.can.{entity.when}" if entity.when else entity.provided
+    if condition is None:
         return {}
-    template = f"{{{{ 'online' if value_json.can.{entity.when} else 'offline' }}}}"
+    template = f"{{{{ 'online' if {condition} else 'offline' }}}}"
     able = {"topic": topics.state, "value_template": template}
     three = [bridge, {"topic": topics.connection}, able]
     return {"availability": three, "availability_mode": "all"}
@@ -109,6 +149,18 @@ def flag(topic: str, condition: str) -> Fields:
 def press(topic: str, payload: Mapping[str, object]) -> Fields:
     """Return the fields of a button that sends a payload."""
     return {"command_topic": topic, "payload_press": json.dumps(payload)}
+
+
+def send(topic: str, payload: str) -> Fields:
+    """Return the fields of a control whose value becomes a JSON document.
+
+    Args:
+        topic: where it is sent.
+        payload: a Jinja expression of ``value``.
+
+    """
+    template = f"{{{{ ({payload}) | tojson }}}}"
+    return {"command_topic": topic, "command_template": template}
 
 
 def cut(expression: str) -> str:

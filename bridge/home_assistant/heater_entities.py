@@ -114,8 +114,38 @@ def _thermostat(device: Device, heater: str) -> Entity:
             "temperature_command_template": _command(heater, "{{ value }}"),
             "mode_command_topic": _topic(device, heater),
             "mode_command_template": _off(heater),
+            **_presets(device, heater),
         },
     )
+
+
+def _presets(device: Device, heater: str) -> Fields:
+    """Return the thermostat's presets: of each one this heater's temperature."""
+    kind = "tool" if heater.startswith("tool") else heater
+    known = {
+        name: temperatures[kind]
+        for name, temperatures in device.presets.items()
+        if kind in temperatures
+    }
+    if not known:
+        return {}
+    table = json.dumps(known)
+    target = f"({_value(heater, 'target')} or 0)"
+    setting = f"{{'targets': {{'{heater}': it}}}}"
+    if not heater.startswith("tool"):
+        setting = "{'target': it}"
+    return {
+        "preset_modes": list(known),
+        "preset_mode_state_topic": device.topics.temperature,
+        "preset_mode_value_template": f"{{{{ {table}.items()"
+        f" | selectattr(1, 'eq', {target}) | map(attribute=0) | first"
+        " | default('None') }}",
+        "preset_mode_command_topic": _topic(device, heater),
+        # Without a preset nothing changes, so nothing is sent to the printer.
+        "preset_mode_command_template": f"{{% set it = {table}.get(value, 0) %}}"
+        f"{{{{ dict(dict({{'command': 'target'}}, **{setting}),"
+        f" **({{}} if value in {table} else {{'dry_run': true}})) | tojson }}}}",
+    }
 
 
 def _topic(device: Device, heater: str) -> str:

@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from typing import get_args
 
-from bridge.home_assistant.entities import Device, Entity, Fields, cut, flag, read
+from bridge.home_assistant.entities import (
+    LONGEST,
+    Device,
+    Entity,
+    Fields,
+    cut,
+    flag,
+    read,
+)
 from bridge.printer.knowledge.model import HeatReason, Link
 from bridge.printer.knowledge.print_table import Active, Outcome
 from bridge.printer.published.documents import Attention
@@ -18,12 +26,20 @@ _HIDDEN: Fields = {"enabled_by_default": False}
 _MEASURED: Fields = {"state_class": "measurement"}
 _DURATION: Fields = _MEASURED | {
     "device_class": "duration",
-    "unit_of_measurement": "s",
+    "unit_of_measurement": "min",
     "suggested_display_precision": 0,
 }
 _PERCENT: Fields = _MEASURED | {
     "unit_of_measurement": "%",
     "suggested_display_precision": 0,
+}
+
+
+_LENGTH: Fields = {
+    "device_class": "distance",
+    "unit_of_measurement": "m",
+    "suggested_display_precision": 2,
+    "icon": "mdi:printer-3d-nozzle",
 }
 
 
@@ -36,7 +52,11 @@ def status(device: Device) -> Iterator[Entity]:
     yield from _printer(device)
     yield from _position(device)
     yield from _job(device)
+    yield from _layers(device)
     yield from _result(device)
+    yield from _totals(device)
+    if device.thumbnail:
+        yield _thumbnail(device)
     yield from _warnings(device)
     yield from _released(device)
     yield from _heat(device)
@@ -56,6 +76,13 @@ def _printer(device: Device) -> Iterator[Entity]:
         | {"icon": "mdi:printer-3d"},
     )
     yield Entity(
+        key="status",
+        platform="sensor",
+        name="Status",
+        alone=True,
+        fields={"icon": "mdi:printer-3d"} | read(state, cut("value_json.status")),
+    )
+    yield Entity(
         key="printing",
         platform="binary_sensor",
         name="Printing",
@@ -64,8 +91,8 @@ def _printer(device: Device) -> Iterator[Entity]:
     yield Entity(
         key="fan",
         platform="sensor",
-        name="Part fan",
-        fields=_PERCENT | {"icon": "mdi:fan"} | read(state, "value_json.fan"),
+        name="Part fan speed",
+        fields=_HIDDEN | _PERCENT | {"icon": "mdi:fan"} | read(state, "value_json.fan"),
     )
     yield Entity(
         key="connected",
@@ -99,19 +126,22 @@ def _position(device: Device) -> Iterator[Entity]:
 
 def _job(device: Device) -> Iterator[Entity]:
     job = device.topics.job_state
+    clock: Fields = {"device_class": "timestamp"}
     shown: tuple[tuple[str, str, str, Fields], ...] = (
-        ("progress", "Progress", "progress", _PERCENT | {"icon": "mdi:progress-clock"}),
-        ("print_time", "Print time", "elapsed", _DURATION),
-        ("time_left", "Print time left", "remaining", _DURATION),
-        ("started", "Print started", "started_at", {"device_class": "timestamp"}),
-        ("finish", "Estimated finish", "finish_at", {"device_class": "timestamp"}),
+        (
+            "progress",
+            "Progress",
+            "value_json.progress",
+            _PERCENT | {"icon": "mdi:progress-clock"},
+        ),
+        ("print_time", "Print time", _minutes("elapsed"), _DURATION | _HIDDEN),
+        ("time_left", "Print time left", _minutes("remaining"), _DURATION),
+        ("started", "Print started", "value_json.started_at", clock),
+        ("finish", "Estimated finish", "value_json.finish_at", clock),
     )
-    for key, name, field, fields in shown:
+    for key, name, expression, fields in shown:
         yield Entity(
-            key=key,
-            platform="sensor",
-            name=name,
-            fields=fields | read(job, f"value_json.{field}"),
+            key=key, platform="sensor", name=name, fields=fields | read(job, expression)
         )
     yield Entity(
         key="file",
@@ -125,6 +155,81 @@ def _job(device: Device) -> Iterator[Entity]:
         platform="binary_sensor",
         name="Heating up",
         fields={"icon": "mdi:thermometer-chevron-up"} | flag(job, "value_json.heating"),
+    )
+
+
+def _minutes(field: str) -> str:
+    """Return the expression of a duration in minutes; the documents have seconds."""
+    value = f"value_json.{field}"
+    return f"({value} / 60) | round(0) | int if {value} is number else none"
+
+
+def _metres(value: str) -> str:
+    return f"({value} / 1000) | round(2) if {value} is number else none"
+
+
+def _layers(device: Device) -> Iterator[Entity]:
+    job = device.topics.job_state
+    for key, name, icon in (
+        ("layer", "Layer", "layers"),
+        ("layers", "Total layers", "layers-triple"),
+    ):
+        yield Entity(
+            key=key,
+            platform="sensor",
+            name=name,
+            fields={"icon": f"mdi:{icon}"} | read(job, f"value_json.{key}"),
+        )
+    yield Entity(
+        key="filament",
+        platform="sensor",
+        name="Filament used",
+        fields=_LENGTH | read(job, _metres("value_json.filament")),
+    )
+
+
+def _totals(device: Device) -> Iterator[Entity]:
+    """Yield the counts of all prints; they stay while the printer is switched off."""
+    counted: Fields = {"state_class": "total_increasing"} | _DIAGNOSTIC
+    count: Fields = counted | {"icon": "mdi:counter"}
+    hours = "(value_json.print_time / 3600) | round(2)"
+    shown: tuple[tuple[str, str, str, Fields], ...] = (
+        ("prints_done", "Prints completed", "value_json.done", count),
+        ("prints_cancelled", "Prints cancelled", "value_json.cancelled", count),
+        ("prints_failed", "Prints failed", "value_json.failed", count),
+        (
+            "print_hours",
+            "Total print time",
+            hours,
+            counted | {"device_class": "duration", "unit_of_measurement": "h"},
+        ),
+        (
+            "total_filament",
+            "Total filament",
+            _metres("value_json.filament"),
+            _LENGTH | counted,
+        ),
+    )
+    for key, name, expression, fields in shown:
+        yield Entity(
+            key=key,
+            platform="sensor",
+            name=name,
+            alone=True,
+            fields=fields | read(device.topics.totals, expression),
+        )
+
+
+def _thumbnail(device: Device) -> Entity:
+    return Entity(
+        key="thumbnail",
+        platform="image",
+        name="Thumbnail",
+        alone=True,
+        fields={
+            "image_topic": f"{device.topics.base}/job/thumbnail",
+            "content_type": "image/png",
+        },
     )
 
 
@@ -154,7 +259,7 @@ def _result(device: Device) -> Iterator[Entity]:
         (
             "last_duration",
             "Last print duration",
-            "value_json.elapsed",
+            _minutes("elapsed"),
             {key: value for key, value in _DURATION.items() if key != "state_class"},
         ),
         (
@@ -209,6 +314,29 @@ def _warnings(device: Device) -> Iterator[Entity]:
         | {"icon": "mdi:account-question"}
         | read(topics.state, "value_json.attention"),
     )
+    yield Entity(
+        key="error",
+        platform="sensor",
+        name="Error",
+        alone=True,
+        fields={"icon": "mdi:alert-circle-outline"}
+        | read(topics.state, f"(value_json.error or 'none')[:{LONGEST}]"),
+    )
+    yield Entity(
+        key="question",
+        platform="sensor",
+        name="Question",
+        fields={"icon": "mdi:help-circle-outline"}
+        | read(
+            topics.state,
+            f"((value_json.prompt or {{}}).get('text') or 'none')[:{LONGEST}]",
+        )
+        | {
+            "json_attributes_topic": topics.state,
+            "json_attributes_template": "{{ {'choices':"
+            " (value_json.prompt or {}).get('choices') or []} | tojson }}",
+        },
+    )
 
 
 def _released(device: Device) -> Iterator[Entity]:
@@ -232,11 +360,20 @@ def _heat(device: Device) -> Iterator[Entity]:
         fields={"device_class": "heat"} | flag(topics.state, "value_json.hot"),
     )
     yield Entity(
+        key="safe_to_power_off",
+        platform="binary_sensor",
+        name="Safe to power off",
+        alone=True,
+        fields={"icon": "mdi:power-plug-off"}
+        | flag(topics.state, "value_json.safe_to_power_off"),
+    )
+    yield Entity(
         key="unsafe_to_power_off",
         platform="binary_sensor",
         name="Unsafe to power off",
         alone=True,
-        fields={"device_class": "safety"}
+        fields=_HIDDEN  # the opposite, for automations of earlier versions
+        | {"device_class": "safety"}
         | flag(
             topics.state,
             "none if value_json.safe_to_power_off is none"
@@ -269,6 +406,7 @@ def _machine(device: Device) -> Iterator[Entity]:
         platform="sensor",
         name="Firmware",
         fields=_DIAGNOSTIC
+        | _HIDDEN
         | {"icon": "mdi:chip"}
         | read(info, cut("(value_json.firmware or {}).get('name')")),
     )
@@ -302,6 +440,7 @@ def _bridge(device: Device) -> Iterator[Entity]:
         name="Bridge version",
         alone=True,
         fields=_DIAGNOSTIC
+        | _HIDDEN
         | {"icon": "mdi:bridge"}
         | read(device.topics.info, "value_json.version"),
     )

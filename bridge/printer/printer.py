@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -284,6 +284,10 @@ class Printer:
         """
         return completed(self._planner.plan(command))
 
+    def disturbing_scripts(self) -> Mapping[str, bool]:
+        """Return the scripts that are offered; whether each would disturb a print."""
+        return self._planner.disturbing_scripts()
+
     async def plan_in_slices(
         self, command: Command, interrupted: Interrupted = lambda: None
     ) -> Plan:
@@ -444,7 +448,7 @@ class Printer:
             await self._questions.ask(
                 program.gcode, run, expires=expires, within=within
             )
-        elif program.gcode or program.offsets:
+        elif program.gcode or program.offsets or program.choices:
             if program.release:
                 self._send_urgent(program.release, run)
             await self.queue.execute(

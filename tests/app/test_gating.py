@@ -14,14 +14,16 @@ from bridge.app.station import Station
 from bridge.commands.registry import COMMANDS
 from bridge.commands.schema import examples
 from bridge.config import Config
+from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge.model import Link, PrinterState
-from bridge.printer.knowledge.print_table import Active, PrintJob
+from bridge.printer.knowledge.print_table import Active, PrintJob, PrintResult
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.matrix import KEYS, MATRIX, STATES, refusal
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.waiting import until
 
+FILE = "CUBE~1.GCO"
 LINKS: Mapping[str, Link] = {word: word for word in get_args(Link)}
 PHASES: Mapping[str, Active] = {word: word for word in get_args(Active)}
 Answers = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -78,6 +80,7 @@ async def bench(
                 "state_folder": str(folder),
             },
             "limits": {"rate": rate},
+            "home_assistant": {"scripts": ["preheat"]},
             "printers": [
                 {
                     "serial": {"port": "simulator://marlin?extruders=2"},
@@ -85,8 +88,10 @@ async def bench(
                         "extruders": 2,
                         "heated_bed": bed,
                         "heated_chamber": chamber,
+                        "light": {"kind": "case"},
                     },
-                    "scripts": {"preheat": "M117 {{ parameters.bed }}"},
+                    "presets": {"PLA": {"tool": 215}},
+                    "scripts": {"preheat": "M117 {{ parameters.bed or 0 }}"},
                 }
             ],
         }
@@ -99,7 +104,9 @@ async def bench(
 
 def in_state(known: PrinterState, word: str) -> PrinterState:
     """Return the state with another word for what the printer does."""
-    job = PrintJob(phase="idle", file="A.GCO", size=100)
+    last = PrintResult(outcome="done", file=FILE, elapsed=9, time=0)
+    job = PrintJob(phase="idle", file="A.GCO", size=100, result=last)
+    known = replace(known, files=(FileEntry(FILE),), listed=True)
     if word in LINKS:
         return replace(known, link=LINKS[word], job=job, card=True)
     return replace(known, job=replace(job, phase=PHASES[word]), card=True)

@@ -61,7 +61,7 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ("NaN", "not NaN"),
         (
             "{}",
-            "command: is missing; it must be one of jog, home, feedrate, motors_off",
+            "command: is missing; it must be one of jog, jog_step, jog_distance, home, babystep",
         ),
         ({"command": 5}, "command: must be a text, not 5"),
         ({"command": None}, "command: must be a text, not null"),
@@ -71,7 +71,10 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
             'command: head has no "jgo"; did you mean "jog"? (known: ',
         ),
         ({"command": "jgo"}, 'did you mean "jog"?'),
-        ({"command": "explode"}, "(known: feedrate, home, jog, motors_off)"),
+        (
+            {"command": "explode"},
+            "(known: babystep, feedrate, home, jog, jog_distance, ",
+        ),
         ({"command": "jog"}, "a jog needs at least one of x, y, z"),
         ({"command": "jog", "e": 5}, 'unknown field "e"'),
         ({**JOG, "sped": 5}, 'unknown field "sped"'),

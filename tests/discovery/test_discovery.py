@@ -1,6 +1,7 @@
 """What Home Assistant is told of a printer, and what its controls send."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -8,10 +9,11 @@ from typing import Any, get_args
 import pytest
 
 from bridge.commands import Context, Request, parse
+from bridge.commands.base import Question
 from bridge.commands.scripts import Scripts
-from bridge.config import Printer, Profile
+from bridge.config import Light, Preset, Printer, Profile
 from bridge.home_assistant.discovery import EVENTS, config_topic, discovery, render
-from bridge.home_assistant.entities import Device
+from bridge.home_assistant.entities import Device, PrintableFile
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem, Word
 from bridge.printer.knowledge.print_table import Outcome
@@ -21,6 +23,16 @@ from bridge.topics import Topics
 from tests.support import home_assistant as ha
 from tests.support.knowing import Knowing
 
+PRESETS = {"PLA": {"tool": 215.0, "bed": 60.0}, 'it\'s "hot"': {"tool": 250.0}}
+FILES = (
+    PrintableFile("Cube, blue.gcode", "card", "CUBE~1.GCO"),
+    PrintableFile('it\'s "x" {{ y }}.gcode', "card", "X.GCO"),
+)
+PROFILE = Profile(
+    heated_chamber=True,
+    light=Light(kind="rgb"),
+    fans={"1": "Chamber fan"},
+)
 LIMITS = {"tool": 275.0, "bed": 120.0, "chamber": 70.0}
 
 
@@ -38,9 +50,18 @@ def device(tools: int = 1, *, bed: bool = True, chamber: bool = False) -> Device
         sensors=("pinda",),
         tools=tools,
         max_temperature=LIMITS,
-        scripts=("preheat", "Pre heat", "Ölen"),
+        scripts={"preheat": False, "Pre heat": True, "Ölen": True},
         firmware="Marlin 2.1.2",
         model="Ender-3",
+        manufacturer="Creality",
+        serial_number="E3-1",
+        area="Workshop",
+        fans={"1": "Chamber fan"},
+        light="color",
+        babysteps=1.0,
+        presets=PRESETS if bed else {"Cold": {"tool": 150.0}},
+        files=FILES,
+        thumbnail=True,
     )
 
 
@@ -92,9 +113,14 @@ def test_the_smallest_printer_has_no_entity_of_what_it_has_not() -> None:
     assert components(device(2))["tool"]["options"] == ["tool0", "tool1"]
 
 
+MY_ENDER = replace(device(chamber=True), id="my-ender", scripts={"x y": False})
+
+
 def test_ids_never_change() -> None:
     """Who changes one of these takes away people's automations and their history."""
-    listed = components(replace(device(chamber=True), id="my-ender", scripts=("x y",)))
+    listed = components(
+        replace(device(chamber=True), id="my-ender", scripts={"x y": False})
+    )
     entities = {
         key: fields
         for key, fields in listed.items()
@@ -111,35 +137,66 @@ def test_ids_never_change() -> None:
         "binary_sensor.my_ender_printing",
         "binary_sensor.my_ender_problem",
         "binary_sensor.my_ender_released",
+        "binary_sensor.my_ender_safe_to_power_off",
         "binary_sensor.my_ender_unsafe_to_power_off",
         "button.my_ender_acknowledge",
+        "button.my_ender_answer_1",
+        "button.my_ender_answer_2",
+        "button.my_ender_answer_3",
+        "button.my_ender_answer_4",
+        "button.my_ender_babystep_down",
+        "button.my_ender_babystep_up",
         "button.my_ender_cancel",
         "button.my_ender_connect",
         "button.my_ender_cool_down",
         "button.my_ender_disconnect",
         "button.my_ender_emergency_stop",
+        "button.my_ender_extrude",
         "button.my_ender_home",
+        "button.my_ender_jog_x_minus",
+        "button.my_ender_jog_x_plus",
+        "button.my_ender_jog_y_minus",
+        "button.my_ender_jog_y_plus",
+        "button.my_ender_jog_z_minus",
+        "button.my_ender_jog_z_plus",
         "button.my_ender_motors_off",
         "button.my_ender_pause",
+        "button.my_ender_preset_it_s_hot",
+        "button.my_ender_preset_pla",
         "button.my_ender_reconnect",
+        "button.my_ender_reprint",
         "button.my_ender_resume",
+        "button.my_ender_retract",
         "button.my_ender_script_x_y",
         "button.my_ender_start",
         "climate.my_ender_bed_thermostat",
         "climate.my_ender_chamber_thermostat",
         "climate.my_ender_tool0_thermostat",
         "event.my_ender_event",
+        "event.my_ender_refused",
+        "fan.my_ender_fan_1",
+        "fan.my_ender_part_fan",
+        "image.my_ender_thumbnail",
+        "light.my_ender_light",
+        "notify.my_ender_display",
         "number.my_ender_bed_target",
         "number.my_ender_chamber_target",
         "number.my_ender_feedrate",
         "number.my_ender_flowrate",
         "number.my_ender_tool0_target",
+        "number.my_ender_z_offset",
+        "select.my_ender_choose_file",
+        "select.my_ender_extrude_length",
+        "select.my_ender_jog_distance",
+        "select.my_ender_preset",
         "sensor.my_ender_attention_reason",
         "sensor.my_ender_bed_temperature",
         "sensor.my_ender_bridge_started",
         "sensor.my_ender_bridge_version",
         "sensor.my_ender_chamber_temperature",
+        "sensor.my_ender_error",
         "sensor.my_ender_fan",
+        "sensor.my_ender_filament",
         "sensor.my_ender_file",
         "sensor.my_ender_finish",
         "sensor.my_ender_firmware",
@@ -150,23 +207,31 @@ def test_ids_never_change() -> None:
         "sensor.my_ender_last_file",
         "sensor.my_ender_last_reason",
         "sensor.my_ender_last_result",
+        "sensor.my_ender_layer",
+        "sensor.my_ender_layers",
         "sensor.my_ender_machine",
         "sensor.my_ender_mqtt_reconnects",
         "sensor.my_ender_port",
         "sensor.my_ender_position_x",
         "sensor.my_ender_position_y",
         "sensor.my_ender_position_z",
+        "sensor.my_ender_print_hours",
         "sensor.my_ender_print_time",
+        "sensor.my_ender_prints_cancelled",
+        "sensor.my_ender_prints_done",
+        "sensor.my_ender_prints_failed",
         "sensor.my_ender_progress",
+        "sensor.my_ender_question",
         "sensor.my_ender_reconnects",
         "sensor.my_ender_resends",
         "sensor.my_ender_sensor_pinda",
         "sensor.my_ender_started",
         "sensor.my_ender_state",
+        "sensor.my_ender_status",
         "sensor.my_ender_time_left",
         "sensor.my_ender_timeouts",
         "sensor.my_ender_tool0_temperature",
-        "text.my_ender_display",
+        "sensor.my_ender_total_filament",
     ]
 
 
@@ -210,8 +275,11 @@ def test_long_names_are_cut() -> None:
     [
         ({"read"}, set[str]()),
         ({"read", "safe"}, {"button"}),
-        ({"control"}, {"button", "number", "climate", "select"}),
-        ({"raw"}, {"button", "text"}),
+        (
+            {"control"},
+            {"button", "number", "climate", "select", "fan", "light", "notify"},
+        ),
+        ({"raw"}, set[str]()),
     ],
 )
 def test_there_is_no_control_without_its_right(
@@ -238,8 +306,10 @@ def values_of(fields: ha.Json) -> Iterator[object]:
             yield (fields["min"] + fields["max"]) / 3
         case "select":
             yield from fields["options"]
-        case "text":
+        case "notify":
             yield from ("", "Hello", '50 % of "it\'s" <done> ; {x} %(y)s ä', "x" * 60)
+        case "fan":
+            yield from (fields["payload_on"], fields["payload_off"])
         case "button":
             yield "PRESS"
 
@@ -249,16 +319,40 @@ def sent(fields: ha.Json) -> Iterator[tuple[str, str]]:
     if "payload_press" in fields:
         yield fields["command_topic"], fields["payload_press"]
         return
-    if fields["platform"] == "climate":
-        topic = fields["temperature_command_topic"]
-        for value in (fields["min_temp"], fields["max_temp"], 60.5):
-            yield topic, ha.rendered(fields["temperature_command_template"], value)
-        for mode in fields["modes"]:
-            template = fields["mode_command_template"]
-            yield fields["mode_command_topic"], ha.rendered(template, mode)
-        return
+    match fields["platform"]:
+        case "climate":
+            yield from sent_by_thermostat(fields)
+            return
+        case "light":
+            yield from sent_by_light(fields)
+            return
+        case "fan":
+            template = fields["percentage_command_template"]
+            for percent in (1, 50, 100):
+                yield fields["percentage_command_topic"], ha.rendered(template, percent)
     for value in values_of(fields):
         yield fields["command_topic"], ha.rendered(fields["command_template"], value)
+
+
+def sent_by_thermostat(fields: ha.Json) -> Iterator[tuple[str, str]]:
+    topic = fields["temperature_command_topic"]
+    for value in (fields["min_temp"], fields["max_temp"], 60.5):
+        yield topic, ha.rendered(fields["temperature_command_template"], value)
+    for mode in fields["modes"]:
+        template = fields["mode_command_template"]
+        yield fields["mode_command_topic"], ha.rendered(template, mode)
+    for preset in (*fields.get("preset_modes", ()), "none"):
+        if "preset_mode_command_template" in fields:
+            template = fields["preset_mode_command_template"]
+            yield fields["preset_mode_command_topic"], ha.rendered(template, preset)
+
+
+def sent_by_light(fields: ha.Json) -> Iterator[tuple[str, str]]:
+    topic = fields["command_topic"]
+    yield topic, ha.rendered(fields["command_off_template"])
+    color = {"red": 9, "green": 0, "blue": 255}
+    for values in ({}, {"brightness": 128}, color, {"brightness": 1, **color}):
+        yield topic, ha.rendered(fields["command_on_template"], **values)
 
 
 def understood(topic: str, payload: str) -> Request:
@@ -272,9 +366,13 @@ def test_everything_that_can_be_sent_is_understood_and_becomes_gcode(
     machine: Device,
 ) -> None:
     context = Context(
-        profile=Profile(extruders=machine.tools, heated_chamber=True),
-        phase="printing",
-        scripts=Scripts(dict.fromkeys(machine.scripts, "G28")),
+        profile=PROFILE.model_copy(update={"extruders": machine.tools}),
+        phase="paused",
+        file="X.GCO",
+        last_print=("card", "X.GCO"),
+        question=Question("Go on?", tuple("abcd")),
+        presets={name: Preset(**celsius) for name, celsius in machine.presets.items()},
+        scripts=Scripts(dict.fromkeys(machine.scripts, "G28"), offered=machine.scripts),
     )
     commanding = [f for f in components(machine).values() if set(f) & COMMANDS]
     assert len(commanding) > 15
@@ -339,11 +437,13 @@ def test_scripts_whose_names_look_alike_stay_apart() -> None:
     listed = components(device())
     buttons = {k: f for k, f in listed.items() if k.startswith("script")}
     assert {k: json.loads(f["payload_press"]) for k, f in buttons.items()} == {
-        "script_preheat": {"script": "preheat"},
-        "script_pre_heat": {"script": "Pre heat"},
-        "script_len": {"script": "Ölen"},
+        "script_preheat": {"command": "run", "script": "preheat"},
+        "script_pre_heat": {"command": "run", "script": "Pre heat"},
+        "script_len": {"command": "run", "script": "Ölen"},
     }
-    twins = components(replace(device(), scripts=("a b", "a-b", "ä")))
+    twins = components(
+        replace(device(), scripts=dict.fromkeys(("a b", "a-b", "ä"), False))
+    )
     assert {"script_a_b", "script_a_b_2", "script"} <= set(twins)
 
 
@@ -370,12 +470,18 @@ def documents_of(printer: Knowing) -> dict[str, object]:
         "temperature": views.temperatures(state, **times),
         "job/result": views.job_result(state.job.result, epoch=times["epoch"]),
         "job/state": views.job_state(state, **times),
+        "totals": views.totals(state),
         "error": views.error(state, epoch=times["epoch"]),
         "info": about.info(state, config, link, **times),
         "health": health,
     }
     told = {f"printer/{k}": json.loads(m.model_dump_json()) for k, m in models.items()}
-    return {**told, "printer/event": {"event": "home", "axes": ["x"], "seq": 1}}
+    refused = {"status": "rejected", "message": "no", "code": 409, "topic": "head"}
+    return {
+        **told,
+        "printer/event": {"event": "home", "axes": ["x"], "seq": 1},
+        "printer/response": refused,
+    }
 
 
 def situations() -> Iterator[Knowing]:
@@ -440,8 +546,8 @@ def test_no_template_trips_over_what_is_not_known(machine: Device) -> None:
         ("state", "printing"),
         ("printing", "ON"),
         ("progress", "33.0"),
-        ("print_time", "60"),
-        ("time_left", "120"),
+        ("print_time", "1"),
+        ("time_left", "2"),
         ("started", "2025-11-22T17:03:20.000Z"),
         ("finish", "2025-11-22T17:06:20.000Z"),
         ("file", "a.gco"),
@@ -550,8 +656,8 @@ def test_words_are_those_of_the_documents() -> None:
     assert listed["attention_reason"]["options"] == words_of(Attention)
     assert listed["last_result"]["options"] == words_of(Outcome)
     conditions = {
-        f["availability"][2]["value_template"]
+        name
         for f in listed.values()
-        if len(f.get("availability", ())) == 3
+        for name in re.findall(r"value_json\.can\.(\w+)", json.dumps(f))
     }
-    assert len(conditions) == len(documents.Can.model_fields)
+    assert conditions == set(documents.Can.model_fields)

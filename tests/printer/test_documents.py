@@ -48,6 +48,7 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
     assert state_of(printer) == {
         "state": "operational",
         "text": "Operational",
+        "status": "Ready",
         "flags": {
             "operational": True,
             "printing": False,
@@ -68,6 +69,12 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "feedrate": 100,
         "flowrate": 100,
         "fan": 0,
+        "fans": {},
+        "light": None,
+        "z_offset": 0.0,
+        "shown": "",
+        "jog_distance": 1.0,
+        "extrude_length": 5.0,
         "relative": False,
         "relative_extruder": False,
         "prompt": None,
@@ -75,7 +82,9 @@ def test_the_state_is_the_example_of_the_interface(printer: Knowing) -> None:
         "locked": False,
         "attention": "none",
         "can": {
+            "select": True,
             "start": False,
+            "reprint": False,
             "pause": False,
             "resume": False,
             "cancel": False,

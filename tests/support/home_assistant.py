@@ -16,7 +16,10 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
 
 ROOT_REQUIRED = {"device", "origin", "components"}
 ROOT = ROOT_REQUIRED | {"availability", "availability_mode", "qos", "encoding"}
-DEVICE = {"identifiers", "name", "model", "sw_version"}
+DEVICE = {
+    *("identifiers", "name", "manufacturer", "model", "serial_number", "sw_version"),
+    "suggested_area",
+}
 ORIGIN = {"name", "sw_version"}
 
 _ENTITY = {
@@ -36,7 +39,17 @@ FIELDS: Mapping[str, set[str]] = {
     "number": _ENTITY | _STATE | _COMMAND | _UNIT | {"min", "max", "step", "mode"},
     "button": _ENTITY | {"command_topic", "payload_press", "device_class"},
     "select": _ENTITY | _STATE | _COMMAND | {"options"},
-    "text": _ENTITY | _COMMAND | {"min", "max"},
+    "notify": _ENTITY | _COMMAND,
+    "image": _ENTITY | {"image_topic", "content_type"},
+    "fan": _ENTITY
+    | {"state_topic", "state_value_template", "payload_on", "payload_off"}
+    | _COMMAND
+    | {"percentage_state_topic", "percentage_value_template"}
+    | {"percentage_command_topic", "percentage_command_template"},
+    "light": _ENTITY
+    | {"schema", "state_topic", "state_template", "brightness_template"}
+    | {"red_template", "green_template", "blue_template"}
+    | {"command_topic", "command_on_template", "command_off_template"},
     "event": _ENTITY | _STATE | {"event_types"},
     "climate": _ENTITY
     | {"temperature_unit", "min_temp", "max_temp", "temp_step", "precision", "modes"}
@@ -44,7 +57,9 @@ FIELDS: Mapping[str, set[str]] = {
     | {"temperature_state_topic", "temperature_state_template"}
     | {"mode_state_topic", "mode_state_template", "action_topic", "action_template"}
     | {"temperature_command_topic", "temperature_command_template"}
-    | {"mode_command_topic", "mode_command_template"},
+    | {"mode_command_topic", "mode_command_template"}
+    | {"preset_modes", "preset_mode_state_topic", "preset_mode_value_template"}
+    | {"preset_mode_command_topic", "preset_mode_command_template"},
     "device_automation": {
         *("platform", "automation_type", "type", "subtype", "topic", "payload"),
         *("value_template", "qos"),
@@ -56,16 +71,20 @@ REQUIRED: Mapping[str, set[str]] = {
     "number": _STATE | _COMMAND,
     "button": {"command_topic", "payload_press"},
     "select": _STATE | _COMMAND | {"options"},
-    "text": {"command_topic"},
+    "notify": {"command_topic"},
+    "image": {"image_topic"},
+    "fan": {"command_topic"},
+    "light": {"command_topic", "command_on_template", "command_off_template"},
     "event": {"state_topic", "event_types"},
     "climate": {"temperature_unit", "min_temp", "max_temp", "modes"},
     "device_automation": {"automation_type", "type", "subtype", "topic", "payload"},
 }
 
 
-def rendered(template: str, value: object) -> str:
+def rendered(template: str, value: object = None, **variables: object) -> str:
     """Return the payload that a command template renders for a value."""
-    return str(_ENVIRONMENT.from_string(template).render(value=value))
+    compiled = _ENVIRONMENT.from_string(template)
+    return str(compiled.render(value=value, **variables))
 
 
 def shown(template: str, document: object) -> str:

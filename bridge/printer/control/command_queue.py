@@ -296,6 +296,8 @@ class CommandQueue:
             run.warnings[:] = planned.program.warnings
             if planned.program.offsets:
                 self._observer.set_offsets(planned.program.offsets)
+            if planned.program.choices:
+                self._observer.choose(planned.program.choices)
             if error := await self._send(planned, run, interrupted):
                 if run.abandoned and error.error == "firmware_error":
                     self._observer.report_unsolicited(error.message)

@@ -40,6 +40,7 @@ class Hook(RawScript):
     """A script that runs on an event."""
 
     name: ClassVar[str] = "hook"
+    guarded: ClassVar[bool] = False  # the operator wants it at this very moment
 
     event: Annotated[dict[str, object], Field(default_factory=dict)]
     """What happened; the script's variable ``event``."""

@@ -10,7 +10,7 @@ from bridge.commands.base import BETWEEN, Question, ScriptLibrary, Steps
 from bridge.commands.gcode_lines import warnings
 from bridge.commands.heaters import OwnTargets
 from bridge.commands.job import CONTINUE, Resume
-from bridge.commands.raw import RawCommand, RawCommands, script_lines
+from bridge.commands.raw import RawCommand, RawCommands, disturbs, script_lines
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.errors import RejectedError
@@ -52,6 +52,8 @@ def context_of(
         file=state.job.file,
         last_print=_last_print(state),
         files=state.files if state.listed else None,
+        accessories=state.accessories,
+        presets=config.presets,
         reheat=state.reheat,
         variables=partial(variables_of, state),
         scripts=scripts,
@@ -289,6 +291,14 @@ def _tool_script(
     return script_lines(name, there, {"tool": change})
 
 
+def _disturbs(script: str, context: Context) -> bool:
+    given: Mapping[str, object] = {"parameters": {}, "context": {}}
+    try:
+        return any(map(disturbs, script_lines(script, context, given)))
+    except RejectedError:
+        return True
+
+
 class Planner:
     """Plans the commands of one printer, from what is known of it now.
 
@@ -360,6 +370,16 @@ class Planner:
         observer = self._observer
         places = (observer.state.modal, observer.coordinates)
         return (id(self._config), observer.dialect.name, *places)
+
+    def disturbing_scripts(self) -> Mapping[str, bool]:
+        """Return the scripts that are offered, by name.
+
+        ``True``: it is refused during a print, as it is now; also if it cannot be
+        rendered now.
+        """
+        context = self.context()
+        offered = context.scripts.offered if context.scripts else ()
+        return {name: _disturbs(name, context) for name in offered}
 
     def context(self) -> Context:
         """Return what a command may know of its printer now."""

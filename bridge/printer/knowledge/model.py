@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.commands.accessories import Accessories
 from bridge.gcode.file_list import Listing
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.print_table import Active, PrintJob
+from bridge.printer.knowledge.totals import Totals
 
 Consequence = Literal[
     "halted", "stopped", "disconnected", "heater_off", "unmeasured", "print_failed"
@@ -136,11 +138,13 @@ class PrinterState:
         position: as last reported.
         moved: the position may have changed since it was reported.
         modal: the modal state, as far as it follows from what was sent.
+        accessories: fans, the light, babysteps and the display; likewise.
         card: an SD card is mounted.
         files: the card's list.
         listed: the list was read since the card was inserted.
         listing: the list that is being received.
         job: the print that is under way, and how the last one ended.
+        totals: all prints so far.
         problem: why the printer stopped.
         fault: why one of its heaters is off while the firmware goes on.
         print_failure: the last print failed, and nobody has acknowledged that yet.
@@ -185,11 +189,13 @@ class PrinterState:
     position: PositionReport | None = None
     moved: bool = False
     modal: Modal = field(default_factory=Modal)
+    accessories: Accessories = field(default_factory=Accessories)
     card: bool | None = None
     files: tuple[FileEntry, ...] = ()
     listed: bool = False
     listing: Listing | None = None
     job: PrintJob = field(default_factory=PrintJob)
+    totals: Totals = field(default_factory=Totals)
     problem: Problem | None = None
     fault: Problem | None = None
     print_failure: Problem | None = None

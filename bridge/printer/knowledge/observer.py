@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from bridge.commands import accessories
 from bridge.config import Printer as PrinterConfig
 from bridge.config import Profile
 from bridge.gcode import line as lines
@@ -10,7 +11,7 @@ from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.line import Line
-from bridge.printer.knowledge import events, print_record
+from bridge.printer.knowledge import events, print_record, totals
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import (
@@ -167,6 +168,11 @@ class Observer:
         """Keep heater offsets, in °C."""
         self.set_state(knowledge.with_offsets(self.state, offsets))
 
+    def choose(self, choices: Mapping[str, float]) -> None:
+        """Keep what later commands use, such as ``jog_distance``."""
+        known = accessories.chosen(self.state.accessories, choices)
+        self.set_state(replace(self.state, accessories=known))
+
     def emergency_stopped(self, error: str) -> None:
         """Note that the machine was stopped on request."""
         problem = self._problem("emergency_stop", error, "stopped")
@@ -214,7 +220,12 @@ class Observer:
 
     def set_state(self, state: PrinterState) -> None:
         """Replace the state, and report what has changed."""
-        before, self.state = self.state, state
+        before = self.state
+        if state.job.result is not before.job.result:
+            state = replace(
+                state, totals=totals.counted(state.totals, state.job.result)
+            )
+        self.state = state
         changed = changed_fields(before, state) if state is not before else set()
         if changed - {"reported_at"}:
             self._on_touch()

@@ -15,10 +15,12 @@ A print that the bridge itself streams uses the same table, with ``origin="local
 Times are seconds on a monotonic clock.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bridge.gcode.codes import PrintAction
+from bridge.gcode.codes import Argument, PrintAction
 from bridge.gcode.line import Line
 from bridge.printer.knowledge.print_table import (
     RUNS,
@@ -373,7 +375,67 @@ def line_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
             left = said.values.get("R")
             seconds = None if left is None else left * 60
             job = report_progress(job, said.values.get("P"), seconds, now)
+            job = report_layer(job, said.values.get("L"))
+    if said.row.argument is Argument.DISPLAY:
+        return report_text(job, said.argument)
+    if said.code == "SET_PRINT_STATS_INFO":
+        return _print_stats(job, dict(said.parameters))
     return job
+
+
+_LAYER = re.compile(
+    r"\blayers?\b\W{0,3}(?P<layer>\d{1,6})(?:\s*(?:/|of)\s*(?P<layers>\d{1,6}))?"
+    r"|^(?P<first>\d{1,6})\s*/\s*(?P<all>\d{1,6})(?=\s*(?:$|\|))",
+    re.ASCII | re.IGNORECASE,
+)
+"""How slicers show the layer on the display: ``Layer 5/100`` (PrusaSlicer's usual
+snippet), ``Printing Layer 5 of 100`` and ``5/100 | ET 1h2m`` (Cura's script "Display
+Filename and Layer on LCD")."""
+
+
+def report_text(job: PrintJob, text: str) -> PrintJob:
+    """Return the job after a text for the display, which may name the layer."""
+    found = _LAYER.search(text)
+    if found is None:
+        return job
+    layer, layers = found["layer"] or found["first"], found["layers"] or found["all"]
+    return report_layer(job, float(layer), float(layers) if layers else None)
+
+
+def report_layer(
+    job: PrintJob, layer: float | None, layers: float | None = None
+) -> PrintJob:
+    """Return the job after the slicer said which layer is printed.
+
+    Args:
+        job: what is known.
+        layer: its number, as the slicer counts; ``None``: not said.
+        layers: how many there are; ``None``: not said.
+
+    """
+    if not job.active or (layer is None and layers is None):
+        return job
+    if job.streamed and job.layers is not None:
+        return job  # its comments are counted, which texts need not agree with
+    now, total = job.layer, job.layers
+    return replace(
+        job,
+        layer=now if layer is None else int(layer),
+        layers=total if layers is None else int(layers),
+    )
+
+
+def _print_stats(job: PrintJob, names: Mapping[str, str]) -> PrintJob:
+    """Return the job after Klipper's ``SET_PRINT_STATS_INFO``.
+
+    https://www.klipper3d.org/G-Codes.html#set_print_stats_info
+    """
+    layer, layers = names.get("CURRENT_LAYER", ""), names.get("TOTAL_LAYER", "")
+    return report_layer(
+        job,
+        float(layer) if layer.isdecimal() else None,
+        float(layers) if layers.isdecimal() else None,
+    )
 
 
 def _seek(job: PrintJob, position: float, now: float) -> PrintJob:
@@ -469,7 +531,7 @@ def report_streamed(job: PrintJob, come: Streamed, now: float) -> PrintJob:
         job,
         position=come.position,
         line=come.line,
-        layer=come.layer,
+        layer=job.layer if come.layer is None else come.layer,
         z=come.z,
         filament=come.filament,
         starved=come.starved,

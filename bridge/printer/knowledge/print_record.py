@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
+from bridge.printer.knowledge import totals
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.print_table import (
     Active,
@@ -20,6 +21,7 @@ from bridge.printer.knowledge.print_table import (
     step,
 )
 from bridge.printer.knowledge.problems import print_failure
+from bridge.printer.knowledge.totals import Totals
 
 EVERY = 300.0
 """Seconds until the record of a print is written again although only its progress has
@@ -77,6 +79,8 @@ class PrinterRecord(_Record):
     """The print under way."""
     result: LastPrint | None = None
     """The last print."""
+    totals: Totals = Totals()
+    """All prints so far."""
 
 
 def record(state: PrinterState, *, now: float, epoch: float) -> PrinterRecord:
@@ -93,6 +97,7 @@ def record(state: PrinterState, *, now: float, epoch: float) -> PrinterRecord:
         unacknowledged=state.print_failure is not None,
         running=_running(state.job, now, epoch),
         result=_last(state.job.result, epoch),
+        totals=state.totals,
     )
 
 
@@ -100,7 +105,7 @@ def facts(state: PrinterState) -> object:
     """Return what has to be kept at once when it changes; to be compared."""
     job = state.job
     return (
-        (state.released, state.print_failure, job.result),
+        (state.released, state.print_failure, job.result, state.totals),
         (job.phase, job.origin, job.file, job.size, job.reason),
         (job.began, job.start_seen, job.paused_at, job.pauses, job.lost_at),
     )
@@ -116,12 +121,14 @@ def restore(
     """
     result = None if kept.result is None else _result(kept.result, now, epoch)
     job = _job(kept.running, now, epoch)
-    unacknowledged = kept.unacknowledged
+    unacknowledged, so_far = kept.unacknowledged, kept.totals
     if job.streamed:  # it has ended with the run that sent its lines
         job = step(job, "told_failed", now, "interrupted")
         job, result = replace(job, happened=0, recent=()), job.result
+        so_far = totals.counted(so_far, result)
         unacknowledged = True
-    state = replace(state, job=replace(job, result=result), released=kept.released)
+    job = replace(job, result=result)
+    state = replace(state, job=job, released=kept.released, totals=so_far)
     if result is None or not unacknowledged:
         return state
     return replace(state, print_failure=print_failure(result))

@@ -181,7 +181,8 @@ def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
 def _action(state: PrinterState, name: str, argument: str, now: float) -> PrinterState:
     match name:
         case "notification":
-            state = replace(state, message=argument)
+            job = print_job.report_text(state.job, argument)
+            state = replace(state, message=argument, job=job)
         case "sd_inserted":
             state = replace(state, card=True, listed=False)
         case "sd_updated":

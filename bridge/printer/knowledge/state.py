@@ -9,6 +9,7 @@ sent, and :func:`apply` for everything the firmware says, with an
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bridge.commands import accessories
 from bridge.config import Profile
 from bridge.gcode import modal
 from bridge.gcode.codes import Moves, PrintAction
@@ -300,6 +301,7 @@ def sent(
         modal=modal.track(
             state.modal, said, g90_sets_extruder=dialect.g90_sets_extruder
         ),
+        accessories=accessories.after(state.accessories, said, profile),
         job=print_job.line_sent(state.job, said, now),
         moved=state.moved or travel.moves(said),
         line=line,
@@ -380,6 +382,7 @@ def _forgetful(state: PrinterState) -> PrinterState:
         autoreports=frozenset(),
         reported_at={},
         modal=Modal(),
+        accessories=accessories.reconnected(state.accessories),
         moved=False,
         card=None,
         files=(),

@@ -156,11 +156,26 @@ class Prompt(PublishedDocument):
     other firmwares, the same texts."""
 
 
+class Light(PublishedDocument):
+    """The light."""
+
+    on: bool
+    """It is on."""
+    brightness: float | None
+    """In percent."""
+    color: tuple[int, int, int] | None
+    """Red, green and blue, 0 to 255 each."""
+
+
 class Can(PublishedDocument):
     """Which commands the printer's present state allows."""
 
+    select: bool
+    """Select a file on the card."""
     start: bool
     """Print the selected file."""
+    reprint: bool
+    """Print the file of the last print again."""
     pause: bool
     """Pause the print."""
     resume: bool
@@ -178,6 +193,8 @@ class State(PublishedDocument):
     """The state in one word."""
     text: str
     """The state in OctoPrint's words."""
+    status: str
+    """The state in words for people, with its reason."""
     flags: Flags
     """The state as OctoPrint's flags."""
     error: str
@@ -194,6 +211,19 @@ class State(PublishedDocument):
     """The flow factor, in percent."""
     fan: int | float | None
     """The part cooling fan, in percent."""
+    fans: dict[str, float]
+    """The fans besides part cooling in percent, by their ids in the profile, as far as
+    they were set."""
+    light: Light | None
+    """The light, as it was set last."""
+    z_offset: float | None
+    """Sum of the babysteps since the connection began, in mm."""
+    shown: str | None
+    """The last text that was sent to the display."""
+    jog_distance: float
+    """Distance of `head` `jog_step`, in mm."""
+    extrude_length: float
+    """Length of `tool` `extrude_step`, in mm."""
     relative: bool | None
     """The axes move relatively (`G91`), judging by what was sent; null during a
     print."""
@@ -314,7 +344,9 @@ class Job(PublishedDocument):
     """How many lines of the file the printer has acknowledged, with comments; null for
     a print from the card, like all that follows up to `excluded`."""
     layer: int | None
-    """The layer that is printed, counted from 1; null before the first."""
+    """The layer that is printed, counted from 1, or as the slicer counts where only
+    `M73 L`, a text for the display or Klipper's `SET_PRINT_STATS_INFO` names it; null
+    before the first, and if nothing does."""
     layers: int | None
     """Number of layers of the file, if its slicer says so."""
     z: float | None
@@ -351,6 +383,23 @@ class Job(PublishedDocument):
     """How the last print ended; kept until the next one starts. `job/result` stays."""
     time: Time
     """When this document was true."""
+
+
+class TotalsDocument(PublishedDocument):
+    """What `totals` holds: all prints that the bridge saw end, also in earlier runs."""
+
+    done: int
+    """Prints that were completed."""
+    cancelled: int
+    """Prints that were cancelled."""
+    failed: int
+    """Prints that failed."""
+    print_time: int
+    """Their duration without pauses, in seconds; without those whose start was not
+    seen."""
+    filament: float
+    """Filament that they used, in mm; without those where it is not known, such as
+    prints from the card."""
 
 
 class Error(PublishedDocument):

@@ -29,6 +29,82 @@ def attention(known: PrinterState) -> Attention:
     return "paused" if reason else "none"
 
 
+_PHASES = {
+    "starting": "Starting the print",
+    "printing": "Printing",
+    "pausing": "Pausing",
+    "paused": "Paused",
+    "resuming": "Resuming the print",
+    "cancelling": "Cancelling the print",
+    "finishing": "Finishing the print",
+}
+_COLD = 5.0
+"""°C below its target from which on a heater counts as heating up."""
+
+_LONGEST_STATUS = 250
+"""Characters; Home Assistant shows no state of more than 255."""
+
+
+def status(known: PrinterState) -> str:
+    """Return the state in words for people: what it does, and why it does not."""
+    words = _status(known)
+    return words if len(words) <= _LONGEST_STATUS else f"{words[:_LONGEST_STATUS]}…"
+
+
+def _status(known: PrinterState) -> str:
+    if known.link != "operational":
+        return _of_link(known)
+    if known.locked:
+        return "Locked with a password"
+    if known.asks or known.job.active:
+        return _of_question(known) if known.asks else _of_print(known)
+    if known.trouble is not None:
+        return _with_reason("Ready, but there was a problem", known.trouble.error)
+    return "Heating" if _heats(known) else "Ready"
+
+
+def _of_link(known: PrinterState) -> str:
+    error = known.trouble.error if known.trouble else ""
+    if known.link == "error":
+        return _with_reason("Stopped", error)
+    if known.link == "connecting":
+        return "Connecting"
+    if known.released:
+        return "Disconnected on request"
+    return _with_reason("Not connected", error or known.away)
+
+
+def _of_question(known: PrinterState) -> str:
+    asked = known.prompt.text if known.prompt is not None else ""
+    return _with_reason("Needs an answer" if asked else "Waits for a person", asked)
+
+
+def _of_print(known: PrinterState) -> str:
+    job = known.job
+    if job.heating and job.phase in {"starting", "printing", "resuming"}:
+        return "Heating for the print"
+    if job.phase == "paused" and job.reason:
+        runout = "runout" in job.reason
+        return _with_reason(
+            "Paused", "out of filament" if runout else job.reason.replace("_", " ")
+        )
+    return _PHASES[job.phase]
+
+
+def _with_reason(words: str, reason: str) -> str:
+    return f"{words}: {' '.join(reason.split())}" if reason.strip() else words
+
+
+def _heats(known: PrinterState) -> bool:
+    return any(
+        bool(heater.target)
+        and heater.actual is not None
+        and heater.actual < heater.target - _COLD
+        for heater in known.heaters.values()
+        if heater.target
+    )
+
+
 def can(known: PrinterState) -> Can:
     """Return which commands the printer's state allows."""
     here = known.link == "operational"
@@ -36,8 +112,12 @@ def can(known: PrinterState) -> Can:
     runs = phase in {"starting", "printing", "resuming", "finishing"}
     stands = phase in {"pausing", "paused"}
     idle = here and phase == "idle"
+    card = idle and known.card is not False
+    last = known.job.result
     return Can(
-        start=idle and known.card is not False and known.job.file is not None,
+        select=card,
+        start=card and known.job.file is not None,
+        reprint=card and last is not None and last.file is not None,
         pause=runs,
         resume=stands,
         cancel=runs or stands,

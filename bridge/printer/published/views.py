@@ -7,6 +7,7 @@ are published by the clock as it is now.
 
 from collections.abc import Sequence
 
+from bridge.commands.accessories import LightState, reconnected
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge import print_job, print_table
@@ -39,10 +40,12 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
     """Return what ``state`` holds."""
     here = known.link == "operational"
     factors = known.modal if here else Modal()
+    set_by_us = known.accessories if here else reconnected(known.accessories)
     told = here and not known.printing  # a print changes the modes without reporting it
     return documents.State(
         state=known.phase,
         text=_text(known),
+        status=safety_flags.status(known),
         flags=flags(known),
         error=known.trouble.error if known.trouble else known.away or known.locked,
         sd=documents.CardStatus(ready=known.card is True),
@@ -51,6 +54,12 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         feedrate=_plain(factors.speed_factor),
         flowrate=_plain(factors.flow_factor),
         fan=_plain(factors.fan),
+        fans=dict(set_by_us.fans),
+        light=_light(set_by_us.light),
+        z_offset=set_by_us.z_offset if here else None,
+        shown=set_by_us.display if here else None,
+        jog_distance=set_by_us.jog_distance,
+        extrude_length=set_by_us.extrude_length,
         relative=factors.relative if told else None,
         relative_extruder=factors.relative_e if told else None,
         prompt=_prompt(known),
@@ -183,6 +192,18 @@ def job_result(
     )
 
 
+def totals(known: PrinterState) -> documents.TotalsDocument:
+    """Return what ``totals`` holds."""
+    so_far = known.totals
+    return documents.TotalsDocument(
+        done=so_far.done,
+        cancelled=so_far.cancelled,
+        failed=so_far.failed,
+        print_time=round(so_far.seconds),
+        filament=round(so_far.filament, 1),
+    )
+
+
 def error(known: PrinterState, *, epoch: float) -> documents.Error:
     """Return what ``error`` holds; empty where nothing is wrong."""
     problem = known.trouble
@@ -202,6 +223,12 @@ def _text(known: PrinterState) -> str:
     if known.link == "offline" and known.problem is not None:
         return "Offline after error"
     return _TEXTS[known.phase]
+
+
+def _light(light: LightState | None) -> documents.Light | None:
+    if light is None:
+        return None
+    return documents.Light(on=light.on, brightness=light.brightness, color=light.color)
 
 
 def _position(known: PrinterState, epoch: float) -> documents.Position | None:
