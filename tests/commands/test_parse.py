@@ -61,7 +61,7 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ("NaN", "not NaN"),
         (
             "{}",
-            "command: is missing; it must be one of jog, jog_step, jog_distance, home, babystep",
+            "command: is missing; it must be one of jog, jog_step, jog_distance, home,",
         ),
         ({"command": 5}, "command: must be a text, not 5"),
         ({"command": None}, "command: must be a text, not null"),
