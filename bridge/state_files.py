@@ -1,12 +1,12 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
-There are five kinds, one file of each for each printer: the retained topics that it
+There are six kinds, one file of each for each printer: the retained topics that it
 left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
-it as a Home Assistant device, what is known of its print, and when its heaters were
-used last. One more file has a random number, from which client ids are derived
-(:func:`installation_digest`). No file is needed to serve a printer. So whatever is in
-the folder - a damaged file, a directory, a link, something that we may not read - costs
-a warning, and never the start.
+it as a Home Assistant device, what is known of its print, when its heaters were used
+last, and its firmware. One more file has a random number, from which client ids are
+derived (:func:`installation_digest`). No file is needed to serve a printer. So whatever
+is in the folder - a damaged file, a directory, a link, something that we may not read -
+costs a warning, and never the start.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -45,6 +45,9 @@ JOB = ".job.json"
 
 HEAT = ".heaters.json"
 """The same for when it was used last, and what its heaters were set to."""
+
+FIRMWARE = ".firmware.json"
+"""The same for its :class:`KnownFirmware`."""
 
 RETAINED = ".retained.json"
 """The same for its retained topics; the owner's digest may come before it."""
@@ -75,6 +78,26 @@ class KnownPort(BaseModel):
     """A device path or URL."""
     baudrate: int
     """In bits per second."""
+
+
+class KnownFirmware(BaseModel):
+    """What a printer said that it runs, for files that arrive while it is off."""
+
+    model_config = ConfigDict(frozen=True)
+
+    family: Literal[
+        "marlin",
+        "marlin1",
+        "prusa",
+        "klipper",
+        "reprapfirmware",
+        "repetier",
+        "smoothieware",
+        "malyan",
+        "teacup",
+        "unknown",
+    ]
+    """The name of its dialect."""
 
 
 class _RetainedTopics(BaseModel):

@@ -79,6 +79,7 @@ TOTALS = _out(
     "How many prints ended and how long they took; kept over restarts of the bridge.",
     qos=1,
 )
+FILES_STATE = _out("files/state", "The files that the bridge stores.", qos=1)
 ERROR = _out("error", "What went wrong, until it is acknowledged.", qos=1)
 INFO = _out("info", "Versions, capabilities, limits and topics.", qos=1)
 HEALTH = _out(
@@ -114,6 +115,7 @@ TABLE: tuple[Topic, ...] = (
     JOB_STATE,
     JOB_RESULT,
     TOTALS,
+    FILES_STATE,
     ERROR,
     INFO,
     HEALTH,
@@ -133,6 +135,7 @@ TABLE: tuple[Topic, ...] = (
     _in("script", "Runs the scripts that `home_assistant.scripts` lists."),
     _in("sd", "Mounts, releases and lists the SD card."),
     _in("job", "Starts, pauses, resumes and cancels the print."),
+    _in("files", "Deletes and moves the files that the bridge stores."),
     _in("link", "Connects and disconnects the printer, and acknowledges errors."),
     _in("command", "Sends G-code and scripts."),
     EMERGENCY,
@@ -245,6 +248,11 @@ class Topics:
     def totals(self) -> str:
         """All prints so far."""
         return self.of(TOTALS)
+
+    @property
+    def files_state(self) -> str:
+        """The files that the bridge stores."""
+        return self.of(FILES_STATE)
 
     @property
     def error(self) -> str:

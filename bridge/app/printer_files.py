@@ -7,11 +7,20 @@ from bridge.printer.knowledge import print_record
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.link.events import Place
-from bridge.state_files import HEAT, JOB, PLACE, KnownPort, recall, remember
+from bridge.state_files import (
+    FIRMWARE,
+    HEAT,
+    JOB,
+    PLACE,
+    KnownFirmware,
+    KnownPort,
+    recall,
+    remember,
+)
 
 
 class PrinterFiles:
-    """The state files with a printer's port and its print.
+    """The state files with a printer's port, its firmware and its print.
 
     Args:
         folder: where they are; ``None``: nothing is kept.
@@ -24,6 +33,8 @@ class PrinterFiles:
         # What the operator chose need not be remembered.
         chosen = "auto" not in {printer.serial.port, printer.serial.baudrate}
         self._place = None if chosen else _path(folder, printer, PLACE)
+        chosen = printer.serial.firmware != "auto"
+        self._firmware = None if chosen else _path(folder, printer, FIRMWARE)
         self._job = _path(folder, printer, JOB)
         self.heat = _path(folder, printer, HEAT)
         """The file that says when the heaters were used last, if anything is kept."""
@@ -44,6 +55,11 @@ class PrinterFiles:
         if self._place is not None and place is not None:
             known = KnownPort(port=place.port, baudrate=place.baudrate)
             remember(self._place, known)
+
+    def remember_firmware(self, family: str) -> None:
+        """Keep which firmware the printer has."""
+        if self._firmware is not None:
+            remember(self._firmware, KnownFirmware.model_validate({"family": family}))
 
     def last_record(self) -> PrinterRecord | None:
         """Return what an earlier run has kept of the print."""

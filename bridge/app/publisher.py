@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from bridge import __version__, topics
 from bridge.commands import Response
 from bridge.config import Config
+from bridge.files.documents import files_state
+from bridge.files.library import Library
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.printer.knowledge.events import StateEvent
@@ -26,6 +28,9 @@ so that those of a bridge that has crashed do not look current for ever."""
 
 SETTLE_TIME = 0.5
 """Seconds after a new connection until its counters are worth publishing."""
+
+NO_FILES = "no files are stored (files.enabled)"
+"""The ``problem`` in ``files/state`` where files are switched off."""
 
 _TIME = {"time"}
 
@@ -141,6 +146,19 @@ class Publisher:
         if now >= self._health_due:
             self._health_due = now + self._config.telemetry.heartbeat
             self._publish(topics.HEALTH, _json(self.health()))
+
+    def files(self, library: Library | None) -> None:
+        """Publish the list of stored files; ``None``: files are not stored."""
+        if library is None:
+            document = files_state((), free=0, checking=False, problem=NO_FILES)
+        else:
+            document = files_state(
+                library.list(),
+                free=library.free,
+                checking=library.checking,
+                problem=library.problem,
+            )
+        self._document(topics.FILES_STATE, document)
 
     def configure(self, config: Config) -> None:
         """Use other settings, and publish again what depends on them."""

@@ -17,6 +17,7 @@ from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
 from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
+from bridge.app.station_files import StationFiles
 from bridge.backoff import next_turn
 from bridge.commands import Request, Response
 from bridge.commands.link import LinkCommand
@@ -146,6 +147,9 @@ class Station:
             problem=self.problem,
             receives_stops=self._receives_stops,
         )
+        self.files = StationFiles(
+            self.printer, self.publisher, self._files, self._on_change
+        )
         self._announcer = Announcer(*parts, folder=folder)
         self._handler = self._build_handler(config)
         log_file = printer.serial.log_file
@@ -245,6 +249,7 @@ class Station:
         self.publisher.configure(config)
         self._announcer.configure(config)
         self._handler.configure(config)
+        self.files.configured()
         self._on_change()
 
     def wait_for_print(
@@ -501,6 +506,8 @@ class Station:
         if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None
+        if self.files.concerns(command):
+            return await self.files.execute(command)
         if isinstance(command, LinkCommand):
             await self.printer.change_link(command)
             self._remember_job()
@@ -560,6 +567,7 @@ class Station:
     def _publish(self) -> None:
         self._publish_scheduled = False
         self.publisher.changed()
+        self.files.publish()
         self._announce()
         if self.pending and not self.prints and self._on_print_end is not None:
             self._on_print_end()

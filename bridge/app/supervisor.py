@@ -15,6 +15,7 @@ from typing import Any
 
 from bridge import logs
 from bridge.app import retained_cleanup
+from bridge.app.file_service import FileService
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.station import Carried, Station
@@ -140,6 +141,7 @@ class Supervisor:
         self._scheduler = PublishScheduler(self._poll)
         self._emergency: EmergencyConnection | None = None
         self._emergency_task: asyncio.Task[None] | None = None
+        self._files = FileService()
         self._alone = False
         self._records: dict[str, TopicRecord] = {}
         self._stops_owed: set[str] = set()
@@ -186,6 +188,7 @@ class Supervisor:
                     await self._apply_pending()
             finally:
                 await self._end_carried()
+                await self._files.close()
 
     async def change(self, config: Config) -> str:
         """Serve another configuration; leave printers alone that it does not change.
@@ -223,7 +226,9 @@ class Supervisor:
         if state_folder != self._state_folder:
             self._use(state_folder)
         self._config = config
+        await self._files.apply(config, state_folder.folder)
         self._start(config, wanted, state_folder)
+        self._give_files()
         for name, one in self._served.items():
             if needs.get(name) == "settings":
                 one.station.configure(config, wanted[name].printer)
@@ -340,6 +345,13 @@ class Supervisor:
             served.task = tasks.create_task(self._keep_served(served), name=name)
         self._listen_for_stops()
 
+    def _give_files(self) -> None:
+        """Let each station serve the files of its printer."""
+        for station in self.stations:
+            library = self._files.libraries.get(station.name)
+            if library is not station.files.library:
+                station.files.use(library)
+
     def _built(self, name: str, build: Callable[..., Station]) -> Station:
         """Return a new station, with the printer and the stop of the one before."""
         carried = self._carried.pop(name, None)
@@ -385,6 +397,7 @@ class Supervisor:
                 error = again
         served.station.hand_over(station, error)
         served.station = station
+        self._give_files()
         if self._on_stations is not None:
             self._on_stations([station])
 

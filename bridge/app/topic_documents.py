@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from bridge import topics
 from bridge.commands.asyncapi import REFERENCE, Published
 from bridge.commands.schema import response_schema
+from bridge.files.documents import FilesState
 from bridge.printer.published import about, documents
 from bridge.schema_words import SchemaWords
 from bridge.topics import PUBLISHED, RECEIVED, Topic
@@ -20,6 +21,7 @@ MODELS: Mapping[Topic, type[BaseModel]] = {
     topics.JOB_STATE: documents.Job,
     topics.JOB_RESULT: documents.JobResult,
     topics.TOTALS: documents.TotalsDocument,
+    topics.FILES_STATE: FilesState,
     topics.ERROR: documents.Error,
     topics.INFO: about.Info,
     topics.HEALTH: about.Health,

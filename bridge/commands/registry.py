@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bridge.commands import (
     emergency,
+    files,
     head,
     heaters,
     job,
@@ -19,6 +20,7 @@ COMMANDS: tuple[type[Command], ...] = (
     *heaters.COMMANDS,
     *outputs.COMMANDS,
     *job.COMMANDS,
+    *files.COMMANDS,
     *link.COMMANDS,
     *raw.COMMANDS,
     *emergency.COMMANDS,

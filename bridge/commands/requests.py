@@ -154,10 +154,38 @@ class HealthRequest(InformationRequest):
 
 
 class FilesRequest(InformationRequest):
-    """Return the files on the SD card, as last listed."""
+    """Return the files on the SD card, as last listed, or those that the bridge stores.
+
+    Of `local` files, each has its metadata and the counts of its check; they come in
+    the order of their paths, `limit` at a time. `next` of the response is the `after`
+    of the next question; it is `null` after the last file.
+    """
 
     topic: ClassVar[str] = "request/files"
     name: ClassVar[str] = "files"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {},
+        {"origin": "local"},
+        {"origin": "local", "limit": 20, "after": "parts/cube.gcode"},
+    )
+
+    origin: Literal["card", "local"] = "card"
+    """Where the files are: on the SD `card`, or in the bridge's folder (`local`)."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """The maximum number of `local` files."""
+    after: Annotated[str, Field(max_length=1000)] = ""
+    """Return `local` files after this path."""
+
+
+class FileRequest(InformationRequest):
+    """Return one stored file with its metadata and the report of its check."""
+
+    topic: ClassVar[str] = "request/file"
+    name: ClassVar[str] = "file"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"path": "cube.gcode"},)
+
+    path: Annotated[str, Field(min_length=1, max_length=1000)]
+    """The file's `path` in `files/state`."""
 
 
 class ScriptsRequest(InformationRequest):
@@ -199,6 +227,7 @@ COMMANDS = (
     InfoRequest,
     HealthRequest,
     FilesRequest,
+    FileRequest,
     ScriptsRequest,
     PingRequest,
     RefreshRequest,

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bridge.config.bridge import (
+    Files,
     HomeAssistant,
     Limits,
     Log,
@@ -42,6 +43,7 @@ __all__ = [
     "BLOCKED",
     "Config",
     "File",
+    "Files",
     "HomeAssistant",
     "Light",
     "Limits",
@@ -78,6 +80,8 @@ class Config(Section):
     """Queue size and rate limit for commands."""
     home_assistant: HomeAssistant = HomeAssistant()
     """Home Assistant's MQTT discovery."""
+    files: Files = Files()
+    """Files that the bridge stores and prints."""
     log: Log = Log()
     """The daemon's log."""
     metrics: Metrics = Metrics()

@@ -55,7 +55,7 @@ class Rights(Section):
     """Accept `emergency`."""
     control: bool = True
     """Accept `head`, `tool`, `bed`, `chamber`, `fan`, `light`, `display`, `script`,
-    `sd`, `job` and `link`."""
+    `sd`, `job`, `files` and `link`."""
     raw: bool = True
     """Accept `command`."""
 
@@ -121,6 +121,22 @@ class Metrics(Section):
     """TCP port of `/metrics` and `/healthz`; without it there is no endpoint."""
     host: str = "127.0.0.1"
     """Address to bind to; `0.0.0.0` makes it readable for everybody in the network."""
+
+
+class Files(Section):
+    """Files that the bridge stores and prints."""
+
+    enabled: bool = True
+    """Store files. Without it the bridge prints only what is on the SD card."""
+    folder: File | None = Field(default=None, examples=["/srv/gcode"])
+    """Folder of the files, with one folder in it for each printer, whose name is the
+    printer's id. By default it is `files` in the folder of the state files
+    (`mqtt.state_folder`)."""
+    max_upload: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    """Largest file, in MiB."""
+    keep_free: Annotated[int, Field(ge=0, le=1_048_576)] = 200
+    """Room that stays free on the disk, in MiB. No file is stored that would need
+    it."""
 
 
 class Tls(Section):

@@ -4,7 +4,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -58,6 +65,7 @@ class Library:
         on_removed: is called with the path of each file that is gone.
         problem: why the folder cannot be used; ``""``: it can.
         free: bytes that are free for files, when it was looked at last.
+        checking: files that were found in the folder are being read.
 
     """
 
@@ -77,33 +85,38 @@ class Library:
         self.on_removed: Callable[[str], None] = _nothing
         self.problem = ""
         self.free = 0
+        self.checking = True
 
     # Life
 
     async def open(self) -> None:
         """Remove what a crash has left, and list the files; new ones are read soon."""
         try:
-            await _in_thread(self._store.open)
-            entries = await _in_thread(self._index.open)
-            on_disk = await _in_thread(self._store.scan)
-            self.free = await _in_thread(self._store.free)
+            async with self._changing:
+                await self._load()
         except FileError as error:
             self.problem = error.message
             log.warning("%s", error.message)
-            return
+            self.checking = False
+        else:
+            self._start(self._catch_up())
+        self.on_change()
+
+    async def _load(self) -> None:
+        await _in_thread(self._store.open)
+        entries = await _in_thread(self._index.load)
+        on_disk = await _in_thread(self._store.scan)
         for path, entry in entries.items():
             if on_disk.get(path) == entry.on_disk and self._name_is_free(path):
                 self._note(path, entry)
         await _in_thread(partial(self._index.drop, entries.keys() - on_disk.keys()))
-        self._start(self._catch_up())
-        self.on_change()
+        self.free = await _in_thread(self._store.free)
 
     async def close(self) -> None:
         """Stop reading files; what is being received is given up by its sender."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _in_thread(self._index.close)
 
     def change_rules(self, rules: Rules) -> None:
         """Check files against other rules from now on, and all that are there again."""
@@ -358,14 +371,26 @@ class Library:
                     if path not in on_disk and not self.is_held(path)
                 ]
             )
-        for path, found in sorted(on_disk.items()):
-            known = self._known.get(path)
-            same = known is not None and known.entry.on_disk == found
-            if known is None or not same or known.entry.rules != self._digest:
-                try:
-                    await self._read(path)
-                except CommandError as error:
-                    log.warning("%s could not be checked: %s", path, error.message)
+        stale = [path for path in sorted(on_disk) if self._is_stale(path, on_disk)]
+        self._now_checking(checking=bool(stale))
+        for path in stale:
+            try:
+                await self._read(path)
+            except CommandError as error:
+                log.warning("%s could not be checked: %s", path, error.message)
+        self._now_checking(checking=False)
+
+    def _is_stale(self, path: str, on_disk: Mapping[str, OnDisk]) -> bool:
+        known = self._known.get(path)
+        if known is None:
+            return True
+        entry = known.entry
+        return entry.on_disk != on_disk[path] or entry.rules != self._digest
+
+    def _now_checking(self, *, checking: bool) -> None:
+        if checking != self.checking:
+            self.checking = checking
+            self.on_change()
 
     async def _read(self, path: str) -> None:
         """Read a file that is in the folder; it is listed whatever is found."""

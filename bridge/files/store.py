@@ -49,10 +49,10 @@ class OnDisk:
 
 
 class Store:
-    """The folder of one printer.
+    """The folder of one printer, which is created with its first file.
 
     Args:
-        folder: where it is; it is created.
+        folder: where it is.
         max_upload: bytes that a file may have.
         keep_free: bytes that must stay free on the disk.
 
@@ -64,14 +64,13 @@ class Store:
         self.keep_free = keep_free
 
     def open(self) -> None:
-        """Create the folder, and remove what a crash has left of uploads.
+        """Remove what a crash has left of uploads.
 
         Raises:
             FileError: ``files_unavailable``.
 
         """
         with _explained(str(self.folder)):
-            self.folder.mkdir(parents=True, exist_ok=True)
             for folder, _, files in os.walk(self.folder):
                 for name in files:
                     if _LEFTOVER.fullmatch(name):
@@ -79,8 +78,11 @@ class Store:
 
     def free(self) -> int:
         """Return how many bytes are free on the disk for files; at least 0."""
+        folder = self.folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         with _explained(str(self.folder)):
-            disk = os.statvfs(self.folder)
+            disk = os.statvfs(folder)
         return max(0, disk.f_bavail * disk.f_frsize - self.keep_free)
 
     def scan(self) -> Mapping[str, OnDisk]:
@@ -94,7 +96,8 @@ class Store:
         """
         found: dict[str, OnDisk] = {}
         with _explained(str(self.folder)):
-            self._scan(self.folder, "", found, names.MOST_PARTS)
+            if os.path.lexists(self.folder):
+                self._scan(self.folder, "", found, names.MOST_PARTS)
         return found
 
     def _scan(
@@ -162,6 +165,7 @@ class Store:
         No link is followed, so that nothing is written outside the printer's folder.
         """
         *folders, _ = path.split("/")
+        self.folder.mkdir(parents=True, exist_ok=True)
         at = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for name in folders:
             try:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Printer, Profile
+from bridge.config import MaxTemperature, Printer, Profile
 from bridge.files.check import Rules
 from bridge.files.index import NAME, Entry, Index
 from bridge.files.inspection import Inspection
@@ -322,7 +322,7 @@ folder = Path(sys.argv[1])
 store = Store(folder, max_upload=2**30, keep_free=0)
 store.open()
 index = Index(folder / NAME)
-index.open()
+index.load()
 inspection = Inspection(RULES)
 inspection.feed(b"G28\\n")
 found = inspection.finish()
@@ -362,8 +362,7 @@ async def test_the_bridge_may_be_killed_at_any_moment(tmp_path: Path) -> None:
             assert len(set(lines)) == 2, path  # and of one upload
         assert not list(tmp_path.rglob("*.upload"))
         index = Index(tmp_path / NAME)
-        index.open()  # whatever it has is looked up on the disk
-        index.close()
+        index.load()  # whatever it has is looked up on the disk
     async with opened(tmp_path) as inbox:
         await until(lambda: inbox.paths() == inbox.on_disk())
 
@@ -434,7 +433,7 @@ async def test_other_rules_are_applied_to_what_is_there(tmp_path: Path) -> None:
     async with opened(tmp_path) as inbox:
         library = inbox.library
         await inbox.put("a.gcode")
-        cold = Printer(profile=Profile(max_temperature={"tool": 150}))
+        cold = Printer(profile=Profile(max_temperature=MaxTemperature(tool=150)))
         library.change_rules(Rules.of(cold, "marlin"))
         library.change_rules(Rules.of(cold, "marlin"))
         assert not (await library.checked("a.gcode")).report.printable
@@ -515,13 +514,11 @@ async def test_a_thousand_files_are_listed_at_once(tmp_path: Path) -> None:
     inspection.feed(corpus.printable()["ps_mk3"])
     found = inspection.finish()
     index = Index(tmp_path / NAME)
-    index.open()
     for number in range(1000):
         file = tmp_path / f"{number:04}.gcode"
         file.write_bytes(SMALL)
         entry = Entry(OnDisk.of(file.lstat()), 0.0, "", RULES.digest, found)
         index.put(file.name, entry)
-    index.close()
     async with asyncio.timeout(DEADLINE), opened(tmp_path) as inbox:
         files: Sequence[object] = inbox.library.list()
         assert len(files) == 1000

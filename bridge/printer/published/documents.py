@@ -440,6 +440,9 @@ EVENTS: Mapping[str, str] = {
     "`layers`, `z` in mm.",
     "job_interrupted": "A print from the bridge's files had broken off when the bridge "
     "was started again; `file`, `job`, `layer`. `job` `recover` may go on with it.",
+    "file_added": "A file was stored; `path`, `size`, `slicer`, `time` (seconds), "
+    "`warnings`: how many its check found.",
+    "file_removed": "A stored file was deleted or moved; `path`.",
     "filament_runout": "The filament ran out; `file`.",
     "waiting_for_user": "The printer waits for an answer; `prompt`, `choices`.",
     "heaters_idle": "Heaters go off soon, because nobody uses them or a print is "

@@ -1,0 +1,110 @@
+"""The files of all printers, which outlive the stations that serve the printers."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.config import Config
+from bridge.config import Printer as PrinterConfig
+from bridge.files.check import Rules
+from bridge.files.inspector import Inspector
+from bridge.files.library import Library
+from bridge.files.store import Store
+from bridge.gcode.dialects import MARLIN
+from bridge.state_files import FIRMWARE, KnownFirmware, recall
+
+log = logging.getLogger("bridge.app")
+
+FOLDER = "files"
+"""In the state folder, where the configuration names no other."""
+
+_MEBI = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the files of a printer are, and how much room they have."""
+
+    folder: Path
+    max_upload: int
+    keep_free: int
+
+
+class FileService:
+    """Opens and closes the libraries of the printers, as the configuration has them."""
+
+    def __init__(self) -> None:
+        self._inspector = Inspector()
+        self._libraries: dict[str, Library] = {}
+        self._places: dict[str, _Place] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def libraries(self) -> Mapping[str, Library]:
+        """The files of each printer, by its id; empty if ``files.enabled`` is off."""
+        return self._libraries
+
+    async def apply(self, config: Config, state_folder: Path) -> None:
+        """Open libraries of new printers, and close those of printers that are gone.
+
+        A library whose folder and limits stay the same is not touched. The disk is read
+        later, so that no printer waits for it.
+
+        Args:
+            config: the configuration.
+            state_folder: where state files are.
+
+        """
+        wanted = _places(config, state_folder)
+        for name, place in [*self._places.items()]:
+            if wanted.get(name) != place:
+                del self._places[name]
+                await self._libraries.pop(name).close()
+        for printer in config.printers:
+            if printer.id in wanted and printer.id not in self._places:
+                self._open(printer, wanted[printer.id], state_folder)
+
+    async def close(self) -> None:
+        """Close all libraries, and end the process that checks files."""
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        for library in self._libraries.values():
+            await library.close()
+        self._libraries.clear()
+        self._places.clear()
+        await self._inspector.close()
+
+    def _open(self, printer: PrinterConfig, place: _Place, state_folder: Path) -> None:
+        store = Store(
+            place.folder, max_upload=place.max_upload, keep_free=place.keep_free
+        )
+        rules = Rules.of(printer, _family(printer, state_folder))
+        library = Library(store, rules, self._inspector)
+        self._libraries[printer.id], self._places[printer.id] = library, place
+        task = asyncio.create_task(library.open(), name=f"files {printer.id}")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+
+def _places(config: Config, state_folder: Path) -> dict[str, _Place]:
+    settings = config.files
+    if not settings.enabled:
+        return {}
+    folder = settings.folder or state_folder / FOLDER
+    return {
+        printer.id: _Place(
+            folder / printer.id, settings.max_upload * _MEBI, settings.keep_free * _MEBI
+        )
+        for printer in config.printers
+    }
+
+
+def _family(printer: PrinterConfig, state_folder: Path) -> str:
+    """Return the firmware family that files are checked for until it is identified."""
+    if printer.serial.firmware != "auto":
+        return printer.serial.firmware
+    known = recall(state_folder / f"{printer.id}{FIRMWARE}", KnownFirmware)
+    return known.family if known is not None else MARLIN.name

@@ -1,0 +1,124 @@
+"""The stored files of one printer on MQTT: commands, answers, events and the list."""
+
+from collections.abc import Callable
+
+from bridge.app.printer_files import PrinterFiles
+from bridge.app.publisher import Publisher
+from bridge.commands import Command
+from bridge.commands.files import Delete, FilesCommand, Move, Rescan
+from bridge.commands.requests import FileRequest, FilesRequest
+from bridge.errors import RejectedError
+from bridge.files.check import Rules
+from bridge.files.documents import file_list, full_file
+from bridge.files.library import Library
+from bridge.files.stored import StoredFile
+from bridge.printer.printer import Printer
+
+
+class StationFiles:
+    """Connects a printer's library to its topics.
+
+    Args:
+        printer: the printer.
+        publisher: publishes for it.
+        kept: remembers its firmware.
+        changed: is called when something has to be published.
+
+    """
+
+    def __init__(
+        self,
+        printer: Printer,
+        publisher: Publisher,
+        kept: PrinterFiles,
+        changed: Callable[[], None],
+    ) -> None:
+        self._printer = printer
+        self._publisher = publisher
+        self._kept = kept
+        self._changed = changed
+        self._is_new = True
+        self._family = ""
+        self.library: Library | None = None
+
+    def use(self, library: Library | None) -> None:
+        """Serve these files from now on; ``None``: files are not stored."""
+        if library is not None:
+            library.on_change = self._on_change
+            library.on_added = self._on_added
+            library.on_removed = self._on_removed
+        self.library = library
+        self._family = ""
+        self._on_change()
+
+    def configured(self) -> None:
+        """Check files against the printer's new settings."""
+        self._family = ""
+
+    @staticmethod
+    def concerns(command: Command) -> bool:
+        """Return whether a command or request is about stored files."""
+        if isinstance(command, FilesRequest):
+            return command.origin == "local"
+        return isinstance(command, FilesCommand | FileRequest)
+
+    async def execute(self, command: Command) -> object:
+        """Carry out a command or request; return the ``data`` of its response.
+
+        Raises:
+            CommandError: It is not possible; see
+                :class:`bridge.files.stored.FileError`.
+
+        """
+        library = self.library
+        if library is None:
+            raise RejectedError.forbidden(
+                "no files are stored (files.enabled)", error="files_disabled"
+            )
+        match command:
+            case Delete():
+                await library.delete(command.path)
+            case Move():
+                return {"path": (await library.move(command.path, command.to)).path}
+            case Rescan():
+                await library.rescan()
+            case FileRequest():
+                found = full_file(library.get(command.path))
+                return found.model_dump(mode="json")
+            case FilesRequest():
+                page = file_list(
+                    library.list(), after=command.after, limit=command.limit
+                )
+                return page.model_dump(mode="json")
+        return None
+
+    def publish(self) -> None:
+        """Publish the list if it has changed, and note which firmware there is."""
+        if self._is_new:
+            self._is_new = False
+            self._publisher.files(self.library)
+        family = self._printer.observer.dialect.name
+        here = self._printer.state.link == "operational"
+        if here and family != self._family:
+            self._family = family
+            self._kept.remember_firmware(family)
+            if self.library is not None:
+                self.library.change_rules(Rules.of(self._printer.config, family))
+
+    def _on_change(self) -> None:
+        self._is_new = True
+        self._changed()
+
+    def _on_added(self, file: StoredFile) -> None:
+        seconds = file.metadata.seconds
+        self._publisher.event(
+            "file_added",
+            path=file.path,
+            size=file.size,
+            slicer=file.metadata.slicer,
+            time=None if seconds is None else round(seconds),
+            warnings=file.report.warning_count,
+        )
+
+    def _on_removed(self, path: str) -> None:
+        self._publisher.event("file_removed", path=path)
