@@ -43,6 +43,9 @@ DEVICE = ".announced.json"
 JOB = ".job.json"
 """The same for its print, the last result, and whether its port is released."""
 
+PRINT = ".print.json"
+"""The same for how far a print of the bridge has come."""
+
 HEAT = ".heaters.json"
 """The same for when it was used last, and what its heaters were set to."""
 

@@ -12,6 +12,7 @@ from bridge.state_files import (
     HEAT,
     JOB,
     PLACE,
+    PRINT,
     KnownFirmware,
     KnownPort,
     recall,
@@ -38,6 +39,8 @@ class PrinterFiles:
         self._job = _path(folder, printer, JOB)
         self.heat = _path(folder, printer, HEAT)
         """The file that says when the heaters were used last, if anything is kept."""
+        self.print = _path(folder, printer, PRINT)
+        """The file that says how far a print of the bridge has come."""
         self._kept: object = None
         self._kept_at = 0.0
 

@@ -182,6 +182,7 @@ class Station:
             kept=self._files.last_record(),
             heat=limits_of(printer, self._config.mqtt),
             heat_file=self._files.heat,
+            print_file=self._files.print,
             broker=lambda: self.broker.connected,
         )
 

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bridge.commands import gcode_lines
-from bridge.commands.base import Command, Context, NotNull, Program, Question
+from bridge.commands.base import Command, Context, Finite, NotNull, Program, Question
 from bridge.commands.heaters import target_lines
 from bridge.errors import RejectedError
 from bridge.gcode.reply_types import FileEntry
@@ -291,6 +291,31 @@ class Cancel(Command):
         return Program(lines, release=releasing(context, "job cancel"))
 
 
+class Recover(Command):
+    """Go on with a print of the bridge's files that broke off.
+
+    It begins with the last layer that was surely begun: heats, raises the nozzle, homes
+    X and Y, purges away from the part, and goes on. Z is not homed, because the part is
+    in the way. With `dry_run`, the response has the lines that would be sent. It is
+    rejected where that cannot be done safely; the message says why.
+    """
+
+    topic: ClassVar[str] = "job"
+    name: ClassVar[str] = "recover"
+    needs_no_print: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"layer": 41, "z": 8.2})
+
+    layer: Annotated[int | None, Field(ge=1, le=1_000_000), NotNull] = None
+    """The layer to begin with, counted from 1."""
+    z: Annotated[Finite | None, Field(ge=0, le=10_000), NotNull] = None
+    """The nozzle's height above the bed in mm, if it was measured. It is needed if the
+    nozzle moved up or down just before the print broke off."""
+
+    def program(self, _context: Context, /) -> Program:
+        """Return no lines, because the bridge itself acts on it."""
+        return Program()
+
+
 class Exclude(Command):
     """Leave an object of the print out from now on; the others go on.
 
@@ -440,5 +465,6 @@ class Release(Command):
 
 COMMANDS = (
     *(Init, Refresh, Release),
-    *(Select, Start, Reprint, Restart, Pause, Resume, Cancel, Exclude, Answer),
+    *(Select, Start, Reprint, Restart, Recover),
+    *(Pause, Resume, Cancel, Exclude, Answer),
 )

@@ -16,6 +16,7 @@ from bridge.commands.job import (
     Cancel,
     Exclude,
     Pause,
+    Recover,
     Reprint,
     Restart,
     Resume,
@@ -58,6 +59,7 @@ from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import PrinterRecord
+from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.travel import UNKNOWN as POSITION_UNKNOWN
 from bridge.printer.link.events import Closed, LinkEvent, Place
 from bridge.printer.link.link import Link
@@ -298,6 +300,12 @@ class Printer:
             CommandError: The printer was stopped or reset meanwhile.
 
         """
+        if isinstance(command, Recover):
+            recovery = await self.printing.plan_recovery(command.layer, command.z)
+            program = Program(recovery.lines)
+            return Plan(program, (Coordinates(),) * len(program.lines))
+        if self._concerns_own_print(command):
+            return Plan(Program(), ())  # the lines are those of the file
         for _ in range(_ATTEMPTS):
             basis = self._planner.basis()
             planned = await in_slices(self._planner.plan(command), interrupted)
@@ -372,6 +380,8 @@ class Printer:
         """Return whether a command is about a print that the bridge streams."""
         job = self.state.job
         match command:
+            case Recover():
+                return True
             case Start() | Reprint():
                 return self._chosen_file(command) is not None
             case Resume() | Cancel() if self.state.waiting:
@@ -407,6 +417,8 @@ class Printer:
                 file = self._chosen_file(command)
                 assert file is not None  # noqa: S101 - whoever calls has seen to it
                 printing.start(file)
+            case Recover(layer=layer, z=z):
+                await self._recover_print(layer, z)
             case Restart():
                 await self._restart_print(run)
             case Pause(at=at):
@@ -417,6 +429,21 @@ class Printer:
                 run.warnings.extend(await printing.cancel())
             case Exclude(object=name):
                 printing.exclude(name)
+
+    async def _recover_print(self, layer: int | None, z: float | None) -> None:
+        recovery = await self.printing.plan_recovery(layer, z)
+        point = self.printing.interrupted
+        assert point is not None  # noqa: S101 - or there would be no plan
+        file = PrintFile(
+            job=f"{point.job}r",
+            path=Path(point.path),
+            name=point.name,
+            size=point.size,
+            seconds=point.seconds,
+            layers=point.layers,
+            filament=point.filament,
+        )
+        self.printing.start(file, recovery)
 
     async def _restart_print(self, run: Run) -> None:
         job = self.state.job

@@ -91,6 +91,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
     connected: bool = True,
     settings: Mapping[str, Any] | None = None,
     heat_file: Path | None = None,
+    print_file: Path | None = None,
     broker: Callable[[], bool] = lambda: True,
     **profile: object,
 ) -> AsyncIterator[Live]:
@@ -112,6 +113,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
         limits=Limits(queue=queue),
         scripts=Scripts(scripts or {}),
         heat_file=heat_file,
+        print_file=print_file,
         broker=broker,
     )
     running = Live(printer, asyncio.create_task(printer.run()), entries, events)

@@ -216,8 +216,7 @@ class Feed:
         except LineError as error:
             self._fail(str(error))
             return None
-        if found is None:
-            return None
+        assert found is not None  # noqa: S101 - it is neither blank nor a comment
         return self._move(found) if found.code in MOVES else self._special(found)
 
     def _fail(self, text: str) -> None:

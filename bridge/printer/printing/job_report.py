@@ -11,11 +11,11 @@ from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_job import Streamed
 from bridge.printer.knowledge.print_table import Heard, PrintJob, step
 from bridge.printer.knowledge.problems import with_print_failure
-from bridge.printer.printing.checkpoint import Kept, checkpoint
+from bridge.printer.printing.checkpoint import Checkpoint, Kept, checkpoint
 from bridge.printer.printing.feed import Feed
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.tracker import Tracker
-from bridge.state_files import remember
+from bridge.state_files import recall, remember
 
 
 class JobReport:
@@ -38,10 +38,14 @@ class JobReport:
     ) -> None:
         self._observer = observer
         self._on_event = on_event
-        self._on_change = on_change
+        self.changed = on_change
+        """Tells those who wait for a state to look at it again."""
         self.file = file
         self.saved_at = 0.0
         """When the checkpoint was written last."""
+        kept = recall(file, Kept) if file is not None else None
+        self.point: Checkpoint | None = None if kept is None else kept.checkpoint
+        """Where the last print broke off, or the present one is."""
         self._targets: dict[str, float] = {}
         self._elapsed: float | None = None
 
@@ -87,7 +91,7 @@ class JobReport:
         ended = before.job.active and not job.active
         after = replace(before, job=job, moved=before.moved or ended)
         self._observer.set_state(with_print_failure(before, after))
-        self._on_change()
+        self.changed()
 
     def progress(
         self, file: PrintFile, feed: Feed, tracker: Tracker, starved: float
@@ -128,12 +132,10 @@ class JobReport:
     def save(self, file: PrintFile, feed: Feed, tracker: Tracker) -> None:
         """Keep how far the print has come; a slow disk delays nothing."""
         self.saved_at = self.now()
-        if self.file is None:
-            return
         state = self._observer.state
         if state.link == "operational":  # of one that is away nothing is known
             self._targets = heaters_on(state)
-        point = checkpoint(
+        point = self.point = checkpoint(
             file,
             family=self._observer.dialect.name,
             line=feed.line,
@@ -143,9 +145,11 @@ class JobReport:
             targets=self._targets,
             excluded=feed.objects.excluded,
         )
-        remember(self.file, Kept(checkpoint=point))
+        if self.file is not None:
+            remember(self.file, Kept(checkpoint=point))
 
     def forget(self) -> None:
         """Keep nothing of a print that has ended as somebody wanted."""
+        self.point = None
         if self.file is not None:
             remember(self.file, Kept())

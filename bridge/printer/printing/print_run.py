@@ -39,6 +39,7 @@ from bridge.printer.printing.job_report import JobReport
 from bridge.printer.printing.objects import Objects
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.reader import FileReader
+from bridge.printer.printing.recovery import LayerStart, Recovery
 from bridge.printer.printing.tracker import AXES, Place, Tracker
 from bridge.timeout import timeout
 
@@ -53,6 +54,10 @@ TICK = 1.0
 
 _TOOLS: Mapping[str, str] = {"tool": BEFORE_TOOL, "after_tool": AFTER_TOOL}
 _STARTED, _DONE = "beforePrintStarted", "afterPrintDone"
+
+
+_REASONS = {"disconnected": "connection_lost"}
+"""The error of a line to the reason of a print that has failed because of it."""
 
 
 class _CancelledError(Exception):
@@ -109,34 +114,47 @@ class PrintRun:
         parts: of the printer.
         file: what is printed.
         on_layer: called with the number of each layer.
+        recovery: how to go on with a print of it that broke off.
 
     Attributes:
         file: the same.
         feed: yields its lines.
         wanted: what people want it to do.
         cancelled: somebody wants its end.
+        parked: it is paused, and the script for that has ended.
 
     """
 
     def __init__(
-        self, parts: Parts, file: PrintFile, on_layer: Callable[[int], None]
+        self,
+        parts: Parts,
+        file: PrintFile,
+        on_layer: Callable[[int], None],
+        recovery: Recovery | None = None,
     ) -> None:
         self.file = file
         self.wanted: Literal["run", "pause"] = "run"
         self.cancelled = False
+        self.parked = False
         self._parts = parts
         self._report = parts.report
         self._on_layer = on_layer
-        self._tracker = Tracker(parts.observer.dialect, self._place_at_start())
+        self._before = () if recovery is None else recovery.lines
+        start = recovery.start if recovery is not None else self._beginning()
+        self._tracker = start.tracker
         self.feed = Feed(
             self._tracker,
-            Objects(file.objects),
+            start.objects,
             parts.observer.dialect,
             clean=self._clean,
             tool_scripts=self._has_tool_scripts,
             host_changes_filament=lambda: "M600" in parts.state.refused,
+            line=start.line,
+            byte=start.byte,
         )
-        self._reader = FileReader(Path(file.path), on_ready=self._on_ready())
+        self._reader = FileReader(
+            Path(file.path), start=start.byte, on_ready=self._on_ready()
+        )
         self._streaming: Streaming | None = None
         self._sent = ""  # the line in flight that is no move
         self._problem = ""  # why it cannot go on, found out while lines were sent
@@ -147,10 +165,11 @@ class PrintRun:
         self._changed = asyncio.Event()
         self._ticker: asyncio.TimerHandle | None = None
 
-    def _place_at_start(self) -> Place:
+    def _beginning(self) -> LayerStart:
+        """Return the beginning of the file, where the printer is as it was left."""
         observer = self._parts.observer
         modal, at = observer.state.modal, observer.coordinates.position
-        return Place(
+        place = Place(
             x=at.get("x"),
             y=at.get("y"),
             z=at.get("z"),
@@ -159,6 +178,8 @@ class PrintRun:
             relative_e=modal.relative_e,
             tool=modal.tool,
         )
+        tracker = Tracker(observer.dialect, place)
+        return LayerStart(0, 0, 0, tracker, Objects(self.file.objects))
 
     def _on_ready(self) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
@@ -256,6 +277,9 @@ class PrintRun:
         # What was being carried out has its effect before the first line.
         await self._parts.queue.send_own()
         await self._script(_STARTED)
+        for line in self._before:
+            self._check()
+            await self._parts.queue.send_own(line)
         self._save()
         while True:
             stop = await self._stream()
@@ -339,6 +363,7 @@ class PrintRun:
     async def _end_failed(self, reason: str, text: str) -> None:
         """End a print that cannot go on; the printer may be able to."""
         self._save()
+        reason = _REASONS.get(reason, reason)
         if self._report.job.streamed:
             log.warning("the print of %s has failed: %s", self.file.name, text)
             await self._switch_off()
@@ -375,10 +400,7 @@ class PrintRun:
         self._save()
         if not self._quiet:
             await self._script(hooks.PAUSED)
-        while self.wanted == "pause":
-            self._changed.clear()
-            await self._changed.wait()
-            self._check()
+        await self._until_wanted()
         report.hear("asked_resume")
         if not self._quiet:
             await self._return(place, homings)
@@ -386,6 +408,15 @@ class PrintRun:
         if self.wanted == "run":
             self._reason, self._quiet = "", False
             report.hear("told_resumed")
+
+    async def _until_wanted(self) -> None:
+        self.parked = True
+        self._report.changed()
+        while self.wanted == "pause":
+            self._changed.clear()
+            await self._changed.wait()
+            self._check()
+        self.parked = False
 
     async def _come_to_rest(self) -> None:
         """Wait until the head stands, and ask where; not for ever."""
@@ -466,7 +497,7 @@ class PrintRun:
             self._parts.observer.line_acknowledged()
             self._parts.observer.line_finished(text, None)
         if done.errors:
-            self._refused(text, done.errors)
+            self._refused(text, done)
         phase = self._report.job.phase
         if phase == "starting":
             self._report.hear("rose")
@@ -476,18 +507,20 @@ class PrintRun:
         if tracker.layer != self._layer and tracker.layer_z is not None:
             self._layer_begun()
 
-    def _refused(self, text: str, errors: tuple[str, ...]) -> None:
+    def _refused(self, text: str, done: Done) -> None:
         """Decide about a line that the firmware has refused.
 
         A code that it does not know does no harm, and hardly a file is without one. A
         tool that it does not have does, and so does a move that Klipper refuses.
         """
-        unknown = any("nknown command" in error for error in errors)
+        unknown = any("nknown command" in error for error in done.errors)
         if code_of(text) == "M600" and unknown:
             self.ask_pause("filament_change")
             return
-        what = f"line {self.feed.line}: the printer refused it: {'; '.join(errors)}"
-        bangs = any(error.startswith("!!") for error in errors)
+        what = (
+            f"line {self.feed.line}: the printer refused it: {'; '.join(done.errors)}"
+        )
+        bangs = any(said.startswith("!!") for said in done.output)
         refuses = self._parts.observer.dialect.bang is Bang.REFUSAL and bangs
         if refuses or text[:1] == "T":
             self._problem = what

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from bridge.errors import CommandError, RejectedError
+from bridge.errors import RejectedError
 from bridge.gcode.reply_types import Action
 from bridge.printer.control.command_queue import CommandQueue
 from bridge.printer.control.hook_runner import HookRunner
@@ -15,9 +15,13 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.link.link import Link
+from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.job_report import JobReport
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.print_run import Parts, PrintRun
+from bridge.printer.printing.reader import FileReader
+from bridge.printer.printing.recovery import Recovery, Scan, plan
+from bridge.threads import in_thread
 from bridge.timeout import timeout
 
 SETTLED = 10.0
@@ -29,6 +33,49 @@ managers kill a process that takes too long: systemd after 90 seconds."""
 
 At = Literal["now", "layer"]
 OnExit = Literal["pause", "cancel", "finish_layer"]
+
+
+SLICE = 50
+"""Lines of a file that are followed between two turns of the event loop."""
+
+
+async def _follow(scan: Scan, point: Checkpoint) -> None:
+    """Follow a file up to where its print broke off.
+
+    Raises:
+        RejectedError: It has changed, or cannot be read (409).
+
+    """
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_ready() -> None:
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(ready.set)
+
+    try:
+        size = (await in_thread(Path(point.path).stat, lambda _: None)).st_size
+    except OSError as error:
+        raise _changed(error.strerror or str(error)) from None
+    if size != point.size:
+        raise _changed("it has another size than when it was printed")
+    reader = FileReader(Path(point.path), on_ready=on_ready)
+    try:
+        while not scan.over:
+            if scan.follow(reader.take, SLICE):
+                await asyncio.sleep(0)
+            elif not scan.over:
+                await ready.wait()
+                ready.clear()
+        if reader.error is not None:
+            raise _changed(reader.error.strerror or str(reader.error))
+    finally:
+        reader.close()
+
+
+def _changed(why: str) -> RejectedError:
+    return RejectedError.conflict(
+        f"job recover: the file cannot be used: {why}", "not_recoverable"
+    )
 
 
 class HostPrinting:
@@ -104,20 +151,48 @@ class HostPrinting:
                 "prompt",
             )
 
-    def start(self, file: PrintFile) -> None:
-        """Begin to print a file.
+    def start(self, file: PrintFile, recovery: Recovery | None = None) -> None:
+        """Begin to print a file, or go on with a print of it that broke off.
 
         Raises:
             RejectedError: See :meth:`check_start`.
 
         """
         self.check_start()
-        run = self._run = PrintRun(self._parts, file, self._layer_begun)
+        run = self._run = PrintRun(self._parts, file, self._layer_begun, recovery)
         self._report.begin(file)
         self._parts.queue.start(self._print(run))
 
     def _layer_begun(self, layer: int) -> None:
         self.on_layer(layer)  # of whoever listens by then
+
+    @property
+    def interrupted(self) -> Checkpoint | None:
+        """Where the last print broke off; ``None``: it did not, or one is under way."""
+        return None if self.active else self._report.point
+
+    async def plan_recovery(
+        self, layer: int | None = None, z: float | None = None
+    ) -> Recovery:
+        """Return how the print that broke off last can go on; nothing is sent.
+
+        Args:
+            layer: the layer to begin with; by default the last one that is safe.
+            z: the nozzle's height in mm, if a person has measured it.
+
+        Raises:
+            RejectedError: It cannot go on safely, or not now (409).
+
+        """
+        point = self.interrupted
+        if point is None:
+            raise RejectedError.conflict(
+                "job recover: no print has broken off", "not_recoverable"
+            )
+        self.check_start()
+        scan = Scan(point, self._parts.observer.dialect, layer)
+        await _follow(scan, point)
+        return plan(point, scan, self._parts.planner.context(), z=z)
 
     async def _print(self, run: PrintRun) -> None:
         try:
@@ -217,11 +292,7 @@ class HostPrinting:
         if run.wanted == "run" and self.progress.streamed:
             run.feed.asked_at_layer = False
             run.ask_pause()
-        await self._settled({"paused", "idle"})
-        with suppress(TimeoutError, CommandError):
-            async with timeout(SETTLED):
-                # The script of the pause has its turn before this.
-                await self._parts.queue.send_own()
+        await self._until(lambda: run.parked or not self.active, SETTLED)
         self._report.fail("bridge_stopped")
         run.wake()
 
@@ -259,17 +330,20 @@ class HostPrinting:
 
     async def _settled(self, phases: set[str], within: float = SETTLED) -> bool:
         """Wait until the print is in one of these phases; return whether it is."""
+        return await self._until(lambda: self._has_settled(phases), within)
+
+    async def _until(self, condition: Callable[[], bool], within: float) -> bool:
         loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with timeout(within):
-                while not self._has_settled(phases):
+                while not condition():
                     waiter: asyncio.Future[None] = loop.create_future()
                     self._waiters.add(waiter)
                     try:
                         await waiter
                     finally:
                         self._waiters.discard(waiter)
-        return self._has_settled(phases)
+        return condition()
 
     def _has_settled(self, phases: set[str]) -> bool:
         phase = self.progress.phase

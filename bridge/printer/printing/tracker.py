@@ -105,6 +105,11 @@ class Tracker:
         self._used = 0.0  # the most that this ever was
 
     @property
+    def marked(self) -> bool:
+        """Whether comments mark the layers of this file."""
+        return self._marker != ""
+
+    @property
     def filament(self) -> float:
         """Filament that was used, in mm; what was pulled back and pushed again once."""
         return self._used
@@ -150,6 +155,7 @@ class Tracker:
         # What was extruded before the first mark, such as a line that primes, was none.
         self.layer = self.layer + 1 if self._marker else 1
         self._marker = kind
+        self.layer_z = None
         return True
 
     def apply(self, line: Line) -> None:
@@ -219,14 +225,8 @@ class Tracker:
         if box is None:
             self.box = [x, x, y, y]
             return
-        if x < box[0]:
-            box[0] = x
-        elif x > box[1]:
-            box[1] = x
-        if y < box[2]:
-            box[2] = y
-        elif y > box[3]:
-            box[3] = y
+        box[0], box[1] = min(box[0], x), max(box[1], x)
+        box[2], box[3] = min(box[2], y), max(box[3], y)
 
     def _other(self, line: Line) -> None:
         """Note what a line does that is no move."""
@@ -240,7 +240,7 @@ class Tracker:
                 self._home([a for a in AXES if a.upper() in line.values] or [*AXES])
             case Moves.SETS if line.code == "G92":
                 self._set(line.values)
-            case Moves.ANYWHERE | Moves.SETS:
+            case Moves.ANYWHERE | Moves.SETS if line.values or not _retracts(line):
                 self.x = self.y = self.z = None
 
     def _mode(self, line: Line) -> None:
@@ -286,6 +286,11 @@ class Tracker:
                 moved = _UNKNOWN if before is None else before - value
                 self.shifts[axis] = self.shifts.get(axis, 0.0) + moved
             setattr(self, axis, value)
+
+
+def _retracts(line: Line) -> bool:
+    """Return whether a line does nothing but retract; with letters, G10 does more."""
+    return line.code in {"G10", "G11"}
 
 
 _KINDS = ("cura", "prusa", "bambu", "simplify", "kiss")

@@ -1,0 +1,185 @@
+"""What becomes of a print when the printer, its cable, or the bridge fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import RejectedError
+from bridge.printer.control.command_queue import Run
+from bridge.state_files import flush
+from tests.support.live import command_of, live
+from tests.support.printers import simulated
+from tests.support.printing import Printing, layers, printing, sent_of
+from tests.support.waiting import until
+
+SLOW = "marlin?speed=20"
+LINES = ["M140 S50", "M104 S190", "M109 S190", *layers(30, 40)]
+
+
+@pytest.mark.parametrize(
+    ("incident", "reason"), [("reset", "printer_reset"), ("unplug", "connection_lost")]
+)
+async def test_it_has_failed_and_nothing_is_sent_again(
+    tmp_path: Path, incident: str, reason: str
+) -> None:
+    """OctoPrint#1676: lines of the old run were carried out after a reset."""
+    link = tmp_path / "tty"
+    with simulated(f"simulator://{SLOW}", link) as printer:
+        async with printing(tmp_path, LINES, str(link)) as it:
+            it.start()
+            await until(lambda: (it.live.printer.state.job.layer or 0) >= 3)
+            getattr(printer, incident)()
+            result = await it.over()
+            assert (result.outcome, result.reason) == ("failed", reason)
+            count = len(it.sent)
+            if incident == "unplug":
+                printer.plug()
+            await it.live.operational()
+            assert it.sent[count:] == []
+            trouble = it.live.printer.state.print_failure
+            assert trouble is not None
+            assert trouble.reason == reason
+
+
+async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
+    link, kept = tmp_path / "tty", tmp_path / "print.json"
+    volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
+    with simulated(f"simulator://{SLOW}", link) as printer:
+        async with printing(
+            tmp_path, LINES, str(link), print_file=kept, volume=volume
+        ) as it:
+            it.start()
+            await until(lambda: (it.live.printer.state.job.layer or 0) >= 6)
+            printer.reset()
+            assert (await it.over()).outcome == "failed"
+            await it.live.operational()
+        assert flush()
+        point = json.loads(kept.read_text())["checkpoint"]
+        assert point["layer"] >= 6
+        assert point["targets"] == {"tool0": 190, "bed": 50}
+        # The bridge is started again, and a person asks for the plan first.
+        async with live(str(link), print_file=kept, volume=volume) as again:
+            recover = command_of("job", command="recover", z=point["z"])
+            planned = await again.printer.plan_in_slices(recover)
+            lines = planned.program.gcode
+            assert lines[:4] == ("M140 S50", "M104 S190", "M190 S50", "M109 S190")
+            assert f"G92 Z{point['z']:g}" in lines
+            assert again.sent == []
+            await again.printer.execute(recover, Run())
+            await until(lambda: again.printer.state.job.phase == "printing")
+            work = Printing(again, None)  # type: ignore[arg-type] # not needed
+            result = await work.over()
+            assert (result.outcome, result.job) == ("done", "job-1r")
+            at = again.sent.index("M400")
+            rest = again.sent[len(lines) : at]
+            assert rest == sent_of(LINES)[-len(rest) :]
+            assert rest[0].startswith("G1 Z")
+            assert not any(
+                line.startswith("G28") and "Z" in line for line in again.sent
+            )
+            assert "G28" not in again.sent
+            with pytest.raises(RejectedError, match="no print has broken off"):
+                await again.does("job", command="recover")
+
+
+async def test_a_file_that_has_changed_is_not_recovered(tmp_path: Path) -> None:
+    kept = tmp_path / "print.json"
+    async with printing(
+        tmp_path, layers(40, 40), f"simulator://{SLOW}", print_file=kept
+    ) as it:
+        it.start()
+        await until(lambda: (it.live.printer.state.job.layer or 0) >= 4)
+        await it.live.printer.printing.leave("pause")
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "bridge_stopped")
+        path = tmp_path / "part.gcode"
+        text = path.read_text()
+        path.write_text(text + "G28\n")
+        with pytest.raises(RejectedError, match="another size"):
+            await it.live.does("job", command="recover")
+        path.unlink()
+        with pytest.raises(RejectedError, match="No such file"):
+            await it.live.does("job", command="recover")
+
+
+@pytest.mark.parametrize("mode", ["pause", "cancel", "finish_layer"])
+async def test_the_end_of_the_bridge_is_no_surprise(tmp_path: Path, mode: str) -> None:
+    lines = layers(60, 40)
+    scripts = {"afterPrintPaused": "G91\nG1 Z5\nG90"}
+    async with printing(
+        tmp_path,
+        lines,
+        f"simulator://{SLOW}",
+        settings={"on_exit": mode},
+        scripts=scripts,
+    ) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 60)
+        await it.live.end()
+        result = it.live.printer.state.job.result
+        assert result is not None
+        assert result.outcome == ("cancelled" if mode == "cancel" else "failed")
+        sent = it.sent[: it.sent.index("M400")]
+        assert sent == sent_of(lines)[: len(sent)]
+        if mode == "finish_layer":
+            assert sent_of(lines)[len(sent)].startswith("G1 Z")
+        if mode != "cancel":
+            assert result.reason == "bridge_stopped"
+            assert it.sent[-3:] == ["G91", "G1 Z5", "G90"]
+        else:
+            assert it.sent[-1] == "M84"
+
+
+async def test_a_file_that_cannot_be_read_fails_by_its_name(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(2)) as it:
+        (tmp_path / "part.gcode").unlink()
+        it.start()
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "file_error")
+        assert "cannot be read" in result.detail
+    async with printing(tmp_path, layers(2)) as it:
+        (tmp_path / "part.gcode").write_text("G28\n")
+        it.start()
+        assert "shorter" in (await it.over()).detail
+
+
+async def test_a_line_that_the_printer_refuses_ends_it_where_it_matters(
+    tmp_path: Path,
+) -> None:
+    lines = ["G28", "M999999", "G1 X10 F3000", "M104 S0"]
+    async with printing(tmp_path, ["G28", "M9999", *lines[2:]]) as it:
+        it.start()
+        assert (await it.over()).outcome == "done", "a code that nobody knows"
+        assert "complaint" in it.live.event_names
+    async with printing(tmp_path, lines) as it:
+        it.start()
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "file_error")
+        assert result.detail.startswith("line 2: ")
+        assert it.sent[-1] == "M84", "everything is off"
+    klipper = "simulator://klipper?speed=1000"
+    async with printing(tmp_path, ["G1 X10 F3000", *layers(1)], klipper) as it:
+        it.start()
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "file_error")
+        assert "Must home axis first" in result.detail
+        assert "G28" not in it.sent
+
+
+async def test_a_pause_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OctoPrint#2581: it was stuck in "Pausing", and the script was missed."""
+    monkeypatch.setattr("bridge.printer.printing.print_run.STANDSTILL", 0.3)
+    scripts = {"afterPrintPaused": "M118 parked"}
+    lines = ["G28", "G90", *(f"G1 X{n % 2 * 20} F600" for n in range(100))]
+    async with printing(
+        tmp_path, lines, "simulator://marlin?speed=20", scripts=scripts
+    ) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 5)
+        await it.live.does("job", command="pause")
+        assert it.live.printer.state.job.phase == "paused"
+        await until(lambda: "M118 parked" in it.sent)
+        await it.live.does("job", command="cancel")
