@@ -48,11 +48,13 @@ def write_file(path: Path, lines: int) -> PrintFile:
 
 async def printed(port: str, file: PrintFile, folder: Path, name: str) -> object:
     """Print a file on one printer; return what it took."""
-    here, over = asyncio.Event(), asyncio.Event()
+    here, sent, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def on_change() -> None:
         if printer.state.link == "operational":
             here.set()
+        if printer.state.job.phase == "finishing":
+            sent.set()
 
     printer = Printer(
         PrinterConfig(id=name, serial=Serial(port=port, baudrate=115_200)),
@@ -67,8 +69,7 @@ async def printed(port: str, file: PrintFile, folder: Path, name: str) -> object
     printer.printing.on_ended = lambda _: over.set()
     begun, used = time.perf_counter(), time.process_time()
     printer.printing.start(file)
-    while not over.is_set() and printer.state.job.phase != "finishing":
-        await asyncio.sleep(0.005)
+    await sent.wait()
     seconds, processor = time.perf_counter() - begun, time.process_time() - used
     starved = printer.state.job.starved
     await over.wait()

@@ -1,8 +1,9 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
-There are six kinds, one file of each for each printer: the retained topics that it
+There are seven kinds, one file of each for each printer: the retained topics that it
 left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
-it as a Home Assistant device, what is known of its print, when its heaters were used
+it as a Home Assistant device, what is known of its print, how far a
+print of the bridge has come, when its heaters were used
 last, and its firmware. One more file has a random number, from which client ids are
 derived (:func:`installation_digest`). No file is needed to serve a printer. So whatever
 is in the folder - a damaged file, a directory, a link, something that we may not read -
