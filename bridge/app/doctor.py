@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from bridge.app import upload_service
 from bridge.config import Config, Printer
 from bridge.errors import BridgeError
 from bridge.findings import Finding
@@ -30,6 +31,8 @@ async def examine(config: Config, *, printers: bool = True) -> AsyncIterator[Fin
         yield Finding("broker", "wrong", str(error))
     finally:
         await broker.disconnect()
+    for finding in upload_service.examine(config):
+        yield finding
     for printer in config.printers if printers else ():
         if printer.id in served:
             text = "not opened: the running bridge uses it"

@@ -69,11 +69,13 @@ class Sender:
     Attributes:
         topic: the response topic.
         correlation: the sender's correlation data (MQTT 5.0, 4.10), if it sent any.
+        reply: gets the response instead, if the message did not come by MQTT.
 
     """
 
     topic: str
     correlation: bytes | None = None
+    reply: Callable[[Response], None] | None = None
 
 
 @dataclass(slots=True)
@@ -167,7 +169,11 @@ class RequestHandler:
         self._admission.allow(config.limits.rate)
 
     async def handle(
-        self, message: Message, rest: str, interrupted: Interrupted
+        self,
+        message: Message,
+        rest: str,
+        interrupted: Interrupted,
+        sender: Sender | None = None,
     ) -> None:
         """Handle one message.
 
@@ -179,9 +185,11 @@ class RequestHandler:
             interrupted: returns why the printer was stopped or reset since the message
                 arrived, if it was. The message may have waited meanwhile, and a command
                 must not outlive an emergency stop.
+            sender: where its response goes, if the message does not say that.
 
         """
-        so_far = _Handling(self._sender(message), asyncio.get_running_loop().time())
+        sender = sender or self._sender(message)
+        so_far = _Handling(sender, asyncio.get_running_loop().time())
         error: CommandError | None = None
         bug: Exception | None = None
         try:
@@ -296,11 +304,13 @@ class RequestHandler:
         response = Response.to(origin, outcome, time.time(), error)
         self._finish(response, self._sender(message), None, now)
 
-    def decline(self, message: Message, rest: str) -> None:
+    def decline(
+        self, message: Message, rest: str, sender: Sender | None = None
+    ) -> None:
         """Reject a message that arrives after the printer was released."""
         origin = origin_of(rest, message.payload)
         response = Response.to(origin, Outcome(), time.time(), shutting_down())
-        self._respond(response, self._sender(message))
+        self._respond(response, sender or self._sender(message))
 
     def close(self) -> None:
         """Reject what waits to be read as well."""

@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bridge import logs
 from bridge.app.endpoint import Endpoint
 from bridge.app.supervisor import Supervisor, first_failure
+from bridge.app.upload_service import UploadService
 from bridge.backoff import next_turn
 from bridge.config import Config
 from bridge.errors import ConfigError
@@ -16,6 +17,9 @@ from bridge.notify import Notifier
 from bridge.threads import in_thread
 
 log = logging.getLogger("bridge.app")
+
+Apply = Callable[[Config], Awaitable[None]]
+"""Applies a configuration to what serves HTTP."""
 
 CHECK_INTERVAL = 2.0
 """Seconds between two checks of the printers; fewer if the watchdog needs it."""
@@ -52,33 +56,39 @@ class Service:
 
         """
         supervisor = Supervisor(config, origin=self._origin)
-        endpoint = Endpoint(supervisor)
+        endpoint, uploads = Endpoint(supervisor), UploadService(supervisor)
+
+        async def apply(config: Config) -> None:
+            await endpoint.apply(config.metrics)
+            await uploads.apply(config)
+
         try:
             with first_failure():
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(supervisor.run())
-                    await self._supervise(tasks, supervisor, endpoint, config)
+                    await self._supervise(tasks, supervisor, apply, config)
         finally:
+            await uploads.close()
             await endpoint.close()
 
     async def _supervise(
         self,
         tasks: asyncio.TaskGroup,
         supervisor: Supervisor,
-        endpoint: Endpoint,
+        apply: Apply,
         config: Config,
     ) -> None:
         """Do all but serving; never returns."""
         try:
             await supervisor.begun.wait()
-            await endpoint.apply(config.metrics)
+            await apply(config)
             # What is loaded by now stays. A full collection that looks through it each
             # time would stop the event loop for a tenth of a second, and delay a stop.
             gc.collect()
             gc.freeze()
             self._notifier.ready()
             tasks.create_task(self._watch(supervisor))
-            await self._reloads(supervisor, endpoint)
+            await self._reloads(supervisor, apply)
         finally:
             # Before the printers are disconnected, which takes a while.
             self._notifier.stopping()
@@ -104,7 +114,7 @@ class Service:
             turn = next_turn(now, pause, first.name if first else "")
             await asyncio.sleep(turn - now)
 
-    async def _reloads(self, supervisor: Supervisor, endpoint: Endpoint) -> None:
+    async def _reloads(self, supervisor: Supervisor, apply: Apply) -> None:
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -121,7 +131,7 @@ class Service:
             else:
                 self._refused = None
                 logs.configure(config.log, logs.secrets(config))
-                await endpoint.apply(config.metrics)
+                await apply(config)
                 log.info("configuration read again; %s", done)
             self._notifier.ready()
 

@@ -475,16 +475,40 @@ class Station:
         if rest == EMERGENCY.suffix:
             self._handler.handle_stop(message, PRINTER)
             return
+        self._handle(message, rest)
+
+    async def request(self, rest: str, payload: bytes) -> Response:
+        """Handle what came by another way than MQTT, as if it had come on a topic.
+
+        Args:
+            rest: the topic without the base, such as ``job``; not ``emergency``.
+            payload: the payload; without an id, by which a repetition is known.
+
+        """
+        responses: list[Response] = []
+        sender = Sender(self.topics.response, reply=responses.append)
+        message = Message(topic=f"{self.topics.base}/{rest}", payload=payload)
+        task = self._handle(message, rest, sender)
+        if task is not None:
+            await asyncio.wait({task})
+        if not responses:  # the station ended meanwhile
+            self._handler.decline(message, rest, sender)
+        return responses[0]
+
+    def _handle(
+        self, message: Message, rest: str, sender: Sender | None = None
+    ) -> asyncio.Task[None] | None:
         if self._handling is None:
-            self._handler.decline(message, rest)
-            return
+            self._handler.decline(message, rest, sender)
+            return None
         overtaken = self._handler.overtaken(asyncio.get_running_loop().time())
         interrupted = overtaken or self.printer.queue.arrival()
         task = self._handling.create_task(
-            self._handler.handle(message, rest, interrupted)
+            self._handler.handle(message, rest, interrupted, sender)
         )
         self._handled.add(task)
         task.add_done_callback(self._handled.discard)
+        return task
 
     def on_stop(self, message: Message) -> None:
         """Stop the printer; called by the connection for emergency stops."""
@@ -543,6 +567,9 @@ class Station:
         )
 
     def _respond(self, response: Response, sender: Sender) -> None:
+        if sender.reply is not None:
+            sender.reply(response)
+            return
         payload = response.model_dump_json().encode()
         short = response.shortened(len(payload)) if len(payload) > LARGE else None
         self.broker.publish(

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from bridge.app import upload_service
 from bridge.app.scripts_folder import check_scripts
 from bridge.config_file import dump, load
 from bridge.printer.port.errors import permission_problem
@@ -12,8 +13,9 @@ from bridge.printer.port.errors import permission_problem
 def check(chosen: argparse.Namespace) -> int:
     """Print the configuration in force, unless ``--quiet``; return 0.
 
-    A port that exists and that this user may not open is a warning on standard error:
-    the bridge starts and serves the other printers.
+    A port that exists and that this user may not open is a warning on standard error,
+    and so is what keeps slicers from uploading: the bridge starts and serves the other
+    printers.
 
     Raises:
         ConfigError: It cannot be used.
@@ -26,4 +28,7 @@ def check(chosen: argparse.Namespace) -> int:
     for printer in config.printers:
         if problem := permission_problem(printer.serial.port):
             print(f"warning: {printer.id}: {problem}", file=sys.stderr)
+    for finding in upload_service.examine(config):
+        if finding.verdict == "wrong":
+            print(f"warning: {finding.text}", file=sys.stderr)
     return 0

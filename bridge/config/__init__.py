@@ -20,8 +20,10 @@ from bridge.config.bridge import (
     Metrics,
     Mqtt,
     Rights,
+    ServerTls,
     Telemetry,
     Tls,
+    Upload,
 )
 from bridge.config.printer import (
     BLOCKED,
@@ -59,10 +61,12 @@ __all__ = [
     "Rights",
     "Section",
     "Serial",
+    "ServerTls",
     "Speeds",
     "Telemetry",
     "Tls",
     "UnknownCodes",
+    "Upload",
     "Volume",
 ]
 
@@ -86,6 +90,8 @@ class Config(Section):
     """The daemon's log."""
     metrics: Metrics = Metrics()
     """HTTP endpoint for metrics and health checks."""
+    upload: Upload = Upload()
+    """HTTP server for slicers."""
     printers: Annotated[tuple[Printer, ...], Field(min_length=1, max_length=1000)]
     """The printers."""
 

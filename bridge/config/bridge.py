@@ -1,13 +1,14 @@
 """The settings that apply to all printers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bridge.config.values import (
     File,
     FurtherHost,
     Host,
+    Listen,
     OnBrokerLoss,
     Port,
     Seconds,
@@ -19,7 +20,7 @@ from bridge.validation_errors import likeliest
 
 PARTS = (
     *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
-    *("mqtt.memory", "printer", "wire"),
+    *("mqtt.memory", "printer", "upload", "wire"),
 )
 """The parts of the daemon that log; each line of the log has its part's name."""
 
@@ -123,6 +124,56 @@ class Metrics(Section):
     """Address to bind to; `0.0.0.0` makes it readable for everybody in the network."""
 
 
+class ServerTls(Section):
+    """TLS encryption of the connections from slicers."""
+
+    enabled: bool = False
+    """Encrypt the connections; the URL in the slicer then begins with `https`."""
+    cert_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/upload.pem"]
+    )
+    """Certificate of this machine, followed by those between it and the certificate
+    authority. If slicers do not know that authority, its certificate is what
+    PrusaSlicer and OrcaSlicer call `HTTPS CA File`."""
+    key_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/upload.key"])
+    """Private key of `cert_file`; by default it is in the same file."""
+
+
+class Upload(Section):
+    """HTTP server to which slicers upload files, as they do to OctoPrint.
+
+    `upload: true` turns it on with the defaults; so does any other key below `upload`.
+    """
+
+    enabled: bool = False
+    """Serve slicers."""
+    listen: Listen = "127.0.0.1:5000"
+    """Address and TCP port; `0.0.0.0:5000`, or `[::]:5000` with IPv6, makes it
+    reachable for everybody in the network who knows a key."""
+    keys_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/upload-keys"]
+    )
+    """File with the API keys, one in each line; `ID: KEY` is a key for one printer
+    only. By default it is `upload-keys` in `mqtt.state_folder`, and made with a random
+    key at the first start."""
+    hosts: tuple[str, ...] = ()
+    """Public names of this machine, such as that of a reverse proxy. Addresses, names
+    without a dot, and names that only a local network has (`.local`, `.lan`, …) are
+    allowed anyway; other ones are refused because of DNS rebinding."""
+    tls: ServerTls = ServerTls()
+    """TLS encryption."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the file has
+        """Accept `upload: true`; whoever sets anything else wants it on as well."""
+        if isinstance(value, bool | str):
+            return {"enabled": value}
+        if isinstance(value, dict) and value and "enabled" not in value:
+            return {**value, "enabled": True}
+        return value
+
+
 class Files(Section):
     """Files that the bridge stores and prints."""
 
@@ -137,6 +188,18 @@ class Files(Section):
     keep_free: Annotated[int, Field(ge=0, le=1_048_576)] = 200
     """Room that stays free on the disk, in MiB. No file is stored that would need
     it."""
+    inbox: File | None = Field(default=None, examples=["/srv/gcode-inbox"])
+    """Folder that is watched: files that are copied into it are stored for a printer
+    and disappear from it. It has one folder for each printer, whose name is the
+    printer's id. If there is only one printer, files can also be beside it."""
+    fetch_hosts: tuple[FurtherHost, ...] = ()
+    """Servers from which `files` `fetch` may download by `https`, as `HOST` or
+    `HOST:PORT`. Without any, nothing is downloaded."""
+    fetch_ca_file: File | None = Field(
+        default=None, examples=["/etc/gcode2mqtt/ca.pem"]
+    )
+    """Certificate authority that signed the certificates of these servers; by default
+    those of the system are trusted."""
 
 
 class Tls(Section):

@@ -103,6 +103,25 @@ def _further_host(value: str) -> str:
 FurtherHost = Annotated[str, AfterValidator(_further_host)]
 
 
+UPLOAD_PORT = 5000
+"""The TCP port where `upload.listen` names none: OctoPrint's."""
+
+
+def _listen(value: str) -> str:
+    example = "127.0.0.1:5000, or 0.0.0.0:5000 for everybody in the network"
+    if value.strip().isdecimal():
+        raise ValueError(f"must begin with an address; write {example}")
+    try:
+        host_and_port(value, UPLOAD_PORT)
+    except ValueError:
+        raise ValueError(f"must be an address and a port, such as {example}") from None
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+"""`HOST` or `HOST:PORT`, to be read by :func:`host_and_port`."""
+
+
 def _url_path(value: str) -> str:
     if not value.startswith("/"):
         raise ValueError(f"must begin with a slash; write /{value}")

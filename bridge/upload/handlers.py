@@ -285,7 +285,8 @@ class Api:
         starts = octoprint.file_command(await request.json())
         file = request.target.store.get(request.route.path)
         if starts:
-            await request.target.start(file.path)
+            # Cura's plugin sends this after some uploads, so it waits in the queue too.
+            await request.target.submit(file, start=True, source="upload")
         return Answer(status=204)
 
     async def _job_command(self, request: _Request) -> Answer:

@@ -121,14 +121,8 @@ class Target(Protocol):
             start: print it, at once or later.
             source: how it came, such as ``upload``.
 
-        """
-        ...
-
-    async def start(self, path: str) -> None:
-        """Print a stored file now.
-
         Raises:
-            CommandError: That is not possible.
+            CommandError: It cannot be printed, neither now nor later.
 
         """
         ...

@@ -85,11 +85,6 @@ class TriedPrinter:
             raise self.outcome
         return self.outcome if start else Submitted()
 
-    async def start(self, path: str) -> None:
-        if isinstance(self.outcome, RejectedError):
-            raise self.outcome
-        self.submitted.append((path, True, "start"))
-
     async def command(self, topic: str, payload: bytes) -> CommandResult:
         self.commands.append((topic, json.loads(payload)))
         if not self.answers:

@@ -210,7 +210,7 @@ async def test_files_are_listed_printed_and_deleted(tmp_path: Path) -> None:
         one = "/left/api/files/local/a/cube.gcode"
         select = {"command": "select", "print": True}
         assert (await served.ask(post(one, select))).status == 204
-        assert served.left.submitted[-1] == ("a/cube.gcode", True, "start")
+        assert served.left.submitted[-1] == ("a/cube.gcode", True, "upload")
         assert (await served.ask(post(one, {"command": "select"}))).status == 204
         assert (await served.ask(post(one, {"command": "slice"}))).status == 400
         assert len(served.left.submitted) == 2
