@@ -1,5 +1,6 @@
 """The HTTP server for slicers as part of the process: settings, keys, printers."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -52,7 +53,7 @@ class _Place:
 
 
 class UploadService:
-    """Serves slicers, if the configuration wants that.
+    """Serves slicers and watches the inbox, if the configuration wants that.
 
     Args:
         supervisor: the printers.
@@ -64,19 +65,44 @@ class UploadService:
         self._place: _Place | None = None
         self._server: Server | None = None
         self._api: Api | None = None
-        self.port: int | None = None
-        """The TCP port on which it listens."""
+        self._inbox: asyncio.Task[None] | None = None
+        self._inbox_folder: Path | None = None
 
     async def apply(self, config: Config) -> None:
         """Serve as the configuration says; warn if that is not possible.
 
         The printers are not affected by anything that goes wrong here.
         """
-        settings = config.upload
         self._printers.largest = config.files.max_upload * MEBIBYTE
-        if not settings.enabled:
-            await self.close()
+        await self._watch(config.files.inbox if config.files.enabled else None)
+        if config.upload.enabled:
+            await self._serve(config)
+        else:
+            await self._stop_serving()
+
+    async def close(self) -> None:
+        """Stop everything; uploads that are under way leave nothing behind."""
+        await self._watch(None)
+        await self._stop_serving()
+
+    async def _watch(self, folder: Path | None) -> None:
+        """Watch another inbox; ``None``: none."""
+        if folder == self._inbox_folder:
             return
+        if self._inbox is not None:
+            self._inbox.cancel()
+            await asyncio.wait({self._inbox})
+            self._inbox = None
+        self._inbox_folder = folder
+        if folder is not None:
+            from bridge.upload.inbox import Inbox  # noqa: PLC0415
+
+            printers = self._printers
+            inbox = Inbox(folder, printers.names, printers.adopt)
+            self._inbox = asyncio.create_task(inbox.run(), name="inbox")
+
+    async def _serve(self, config: Config) -> None:
+        settings = config.upload
         # It takes two megabytes, which only those pay who upload.
         from bridge.upload.handlers import Access, Api  # noqa: PLC0415
 
@@ -91,11 +117,11 @@ class UploadService:
             if self._api is not None and place == self._place:
                 self._api.allow(access)
                 return
-            await self.close()
+            await self._stop_serving()
             self._api = Api(self._printers, access, __version__)
             await self._listen(settings, self._api)
         except (OSError, ConfigError) as error:
-            await self.close()
+            await self._stop_serving()
             log.warning(
                 "slicers cannot upload: %s; the printers are not affected. Correct "
                 "it, and reload",
@@ -118,12 +144,11 @@ class UploadService:
             load = partial(tls_context, settings.tls)
             tls = await in_thread(load, _forget, name="upload-tls")
         self._server = Server(api.handle)
-        self.port = await self._server.listen(host, port, tls)
+        await self._server.listen(host, port, tls)
 
-    async def close(self) -> None:
-        """Stop serving; uploads that are under way leave nothing behind."""
+    async def _stop_serving(self) -> None:
         server, api = self._server, self._api
-        self._place = self._server = self._api = self.port = None
+        self._place = self._server = self._api = None
         if server is not None:
             await server.close()
         if api is not None:
@@ -270,6 +295,12 @@ class _Printers:
     def target(self, name: str) -> "_Target":
         """Return one of them."""
         return _Target(self._supervisor, name, self.largest)
+
+    async def adopt(self, name: str, path: str, file: Path) -> None:
+        """Store a file from the inbox."""
+        target = self.target(name)
+        stored = await target.store.adopt(path, file)
+        await target.submit(stored, start=False, source="inbox")
 
 
 class _Target:

@@ -99,9 +99,13 @@ class Inbox:
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            found = await self._look()
-            for file in self._due(found):
-                await self._store(file)
+            try:
+                for file in self._due(await self._look()):
+                    await self._store(file)
+            except Exception:
+                # It must end neither the watching nor the printers.
+                log.exception("an unexpected error while the inbox was looked at")
+                await asyncio.sleep(RETRY_INTERVAL)
             await asyncio.sleep(LOOK_INTERVAL)
 
     async def _look(self) -> list[Found]:

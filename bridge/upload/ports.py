@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bridge.files.stored import StoredFile
@@ -63,6 +64,10 @@ class Store(Protocol):
         replace: bool = True,
     ) -> StoredFile:
         """Store a file whose bytes arrive meanwhile; a failure leaves nothing."""
+        ...
+
+    async def adopt(self, path: str, file: Path, *, replace: bool = True) -> StoredFile:
+        """Take over a complete file; it stays where it is if it is refused."""
         ...
 
     def get(self, path: str) -> StoredFile:

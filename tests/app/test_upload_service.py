@@ -85,7 +85,7 @@ def test_a_file_of_keys_that_cannot_be_used(tmp_path: Path) -> None:
         assert str(file) in str(raised.value)
     with pytest.raises(ConfigError, match="directory"):
         prepared_keys(tmp_path)
-    with pytest.raises(ConfigError, match="Not a directory"):
+    with pytest.raises(ConfigError, match="File exists"):
         prepared_keys(file / "keys")
 
 
@@ -117,7 +117,7 @@ def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
     pair = authority().issue("localhost")
     other = stranger().issue("localhost")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    with pytest.raises(ConfigError, match=r"cert\.pem: No such file"):
+    with pytest.raises(ConfigError, match=r"key\.pem: No such file"):
         tls_context(ServerTls(enabled=True, cert_file=cert, key_file=key))
     cert.write_bytes(pair.certificate)
     for wrong in (b"", other.key, b"\xff\n"):

@@ -62,7 +62,9 @@ def ask(
         client.close()
 
 
-def send(port: int, content: bytes, name: str = "cube.gcode", **fields: str) -> tuple[int, Any]:
+def send(
+    port: int, content: bytes, name: str = "cube.gcode", **fields: str
+) -> tuple[int, Any]:
     kind = f"multipart/form-data; boundary={uploads.BOUNDARY}"
     body = uploads.form(content, name, **fields)
     return ask(port, "POST", "api/files/local", body, Content_Type=kind)

@@ -21,7 +21,7 @@ class Printers:
     def __init__(self, *names: str) -> None:
         self.names = names
         self.stored: list[tuple[str, str, bytes]] = []
-        self.problem: FileError | None = None
+        self.problem: Exception | None = None
         self.tries = 0
 
     async def adopt(self, printer: str, path: str, file: Path) -> None:
@@ -119,6 +119,9 @@ async def test_a_file_that_cannot_be_stored_now_is_tried_again(
     (tmp_path / "a.gcode").write_bytes(b"G28")
     async with watched(tmp_path, printers):
         await until(lambda: printers.tries >= 2)
+        printers.problem = ZeroDivisionError()  # a bug ends nothing either
+        tries = printers.tries
+        await until(lambda: printers.tries >= tries + 2)
         printers.problem = None
         await until(lambda: len(printers.stored) == 1)
 
