@@ -99,9 +99,18 @@ def _job(device: Device) -> Iterator[Entity]:
 
 
 def _files(device: Device) -> Entity:
-    """Return the choice of a file; what is chosen is what ``job/state`` names."""
+    """Return the choice of a file; what is chosen is what ``job/state`` names.
+
+    Firmwares mind neither the case of a path nor a leading slash.
+    """
     table = json.dumps({file.label: [file.origin, file.path] for file in device.files})
-    chosen = "[value_json.origin, value_json.file]"
+    paths = json.dumps(
+        {
+            f"{file.origin}:{file.path.lstrip('/').lower()}": file.label
+            for file in device.files
+        }
+    )
+    chosen = "value_json.origin ~ ':' ~ (value_json.file or '').lstrip('/').lower()"
     return Entity(
         key="choose_file",
         platform="select",
@@ -112,8 +121,7 @@ def _files(device: Device) -> Entity:
             "options": [file.label for file in device.files],
             "icon": "mdi:file-document-multiple-outline",
             "state_topic": device.topics.job_state,
-            "value_template": f"{{{{ {table}.items() | selectattr(1, 'eq', {chosen})"
-            " | map(attribute=0) | first | default(none) }}",
+            "value_template": f"{{{{ {paths}.get({chosen}) }}}}",
             "command_topic": f"{device.topics.base}/job",
             "command_template": f"{{% set it = {table}[value] %}}"
             "{{ {'command': 'select', 'origin': it[0], 'file': it[1]} | tojson }}",

@@ -43,6 +43,8 @@ def identify(machine: Machine, _command: ParsedCommand) -> None:
             value = str(int(options.get("emergency_parser", True)))
         elif name == "CHAMBER_TEMPERATURE":
             value = str(int("chamber" in machine.heaters))
+        elif name == "TOGGLE_LIGHTS" and options.get("outputs"):
+            value = "1"
         machine.say(f"Cap:{name}:{value}")
     if personality.actions:
         machine.say(AREA)
@@ -67,6 +69,16 @@ def show(machine: Machine, command: ParsedCommand) -> None:
     machine.display = command.text
     if machine.personality.status:
         machine.say(machine.personality.status)
+
+
+def output(machine: Machine, command: ParsedCommand) -> None:
+    """M42, M150, M290 and M355, where the machine was built with what they switch."""
+    if not machine.options.get("outputs", False):
+        raise heating_commands.unknown(machine, command)
+    if command.code == "M355":
+        on = command.words.get("S", 1.0) > 0
+        level = f"{command.words.get('P', 255.0):.0f}" if on else "OFF"
+        machine.say(f"echo:Case light: {level}")
 
 
 def echo(machine: Machine, command: ParsedCommand) -> None:
@@ -194,6 +206,7 @@ COMMANDS = {
     "M0": stop_and_ask,
     "M1": stop_and_ask,
     "M17": motors_on,
+    "M42": output,
     "M73": accept,
     "M75": accept,
     "M76": pause_timer,
@@ -209,13 +222,16 @@ COMMANDS = {
     "M118": echo,
     "M120": accept,
     "M121": accept,
+    "M150": output,
     "M200": setting,
     "M201": setting,
     "M203": setting,
     "M204": setting,
     "M205": setting,
     "M206": setting,
+    "M290": output,
     "M301": setting,
+    "M355": output,
     "M500": store,
     "M501": load,
     "M502": defaults,

@@ -19,6 +19,7 @@ _FLAGS = (
     "advanced_ok",
     "park",
     "filament_change",
+    "outputs",
     "resend_ok",
     "ready",
     "config_error",
@@ -43,6 +44,7 @@ class Options(TypedDict, total=False):
         advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
         park: M25 parks the head and waits for a person (Marlin only).
         filament_change: it knows M600 (Marlin only).
+        outputs: it has a light and babysteps: M42, M150, M290, M355 (Marlin only).
         resend_ok: an ``ok`` that acknowledges nothing follows a resend request.
         boot: seconds after a reset in which it neither receives nor sends.
         room: bytes in the receive buffer.
@@ -62,6 +64,7 @@ class Options(TypedDict, total=False):
     advanced_ok: bool
     park: bool
     filament_change: bool
+    outputs: bool
     resend_ok: bool
     boot: float
     room: int

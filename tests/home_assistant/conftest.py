@@ -11,7 +11,7 @@ from tests.support.daemons import Daemon
 from tests.support.hass import HomeAssistant, home_assistant
 from tests.support.printers import SimulatedPrinter
 
-PRINTER = "simulator://marlin?speed=20&extruders=2&chamber=1"
+PRINTER = "simulator://marlin?speed=20&extruders=2&chamber=1&outputs=1"
 BROKER = "allow_anonymous true\nset_tcp_nodelay true"
 
 
@@ -47,7 +47,7 @@ class Home:
                 "state_folder": str(self.folder / "state"),
             },
             "telemetry": {"interval": 1, "heartbeat": 30},
-            "home_assistant": {"scripts": ["preheat"]},
+            "home_assistant": {"scripts": ["preheat", "dance"]},
             "printers": [
                 {
                     "id": "ender",
@@ -56,8 +56,20 @@ class Home:
                         "port": str(self.folder / "printer"),
                         "baudrate": 115200,
                     },
-                    "profile": {"extruders": 2, "heated_chamber": self.chamber},
-                    "scripts": {"preheat": "M140 S60\nM104 T0 S200"},
+                    "manufacturer": "Creality",
+                    "serial_number": "E3-1",
+                    "area": "Workshop",
+                    "profile": {
+                        "extruders": 2,
+                        "heated_chamber": self.chamber,
+                        "fans": {"1": "Chamber fan"},
+                        "light": {"kind": "rgb"},
+                    },
+                    "presets": {"PLA": {"tool": 215, "bed": 60}},
+                    "scripts": {
+                        "preheat": "M140 S60\nM104 T0 S200",
+                        "dance": "G91\nG0 X5\nG90",
+                    },
                 }
             ],
         }
