@@ -353,7 +353,11 @@ def test_the_table_has_every_control() -> None:
 def test_a_script_that_disturbs_is_refused_in_a_print_only() -> None:
     moves = pressed("script_pre_heat")
     assert used(moves, "marlin")[1] == ("G28",)
-    for phase, sent in (("printing", ("409 printing",)), ("paused", ("G28",))):
+    in_print: tuple[tuple[Phase, tuple[str, ...]], ...] = (
+        ("printing", ("409 printing",)),
+        ("paused", ("G28",)),
+    )
+    for phase, sent in in_print:
         assert used(replace(moves, phase=phase), "marlin")[1] == sent
     still = pressed("script_preheat", phase="printing")
     assert used(still, "marlin")[1] == ("M140 S60",)
