@@ -248,11 +248,13 @@ class Library:
 
         """
         path = self._admit(path, replace=replace)
-        before = await _in_thread(partial(_identity, file))
+        look = partial(self._store.check_source, path, file)
+        before = await _in_thread(look)
         rules = self._rules
         found = await self._inspector.inspect(file, rules)
-        if await _in_thread(partial(_identity, file)) != before:
-            raise FileError.incomplete(path, before.size, before.size)
+        after = await _in_thread(look)
+        if after != before:
+            raise FileError.incomplete(path, before.size, after.size)
         entry = _entry(found, rules, before)
         if not entry.inspected.report.printable:
             raise FileError.refused(path, entry.inspected.report)
@@ -465,15 +467,6 @@ async def _fill(incoming: Incoming, chunks: AsyncIterator[bytes]) -> None:
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:
     return await in_thread(work, _nothing, name="bridge-files")
-
-
-def _identity(file: Path) -> OnDisk:
-    try:
-        return OnDisk.of(file.lstat())
-    except FileNotFoundError:
-        raise FileError.not_found(str(file)) from None
-    except OSError as error:
-        raise FileError.unusable(str(error)) from None
 
 
 def _entry(found: Answer, rules: Rules, on_disk: OnDisk) -> Entry:

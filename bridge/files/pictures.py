@@ -147,7 +147,9 @@ def _pixel(
         green += (first >> 2 & 3) - 2
         blue += (first & 3) - 2
         return 1, bytes((red & 255, green & 255, blue & 255, alpha))
-    second = data[at + 1] if at + 1 < len(data) else 0  # QOI_OP_LUMA
+    if at + 1 == len(data):
+        return 2, b""
+    second = data[at + 1]  # QOI_OP_LUMA
     by = (first & 0x3F) - 32
     red += by + (second >> 4) - 8
     blue += by + (second & 15) - 8

@@ -193,7 +193,7 @@ class CommentReader:
         body = text.lstrip("; \t")
         if self._open is not None:
             if body.endswith(" end"):
-                self._close_thumbnail(start)
+                self._close_thumbnail(*self._open, start)
             return
         if begin := _THUMBNAIL.match(body):
             kind = _TYPES.get((begin["type"] or begin["creality"] or "").lower())
@@ -338,16 +338,16 @@ class CommentReader:
 
     @staticmethod
     def _add(names: dict[str, None], name: str) -> None:
-        name = name.strip(" \"'")[:_LONGEST_NAME]
+        name = name.replace('"', "").strip()[:_LONGEST_NAME]
         if name and len(names) < _MOST_OBJECTS:
             names[name] = None
 
-    def _close_thumbnail(self, end: int) -> None:
-        if self._open is not None:
-            kind, width, height, start = self._open
-            self._open = None
-            if kind is not None:
-                self._add_thumbnail(kind, width, height, start, end)
+    def _close_thumbnail(
+        self, kind: _Type | None, width: int, height: int, start: int, end: int
+    ) -> None:
+        self._open = None
+        if kind is not None:
+            self._add_thumbnail(kind, width, height, start, end)
 
     def _add_thumbnail(
         self, kind: _Type, width: int, height: int, start: int, end: int
@@ -398,6 +398,7 @@ class CommentReader:
         "height": _note_height,
         "layer_height": _note_layer_height,
         "mesh": _note_mesh,
+        "printing": _note_mesh,  # ideaMaker
         "z": _note_highest,
         "z_height": _note_highest,
     }

@@ -192,8 +192,7 @@ class Store:
             FileError: See :meth:`begin`; ``unsupported_type`` too.
 
         """
-        with _explained(str(source)):
-            size = self._check_source(path, source)
+        size = self.check_source(path, source).size
         self.check_room(path, 0)
         with _explained(path):
             folder = self._folder_of(path)
@@ -209,20 +208,31 @@ class Store:
                 os.close(folder)
         self._copy(path, source, size)
 
-    def _check_source(self, path: str, source: Path) -> int:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        at = os.open(source, flags)
-        try:
-            found = os.fstat(at)
-            if not stat.S_ISREG(found.st_mode):
-                raise FileError.unsupported_type(path, "this is no regular file")
-            if found.st_size > self.max_upload:
-                raise FileError.too_large(path, self.max_upload)
-            names.check_beginning(path, os.read(at, _HEAD))
-            os.fsync(at)
-        finally:
-            os.close(at)
-        return found.st_size
+    def check_source(self, path: str, source: Path) -> OnDisk:
+        """Refuse a file that cannot be taken over, before its lines are checked.
+
+        Returns:
+            What tells whether it is still the same later.
+
+        Raises:
+            FileError: ``not_found``, ``too_large``, ``unsupported_type`` or
+                ``files_unavailable``.
+
+        """
+        with _explained(str(source)):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            at = os.open(source, flags)
+            try:
+                found = os.fstat(at)
+                if not stat.S_ISREG(found.st_mode):
+                    raise FileError.unsupported_type(path, "this is no regular file")
+                if found.st_size > self.max_upload:
+                    raise FileError.too_large(path, self.max_upload)
+                names.check_beginning(path, os.read(at, _HEAD))
+                os.fsync(at)
+            finally:
+                os.close(at)
+        return OnDisk.of(found)
 
     def _copy(self, path: str, source: Path, size: int) -> None:
         incoming = self.begin(path, size)
