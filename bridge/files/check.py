@@ -23,8 +23,9 @@ from bridge.printer.limits.file_check import FileCheck, FileFinding
 VERSION = 1
 """Of the check; a file whose report an older one wrote is checked again."""
 
-HANDLED = frozenset({"M0", "M1"})
-"""Codes that the bridge carries out itself when it prints a file: it pauses."""
+HANDLED = frozenset({"M0", "M1", "M25", "M601", "PAUSE", "M600"})
+"""Codes at which the bridge pauses itself; they are not sent, or only where that is
+safe (:mod:`bridge.printer.printing.feed`)."""
 
 HOST_COMMANDS = frozenset({"@pause"})
 """What the bridge carries out, in lower case."""

@@ -8,7 +8,7 @@ from bridge.files.metadata import Metadata
 from bridge.files.slicer_comments import CommentReader
 from bridge.gcode import heating
 from bridge.gcode.codes import PrintAction
-from bridge.gcode.file_lines import command_of, is_for_screens
+from bridge.gcode.file_lines import command_of, object_name
 from bridge.gcode.line import Line
 
 LONGEST_LINE = 4 * 1024 * 1024
@@ -100,8 +100,7 @@ class Inspection:
     def _note(self, text: str, line: Line | None) -> None:
         """Note what commands say that comments do not say, or not as reliably."""
         if line is None:
-            if is_for_screens(text) and text[:4].upper() == "M486":
-                self._comments.defined(text[4:].lstrip()[1:].partition(";")[0])
+            self._comments.defined(object_name(text))
             return
         row = line.row
         if row.heats:

@@ -62,6 +62,9 @@ class Store:
         self.folder = folder
         self.max_upload = max_upload
         self.keep_free = keep_free
+        # A folder that one thread has just found or made must not be removed as an
+        # empty one by another, until there is something in it.
+        self._folders = threading.Lock()
 
     def open(self) -> None:
         """Remove what a crash has left of uploads.
@@ -141,7 +144,7 @@ class Store:
         if size is not None and size > self.max_upload:
             raise FileError.too_large(path, self.max_upload)
         self.check_room(path, size or 0)
-        with _explained(path):
+        with _explained(path), self._folders:
             return Incoming(self, path, self._folder_of(path))
 
     def check_room(self, path: str, more: int) -> None:
@@ -194,7 +197,7 @@ class Store:
         """
         size = self.check_source(path, source).size
         self.check_room(path, 0)
-        with _explained(path):
+        with _explained(path), self._folders:
             folder = self._folder_of(path)
             try:
                 os.rename(source, path.rpartition("/")[2], dst_dir_fd=folder)
@@ -270,7 +273,7 @@ class Store:
             FileError: ``not_found``, ``invalid_name`` or ``files_unavailable``.
 
         """
-        with _explained(path):
+        with _explained(path), self._folders:
             folder = self._folder_of(to)
             try:
                 name = to.rpartition("/")[2]
@@ -283,13 +286,11 @@ class Store:
 
     def prune(self, path: str) -> None:
         """Remove the folders around a file that are empty now."""
-        for parent in self.full(path).parents:
-            if parent == self.folder:
-                return
-            try:
+        with self._folders, suppress(OSError):
+            for parent in self.full(path).parents:
+                if parent == self.folder:
+                    return
                 parent.rmdir()
-            except OSError:
-                return
 
     @staticmethod
     def _sync(folder: Path) -> None:

@@ -36,6 +36,16 @@ def command_of(raw: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
+def object_name(text: str) -> str:
+    """Return the name of an object that a line is about, where the parser fails.
+
+    Slicers write it without quotes (``M486 ACube.stl id:0``), in which letters repeat.
+    ``""``: the line names none.
+    """
+    match = _OBJECT_NAME.match(text)
+    return "" if match is None else match["name"].strip()
+
+
 def is_host_command(text: str) -> bool:
     """Return whether a line is for the host, as ``@pause``: it is never sent."""
     return text[:1] == "@"
@@ -45,6 +55,9 @@ _FOR_SCREENS = re.compile(
     r"(?:W22[0-2]|M4010|M10086|M99123|M862(?:\.\d)?)(?!\d)|M486\s*A|M115\s*U",
     re.ASCII | re.IGNORECASE,
 )
+
+
+_OBJECT_NAME = re.compile(r"M486\s*A(?P<name>[^;]*)", re.ASCII | re.IGNORECASE)
 
 
 def is_for_screens(text: str) -> bool:

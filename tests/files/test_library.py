@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -58,9 +59,10 @@ class Inbox:
 
     def on_disk(self) -> list[str]:
         return sorted(
-            str(path.relative_to(self.folder))
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.name != NAME
+            str(Path(folder, name).relative_to(self.folder))
+            for folder, _, names in os.walk(self.folder)  # whatever vanishes meanwhile
+            for name in names
+            if name != NAME
         )
 
 
@@ -545,3 +547,19 @@ async def test_thumbnails(tmp_path: Path) -> None:
         (tmp_path / "a.gcode").unlink()
         with pytest.raises(FileError):
             await inbox.library.thumbnail("a.gcode", MEGA)
+
+
+def test_a_folder_is_not_removed_under_another_file(tmp_path: Path) -> None:
+    """One upload into a new folder is given up, while another one begins."""
+    store = Store(tmp_path, max_upload=MEGA, keep_free=0)
+
+    def upload() -> None:
+        for _ in range(100):
+            incoming = store.begin("new/folder/a.gcode", None)
+            incoming.write(SMALL)
+            incoming.abort()
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(upload) for _ in range(4)]:
+            done.result()
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,12 @@
 
 import pytest
 
-from bridge.gcode.file_lines import command_of, is_for_screens, is_host_command
+from bridge.gcode.file_lines import (
+    command_of,
+    is_for_screens,
+    is_host_command,
+    object_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +58,8 @@ def test_lines_for_the_host() -> None:
 )
 def test_lines_that_may_be_left_out(text: str, left_out: bool) -> None:  # noqa: FBT001 - a table
     assert is_for_screens(text) is left_out
+
+
+def test_the_name_of_an_object_without_quotes() -> None:
+    assert object_name("M486 AShape-Box id:0 ; the box") == "Shape-Box id:0"
+    assert object_name("M486 S1") == ""

@@ -297,3 +297,24 @@ def test_the_way_back_goes_at_the_greater_height() -> None:
     assert z_only == ["G90", "G0 Z2 F3000", "M83"]
     kept = list(rejoining(modes, Place(relative_e=True, retracted=1)))
     assert kept == ["M83", "G1 E-1 F1800"]
+
+
+def test_what_no_parser_takes_and_nothing_depends_on_is_left_out() -> None:
+    """As in the start code of Prusa's profiles; the check of files says the same."""
+    reading = Reading("M115 U3.13.3 ; tell the latest\nM99123 /RK==\nG28\nW221\n")
+    assert reading.until_stop() == (["G28"], Stop("end"))
+    reading = Reading("M486 S0\nM486 AShape-Box id:0\nG28\nM486 S-1\n")
+    assert reading.until_stop()[0] == ["M486 S0", "G28", "M486 S-1"]
+    assert reading.feed.objects.names == ("Shape-Box id:0",)
+
+
+def test_lines_are_read_as_the_check_reads_them() -> None:
+    text = "\xef\xbb\xbfG28\n%\n(a comment)\nM117 W\xc3\xbcrfel\n@PAUSE\nG1 X5\n"
+    reading = Reading(text)
+    assert reading.until_stop() == (["G28", "M117 Wuerfel"], Stop("pause", "@pause"))
+    assert reading.until_stop() == (["G1 X5"], Stop("end"))
+    reading = Reading("; printing object W\xc3\xbcrfel\nG1 X5\n")
+    reading.until_stop()
+    assert reading.feed.objects.names == (
+        "W\N{LATIN SMALL LETTER U WITH DIAERESIS}rfel",
+    )

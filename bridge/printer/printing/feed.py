@@ -13,6 +13,12 @@ from typing import Literal
 from bridge.errors import RejectedError
 from bridge.gcode.codes import Argument, PrintAction, Sets
 from bridge.gcode.dialects import Dialect
+from bridge.gcode.file_lines import (
+    command_of,
+    is_for_screens,
+    is_host_command,
+    object_name,
+)
 from bridge.gcode.line import MOVES, Line, LineError, format_number, of_file
 from bridge.printer.printing.objects import CODES, Objects
 from bridge.printer.printing.tracker import Place, Tracker
@@ -26,6 +32,9 @@ HANDLED = HOST_PAUSES | {"M600"}
 
 LONGEST = 1 << 20
 """Bytes of a file without a line end that are kept; G-code has no such lines."""
+
+_LETTERS = frozenset("GMT")
+"""How most lines begin; these are looked at no further than the parser does."""
 
 _TEXTS = frozenset({Argument.DISPLAY, Argument.ECHO})
 _RETRACTIONS = frozenset({"G10", "G11"})
@@ -202,25 +211,35 @@ class Feed:
         line, byte = self._read_from = self._read_to
         self._read_to = (line + 1, byte + len(text) + 1)
         text = text.strip()
+        if text[:1] == ";":
+            self._comment(text.encode("latin-1").decode("utf-8", "replace"))
+            return None
+        if text[:1] not in _LETTERS or not text.isascii():
+            text = command_of(text.encode("latin-1"))
         if not text:
             return None
-        if text[0] == ";":
-            self._comment(text)
-            return None
-        if text[0] == "@":
-            if text[1:].split(maxsplit=1)[:1] == ["pause"]:
+        if is_host_command(text):
+            if text[1:].lower().split(maxsplit=1)[:1] == ["pause"]:
                 self._next.append(Stop("pause", "@pause"))
             return None
         try:
             found = of_file(text, self._family)
         except LineError as error:
-            self._fail(str(error))
+            self._cannot_be_read(text, error)
             return None
         assert found is not None  # noqa: S101 - it is neither blank nor a comment
         return self._move(found) if found.code in MOVES else self._special(found)
 
     def _fail(self, text: str) -> None:
         self._next.append(Stop("error", f"line {self._read_to[0]}: {text}"))
+
+    def _cannot_be_read(self, text: str, error: LineError) -> None:
+        """Fail, unless the line only says something that nothing depends on."""
+        if not is_for_screens(text):
+            self._fail(str(error))
+        elif name := object_name(text):
+            self.objects.label(name)
+            self._object_changed()
 
     def _comment(self, text: str) -> None:
         if self.objects.comment(text):

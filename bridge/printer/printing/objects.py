@@ -104,7 +104,10 @@ class Objects:
             self._number = int(number)
             label = self._labels.get(self._number, f"object {self._number}")
             self.current = self._name(label) if number >= 0 else ""
-        label = dict(line.quoted).get("A", "")
+        self.label(dict(line.quoted).get("A", ""))
+
+    def label(self, label: str) -> None:
+        """Note the name of the object that ``M486 S`` has begun."""
         if label and self._number >= 0:
             self._names.pop(f"object {self._number}", None)
             self._labels[self._number] = self.current = self._name(label)
