@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import RejectedError
+from tests.support.live import command_of
+from tests.support.printers import simulated
 from tests.support.printing import layers, printing, sent_of
 from tests.support.waiting import until
 
@@ -66,7 +68,7 @@ async def test_a_print_is_started_by_its_name(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_started_twice_or_in_the_way(tmp_path: Path) -> None:
-    async with printing(tmp_path, ["G4 S1", *layers(1)], "simulator://marlin") as it:
+    async with printing(tmp_path, ["G4 S9", *layers(1)], SLOW) as it:
         it.start()
         with pytest.raises(RejectedError, match="a print is under way"):
             it.start()
@@ -201,3 +203,149 @@ async def test_a_restart_begins_a_paused_print_again(tmp_path: Path) -> None:
         await it.live.does("job", command="cancel")
         ends = [name for name in it.live.event_names if name == "print_cancelled"]
         assert len(ends) == 2
+
+
+async def test_commands_in_between_must_not_disturb_the_moves(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(400), SLOW) as it:
+        it.start()
+        await it.phase("printing")
+        for line in ("G1 X5", "G91", "M83", "T0", "G92 E0", "G28", "M24"):
+            with pytest.raises(RejectedError, match="would disturb the print"):
+                await it.live.does("command", command=line)
+        for line in ("M106 S9", "M220 S90", "M290 Z0.02", "M117 hello", "M114"):
+            await it.live.does("command", command=line)
+        await it.live.does("job", command="pause")
+        await it.live.does("command", commands=["G91", "G1 Z1", "G90"])
+        await it.live.does("job", command="cancel")
+        sent = [line for line in it.sent if line in set(sent_of(layers(400)))]
+        first = sent_of(layers(400))[: len(sent)]
+        assert sent[: it.sent.index("M400") - 4] == first[: it.sent.index("M400") - 4]
+
+
+async def test_the_printers_own_button_pauses_and_resumes(tmp_path: Path) -> None:
+    """`paused` and `resumed` change the state without a line from the bridge."""
+    scripts = {"afterPrintPaused": "M118 parked"}
+    with simulated("simulator://marlin?speed=20", tmp_path / "tty") as printer:
+        async with printing(
+            tmp_path, layers(400), str(tmp_path / "tty"), scripts=scripts
+        ) as it:
+            it.start()
+            await it.phase("printing")
+            printer.says("//action:paused")
+            await it.phase("paused")
+            count = len(it.sent)
+            printer.says("//action:resumed")
+            await until(lambda: len(it.sent) > count + 5)
+            assert "M400" not in it.sent
+            assert it.live.printer.state.job.phase == "printing"
+            printer.says("//action:pause")
+            await until(lambda: "M118 parked" in it.sent)
+            printer.says("//action:resume")
+            await it.phase("printing")
+            printer.says("//action:filament_runout")
+            await it.phase("paused")
+            assert it.live.printer.state.job.reason == "filament_runout"
+            printer.says("//action:cancel")
+            assert (await it.over()).outcome == "cancelled"
+
+
+async def test_the_file_can_pause_for_a_person(tmp_path: Path) -> None:
+    """OctoPrint#1448: an M0 in the file blocked the printer."""
+    lines = ["G28", "M0 Insert the nut", "G1 X5 F3000", "@pause", "M104 S0"]
+    async with printing(tmp_path, lines) as it:
+        it.start()
+        await it.phase("paused")
+        assert it.live.printer.state.job.reason == "Insert the nut"
+        await it.live.does("job", command="resume")
+        await it.phase("paused")
+        assert it.live.printer.state.job.reason == "@pause"
+        await it.live.does("job", command="resume")
+        assert (await it.over()).outcome == "done"
+        assert not any(line.startswith("M0") for line in it.sent)
+
+
+async def test_a_filament_change_waits_as_long_as_it_takes(tmp_path: Path) -> None:
+    """OctoPrint#4027: the host timed out while the printer waited for a person."""
+    url = "simulator://marlin?speed=200&filament_change=1&emergency_parser=1"
+    lines = ["M109 S200", "G28", "M600", *layers(2)]
+    async with printing(tmp_path, lines, url) as it:
+        it.start()
+        await until(lambda: it.live.printer.state.waiting)
+        await it.phase("paused")
+        await it.live.does("job", command="resume")
+        await until(lambda: it.live.printer.state.job.phase == "printing")
+        assert (await it.over()).outcome == "done"
+    # Where the firmware does not know it, the bridge pauses.
+    unable = "simulator://marlin?speed=1000&filament_change=0"
+    async with printing(tmp_path, lines, unable) as it:
+        it.start()
+        await it.phase("paused")
+        assert it.live.printer.state.job.reason == "filament_change"
+        await it.live.does("job", command="resume")
+        assert (await it.over()).outcome == "done"
+
+
+async def test_scripts_run_around_a_change_of_the_tool(tmp_path: Path) -> None:
+    scripts = {
+        "beforePrintStarted": "M118 begins",
+        "beforeToolChange": "M118 from {{ event.old }} to {{ event.new }}",
+        "afterToolChange": "M118 has {{ event.new }}",
+        "afterPrintDone": "M118 done",
+    }
+    url = "simulator://marlin?speed=1000&extruders=2"
+    lines = ["G28", "T1", "G1 X5 F3000"]
+    async with printing(tmp_path, lines, url, scripts=scripts, extruders=2) as it:
+        it.start()
+        assert (await it.over()).outcome == "done"
+        assert it.sent == [
+            *("M118 begins", "G28", "M118 from 0 to 1", "T1", "M118 has 1"),
+            *("G1 X5 F3000", "M400", "M118 done"),
+        ]
+        assert it.live.event_names[-1] == "print_done"
+
+
+async def test_a_paused_print_heats_before_it_goes_on(tmp_path: Path) -> None:
+    scripts = {"beforePrintResumed": "M118 hot"}
+    lines = ["M109 S100", *layers(400)]
+    port = str(tmp_path / "tty")
+    with simulated("simulator://marlin?speed=100", tmp_path / "tty") as printer:
+        async with printing(tmp_path, lines, port, scripts=scripts) as it:
+            it.start()
+            await until(lambda: len(it.sent) > 30)
+            await it.live.does("job", command="pause")
+            printer.press("target", "tool0", 0)
+            await until(lambda: "tool0" in it.live.printer.state.reheat)
+            await it.live.does("job", command="resume")
+            await until(lambda: "M118 hot" in it.sent)
+            at = it.sent.index("M118 hot")
+            assert it.sent[at - 2 : at] == ["M104 S100", "M109 S100"]
+            await it.live.does("job", command="cancel")
+
+
+async def test_an_object_is_left_out(tmp_path: Path) -> None:
+    lines = ["G28", "G90", "M83", "G1 X0 Y0 Z1 F3000", "@pause"]
+    for number in range(3):
+        lines += [f"; printing object part {number}", f"G1 X{number + 1} E1"]
+        lines += [f"; stop printing object part {number}"]
+    async with printing(tmp_path, lines, known={"objects": ("part 1",)}) as it:
+        it.start()
+        await it.phase("paused")
+        with pytest.raises(RejectedError, match='no object "part 9"'):
+            await it.live.does("job", command="exclude", object="part 9")
+        await it.live.does("job", command="exclude", object="Part 1")
+        assert it.live.printer.state.job.excluded == ("part 1",)
+        await it.live.does("job", command="resume")
+        assert (await it.over()).filament == 2
+        assert "G1 X2 E1" not in it.sent
+        assert {"G1 X1 E1", "G1 X3 E1"} < set(it.sent)
+
+
+async def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
+    async with printing(tmp_path, layers(400), SLOW) as it:
+        start = command_of("job", command="start", file="part.gcode")
+        assert (await it.live.printer.plan_in_slices(start)).program.gcode == ()
+        it.start()
+        await it.phase("printing")
+        pause = command_of("job", command="pause", at="layer")
+        assert (await it.live.printer.plan_in_slices(pause)).program.gcode == ()
+        await it.live.does("job", command="cancel")

@@ -31,7 +31,7 @@ def plan(
 
     """
     drafted = completed(planning.draft(command, context, situation, rules))
-    planning.gate(command, drafted.program, situation)
+    planning.gate(command, drafted.program, situation, context.dialect.name)
     return completed(planning.place(drafted, rules))
 
 

@@ -94,6 +94,10 @@ class SimulatedPrinter:
         """Do something at the printer; see :meth:`Firmware.panel`."""
         self._do(lambda server: server.clock.press(action, *arguments))
 
+    def says(self, text: str) -> None:
+        """Have it say a line by itself."""
+        self._do(lambda server: server.clock.send(f"{text}\n".encode()))
+
     def reset(self) -> None:
         """Press its reset button."""
         self._do(lambda server: server.clock.reset())

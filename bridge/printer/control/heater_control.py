@@ -378,7 +378,7 @@ class HeaterControl:
         if state.waiting and (decision.off or decision.set):
             # Lines that it is sent now would take effect when it goes on, too late.
             self._report_failure(tuple(decision.off), WAITS)
-        elif decision.reheat:
+        elif decision.reheat and not state.job.streamed:  # that heats by itself
             self._start(self._reheat(decision.reheat))
         elif decision.off:
             self._start(self._turn_off(decision.off))

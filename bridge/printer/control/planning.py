@@ -125,6 +125,7 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         paused=state.link == "operational" and state.job.phase == "paused",
         card_ready=state.card,
         asks=state.asks,
+        streaming=state.job.streamed and state.moved_by_print,
     )
 
 
@@ -189,15 +190,16 @@ def draft(
         raise
 
 
-def gate(command: Command, program: Program, situation: Situation) -> None:
+def gate(command: Command, program: Program, situation: Situation, family: str) -> None:
     """Refuse a command that the printer's state does not allow, unless it is a stop.
 
     Raises:
-        RejectedError: See :func:`safety.gate`.
+        RejectedError: See :func:`safety.gate` and :func:`safety.gate_lines`.
 
     """
     if not program.emergency:
         safety.gate(command, situation)
+        safety.gate_lines(program.gcode, situation, family)
 
 
 def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft]:
@@ -363,7 +365,7 @@ class Planner:
             RejectedError: See :func:`gate`.
 
         """
-        gate(command, program, self._situation())
+        gate(command, program, self._situation(), self._observer.dialect.name)
 
     def basis(self) -> tuple[object, ...]:
         """Return what a plan depends on, apart from the situation."""

@@ -12,7 +12,7 @@ from bridge.commands.base import BETWEEN, Command, Steps, completed
 from bridge.config import BLOCKED, Profile
 from bridge.errors import RejectedError
 from bridge.gcode import line as lines
-from bridge.gcode.codes import Moves, Sets
+from bridge.gcode.codes import Moves, PrintAction, Sets
 from bridge.gcode.line import Line
 from bridge.printer.limits import amounts, targets, travel
 from bridge.printer.limits.coordinates import Coordinates
@@ -34,6 +34,7 @@ class Situation:
         paused: a print is paused; ``printing`` is false then.
         card_ready: an SD card is mounted; ``None``: not known.
         asks: the printer asks something, or waits for a person.
+        streaming: the bridge is sending the lines of a print.
 
     """
 
@@ -43,6 +44,7 @@ class Situation:
     paused: bool = False
     card_ready: bool | None = None
     asks: bool = False
+    streaming: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,41 @@ def _gate_card(command: Command, situation: Situation, what: str) -> None:
         raise RejectedError.conflict(
             f"{what}: no SD card is mounted; send init first", "sd_not_ready"
         )
+
+
+def gate_lines(texts: Iterable[str], situation: Situation, family: str) -> None:
+    """Refuse lines that would change where the next line of a print leads.
+
+    Those of a command go between two lines of a print that the bridge sends. A firmware
+    has one place and one set of modes for both.
+
+    Raises:
+        RejectedError: ``printing`` (409).
+
+    """
+    if not situation.streaming:
+        return
+    for text in texts:
+        line = lines.read(text, family)
+        row = line.row
+        if line.code in _BABY_STEPS:
+            continue
+        if row.moves is not Moves.NO or row.sets in _OF_MOVES or row.job in _OF_CARD:
+            raise RejectedError.conflict(
+                f"{text} would disturb the print that the bridge is sending; pause it "
+                "first",
+                "printing",
+            )
+
+
+_BABY_STEPS = {"M290", "SET_GCODE_OFFSET"}
+"""Codes that are for a print under way: they change what its numbers mean a little."""
+
+_OF_MOVES = {
+    *(Sets.RELATIVE, Sets.ABSOLUTE, Sets.RELATIVE_E, Sets.ABSOLUTE_E),
+    Sets.TOOL,
+}
+_OF_CARD = set(PrintAction) - {PrintAction.NOTHING, PrintAction.PROGRESS}
 
 
 def check(texts: Sequence[str], rules: Rules) -> tuple[Coordinates, ...]:

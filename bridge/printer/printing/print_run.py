@@ -379,6 +379,8 @@ class PrintRun:
         self._check()
         if event is None:
             event = StateEvent(name, {"file": self.file.name})
+        if self._parts.hooks.has(name):
+            self._report.stands(stands=True)
         await self._parts.hooks.run(name, event)
         self._check()
 
@@ -404,6 +406,8 @@ class PrintRun:
         report.hear("asked_resume")
         if not self._quiet:
             await self._return(place, homings)
+        elif parts.state.reheat:  # the bridge has turned off what the printer needs
+            await self._heat()
         self._check()
         if self.wanted == "run":
             self._reason, self._quiet = "", False
