@@ -150,7 +150,9 @@ class Station:
         self.files = StationFiles(
             self.printer, self.publisher, self._files, self._on_change
         )
-        self._announcer = Announcer(*parts, folder=folder)
+        self._announcer = Announcer(
+            *parts, folder=folder, stored=lambda: self.files.paths
+        )
         self._handler = self._build_handler(config)
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None

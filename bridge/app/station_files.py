@@ -39,6 +39,7 @@ class StationFiles:
         self._changed = changed
         self._is_new = True
         self._family = ""
+        self._paths: tuple[str, ...] = ()
         self.library: Library | None = None
 
     def use(self, library: Library | None) -> None:
@@ -54,6 +55,11 @@ class StationFiles:
     def configured(self) -> None:
         """Check files against the printer's new settings."""
         self._family = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all files, the newest first; another tuple after a change."""
+        return self._paths
 
     @staticmethod
     def concerns(command: Command) -> bool:
@@ -97,6 +103,9 @@ class StationFiles:
         if self._is_new:
             self._is_new = False
             self._publisher.files(self.library)
+            stored = self.library.list() if self.library else ()
+            newest = sorted(stored, key=lambda file: file.added, reverse=True)
+            self._paths = tuple(file.path for file in newest)
         family = self._printer.observer.dialect.name
         here = self._printer.state.link == "operational"
         if here and family != self._family:

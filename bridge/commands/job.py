@@ -50,17 +50,20 @@ class Select(_CardFile):
     )
 
     file: FileName
-    """Its `path` in `sd/files`, or its long name (`display`)."""
-    origin: Literal["card"] = "card"
-    """Where the file is: on the SD `card`."""
+    """The path of a file that the bridge has stored (`files`), or a `path` in
+    `sd/files` or its long name (`display`)."""
+    origin: Annotated[Origin | None, NotNull] = None
+    """As for `start`."""
 
     def program(self, context: Context, /) -> Program:
-        """Return the ``M23``.
+        """Return the ``M23``; of a stored file the printer knows nothing.
 
         Raises:
             RejectedError: There is no such file (``no_such_file``, 404).
 
         """
+        if self.origin == "local":
+            raise _not_stored("job select", self.file)
         return Program((select_line(self.file, context, "job select"),))
 
 
@@ -91,11 +94,7 @@ class Start(_CardFile):
 
         """
         if self.origin == "local" and self.file is not None:
-            raise RejectedError(
-                f'job start: the bridge has stored no file "{self.file}"',
-                error="no_such_file",
-                code=404,
-            )
+            raise _not_stored("job start", self.file)
         if self.file is not None:
             return Program((select_line(self.file, context, "job start"), "M24"))
         if context.file is None:
@@ -131,6 +130,14 @@ class Reprint(_CardFile):
                 "not_supported",
             )
         return Program((select_line(file, context, "job reprint"), "M24"))
+
+
+def _not_stored(what: str, file: str) -> RejectedError:
+    return RejectedError(
+        f'{what}: the bridge has stored no file "{file}"',
+        error="no_such_file",
+        code=404,
+    )
 
 
 def select_line(name: str, context: Context, what: str) -> str:

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bridge import __version__
 from bridge.commands.outputs import CASE_LIGHT, has_light
 from bridge.config import Config, Light
 from bridge.config import Printer as PrinterConfig
 from bridge.gcode.dialects import DIALECTS, UNKNOWN
+from bridge.gcode.reply_types import FileEntry
 from bridge.home_assistant.discovery import (
     Announcements,
     KnownDevice,
@@ -26,9 +27,6 @@ from bridge.mqtt.messages import Message
 from bridge.printer.printer import Printer
 from bridge.state_files import DEVICE, recall, remember
 from bridge.topics import Topics
-
-if TYPE_CHECKING:
-    from bridge.gcode.reply_types import FileEntry
 
 log = logging.getLogger("bridge.app")
 
@@ -50,10 +48,12 @@ class Announcer:
         topics: its topics.
         broker: where to publish.
         folder: the state folder; ``None``: nothing is kept between runs.
+        stored: returns the paths of the files that the bridge stores, the newest first,
+            in a tuple that is another one after a change.
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a printer, its topics and where to publish
         self,
         config: Config,
         printer: Printer,
@@ -61,6 +61,7 @@ class Announcer:
         broker: Broker,
         *,
         folder: Path | None,
+        stored: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._config = config
         self._settings = config.home_assistant
@@ -73,6 +74,8 @@ class Announcer:
         self._announcements = Announcements(self._known.components)
         self._described: KnownDevice | None = None
         self._listed: tuple[FileEntry, ...] | None = None
+        self._stored = stored
+        self._files: tuple[object, ...] = ()
         self._born: asyncio.TimerHandle | None = None
 
     def configure(self, config: Config) -> None:
@@ -108,10 +111,7 @@ class Announcer:
             return False
         printer = self._printer
         self._known = self._known.learn(printer.state, printer.observer.dialect.name)
-        if printer.state.listed and printer.state.files is not self._listed:
-            self._listed = printer.state.files
-            files = printable_files(self._listed, "card")
-            self._known = self._known.with_files(files)
+        self._learn_files()
         if self._known is not self._described:
             self._described = self._known
             self._announcements.change(discovery(self._device()))
@@ -124,6 +124,26 @@ class Announcer:
             update = {"components": components(said)}
             remember(self._file, self._known.model_copy(update=update))
         return True
+
+    def _learn_files(self) -> None:
+        """Note which files can be chosen, if the card's or the stored ones changed."""
+        state, stored = self._printer.state, self._stored()
+        if state.listed:
+            self._listed = state.files
+        files = (self._listed, stored)
+        if files == self._files:
+            return
+        self._files = files
+        if self._listed is None and not stored:
+            return  # nothing is known yet of what an earlier run has seen
+        listed = self._listed
+        if listed is None:  # the card's are those that an earlier run has seen
+            listed = tuple(
+                FileEntry(path, display=label)
+                for label, origin, path in self._known.files
+                if origin == "card"
+            )
+        self._known = self._known.with_files(printable_files(listed, stored))
 
     def heard(self, message: Message) -> bool:
         """Handle a message; return whether it is about Home Assistant's own state."""

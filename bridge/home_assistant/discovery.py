@@ -180,31 +180,36 @@ _COMMON_UUIDS = {
 printers."""
 
 
-def printable_files(files: Sequence[FileEntry], origin: str) -> list[PrintableFile]:
-    """Return the files that can be chosen, the newest first where dates are known.
+def printable_files(
+    card: Sequence[FileEntry], stored: Sequence[str]
+) -> list[PrintableFile]:
+    """Return the files that can be chosen: the stored ones, then those of the card.
 
-    A label is the long name; where two files share it, the path. Home Assistant gets
-    the whole list with each discovery message, so it is limited to :data:`MOST_FILES`.
+    A label is the long name, or the path of a stored file; where two files share it,
+    the origin and the path. Home Assistant gets the whole list with each discovery
+    message, so that is limited to :data:`MOST_FILES` of each origin.
 
     Args:
-        files: as the firmware lists them.
-        origin: where they are.
+        card: as the firmware lists them; the newest precede, where dates are known.
+        stored: paths, the newest first.
 
     """
-    newest = sorted(files, key=lambda file: file.date or "", reverse=True)[:MOST_FILES]
-    names = [file.display or file.path.lstrip("/") for file in newest]
+    newest = sorted(card, key=lambda file: file.date or "", reverse=True)[:MOST_FILES]
+    found = [(path, "local", path) for path in stored[:MOST_FILES]]
+    for file in newest:
+        path = file.path.lstrip("/")
+        found.append((file.display or path, "card", file.path))
+    names = [name for name, _, _ in found]
     return [
         PrintableFile(
-            name if names.count(name) == 1 else file.path.lstrip("/"),
-            origin,
-            file.path,
+            name if names.count(name) == 1 else f"{origin}: {path}", origin, path
         )
-        for name, file in zip(names, newest, strict=True)
+        for name, origin, path in found
     ]
 
 
 MOST_FILES = 60
-"""Files that can be chosen in Home Assistant."""
+"""Files of one origin that can be chosen in Home Assistant."""
 
 
 class Announcements:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from bridge.commands.job import (
     Reprint,
     Restart,
     Resume,
+    Select,
     Start,
 )
 from bridge.commands.link import (
@@ -53,6 +54,7 @@ from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.planning import Plan, Planner
 from bridge.printer.control.polling import PollSchedule
 from bridge.printer.control.stopped_firmware import StoppedFirmware
+from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
@@ -382,7 +384,7 @@ class Printer:
         match command:
             case Recover():
                 return True
-            case Start() | Reprint():
+            case Start() | Select() | Reprint():
                 return self._chosen_file(command) is not None
             case Resume() | Cancel() if self.state.waiting:
                 return False  # it ends the printer's wait for a person
@@ -390,7 +392,7 @@ class Printer:
                 return job.streamed
         return False
 
-    def _chosen_file(self, command: Start | Reprint) -> PrintFile | None:
+    def _chosen_file(self, command: Start | Select | Reprint) -> PrintFile | None:
         """Return the file of the bridge that a command is about."""
         job = self.state.job
         if isinstance(command, Reprint):
@@ -403,6 +405,26 @@ class Printer:
             return self.stored_file(command.file)
         own = job.origin == "local" and not job.active
         return self.stored_file(job.file or "") if own else None
+
+    def _select(self, command: Select) -> None:
+        """Select a file of the bridge; `job start` without a file prints it.
+
+        Raises:
+            RejectedError: The printer's state does not allow it.
+
+        """
+        state, file = self.state, self._chosen_file(command)
+        assert file is not None  # noqa: S101 - whoever calls has seen to it
+        if state.link != "operational" or state.job.active:
+            away = state.link != "operational"
+            raise RejectedError.conflict(
+                "job select: the printer is "
+                + ("not operational" if away else "printing"),
+                "not_operational" if away else "printing",
+            )
+        chosen = print_job.select(state.job, file.name, file.size)
+        job = replace(chosen, origin="local")
+        self.observer.set_state(replace(state, job=job))
 
     async def _print_command(self, command: Command, run: Run) -> None:
         """Carry out a command about a print that the bridge streams.
@@ -417,6 +439,8 @@ class Printer:
                 file = self._chosen_file(command)
                 assert file is not None  # noqa: S101 - whoever calls has seen to it
                 printing.start(file)
+            case Select():
+                self._select(command)
             case Recover(layer=layer, z=z):
                 await self._recover_print(layer, z)
             case Restart():

@@ -1,10 +1,18 @@
 """What people around a printer should know."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.model import Problem
-from bridge.printer.published.safety_flags import attention, can, hot, safe_to_power_off
+from bridge.printer.knowledge.model import Problem, evolve
+from bridge.printer.published.safety_flags import (
+    attention,
+    can,
+    hot,
+    safe_to_power_off,
+    status,
+)
 from tests.support.knowing import Knowing
 
 STOPPED = Problem(error="Thermal", reason="thermal_runaway", consequence="halted")
@@ -28,9 +36,9 @@ def allowed(printer: Knowing) -> set[str]:
 
 
 def test_what_can_be_asked_follows_the_print(printer: Knowing) -> None:
-    assert allowed(printer) == {"move"}
+    assert allowed(printer) == {"select", "move"}
     printer.says("File opened: a.gco Size: 99")
-    assert allowed(printer) == {"move", "start"}
+    assert allowed(printer) == {"select", "move", "start"}
     printer.sends("M24")
     assert allowed(printer) == {"pause", "cancel"}
     printer.says("//action:paused")
@@ -40,7 +48,7 @@ def test_what_can_be_asked_follows_the_print(printer: Knowing) -> None:
     printer.sends("M524")
     assert allowed(printer) == set()
     printer.says("Not SD printing")
-    assert allowed(printer) == {"move", "start"}
+    assert allowed(printer) == {"select", "move", "start", "reprint"}
 
 
 def test_nothing_can_be_asked_of_a_printer_that_is_away(printer: Knowing) -> None:
@@ -122,3 +130,55 @@ def test_a_print_is_not_switched_off() -> None:
     assert safe_to_power_off(printer.state) is False
     printer.says("//action:paused")
     assert safe_to_power_off(printer.state) is False
+
+
+def test_the_status_says_what_it_does_and_why_not(printer: Knowing) -> None:
+    assert status(printer.state) == "Ready"
+    printer.says("T:20 /200 B:20 /0")
+    assert status(printer.state) == "Heating"
+    printer.says("T:199 /200 B:20 /0")
+    assert status(printer.state) == "Ready"
+    printer.says("//action:prompt_begin Nozzle clean?", "//action:prompt_show")
+    assert status(printer.state) == "Needs an answer: Nozzle clean?"
+    printer.says("//action:prompt_end", "echo:busy: paused for user")
+    assert status(printer.state) == "Waits for a person"
+    locked = Knowing()
+    locked.says("echo:Printer locked! (Unlock with M511 or LCD)")
+    assert status(locked.state) == "Locked with a password"
+
+
+def test_the_status_of_a_print() -> None:
+    printer = printing()
+    assert status(printer.state) == "Printing"
+    printer.says("T:20 /200 B:20 /0 W:?")
+    assert status(printer.state) == "Heating for the print"
+    printer.says("//action:paused filament_runout")
+    assert status(printer.state) == "Paused: out of filament"
+    printer = printing()
+    printer.says("//action:paused door_open")
+    assert status(printer.state) == "Paused: door open"
+    printer.says("//action:resumed")
+    printer.sends("M524")
+    assert status(printer.state) == "Cancelling the print"
+
+
+def test_the_status_of_a_printer_that_does_not_work(printer: Knowing) -> None:
+    state = printer.state
+    for link, changes, words in (
+        ("connecting", {}, "Connecting"),
+        ("error", {"problem": STOPPED}, "Stopped: Thermal"),
+        ("offline", {}, "Not connected"),
+        ("offline", {"away": "no such port"}, "Not connected: no such port"),
+        ("offline", {"released": True}, "Disconnected on request"),
+        ("operational", {"fault": STOPPED}, "Ready, but there was a problem: Thermal"),
+    ):
+        assert status(evolve(state, link=link, **changes)) == words
+    long = evolve(state, link="offline", away="x" * 999)
+    assert len(status(long)) == 251
+
+
+def test_a_stored_file_needs_no_card(printer: Knowing) -> None:
+    printer.says("echo:SD card released")
+    job = replace(printer.state.job, origin="local", file="a.gcode")
+    printer.become(replace(printer.state, job=job))
+    assert "start" in allowed(printer)

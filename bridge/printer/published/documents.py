@@ -171,7 +171,7 @@ class Can(PublishedDocument):
     """Which commands the printer's present state allows."""
 
     select: bool
-    """Select a file on the card."""
+    """Select a file."""
     start: bool
     """Print the selected file."""
     reprint: bool

@@ -5,6 +5,7 @@ heater failed, because it may be the sensor that failed.
 """
 
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.knowledge.state import TOUCHABLE
 from bridge.printer.published.documents import Attention, Can
 
@@ -112,17 +113,22 @@ def can(known: PrinterState) -> Can:
     runs = phase in {"starting", "printing", "resuming", "finishing"}
     stands = phase in {"pausing", "paused"}
     idle = here and phase == "idle"
-    card = idle and known.card is not False
     last = known.job.result
     return Can(
-        select=card,
-        start=card and known.job.file is not None,
-        reprint=card and last is not None and last.file is not None,
+        select=idle,
+        start=idle and _readable(known, known.job),
+        reprint=idle and last is not None and _readable(known, last),
         pause=runs,
         resume=stands,
         cancel=runs or stands,
         move=idle or phase == "paused",
     )
+
+
+def _readable(known: PrinterState, chosen: PrintJob | PrintResult) -> bool:
+    """Return whether there is a file, and what it is on, as far as is known."""
+    there = chosen.origin == "local" or known.card is not False
+    return there and chosen.file is not None
 
 
 def hot(known: PrinterState) -> bool | None:
