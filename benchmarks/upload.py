@@ -1,0 +1,263 @@
+"""What an upload costs: memory, and a printer's line that is busy at the same time.
+
+    upload.py memory [--megabytes N]      the daemon's memory during an upload
+    upload.py line [--lines N] [--rate R] a file that is printed, with and without one
+
+``memory`` runs the daemon as its users do. ``line`` prints a file in one process with
+the HTTP server, against a firmware in C, in turns with and without uploads of 200 MB
+that follow one another until the print has ended; clients are processes of their own.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import printing
+import stand
+import streaming
+
+from bridge.config import Printer
+from bridge.files.check import Rules
+from bridge.files.inspector import Inspector
+from bridge.files.library import Library
+from bridge.files.store import Store
+from bridge.state_files import flush
+from bridge.upload.access import Keys
+from bridge.upload.handlers import Access, Api
+from bridge.upload.ports import Submitted
+from bridge.upload.server import Server
+
+MEGA = 2**20
+KEY = "0123456789abcdef0123456789abcdef"
+BOUNDARY = "------------------------d74496d66958873e"
+
+# Mostly comments, so that the check of the file takes seconds and not minutes.
+BLOCK = (b"G1 X10.123 Y20.456 E0.0123\n" + b";" + b"-" * 4000 + b"\n") * 64
+
+
+def send(port: int, megabytes: float, *, rate: float = 0.0, name: str = "a") -> int:
+    """Upload a file of a size; return the status of the answer.
+
+    Args:
+        port: where the server listens.
+        megabytes: size of the file.
+        rate: megabytes a second; 0: as fast as it goes.
+        name: of the file.
+
+    """
+    count = max(1, round(megabytes * MEGA / len(BLOCK)))
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; '
+        f'filename="{name}.gcode"\r\n\r\n'
+    ).encode()
+    end = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    def body() -> Iterator[bytes]:
+        yield head
+        begun = time.perf_counter()
+        for sent in range(count):
+            yield BLOCK
+            if rate:
+                due = begun + (sent + 1) * len(BLOCK) / MEGA / rate
+                time.sleep(max(0.0, due - time.perf_counter()))
+        yield end
+
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=1200)
+    length = len(head) + count * len(BLOCK) + len(end)
+    client.request(
+        "POST",
+        "/printer0/api/files/local",
+        body(),
+        {
+            "X-Api-Key": KEY,
+            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+            "Content-Length": str(length),
+        },
+    )
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
+
+
+def peak(pid: int) -> float:
+    """Return the largest resident memory of a process since the last reset, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(x for x in lines if x.startswith("VmHWM")).split()[1]) / 1024
+
+
+def reset_peak(pid: int) -> None:
+    """Let the largest resident memory count from now on (``proc(5)``, clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    """Print what an upload adds to the memory of the daemon."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        broker, port = stand.free_port(), stand.free_port()
+        place = folder / "printer0"
+        (folder / "keys").write_text(f"{KEY}\n")
+        (folder / "keys").chmod(0o600)
+        upload = {"listen": f"127.0.0.1:{port}", "keys_file": str(folder / "keys")}
+        config = stand.configuration(
+            broker, {"printer0": place}, folder, upload=upload
+        )
+        simulator = (sys.executable, "-m", "bridge", "simulate", "--pty", place)
+        with (
+            stand.mosquitto(folder, broker),
+            stand.process(*simulator, log=folder / "printer.log"),
+            stand.daemon(folder, config) as bridge,
+        ):
+            stand.wait_for_port(port)
+            send(port, 1)  # what is loaded once, is
+            time.sleep(2)
+            before = stand.look(bridge.pid)
+            reset_peak(bridge.pid)
+            begun = time.perf_counter()
+            status = send(port, arguments.megabytes)
+            took, after = time.perf_counter() - begun, stand.look(bridge.pid)
+            print(
+                f"{arguments.megabytes} MB, status {status}, {took:.1f} s with the "
+                f"check: {before.memory:.1f} MB before, "
+                f"{peak(bridge.pid) - before.memory:+.1f} MB at most, "
+                f"{1000 * (after.processor - before.processor):.0f} ms of processor "
+                f"time; {stand.noise()}"
+            )
+
+
+class OnePrinter:
+    """The printers of a process that has one, as the HTTP server knows them."""
+
+    name = "printer0"
+    largest = 2**40
+
+    def __init__(self, library: Library) -> None:
+        self.store = library
+
+    def names(self) -> Collection[str]:
+        """Return the printer's id."""
+        return [self.name]
+
+    def target(self, _name: str) -> Any:
+        """Return the printer."""
+        return self
+
+    async def submit(self, *_: object, **__: object) -> Submitted:
+        """Do no more with a file."""
+        return Submitted()
+
+
+async def serve(lines: int, port: str, place: str) -> None:
+    """Print a file and serve HTTP; write the port, and what the print took."""
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        folder, inspector = Path(name), Inspector()
+        store = Store(folder / "files", max_upload=2**40, keep_free=0)
+        library = Library(store, Rules.of(Printer(), "marlin"), inspector)
+        await library.open()
+        access = Access(Keys.parse(KEY))
+        api = Api(OnePrinter(library), access, "0")  # type: ignore[arg-type] # enough
+        server = Server(api.handle)
+        print(await server.listen("127.0.0.1", 0), flush=True)
+        file = printing.write_file(folder / "moves.gcode", lines)
+        took = await printing.printed(port, file, folder, "printer0")
+        await server.close()
+        await api.close()
+        await library.close()
+        await inspector.close()
+        flush()
+    print(json.dumps(took), flush=True)
+
+
+def clients(port: int, arguments: argparse.Namespace, over: threading.Event) -> None:
+    """Upload again and again until the print is over."""
+    while not over.is_set():
+        command = (sys.executable, __file__, "send", port, 200, arguments.rate)
+        subprocess.run([str(x) for x in command], check=False, stderr=subprocess.DEVNULL)
+
+
+def print_once(arguments: argparse.Namespace, uploads: int) -> dict[str, float]:
+    """Print the file with so many uploads at a time; return what it took."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        firmware = streaming.build(folder, "firmware")
+        ours = (sys.executable, __file__, "serve", arguments.lines, folder / "port")
+        options = ["--baud", str(arguments.baud)]
+        with (
+            streaming.firmware(firmware, folder / "port", options) as end,
+            subprocess.Popen(
+                [*map(str, ours), name], stdout=subprocess.PIPE, text=True
+            ) as host,
+        ):
+            assert host.stdout is not None  # noqa: S101 - it is piped
+            port, over = int(host.stdout.readline()), threading.Event()
+            threads = [
+                threading.Thread(target=clients, args=(port, arguments, over))
+                for _ in range(uploads)
+            ]
+            for thread in threads:
+                thread.start()
+            took: dict[str, float] = json.loads(host.stdout.readline())
+            over.set()
+            host.wait(stand.DEADLINE)
+            for thread in threads:
+                thread.join()
+        printing.check(json.loads(end[0]), arguments.lines)
+    return took
+
+
+def line(arguments: argparse.Namespace) -> None:
+    """Print the line rate of a print with uploads, compared with one without."""
+    ratios = []
+    for _ in range(arguments.rounds):
+        alone = print_once(arguments, 0)
+        busy = print_once(arguments, arguments.uploads)
+        ratios.append(alone["seconds"] / busy["seconds"])
+        print(
+            f"alone {arguments.lines / alone['seconds']:.0f} lines/s, starved "
+            f"{alone['starved']}; with uploads "
+            f"{arguments.lines / busy['seconds']:.0f} lines/s, starved "
+            f"{busy['starved']}; {stand.noise()}",
+            flush=True,
+        )
+    print(
+        f"line rate with {arguments.uploads} upload(s) of 200 MB at "
+        f"{arguments.rate or 'any number of'} MB/s: {statistics.median(ratios):.3f} of "
+        f"that without, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    if sys.argv[1:2] == ["send"]:
+        port, size, rate = sys.argv[2:5]
+        name = f"a{os.getpid() % 4}"
+        sys.exit(send(int(port), float(size), rate=float(rate), name=name) != 201)  # noqa: PLR2004 - Created
+    if sys.argv[1:2] == ["serve"]:
+        asyncio.run(serve(int(sys.argv[2]), sys.argv[3], sys.argv[4]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["memory", "line"])
+    parser.add_argument("--folder", help="on which disk; by default the temporary one")
+    parser.add_argument("--megabytes", type=int, default=500)
+    parser.add_argument("--lines", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--baud", type=int, default=250_000)
+    parser.add_argument("--rate", type=float, default=10.0, help="MB/s; 0: any")
+    parser.add_argument("--uploads", type=int, default=1, help="at a time")
+    arguments = parser.parse_args()
+    {"memory": memory, "line": line}[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()
