@@ -3,9 +3,10 @@
     upload.py memory [--megabytes N]      the daemon's memory during an upload
     upload.py line [--lines N] [--rate R] a file that is printed, with and without one
 
-``memory`` runs the daemon as its users do. ``line`` prints a file in one process with
-the HTTP server, against a firmware in C, in turns with and without uploads of 200 MB
-that follow one another until the print has ended; clients are processes of their own.
+``memory`` runs the daemon as its users do. ``line`` prints a file against a firmware in
+C, in turns: alone; with uploads of 200 MB, one after another, to the process that
+prints; and with the same uploads to another process. The last is what the machine takes
+away by itself: the client, the disk and the check of the files compete for its cores.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +112,7 @@ def memory(arguments: argparse.Namespace) -> None:
         (folder / "keys").write_text(f"{KEY}\n")
         (folder / "keys").chmod(0o600)
         upload = {"listen": f"127.0.0.1:{port}", "keys_file": str(folder / "keys")}
-        config = stand.configuration(
-            broker, {"printer0": place}, folder, upload=upload
-        )
+        config = stand.configuration(broker, {"printer0": place}, folder, upload=upload)
         simulator = (sys.executable, "-m", "bridge", "simulate", "--pty", place)
         with (
             stand.mosquitto(folder, broker),
@@ -159,7 +159,7 @@ class OnePrinter:
 
 
 async def serve(lines: int, port: str, place: str) -> None:
-    """Print a file and serve HTTP; write the port, and what the print took."""
+    """Serve HTTP, and print a file if it has lines; write what the print took."""
     with tempfile.TemporaryDirectory(dir=place) as name:
         folder, inspector = Path(name), Inspector()
         store = Store(folder / "files", max_upload=2**40, keep_free=0)
@@ -169,8 +169,12 @@ async def serve(lines: int, port: str, place: str) -> None:
         api = Api(OnePrinter(library), access, "0")  # type: ignore[arg-type] # enough
         server = Server(api.handle)
         print(await server.listen("127.0.0.1", 0), flush=True)
-        file = printing.write_file(folder / "moves.gcode", lines)
-        took = await printing.printed(port, file, folder, "printer0")
+        took: object = None
+        if lines:
+            file = printing.write_file(folder / "moves.gcode", lines)
+            took = await printing.printed(port, file, folder, "printer0")
+        else:
+            await asyncio.to_thread(sys.stdin.read)
         await server.close()
         await api.close()
         await library.close()
@@ -183,57 +187,85 @@ def clients(port: int, arguments: argparse.Namespace, over: threading.Event) -> 
     """Upload again and again until the print is over."""
     while not over.is_set():
         command = (sys.executable, __file__, "send", port, 200, arguments.rate)
-        subprocess.run([str(x) for x in command], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [str(x) for x in command], check=False, stderr=subprocess.DEVNULL
+        )
 
 
-def print_once(arguments: argparse.Namespace, uploads: int) -> dict[str, float]:
-    """Print the file with so many uploads at a time; return what it took."""
+@contextmanager
+def serving(lines: int, printer: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that serves HTTP; its first line of output is the port."""
+    ours = (sys.executable, __file__, "serve", lines, printer, folder)
+    with subprocess.Popen(
+        [str(part) for part in ours],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        yield running
+        running.communicate(timeout=stand.DEADLINE)
+
+
+def print_once(arguments: argparse.Namespace, where: str) -> dict[str, float]:
+    """Print the file; return what it took.
+
+    Args:
+        arguments: of the command line.
+        where: where uploads go: ``nowhere``, ``here`` or ``elsewhere``.
+
+    """
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        folder = Path(name)
+        folder, over = Path(name), threading.Event()
         firmware = streaming.build(folder, "firmware")
-        ours = (sys.executable, __file__, "serve", arguments.lines, folder / "port")
         options = ["--baud", str(arguments.baud)]
         with (
             streaming.firmware(firmware, folder / "port", options) as end,
-            subprocess.Popen(
-                [*map(str, ours), name], stdout=subprocess.PIPE, text=True
-            ) as host,
+            serving(arguments.lines, folder / "port", folder) as host,
+            serving(0, folder / "port", folder) as other,
         ):
-            assert host.stdout is not None  # noqa: S101 - it is piped
-            port, over = int(host.stdout.readline()), threading.Event()
+            ports = {"here": _line(host), "elsewhere": _line(other), "nowhere": ""}
+            target = (int(ports[where] or 0), arguments, over)
+            count = arguments.uploads if where != "nowhere" else 0
             threads = [
-                threading.Thread(target=clients, args=(port, arguments, over))
-                for _ in range(uploads)
+                threading.Thread(target=clients, args=target) for _ in range(count)
             ]
             for thread in threads:
                 thread.start()
-            took: dict[str, float] = json.loads(host.stdout.readline())
+            took: dict[str, float] = json.loads(_line(host))
             over.set()
-            host.wait(stand.DEADLINE)
             for thread in threads:
                 thread.join()
         printing.check(json.loads(end[0]), arguments.lines)
     return took
 
 
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None  # noqa: S101 - it is piped
+    return process.stdout.readline()
+
+
 def line(arguments: argparse.Namespace) -> None:
     """Print the line rate of a print with uploads, compared with one without."""
     ratios = []
     for _ in range(arguments.rounds):
-        alone = print_once(arguments, 0)
-        busy = print_once(arguments, arguments.uploads)
-        ratios.append(alone["seconds"] / busy["seconds"])
-        print(
-            f"alone {arguments.lines / alone['seconds']:.0f} lines/s, starved "
-            f"{alone['starved']}; with uploads "
-            f"{arguments.lines / busy['seconds']:.0f} lines/s, starved "
-            f"{busy['starved']}; {stand.noise()}",
-            flush=True,
+        speeds = {}
+        for where in ("nowhere", "elsewhere", "here"):
+            took = print_once(arguments, where)
+            speeds[where] = arguments.lines / took["seconds"]
+            print(
+                f"uploads {where}: {speeds[where]:.0f} lines/s, starved "
+                f"{took['starved']:.1f} s; {stand.noise()}",
+                flush=True,
+            )
+        ratios.append(
+            (speeds["here"] / speeds["elsewhere"], speeds["here"] / speeds["nowhere"])
         )
     print(
-        f"line rate with {arguments.uploads} upload(s) of 200 MB at "
-        f"{arguments.rate or 'any number of'} MB/s: {statistics.median(ratios):.3f} of "
-        f"that without, load {os.getloadavg()[0]:.1f}"
+        f"{arguments.uploads} upload(s) of 200 MB at "
+        f"{arguments.rate or 'any number of'} MB/s: line rate "
+        f"{statistics.median(one for one, _ in ratios):.3f} of that with uploads to "
+        f"another process, {statistics.median(two for _, two in ratios):.3f} of that "
+        "without any"
     )
 
 

@@ -39,6 +39,31 @@ REFUSAL_INTERVAL = 10.0
 """Seconds between two log lines about wrong keys."""
 
 
+REST = 10.0
+"""For how long uploads rest after each piece, as a multiple of the time that its form
+took. The whole of a piece takes three to four times that. So uploads take at most a
+third of the event loop, and a printer's line that is due waits for one piece at most,
+however many clients send and however fast."""
+
+
+class Pace:
+    """Spreads the pieces of all uploads over time."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    async def rest(self, spent: float) -> None:
+        """Wait for the turn of the next piece.
+
+        Args:
+            spent: how long this one took, in seconds.
+
+        """
+        now = asyncio.get_running_loop().time()
+        self._due = max(self._due, now) + REST * spent
+        await asyncio.sleep(self._due - now)
+
+
 class Printers(Protocol):
     """All printers that are served."""
 
@@ -118,6 +143,7 @@ class Api:
         self._version = version
         self.uploads = 0
         """How many are under way."""
+        self._pace = Pace()
         self._commands: set[asyncio.Task[CommandResult]] = set()
         self._refusal_logged = float("-inf")
         self._resources = self._table()
@@ -317,7 +343,7 @@ class Api:
     async def _upload(self, request: _Request) -> Answer:
         """Store a file, and print it if its sender wants that."""
         self._check_size(request)
-        form = _UploadForm(request)
+        form = _UploadForm(request, self._pace)
         if self.uploads >= MAX_UPLOADS:
             raise HttpError(503, "too many uploads at a time; try again")
         self.uploads += 1
@@ -367,10 +393,12 @@ class _UploadForm:
 
     Args:
         request: the request; its body was not read yet.
+        pace: of all uploads.
 
     """
 
-    def __init__(self, request: _Request) -> None:
+    def __init__(self, request: _Request, pace: Pace) -> None:
+        self._pace = pace
         self._parser = FormParser(request.head.header("content-type"))
         limit = request.target.largest + FORM_ROOM
         self._pieces = request.body.pieces(limit)
@@ -408,8 +436,10 @@ class _UploadForm:
         yield bytes(self._waiting)
         async for piece in self._pieces:
             self._waiting.clear()
+            begun = time.perf_counter()
             for event in self._parser.feed(piece):
                 self._take(event)
+            await self._pace.rest(time.perf_counter() - begun)
             if self._waiting:
                 yield bytes(self._waiting)
         self._parser.close()
