@@ -23,7 +23,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import printing
 import stand
@@ -149,7 +148,7 @@ class OnePrinter:
         """Return the printer's id."""
         return [self.name]
 
-    def target(self, _name: str) -> Any:
+    def target(self, _name: str) -> "OnePrinter":
         """Return the printer."""
         return self
 

@@ -30,7 +30,9 @@ MODELS: Mapping[str, type[BaseModel]] = {
 }
 """What a JSON block's label means, beside the command topics."""
 
-COMMAND_TOPICS = ("head", "tool", "bed", "chamber", "sd", "command", "request")
+COMMAND_TOPICS = (
+    *("head", "tool", "bed", "chamber", "sd", "files", "command", "request"),
+)
 
 
 def place(block: Block) -> str:

@@ -150,6 +150,7 @@ class Station:
         self.files = StationFiles(
             self.printer, self.publisher, self._files, self._on_change
         )
+        self.files.settings = config.files
         self._announcer = Announcer(
             *parts, folder=folder, stored=lambda: self.files.paths
         )
@@ -252,6 +253,7 @@ class Station:
         self.publisher.configure(config)
         self._announcer.configure(config)
         self._handler.configure(config)
+        self.files.settings = config.files
         self.files.configured()
         self._on_change()
 

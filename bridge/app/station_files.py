@@ -1,18 +1,39 @@
 """The stored files of one printer on MQTT: commands, answers, events and the list."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
 
 from bridge.app.printer_files import PrinterFiles
 from bridge.app.publisher import Publisher
 from bridge.commands import Command
-from bridge.commands.files import Delete, FilesCommand, Move, Rescan
+from bridge.commands.files import Delete, Fetch, FilesCommand, Move, Rescan
 from bridge.commands.requests import FileRequest, FilesRequest
+from bridge.config import Files
 from bridge.errors import RejectedError
 from bridge.files.check import Rules
 from bridge.files.documents import file_list, full_file
 from bridge.files.library import Library
 from bridge.files.stored import StoredFile
 from bridge.printer.printer import Printer
+from bridge.upload.ports import Submitted
+
+
+class Submit(Protocol):
+    """Does with a stored file what its sender wants."""
+
+    def __call__(
+        self, file: StoredFile, *, start: bool, source: Literal["fetch"]
+    ) -> Awaitable[Submitted]:
+        """Print a file if its sender wants that; return what became of it."""
+        ...
+
+
+async def _only_stored(
+    file: StoredFile, *, start: bool, source: Literal["fetch"]
+) -> Submitted:
+    """Leave a file as it is."""
+    why = f"{file.path} came by {source}, and is only stored"
+    return Submitted(reason=why if start else "")
 
 
 class StationFiles:
@@ -41,6 +62,10 @@ class StationFiles:
         self._family = ""
         self._paths: tuple[str, ...] = ()
         self.library: Library | None = None
+        self.settings = Files()
+        """The settings of the bridge for files."""
+        self.submit: Submit = _only_stored
+        """Prints what was fetched, if its sender wants that."""
 
     def use(self, library: Library | None) -> None:
         """Serve these files from now on; ``None``: files are not stored."""
@@ -84,6 +109,8 @@ class StationFiles:
         match command:
             case Delete():
                 await library.delete(command.path)
+            case Fetch():
+                return await self._fetch(command, library)
             case Move():
                 return {"path": (await library.move(command.path, command.to)).path}
             case Rescan():
@@ -97,6 +124,28 @@ class StationFiles:
                 )
                 return page.model_dump(mode="json")
         return None
+
+    async def _fetch(self, command: Fetch, library: Library) -> object:
+        # It takes a megabyte, which only those pay who fetch files.
+        from bridge.upload import fetch  # noqa: PLC0415
+
+        place = fetch.source(command.url, self.settings.fetch_hosts)
+        download = fetch.Download(
+            place,
+            sha256=command.sha256.lower(),
+            limit=self.settings.max_upload * 2**20,
+            ca_file=self.settings.fetch_ca_file,
+        )
+        path = command.path or place.filename
+        file = await library.receive(path, download.pieces())
+        done = await self.submit(file, start=command.print, source="fetch")
+        return {
+            "path": file.path,
+            "size": file.size,
+            "state": done.state,
+            "position": done.position,
+            "reason": done.reason,
+        }
 
     def publish(self) -> None:
         """Publish the list if it has changed, and note which firmware there is."""

@@ -53,6 +53,32 @@ class Move(_Files):
     """Its new path."""
 
 
+class Fetch(_Files):
+    """Download a file by `https`, from a server in `files.fetch_hosts`.
+
+    The response follows when the file is stored, however long the download takes. A
+    file of this path is replaced. Redirects are followed on the same server only.
+    """
+
+    name: ClassVar[str] = "fetch"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {
+            "url": "https://files.lan/parts/cube.gcode",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015"
+            "a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
+    )
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)]
+    """Where the file is."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
+    """The SHA-256 of its content, in hexadecimal digits; another content is refused."""
+    path: Annotated[str, Field(max_length=1000)] = ""
+    """Its path; by default the last part of the URL's."""
+    print: bool = False
+    """Print it, or let it wait in the queue, as after an upload."""
+
+
 class Rescan(_Files):
     """Look for files that others have put into the folder, changed or removed.
 
@@ -62,6 +88,6 @@ class Rescan(_Files):
     name: ClassVar[str] = "rescan"
 
 
-FilesCommand = Delete | Move | Rescan
+FilesCommand = Delete | Fetch | Move | Rescan
 
-COMMANDS = (Delete, Move, Rescan)
+COMMANDS = (Delete, Fetch, Move, Rescan)

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Collection
@@ -33,7 +32,6 @@ MAX_REDIRECTS = 5
 _HTTPS = 443
 _READ_SIZE = 64 * 1024
 _BLOCK = 256 * 1024
-_SHA256 = re.compile("[0-9a-fA-F]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _SAFE = "/:?&=%@!$'()*+,;~-._"
 
@@ -96,18 +94,6 @@ def source(url: str, allowed: Collection[str]) -> Source:
             "forbidden",
         )
     return found
-
-
-def checked_digest(sha256: str) -> str:
-    """Return a SHA-256 in lower case.
-
-    Raises:
-        RejectedError: It is none.
-
-    """
-    if not _SHA256.fullmatch(sha256):
-        raise RejectedError.invalid("sha256: must be 64 hexadecimal digits")
-    return sha256.lower()
 
 
 class Download:

@@ -39,11 +39,16 @@ REFUSAL_INTERVAL = 10.0
 """Seconds between two log lines about wrong keys."""
 
 
+RATE = 16 * 1024 * 1024
+"""Bytes a second that all uploads together may bring. Faster ones would take processor
+time from the printers' lines: 20 MB of a large print arrive in little more than a
+second, which is as fast as a network of 100 Mbit/s."""
+
 REST = 10.0
-"""For how long uploads rest after each piece, as a multiple of the time that its form
-took. The whole of a piece takes three to four times that. So uploads take at most a
-third of the event loop, and a printer's line that is due waits for one piece at most,
-however many clients send and however fast."""
+"""For how long uploads rest after each piece at least, as a multiple of the time that
+its form took, for machines that are slower. The whole of a piece takes three to four
+times that. So uploads take at most a third of the event loop, and a line that is due
+waits for one piece at most, however many clients send."""
 
 
 class Pace:
@@ -52,15 +57,16 @@ class Pace:
     def __init__(self) -> None:
         self._due = 0.0
 
-    async def rest(self, spent: float) -> None:
+    async def rest(self, size: int, spent: float) -> None:
         """Wait for the turn of the next piece.
 
         Args:
-            spent: how long this one took, in seconds.
+            size: bytes of this one.
+            spent: how long it took, in seconds.
 
         """
         now = asyncio.get_running_loop().time()
-        self._due = max(self._due, now) + REST * spent
+        self._due = max(self._due, now) + max(size / RATE, REST * spent)
         await asyncio.sleep(self._due - now)
 
 
@@ -439,7 +445,7 @@ class _UploadForm:
             begun = time.perf_counter()
             for event in self._parser.feed(piece):
                 self._take(event)
-            await self._pace.rest(time.perf_counter() - begun)
+            await self._pace.rest(len(piece), time.perf_counter() - begun)
             if self._waiting:
                 yield bytes(self._waiting)
         self._parser.close()

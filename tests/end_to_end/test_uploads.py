@@ -1,5 +1,6 @@
 """From a slicer to the printer's files, with the real daemon and real clients."""
 
+import hashlib
 import http.client
 import json
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import uploads
+from tests.support.file_server import files, ok
 from tests.support.ports import held_port
 from tests.support.printers import SimulatedPrinter
 from tests.support.stages import Json, Stage
@@ -36,13 +38,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sections(port: int, folder: Path) -> Json:
+def file_port() -> Iterator[int]:
+    with held_port() as held:
+        yield held
+
+
+@pytest.fixture(scope="module")
+def sections(port: int, file_port: int, folder: Path) -> Json:
     return {
         "upload": {
             "listen": f"127.0.0.1:{port}",
             "keys_file": str(folder / "keys"),
         },
-        "files": {"folder": str(folder / "files"), "inbox": str(folder / "inbox")},
+        "files": {
+            "folder": str(folder / "files"),
+            "inbox": str(folder / "inbox"),
+            "fetch_hosts": [f"localhost:{file_port}"],
+            "fetch_ca_file": str(folder / "ca.pem"),
+        },
     }
 
 
@@ -116,6 +129,25 @@ async def test_what_is_copied_into_the_inbox_is_stored(
     await until(lambda: "file_added" in bridge.event_names(since))
     assert (folder / "files/uploads/copied.gcode").read_bytes() == GCODE
     await until(lambda: not (folder / "inbox/copied.gcode").exists())
+
+
+async def test_a_file_is_fetched(
+    bridge: Stage[SimulatedPrinter], folder: Path, file_port: int
+) -> None:
+    answers = {"/parts/far.gcode": ok(GCODE)}
+    url = f"https://localhost:{file_port}/parts/far.gcode"
+    digest = hashlib.sha256(GCODE).hexdigest()
+    async with files(folder, answers, file_port):
+        wanted = {"command": "fetch", "url": url, "sha256": digest, "path": "a/b.gcode"}
+        answer = await bridge.call("files", wanted)
+        assert answer["status"] == "finished", answer
+        assert answer["data"]["path"] == "a/b.gcode"
+        assert (folder / "files/uploads/a/b.gcode").read_bytes() == GCODE
+        answer = await bridge.call("files", {**wanted, "sha256": "0" * 64, "path": ""})
+        assert (answer["code"], answer["error"]) == (400, "fetch_failed")
+        assert not (folder / "files/uploads/far.gcode").exists()
+        elsewhere = {**wanted, "url": "https://127.0.0.1/a.gcode"}
+        assert (await bridge.call("files", elsewhere))["code"] == 403
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

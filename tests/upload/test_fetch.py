@@ -1,22 +1,13 @@
 """Downloads, from a server with TLS."""
 
-import asyncio
-import hashlib
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.upload import fetch
-from bridge.upload.fetch import Download, Source, checked_digest, source
-from tests.support.certificates import authority
-
-CONTENT = b"G1 X10\n" * 100_000
-DIGEST = hashlib.sha256(CONTENT).hexdigest()
+from bridge.upload.fetch import Download, Source, source
+from tests.support.file_server import CONTENT, DIGEST, files, ok
 
 
 def test_where_a_url_leads() -> None:
@@ -48,68 +39,6 @@ def test_where_none_may_lead(url: str, code: int) -> None:
         source(url, ["files.lan"])
     assert raised.value.code == code
     assert "secret" not in raised.value.message
-
-
-def test_a_digest() -> None:
-    assert checked_digest(DIGEST.upper()) == DIGEST
-    for wrong in ("", DIGEST[1:], "g" * 64):
-        with pytest.raises(RejectedError, match="64 hexadecimal digits"):
-            checked_digest(wrong)
-
-
-@dataclass
-class FileServer:
-    """Answers each request with what a test wants."""
-
-    port: int
-    answers: dict[str, bytes]
-    ca_file: Path
-
-    def download(self, path: str, host: str = "localhost") -> Download:
-        place = source(f"https://{host}:{self.port}{path}", [f"{host}:{self.port}"])
-        return Download(place, sha256=DIGEST, limit=10**6, ca_file=self.ca_file)
-
-    async def fetched(self, path: str) -> bytes:
-        pieces = self.download(path).pieces()
-        async with asyncio.timeout(30):
-            return b"".join([piece async for piece in pieces])
-
-
-@asynccontextmanager
-async def files(tmp_path: Path, answers: dict[str, bytes]) -> AsyncIterator[FileServer]:
-    pair = authority().issue("localhost")
-    (tmp_path / "pair.pem").write_bytes(pair.key + pair.certificate)
-    (tmp_path / "ca.pem").write_bytes(authority().certificate)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "pair.pem")
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await reader.readuntil(b"\r\n\r\n")
-            answer = answers[request.split(b" ")[1].decode()]
-            writer.write(answer)
-            if answer:
-                await writer.drain()
-            else:
-                await reader.read()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        port = server.sockets[0].getsockname()[1]
-        yield FileServer(port, answers, tmp_path / "ca.pem")
-    finally:
-        server.close()
-        await asyncio.sleep(0)
-
-
-def ok(content: bytes, *headers: str) -> bytes:
-    length = f"Content-Length: {len(content)}"
-    head = "\r\n".join(["HTTP/1.1 200 OK", length, *headers, "", ""])
-    return head.encode() + content
 
 
 def redirect(location: str) -> bytes:
