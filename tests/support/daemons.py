@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, Pauses
 
 SCRIPT = Path(sys.executable).with_name("gcode2mqtt")
 """Where it is installed."""
@@ -114,9 +114,10 @@ def wait_for(
 ) -> None:
     """Return once the condition holds; for code outside an event loop."""
     deadline = time.monotonic() + within
-    while not condition():
+    pauses = Pauses()
+    while not pauses.look(condition):
         assert time.monotonic() < deadline, f"{what} did not happen in time"
-        time.sleep(0.002)
+        time.sleep(pauses.next())
 
 
 @contextmanager
