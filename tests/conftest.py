@@ -1,22 +1,28 @@
-"""Every test cleans up after itself, or fails."""
+"""Every test cleans up after itself and ends, or fails."""
 
 import asyncio
+import faulthandler
 import inspect
 import os
 import signal
+import threading
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from types import FrameType
 from typing import Protocol
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from tests.support.cases import examples
 from tests.support.leaks import nothing_left_behind
 
 # A slow example on a busy machine is not a failure.
-settings.register_profile("bridge", deadline=None, print_blob=True)
+settings.register_profile(
+    "bridge", deadline=None, print_blob=True, max_examples=examples()
+)
 settings.load_profile("bridge")
 
 
@@ -25,6 +31,9 @@ _APART = {
     "node_red": "the real Node-RED, docs/node-red.md",
 }
 """Tests that run only on request: their marker, and what they need."""
+
+HUNG = 240.0
+"""Seconds after which a test counts as hung."""
 
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -70,6 +79,28 @@ async def _no_leaked_tasks() -> AsyncIterator[None]:
     yield
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"left behind: tasks {left}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Interrupt a test that hangs, so that it fails by its name and others go on.
+
+    Again and again, because an event loop only logs what is raised in a callback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return (yield)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        faulthandler.dump_traceback()  # pytest shows what is written to stderr
+        pytest.fail(f"{item.nodeid} hung: it took more than {HUNG:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, HUNG, 10)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.commands import Request, RequestError, parse
 from bridge.commands.registry import COMMANDS, TOPICS
+from tests.support.cases import examples
 
 JOG = {"command": "jog", "x": 1}
 
@@ -397,7 +398,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     st.one_of(st.sampled_from([*TOPICS, "job"]), st.text(max_size=10)),
     st.one_of(

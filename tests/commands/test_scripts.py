@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import commands
@@ -449,7 +449,6 @@ def test_a_script_gets_data_and_nothing_else() -> None:
         render("", profile=Profile())
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -14,6 +14,7 @@ from bridge.gcode.line_output import MAX_OUTPUT
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import HISTORY
 from bridge.simulator.firmware import Firmware
+from tests.support.cases import examples
 
 _WORDS = (
     "ok", "ok T:20.0 /0.0", "ok N1002 P15 B3", "ok 1002", "start", "wait", "Resend: 1",
@@ -83,7 +84,7 @@ class Listener:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
-@settings(max_examples=80)
+@settings(max_examples=examples(60))
 @given(deeds=st.lists(_deeds, max_size=60))
 def test_the_link_recovers_after_any_noise(
     dialect: Dialect, deeds: list[bytes | str | float]
@@ -116,7 +117,7 @@ def is_understood(listener: Listener) -> bool:
 
 
 @pytest.mark.parametrize("name", ["marlin", "repetier", "klipper", "unknown"])
-@settings(max_examples=20)
+@settings(max_examples=examples(15))
 @given(chunks=st.lists(_chunks, min_size=1, max_size=20))
 def test_endless_talk_does_not_fill_the_memory(name: str, chunks: list[bytes]) -> None:
     listener = Listener(DIALECTS[name])

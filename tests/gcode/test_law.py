@@ -7,7 +7,6 @@ of the law where a firmware does not check the sequence of its lines.
 ``scripts/law`` runs as many examples as you like.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -19,9 +18,10 @@ from bridge.gcode.dialects import DIALECTS
 from bridge.simulator.faults import Fault, FaultKind
 from bridge.simulator.options import Options
 from bridge.simulator.personalities import PERSONALITIES
+from tests.support.cases import examples
 from tests.support.conversation import POLL, URGENT, Conversation, Told
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))  # of each firmware
+EXAMPLES = examples()  # of each firmware
 SPEED = 20.0  # of the simulated machines: homing takes a second
 
 COUNTING = [name for name in PERSONALITIES if DIALECTS[name].checks_sequence]

@@ -5,17 +5,16 @@ For any line that is accepted for a family, each of the family's models
 that which was checked.
 """
 
-import os
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.gcode.codes import SYNTAXES, Argument
 from bridge.gcode.line import Line, LineError, parse, render
+from tests.support.cases import examples
 from tests.support.firmware_readers import READERS, Command
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
+EXAMPLES = examples(60)
 
 CODES = st.sampled_from(
     [

@@ -21,6 +21,7 @@ from bridge.gcode.modal import Modal, track
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.safety import Rules, check
 from bridge.printer.limits.travel import InitialState
+from tests.support.cases import examples
 
 AXES = {"X": (0.0, 220.0), "Y": (-10.0, 220.0), "Z": (0.0, 250.0)}
 MAX_SPEED, MAX_E, SLACK = 12_000.0, 100.0, 1e-3
@@ -368,7 +369,7 @@ PLACE = st.fixed_dictionaries(
     family=st.sampled_from(["marlin", "repetier"]),
     known=st.booleans(),
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 def test_no_accepted_command_breaks_a_limit(  # noqa: PLR0913, PLR0917 - drawn
     start: dict[str, float],
     home: dict[str, float],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, PRUSA, REPETIER, Dialect
@@ -175,7 +175,6 @@ def idle_words(dialect: Dialect) -> Iterator[str]:
         yield "Current file: (no file)"
 
 
-@settings(max_examples=100)
 @given(_SCRIPT, st.sampled_from(FAMILIES))
 def test_nothing_contradicts_itself_and_every_start_has_one_end(
     script: list[tuple[str, int]], dialect: Dialect
@@ -183,7 +182,6 @@ def test_nothing_contradicts_itself_and_every_start_has_one_end(
     Life(Knowing(dialect=dialect)).goes_through(script)
 
 
-@settings(max_examples=100)
 @given(_SCRIPT, st.sampled_from(FAMILIES))
 def test_a_firmware_that_is_idle_is_known_to_be_within_three_polls(
     script: list[tuple[str, int]], dialect: Dialect
