@@ -7,6 +7,8 @@ from bridge.app import upload_service
 from bridge.config import Config, Printer
 from bridge.errors import BridgeError
 from bridge.findings import Finding
+from bridge.home_assistant.discovery import entities
+from bridge.home_assistant.entities import Device
 from bridge.mqtt.broker_checks import BrokerDiagnosis
 from bridge.printer.link import probe
 from bridge.topics import Topics
@@ -50,8 +52,42 @@ async def _broker(broker: BrokerDiagnosis, config: Config) -> AsyncIterator[Find
     async for finding in broker.home_assistant():
         yield finding
     for printer in config.printers:
-        async for finding in broker.topics(Topics(config.base(printer))):
+        topics = Topics(config.base(printer))
+        async for finding in broker.topics(topics):
             yield replace(finding, printer=printer.id)
+        if config.home_assistant.enabled:
+            yield replace(_controls(config, topics), printer=printer.id)
+
+
+def _controls(config: Config, topics: Topics) -> Finding:
+    """Return what the entities in Home Assistant publish on.
+
+    Only the broker knows whether Home Assistant's account may, and it drops what is not
+    allowed without telling anybody.
+    """
+    device = Device(
+        id="printer",
+        name="",
+        topics=topics,
+        version="",
+        heaters=("tool0", "bed", "chamber"),
+        rights=frozenset(tier for tier, given in config.rights if given),
+        light="switch",
+        scripts={"any": False},
+    )
+    used = dict.fromkeys(
+        str(value).removeprefix(f"{topics.base}/")
+        for entity in entities(device)
+        for field, value in entity.fields.items()
+        if field.endswith("command_topic")
+    )
+    return Finding(
+        "home assistant",
+        "note",
+        f"its account at the broker needs the right to publish on {topics.base}/ "
+        f"{', '.join(used)}; an entity whose topic is missing does nothing, and nobody "
+        "is told",
+    )
 
 
 def _line(printer: Printer, config: Config) -> AsyncIterator[Finding]:

@@ -54,6 +54,13 @@ async def test_where_all_is_well(protocol: str) -> None:
     assert only(findings, "broker").text.endswith(f"with MQTT {protocol}")
     assert "family marlin" in only(findings, "firmware").text
     assert only(findings, "firmware").printer == "printer"
+    needed = only(findings, "home assistant")
+    assert needed.verdict == "note"
+    topics = needed.text.partition("printer/ ")[2].partition(";")[0].split(", ")
+    assert sorted(topics) == [
+        *("bed", "chamber", "display", "emergency", "fan", "head", "job", "light"),
+        *("link", "script", "tool"),
+    ]
 
 
 async def test_a_broker_that_closes_on_version_5_without_a_word() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bridge.simulator.card import CardFile
 from tests.home_assistant.conftest import BROKER, Home
 from tests.support.brokers import Spec, mosquitto
+from tests.support.daemons import wait_for
 from tests.support.hass import home_assistant
 from tests.support.printers import SimulatedPrinter
 
@@ -61,8 +62,11 @@ def test_a_print_makes_few_rows_and_idling_none(slow: Home, tmp_path: Path) -> N
     )
     assert answer["success"], answer
     hass.becomes("sensor.ender_print_time", "unknown", within=60)
+    # Home Assistant sets up everything again, half a minute later.
+    wait_for(lambda: changes(slow, 10)["sensor.ender_state"], "the change", 120)
+    wait_for(lambda: not changes(slow, 15)["sensor.ender_state"], "its end", 120)
     idle = changes(slow, 60)
-    assert not [name for name in PRINT if idle[name]], idle
+    assert not [name for name in PRINT if idle[name]], +idle
     slow.printer.press("start", FILE)
     hass.becomes("sensor.ender_state", "printing", within=60)
     counted = changes(slow, MINUTES * 60)
