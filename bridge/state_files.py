@@ -1,9 +1,9 @@
 """The files in the state folder: what the bridge remembers between two runs.
 
-There are seven kinds, one file of each for each printer: the retained topics that it
+There are nine kinds, one file of each for each printer: the retained topics that it
 left at the broker (:class:`TopicRecord`), the port where it was found, what is known of
-it as a Home Assistant device, what is known of its print, how far a
-print of the bridge has come, when its heaters were used
+it as a Home Assistant device, what is known of its print, how far a print of the bridge
+has come, the prints that wait and those that have ended, when its heaters were used
 last, and its firmware. One more file has a random number, from which client ids are
 derived (:func:`installation_digest`). No file is needed to serve a printer. So whatever
 is in the folder - a damaged file, a directory, a link, something that we may not read -
@@ -46,6 +46,12 @@ JOB = ".job.json"
 
 PRINT = ".print.json"
 """The same for how far a print of the bridge has come."""
+
+QUEUE = ".queue.json"
+"""The same for the prints that wait."""
+
+HISTORY = ".history.json"
+"""The same for the prints that have ended."""
 
 HEAT = ".heaters.json"
 """The same for when it was used last, and what its heaters were set to."""

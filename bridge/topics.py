@@ -80,6 +80,9 @@ TOTALS = _out(
     qos=1,
 )
 FILES_STATE = _out("files/state", "The files that the bridge stores.", qos=1)
+QUEUE_STATE = _out(
+    "queue/state", "The prints that wait, and whether the next one may start.", qos=1
+)
 ERROR = _out("error", "What went wrong, until it is acknowledged.", qos=1)
 INFO = _out("info", "Versions, capabilities, limits and topics.", qos=1)
 HEALTH = _out(
@@ -116,6 +119,7 @@ TABLE: tuple[Topic, ...] = (
     JOB_RESULT,
     TOTALS,
     FILES_STATE,
+    QUEUE_STATE,
     ERROR,
     INFO,
     HEALTH,
@@ -136,6 +140,7 @@ TABLE: tuple[Topic, ...] = (
     _in("sd", "Mounts, releases and lists the SD card."),
     _in("job", "Starts, pauses, resumes and cancels the print."),
     _in("files", "Deletes and moves the files that the bridge stores."),
+    _in("queue", "Changes the queue of prints, and releases it."),
     _in("link", "Connects and disconnects the printer, and acknowledges errors."),
     _in("command", "Sends G-code and scripts."),
     EMERGENCY,
@@ -250,6 +255,11 @@ class Topics:
         return self.of(TOTALS)
 
     @property
+    def queue_state(self) -> str:
+        """The prints that wait."""
+        return self.of(QUEUE_STATE)
+
+    @property
     def files_state(self) -> str:
         """The files that the bridge stores."""
         return self.of(FILES_STATE)
@@ -333,7 +343,7 @@ class Topics:
     def is_asked(self, topic: str, *, retained: bool) -> bool:
         """Return whether a message that we received needs a response.
 
-        What is retained on a near miss is somebody's state, and no command. Two of our
+        What is retained on a near miss is somebody's state, and no command. Some of our
         own states match a near miss, and MQTT 3.1.1 sends them back to us.
         """
         if self.is_command(topic):

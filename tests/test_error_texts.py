@@ -128,7 +128,7 @@ PAYLOADS = [
     ("head", b"{\0}\0", "the payload is UTF-16; send it as UTF-8"),
     ("head", b'{"command": "\xe4"}', "the payload is not UTF-8 (byte 13)"),
     # Right JSON, but not a command.
-    ("head", "{}", "command: is missing; it must be one of jog, home, feedrate"),
+    ("head", "{}", "command: is missing; it must be one of jog, jog_step"),
     ("bed", '{"target": 60}', "command: is missing; it must be one of target, offset"),
     ("bed", '{"command": "set"}', 'bed has no "set" (known: offset, target)'),
     ("head", '{"command": "hoem"}', 'has no "hoem"; did you mean "home"?'),

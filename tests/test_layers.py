@@ -45,13 +45,14 @@ MAY_IMPORT = {
     "simulator": _GROUND | {"gcode.framing.checksum", "gcode.dialects", "threads"},
     "commands": _GROUND | {"config", "gcode", "topics"},
     "files": _BELOW_THE_APP | {"printer.limits"},
+    "jobs": _GROUND,
     "printer": _BELOW_THE_APP | {"simulator"},
     "mqtt": _BELOW_THE_APP,
     "upload": _GROUND | {"files", "logs", "timeout", "threads"},
     "home_assistant": _BELOW_THE_APP | {"printer", "mqtt", "__init__"},
     "app": _BELOW_THE_APP
     | {
-        *("home_assistant", "printer", "mqtt", "files", "upload"),
+        *("home_assistant", "jobs", "printer", "mqtt", "files", "upload"),
         *("__init__", "logs", "notify"),
     },
     "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},

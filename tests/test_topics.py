@@ -58,6 +58,7 @@ def test_commands_are_subscribed_one_by_one_so_that_rights_can_be_given_so() -> 
         "printers/ender/sd",
         "printers/ender/job",
         "printers/ender/files",
+        "printers/ender/queue",
         "printers/ender/link",
         "printers/ender/command",
         "printers/ender/emergency",

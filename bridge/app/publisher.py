@@ -12,6 +12,8 @@ from bridge.commands import Response
 from bridge.config import Config
 from bridge.files.documents import files_state
 from bridge.files.library import Library
+from bridge.files.stored import NO_FILES
+from bridge.jobs.documents import QueueState
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.printer.knowledge.events import StateEvent
@@ -28,9 +30,6 @@ so that those of a bridge that has crashed do not look current for ever."""
 
 SETTLE_TIME = 0.5
 """Seconds after a new connection until its counters are worth publishing."""
-
-NO_FILES = "no files are stored (files.enabled)"
-"""The ``problem`` in ``files/state`` where files are switched off."""
 
 _TIME = {"time"}
 
@@ -159,6 +158,10 @@ class Publisher:
                 problem=library.problem,
             )
         self._document(topics.FILES_STATE, document)
+
+    def queue(self, document: QueueState) -> None:
+        """Publish the prints that wait."""
+        self._document(topics.QUEUE_STATE, document)
 
     def configure(self, config: Config) -> None:
         """Use other settings, and publish again what depends on them."""

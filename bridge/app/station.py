@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app import retained_cleanup
+from bridge.app.print_service import PrintService, Surroundings
 from bridge.app.printer_files import PrinterFiles
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
@@ -147,8 +148,24 @@ class Station:
             problem=self.problem,
             receives_stops=self._receives_stops,
         )
+        self.print_service = PrintService(
+            self.printer,
+            lambda: self.files.library,
+            printer.queue,
+            Surroundings(
+                on_queue=self.publisher.queue,
+                on_event=self.publisher.event,
+                epoch=self.publisher.epoch,
+                may_control=lambda: self._config.rights.control,
+            ),
+            folder=folder,
+        )
         self.files = StationFiles(
-            self.printer, self.publisher, self._files, self._on_change
+            self.printer,
+            self.publisher,
+            self._files,
+            self.print_service,
+            self._on_change,
         )
         self.files.settings = config.files
         self._announcer = Announcer(
@@ -250,6 +267,7 @@ class Station:
             self._wire_file = WireFile(log_file) if log_file else None
         self._config = config
         self._configure_printer(self.printer, printer)
+        self.print_service.settings = printer.queue
         self.publisher.configure(config)
         self._announcer.configure(config)
         self._handler.configure(config)
@@ -402,6 +420,7 @@ class Station:
                 self._on_change()
                 self._endless["printer"] = tasks.create_task(self._run_printer())
                 self._endless["publisher"] = tasks.create_task(self._tick())
+                self._endless["queue"] = tasks.create_task(self.print_service.run())
                 tasks.create_task(self._clear(self._removed))
                 await asyncio.shield(self._failure)
         finally:
@@ -532,11 +551,12 @@ class Station:
             run.gcode.extend(planned.program.gcode)
             run.warnings.extend(planned.program.warnings)
             return None
+        for service in (self.files, self.print_service):
+            if service.concerns(command):
+                return await service.execute(command)
         if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None
-        if self.files.concerns(command):
-            return await self.files.execute(command)
         if isinstance(command, LinkCommand):
             await self.printer.change_link(command)
             self._remember_job()
@@ -598,6 +618,7 @@ class Station:
 
     def _publish(self) -> None:
         self._publish_scheduled = False
+        self.print_service.changed()
         self.publisher.changed()
         self.files.publish()
         self._announce()

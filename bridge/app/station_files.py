@@ -1,39 +1,19 @@
 """The stored files of one printer on MQTT: commands, answers, events and the list."""
 
-from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from collections.abc import Callable
 
+from bridge.app.print_service import PrintService
 from bridge.app.printer_files import PrinterFiles
 from bridge.app.publisher import Publisher
 from bridge.commands import Command
 from bridge.commands.files import Delete, Fetch, FilesCommand, Move, Rescan
 from bridge.commands.requests import FileRequest, FilesRequest
 from bridge.config import Files
-from bridge.errors import RejectedError
 from bridge.files.check import Rules
 from bridge.files.documents import file_list, full_file
 from bridge.files.library import Library
-from bridge.files.stored import StoredFile
+from bridge.files.stored import FileError, StoredFile
 from bridge.printer.printer import Printer
-from bridge.upload.ports import Submitted
-
-
-class Submit(Protocol):
-    """Does with a stored file what its sender wants."""
-
-    def __call__(
-        self, file: StoredFile, *, start: bool, source: Literal["fetch"]
-    ) -> Awaitable[Submitted]:
-        """Print a file if its sender wants that; return what became of it."""
-        ...
-
-
-async def _only_stored(
-    file: StoredFile, *, start: bool, source: Literal["fetch"]
-) -> Submitted:
-    """Leave a file as it is."""
-    why = f"{file.path} came by {source}, and is only stored"
-    return Submitted(reason=why if start else "")
 
 
 class StationFiles:
@@ -43,6 +23,7 @@ class StationFiles:
         printer: the printer.
         publisher: publishes for it.
         kept: remembers its firmware.
+        prints: prints what was fetched, and is told of files that are gone.
         changed: is called when something has to be published.
 
     """
@@ -52,20 +33,20 @@ class StationFiles:
         printer: Printer,
         publisher: Publisher,
         kept: PrinterFiles,
+        prints: PrintService,
         changed: Callable[[], None],
     ) -> None:
         self._printer = printer
         self._publisher = publisher
         self._kept = kept
         self._changed = changed
+        self._prints = prints
         self._is_new = True
         self._family = ""
         self._paths: tuple[str, ...] = ()
         self.library: Library | None = None
         self.settings = Files()
         """The settings of the bridge for files."""
-        self.submit: Submit = _only_stored
-        """Prints what was fetched, if its sender wants that."""
 
     def use(self, library: Library | None) -> None:
         """Serve these files from now on; ``None``: files are not stored."""
@@ -103,9 +84,7 @@ class StationFiles:
         """
         library = self.library
         if library is None:
-            raise RejectedError.forbidden(
-                "no files are stored (files.enabled)", error="files_disabled"
-            )
+            raise FileError.disabled()
         match command:
             case Delete():
                 await library.delete(command.path)
@@ -138,7 +117,7 @@ class StationFiles:
         )
         path = command.path or place.filename
         file = await library.receive(path, download.pieces())
-        done = await self.submit(file, start=command.print, source="fetch")
+        done = await self._prints.submit(file, start=command.print, source="fetch")
         return {
             "path": file.path,
             "size": file.size,
@@ -180,3 +159,4 @@ class StationFiles:
 
     def _on_removed(self, path: str) -> None:
         self._publisher.event("file_removed", path=path)
+        self._prints.file_removed(path)

@@ -9,6 +9,7 @@ from bridge import topics
 from bridge.commands.asyncapi import REFERENCE, Published
 from bridge.commands.schema import response_schema
 from bridge.files.documents import FilesState
+from bridge.jobs.documents import QueueState
 from bridge.printer.published import about, documents
 from bridge.schema_words import SchemaWords
 from bridge.topics import PUBLISHED, RECEIVED, Topic
@@ -20,6 +21,7 @@ MODELS: Mapping[Topic, type[BaseModel]] = {
     topics.SD_FILES: documents.Files,
     topics.JOB_STATE: documents.Job,
     topics.JOB_RESULT: documents.JobResult,
+    topics.QUEUE_STATE: QueueState,
     topics.TOTALS: documents.TotalsDocument,
     topics.FILES_STATE: FilesState,
     topics.ERROR: documents.Error,

@@ -24,7 +24,7 @@ from bridge.printer.published import views
 from bridge.state_files import default_folder
 from bridge.threads import in_thread
 from bridge.upload.access import MIN_KEY, Keys
-from bridge.upload.ports import CommandResult, Equipment, Store, Submitted
+from bridge.upload.ports import CommandResult, Equipment, Source, Store, Submitted
 
 if TYPE_CHECKING:
     from bridge.upload.handlers import Api
@@ -365,12 +365,12 @@ class _Target:
         document = views.temperatures(station.printer.state, now=now, epoch=epoch)
         return document.model_dump(mode="json")
 
-    async def submit(self, file: StoredFile, *, start: bool, source: str) -> Submitted:
+    async def submit(
+        self, file: StoredFile, *, start: bool, source: Source
+    ) -> Submitted:
         """Do with a stored file what its sender wants."""
-        if not start:
-            return Submitted()
-        log.warning("%s came by %s, and is only stored", file.path, source)
-        return Submitted(reason="this version only stores files")
+        prints = self._station.print_service
+        return await prints.submit(file, start=start, source=source)
 
     async def command(self, topic: str, payload: bytes) -> CommandResult:
         """Carry out a command as if it had come on an MQTT topic of the printer."""

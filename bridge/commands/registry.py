@@ -10,6 +10,7 @@ from bridge.commands import (
     job,
     link,
     outputs,
+    queue,
     raw,
     requests,
 )
@@ -21,6 +22,7 @@ COMMANDS: tuple[type[Command], ...] = (
     *outputs.COMMANDS,
     *job.COMMANDS,
     *files.COMMANDS,
+    *queue.COMMANDS,
     *link.COMMANDS,
     *raw.COMMANDS,
     *emergency.COMMANDS,

@@ -132,6 +132,27 @@ class JobRequest(InformationRequest):
     name: ClassVar[str] = "job"
 
 
+class HistoryRequest(InformationRequest):
+    """Return the prints that have ended, the latest first, and sums over all of them.
+
+    The last 500 prints are kept.
+    """
+
+    topic: ClassVar[str] = "request/history"
+    name: ClassVar[str] = "history"
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {},
+        {"outcome": "failed", "limit": 5},
+    )
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    """The maximum number of prints."""
+    outcome: Annotated[Literal["done", "cancelled", "failed"] | None, NotNull] = None
+    """Only prints that ended like this."""
+    file: Annotated[str | None, NotNull] = None
+    """Only prints of this file."""
+
+
 class ErrorRequest(InformationRequest):
     """Return the last error. It is kept until the next connection to the printer."""
 
@@ -223,6 +244,7 @@ COMMANDS = (
     CardRequest,
     PositionRequest,
     JobRequest,
+    HistoryRequest,
     ErrorRequest,
     InfoRequest,
     HealthRequest,

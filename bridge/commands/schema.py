@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NAMED = {
     *("head", "tool", "bed", "chamber", "fan", "light", "display", "script"),
-    *("sd", "job", "files", "link"),
+    *("sd", "job", "files", "queue", "link"),
 }
 
 

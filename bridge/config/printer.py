@@ -99,6 +99,18 @@ class PauseHeaters(Section):
     """The bed and the chamber; a part may come off a bed that cools down."""
 
 
+class QueueSettings(Section):
+    """The queue of prints."""
+
+    hold: bool = True
+    """Whether each print from the queue needs a `queue` `release` of its own, because
+    nobody but a person or a sensor knows whether the bed is clear. With `false`, a
+    machine that clears its own bed goes on until a print fails or is cancelled."""
+    start_uploads: bool = True
+    """Whether a slicer's "Upload and print" starts at once if the printer is ready and
+    no print waits. Otherwise, and with `false`, it is added to the queue."""
+
+
 Range = tuple[Millimetres, Millimetres]
 
 
@@ -249,6 +261,8 @@ class Printer(Section):
         default={}, examples=[{"PLA": {"tool": 215, "bed": 60}}]
     )
     """Temperatures by name, for `tool` `preset` and for Home Assistant."""
+    queue: QueueSettings = QueueSettings()
+    """The queue of prints."""
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
     scripts_folder: File | None = Field(default=None, examples=["scripts"])

@@ -366,13 +366,8 @@ class Library:
         """Read what is new or has changed, and what other rules were checked with."""
         async with self._changing:
             on_disk = await _in_thread(self._store.scan)
-            await self._removed(
-                [
-                    path
-                    for path, known in self._known.items()
-                    if path not in on_disk and not self.is_held(path)
-                ]
-            )
+            # Also what is in use: a print goes on with the file that it has opened.
+            await self._removed([path for path in self._known if path not in on_disk])
         stale = [path for path in sorted(on_disk) if self._is_stale(path, on_disk)]
         self._now_checking(checking=bool(stale))
         for path in stale:

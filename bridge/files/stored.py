@@ -16,6 +16,9 @@ BGCODE = (
 )
 """What to do about ``.bgcode``."""
 
+NO_FILES = "no files are stored (files.enabled)"
+"""What to say where files are switched off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
@@ -73,6 +76,11 @@ class FileError(RejectedError):
     """
 
     findings: Sequence[Finding] = ()
+
+    @classmethod
+    def disabled(cls) -> "FileError":
+        """Return the error of a bridge that stores no files."""
+        return cls(NO_FILES, error="files_disabled", code=403)
 
     @classmethod
     def not_found(cls, path: str) -> "FileError":

@@ -303,6 +303,7 @@ class Printer:
 
         """
         if isinstance(command, Recover):
+            self._planner.gate(command)
             recovery = await self.printing.plan_recovery(command.layer, command.z)
             program = Program(recovery.lines)
             return Plan(program, (Coordinates(),) * len(program.lines))

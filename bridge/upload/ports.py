@@ -7,6 +7,9 @@ from typing import Any, Literal, Protocol
 
 from bridge.files.stored import StoredFile
 
+Source = Literal["upload", "inbox", "fetch"]
+"""How a file came."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
@@ -14,12 +17,14 @@ class Submitted:
 
     Attributes:
         state: it was only stored, is printed now, or waits in the queue.
+        job: the id of the print; "" if it was only stored.
         position: its place in the queue, counted from 1.
         reason: why it is not printed at once, for people.
 
     """
 
     state: Literal["stored", "printing", "queued"] = "stored"
+    job: str = ""
     position: int | None = None
     reason: str = ""
 
@@ -118,13 +123,15 @@ class Target(Protocol):
         """Return the content of the topic ``temperature``."""
         ...
 
-    async def submit(self, file: StoredFile, *, start: bool, source: str) -> Submitted:
+    async def submit(
+        self, file: StoredFile, *, start: bool, source: Source
+    ) -> Submitted:
         """Do with a stored file what its sender wants.
 
         Args:
             file: the file.
             start: print it, at once or later.
-            source: how it came, such as ``upload``.
+            source: how it came.
 
         Raises:
             CommandError: It cannot be printed, neither now nor later.

@@ -14,6 +14,8 @@ CONNECTED = _AWAY
 IDLE = {**_AWAY, "printing": "printing"}
 NO_PRINT = {**IDLE, "paused": "printing"}
 PRINT = {**_AWAY, "operational": "not_printing"}
+_UNSUPPORTED = dict.fromkeys(("printing", "paused"), "not_supported")
+CARD_PRINT = {**PRINT, **_UNSUPPORTED}
 
 MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("head", "jog"): (IDLE, ""),
@@ -48,9 +50,9 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("job", "select"): (NO_PRINT, "card"),
     ("job", "start"): (NO_PRINT, "card"),
     ("job", "reprint"): (NO_PRINT, "card"),
-    ("job", "restart"): (PRINT, ""),
-    ("job", "recover"): (NO_PRINT, ""),
-    ("job", "exclude"): (PRINT, ""),
+    ("job", "restart"): ({**PRINT, "printing": "printing"}, ""),
+    ("job", "recover"): ({**NO_PRINT, "operational": "not_recoverable"}, ""),
+    ("job", "exclude"): (CARD_PRINT, ""),
     ("job", "pause"): (PRINT, ""),
     ("job", "resume"): (PRINT, ""),
     ("job", "cancel"): (PRINT, ""),
@@ -58,6 +60,13 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("files", "delete"): (ALWAYS, ""),
     ("files", "move"): (ALWAYS, ""),
     ("files", "rescan"): (ALWAYS, ""),
+    ("files", "fetch"): (ALWAYS, ""),
+    ("queue", "add"): (ALWAYS, ""),
+    ("queue", "remove"): (ALWAYS, ""),
+    ("queue", "move"): (ALWAYS, ""),
+    ("queue", "clear"): (ALWAYS, ""),
+    ("queue", "hold"): (ALWAYS, ""),
+    ("queue", "release"): (ALWAYS, ""),
     ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "disconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "connect"): (ALWAYS, ""),
@@ -67,6 +76,7 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("command", "script"): (CONNECTED, ""),
     ("emergency", "emergency"): (ALWAYS, ""),
     ("request/job", "job"): (ALWAYS, ""),
+    ("request/history", "history"): (ALWAYS, ""),
     ("request/state", "state"): (CONNECTED, ""),
     ("request/temperature", "temperature"): (ALWAYS, ""),
     ("request/tool", "tool"): (CONNECTED, ""),

@@ -452,6 +452,9 @@ EVENTS: Mapping[str, str] = {
     "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
     "heaters_stay_on": "Heaters should have gone off and did not; `heaters`, `reason`. "
     "The bridge keeps trying.",
+    "queue_changed": "The queue of prints has changed; `action` (`added`, `removed`, "
+    "`moved`, `cleared`, `held`, `released`, `started`, `cannot_start`, `file_gone`), "
+    "`job` and `file` of the print, `length`, `held`.",
     "settings_pending": "Changed settings wait for the end of the print, because they "
     "need another connection to the printer, which would end it; `settings`.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",

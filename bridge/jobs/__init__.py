@@ -1,0 +1,1 @@
+"""The prints of a printer that wait, and those that have ended."""

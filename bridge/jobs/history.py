@@ -1,0 +1,85 @@
+"""The prints that have ended.
+
+Times are Unix time, in seconds.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+CAPACITY = 500
+"""Prints that are kept; at two a day, those of eight months."""
+
+Outcome = Literal["done", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A print that has ended.
+
+    Attributes:
+        job: its id; ``None`` for a print from the card.
+        file: what was printed; ``None``: not known.
+        origin: where the file was.
+        outcome: how it ended.
+        reason: a stable word if it failed, else "".
+        started: when it began; ``None``: its start was not seen.
+        ended: when it ended.
+        elapsed: its duration without pauses, in seconds; ``None``: not known.
+        filament: mm of filament; ``None``: not known.
+        layers: layers that were printed; ``None``: not known.
+
+    """
+
+    job: str | None
+    file: str | None
+    origin: Literal["card", "local"]
+    outcome: Outcome
+    reason: str
+    started: float | None
+    ended: float
+    elapsed: float | None
+    filament: float | None
+    layers: int | None
+
+
+def with_print(prints: Sequence[Ended], ended: Ended) -> tuple[Ended, ...]:
+    """Return the history with one more print, the latest first.
+
+    A print that is in it already, as after a restart, is not added twice.
+    """
+    if prints and same_print(prints[0], ended):
+        return tuple(prints)
+    return (ended, *prints)[:CAPACITY]
+
+
+def same_print(known: Ended, other: Ended) -> bool:
+    """Return whether two records are of one print.
+
+    The moments of a record that was kept over a restart may differ by what the clock
+    was corrected, so those of prints with an id are not compared.
+    """
+    if known.job is not None or other.job is not None:
+        return known.job == other.job
+    same = (known.file, known.outcome, known.reason) == (
+        other.file,
+        other.outcome,
+        other.reason,
+    )
+    return same and abs(known.ended - other.ended) < _CLOCK_CORRECTION
+
+
+_CLOCK_CORRECTION = 2.0
+"""Seconds by which the clock may have been corrected between two records."""
+
+
+def chosen(
+    prints: Iterable[Ended], *, outcome: Outcome | None, file: str | None, limit: int
+) -> list[Ended]:
+    """Return the latest prints with an outcome and of a file, if these are given."""
+    found = (
+        ended
+        for ended in prints
+        if outcome in {None, ended.outcome} and file in {None, ended.file}
+    )
+    return [ended for ended, _ in zip(found, range(limit), strict=False)]

@@ -1,0 +1,200 @@
+"""The queue of prints that wait for a printer.
+
+Nobody but a person, or a sensor, knows whether the bed is clear. So the queue is
+*held*: its first print starts when somebody has released it, and each print that
+begins, from wherever, holds it again. An operator whose machine clears its own bed can
+switch that off; then a print that failed or was cancelled still holds it. The reasons
+are in ``docs/adr/0047-the-queue-is-held.md``.
+
+Everything here is pure. Times are Unix time, in seconds, because they outlive the
+process.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bridge.errors import RejectedError
+
+CAPACITY = 100
+"""Prints that may wait. The whole queue is one retained message."""
+
+Source = Literal["mqtt", "upload", "inbox", "fetch"]
+"""Where a print was asked for."""
+
+HoldReason = Literal["bed_not_cleared", "held", "print_failed", "cannot_start"]
+"""Why a queue is held.
+
+* ``bed_not_cleared``: something may be on the bed, and nobody has said otherwise.
+* ``held``: somebody asked for it.
+* ``print_failed``: the last print failed or was cancelled.
+* ``cannot_start``: its first print was refused; ``problem`` has the reason.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A print that waits.
+
+    Attributes:
+        id: the job's id, which it keeps while it is printed and in the history.
+        path: the file, as the printer's file store names it.
+        added: when it was added.
+        source: where it was asked for.
+
+    """
+
+    id: str
+    path: str
+    added: float
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The prints that wait, in order, and whether the first of them may start.
+
+    Attributes:
+        entries: the prints; the first is the next.
+        held: none of them starts.
+        reason: why; ``None`` unless it is held.
+        problem: why the first one could not be started, for a person; "" otherwise.
+
+    """
+
+    entries: tuple[Entry, ...] = ()
+    held: bool = True
+    reason: HoldReason | None = "bed_not_cleared"
+    problem: str = ""
+
+    def next(self) -> Entry | None:
+        """Return the print that may start as soon as the printer is ready."""
+        return None if self.held or not self.entries else self.entries[0]
+
+    def uses(self, path: str) -> bool:
+        """Return whether a file is to be printed."""
+        return any(entry.path == path for entry in self.entries)
+
+
+def add(queue: Queue, entries: Sequence[Entry]) -> Queue:
+    """Return the queue with further prints at its end.
+
+    Raises:
+        RejectedError: There is no room (409).
+
+    """
+    room = CAPACITY - len(queue.entries)
+    if len(entries) > room:
+        raise RejectedError.conflict(
+            f"the queue of prints has room for {room} more, of {CAPACITY}",
+            "queue_full",
+        )
+    return replace(queue, entries=(*queue.entries, *entries))
+
+
+def remove(queue: Queue, job: str) -> Queue:
+    """Return the queue without a print.
+
+    Raises:
+        RejectedError: It is not in the queue (404).
+
+    """
+    index = _index(queue, job)
+    left = (*queue.entries[:index], *queue.entries[index + 1 :])
+    return _without_problem(queue, left)
+
+
+def move(queue: Queue, job: str, to: int) -> Queue:
+    """Return the queue with a print in another place.
+
+    Args:
+        queue: the queue.
+        job: the print's id.
+        to: its new place, counted from 0; past the end means the end.
+
+    Raises:
+        RejectedError: It is not in the queue (404).
+
+    """
+    index = _index(queue, job)
+    rest = [*queue.entries[:index], *queue.entries[index + 1 :]]
+    rest.insert(to, queue.entries[index])
+    return _without_problem(queue, tuple(rest))
+
+
+def clear(queue: Queue) -> Queue:
+    """Return the queue without prints."""
+    return _without_problem(queue, ())
+
+
+def hold(queue: Queue) -> Queue:
+    """Return the queue after somebody has asked to hold it."""
+    return replace(queue, held=True, reason="held", problem="")
+
+
+def release(queue: Queue) -> Queue:
+    """Return the queue after somebody has cleared the bed."""
+    return replace(queue, held=False, reason=None, problem="")
+
+
+def begun(queue: Queue, job: str | None, *, hold_each: bool) -> Queue:
+    """Return the queue after a print has begun, from the queue or from elsewhere.
+
+    Args:
+        queue: the queue.
+        job: the print's id; ``None``: it has none, as one from the card.
+        hold_each: each print needs a release of its own.
+
+    """
+    left = tuple(entry for entry in queue.entries if entry.id != job)
+    queue = _without_problem(queue, left)
+    if not hold_each or queue.reason == "held":
+        return queue
+    return replace(queue, held=True, reason="bed_not_cleared")
+
+
+def ended(queue: Queue, *, done: bool) -> Queue:
+    """Return the queue after a print has ended; what was not done holds it."""
+    if done or queue.reason == "held":
+        return queue
+    return replace(queue, held=True, reason="print_failed", problem="")
+
+
+def refused(queue: Queue, problem: str) -> Queue:
+    """Return the queue after its first print could not be started."""
+    return replace(queue, held=True, reason="cannot_start", problem=problem)
+
+
+def without_files(queue: Queue, exists: Callable[[str], bool]) -> Queue:
+    """Return the queue without prints of files that are gone."""
+    left = tuple(entry for entry in queue.entries if exists(entry.path))
+    return queue if left == queue.entries else _without_problem(queue, left)
+
+
+def fresh_id(random: Callable[[], str], taken: Collection[str]) -> str:
+    """Return an id that no known job has."""
+    while (candidate := random()) in taken:
+        pass
+    return candidate
+
+
+def _without_problem(queue: Queue, entries: tuple[Entry, ...]) -> Queue:
+    """Return the queue with other prints.
+
+    A problem is that of the first one. If that is gone, nothing but the bed holds it.
+    """
+    first = queue.entries[:1] != entries[:1]
+    if not first or queue.reason != "cannot_start":
+        return replace(queue, entries=entries)
+    return Queue(entries)
+
+
+def _index(queue: Queue, job: str) -> int:
+    for index, entry in enumerate(queue.entries):
+        if entry.id == job:
+            return index
+    raise RejectedError(
+        f"the queue has no print with the id {job!r}; queue/state lists them",
+        error="not_found",
+        code=404,
+    )
