@@ -105,6 +105,14 @@ def warnings(lines: Iterable[Line], context: Context) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for line in lines:
+        row = line.row
+        if row.is_move:
+            if not _OTHER_AXES.isdisjoint(line.values):
+                axes = ", ".join(sorted(_OTHER_AXES.intersection(line.values)))
+                found[f"no limit covers the axes that are not X, Y, Z, E: {axes}"] = (
+                    None
+                )
+            continue
         if line.changed:
             found[f"the text was sent as {line.argument or line.text!r}"] = None
         if not line.is_known and line.code not in context.allowed:
@@ -112,11 +120,8 @@ def warnings(lines: Iterable[Line], context: Context) -> tuple[str, ...]:
                 f"{line.code} is not in the table of codes of "
                 f"{context.dialect.name}, so no limit covers it"
             ] = None
-        elif line.row.uncovered and line.code not in context.allowed:
+        elif row.uncovered and line.code not in context.allowed:
             found[f"{line.code} moves or runs what no limit covers"] = None
-        elif line.row.is_move and not _OTHER_AXES.isdisjoint(line.values):
-            axes = ", ".join(sorted(_OTHER_AXES.intersection(line.values)))
-            found[f"no limit covers the axes that are not X, Y, Z or E: {axes}"] = None
     if len(found) > _SHOWN_WARNINGS:
         more = len(found) - _SHOWN_WARNINGS
         return (*list(found)[:_SHOWN_WARNINGS], f"and {more} more of this kind")
@@ -178,6 +183,8 @@ def _problem_of_echo(line: Line, dialect: Dialect) -> str | None:
     An echoed ``start``, for example, cannot be distinguished from the ``start`` after a
     reset, and a reset must not be missed.
     """
+    if not (line.quoted or line.argument or line.code == dialect.respond):
+        return None
     for echo in _echoes(line, dialect):
         said = parse_reply(echo, dialect)
         if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):

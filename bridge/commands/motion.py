@@ -1,10 +1,14 @@
 """Restores the modal state (positioning modes, feedrate) after a motion command."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bridge.commands.base import Context, Program
 from bridge.gcode import modal
 from bridge.gcode.line import format_number, read
+from bridge.gcode.modal import Modal
+
+_MODES = ("G90", "G91", "M82", "M83")
 
 
 def program(context: Context, lines: Sequence[str], move: str) -> Program:
@@ -24,42 +28,46 @@ def program(context: Context, lines: Sequence[str], move: str) -> Program:
     )
 
 
-def _after(context: Context, lines: Sequence[str]) -> modal.Modal:
-    state, dialect = context.modal, context.dialect
-    for line in lines:
-        state = modal.track(
-            state,
-            read(line, dialect.name),  # it will be parsed for this family anyway
-            g90_sets_extruder=dialect.g90_sets_extruder,
-        )
-    return state
+def _modes(context: Context, lines: Sequence[str]) -> tuple[str, ...]:
+    now = context.modal
+    modes = Modal(now.relative, now.relative_e, now.own_relative_e)
+    setting = tuple(line for line in lines if line in _MODES)
+    return _orders(modes, setting, context.dialect.g90_sets_extruder)
 
 
-def _modes(context: Context, lines: Sequence[str]) -> list[str]:
-    before = context.modal
+@lru_cache(maxsize=64)
+def _orders(
+    before: Modal,
+    lines: tuple[str, ...],
+    g90_sets_extruder: bool,  # noqa: FBT001 - a cache takes its keys by position
+) -> tuple[str, ...]:
+    """Return the lines that restore the modes after lines that set some.
+
+    ``before`` has nothing but modes. There are few combinations, and each jog asks.
+    """
     axes = "G91" if before.relative else "G90"
     extruder = "M83" if before.own_relative_e else "M82"
-    orders = [[axes], [extruder, axes], [axes, extruder]]
+    orders = [(axes,), (extruder, axes), (axes, extruder)]
     if "G91" not in lines:
-        orders.insert(0, [])
+        orders.insert(0, ())
     # Whether G90 also sets the extruder's mode differs even between versions of one
     # firmware, so the modes must be right under both interpretations.
     for order in orders[:-1]:
-        if _same_modes(_after(context, [*lines, *order]), before):
+        after = before
+        for line in (*lines, *order):
+            after = modal.track(after, line, g90_sets_extruder=g90_sets_extruder)
+        if after == before:
             return order
     return orders[-1]
 
 
-def _same_modes(one: modal.Modal, other: modal.Modal) -> bool:
-    return (one.relative, one.relative_e, one.own_relative_e) == (
-        other.relative,
-        other.relative_e,
-        other.own_relative_e,
-    )
-
-
 def _feed(context: Context, lines: Sequence[str], move: str) -> list[str]:
     before = context.modal.feedrate
-    if before is None or _after(context, lines).feedrate == before:
+    if before is None:
         return []
-    return [f"{move} F{format_number(before)}"]
+    after = before
+    for line in lines:
+        said = read(line, context.dialect.name)  # the family that it is parsed for
+        if said.row.is_move:
+            after = said.values.get("F") or after
+    return [] if after == before else [f"{move} F{format_number(before)}"]

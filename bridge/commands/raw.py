@@ -113,7 +113,7 @@ class RawCommands(_Raw):
         clean = []
         for index, text in enumerate(self.commands):
             clean.append(_line(text, self.parameters, context, f"commands[{index}]"))
-            if not index % BETWEEN:
+            if index % BETWEEN == BETWEEN - 1:
                 yield
         return lines.program(clean, context)
 

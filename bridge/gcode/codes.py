@@ -6,7 +6,7 @@ reads the bytes of a line is in :data:`SYNTAXES`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -164,10 +164,12 @@ class Code:
     uncovered: bool = False
     harmless: frozenset[str] | None = None
 
-    @property
-    def is_move(self) -> bool:
-        """Whether its letters X, Y, Z, E and F are a move."""
-        return self.moves is Moves.STRAIGHT or self.moves is Moves.ARC
+    is_move: bool = field(init=False, compare=False)
+    """Whether its letters X, Y, Z, E and F are a move."""
+
+    def __post_init__(self) -> None:
+        is_move = self.moves is Moves.STRAIGHT or self.moves is Moves.ARC
+        object.__setattr__(self, "is_move", is_move)
 
     @property
     def waits_for_target(self) -> bool:

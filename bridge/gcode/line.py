@@ -9,17 +9,23 @@ decimal numbers, and no text in which the family would find a code.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from bridge.gcode import codes, texts
 from bridge.gcode.codes import UNKNOWN, Argument, Code, Syntax
 
-_NUMBER = r"-?(?:0|[1-9]\d{0,8})(?:\.\d+)?"
+_NUMBER = r"(?:-(?!0(?:\.0+)?(?: |$)))?(?:0|[1-9]\d{0,8}+)(?:\.\d++)?+"
 _CANONICAL = re.compile(
-    rf"(?:[GM](?:0|[1-9]\d{{0,3}})|T\d\d?(?!.* T))(?: [A-FH-LO-Z](?:{_NUMBER})?)*",
+    r"(?:[GM](?!110(?: |$))(?:0|[1-9]\d{0,3}+)|T\d\d?(?!.* T))"
+    rf"(?: [A-FH-LO-Z](?:{_NUMBER})?+)*+",
     re.ASCII,
 )
+"""Possessive, because nothing that it has matched can be matched in another way."""
+
+_BARE_POINT = re.compile(r"\.(?<!\d\.)", re.ASCII)
+"""Slicers save a zero: ``E.02``, ``E-.8``."""
+
 _CODE = re.compile(
     r"(?P<letter>[GMT])\s*(?P<number>\d+)(?:\.(?P<sub>\d+))?", re.ASCII | re.IGNORECASE
 )
@@ -59,6 +65,7 @@ at once, and set nothing but the feedrate and where the head is."""
 _STOPS = ("M108", "M112", "M410", "M876")
 """Marlin looks for these while it works, and does not look at what follows."""
 
+_LETTERS = Argument.LETTERS
 _TEXTS = {Argument.DISPLAY, Argument.ECHO, Argument.FILE, Argument.TEXT}
 _NOWHERE = Code("", "is not in the table")
 
@@ -83,36 +90,42 @@ class LineError(ValueError):
         self.column = at + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of G-code.
+class Line(NamedTuple):
+    """A line of G-code; a tuple, because a frozen dataclass takes 1 µs to make.
 
     Attributes:
         code: ``G1``, ``M104``, ``G92.1``, ``T0``, or the name of an extended command in
             upper case.
-        text: what is sent, without a line number.
-        parameters: letters with their numbers in canonical decimal notation, in order;
-            ``""`` for a letter alone. With names, the names and their values.
+        text: what is sent, without a line number. Equal texts of one family have equal
+            values.
+        row: its row in the table; an empty one if the table lacks the code.
+        values: a letter to its number; ``None`` for a letter alone. Of several numbers
+            (``S200:210``) the first.
+        given: the ``parameters``; ``None`` if they are all that is in ``text``.
         quoted: letters that have a text in double quotes, with the text.
         argument: the text after a code that takes one, as it is sent.
         changed: the text as it was given, if it is sent otherwise.
-        values: a letter to its number; ``None`` for a letter alone. Of several numbers
-            (``S200:210``) the first.
-        row: its row in the table; an empty one if the table lacks the code.
-        is_known: whether the table has it.
 
     """
 
     code: str
     text: str
-    parameters: tuple[tuple[str, str], ...] = ()
+    row: Code = _NOWHERE
+    values: Mapping[str, float | None] = MappingProxyType({})
+    given: tuple[tuple[str, str], ...] | None = ()
     quoted: tuple[tuple[str, str], ...] = ()
     argument: str = ""
     changed: str = ""
-    values: Mapping[str, float | None] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    row: Code = field(default=_NOWHERE, compare=False, repr=False)
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """Letters with their numbers in canonical decimal notation, in order.
+
+        ``""`` for a letter alone. With names, the names and their values.
+        """
+        if self.given is not None:
+            return self.given
+        return tuple((word[0], word[1:]) for word in self.text.split(" ")[1:])
 
     @property
     def is_known(self) -> bool:
@@ -125,6 +138,17 @@ class Line:
 
     def __str__(self) -> str:
         return self.text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Line):
+            return NotImplemented
+        return (self.text, self.changed) == (other.text, other.changed)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
 _lines: dict[tuple[str, str], Line] = {}
@@ -184,7 +208,10 @@ def of_file(text: str, family: str) -> Line | None:
 
     """
     if ";" in text:
-        text = _QUOTE_OR_COMMENT.sub(_without_comment, text)
+        if '"' in text:
+            text = _QUOTE_OR_COMMENT.sub(_without_comment, text)
+        else:
+            text = text[: text.index(";")]
     text = text.strip()
     return _parsed(text, family) if text else None
 
@@ -217,16 +244,18 @@ def format_number(value: float) -> str:
 
 
 def _parsed(text: str, family: str) -> Line:
-    syntax = codes.SYNTAXES[family]
-    if _CANONICAL.fullmatch(text) and "-0" not in text and text[:4] != "M110":
-        code, *words = text.split(" ")
-        row = codes.lookup(code, family)
-        if row is not None and row.argument is Argument.LETTERS:
+    short = text
+    if _CANONICAL.fullmatch(text) or (
+        _CANONICAL.fullmatch(short := _BARE_POINT.sub("0.", text))
+    ):
+        code, *words = short.split(" ")
+        row = codes.tables()[family].get(code) or codes.lookup(code, family)
+        if row is not None and row.argument is _LETTERS:
             values = {word[0]: float(word[1:]) if word[1:] else None for word in words}
             if len(values) == len(words):
-                pairs = tuple([(word[0], word[1:]) for word in words])
-                return Line(code, text, pairs, values=values, row=row)
-    return _Parser(text, family, syntax).line()
+                fields = (code, short, row, values, None, (), "", "")
+                return tuple.__new__(Line, fields)
+    return _Parser(text, family, codes.SYNTAXES[family]).line()
 
 
 class _Parser:
@@ -310,11 +339,11 @@ class _Parser:
         return Line(
             code,
             " ".join(words),
+            row,
+            values,
             tuple(pairs),
             tuple(quoted),
             changed=changed,
-            values=values,
-            row=row,
         )
 
     def _word(self, text: str, code: str, row: Code) -> tuple[str, str, str | None]:
@@ -427,15 +456,7 @@ class _Parser:
             self._refuse("a line must be printable ASCII without line breaks", end)
         line = self._line_of_text(code, row, given, sent, options)
         values = {letter: float(number) for letter, number in pairs}
-        return Line(
-            code,
-            line.text,
-            tuple(pairs),
-            argument=sent,
-            changed=line.changed,
-            values=values,
-            row=row,
-        )
+        return line._replace(given=tuple(pairs), values=values)
 
     def _check_signs(self, text: str, at: int) -> None:
         for sign in ";*":
@@ -477,14 +498,14 @@ class _Parser:
         return Line(
             code,
             " ".join(written),
-            tuple(pairs.items()),
-            changed=changed,
-            values={
+            row,
+            {
                 key: float(value)
                 for key, value in pairs.items()
                 if _DECIMAL.fullmatch(value)
             },
-            row=row,
+            tuple(pairs.items()),
+            changed=changed,
         )
 
     def _named(self, pair: re.Match[str], row: Code) -> tuple[str, str, str]:

@@ -30,7 +30,7 @@ def plan(
         RejectedError: It must not be sent.
 
     """
-    drafted = completed(planning.draft(command, context, situation, rules))
+    drafted = completed(planning.draft(command, context, lambda: situation, rules))
     planning.gate(command, drafted.program, situation, context.dialect.name)
     return completed(planning.place(drafted, rules))
 

@@ -1,6 +1,6 @@
 """From a command to the lines that may be sent now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import is_not
@@ -174,9 +174,18 @@ class Plan:
 
 
 def draft(
-    command: Command, context: Context, situation: Situation, rules: Rules
+    command: Command,
+    context: Context,
+    situation: Callable[[], Situation],
+    rules: Rules,
 ) -> Steps[Draft]:
     """Translate a command, and check what no later state of the printer can change.
+
+    Args:
+        command: the command.
+        context: what it may know of the printer.
+        situation: returns what the printer is doing, which matters only for an error.
+        rules: what its lines are checked against.
 
     Raises:
         RejectedError: The payload, the operator or a limit of single lines forbids it.
@@ -186,7 +195,7 @@ def draft(
         return (yield from _translated(command, context, rules))
     except RejectedError as error:
         if error.code == _CONFLICT:
-            safety.gate(command, situation)  # not being connected matters more
+            safety.gate(command, situation())  # not being connected matters more
         raise
 
 
@@ -216,11 +225,11 @@ def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft
             if not fits:
                 _check_length(line)
             values.append(line)
-            if not index % BETWEEN:
+            if index % BETWEEN == BETWEEN - 1:
                 yield
         texts = [line.text for line in values]  # in canonical form
-        count = len(program.lines)
         if texts != [*program.gcode]:
+            count = len(program.lines)
             lines, restore = tuple(texts[:count]), tuple(texts[count:])
             program = replace(program, lines=lines, restore=restore)
     return Draft(program, values, context, fixed)
@@ -325,6 +334,7 @@ class Planner:
     def configure(self, config: PrinterConfig, scripts: ScriptLibrary | None) -> None:
         """Use other settings from now on."""
         self._config = config
+        self._blocked_codes: dict[str, Mapping[str, str]] = {}
         self._scripts = scripts
         self._last_draft = None
 
@@ -335,9 +345,10 @@ class Planner:
             RejectedError: It must not be sent.
 
         """
-        drafted = yield from self.draft(command)
+        rules = self._rules(command)
+        drafted = yield from self._draft(command, rules)
         self.gate(command, drafted.program)
-        return (yield from place(drafted, self._rules(command)))
+        return (yield from place(drafted, rules))
 
     def draft(self, command: Command) -> Steps[Draft]:
         """Return a command's lines; the last ones again if they are still right.
@@ -346,15 +357,16 @@ class Planner:
             RejectedError: See :func:`draft`.
 
         """
+        return self._draft(command, self._rules(command))
+
+    def _draft(self, command: Command, rules: Rules) -> Steps[Draft]:
         state, context = self._observer.state, self.context()
         if self._last_draft is not None and self._last_draft[0] is command:
             _, before, drafted = self._last_draft
             same = before is state and drafted.context.dialect is context.dialect
             if same or drafted.holds(context):
                 return drafted
-        drafted = yield from draft(
-            command, context, self._situation(), self._rules(command)
-        )
+        drafted = yield from draft(command, context, self._situation, rules)
         self._last_draft = (command, state, drafted)
         return drafted
 
@@ -412,7 +424,15 @@ class Planner:
             coordinates=observer.coordinates,
         )
         # Whoever blocks M104 means clients; what is on must still go off.
-        return Rules(start=start, blocked=self._blocked(command))
+        blocked = self._blocked(command)
+        if not blocked:
+            return Rules(start=start, blocked=blocked)
+        family = observer.dialect.name
+        codes = self._blocked_codes.get(family)
+        if codes is None:
+            codes = safety.as_in_lines(tuple(blocked), family)
+            self._blocked_codes[family] = codes
+        return Rules(start=start, blocked=blocked, blocked_codes=codes)
 
     def _blocked(self, command: Command) -> Mapping[str, str]:
         """Return the codes that are blocked; for what the bridge needs, none is."""

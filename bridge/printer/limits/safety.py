@@ -7,6 +7,7 @@ The order for a command is: its ``program`` (400, 404), :func:`check` (400, 403)
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 from bridge.commands.base import BETWEEN, Command, Steps, completed
 from bridge.config import BLOCKED, Profile
@@ -47,6 +48,9 @@ class Situation:
     streaming: bool = False
 
 
+_NOT_KNOWN: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What lines are checked against.
@@ -60,16 +64,21 @@ class Rules:
     start: InitialState = field(default_factory=InitialState)
     blocked: Mapping[str, str] = field(default_factory=lambda: BLOCKED)
 
-    blocked_codes: Mapping[str, str] = field(init=False, repr=False)
-    """The blocked codes as lines have them, to how the operator writes them."""
+    blocked_codes: Mapping[str, str] = field(
+        default_factory=lambda: _NOT_KNOWN, repr=False
+    )
+    """The blocked codes as lines have them, to how the operator writes them; found out
+    here if nobody has done so before."""
 
     def __post_init__(self) -> None:
-        codes = _as_in_lines(tuple(self.blocked), self.start.dialect.name)
-        object.__setattr__(self, "blocked_codes", codes)
+        if self.blocked_codes is _NOT_KNOWN:
+            codes = as_in_lines(tuple(self.blocked), self.start.dialect.name)
+            object.__setattr__(self, "blocked_codes", codes)
 
 
 @lru_cache(maxsize=64)
-def _as_in_lines(codes: Sequence[str], family: str) -> Mapping[str, str]:
+def as_in_lines(codes: Sequence[str], family: str) -> Mapping[str, str]:
+    """Return codes as the lines of a family have them, to how they are given."""
     return {lines.read(code, family).code: code for code in codes}
 
 
@@ -267,6 +276,6 @@ def follow(values: Iterable[Line], rules: Rules) -> Steps[tuple[Coordinates, ...
     places = []
     for index, line in enumerate(values):
         places.append(walk.step(line))
-        if not index % BETWEEN:
+        if index % BETWEEN == BETWEEN - 1:
             yield
     return tuple(places)

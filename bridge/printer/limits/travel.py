@@ -1,5 +1,6 @@
 """Moves in lines of G-code: where they lead, and whether the machine may go there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -113,9 +114,10 @@ class Walk:
         self._modal = start.modal
         self._here = start.coordinates
         volume = profile.volume
-        reach = {axis: getattr(volume, axis) for axis in AXES}
         self._reach: dict[str, tuple[float, float]] = {
-            axis: limits for axis, limits in reach.items() if limits is not None
+            axis: limits
+            for axis in AXES
+            if (limits := getattr(volume, axis)) is not None
         }
         self._checked = frozenset({*self._reach, "e"})
         self._special = _SPECIAL.get(start.dialect.name, "")
@@ -289,6 +291,9 @@ class Walk:
         self._check_speed(line)
         position: dict[str, float] | None = None
         absolute = self._axes_relative == (False,)
+        reach, checked = self._reach, self._checked
+        if absolute and self._here.frame.shifts:
+            reach = {}  # numbers are no places on the machine
         for letter, number in line.values.items():
             axis = _AXIS_OF.get(letter)
             if axis is None:
@@ -297,10 +302,14 @@ class Walk:
                 continue
             if position is None:
                 position = dict(self._here.position)
-            if absolute and number is not None and axis not in self._checked:
-                position[axis] = number
-            else:
-                self._place(position, line, axis, number)
+            if absolute and number is not None:
+                limits = reach.get(axis)
+                if axis not in checked or (
+                    limits is not None and limits[0] <= number <= limits[1]
+                ):
+                    position[axis] = number
+                    continue
+            self._place(position, line, axis, number)
         if position is not None:
             self._here = self._here.at(position)
 
@@ -453,6 +462,12 @@ class Walk:
         self, line: Line, axis: str, before: float | None, value: float
     ) -> float | None:
         readings = self._e_relative
+        if readings == (True,):
+            self._push(line, (value * self._flow,))
+            return None if before is None else before + value
+        if readings == (False,) and before is not None:
+            self._push(line, ((value - before) * self._flow,))
+            return value
         ends, lengths = set(), []
         for relative in readings:
             if relative:
@@ -495,14 +510,18 @@ class Walk:
         if least or most:
             self._push(line, [least, most])
 
-    def _push(self, line: Line, lengths: list[float]) -> None:
+    def _push(self, line: Line, lengths: Sequence[float]) -> None:
         longest = self._profile.max_extrusion
         for length in lengths:
             if not -longest - _SLACK <= length <= longest + _SLACK:
                 raise self._too_much(line, length, "at once", sure=len(lengths) == 1)
         least, most = self._pushed
-        least += min(lengths)
-        most += max(lengths)
+        if len(lengths) == 1:
+            least += lengths[0]
+            most += lengths[0]
+        else:
+            least += min(lengths)
+            most += max(lengths)
         lowest, highest = self._range
         lowest = least if least < lowest else lowest  # noqa: FURB136 - much faster
         highest = most if most > highest else highest  # noqa: FURB136
