@@ -4,21 +4,32 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 
 from bridge.commands import parse
 from bridge.home_assistant.discovery import discovery, entities
-from bridge.home_assistant.entities import Device
+from bridge.home_assistant.entities import Device, PrintableFile
 from bridge.topics import Topics
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 BLUEPRINTS = sorted((DEPLOY / "home-assistant" / "blueprints").glob("*.yaml"))
 TOPICS = Topics("printer")
 PRINTER = Device(
-    id="printer", name="Ender 3", topics=TOPICS, version="1", heaters=("tool0", "bed")
+    id="printer",
+    name="Ender 3",
+    topics=TOPICS,
+    version="1",
+    heaters=("tool0", "bed", "chamber"),
+    light="case",
+    babysteps=1.0,
+    presets={"PLA": {"tool": 205}},
+    files=(PrintableFile("a.gco", "card", "A.GCO"),),
+    thumbnail=True,
 )
+RAW = "https://github.com/gcode2mqtt/gcode2mqtt/blob/main/deploy/home-assistant/blueprints"
 
 
 class Loader(yaml.SafeLoader):
@@ -46,7 +57,12 @@ def test_a_blueprint_uses_all_that_it_asks_for(path: Path) -> None:
     document = yaml.load(path.read_text(), Loader)  # noqa: S506 - a safe loader
     asked = set(document["blueprint"]["input"])
     assert set(re.findall(r"!input (\w+)", path.read_text())) == asked
-    assert document["blueprint"]["domain"] == "automation"
+    about = document["blueprint"]
+    assert about["domain"] == "automation"
+    assert about["source_url"] == f"{RAW}/{path.name}"
+    assert {"author", "homeassistant", "description"} <= set(about)
+    link = quote(about["source_url"], safe="")
+    assert link in (DEPLOY.parent / "docs" / "home-assistant.md").read_text()
     assert document["triggers"]
     assert document["actions"]
 

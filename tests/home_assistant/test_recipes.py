@@ -1,11 +1,23 @@
-"""The blueprints, as the real Home Assistant carries them out."""
+"""The blueprints, as the real Home Assistant carries them out.
 
+Each runs to its end, and again while the broker, the bridge and Home Assistant are
+restarted in between.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.brokers import Spec, mosquitto
 from tests.support.daemons import wait_for
+from tests.support.hass import home_assistant
+from tests.support.phone import EVENT, Phone, phone
+from tests.support.printers import SimulatedPrinter
 
 if TYPE_CHECKING:
     from tests.home_assistant.conftest import Home
@@ -15,95 +27,221 @@ pytestmark = pytest.mark.home_assistant
 BLUEPRINTS = (
     Path(__file__).parent.parent.parent / "deploy" / "home-assistant" / "blueprints"
 )
+FILE = "ARATHE~1.GCO"
+OUTLET = """\
+mobile_app:
+input_boolean: {relay: {name: Relay}}
+template:
+  - switch:
+      - name: Outlet
+        unique_id: outlet
+        state: "{{ is_state('input_boolean.relay', 'on') }}"
+        turn_on:
+          - action: input_boolean.turn_on
+            target: {entity_id: input_boolean.relay}
+        turn_off:
+          - action: input_boolean.turn_off
+            target: {entity_id: input_boolean.relay}
+"""
+SENSOR, BUTTON = "sensor.ender_", "button.ender_"
 INPUTS: dict[str, dict[str, object]] = {
-    "notify": {"attention": "sensor.ender_attention_reason"},
+    "print-finished": {
+        "ended": f"{SENSOR}last_ended",
+        "result": f"{SENSOR}last_result",
+        "file": f"{SENSOR}last_file",
+        "duration": f"{SENSOR}last_duration",
+        "reason": f"{SENSOR}last_reason",
+        "picture": "camera.workshop",
+    },
+    "notify": {
+        "attention": f"{SENSOR}attention_reason",
+        "error": f"{SENSOR}error",
+        "question": f"{SENSOR}question",
+        "file": f"{SENSOR}file",
+        "refused": "event.ender_refused",
+        "reasons": ["error", "paused"],
+    },
+    "filament-runout": {
+        "attention": f"{SENSOR}attention_reason",
+        "file": f"{SENSOR}file",
+        "resume": f"{BUTTON}resume",
+    },
+    "answer": {
+        "question": f"{SENSOR}question",
+        "answers": [f"{BUTTON}answer_1", f"{BUTTON}answer_2"],
+    },
     "power-off": {
-        "unsafe": "binary_sensor.ender_unsafe_to_power_off",
-        "result": "sensor.ender_last_result",
+        "safe": "binary_sensor.ender_safe_to_power_off",
+        "ended": f"{SENSOR}last_ended",
         "outlet": "switch.outlet",
+        "minutes": 0,
     },
-    "preheat": {
-        "at": "03:00:00",
-        "state": "sensor.ender_state",
-        "nozzle": "number.ender_tool0_target",
-        "bed": "number.ender_bed_target",
-    },
+    "preheat": {"at": "03:00:00", "state": f"{SENSOR}state", "topic": "printer"},
     "smoke-alarm": {
         "smoke": ["binary_sensor.kitchen"],
-        "stop": "button.ender_emergency_stop",
+        "stop": f"{BUTTON}emergency_stop",
+        "outlet": ["switch.outlet"],
     },
 }
-
-
-MORNING: dict[str, object] = {
-    "id": "morning",
-    "triggers": {"trigger": "state", "entity_id": "binary_sensor.sun", "to": "on"},
-    "actions": {
-        "action": "automation.trigger",
-        "target": {"entity_id": "automation.preheat"},
-    },
-}
-"""Begins what would begin at a time; a call would wait until it has ended."""
+PHONELESS = {"power-off", "preheat"}
 
 
 def entity_of(name: str) -> str:
     return f"automation.{name.replace('-', '_')}"
 
 
-@pytest.fixture(autouse=True)
-def _automations(home: "Home") -> None:
-    """Home Assistant has one automation of each blueprint."""
-    home.hass.automate(
-        BLUEPRINTS,
-        [
-            {
-                "id": name,
-                "alias": name,
-                "use_blueprint": {
-                    "path": f"{BLUEPRINTS.parent.name}/{name}.yaml",
-                    "input": inputs,
-                },
-            }
-            for name, inputs in INPUTS.items()
-        ]
-        + [MORNING],
-    )
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Home"]:
+    from tests.home_assistant.conftest import BROKER, PRINTER, Home  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("recipes")
+    with mosquitto(Spec(options=BROKER)) as broker:
+        printer = SimulatedPrinter(PRINTER, folder / "printer")
+        with home_assistant((broker.host, broker.port), OUTLET) as hass:
+            home = Home(broker, hass, folder, printer)
+            home.start("bridge")
+            hass.becomes("sensor.ender_state", "operational", within=30)
+            yield home
+        home.daemon.close()
+        home.printer.close()
 
 
-def test_every_blueprint_becomes_an_automation(home: "Home") -> None:
+@pytest.fixture(scope="module")
+def pocket(home: "Home") -> Iterator[Phone]:
+    """Home Assistant has one automation of each blueprint, and a phone."""
+    with phone(home.hass, "Pocket") as owned:
+        install(home, owned)
+        yield owned
+
+
+def install(home: "Home", owned: Phone, **changed: dict[str, object]) -> None:
+    automations = []
+    for name, inputs in INPUTS.items():
+        extra: dict[str, Any] = {} if name in PHONELESS else {"phones": [owned.device]}
+        use = {
+            "path": f"{BLUEPRINTS.parent.name}/{name}.yaml",
+            "input": {**inputs, **extra, **changed.get(name, {})},
+        }
+        automations.append({"id": name, "alias": name, "use_blueprint": use})
+    home.hass.automate(BLUEPRINTS, automations)
+
+
+def prints(home: "Home", outcome: str) -> None:
+    """Print, and let it end so."""
+    home.hass.becomes("sensor.ender_state", "operational", within=60)
+    home.printer.press("start", FILE)
+    home.hass.becomes("sensor.ender_state", "printing", within=30)
+    if outcome == "cancelled":
+        home.hass.call("button.press", "button.ender_cancel")
+    home.hass.becomes("sensor.ender_state", "operational", within=120)
+
+
+def restart(home: "Home", *names: str) -> None:
+    """Take parts away as a power cut does, and bring them back."""
+    for name in names:
+        home.kill(name)
+    for name in names:
+        home.start(name)
+        if name == "hass":
+            home.hass.started()
+    home.hass.becomes("sensor.ender_state", "operational", within=120)
+
+
+def test_every_blueprint_becomes_an_automation(home: "Home", pocket: Phone) -> None:
     assert set(INPUTS) == {path.stem for path in BLUEPRINTS.glob("*.yaml")}
     for name in INPUTS:
         home.hass.becomes(entity_of(name), "on")
+    assert pocket.device
     assert not home.hass.complaints()
 
 
-def test_preheating_outlasts_a_bridge_that_restarts(home: "Home") -> None:
-    """Else nothing would turn the heaters off again."""
+def test_each_print_is_reported_once(home: "Home", pocket: Phone) -> None:
+    prints(home, "cancelled")
+    shown = pocket.shows("was cancelled")
+    assert re.fullmatch(rf"{FILE} was cancelled after \d+ min\.", shown["message"])
+    assert shown["title"] == "Ender 3"
+    assert shown["data"]["image"] == "/api/camera_proxy/camera.workshop"
+    for part in ("bridge", "broker", "hass"):
+        restart(home, part)
+    # Home Assistant is not there when this one ends.
+    home.printer.press("start", FILE)
+    home.hass.becomes("sensor.ender_state", "printing", within=30)
+    home.kill("hass")
+    home.printer.press("cancel")
+    time.sleep(5)
+    home.start("hass")
+    home.hass.started()
+    wait_for(lambda: len(pocket.messages("was cancelled")) > 1, "the second", 60)
+    assert len(pocket.messages("was cancelled")) == 2
 
-    def running() -> int:
-        shown = home.hass.states()[entity_of("preheat")]
-        return int(shown["attributes"]["current"])
 
-    home.hass.pretend("binary_sensor.sun", "off")
-    home.hass.pretend("binary_sensor.sun", "on")
-    home.hass.becomes("number.ender_tool0_target", "150.0")
-    home.hass.becomes("number.ender_bed_target", "60.0")
-    home.kill("bridge")
-    home.hass.becomes("sensor.ender_state", "unavailable")
-    home.start("bridge")
-    home.hass.becomes("sensor.ender_state", "operational", within=30)
-    assert running() == 1
-    home.printer.press("start", "ARATHE~1.GCO")
-    wait_for(lambda: running() == 0, "the end of the automation")
+def test_the_outlet_is_switched_off_after_a_print(home: "Home", pocket: Phone) -> None:
+    assert pocket.device
+    home.hass.call("switch.turn_on", "switch.outlet")
+    prints(home, "cancelled")
+    home.hass.becomes("binary_sensor.ender_safe_to_power_off", "on", within=60)
+    for part in ("broker", "bridge", "hass"):
+        restart(home, part)
+    home.hass.becomes("switch.outlet", "off", within=90)
+    # Whoever switches it on again wants it on.
+    home.hass.call("switch.turn_on", "switch.outlet")
+    begun = datetime.now(UTC)
+    wait_for(lambda: datetime.now(UTC) > begun + timedelta(seconds=65), "a minute", 90)
+    assert home.hass.state("switch.outlet") == "on"
 
 
-def test_smoke_stops_the_printer_and_somebody_is_told(home: "Home") -> None:
+def test_a_refusal_is_shown(home: "Home", pocket: Phone) -> None:
+    """A message of one's own, in the middle of a print."""
+    home.printer.press("start", FILE)
+    home.hass.becomes("sensor.ender_state", "printing", within=30)
+    home.hass.publish("printer/head", {"command": "home", "axes": []})
+    pocket.shows("A command was not carried out: ")
+    home.hass.call("button.press", "button.ender_cancel")
+    home.hass.becomes("sensor.ender_state", "operational", within=60)
+
+
+def test_filament_and_answers(home: "Home", pocket: Phone) -> None:
+    home.printer.press("start", FILE)
+    home.hass.becomes("sensor.ender_state", "printing", within=30)
+    home.printer.press("runout")
+    runout = pocket.shows("The filament has run out while printing")
+    assert [one["title"] for one in runout["data"]["actions"]] == ["Resume"]
+    question = pocket.shows("Nozzle Parked")
+    # An answer to another question is ignored.
+    home.hass.fire(EVENT, action="GCODE2MQTT_ANSWER_sensor.ender_question_0_0")
+    before = len(home.printer.wire.sent())
+    for part in ("broker", "hass"):
+        home.kill(part)
+        home.start(part)
+    home.hass.started()
+    home.hass.becomes("sensor.ender_question", "Nozzle Parked", within=60)
+    assert "M876 S0" not in home.printer.wire.sent()[before:]
+    pocket.press(question, "Continue")
+    wait_for(lambda: "M876 S0" in home.printer.wire.sent(), "the answer", 60)
+    pocket.shows("clear_notification")
+
+
+def test_preheating_ends_by_itself(home: "Home", pocket: Phone) -> None:
+    """Even if everything is restarted in between."""
+    home.hass.becomes("sensor.ender_state", "operational", within=120)
+    soon = datetime.now(UTC) + timedelta(seconds=4)
+    at = {"at": soon.strftime("%H:%M:%S"), "minutes": 0.7}
+    install(home, pocket, preheat=at)
+    home.hass.becomes("number.ender_tool0_target", "150.0", within=30)
+    home.hass.becomes("number.ender_bed_target", "60.0", within=30)
+    for part in ("broker", "bridge", "hass"):
+        restart(home, part)
+    home.hass.becomes("number.ender_tool0_target", "0.0", within=120)
+    home.hass.becomes("number.ender_bed_target", "0.0", within=30)
+
+
+def test_smoke_stops_the_printer_and_somebody_is_told(
+    home: "Home", pocket: Phone
+) -> None:
+    home.hass.call("switch.turn_on", "switch.outlet")
     home.hass.pretend("binary_sensor.kitchen", "off")
     home.hass.pretend("binary_sensor.kitchen", "on")
-    home.hass.becomes("sensor.ender_state", "error")
-
-    def told() -> object:
-        shown = home.hass.states()[entity_of("notify")]
-        return shown["attributes"]["last_triggered"]
-
-    wait_for(told, "the notification")
+    home.hass.becomes("sensor.ender_state", "error", within=30)
+    home.hass.becomes("switch.outlet", "off")
+    pocket.shows("Smoke alarm. The printer has been stopped.")
+    pocket.shows("It has stopped with an error: ")

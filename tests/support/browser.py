@@ -174,6 +174,7 @@ class Page:
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Write what is seen, or the whole page, as PNG."""
+        self.call("Page.bringToFront")  # nothing is drawn in a tab behind another
         shot = self.call(
             "Page.captureScreenshot", format="png", captureBeyondViewport=whole
         )

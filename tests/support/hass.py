@@ -65,7 +65,7 @@ asyncio.run(main())
 class HomeAssistant:
     """One instance with its own configuration; it can be stopped and restarted."""
 
-    def __init__(self, broker: tuple[str, int]) -> None:
+    def __init__(self, broker: tuple[str, int], integrations: str = "") -> None:
         given = os.environ.get(CHOICE)
         assert given, f"{CHOICE} is not set; docs/home-assistant.md says how to test"
         self._command = shlex.split(given)
@@ -78,11 +78,16 @@ class HomeAssistant:
         self.url = f"http://127.0.0.1:{self.port}"
         self._token = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._write()
+        self._write(integrations)
         self.launch()
         self._onboard()
         self._connect(*broker)
         self.started()
+
+    @property
+    def token(self) -> str:
+        """An access token of its owner."""
+        return self._token
 
     @property
     def text(self) -> str:
@@ -125,12 +130,40 @@ class HomeAssistant:
         path = f"/api/services/{service.replace('.', '/')}"
         self._request("POST", path, {"entity_id": entity, **data})
 
+    def publish(self, topic: str, payload: Json) -> None:
+        """Publish a message, as an automation does."""
+        data = {"topic": topic, "payload": json.dumps(payload), "qos": 1}
+        self._request("POST", "/api/services/mqtt/publish", data)
+
     def automate(self, blueprints: Path, automations: list[Json]) -> None:
         """Install these automations, made from the blueprints in a folder."""
         inside = self._folder / "blueprints" / "automation" / blueprints.parent.name
         shutil.copytree(blueprints, inside, dirs_exist_ok=True)
         (self._folder / "automations.yaml").write_text(json.dumps(automations))
         self._request("POST", "/api/services/automation/reload", {})
+
+    def fire(self, event: str, **data: object) -> None:
+        """Fire an event, as the app does when a notification's button is pressed."""
+        self._request("POST", f"/api/events/{event}", data)
+
+    def phone(self, name: str, push_url: str) -> str:
+        """Register a phone with the app; return the id of its device.
+
+        Args:
+            name: the phone's.
+            push_url: where Home Assistant sends its notifications.
+
+        """
+        app = {"app_id": "test", "app_name": "Test", "app_version": "1"}
+        phone = {"device_name": name, "manufacturer": "Test", "model": "Test"}
+        system = {"os_name": "Test", "os_version": "1", "supports_encryption": False}
+        push = {"push_token": "token", "push_url": push_url}
+        made = {"device_id": name, **app, **phone, **system, "app_data": push}
+        self._request("POST", "/api/mobile_app/registrations", made)
+        (devices,) = self.ask({"type": "config/device_registry/list"})
+        return next(
+            str(device["id"]) for device in devices["result"] if device["name"] == name
+        )
 
     def pretend(self, entity: str, state: str) -> None:
         """Set the state of an entity that belongs to no integration."""
@@ -179,9 +212,9 @@ class HomeAssistant:
         self.stop(signal.SIGKILL)
         shutil.rmtree(self._folder)
 
-    def _write(self) -> None:
+    def _write(self, integrations: str) -> None:
         (self._folder / ".storage").mkdir()
-        (self._folder / "configuration.yaml").write_text(_CONFIGURATION)
+        (self._folder / "configuration.yaml").write_text(_CONFIGURATION + integrations)
         (self._folder / "automations.yaml").write_text("[]\n")
         # Set in YAML, it would be provisional for five minutes until reverted.
         server = {
@@ -213,6 +246,13 @@ class HomeAssistant:
         self._token = self._request("POST", "/auth/token", form, form=True)[
             "access_token"
         ]
+        # Its pages show nothing else until all steps are done.
+        for step, data in (
+            ("core_config", {}),
+            ("analytics", {}),
+            ("integration", {"client_id": _CLIENT, "redirect_uri": _CLIENT}),
+        ):
+            self._request("POST", f"/api/onboarding/{step}", data)
         (made,) = self.ask(
             {
                 "type": "auth/long_lived_access_token",
@@ -281,9 +321,11 @@ class HomeAssistant:
 
 
 @contextmanager
-def home_assistant(broker: tuple[str, int]) -> Iterator[HomeAssistant]:
-    """Run a new instance."""
-    running = HomeAssistant(broker)
+def home_assistant(
+    broker: tuple[str, int], integrations: str = ""
+) -> Iterator[HomeAssistant]:
+    """Run a new instance, with these further lines in its configuration."""
+    running = HomeAssistant(broker, integrations)
     try:
         yield running
     finally:
