@@ -80,6 +80,12 @@ TOTALS = _out(
     qos=1,
 )
 FILES_STATE = _out("files/state", "The files that the bridge stores.", qos=1)
+THUMBNAIL = _out(
+    "job/thumbnail",
+    "The picture of the selected file of the bridge, as PNG or JPEG, if "
+    "`files.thumbnails` or `home_assistant.thumbnails` is on; otherwise empty.",
+    qos=0,
+)
 QUEUE_STATE = _out(
     "queue/state", "The prints that wait, and whether the next one may start.", qos=1
 )
@@ -119,6 +125,7 @@ TABLE: tuple[Topic, ...] = (
     JOB_RESULT,
     TOTALS,
     FILES_STATE,
+    THUMBNAIL,
     QUEUE_STATE,
     ERROR,
     INFO,
@@ -253,6 +260,11 @@ class Topics:
     def totals(self) -> str:
         """All prints so far."""
         return self.of(TOTALS)
+
+    @property
+    def thumbnail(self) -> str:
+        """The picture of the selected file."""
+        return self.of(THUMBNAIL)
 
     @property
     def queue_state(self) -> str:

@@ -42,6 +42,8 @@ class Surroundings:
         on_event: with the name of an event and its fields.
         epoch: returns what to add to the printer's clock for Unix time, in seconds.
         may_control: returns whether the configuration lets anybody start prints.
+        max_thumbnail: returns how many bytes of a picture are published; 0: none is.
+        on_thumbnail: with the picture of the selected file, or with nothing.
 
     """
 
@@ -49,6 +51,8 @@ class Surroundings:
     on_event: Callable[..., None]
     epoch: Callable[[], float]
     may_control: Callable[[], bool]
+    max_thumbnail: Callable[[], int]
+    on_thumbnail: Callable[[bytes], None]
 
 
 class PrintService:
@@ -86,6 +90,7 @@ class PrintService:
         self._all_held = True
         self._began: float | None = None
         self._printed: str | None = None
+        self._shown: tuple[str | None, int] | None = None
         self._result = printer.state.job.result
         self._touched = asyncio.Event()  # it may be time to start a print
         printer.stored_file = self.stored_file
@@ -197,6 +202,7 @@ class PrintService:
             while True:
                 self._touched.clear()
                 await self._start_next()
+                await self._show_picture()
                 await self._touched.wait()
         finally:
             self._let_go()
@@ -223,7 +229,8 @@ class PrintService:
         if not same or not self._all_held:
             self._printed = printed
             self._hold_files()
-        if self._queue.next() is not None:
+        shown = (job.file if job.origin == "local" else None, self._picture_size())
+        if shown != self._shown or self._queue.next() is not None:
             self._touched.set()
 
     # How it is done
@@ -313,6 +320,24 @@ class PrintService:
                 log.warning("%s cannot be printed: %s", entry.path, refusal.message)
                 refused = queue.refused(self._queue, refusal.message)
                 self._change(refused, "cannot_start", entry)
+
+    async def _show_picture(self) -> None:
+        """Publish the picture of the selected file, if it is another one."""
+        job, size = self._printer.state.job, self._picture_size()
+        path = job.file if job.origin == "local" else None
+        if (path, size) == self._shown:
+            return
+        self._shown = (path, size)
+        picture = None
+        if path is not None and size > 0:
+            try:
+                picture = await self._files().thumbnail(path, size)
+            except CommandError as error:
+                log.debug("no picture of %s: %s", path, error.message)
+        self._surroundings.on_thumbnail(picture.data if picture else b"")
+
+    def _picture_size(self) -> int:
+        return self._surroundings.max_thumbnail()
 
     def _may_start(self, entry: Entry) -> bool:
         return self._queue.next() == entry and self._ready()

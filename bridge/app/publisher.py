@@ -159,6 +159,10 @@ class Publisher:
             )
         self._document(topics.FILES_STATE, document)
 
+    def thumbnail(self, picture: bytes) -> None:
+        """Publish the picture of the selected file; empty: there is none."""
+        self._publish(topics.THUMBNAIL, picture)
+
     def queue(self, document: QueueState) -> None:
         """Publish the prints that wait."""
         self._document(topics.QUEUE_STATE, document)

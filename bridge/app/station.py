@@ -157,6 +157,8 @@ class Station:
                 on_event=self.publisher.event,
                 epoch=self.publisher.epoch,
                 may_control=lambda: self._config.rights.control,
+                max_thumbnail=self._max_thumbnail,
+                on_thumbnail=self.publisher.thumbnail,
             ),
             folder=folder,
         )
@@ -571,6 +573,11 @@ class Station:
     def _remember_job(self) -> None:
         now, epoch = self.publisher.now(), self.publisher.epoch()
         self._files.remember_job(self.printer.state, now=now, epoch=epoch)
+
+    def _max_thumbnail(self) -> int:
+        files = self._config.files
+        wanted = files.thumbnails or self._config.home_assistant.thumbnails
+        return files.max_thumbnail * 1024 if wanted else 0
 
     def _receives_stops(self) -> bool:
         topic, connection = self.topics.emergency, self._emergency

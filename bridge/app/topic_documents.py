@@ -35,6 +35,7 @@ _TEXTS: Mapping[Topic, Mapping[str, Any]] = {
     topics.AVAILABILITY: {"type": "string", "enum": ["online", "offline"]},
     topics.CONNECTION: {"type": "string", "enum": ["online", "offline"]},
     topics.CONSOLE: {"type": "string"},
+    topics.THUMBNAIL: {"type": "string", "contentMediaType": "image/png"},
 }
 """The schemas of the payloads that are plain text and no JSON."""
 

@@ -200,6 +200,11 @@ class Files(Section):
     )
     """Certificate authority that signed the certificates of these servers; by default
     those of the system are trusted."""
+    thumbnails: bool = False
+    """Publish the picture of the selected file on `job/thumbnail`."""
+    max_thumbnail: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Largest picture that is published, in KiB; of several, the largest one that
+    fits."""
 
 
 class Tls(Section):

@@ -227,7 +227,7 @@ def _thumbnail(device: Device) -> Entity:
         name="Thumbnail",
         alone=True,
         fields={
-            "image_topic": f"{device.topics.base}/job/thumbnail",
+            "image_topic": device.topics.thumbnail,
             "content_type": "image/png",
         },
     )

@@ -99,7 +99,8 @@ def kept(heard: list[Heard]) -> Mapping[str, Heard]:
 
 
 def retained(topics: Topics) -> set[str]:
-    return {*topics.retained(["tool0", "tool1", "bed", "chamber"])}
+    """Return what stays at the broker: without a picture, as none is published."""
+    return {*topics.retained(["tool0", "tool1", "bed", "chamber"])} - {topics.thumbnail}
 
 
 async def test_info_lists_the_topics_of_the_table(
