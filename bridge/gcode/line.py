@@ -351,29 +351,42 @@ class _Parser:
         if match is None:
             self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
             self._refuse(self._problem_of_word(text))
-        letter, at = match["letter"].upper(), match.start("letter")
-        if letter in "GMN" or letter == code[0]:
-            self._refuse("must have only one code per line, and no line number", at)
-        if row.heats and (spelled := _EXPONENT.match(text, match.end("letter"))):
-            self._refuse(
-                f"{spelled[0]} is ambiguous: some firmwares read one number, others "
-                "two parameters; write the temperature without an exponent, or put a "
-                "blank before E",
-                match.end("letter"),
-            )
+        letter = match["letter"].upper()
+        self._check_letter(match, code, row)
         self._at = match.end()
         number = match["number"] or ""
         if not number and text[self._at :].lstrip()[:1] == '"':
             self._at = text.index('"', self._at)
             return letter, "", self._quoted(text, letter, row)
-        if number:
-            number = self._decimal(number, match.start("number"))
-        while number and (more := _MORE.match(text, self._at)):
-            if not self._syntax.lists or row.is_move or (row.heats and not row.lists):
-                break
-            number += ":" + self._decimal(more[1], more.start(1))
+        if not number:
+            return letter, "", None
+        number = self._decimal(number, match.start("number"))
+        return letter, number + self._more_numbers(text, row), None
+
+    def _check_letter(self, match: re.Match[str], code: str, row: Code) -> None:
+        letter, end = match["letter"].upper(), match.end("letter")
+        if letter in "GMN" or letter == code[0]:
+            self._refuse(
+                "must have only one code per line, and no line number",
+                match.start("letter"),
+            )
+        if row.heats and (spelled := _EXPONENT.match(match.string, end)):
+            self._refuse(
+                f"{spelled[0]} is ambiguous: some firmwares read one number, others "
+                "two parameters; write the temperature without an exponent, or put a "
+                "blank before E",
+                end,
+            )
+
+    def _more_numbers(self, text: str, row: Code) -> str:
+        """Return the further numbers of a list, ``:420:420``, as they are sent."""
+        numbers = ""
+        if not self._syntax.lists or row.is_move or (row.heats and not row.lists):
+            return numbers
+        while more := _MORE.match(text, self._at):
+            numbers += ":" + self._decimal(more[1], more.start(1))
             self._at = more.end()
-        return letter, number, None
+        return numbers
 
     def _problem_of_word(self, text: str) -> str:
         if text[self._at] == "*":
@@ -469,31 +482,21 @@ class _Parser:
 
     def _extended(self) -> Line:
         match = _NAME.match(self._text, self._at)
-        if match is None or not match[0][1:] or not self._syntax.names:
+        if match is None or not self._is_name(match[0]):
             self._refuse(self._problem_of_beginning())
         code = match[0].upper()
-        if code[1:].isdigit():
-            self._refuse(self._problem_of_beginning())
         row = codes.lookup(code, self._family) or _NOWHERE
         pairs: dict[str, str] = {}
         written = [code]
         changed = ""
         self._at = match.end()
-        text = self._text
-        while self._at < len(text):
-            pair = _NAMED.match(text, self._at)
-            if pair is None:
-                if text[self._at :].lstrip()[:1] == ";":
-                    break
-                self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
-                self._refuse(f"expected NAME=VALUE after {code}")
-            key, value, shown = self._named(pair, row)
+        while pair := self._next_pair(code):
+            key, given, value = self._named(pair, row)
             if key in pairs:
                 self._refuse(f"{code} must have each name once", pair.start("key"))
             pairs[key] = value
-            written.append(shown)
-            if value != (pair["bare"] if pair["quoted"] is None else pair["quoted"]):
-                changed = pair["quoted"] or pair["bare"] or ""
+            written.append(f'{key}="{value}"' if " " in value else f"{key}={value}")
+            changed = changed if value == given else given
             self._at = pair.end()
         return Line(
             code,
@@ -508,20 +511,39 @@ class _Parser:
             changed=changed,
         )
 
+    def _is_name(self, name: str) -> bool:
+        return self._syntax.names and len(name) > 1 and not name[1:].isdigit()
+
+    def _next_pair(self, code: str) -> re.Match[str] | None:
+        """Return the next name and value; ``None``: the line ends, or a comment begins.
+
+        Raises:
+            LineError: There is something else.
+
+        """
+        pair = _NAMED.match(self._text, self._at)
+        rest = self._text[self._at :]
+        if pair is None and rest.lstrip()[:1] not in {"", ";"}:
+            self._at += len(rest) - len(rest.lstrip())
+            self._refuse(f"expected NAME=VALUE after {code}")
+        return pair
+
     def _named(self, pair: re.Match[str], row: Code) -> tuple[str, str, str]:
+        """Return a name, its value as it was given, and as it is sent."""
         key = pair["key"].upper()
         group = "bare" if pair["quoted"] is None else "quoted"
-        value, at = pair[group], pair.start(group)
-        if any(key == letter for letter, _ in row.heats):
+        given, at = pair[group], pair.start(group)
+        value = given
+        if key in dict(row.heats):
             if not _DECIMAL.fullmatch(value):
                 self._refuse(f"{key} must be a number", at)
             value = self._decimal(value, at)
         if key == "MSG":
             value = texts.harmless(value, self._syntax)
         for index, sign in enumerate(value):
-            if sign in _SHELL or not sign.isascii() or not sign.isprintable():
+            if sign in _SHELL or not " " <= sign <= "~":
                 self._refuse(f"{key} must not contain {sign!r}", at + index)
-        return key, value, f'{key}="{value}"' if " " in value else f"{key}={value}"
+        return key, given, value
 
     @staticmethod
     def _cut_comment(text: str) -> str:

@@ -76,9 +76,10 @@ class Frame:
 
     def homed(self, axes: Iterable[str], *, clears: bool) -> "Frame":
         """Return the frame after homing: it ends the shifts of G92, or may not."""
-        found = {
-            axis: 0.0 if clears else None for axis in axes if (SET, axis) in self.shifts
-        }
+        after = 0.0 if clears else None
+        found = dict.fromkeys(
+            [axis for axis in axes if (SET, axis) in self.shifts], after
+        )
         set_by_hand = [axis for axis in axes if (MACHINE, axis) in self.shifts]
         baby = {axis: mm for axis, mm in self.baby.items() if axis not in axes}
         if not found and not set_by_hand and len(baby) == len(self.baby):

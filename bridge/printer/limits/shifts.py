@@ -259,21 +259,22 @@ def retracting(frame: Frame, line: Line, *, surely: bool = True) -> Frame:
     ``surely``: it was carried out; otherwise it may have been.
     """
     lengths, extras = RETRACTIONS[line.code]
-    given = [abs(line.values.get(key) or 0.0) for key in lengths if key in line.values]
-    more = [line.values.get(key) or 0.0 for key in extras if key in line.values]
-    before = frame.retraction
-    if given and (surely or before is None):
-        frame = replace(frame, retraction=max(given))
-    elif given:
-        frame = replace(frame, retraction=max(*given, before or 0.0))
-    if more:
-        # An extra length for tools (W) may apply as well as that for all others.
-        apart = len(extras) > 1 or not surely
-        least, most = frame.recovery if apart else (more[0], more[0])
-        kept = (min(least, *more), max(most, *more))
-        zero = surely and not any(more) and len(more) == len(extras)
-        frame = replace(frame, recovery=(0.0, 0.0) if zero else kept)
-    return frame
+    given = [abs(mm) for mm in _numbers(line, lengths)]
+    more = _numbers(line, extras)
+    if given:
+        before = 0.0 if surely else frame.retraction or 0.0
+        frame = replace(frame, retraction=max(*given, before))
+    if not more:
+        return frame
+    # What M208 does not say stays: W is for tool changes, S for all other retractions.
+    if surely and len(more) == len(extras):
+        return replace(frame, recovery=(min(more), max(more)))
+    least, most = frame.recovery
+    return replace(frame, recovery=(min(least, *more), max(most, *more)))
+
+
+def _numbers(line: Line, letters: tuple[str, ...]) -> list[float]:
+    return [line.values[key] or 0.0 for key in letters if key in line.values]
 
 
 RETRACTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -28,8 +28,12 @@ def check(line: Line, profile: Profile, dialect: Dialect) -> None:
     elif row.tool and not (line.code == "G10" and "L" in line.values):
         # With L, the P of G10 is the number of a workspace.
         _check_tool(line, line.values.get(row.tool), profile)
-    if not row.heats:
-        return
+    if row.heats:
+        _check_targets(line, profile, dialect)
+
+
+def _check_targets(line: Line, profile: Profile, dialect: Dialect) -> None:
+    row = line.row
     if row.must and line.values.keys().isdisjoint(row.must):
         raise RejectedError.invalid(
             f"{line}: must have {' or '.join(row.must)}, because some versions of the "

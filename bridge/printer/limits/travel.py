@@ -615,19 +615,16 @@ class Walk:
 
     def _to_known_place(self, line: Line) -> None:
         """Check a code that goes to X, Y, Z, and may stop before."""
-        park = line.code in _PARKS
-        for letter, number in line.values.items():
-            axis = letter.lower()
-            # Z of a park says by how much the head is raised; the firmware stops it.
-            # Z of G30 is a height to take down, such as Z-99999, and no place to go to.
-            if (
-                axis not in self._reach
-                or number is None
-                or (axis == "z" and (park or line.code == "G30"))
-            ):
+        # Z of a park says by how much the head is raised; the firmware stops it.
+        # Z of G30 is a height to take down, such as Z-99999, and no place to go to.
+        axes = "XY" if line.code in _PARKS or line.code == "G30" else "XYZ"
+        absolute = line.code in _PARKS or line.code in {"G30", "M48"}  # also after G91
+        for letter in axes:
+            axis, number = letter.lower(), line.values.get(letter)
+            if axis not in self._reach or number is None:
                 continue
             before = self._here.position.get(axis)
-            if park or line.code in {"G30", "M48"}:  # also after G91
+            if absolute:
                 self._check_end(line, axis, before, number, number)
             else:
                 self._check_reach(line, axis, before, number)
