@@ -27,6 +27,7 @@ _BUTTONS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "cancel": ("job", {"command": "cancel"}),
     "start": ("job", {"command": "start"}),
     "reprint": ("job", {"command": "reprint"}),
+    "queue_release": ("queue", {"command": "release"}),
     "home": ("head", {"command": "home", "axes": ["x", "y", "z"]}),
     "motors_off": ("head", {"command": "motors_off"}),
     "cool_down": ("tool", {"command": "cool_down"}),
@@ -94,6 +95,9 @@ def _job(device: Device) -> Iterator[Entity]:
     yield _known(device, "cancel", "Cancel print", "stop", when="cancel")
     yield _known(device, "start", "Start print", "printer-3d-nozzle", when="start")
     yield _known(device, "reprint", "Print again", "repeat", when="reprint")
+    # Also while the printer is off: an automation switches it on for the next print.
+    bed_clear = _known(device, "queue_release", "Bed is clear", "tray-arrow-down")
+    yield replace(bed_clear, alone=True)
     if device.files:
         yield _files(device)
 

@@ -53,6 +53,7 @@ def status(device: Device) -> Iterator[Entity]:
     yield from _position(device)
     yield from _job(device)
     yield from _layers(device)
+    yield from _queue(device)
     yield from _result(device)
     yield from _totals(device)
     if device.thumbnail:
@@ -230,6 +231,25 @@ def _thumbnail(device: Device) -> Entity:
             "image_topic": device.topics.thumbnail,
             "content_type": "image/png",
         },
+    )
+
+
+def _queue(device: Device) -> Iterator[Entity]:
+    queue = device.topics.queue_state
+    yield Entity(
+        key="queue",
+        platform="sensor",
+        name="Prints waiting",
+        alone=True,
+        fields={"icon": "mdi:tray-full", "state_class": "measurement"}
+        | read(queue, "value_json.length"),
+    )
+    yield Entity(
+        key="queue_held",
+        platform="binary_sensor",
+        name="Queue held",
+        alone=True,
+        fields={"icon": "mdi:tray-alert"} | flag(queue, "value_json.held"),
     )
 
 

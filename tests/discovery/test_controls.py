@@ -257,6 +257,7 @@ ROWS = (
     pressed("script_preheat", "M140 S60"),
     pressed("emergency_stop", "M112"),
     # What needs no G-code
+    pressed("queue_release"),
     pressed("reconnect"),
     pressed("disconnect"),
     pressed("connect"),
