@@ -91,7 +91,7 @@ def screen_of(folder: Path) -> Iterator[Screen]:
             page.before("window.Cypress = true")
             page.open(flow.url)
             page.shows("Operational", "EMERGENCY STOP")
-            page.until("document.getElementById('target-bed')")
+            page.until("!!document.getElementById('target-bed')")
             yield Screen(broker, bridge, flow, page)
             assert not page.errors
         assert "[error]" not in flow.log.read_text()
@@ -214,7 +214,7 @@ async def test_nothing_outdated_is_shown_and_nothing_is_lost_unsaid(
             page.shows("Position: not sent, because Node-RED is not connected")
             screen.broker.start()
             page.shows("Operational", within=90)
-            page.until("document.getElementById('target-bed')")
+            page.until("!!document.getElementById('target-bed')")
         assert not any("M112" in line for line in screen.printer.wire.sent())
 
 

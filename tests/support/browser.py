@@ -44,7 +44,8 @@ _DEEP = """
     if (it.nodeType === Node.TEXT_NODE) return it.textContent;
     if (["STYLE", "SCRIPT", "TEMPLATE"].includes(it.nodeName)) return "";
     if (it.nodeName === "SLOT") return it.assignedNodes().map(
-      (one) => one.nodeType === Node.TEXT_NODE ? one.textContent : text(one)).join(" ");
+      (one) => one.nodeType === Node.TEXT_NODE
+        ? one.textContent : text(one.shadowRoot || one)).join(" ");
     return text(it.shadowRoot || it);
   }).join(" ").replace(/\\s+/g, " ");
   window.deep = {
@@ -143,11 +144,16 @@ class Page:
             f"(it) => (it.textContent || '').includes({json.dumps(text)}))"
         )
         self.until(f"!!({find})")
-        x, y = self.run(
+        where = (
             f"(() => {{ const it = {find}; it.scrollIntoView({{block: 'center'}});"
             " const box = it.getBoundingClientRect();"
             " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
+        before, now = None, self.until(where)
+        while before != now:  # a page that is still being built moves under the mouse
+            time.sleep(0.2)
+            before, now = now, self.until(where)
+        x, y = now
         for kind in ("mousePressed", "mouseReleased"):
             self.call(
                 "Input.dispatchMouseEvent",

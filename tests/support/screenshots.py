@@ -135,7 +135,7 @@ def pictures(
             if name == "node-red":
                 # Its columns are those of the size in which it was opened.
                 page.call("Page.reload")
-                page.until("document.querySelector('.g2m-title')")
+                page.until("!!document.querySelector('.g2m-title')")
             time.sleep(2)
             path = folder / f"{name}-{state}-{size}-{look}.png"
             page.screenshot(path)
