@@ -109,6 +109,9 @@ class Inspector:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LONGEST_ANSWER,
+                # Linux shares the processor between sessions first; in that of the
+                # bridge it would use up the bridge's own share.
+                start_new_session=True,
             )
         return self._process
 

@@ -9,6 +9,8 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel
@@ -19,6 +21,9 @@ from bridge.files.inspection import Inspected, Inspection
 
 NICENESS = 15
 """How far the process stands back behind all others of the machine."""
+
+_AUTOGROUP = Path("/proc/self/autogroup")
+"""How far all processes of the session stand back (``man 7 sched``, autogroup)."""
 
 _BLOCK = 256 * 1024
 
@@ -111,6 +116,8 @@ def _picture(path: str, start: int, end: int) -> Decoded | None:
 def main() -> None:
     """Carry out tasks until there are no more."""
     os.nice(NICENESS)
+    with suppress(OSError):  # there is none in a container, or without autogroups
+        _AUTOGROUP.write_text(str(NICENESS))
     for line in sys.stdin:
         print(answer(Task.model_validate_json(line)).model_dump_json(), flush=True)  # noqa: T201 - the answer
 
