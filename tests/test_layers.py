@@ -55,7 +55,7 @@ MAY_IMPORT = {
         *("home_assistant", "jobs", "printer", "mqtt", "files", "upload"),
         *("__init__", "logs", "notify"),
     },
-    "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs"},
+    "demo": _BELOW_THE_APP | {"app", "printer", "mqtt", "simulator", "logs", "notify"},
     "cli": {"*"},
     "__main__": {"cli"},
 }

@@ -1,5 +1,6 @@
 """What the demo does: a short scenario with checks, or an interactive session."""
 
+import http
 import json
 import os
 import shutil
@@ -8,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.demo import slicer
+from bridge.demo.broker import LOOPBACK
 from bridge.demo.output import DemoOutput, document_of
 from bridge.demo.setup import DemoSetup
 from bridge.timeout import timeout
@@ -25,23 +28,28 @@ class Step:
 
     Attributes:
         title: the heading that explains it.
-        topic: the topic to publish on, below the printer's topic.
+        topic: the topic to publish on, below the printer's topic; ``upload``: a slicer
+            uploads a file and has it printed.
         payload: the payload; a text is sent unchanged.
         status: the expected status of the response.
         error: the expected error code of the response.
         wire: the lines that must be sent to the printer, in this order; no others are
-            allowed, except for the bridge's polling.
+            allowed, except for the bridge's polling. ``None``: any may be.
         until: a condition on the latest documents by topic that must become true.
 
     """
 
     title: str
     topic: str
-    payload: Mapping[str, object] | str
+    payload: Mapping[str, object] | str = ""
     status: str = "finished"
     error: str | None = None
-    wire: tuple[str, ...] = ()
+    wire: tuple[str, ...] | None = ()
     until: Callable[[Mapping[str, Mapping[str, object]]], bool] = lambda _latest: True
+
+
+UPLOAD = "upload"
+"""The topic of the step in which a slicer uploads a file."""
 
 
 def _bed_above(celsius: float) -> Callable[[Mapping[str, Mapping[str, object]]], bool]:
@@ -55,6 +63,22 @@ def _bed_above(celsius: float) -> Callable[[Mapping[str, Mapping[str, object]]],
 
 def _in_error(latest: Mapping[str, Mapping[str, object]]) -> bool:
     return latest.get("state", {}).get("state") == "error"
+
+
+def _job(
+    state: str, layer: int = 0
+) -> Callable[[Mapping[str, Mapping[str, object]]], bool]:
+    def reached(latest: Mapping[str, Mapping[str, object]]) -> bool:
+        job = latest.get("job/state", {})
+        at = job.get("layer")
+        return job.get("state") == state and (at if isinstance(at, int) else 0) >= layer
+
+    return reached
+
+
+def _printed(latest: Mapping[str, Mapping[str, object]]) -> bool:
+    result = latest.get("job/result", {})
+    return (result.get("outcome"), result.get("file")) == ("done", slicer.NAME)
 
 
 STEPS = (
@@ -76,6 +100,26 @@ STEPS = (
         topic="command",
         payload={"command": "M503"},
         wire=("M503",),
+    ),
+    Step(
+        title='A slicer uploads a file and has it printed ("Upload and Print")',
+        topic=UPLOAD,
+        wire=None,
+        until=_job("printing", layer=1),
+    ),
+    Step(
+        title="Pause the print: the moves are finished first",
+        topic="job",
+        payload={"command": "pause"},
+        wire=None,
+        until=_job("paused"),
+    ),
+    Step(
+        title="Resume it, and watch its layers until it is done",
+        topic="job",
+        payload={"command": "resume"},
+        wire=None,
+        until=_printed,
     ),
     Step(
         title="An invalid command is rejected with an explanation",
@@ -154,32 +198,50 @@ class ScenarioRunner:
         self._output.title(step.title)
         self._output.sent.clear()
         self._responses.clear()
-        payload = _bytes(step.payload)
-        topic = f"{self._setup.base}/{step.topic}"
-        self._output.published(topic, payload)
-        await self._setup.client.publish(topic, payload)
-        answered = await self.wait_for(lambda: bool(self._responses))
+        if step.topic == UPLOAD:
+            answered = await self._upload()
+        else:
+            payload = _bytes(step.payload)
+            topic = f"{self._setup.base}/{step.topic}"
+            self._output.published(topic, payload)
+            await self._setup.client.publish(topic, payload)
+            answered = await self.wait_for(lambda: bool(self._responses))
         reached = answered and await self.wait_for(lambda: step.until(self._latest))
         problems = [
             "" if answered else "there was no response",
             "" if reached or not answered else "the expected state was not reached",
-            *(self._wrong(step) if answered else ()),
+            *(self._wrong(step) if self._responses else ()),
         ]
         for problem in filter(None, problems):
             self._output.result(problem, good=False)
         return not any(problems)
+
+    async def _upload(self) -> bool:
+        """Do what a slicer does; return whether the bridge has accepted the file."""
+        client = slicer.Slicer(self._setup.upload, "/demo", self._setup.key)
+        url = f"http://{LOOPBACK}:{self._setup.upload}/demo"
+        try:
+            tested = await client.test()
+            self._output.text(f"  HTTP → GET {url}/api/version: {tested}")
+            reply = await client.upload_and_print(slicer.NAME, slicer.sliced())
+        except (OSError, ValueError, IndexError) as error:
+            self._output.text(f"  HTTP ← {error}")
+            return False
+        self._output.text(f"  HTTP → POST {url}/api/files/local: {reply}")
+        return reply.status == http.HTTPStatus.CREATED
 
     def _wrong(self, step: Step) -> list[str]:
         response = self._responses[0]
         said = (response.get("status"), response.get("error"))
         sent = [line for line in self._output.sent if line not in _BACKGROUND]
         # The stop arrives on two connections, and is then sent twice.
-        if sent == [*step.wire] * 2 and step.topic == "emergency":
+        if step.wire and sent == [*step.wire] * 2 and step.topic == "emergency":
             sent = [*step.wire]
-        wanted = [line for line in step.wire if line not in _BACKGROUND]
+        wanted = [line for line in step.wire or () if line not in _BACKGROUND]
+        as_wanted = step.wire is None or sent == wanted
         return [
             "" if said == (step.status, step.error) else f"the response says {said}",
-            "" if sent == wanted else f"sent {sent} to the printer, not {wanted}",
+            "" if as_wanted else f"sent {sent} to the printer, not {wanted}",
         ]
 
     async def _show_next(self) -> None:
@@ -195,10 +257,23 @@ class ScenarioRunner:
             if (said := str(document.get("text"))) != self._texts.get(topic):
                 self._output.text(f'  MQTT ← {message.topic} {{… "text": "{said}"}}')
             self._texts[topic] = said
+        elif topic == "job/state" and (shown := _progress(document)):
+            if shown != self._texts.get(topic):
+                self._output.text(f"  MQTT ← {message.topic} {shown}")
+            self._texts[topic] = shown
         elif topic in {"availability", "connection", "temperature"}:
             if text != self._texts.get(topic):
                 self._output.received(message)
             self._texts[topic] = text
+
+
+def _progress(document: Mapping[str, object]) -> str:
+    """Return what is shown of a print; "" without one."""
+    if document.get("state") in {None, "idle"}:
+        return ""
+    names = ("state", "file", "layer", "layers", "reason")
+    shown = {name: document[name] for name in names if document.get(name)}
+    return "{… " + json.dumps(shown)[1:]
 
 
 def _bytes(payload: Mapping[str, object] | str) -> bytes:
@@ -243,6 +318,10 @@ async def run_interactively(setup: DemoSetup, output: DemoOutput) -> bool:
     output.title("Try this in another terminal:")
     for line in lines_to_try(setup):
         output.text(f"  {line}")
+    output.title("Upload from a slicer (printer host or physical printer):")
+    output.text("  type     OctoPrint")
+    output.text(f"  URL      http://{LOOPBACK}:{setup.upload}/demo")
+    output.text(f"  API key  {setup.key}")
     output.title("MQTT messages and serial lines, until Ctrl-C:")
     await runner.show_messages()
     return True

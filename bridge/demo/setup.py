@@ -1,6 +1,8 @@
 """Starts the broker, the simulated printer and the bridge for a demo session."""
 
 import asyncio
+import secrets
+import socket
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,11 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge import app
 from bridge.app.retained_cleanup import Purge
-from bridge.config import Config, Mqtt, Printer, Serial, Telemetry
+from bridge.app.service import Service
+from bridge.config import Config, Files, Mqtt, Printer, Serial, Telemetry, Upload
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
+from bridge.notify import Notifier
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import Wire, tcp_server
 from bridge.state_files import TopicRecord
@@ -32,6 +35,8 @@ class DemoSetup:
         mqtt: how to reach it.
         base: the printer's topic.
         client: a client that is subscribed to everything below it.
+        upload: the TCP port to which slicers can upload.
+        key: their API key.
 
     """
 
@@ -39,6 +44,8 @@ class DemoSetup:
     mqtt: Mqtt
     base: str
     client: OneShotClient
+    upload: int
+    key: str
 
 
 Session = Callable[[DemoSetup], Awaitable[bool]]
@@ -63,10 +70,18 @@ async def run_demo(
         tcp_server(Firmware("marlin", speed=SPEED), LOOPBACK, 0, wire=wire) as server,
     ):
         base = "printer" if broker is None else _FOREIGN_TOPIC
-        config = _config(mqtt, base, f"socket://{LOOPBACK}:{server.port}")
+        port, key = free_port(), secrets.token_hex(8)
+        config = _config(mqtt, base, f"socket://{LOOPBACK}:{server.port}", port, key)
         try:
             async with subscribed_to(mqtt, [f"{base}/#"]) as client:
-                setup = DemoSetup(broker=name, mqtt=mqtt, base=base, client=client)
+                setup = DemoSetup(
+                    broker=name,
+                    mqtt=mqtt,
+                    base=base,
+                    client=client,
+                    upload=port,
+                    key=key,
+                )
                 return await _with_bridge(config, session(setup))
         finally:
             if broker is not None:
@@ -74,7 +89,8 @@ async def run_demo(
 
 
 async def _with_bridge(config: Config, session: Awaitable[bool]) -> bool:
-    bridge = asyncio.ensure_future(app.run(config))
+    service = Service(lambda: config, Path("demo"), Notifier({}))
+    bridge = asyncio.ensure_future(service.run(config))
     task = asyncio.ensure_future(session)
     try:
         await asyncio.wait({bridge, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,14 +123,31 @@ def _name(address: Address) -> str:
     return f"{address.name} (for MQTT 3.1.1 at port {address.old_port})"
 
 
-def _config(mqtt: Mqtt, base: str, port: str) -> Config:
+def free_port() -> int:
+    """Return a TCP port that nobody uses."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _config(mqtt: Mqtt, base: str, port: str, upload: int, key: str) -> Config:
+    folder = mqtt.state_folder
+    assert folder is not None  # noqa: S101 - every demo has a folder of its own
+    keys = folder / "keys"
+    keys.write_text(f"{key}\n")
     printer = Printer(
         id="demo",
         name="Demo printer",
         topic=base,
         serial=Serial(port=port, baudrate=115_200),
     )
-    return Config(mqtt=mqtt, telemetry=Telemetry(interval=1.0), printers=(printer,))
+    return Config(
+        mqtt=mqtt,
+        telemetry=Telemetry(interval=1.0),
+        files=Files(keep_free=0),
+        upload=Upload(enabled=True, listen=f"{LOOPBACK}:{upload}", keys_file=keys),
+        printers=(printer,),
+    )
 
 
 async def _clear_away(config: Config) -> None:

@@ -33,6 +33,9 @@ def test_the_scenario_shows_both_sides_and_ends_well() -> None:
     assert 'MQTT → printer/head {"command": "jog", "x": 10, "y": 5, "z": 0.02}' in shown
     assert shown.index("G91*") < shown.index("G0 X10 Y5 Z0.02 F200*")
     assert "wire → M112\n" in shown
+    assert "/api/files/local: 201 Created" in shown
+    assert '"state": "paused", "file": "square.gcode"' in shown
+    assert '"layer": 4, "layers": 4' in shown
     assert "MQTT ← printer/connection online" in shown
     assert f"✓ {len(STEPS)} of {len(STEPS)} steps succeeded" in shown
 
@@ -155,6 +158,8 @@ def test_newcomers_without_mosquitto_s_clients_have_ours(
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
         client=OneShotClient.__new__(OneShotClient),
+        upload=5000,
+        key="0123456789abcdef",
     )
     monkeypatch.setattr("sys.argv", [str(SCRIPT)])
     monkeypatch.setenv("PATH", "/nowhere")
@@ -172,6 +177,8 @@ def test_mosquitto_s_clients_are_offered_where_they_are(tmp_path: Path) -> None:
         mqtt=Mqtt(host="127.0.0.1", port=4711),
         base="printer",
         client=OneShotClient.__new__(OneShotClient),
+        upload=5000,
+        key="0123456789abcdef",
     )
     lines = lines_to_try(setup, which=lambda name: str(tmp_path / name))
     assert lines[0] == "mosquitto_sub -h 127.0.0.1 -p 4711 -v -t 'printer/#'"

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,12 @@ async def test_the_picture_of_the_file_is_published(
         for count, (name, picture) in enumerate((("a", PNG), ("b", b"")), 1):
             start = {"command": "start", "file": f"{name}.gcode"}
             assert (await bridge.call("job", start))["status"] == "finished"
-            await until(
-                lambda picture=picture: bridge.client.payloads(topic)[-1:] == [picture]
-            )
+            await until(partial(shows, bridge, picture))
             await ended(bridge, count)
+
+
+def shows(bridge: Stage[SimulatedPrinter], picture: bytes) -> bool:
+    return bridge.client.payloads(bridge.topic("job/thumbnail"))[-1:] == [picture]
 
 
 async def test_a_machine_that_clears_its_bed_prints_one_after_the_other(

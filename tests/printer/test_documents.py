@@ -15,6 +15,7 @@ from bridge.gcode.dialects import DIALECTS
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heaters import HeaterState
 from bridge.printer.knowledge.history import Point
+from bridge.printer.knowledge.print_table import Active, PrintJob
 from bridge.printer.knowledge.state import Problem
 from bridge.printer.published import about, documents, views
 from bridge.timestamps import timestamp
@@ -504,6 +505,17 @@ def test_a_question_about_one_heater_is_answered_about_no_other() -> None:
 )
 def test_moments_are_written_in_utc(seconds: float, text: str) -> None:
     assert timestamp(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [("starting", "Starting"), ("printing", "Printing"), ("paused", "Paused")],
+)
+def test_a_print_of_the_bridge_is_not_from_the_card(phase: Active, text: str) -> None:
+    printer = Knowing()
+    job = PrintJob(phase=phase, origin="local", file="cube.gcode")
+    printer.become(replace(printer.state, job=job))
+    assert state_of(printer)["text"] == text
 
 
 def test_every_field_of_every_document_is_explained() -> None:

@@ -30,6 +30,9 @@ _TEXTS = {
     "error": "Error",
 }
 
+_OWN_TEXTS = {"starting": "Starting", "printing": "Printing"}
+"""The texts of prints from the bridge's files that differ from those."""
+
 
 def tenths(value: float | None) -> float | None:
     """Return a temperature rounded to 0.1 °C; never ``-0.0``."""
@@ -222,7 +225,8 @@ def error(known: PrinterState, *, epoch: float) -> documents.Error:
 def _text(known: PrinterState) -> str:
     if known.link == "offline" and known.problem is not None:
         return "Offline after error"
-    return _TEXTS[known.phase]
+    own = _OWN_TEXTS.get(known.phase) if known.job.streamed else None
+    return own or _TEXTS[known.phase]
 
 
 def _light(light: LightState | None) -> documents.Light | None:
