@@ -220,3 +220,30 @@ def test_each_family_has_a_table() -> None:
             assert row.does
             is_name = len(name) > 2 and name.replace("_", "").isalpha()
             assert (row.argument is Argument.NAMES) == is_name
+
+
+def test_equal_lines_are_one_value() -> None:
+    one, same, other = (parse(text, "marlin") for text in ("g1x5", "G1 X5", "G1 X6"))
+    assert one == same
+    assert not one != same  # noqa: SIM202 - a tuple has its own !=
+    assert len({one, same, other}) == 2
+    assert one != other
+    assert one != "G1 X5"
+    assert one.parameters == same.parameters == (("X", "5"),)
+
+
+def test_slicers_leave_out_a_zero() -> None:
+    """The short way for most lines of a print gives what the long way gives."""
+    for text, sent in (
+        ("G1 X.5 E-.04", "G1 X0.5 E-0.04"),
+        ("G1 E-0.8 F2100", "G1 E-0.8 F2100"),
+        ("G1 X-.0", "G1 X0.0"),
+        ("G1 X-0.0", "G1 X0.0"),
+        ("G1 X-0", "G1 X0"),
+        ("G1 X-0 Y1", "G1 X0 Y1"),
+    ):
+        assert parse(text, "marlin").text == sent
+        assert parse(text, "marlin") == parse(text.lower(), "marlin")
+    for wrong in ("G1 X.", "G1 .5", "G1 X..5", "G1 X1.5.5"):
+        with pytest.raises(LineError):
+            parse(wrong, "marlin")

@@ -606,7 +606,7 @@ def test_klipper_may_restore_a_factor_that_was_sent_before() -> None:
         ([*RESTORED, "RESUME", "G90", "G1 X5 F5000"], "the speed factor of 300 %"),
     ):
         assert message in refused(program, HOME, dialect=KLIPPER).message
-    fine = ["M220 S100", "M221 S100", "G1 X5 E90 F6000", "G1 X6"]
+    fine = ["G1 F3000", "M220 S100", "M221 S100", "G1 X5 E90", "G1 X6"]
     end = after([*RESTORED, *restores, *fine], HOME, dialect=KLIPPER)
     assert end.frame.doubtful == frozenset()
     frame = after([*RESTORED, restores[0]], HOME, dialect=KLIPPER).frame
@@ -630,3 +630,9 @@ def test_a_position_that_smoothieware_is_told_holds_until_it_is_homed() -> None:
         check([line, "G28", "G1 X5"], rules(BOX, MIDDLE, dialect=SMOOTHIEWARE))
     check(["G92.4 X0", "G1 Y5"], rules(BOX, MIDDLE, dialect=SMOOTHIEWARE))
     check(["G54", "G1 X5", "G28.6", "G1 X6"], rules(BOX, HOME, dialect=SMOOTHIEWARE))
+
+
+def test_an_arc_in_coordinates_that_are_shifted_by_an_unknown_length() -> None:
+    frame = Frame(shifts={("M206", "x"): None})
+    with pytest.raises(RejectedError, match="coordinates of x were shifted"):
+        check(["G2 X100 Y110 J5"], rules(BOX, MIDDLE, frame=frame))
