@@ -30,13 +30,13 @@ class Service:
 
     Args:
         read: reads the configuration; if it raises ConfigError, the old one stays.
-        origin: the file it is read from.
+        origin: the file it is read from; ``None``: there is none.
         notifier: reports to the service manager.
 
     """
 
     def __init__(
-        self, read: Callable[[], Config], origin: Path, notifier: Notifier
+        self, read: Callable[[], Config], origin: Path | None, notifier: Notifier
     ) -> None:
         self._read = read
         self._origin = origin

@@ -89,7 +89,7 @@ async def run_demo(
 
 
 async def _with_bridge(config: Config, session: Awaitable[bool]) -> bool:
-    service = Service(lambda: config, Path("demo"), Notifier({}))
+    service = Service(lambda: config, None, Notifier({}))
     bridge = asyncio.ensure_future(service.run(config))
     task = asyncio.ensure_future(session)
     try:
