@@ -200,9 +200,9 @@ def test_a_library_has_one_owner(library: str, owner: str) -> None:
     assert all(name.startswith(owner) for name in knowing)
 
 
-@pytest.mark.parametrize("library", ["jinja2", "prometheus_client"])
+@pytest.mark.parametrize("library", ["jinja2", "prometheus_client", "h11", "multipart"])
 def test_the_daemon_starts_without_what_not_everybody_needs(library: str) -> None:
-    """Megabytes, for those who have no scripts and nobody who reads metrics."""
+    """Megabytes, for those without scripts, metrics and uploads."""
     program = f"import sys, bridge.cli.run; sys.exit({library!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
