@@ -29,6 +29,7 @@ settings.load_profile("bridge")
 _APART = {
     "home_assistant": "the real Home Assistant, docs/home-assistant.md",
     "node_red": "the real Node-RED, docs/node-red.md",
+    "prusa_slicer": "the real PrusaSlicer, CONTRIBUTING.md",
 }
 """Tests that run only on request: their marker, and what they need."""
 
