@@ -120,6 +120,21 @@ async def test_commands_pass_the_gates_of_mqtt(
     )
 
 
+async def test_upload_and_print(bridge: Stage[SimulatedPrinter], port: int) -> None:
+    since = len(bridge.events())
+    moves = b"".join(b"G1 X%d F6000\n" % (x % 50) for x in range(400))
+    status, answer = send(port, GCODE + moves, "long.gcode", print="true")
+    assert (status, answer["effectivePrint"]) == (201, True)
+    status, answer = send(port, GCODE, "next.gcode", print="true")
+    assert (status, answer["effectivePrint"]) == (201, False)
+    assert answer["gcode2mqtt"]["state"] == "queued"
+    assert answer["gcode2mqtt"]["position"] == 1
+    assert answer["gcode2mqtt"]["reason"]
+    await until(lambda: "print_done" in bridge.event_names(since))
+    assert ask(port, "GET", "api/job")[0] == 200
+    assert (await bridge.call("queue", {"command": "clear"}))["status"] == "finished"
+
+
 async def test_what_is_copied_into_the_inbox_is_stored(
     bridge: Stage[SimulatedPrinter], folder: Path
 ) -> None:

@@ -16,6 +16,10 @@ pytestmark = pytest.mark.prusa_slicer
 
 PROGRAMS = ("prusa-slicer", "Xvfb", "openbox", "xdotool")
 
+DIALOGS = ("Switching language failed", "^Send system info")
+"""What it says at its first start: that a locale is missing, and whether it may report
+about the computer."""
+
 SETTINGS = """\
 version_check = 0
 preset_update = 0
@@ -118,27 +122,22 @@ class Screen:
         found = await self.does("search", "--onlyvisible", "--name", title)
         return found[-1] if found else None
 
-    async def waits_for(self, title: str) -> str:
-        """Return a window as soon as it is there."""
-        async with asyncio.timeout(3 * DEADLINE):
-            while (window := await self.finds(title)) is None:
-                # It asks whether it may report about the computer.
-                if (question := await self.finds("^Send system info")) is not None:
-                    await self.does("windowactivate", "--sync", question)
-                    await self.does("key", "Escape")
-                await asyncio.sleep(0.5)
-            return window
+    async def dismisses(self) -> None:
+        """Close what it asks at its first start, and other messages."""
+        for title in DIALOGS:
+            if (window := await self.finds(title)) is not None:
+                await self.does("windowactivate", window)
+                await self.does("key", "--window", window, "Escape")
+                await self.does("key", "Escape")
 
     async def sends(self, *keys: str) -> None:
         """Open the dialog for sending to the printer, and press keys in it."""
-        main = await self.waits_for("^PrusaSlicer-")
         async with asyncio.timeout(3 * DEADLINE):
             while await self.finds("^Send G-Code") is None:
-                if (question := await self.finds("^Send system info")) is not None:
-                    await self.does("windowactivate", "--sync", question)
-                    await self.does("key", "Escape")
-                await self.does("windowactivate", "--sync", main)
-                await self.does("key", "--clearmodifiers", "ctrl+shift+g")
+                await self.dismisses()
+                if (main := await self.finds("^PrusaSlicer-")) is not None:
+                    await self.does("windowactivate", main)
+                    await self.does("key", "--clearmodifiers", "ctrl+shift+g")
                 await asyncio.sleep(2)
         await self.does("key", *keys)
 
