@@ -16,9 +16,12 @@ pytestmark = pytest.mark.prusa_slicer
 
 PROGRAMS = ("prusa-slicer", "Xvfb", "openbox", "xdotool")
 
-DIALOGS = ("Switching language failed", "^Send system info")
-"""What it says at its first start: that a locale is missing, and whether it may report
-about the computer."""
+DIALOGS = {
+    "Switching language failed": ("272", "124"),
+    "^Send system info": ("394", "486"),
+}
+"""What it says at its first start, each with the place of the button that does nothing
+else: that a locale is missing, and whether it may report about the computer."""
 
 SETTINGS = """\
 version_check = 0
@@ -124,11 +127,10 @@ class Screen:
 
     async def dismisses(self) -> None:
         """Close what it asks at its first start, and other messages."""
-        for title in DIALOGS:
+        for title, where in DIALOGS.items():
             if (window := await self.finds(title)) is not None:
                 await self.does("windowactivate", window)
-                await self.does("key", "--window", window, "Escape")
-                await self.does("key", "Escape")
+                await self.does("mousemove", "--window", window, *where, "click", "1")
 
     async def sends(self, *keys: str) -> None:
         """Open the dialog for sending to the printer, and press keys in it."""
