@@ -42,6 +42,9 @@ class Motion:
         homed: the axes that know where they are.
         moves: what is planned and not finished.
         speed: how much faster than in reality it moves.
+        stalls: how often it stood still between two moves, because the planner had run
+            empty. A print shows that as blobs.
+        stood: for how many seconds altogether.
 
     """
 
@@ -56,6 +59,9 @@ class Motion:
     flow_factor: float = 100.0
     homed: set[str] = field(default_factory=set)
     moves: deque[Move] = field(default_factory=deque)
+    stalls: int = 0
+    stood: float = 0.0
+    _ended: float | None = None  # the last planned move
 
     def coordinate(self, axis: str) -> float:
         """Return the planned position of an axis as the program sees it."""
@@ -93,6 +99,10 @@ class Motion:
             rate = self.feedrate / 60 * self.speed_factor / 100 * self.speed
             begin = max(now, self.ends_at(now))
             end = begin + length / rate
+            if self._ended is not None and begin > self._ended:
+                self.stalls += 1
+                self.stood += begin - self._ended
+            self._ended = end
             self.moves.append(Move(begin, end, dict(self.position), target))
         self.position = target
 

@@ -1,14 +1,18 @@
 """What becomes of a print when the printer, its cable, or the bridge fails."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from bridge.app.printer_files import PrinterFiles
 from bridge.errors import RejectedError
 from bridge.printer.control.command_queue import Run
 from bridge.state_files import flush
 from tests.support.live import command_of, live
+from tests.support.print_process import config_of
 from tests.support.printers import simulated
 from tests.support.printing import Printing, layers, printing, sent_of
 from tests.support.waiting import until
@@ -183,3 +187,39 @@ async def test_a_pause_is_bounded(
         assert it.live.printer.state.job.phase == "paused"
         await until(lambda: "M118 parked" in it.sent)
         await it.live.does("job", command="cancel")
+
+
+async def test_the_bridge_may_be_killed_at_any_moment(tmp_path: Path) -> None:
+    """No line is sent twice, and what is known afterwards is true."""
+    lines = layers(500, 40)
+    path = tmp_path / "part.gcode"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    program = [sys.executable, "-m", "tests.support.print_process"]
+    for number, count in enumerate((60, 333)):
+        link, folder = tmp_path / f"tty{number}", tmp_path / f"state{number}"
+        with simulated("simulator://marlin?speed=100", link) as printer:
+            arguments = [*program, str(link), str(path), str(folder)]
+            with subprocess.Popen(arguments, stdout=subprocess.PIPE) as bridge:  # noqa: ASYNC220 - the printer has its own thread
+                executed = printer.firmware.executed
+                await until(lambda seen=executed, n=count: len(seen) > n)  # type: ignore[misc] # of a loop
+                bridge.kill()
+            sent = printer.wire.sent()
+            begins = sent.index("G28")
+            expected = sent_of(lines)
+            # The last line may be cut off.
+            assert sent[begins:-1] == expected[: len(sent) - begins - 1]
+            files = PrinterFiles(folder, config_of(str(link)))
+            kept = files.last_record()
+            assert kept is not None
+            chunks = len(printer.wire.chunks)
+            async with live(str(link), print_file=files.print, kept=kept) as again:
+                result = again.printer.state.job.result
+                assert result is not None
+                assert (result.outcome, result.reason) == ("failed", "interrupted")
+                assert result.job == "killed"
+                assert again.event_names[0] == "job_interrupted"
+                assert again.printer.state.print_failure is not None
+                assert not set(printer.wire.sent(chunks)) & set(expected)
+                point = again.printer.printing.interrupted
+                assert point is not None
+                assert point.line <= len(lines)

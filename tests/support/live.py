@@ -15,6 +15,7 @@ from bridge.config import Limits, Profile, Serial, Telemetry
 from bridge.config import Printer as PrinterConfig
 from bridge.printer.control.command_queue import Run
 from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.link.wire_log import Direction, Entry
 from bridge.printer.printer import Listeners, Printer
 from tests.support.printers import POLLS, unframed
@@ -92,6 +93,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
     settings: Mapping[str, Any] | None = None,
     heat_file: Path | None = None,
     print_file: Path | None = None,
+    kept: PrinterRecord | None = None,
     broker: Callable[[], bool] = lambda: True,
     **profile: object,
 ) -> AsyncIterator[Live]:
@@ -114,6 +116,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
         scripts=Scripts(scripts or {}),
         heat_file=heat_file,
         print_file=print_file,
+        kept=kept,
         broker=broker,
     )
     running = Live(printer, asyncio.create_task(printer.run()), entries, events)

@@ -73,7 +73,8 @@ class FileReader:
     def _run(self) -> None:
         try:
             with self._path.open("rb", buffering=0) as file:
-                file.seek(self._start)
+                if self._start:
+                    file.seek(self._start)
                 while block := file.read(BLOCK):
                     if not self._add(block):
                         return
