@@ -152,6 +152,10 @@ class OnePrinter:
         """Return the printer."""
         return self
 
+    def prints(self) -> bool:
+        """Tell that it is printing, as it is."""
+        return True
+
     async def submit(self, *_: object, **__: object) -> Submitted:
         """Do no more with a file."""
         return Submitted()

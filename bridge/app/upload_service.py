@@ -296,6 +296,10 @@ class _Printers:
         """Return one of them."""
         return _Target(self._supervisor, name, self.largest)
 
+    def prints(self) -> bool:
+        """Return whether one of them is printing."""
+        return any(station.prints for station in self._supervisor.stations)
+
     async def adopt(self, name: str, path: str, file: Path) -> None:
         """Store a file from the inbox."""
         target = self.target(name)

@@ -39,10 +39,10 @@ REFUSAL_INTERVAL = 10.0
 """Seconds between two log lines about wrong keys."""
 
 
-RATE = 16 * 1024 * 1024
-"""Bytes a second that all uploads together may bring. Faster ones would take processor
-time from the printers' lines: 20 MB of a large print arrive in little more than a
-second, which is as fast as a network of 100 Mbit/s."""
+RATE, RATE_IN_PRINT = 16 * 1024 * 1024, 4 * 1024 * 1024
+"""Bytes a second that all uploads together may bring, and while something is printed.
+Faster ones would take processor time from the printers' lines. A large print has 20 MB,
+which arrive in a second, or in five."""
 
 REST = 10.0
 """For how long uploads rest after each piece at least, as a multiple of the time that
@@ -52,9 +52,15 @@ waits for one piece at most, however many clients send."""
 
 
 class Pace:
-    """Spreads the pieces of all uploads over time."""
+    """Spreads the pieces of all uploads over time.
 
-    def __init__(self) -> None:
+    Args:
+        prints: returns whether something is printed.
+
+    """
+
+    def __init__(self, prints: Callable[[], bool]) -> None:
+        self._prints = prints
         self._due = 0.0
 
     async def rest(self, size: int, spent: float) -> None:
@@ -66,7 +72,8 @@ class Pace:
 
         """
         now = asyncio.get_running_loop().time()
-        self._due = max(self._due, now) + max(size / RATE, REST * spent)
+        rate = RATE_IN_PRINT if self._prints() else RATE
+        self._due = max(self._due, now) + max(size / rate, REST * spent)
         await asyncio.sleep(self._due - now)
 
 
@@ -79,6 +86,10 @@ class Printers(Protocol):
 
     def target(self, name: str) -> Target:
         """Return one of them."""
+        ...
+
+    def prints(self) -> bool:
+        """Return whether one of them is printing."""
         ...
 
 
@@ -149,7 +160,7 @@ class Api:
         self._version = version
         self.uploads = 0
         """How many are under way."""
-        self._pace = Pace()
+        self._pace = Pace(printers.prints)
         self._commands: set[asyncio.Task[CommandResult]] = set()
         self._refusal_logged = float("-inf")
         self._resources = self._table()

@@ -108,6 +108,9 @@ class Served:
     def target(self, name: str) -> TriedPrinter:
         return self.printers[name]
 
+    def prints(self) -> bool:
+        return any(tried.phase == "printing" for tried in self.printers.values())
+
     @property
     def left(self) -> TriedPrinter:
         return self.printers["left"]

@@ -1,11 +1,13 @@
 """What slicers send, and what they understand of the answers."""
 
+import asyncio
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from bridge.errors import RejectedError
+from bridge.upload.handlers import RATE, RATE_IN_PRINT, Pace
 from bridge.upload.ports import CommandResult, Submitted
 from tests.support.uploads import (
     KEY,
@@ -279,3 +281,17 @@ async def test_a_command_that_takes_long_is_accepted(
         served.left.answers = False
         reply = await served.ask(post("/left/api/job", {"command": "cancel"}))
         assert reply.status == 204
+
+
+async def test_uploads_are_slower_while_something_is_printed() -> None:
+    """By the pieces' due times, which do not depend on the machine."""
+    loop = asyncio.get_running_loop()
+    took = {}
+    for printing in (False, True):
+        pace = Pace(lambda printing=printing: printing)  # type: ignore[misc]  # a default
+        begun = loop.time()
+        for _ in range(4):
+            await pace.rest(64 * 1024, 0.0)
+        took[printing] = loop.time() - begun
+    assert took[True] >= 4 * 64 * 1024 / RATE_IN_PRINT
+    assert took[False] >= 4 * 64 * 1024 / RATE
