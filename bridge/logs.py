@@ -6,9 +6,11 @@ import os
 import select
 import sys
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import Context, ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from typing import TextIO
 
 from bridge.config import Config, Log
@@ -83,8 +85,17 @@ class Handler(logging.StreamHandler[TextIO]):
         self._every = every
         self._clock = clock
         self._repeats: dict[tuple[int, str, str | None], LogDedupe] = {}
-        self._room = _room_of(stream)
+        self._piece = _writer_of(stream)
         self._left_out = 0
+        self._release: Callable[[], object] = lambda: None
+        if (own := _own_terminal(stream)) is not None:
+            self._piece = partial(_write_to_terminal, own)
+            self._release = weakref.finalize(self, os.close, own)
+
+    def close(self) -> None:
+        """Close what it has opened itself; the stream stays open."""
+        self._release()
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, unless the same one was written a moment ago."""
@@ -125,28 +136,31 @@ class Handler(logging.StreamHandler[TextIO]):
             self._write(logging.makeLogRecord(fields))
 
     def _write(self, record: logging.LogRecord) -> None:
-        if not self._room():
-            self._left_out += 1
-            return
         if self._left_out:
             text = "%d log records are missing here: nobody has read them"
             fields = {**vars(record), "msg": text, "args": (self._left_out,)}
+            missing = logging.makeLogRecord({**fields, "exc_info": None})
+            if not self._put(missing):
+                self._left_out += 1
+                return
             self._left_out = 0
-            self._put(logging.makeLogRecord({**fields, "exc_info": None}))
-        self._put(record)
+        if not self._put(record):
+            self._left_out += 1
 
-    def _put(self, record: logging.LogRecord) -> None:
-        """Write a record, in pieces for which there is room."""
+    def _put(self, record: logging.LogRecord) -> bool:
+        """Write a record, in pieces for which there is room; return whether there was.
+
+        A record that does not fit in whole is cut off.
+        """
         try:
             text = self.format(record) + self.terminator
-            for begin in range(0, len(text), _PIECE):
-                if begin and not self._room():
-                    self._left_out += 1
-                    return
-                self.stream.write(text[begin : begin + _PIECE])
-                self.flush()
+            return all(
+                self._piece(text[begin : begin + _PIECE])
+                for begin in range(0, len(text), _PIECE)
+            )
         except Exception:  # noqa: BLE001 - as logging.StreamHandler.emit does
             self.handleError(record)
+            return True
 
 
 class Formatter(logging.Formatter):
@@ -260,6 +274,9 @@ def configure(
         journal = _is_journal(stream, environ)
         handler.setFormatter(Text(tuple(hidden), journal=journal, colour=colour))
     root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, Handler):
+            old.close()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     # After a reload, parts that the configuration no longer names lose their level.
@@ -291,13 +308,46 @@ def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _room_of(stream: TextIO) -> Callable[[], bool]:
-    """Return what tells whether a stream takes a piece of a record without waiting."""
+def _writer_of(stream: TextIO) -> Callable[[str], bool]:
+    """Return what writes a piece of a record where that does not have to wait."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
-        return lambda: True  # it only exists in memory
+        return partial(_write_if, lambda: True, stream)  # it only exists in memory
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     # Also where it has failed: then writing fails at once.
-    return lambda: bool(poll.poll(0))
+    return partial(_write_if, lambda: bool(poll.poll(0)), stream)
+
+
+def _write_if(room: Callable[[], bool], stream: TextIO, piece: str) -> bool:
+    if not room():
+        return False
+    stream.write(piece)
+    stream.flush()
+    return True
+
+
+def _own_terminal(stream: TextIO) -> int | None:
+    """Return a descriptor of our own for a terminal, which never waits; None: no other.
+
+    A terminal that poll(2) calls writable may have room for a single byte, and writing
+    more waits until somebody reads. The descriptor of the stream cannot be told not to
+    wait, because the shell that started us shares it.
+    """
+    try:
+        descriptor = stream.fileno()
+        if not os.isatty(descriptor):
+            return None
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(f"/proc/self/fd/{descriptor}", flags)
+    except (OSError, ValueError):  # for example, the terminal belongs to another user
+        return None
+
+
+def _write_to_terminal(descriptor: int, piece: str) -> bool:
+    data = piece.encode("utf-8", "backslashreplace")
+    try:
+        return os.write(descriptor, data) == len(data)
+    except BlockingIOError:
+        return False

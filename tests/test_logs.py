@@ -291,9 +291,41 @@ def test_a_log_that_nobody_reads_stops_nobody(size: int, *, terminal: bool) -> N
             handler.emit(record("later"))
         with suppress(BlockingIOError):
             said += os.read(reading, 65_536)
+        handler.close()
         assert b"0 \xc3\xa9" in said
         assert b"log records are missing here" in said
         assert b"later" in said
+
+
+@pytest.mark.parametrize("free", [1, 100, 4_000])
+def test_a_terminal_with_little_room_stops_nobody(free: int) -> None:
+    """poll(2) calls it writable, although more than that would wait."""
+    with unread_pipe(terminal=True) as (stream, reading):
+        handler = Handler(stream)
+        handler.setFormatter(Text(journal=False, colour=False))
+        filling = os.open(os.ttyname(stream.fileno()), os.O_WRONLY | os.O_NONBLOCK)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(filling, b"x" * 4_096)
+        os.close(filling)
+        os.read(reading, free)
+        for _ in range(100):
+            handler.emit(record("é" * 100_000))
+        handler.close()
+        os.set_blocking(reading, False)
+        with suppress(BlockingIOError):
+            while os.read(reading, 65_536):
+                pass
+
+
+def test_a_new_configuration_closes_what_the_old_one_had_opened() -> None:
+    with unread_pipe(terminal=True) as (stream, _):
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        for _ in range(3):
+            logs.configure(Log(), (), stream, {})
+        assert len(os.listdir("/proc/self/fd")) == before + 1  # noqa: PTH208
+        logs.configure(Log(), (), io.StringIO(), {})
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_control_characters_are_escaped() -> None:
