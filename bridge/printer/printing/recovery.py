@@ -269,6 +269,5 @@ def _approaching(scan: Scan, place: Place, profile: Profile) -> Iterator[str]:
         z = max(z, scan.z or z)
     yield f"G1 X{format_number(x)} Y{format_number(y)} F{across}"
     yield f"G1 Z{format_number(z)} F{down}"
-    if place.e is not None:
-        yield f"G92 E{format_number(place.e)}"
+    yield f"G92 E{format_number(place.e or 0.0)}"
     yield from modes(place)
