@@ -20,7 +20,7 @@ from bridge.validation_errors import likeliest
 
 PARTS = (
     *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
-    *("mqtt.memory", "printer", "upload", "wire"),
+    *("mqtt.memory", "printer", "prints", "upload", "wire"),
 )
 """The parts of the daemon that log; each line of the log has its part's name."""
 
