@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,27 @@ def test_a_path_made_by_a_program_is_taken_as_it_is() -> None:
 
 def test_a_password_does_not_show() -> None:
     assert "hunter2" not in repr(Mqtt.model_validate({"password": "hunter2"}))
+
+
+@pytest.mark.parametrize(
+    ("printer", "words"),
+    [
+        ({"presets": {"PLA": {"tool": 300}}}, "presets.PLA.tool: 300 °C is beyond"),
+        ({"presets": {"Off": {"tool": 200}}}, "presets.Off: this name means"),
+        (
+            {"presets": {"PLA": {"bed": 60}}, "profile": {"heated_bed": False}},
+            "presets.PLA.bed: the printer has no heated bed",
+        ),
+        ({"profile": {"fans": {0: "Part"}}}, "pattern"),
+        ({"profile": {"light": {"kind": "led"}}}, "needs the name of the output"),
+    ],
+)
+def test_what_a_printer_cannot_have(printer: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Printer.model_validate(printer)
+
+
+def test_fans_are_known_by_numbers_or_names() -> None:
+    fans = {1: "Chamber fan", "exhaust": "Exhaust"}
+    printer = Printer.model_validate({"profile": {"fans": fans}})
+    assert printer.profile.fans == {"1": "Chamber fan", "exhaust": "Exhaust"}

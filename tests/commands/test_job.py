@@ -108,6 +108,12 @@ REFUSED: tuple[tuple[Context, dict[str, object], tuple[int, str], str], ...] = (
     (Context(), {"command": "start"}, NO_FILE, "no file is selected"),
     (Context(), {"command": "reprint"}, NO_FILE, "no print that has ended"),
     (GONE, {"command": "reprint"}, NO_SUCH, "GONE.GCO"),
+    (
+        Context(),
+        {"command": "select", "file": "a.gcode", "origin": "local"},
+        NO_SUCH,
+        "has stored no file",
+    ),
     (LOCAL, {"command": "reprint"}, (409, "not_supported"), "start it by name"),
     (
         Context(),

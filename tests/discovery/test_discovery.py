@@ -588,3 +588,16 @@ def test_words_are_those_of_the_documents() -> None:
         for name in re.findall(r"value_json\.can\.(\w+)", json.dumps(f))
     }
     assert conditions == set(documents.Can.model_fields)
+
+
+def test_a_plain_printer_has_no_control_of_what_it_has_not() -> None:
+    plain = replace(
+        device(), light=None, fans={}, presets={}, files=(), babysteps=0.0, scripts={}
+    )
+    listed = components(replace(plain, thumbnail=False))
+    for key in ("light", "fan_1", "preset", "choose_file", "z_offset", "thumbnail"):
+        assert key not in listed
+    for light, dimmable in (("switch", False), ("dim", True)):
+        fields = components(replace(plain, light=light))["light"]
+        assert ("brightness_template" in fields) is dimmable
+        assert "red_template" not in fields
