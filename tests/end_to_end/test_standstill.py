@@ -51,7 +51,8 @@ async def test_what_was_sent_to_a_frozen_bridge_is_expired(
         bridge.daemon.signal(signal.SIGCONT)
         for reply in replies:
             answer = await bridge.answer(reply)
-            assert (answer["status"], answer["code"]) == ("expired", 410), answer
+            told = (answer["status"], answer["code"])
+            assert told == ("expired", 410), f"{answer}\n{bridge.daemon.log}"
             assert "stood still" in answer["message"]
             assert answer["gcode"] == []
         said = bridge.client.payloads
@@ -83,7 +84,7 @@ async def test_a_short_standstill_counts_as_age(
         await has_passed(SHORT)
         bridge.daemon.signal(signal.SIGCONT)
         answer = await bridge.answer(late)
-        assert answer["status"] == "expired", answer
+        assert answer["status"] == "expired", f"{answer}\n{bridge.daemon.log}"
         assert (await bridge.answer(by_mqtt))["status"] == "expired"
         assert (await bridge.answer(in_time))["status"] == "finished"
         assert (await bridge.answer(without))["status"] == "finished"

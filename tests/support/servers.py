@@ -9,6 +9,11 @@ from contextlib import asynccontextmanager
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _SUBSCRIBE = 8
+_ACCEPTING = 5
+"""Passes of the event loop in which a connection that was just accepted is handed over.
+
+A busy machine can accept one at the very end, and nobody would close it.
+"""
 
 
 @asynccontextmanager
@@ -37,12 +42,15 @@ async def server(
         yield port
     finally:
         running.close()
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             # Whether a cancelled task ends as cancelled depends on Python's version.
             if isinstance(result, Exception):
                 raise result
+        await asyncio.sleep(0)  # now their connections are closed
 
 
 def saying(*packets: bytes) -> Talk:
