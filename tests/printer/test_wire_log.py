@@ -324,3 +324,14 @@ def _begins(shown: list[float | int]) -> int:
             return int(entry) - missing
         missing += entry
     return 0
+
+
+def test_another_listener_gets_what_is_logged_from_then_on() -> None:
+    before: list[Entry] = []
+    after: list[Entry] = []
+    log = WireLog(before.append)
+    log.note("first", 1.0)
+    log.listen(after.append)
+    log.note("second", 2.0)
+    assert [entry.data for entry in before] == [b"first"]
+    assert [entry.data for entry in after] == [b"second"]

@@ -125,3 +125,16 @@ def test_every_emergency_arrives_whole_in_order_and_on_its_own_line(
     wire += everything(buffer)
     lines = wire.decode().split("\n")
     assert [line for line in lines if line in {"M112", "M108", "!"}] == urgent
+
+
+@pytest.mark.parametrize(
+    ("count", "mid_line", "left"), [(0, False, 10), (4, True, 6), (10, False, 0)]
+)
+def test_what_a_port_takes_at_once_does_not_wait(
+    count: int, left: int, *, mid_line: bool
+) -> None:
+    buffer = WriteBuffer()
+    buffer.written_at_once(b"N1 G28*18\n", count)
+    assert len(buffer) == left
+    buffer.put_first(b"M112\n")
+    assert everything(buffer) == (b"\nM112\n" if mid_line else b"M112\n")
