@@ -59,7 +59,7 @@ async def test_where_all_is_well(protocol: str) -> None:
     topics = needed.text.partition("printer/ ")[2].partition(";")[0].split(", ")
     assert sorted(topics) == [
         *("bed", "chamber", "display", "emergency", "fan", "head", "job", "light"),
-        *("link", "script", "tool"),
+        *("link", "queue", "script", "tool"),
     ]
 
 

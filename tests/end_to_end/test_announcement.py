@@ -36,7 +36,8 @@ async def test_it_is_announced_and_the_firmware_follows(
         await until(lambda: firmware().startswith("Marlin"), 20)
         components = json.loads(client.payloads(TOPIC)[-1])["components"]
     assert json.loads(components["script_preheat"]["payload_press"]) == {
-        "script": "preheat"
+        "command": "run",
+        "script": "preheat",
     }
     assert len([key for key in components if key.startswith("script")]) == 1
     assert components["state"]["state_topic"].endswith("/state")

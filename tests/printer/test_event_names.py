@@ -5,13 +5,18 @@ import inspect
 from types import ModuleType
 from typing import get_args
 
-from bridge.app import publisher
+from bridge.app import print_service, publisher, station_files
 from bridge.home_assistant import discovery as home_assistant
 from bridge.printer.control import heater_control
 from bridge.printer.knowledge import events, observer
 from bridge.printer.knowledge.print_table import PrintEvent
 from bridge.printer.printing import job_report
 from bridge.printer.published import documents
+
+PUBLISHING = {
+    *("StateEvent", "events.StateEvent", "self.event"),
+    *("self._publisher.event", "self._surroundings.on_event"),
+}
 
 
 def told(module: ModuleType) -> set[str]:
@@ -24,13 +29,13 @@ def told(module: ModuleType) -> set[str]:
         if call.args
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
-        and ast.unparse(call.func) in {"StateEvent", "events.StateEvent", "self.event"}
+        and ast.unparse(call.func) in PUBLISHING
     }
 
 
 def test_every_event_is_documented() -> None:
     made = told(events) | told(heater_control) | told(observer) | told(publisher)
-    made |= told(job_report)
+    made |= told(job_report) | told(station_files) | told(print_service)
     assert made | set(get_args(PrintEvent)) == set(documents.EVENTS)
 
 

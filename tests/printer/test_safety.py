@@ -33,6 +33,14 @@ SITUATIONS = {
 }
 
 
+BEYOND_THE_GATE = {
+    ("job", "recover"): {"operational"},
+    ("job", "restart"): {"printing"},
+    ("job", "exclude"): {"printing", "paused"},
+}
+"""Where the command itself decides, which knows more of the print than its state."""
+
+
 def test_every_command_is_in_the_matrix() -> None:
     assert {(command.topic, command.name) for command in COMMANDS} == set(MATRIX)
 
@@ -51,7 +59,7 @@ def test_the_matrix(command: type, state: str) -> None:
         )
         key = (topic_command.topic, topic_command.name)
         word = refusal(key, state, bed=bed, chamber=chamber, card=card)
-        if not word:
+        if not word or state in BEYOND_THE_GATE.get(key, ()):
             gate(asked, situation)
             continue
         with pytest.raises(RejectedError) as caught:
