@@ -23,7 +23,7 @@ from bridge.files.stored import FileError, StoredFile
 from bridge.jobs import documents, history, queue
 from bridge.jobs.documents import HistoryRecord, QueueRecord
 from bridge.jobs.history import Ended
-from bridge.jobs.queue import Entry, Queue, Source
+from bridge.jobs.queue import PrintQueue, QueueEntry, Source
 from bridge.printer.knowledge.print_table import PrintResult
 from bridge.printer.printer import Printer
 from bridge.printer.printing.print_file import PrintFile
@@ -163,11 +163,11 @@ class PrintService:
             case commands.Remove(job=job):
                 gone = next((e for e in self._queue.entries if e.id == job), None)
                 self._change(queue.remove(self._queue, job), "removed", gone)
-            case commands.Move(job=job, to=to):
+            case commands.MoveInQueue(job=job, to=to):
                 self._change(queue.move(self._queue, job, to), "moved")
             case commands.Clear():
                 self._change(queue.clear(self._queue), "cleared")
-            case commands.Hold():
+            case commands.HoldQueue():
                 self._change(queue.hold(self._queue), "held")
             case commands.ReleaseQueue():
                 self._release()
@@ -246,7 +246,7 @@ class PrintService:
 
     def _add(self, command: commands.Add) -> object:
         path = self._files().get(command.file).path
-        added: list[Entry] = []
+        added: list[QueueEntry] = []
         for _ in range(command.copies):
             taken = [entry.id for entry in added]
             added.append(self._entry(path, "mqtt", taken))
@@ -339,7 +339,7 @@ class PrintService:
     def _picture_size(self) -> int:
         return self._surroundings.max_thumbnail()
 
-    def _may_start(self, entry: Entry) -> bool:
+    def _may_start(self, entry: QueueEntry) -> bool:
         return self._queue.next() == entry and self._ready()
 
     def _ready(self) -> bool:
@@ -377,7 +377,9 @@ class PrintService:
         if after != self._queue:
             self._change(after, "held")
 
-    def _change(self, after: Queue, action: str, entry: Entry | None = None) -> None:
+    def _change(
+        self, after: PrintQueue, action: str, entry: QueueEntry | None = None
+    ) -> None:
         self._queue = after
         if self._queue_file is not None:
             remember(self._queue_file, QueueRecord(queue=after))
@@ -416,20 +418,22 @@ class PrintService:
             held.close()
         self._in_use.clear()
 
-    def _entry(self, path: str, source: Source, taken: Sequence[str] = ()) -> Entry:
+    def _entry(
+        self, path: str, source: Source, taken: Sequence[str] = ()
+    ) -> QueueEntry:
         job = self._fresh_id(taken)
-        return Entry(id=job, path=path, added=time.time(), source=source)
+        return QueueEntry(id=job, path=path, added=time.time(), source=source)
 
     def _fresh_id(self, taken: Sequence[str] = ()) -> str:
         known = {entry.id for entry in self._queue.entries}
         known.update(ended.job for ended in self._history if ended.job is not None)
         return queue.fresh_id(lambda: secrets.token_hex(4), {*known, *taken})
 
-    def _last_queue(self) -> Queue:
+    def _last_queue(self) -> PrintQueue:
         if self._queue_file is None:
-            return Queue()
+            return PrintQueue()
         kept = recall(self._queue_file, QueueRecord)
-        return Queue() if kept is None else kept.queue
+        return PrintQueue() if kept is None else kept.queue
 
     def _last_history(self) -> tuple[Ended, ...]:
         if self._history_file is None:

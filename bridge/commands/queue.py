@@ -49,7 +49,7 @@ class Remove(_Queue):
     """The print's `job`, as `queue/state` lists it."""
 
 
-class Move(_Queue):
+class MoveInQueue(_Queue):
     """Give a print that waits another place in the queue."""
 
     name: ClassVar[str] = "move"
@@ -67,7 +67,7 @@ class Clear(_Queue):
     name: ClassVar[str] = "clear"
 
 
-class Hold(_Queue):
+class HoldQueue(_Queue):
     """Start no print from the queue until `release`. A running print goes on."""
 
     name: ClassVar[str] = "hold"
@@ -83,6 +83,6 @@ class ReleaseQueue(_Queue):
     name: ClassVar[str] = "release"
 
 
-QueueCommand = Add | Remove | Move | Clear | Hold | ReleaseQueue
+QueueCommand = Add | Remove | MoveInQueue | Clear | HoldQueue | ReleaseQueue
 
-COMMANDS = (Add, Remove, Move, Clear, Hold, ReleaseQueue)
+COMMANDS = (Add, Remove, MoveInQueue, Clear, HoldQueue, ReleaseQueue)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bridge.field_docs import PublishedDocument
 from bridge.jobs.history import Ended, Outcome
-from bridge.jobs.queue import HoldReason, Queue, Source
+from bridge.jobs.queue import HoldReason, PrintQueue, Source
 from bridge.timestamps import Time
 
 
@@ -68,7 +68,7 @@ class PastPrint(PublishedDocument):
     """Number of layers."""
 
 
-class Totals(PublishedDocument):
+class PastTotals(PublishedDocument):
     """Sums over the prints that are kept."""
 
     prints: int
@@ -81,16 +81,16 @@ class Totals(PublishedDocument):
     """Their filament in mm, as far as it is known."""
 
 
-class History(PublishedDocument):
+class PastPrints(PublishedDocument):
     """The response to `request/history`."""
 
     prints: tuple[PastPrint, ...]
     """The latest first."""
-    totals: Totals
+    totals: PastTotals
     """Sums over all prints that are kept, whatever was asked for."""
 
 
-def queue_state(queue: Queue) -> QueueState:
+def queue_state(queue: PrintQueue) -> QueueState:
     """Return what ``queue/state`` holds."""
     return QueueState(
         held=queue.held,
@@ -126,7 +126,7 @@ def past_print(ended: Ended) -> PastPrint:
     )
 
 
-def history(chosen: Sequence[Ended], kept: Sequence[Ended]) -> History:
+def history(chosen: Sequence[Ended], kept: Sequence[Ended]) -> PastPrints:
     """Return the response to ``request/history``.
 
     Args:
@@ -134,9 +134,9 @@ def history(chosen: Sequence[Ended], kept: Sequence[Ended]) -> History:
         kept: all of them.
 
     """
-    return History(
+    return PastPrints(
         prints=tuple(map(past_print, chosen)),
-        totals=Totals(
+        totals=PastTotals(
             prints=len(kept),
             done=sum(ended.outcome == "done" for ended in kept),
             elapsed=round(sum(ended.elapsed or 0.0 for ended in kept)),
@@ -150,7 +150,7 @@ class QueueRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    queue: Queue
+    queue: PrintQueue
     """As it was last."""
 
 

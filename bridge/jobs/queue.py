@@ -33,7 +33,7 @@ HoldReason = Literal["bed_not_cleared", "held", "print_failed", "cannot_start"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class QueueEntry:
     """A print that waits.
 
     Attributes:
@@ -51,7 +51,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class PrintQueue:
     """The prints that wait, in order, and whether the first of them may start.
 
     Attributes:
@@ -62,12 +62,12 @@ class Queue:
 
     """
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[QueueEntry, ...] = ()
     held: bool = True
     reason: HoldReason | None = "bed_not_cleared"
     problem: str = ""
 
-    def next(self) -> Entry | None:
+    def next(self) -> QueueEntry | None:
         """Return the print that may start as soon as the printer is ready."""
         return None if self.held or not self.entries else self.entries[0]
 
@@ -76,7 +76,7 @@ class Queue:
         return any(entry.path == path for entry in self.entries)
 
 
-def add(queue: Queue, entries: Sequence[Entry]) -> Queue:
+def add(queue: PrintQueue, entries: Sequence[QueueEntry]) -> PrintQueue:
     """Return the queue with further prints at its end.
 
     Raises:
@@ -92,7 +92,7 @@ def add(queue: Queue, entries: Sequence[Entry]) -> Queue:
     return replace(queue, entries=(*queue.entries, *entries))
 
 
-def remove(queue: Queue, job: str) -> Queue:
+def remove(queue: PrintQueue, job: str) -> PrintQueue:
     """Return the queue without a print.
 
     Raises:
@@ -104,7 +104,7 @@ def remove(queue: Queue, job: str) -> Queue:
     return _without_problem(queue, left)
 
 
-def move(queue: Queue, job: str, to: int) -> Queue:
+def move(queue: PrintQueue, job: str, to: int) -> PrintQueue:
     """Return the queue with a print in another place.
 
     Args:
@@ -122,22 +122,22 @@ def move(queue: Queue, job: str, to: int) -> Queue:
     return _without_problem(queue, tuple(rest))
 
 
-def clear(queue: Queue) -> Queue:
+def clear(queue: PrintQueue) -> PrintQueue:
     """Return the queue without prints."""
     return _without_problem(queue, ())
 
 
-def hold(queue: Queue) -> Queue:
+def hold(queue: PrintQueue) -> PrintQueue:
     """Return the queue after somebody has asked to hold it."""
     return replace(queue, held=True, reason="held", problem="")
 
 
-def release(queue: Queue) -> Queue:
+def release(queue: PrintQueue) -> PrintQueue:
     """Return the queue after somebody has cleared the bed."""
     return replace(queue, held=False, reason=None, problem="")
 
 
-def begun(queue: Queue, job: str | None, *, hold_each: bool) -> Queue:
+def begun(queue: PrintQueue, job: str | None, *, hold_each: bool) -> PrintQueue:
     """Return the queue after a print has begun, from the queue or from elsewhere.
 
     Args:
@@ -153,19 +153,19 @@ def begun(queue: Queue, job: str | None, *, hold_each: bool) -> Queue:
     return replace(queue, held=True, reason="bed_not_cleared")
 
 
-def ended(queue: Queue, *, done: bool) -> Queue:
+def ended(queue: PrintQueue, *, done: bool) -> PrintQueue:
     """Return the queue after a print has ended; what was not done holds it."""
     if done or queue.reason == "held":
         return queue
     return replace(queue, held=True, reason="print_failed", problem="")
 
 
-def refused(queue: Queue, problem: str) -> Queue:
+def refused(queue: PrintQueue, problem: str) -> PrintQueue:
     """Return the queue after its first print could not be started."""
     return replace(queue, held=True, reason="cannot_start", problem=problem)
 
 
-def without_files(queue: Queue, exists: Callable[[str], bool]) -> Queue:
+def without_files(queue: PrintQueue, exists: Callable[[str], bool]) -> PrintQueue:
     """Return the queue without prints of files that are gone."""
     left = tuple(entry for entry in queue.entries if exists(entry.path))
     return queue if left == queue.entries else _without_problem(queue, left)
@@ -178,7 +178,7 @@ def fresh_id(random: Callable[[], str], taken: Collection[str]) -> str:
     return candidate
 
 
-def _without_problem(queue: Queue, entries: tuple[Entry, ...]) -> Queue:
+def _without_problem(queue: PrintQueue, entries: tuple[QueueEntry, ...]) -> PrintQueue:
     """Return the queue with other prints.
 
     A problem is that of the first one. If that is gone, nothing but the bed holds it.
@@ -186,10 +186,10 @@ def _without_problem(queue: Queue, entries: tuple[Entry, ...]) -> Queue:
     first = queue.entries[:1] != entries[:1]
     if not first or queue.reason != "cannot_start":
         return replace(queue, entries=entries)
-    return Queue(entries)
+    return PrintQueue(entries)
 
 
-def _index(queue: Queue, job: str) -> int:
+def _index(queue: PrintQueue, job: str) -> int:
     for index, entry in enumerate(queue.entries):
         if entry.id == job:
             return index

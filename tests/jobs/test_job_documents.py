@@ -3,10 +3,10 @@
 from bridge.jobs import documents
 from bridge.jobs.documents import HistoryRecord, QueueRecord
 from bridge.jobs.history import Ended
-from bridge.jobs.queue import Entry, Queue
+from bridge.jobs.queue import PrintQueue, QueueEntry
 
-WAITING = Queue(
-    (Entry(id="a", path="parts/hook.gcode", added=1.5, source="upload"),),
+WAITING = PrintQueue(
+    (QueueEntry(id="a", path="parts/hook.gcode", added=1.5, source="upload"),),
     reason="cannot_start",
     problem="the bed is not heated",
 )
@@ -37,7 +37,7 @@ CARD = Ended(
 
 
 def test_an_empty_queue_says_so() -> None:
-    assert documents.queue_state(Queue()).model_dump() == {
+    assert documents.queue_state(PrintQueue()).model_dump() == {
         "held": True,
         "reason": "bed_not_cleared",
         "problem": "",

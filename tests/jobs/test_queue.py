@@ -8,24 +8,25 @@ from hypothesis import strategies as st
 
 from bridge.errors import RejectedError
 from bridge.jobs import queue as queues
-from bridge.jobs.queue import CAPACITY, Entry, Queue
+from bridge.jobs.queue import CAPACITY, PrintQueue, QueueEntry
 
 
-def entries(*jobs: str) -> tuple[Entry, ...]:
+def entries(*jobs: str) -> tuple[QueueEntry, ...]:
     return tuple(
-        Entry(id=job, path=f"{job}.gcode", added=1.0, source="mqtt") for job in jobs
+        QueueEntry(id=job, path=f"{job}.gcode", added=1.0, source="mqtt")
+        for job in jobs
     )
 
 
-def order(queue: Queue) -> str:
+def order(queue: PrintQueue) -> str:
     return "".join(entry.id for entry in queue.entries)
 
 
-ABC = Queue(entries("a", "b", "c"))
+ABC = PrintQueue(entries("a", "b", "c"))
 
 
 def test_a_new_queue_is_held_because_the_bed_may_not_be_clear() -> None:
-    queue = queues.add(Queue(), entries("a"))
+    queue = queues.add(PrintQueue(), entries("a"))
     assert queue.next() is None
     assert (queue.held, queue.reason) == (True, "bed_not_cleared")
 
@@ -40,7 +41,7 @@ def test_a_release_starts_one_print_and_no_more() -> None:
 
 
 def test_a_release_waits_for_a_print_to_come() -> None:
-    queue = queues.release(Queue())
+    queue = queues.release(PrintQueue())
     assert queue.next() is None
     assert queues.add(queue, entries("a")).next() is not None
 
@@ -108,7 +109,7 @@ def test_a_print_that_is_not_there_is_named() -> None:
 
 
 def test_the_queue_has_an_end() -> None:
-    full = queues.add(Queue(), entries(*map(str, range(CAPACITY))))
+    full = queues.add(PrintQueue(), entries(*map(str, range(CAPACITY))))
     with pytest.raises(RejectedError, match="room for 0 more") as refusal:
         queues.add(full, entries("x"))
     assert (refusal.value.code, refusal.value.error) == (409, "queue_full")
@@ -123,7 +124,7 @@ def test_an_id_is_never_used_twice() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("armc"), st.integers(0, 5)), max_size=30))
 def test_no_print_is_lost_or_doubled(changes: list[tuple[str, int]]) -> None:
-    queue, numbers, waiting = Queue(), count(), list[str]()
+    queue, numbers, waiting = PrintQueue(), count(), list[str]()
     for what, number in changes:
         job = waiting[number % len(waiting)] if waiting else None
         match what:
@@ -150,7 +151,7 @@ def test_no_print_starts_without_a_release(
     changes: list[str], *, hold_each: bool
 ) -> None:
     """Whatever happens: one release, one print."""
-    queue, released = Queue(entries(*map(str, range(30)))), False
+    queue, released = PrintQueue(entries(*map(str, range(30)))), False
     for what in changes:
         match what:
             case "h":

@@ -6,7 +6,7 @@ from bridge.config import Light, Printer, Profile
 from bridge.home_assistant.discovery import discovery, render
 from bridge.home_assistant.entities import Device, PrintableFile
 from bridge.jobs.documents import queue_state
-from bridge.jobs.queue import Queue
+from bridge.jobs.queue import PrintQueue
 from bridge.printer.published import about, views
 from bridge.topics import Topics
 from tests.support import home_assistant as ha
@@ -78,7 +78,7 @@ def documents_of(printer: Knowing) -> dict[str, object]:
     models = {
         "state": views.state(state, **times),
         "temperature": views.temperatures(state, **times),
-        "queue/state": queue_state(Queue()),
+        "queue/state": queue_state(PrintQueue()),
         "job/result": views.job_result(state.job.result, epoch=times["epoch"]),
         "job/state": views.job_state(state, **times),
         "totals": views.totals(state),
