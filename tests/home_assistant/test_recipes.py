@@ -16,6 +16,7 @@ import pytest
 from tests.support.brokers import Spec, mosquitto
 from tests.support.daemons import wait_for
 from tests.support.hass import home_assistant
+from tests.support.mqtt_client import connected
 from tests.support.phone import EVENT, Phone, phone
 from tests.support.printers import SimulatedPrinter
 
@@ -75,6 +76,13 @@ INPUTS: dict[str, dict[str, object]] = {
         "ended": f"{SENSOR}last_ended",
         "outlet": "switch.outlet",
         "minutes": 0,
+    },
+    "print-queue": {
+        "waiting": f"{SENSOR}queue",
+        "held": "binary_sensor.ender_queue_held",
+        "clear": f"{BUTTON}queue_release",
+        "printing": "binary_sensor.ender_printing",
+        "outlet": "switch.outlet",
     },
     "preheat": {"at": "03:00:00", "state": f"{SENSOR}state", "topic": "printer"},
     "smoke-alarm": {
@@ -219,6 +227,40 @@ def test_filament_and_answers(home: "Home", pocket: Phone) -> None:
     pocket.press(question, "Continue")
     wait_for(lambda: "M876 S0" in home.printer.wire.sent(), "the answer", 60)
     pocket.shows("clear_notification")
+
+
+def test_a_print_that_waits_is_printed_when_the_bed_is_clear(
+    home: "Home", pocket: Phone
+) -> None:
+    """The printer is switched off; Home Assistant and the bridge restart meanwhile."""
+    home.hass.becomes("sensor.ender_state", "operational", within=120)
+    stored = home.folder / "state/files/ender"
+    stored.mkdir(parents=True, exist_ok=True)
+    stored.joinpath("square.gcode").write_bytes(b"G28\nG1 X10 F6000\nM117 printed\n")
+    topic = "printer/files/state"
+    with connected(home.broker.port, topic, host=home.broker.host) as client:
+        home.hass.publish("printer/files", {"command": "rescan"})
+        wait_for(
+            lambda: b"square.gcode" in (client.payloads(topic) or [b""])[-1], "it", 60
+        )
+    home.kill("printer")
+    home.hass.becomes("binary_sensor.ender_connected", "off", within=120)
+    home.hass.call("switch.turn_off", "switch.outlet")
+    home.hass.publish("printer/queue", {"command": "add", "file": "square.gcode"})
+    home.hass.becomes("sensor.ender_queue", "1", within=60)
+    asked = pocket.shows("1 print waiting. Is the bed clear?")
+    assert home.hass.state("switch.outlet") == "off"
+    for part in ("bridge", "hass"):
+        home.kill(part)
+        home.start(part)
+    home.hass.started()
+    home.hass.becomes("sensor.ender_queue", "1", within=120)
+    pocket.press(asked, "Bed is clear")
+    home.hass.becomes("switch.outlet", "on", within=60)
+    home.start("printer")
+    wait_for(lambda: "M117 printed" in home.printer.wire.sent(), "the print", 120)
+    home.hass.becomes("sensor.ender_queue", "0", within=60)
+    home.hass.becomes("sensor.ender_last_result", "done", within=60)
 
 
 def test_preheating_ends_by_itself(home: "Home", pocket: Phone) -> None:
