@@ -10,7 +10,7 @@ from bridge.gcode import line as lines
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
-from bridge.gcode.line import Line
+from bridge.gcode.line import MOVES, Line, code_of
 from bridge.printer.knowledge import events, print_record, totals
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
@@ -19,6 +19,7 @@ from bridge.printer.knowledge.model import (
     PrinterState,
     Problem,
     changed_fields,
+    evolve,
 )
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
@@ -117,16 +118,21 @@ class Observer:
 
     def line_sent(self, line: str) -> None:
         """Apply the effect of a line that is being sent."""
-        state = knowledge.sent(
-            self.state,
-            line,
-            now=self.clock(),
-            dialect=self.dialect,
-            profile=self._config.profile,
-        )
-        self.set_state(state)
+        said = self._read(line)
+        if said.code in MOVES and not self.state.halted:
+            self.state = knowledge.moved(self.state, line, said)
+            self._on_touch()
+        else:
+            state = knowledge.sent(
+                self.state,
+                line,
+                now=self.clock(),
+                dialect=self.dialect,
+                profile=self._config.profile,
+            )
+            self.set_state(state)
         # Until it is known how far the move came, the position is not.
-        self.coordinates = travel.lost(self.coordinates, self._read(line))
+        self.coordinates = travel.lost(self.coordinates, said)
 
     def line_finished(self, line: str, place: Coordinates | None) -> None:
         """Note where the head is after a line; ``None``: it failed.
@@ -162,7 +168,12 @@ class Observer:
 
     def line_acknowledged(self) -> None:
         """Apply the ``ok`` of the line in flight."""
-        self._apply(replies.Ok())
+        state = self.state
+        if code_of(state.line) in MOVES and not state.waiting and not state.halted:
+            self.state = evolve(state, line="")  # all that an ok changes here
+            self._on_touch()
+        else:
+            self._apply(replies.Ok())
 
     def set_offsets(self, offsets: Mapping[str, float]) -> None:
         """Keep heater offsets, in °C."""

@@ -292,7 +292,7 @@ def sent(
         return state
     said = read(line, dialect.name)
     if said.code in MOVES:
-        return _moved(state, line, said)
+        return moved(state, line, said)
     before, tool, work = state, state.modal.tool, state.job
     targets = heaters.targets_of(said, profile=profile, tool=tool)
     state = replace(
@@ -320,8 +320,11 @@ def sent(
     return state
 
 
-def _moved(state: PrinterState, line: str, said: Line) -> PrinterState:
-    """Return the state after a plain move, as most lines of a print are."""
+def moved(state: PrinterState, line: str, said: Line) -> PrinterState:
+    """Return the state after a plain move was sent, as most lines of a print are.
+
+    It changes nothing that a document or an event shows.
+    """
     return evolve(
         state,
         modal=modal.track(state.modal, said),

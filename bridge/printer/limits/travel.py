@@ -8,7 +8,7 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.codes import Moves, Sets
 from bridge.gcode.dialects import MARLIN, Dialect
-from bridge.gcode.line import Line, format_number
+from bridge.gcode.line import MOVES, Line, format_number
 from bridge.gcode.modal import Modal, track
 from bridge.printer.limits import paths, shifts
 from bridge.printer.limits.coordinates import (
@@ -41,6 +41,7 @@ _DRY = {"M48", "M401", "M402"}
 _PRINTS = "G26"
 _RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE", "RESUME"}
 _IN_DOUBT = frozenset({"feedrate", "speed", "flow"})
+_MOVED = frozenset("XYZE")
 _RESTORING = {*_RESTORES_MODES, "G53", "G92.1", "G92.2", "G92.3"}
 _OTHER_AXES = frozenset("ABCUVW")
 _FACTORS = {Sets.SPEED: "speed", Sets.FLOW: "flow"}
@@ -77,7 +78,7 @@ def moves(line: Line) -> bool:
     """Return whether a line may move the head, or change its coordinates."""
     row = line.row
     if row.is_move:
-        return any(letter in line.values for letter in "XYZE")
+        return not _MOVED.isdisjoint(line.values)
     if line.code in shifts.MOVED_BY and row.moves is not Moves.SETS:
         return shifts.moves(line)
     return row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known
@@ -90,6 +91,10 @@ def lost(coordinates: Coordinates, line: Line) -> Coordinates:
         return coordinates.in_frame(frame)
     if not moves(line):
         return coordinates
+    if line.code in MOVES:  # as most lines of a print
+        frame = coordinates.frame
+        known = coordinates.position or coordinates.spans
+        return Coordinates(frame=frame) if known else coordinates
     frame = shifts.unsure(coordinates.frame, line)
     if line.code in _RESTORING:
         frame = shifts.restored(frame)

@@ -116,11 +116,6 @@ class Streaming:
         self.stream.end()
         self._error = self._error or _error(event)
 
-    @property
-    def complete(self) -> bool:
-        """Whether no line will be sent any more, and each has its outcome."""
-        return self.stream.over and not self.stream.open
-
     def settle(self) -> None:
         """Have :meth:`finished` return, or raise what has ended the stream."""
         stream = self.stream
@@ -209,7 +204,8 @@ class Session:
         # A listener may stop the conversation after one line, before the next one: a
         # reset that follows in the same chunk must not be stopped as well.
         for line in data.splitlines(keepends=True):
-            self._dispatch(self.protocol.receive_data(line, now))
+            if events := self.protocol.receive_data(line, now):
+                self._dispatch(events)
         self._transmit()
 
     async def line(
@@ -387,13 +383,13 @@ class Session:
 
     def _settle_streams(self) -> None:
         """Report what was sent of each stream, and its end."""
-        for ticket, streaming in list(self._streams.items()):
+        for ticket, streaming in tuple(self._streams.items()):
             stream = streaming.stream
             if stream.pulled:
                 pulled, stream.pulled = stream.pulled, []
                 for line in pulled:
                     streaming.line_sent(line)
-            if streaming.complete:
+            if stream.over and not stream.open:
                 self._streams.pop(ticket, None)  # a callback may have ended it
                 streaming.settle()
 
