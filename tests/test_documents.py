@@ -31,7 +31,18 @@ MODELS: Mapping[str, type[BaseModel]] = {
 """What a JSON block's label means, beside the command topics."""
 
 COMMAND_TOPICS = (
-    *("head", "tool", "bed", "chamber", "sd", "files", "command", "request"),
+    *(
+        "head",
+        "tool",
+        "bed",
+        "chamber",
+        "sd",
+        "job",
+        "files",
+        "queue",
+        "command",
+        "request",
+    ),
 )
 
 
