@@ -85,6 +85,7 @@ def test_png_and_jpeg_are_passed_on_as_they_are() -> None:
         b"qoif" + struct.pack(">IIBB", 1, 1, 4, 0),
         b"qoif" + struct.pack(">IIBB", 1, 1, 4, 0) + b"\xff\1",
         b"qoif" + struct.pack(">IIBB", 1, 1, 4, 0) + b"\xfe\1",
+        b"qoif" + struct.pack(">IIBB", 1, 1, 4, 0) + b"\x80",
     ],
 )
 def test_what_is_damaged_or_too_large_is_no_picture(data: bytes) -> None:

@@ -239,3 +239,35 @@ def test_a_flood_of_prompts_is_a_bounded_number_of_events(watch: Watch) -> None:
     prompt = watch.observer.state.prompt
     assert prompt is not None
     assert prompt.text == "question 999"
+
+
+def test_other_settings_change_its_heaters_and_keep_what_is_known(watch: Watch) -> None:
+    watch.observer.handle(Opened(PLACE))
+    watch.observer.handle(Connected())
+    watch.says("T0:20 /0 T1:21 /0 B:60 /60")
+    watch.observer.configure(Printer(profile=Profile(heated_bed=True)))
+    heaters = watch.observer.state.heaters
+    assert set(heaters) == {"tool0", "bed"}
+    assert heaters["bed"].target == 60
+
+
+def test_another_function_is_told_of_changes_from_then_on(watch: Watch) -> None:
+    watch.observer.handle(Opened(PLACE))
+    before = watch.changes
+    heard: list[str] = []
+    watch.observer.listen(lambda: heard.append(watch.link))
+    watch.observer.handle(Connected())
+    watch.says("T0:20 /0 T1:21 /0 B:60 /60")
+    assert heard
+    assert watch.changes == before
+
+
+def test_the_end_of_a_line_is_known(watch: Watch) -> None:
+    """Of a plain move, the ``ok`` changes nothing but that."""
+    watch.observer.handle(Opened(PLACE))
+    watch.observer.handle(Connected())
+    for line in ("G1 X5", "M105"):
+        watch.observer.line_sent(line)
+        assert watch.observer.state.line == line
+        watch.observer.line_acknowledged()
+        assert watch.observer.state.line == ""

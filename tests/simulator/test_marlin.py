@@ -35,6 +35,15 @@ def test_m115_says_what_it_can() -> None:
     assert ok == "ok"
 
 
+def test_a_light_and_babysteps_are_an_option() -> None:
+    talk = marlin(outputs=True)
+    assert "Cap:TOGGLE_LIGHTS:1" in talk.ask("M115")
+    assert talk.ask("M355 S1 P99") == ["echo:Case light: 99", "ok"]
+    assert talk.ask("M355 S0") == ["echo:Case light: OFF", "ok"]
+    assert talk.ask("M42 P4 S255") == ["ok"]
+    assert 'Unknown command: "M42' in marlin().ask("M42 P4 S255")[0]
+
+
 def test_a_bad_line_is_asked_for_again_and_then_taken_once() -> None:
     talk = marlin()
     assert talk.send("M110 N0") == ["ok"]
