@@ -161,7 +161,9 @@ class Protocol:
 
         No queue holds them, and nothing has to be done for each: this is for long
         commands and prints. Lines from :meth:`send` go between two of them. Each line
-        ends in one :class:`Done` or :class:`Failed` with the stream's ticket.
+        ends in one :class:`Done` or :class:`Failed` with the stream's ticket. A line may
+        be as long as the firmware reads it: files for Klipper have outlines of objects
+        in single lines of hundreds of bytes.
 
         Args:
             source: yields the lines; see :class:`Stream`.
@@ -169,7 +171,7 @@ class Protocol:
                 otherwise, this stream goes before those that were added before.
 
         """
-        stream = Stream(next(self._tickets), source)
+        stream = Stream(next(self._tickets), source, self.dialect.longest_line)
         self._queue.add(stream, behind=behind)
         return stream
 

@@ -136,6 +136,7 @@ class Stream:
         ticket: of the stream; the events of its lines have it.
         source: yields the lines; after a ``None``, :meth:`resume` has to be called when
             there is a line again.
+        longest: bytes that its lines must stay below; see ``Dialect.longest_line``.
         pulled: the lines that got a number since somebody looked last.
         open: how many of them have no event yet.
         over: no more lines will be pulled.
@@ -147,6 +148,7 @@ class Stream:
 
     ticket: int
     source: Iterator[SourceItem]
+    longest: int = framing.MAX_COMMAND
     pulled: list[QueuedLine] = field(default_factory=list)
     open: int = 0
     over: bool = False
@@ -168,7 +170,7 @@ class Stream:
             if item is None:
                 return None
             text, offset = (item, -1) if isinstance(item, str) else item
-            framing.check(text)
+            framing.check(text, longest=self.longest)
         except StopIteration:
             self.over = True
             return None

@@ -215,6 +215,17 @@ def test_a_line_that_cannot_be_sent_ends_its_stream(line: str) -> None:
     assert talk.hears("ok") == [Done(ticket)]
 
 
+def test_a_stream_has_lines_as_long_as_the_firmware_reads() -> None:
+    outline = "EXCLUDE_OBJECT_DEFINE NAME=cube POLYGON=" + "[10,10]," * 100
+    talk = talk_to(KLIPPER)
+    ticket = talk.protocol.stream(iter([outline])).ticket
+    assert sends(talk) == [outline]
+    assert talk.hears("ok") == [Done(ticket)]
+    stream = talk.protocol.stream(iter([outline * 6]))
+    assert sends(talk) == []
+    assert "shorter than 4096" in str(stream.refused)
+
+
 def test_a_reset_ends_a_stream() -> None:
     talk = talk_to()
     stream = talk.protocol.stream(iter(MOVES))
