@@ -161,9 +161,10 @@ class Protocol:
 
         No queue holds them, and nothing has to be done for each: this is for long
         commands and prints. Lines from :meth:`send` go between two of them. Each line
-        ends in one :class:`Done` or :class:`Failed` with the stream's ticket. A line may
-        be as long as the firmware reads it: files for Klipper have outlines of objects
-        in single lines of hundreds of bytes.
+        ends in one :class:`Done` or :class:`Failed` with the stream's ticket.
+
+        A line may be as long as the firmware reads it: files for Klipper have outlines
+        of objects in single lines of hundreds of bytes.
 
         Args:
             source: yields the lines; see :class:`Stream`.
