@@ -1,18 +1,23 @@
-"""A small HTTP server for ``/metrics`` and ``/healthz``, in the event loop."""
+"""A small HTTP server for ``/metrics``, ``/healthz`` and ``/doctor``."""
 
 import asyncio
 import json
 import logging
 from dataclasses import dataclass
 
+from bridge.app.doctor import examine
 from bridge.app.supervisor import Supervisor
-from bridge.config import Metrics
+from bridge.config import Config, Metrics
+from bridge.findings import Finding, Verdict, page
 from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.metrics")
 
 REQUEST_TIMEOUT = 5.0
 """Seconds that a client has to send its request."""
+
+REPORT_TIMEOUT = 60.0
+"""Seconds that the doctor has; an unreachable broker takes most of them."""
 
 MAX_REQUEST = 8192
 """Bytes of the longest request that is read."""
@@ -36,17 +41,26 @@ class Endpoint:
 
     Args:
         supervisor: the printers.
+        report_to: addresses of the clients that get ``/doctor``; for everybody else
+            there is no such page, because it makes the bridge connect to the broker.
 
     """
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(
+        self, supervisor: Supervisor, report_to: frozenset[str] = frozenset()
+    ) -> None:
         self._supervisor = supervisor
+        self._report_to = report_to
+        self._examining = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._settings = Metrics()
+        self._config: Config | None = None
         self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def apply(self, settings: Metrics) -> None:
+    async def apply(self, config: Config) -> None:
         """Listen where the settings say; warn if the port is in use."""
+        self._config = config
+        settings = config.metrics
         if settings == self._settings and (self._server or settings.port is None):
             return
         await self.close()
@@ -98,9 +112,15 @@ class Endpoint:
         try:
             async with timeout(REQUEST_TIMEOUT):
                 request = await reader.readuntil(b"\r\n\r\n")
-                method, _, rest = request.partition(b" ")
-                page = self._page(method, rest.partition(b" ")[0])
-                writer.write(_rendered(page, head_only=method == b"HEAD"))
+            method, _, rest = request.partition(b" ")
+            target = rest.partition(b" ")[0]
+            if self._wants_report(method, target, writer):
+                async with timeout(REPORT_TIMEOUT):
+                    found = await self._report()
+            else:
+                found = self._page(method, target)
+            async with timeout(REQUEST_TIMEOUT):
+                writer.write(_rendered(found, head_only=method == b"HEAD"))
                 await writer.drain()
         except (
             TimeoutError,
@@ -111,6 +131,33 @@ class Endpoint:
             pass  # a client that does not speak HTTP, or has gone, gets no response
         finally:
             writer.close()
+
+    def _wants_report(
+        self, method: bytes, target: bytes, writer: asyncio.StreamWriter
+    ) -> bool:
+        peer = writer.get_extra_info("peername")
+        return (
+            method == b"GET"
+            and target.partition(b"?")[0] == b"/doctor"
+            and peer is not None
+            and peer[0] in self._report_to
+        )
+
+    async def _report(self) -> _Page:
+        assert self._config is not None, "it listens"  # noqa: S101 - see apply
+        # One at a time: each makes connections to the broker.
+        async with self._examining:
+            examined = examine(self._config, printers=False)
+            findings = [finding async for finding in examined]
+        for station in self._supervisor.stations:
+            state = station.printer.state
+            good = state.link == "operational"
+            why = f": {state.problem.error}" if state.problem is not None else ""
+            verdict: Verdict = "ok" if good else "wrong"
+            findings.append(
+                Finding("printer", verdict, f"{state.phase}{why}", station.name)
+            )
+        return _Page("200 OK", "text/html; charset=utf-8", page(findings).encode())
 
     def _page(self, method: bytes, target: bytes) -> _Page:
         if method not in {b"GET", b"HEAD"}:

@@ -32,15 +32,22 @@ class Service:
         read: reads the configuration; if it raises ConfigError, the old one stays.
         origin: the file it is read from; ``None``: there is none.
         notifier: reports to the service manager.
+        report_to: addresses of the clients that get the doctor's report as a page.
 
     """
 
     def __init__(
-        self, read: Callable[[], Config], origin: Path | None, notifier: Notifier
+        self,
+        read: Callable[[], Config],
+        origin: Path | None,
+        notifier: Notifier,
+        *,
+        report_to: frozenset[str] = frozenset(),
     ) -> None:
         self._read = read
         self._origin = origin
         self._notifier = notifier
+        self._report_to = report_to
         self._asked = asyncio.Event()
         self._refused: str | None = None
 
@@ -56,10 +63,11 @@ class Service:
 
         """
         supervisor = Supervisor(config, origin=self._origin)
-        endpoint, uploads = Endpoint(supervisor), UploadService(supervisor)
+        endpoint = Endpoint(supervisor, self._report_to)
+        uploads = UploadService(supervisor)
 
         async def apply(config: Config) -> None:
-            await endpoint.apply(config.metrics)
+            await endpoint.apply(config)
             await uploads.apply(config)
 
         try:

@@ -14,6 +14,7 @@ from bridge.errors import BridgeError, ConfigError
 COMMANDS = {
     "init": "bridge.cli.init:init",
     "run": "bridge.cli.run:run",
+    "app": "bridge.cli.app:app",
     "demo": "bridge.cli.demo:demo",
     "simulate": "bridge.cli.simulate:simulate",
     "check": "bridge.cli.check:check",

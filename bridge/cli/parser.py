@@ -6,6 +6,12 @@ from pathlib import Path
 
 from bridge import __version__
 
+APP_PORT = 9464
+"""The port of the app's pages; ``deploy/home-assistant-os/config.yaml`` names it."""
+
+APP_USER = 10_001
+"""The user and group in the container; ``deploy/Dockerfile`` creates them."""
+
 _EXIT_CODES = """\
 exit codes:
   0  success, or stopped by Ctrl-C or SIGTERM
@@ -34,6 +40,16 @@ the file has an error, the daemon keeps its current configuration.
 examples:
   gcode2mqtt run
   BRIDGE_LOG__LEVEL=debug gcode2mqtt run --config my.yaml
+"""
+
+_APP = """\
+For the container of the app; it reads options.json, which Home Assistant's Supervisor
+writes, and asks the Supervisor for the broker. It starts as root, joins the groups of
+the serial ports, and goes on as a user without rights. On other machines use
+"gcode2mqtt run".
+
+example:
+  gcode2mqtt app --data /data --folder /config
 """
 
 _INIT = """\
@@ -189,6 +205,7 @@ def build() -> argparse.ArgumentParser:
 
     _add_config(add("init", "create a configuration interactively", _INIT))
     _add_config(add("run", "run the daemon", _RUN))
+    _add_app(add("app", "run the daemon as an app of Home Assistant OS", _APP))
     _add_demo(add("demo", "run everything with a simulated printer", _DEMO))
     _add_simulate(add("simulate", "run only the simulated printer", _SIMULATE))
     _add_check(add("check", "check a configuration and print it", _CHECK))
@@ -209,6 +226,42 @@ def build() -> argparse.ArgumentParser:
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the configuration file"
+    )
+
+
+def _add_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=Path("/data"), help="folder with options.json"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("/config"), help="folder of the user"
+    )
+    parser.add_argument(
+        "--supervisor",
+        type=broker,
+        default=("supervisor", 80),
+        metavar="HOST:PORT",
+        help="the Supervisor's API",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=APP_PORT,
+        help="port of /healthz and the report (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--user",
+        type=int,
+        default=APP_USER,
+        metavar="NUMBER",
+        help="the user and group to go on as (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ingress",
+        # https://developers.home-assistant.io/docs/apps/presentation#ingress
+        default="172.30.32.2",
+        metavar="ADDRESS",
+        help="the only client that gets the report (default: %(default)s)",
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from bridge import logs
 from bridge.app.service import Service
 from bridge.cli.signals import run_until_signal
+from bridge.config import Config
 from bridge.config_file import load, locate
 from bridge.notify import Notifier
 
@@ -24,17 +25,26 @@ def run(chosen: argparse.Namespace) -> int:
     """
     config = load(chosen.config, os.environ)
     logs.configure(config.log, logs.secrets(config))
-    raise_descriptor_limit()
     # Always the same file, also where another one appears that is looked for first.
     origin = locate(chosen.config)
     read = partial(load, chosen.config or origin, os.environ)
-    service = Service(read, origin, Notifier(os.environ))
+    serve(config, Service(read, origin, Notifier(os.environ)))
+    return 0
+
+
+def serve(config: Config, service: Service) -> None:
+    """Serve the printers until a signal.
+
+    Raises:
+        BridgeError: It cannot go on.
+
+    """
+    raise_descriptor_limit()
     # What is loaded stays. Looked through again and again by the garbage collector, it
     # would hold up commands for a tenth of a second on a small machine.
     gc.collect()
     gc.freeze()
     run_until_signal(service.run(config), on_hangup=service.reload)
-    return 0
 
 
 def raise_descriptor_limit() -> None:

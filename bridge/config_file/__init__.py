@@ -1,6 +1,17 @@
 """The configuration file: YAML and environment in, a checked `Config` out, and back."""
 
-from bridge.config_file.loader import SEARCHED, find, load, locate
+from bridge.config_file.document import Document, Value
+from bridge.config_file.loader import SEARCHED, checked, find, load, locate, read
 from bridge.config_file.writer import dump
 
-__all__ = ["SEARCHED", "dump", "find", "load", "locate"]
+__all__ = [
+    "SEARCHED",
+    "Document",
+    "Value",
+    "checked",
+    "dump",
+    "find",
+    "load",
+    "locate",
+    "read",
+]

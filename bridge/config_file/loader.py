@@ -32,13 +32,33 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     """
     file = _found() if path is None else path
-    written = document.parse(_text(file), str(file))
-    written = overlay(written, environ)
+    return checked(overlay(read(file), environ), file.absolute().parent)
+
+
+def read(file: Path) -> Document:
+    """Return what is written in a file.
+
+    Raises:
+        ConfigError: It cannot be read, or it is no YAML; one line with the place.
+
+    """
+    return document.parse(_text(file), str(file))
+
+
+def checked(written: Document, folder: Path) -> Config:
+    """Return the configuration that is written in a document.
+
+    Args:
+        written: the settings, and where each is written.
+        folder: where relative paths start.
+
+    Raises:
+        ConfigError: One line that names the place and the key.
+
+    """
     written = Document(_without_empty_sections(written.value, ()), written.places)
     try:
-        config = Config.model_validate(
-            written.value, context={"folder": file.absolute().parent}
-        )
+        config = Config.model_validate(written.value, context={"folder": folder})
     except ValidationError as error:
         raise _config_error(error, written) from None
     return _with_password(config, written)

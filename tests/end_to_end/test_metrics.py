@@ -106,6 +106,7 @@ async def test_health_of_a_bridge_that_is_well(
     ("method", "path", "status", "text"),
     [
         ("GET", "/", 404, "there are /metrics and /healthz\n"),
+        ("GET", "/doctor", 404, "there are /metrics and /healthz\n"),
         ("GET", "/healthz?verbose", 200, None),
         ("HEAD", "/metrics", 200, ""),
         ("POST", "/metrics", 405, "only GET and HEAD\n"),

@@ -1,8 +1,10 @@
 """The documents that are generated from the code; run as a program, it writes them."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bridge import __version__
 from bridge.app import (
     code_documents,
     phrase_documents,
@@ -21,8 +23,17 @@ def _gcode() -> str:
     return phrase_documents.inserted((ROOT / "docs/gcode.md").read_text())
 
 
+def _app() -> str:
+    """Return the app for Home Assistant OS with the package's version in it."""
+    text = (ROOT / APP).read_text()
+    return re.sub(r"(?m)^version: \S+", f"version: {__version__}", text)
+
+
+APP = "deploy/home-assistant-os/config.yaml"
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
+    APP: _app,
     "deploy/node-red/flow.json": flow,
     "docs/codes.md": code_documents.markdown,
     "docs/commands.md": markdown,
