@@ -43,6 +43,7 @@ from bridge.printer.control.command_queue import (
     QuestionQueue,
     Run,
     in_slices,
+    refuse_expired,
 )
 from bridge.printer.control.emergency_stop import (
     STOP_MESSAGE,
@@ -361,6 +362,7 @@ class Printer:
         if await self._stopped.send(command, self._planner.context, run):
             return
         if self._concerns_own_print(command):
+            refuse_expired(expires)
             await self._print_command(command, run)
             return
         if command.line_count > AT_ONCE and not command.stops:
@@ -387,7 +389,7 @@ class Printer:
                 return True
             case Start() | Select() | Reprint():
                 return self._chosen_file(command) is not None
-            case Resume() | Cancel() if self.state.waiting:
+            case Resume() if self.state.waiting:
                 return False  # it ends the printer's wait for a person
             case Restart() | Pause() | Resume() | Cancel() | Exclude():
                 return job.streamed
@@ -456,9 +458,12 @@ class Printer:
                 printing.exclude(name)
 
     async def _recover_print(self, layer: int | None, z: float | None) -> None:
-        recovery = await self.printing.plan_recovery(layer, z)
         point = self.printing.interrupted
-        assert point is not None  # noqa: S101 - or there would be no plan
+        recovery = await self.printing.plan_recovery(layer, z)
+        if point is None or self.printing.interrupted is not point:
+            raise RejectedError.conflict(
+                "job recover: another print has begun meanwhile", "printing"
+            )
         file = PrintFile(
             job=f"{point.job}r",
             path=Path(point.path),

@@ -223,3 +223,17 @@ async def test_the_bridge_may_be_killed_at_any_moment(tmp_path: Path) -> None:
                 point = again.printer.printing.interrupted
                 assert point is not None
                 assert point.line <= len(lines)
+
+
+async def test_a_move_that_cannot_be_sent_ends_the_print(tmp_path: Path) -> None:
+    long = "G1 " + " ".join(f"{axis}123.4567" for axis in "XYZEFABCUVW")
+    async with printing(tmp_path, ["M104 S200", "G28", long, "G1 X5"]) as it:
+        it.start()
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "file_error")
+        assert "shorter than 96 bytes" in result.detail
+        assert it.live.printer.state.link == "operational"
+        assert it.live.printer.state.job.phase == "idle"
+        assert "M104 S0" in it.sent, "its heaters are off"
+        it.start()  # nothing is left of it
+        await it.over()

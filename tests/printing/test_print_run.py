@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import RejectedError
+from bridge.errors import ExpiredError, RejectedError
+from bridge.printer.control.command_queue import Run
+from bridge.timeout import boottime
 from tests.support.live import command_of
 from tests.support.printers import simulated
 from tests.support.printing import layers, printing, sent_of
@@ -285,6 +287,27 @@ async def test_a_filament_change_waits_as_long_as_it_takes(tmp_path: Path) -> No
         assert it.live.printer.state.job.reason == "filament_change"
         await it.live.does("job", command="resume")
         assert (await it.over()).outcome == "done"
+
+
+async def test_a_print_that_waits_for_a_person_can_be_cancelled(tmp_path: Path) -> None:
+    url = "simulator://marlin?speed=200&filament_change=1&emergency_parser=1"
+    async with printing(tmp_path, ["M109 S200", "G28", "M600", *layers(9)], url) as it:
+        it.start()
+        await until(lambda: it.live.printer.state.waiting)
+        await it.live.does("job", command="cancel")
+        assert (await it.over()).outcome == "cancelled"
+        assert "M104 S0" in it.sent
+        assert not {"M524", *sent_of(layers(9))[1:]} & set(it.sent)
+
+
+async def test_a_command_that_has_waited_too_long_starts_nothing(
+    tmp_path: Path,
+) -> None:
+    async with printing(tmp_path, layers(1)) as it:
+        command = command_of("job", command="start", file="part.gcode")
+        with pytest.raises(ExpiredError):
+            await it.live.printer.execute(command, Run(), expires=boottime() - 1)
+        assert not it.live.printer.printing.active
 
 
 async def test_scripts_run_around_a_change_of_the_tool(tmp_path: Path) -> None:

@@ -290,9 +290,9 @@ class CommandQueue:
         async with turn as interrupted:
             if run.abandoned or (run.wanted is not None and not run.wanted()):
                 return
-            _refuse_expired(expires)
+            refuse_expired(expires)
             planned = await self._plan(command, interrupted)
-            _refuse_expired(expires)
+            refuse_expired(expires)
             run.warnings[:] = planned.program.warnings
             if planned.program.offsets:
                 self._observer.set_offsets(planned.program.offsets)
@@ -455,7 +455,16 @@ class QuestionQueue:
                     raise error
 
 
-def _refuse_expired(expires: float | None) -> None:
+def refuse_expired(expires: float | None) -> None:
+    """Refuse a command whose time is over.
+
+    Args:
+        expires: the time of :func:`bridge.timeout.boottime`; ``None``: it never is.
+
+    Raises:
+        ExpiredError: It is.
+
+    """
     if expires is not None and boottime() >= expires:
         raise ExpiredError("the command waited too long for its turn")
 

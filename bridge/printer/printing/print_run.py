@@ -60,6 +60,9 @@ _REASONS = {"disconnected": "connection_lost"}
 """The error of a line to the reason of a print that has failed because of it."""
 
 
+_BUG = "an unexpected error in the bridge, which its log describes"
+
+
 class _CancelledError(Exception):
     """Somebody wants the end of the print."""
 
@@ -268,6 +271,12 @@ class PrintRun:
         except CommandError as error:
             # What ends the conversation has ended the print, too.
             await self._end_failed(error.error, error.message)
+        except ValueError as error:  # a line that cannot be sent at all
+            await self._end_failed("file_error", str(error))
+        except Exception:
+            # A print that nobody carries out would keep its heaters on for ever.
+            await self._end_failed("internal_error", _BUG)
+            raise
         finally:
             self._reader.close()
             if self._ticker is not None:
@@ -362,12 +371,13 @@ class PrintRun:
 
     async def _end_failed(self, reason: str, text: str) -> None:
         """End a print that cannot go on; the printer may be able to."""
-        self._save()
-        reason = _REASONS.get(reason, reason)
-        if self._report.job.streamed:
-            log.warning("the print of %s has failed: %s", self.file.name, text)
-            await self._switch_off()
-        self._report.fail(reason, text)
+        try:
+            self._save()
+            if self._report.job.streamed:
+                log.warning("the print of %s has failed: %s", self.file.name, text)
+                await self._switch_off()
+        finally:
+            self._report.fail(_REASONS.get(reason, reason), text)
 
     async def _switch_off(self) -> None:
         for line in sequences.switching_off(self._parts.planner.context()):
