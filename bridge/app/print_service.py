@@ -216,6 +216,9 @@ class PrintService:
     def changed(self) -> None:
         """Follow the printer and its files, one of which has changed."""
         job = self._printer.state.job
+        if self._is_stopped() and not self._queue.held:
+            # Nobody expects a print from a machine that was stopped, once it is reset.
+            self._change(queue.hold(self._queue), "held")
         if job.result is not None and job.result is not self._result:
             self._result = job.result
             self._ended(job.result)
@@ -338,6 +341,16 @@ class PrintService:
 
     def _picture_size(self) -> int:
         return self._surroundings.max_thumbnail()
+
+    def _is_stopped(self) -> bool:
+        """Return whether somebody or its firmware has stopped the machine.
+
+        A host firmware that is not ready yet after it was switched on has not.
+        """
+        state = self._printer.state
+        if state.problem is not None and state.problem.consequence == "stopped":
+            return True
+        return state.halted and state.readiness != "not_ready"
 
     def _may_start(self, entry: QueueEntry) -> bool:
         return self._queue.next() == entry and self._ready()

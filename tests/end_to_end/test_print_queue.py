@@ -142,6 +142,22 @@ async def test_a_print_in_the_way_uses_the_release_up(
         assert waiting(bridge) == ["a.gcode"]
 
 
+async def test_an_emergency_stop_takes_the_release_back(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """A machine that was stopped must not move by itself as soon as it is reset."""
+    with (
+        simulated(PRINTER, tmp_path / "printer") as printer,
+        queueing(broker, tmp_path, printer) as bridge,
+    ):
+        await listed(bridge)
+        await call(bridge, "release")
+        assert bridge.latest("queue/state")["held"] is False
+        assert (await bridge.call("emergency"))["status"] == "finished"
+        await until(lambda: bridge.latest("queue/state")["held"])
+        assert bridge.latest("queue/state")["reason"] == "held"
+
+
 async def test_the_picture_of_the_file_is_published(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
