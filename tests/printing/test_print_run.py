@@ -102,6 +102,20 @@ async def test_a_cancel_turns_off_what_is_on(tmp_path: Path) -> None:
         assert before == sent_of(lines)[: len(before)]
 
 
+async def test_a_script_of_a_cancel_that_fails_leaves_nothing_on(
+    tmp_path: Path,
+) -> None:
+    lines = ["M140 S60", *layers(500)]
+    scripts = {"afterPrintCancelled": "G91\nM104 S900"}
+    async with printing(tmp_path, lines, SLOW, scripts=scripts) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 20)
+        await it.live.does("job", command="cancel")
+        assert (await it.over()).outcome == "cancelled"
+        assert {"M140 S0", "M104 S0"} <= set(it.sent)
+        assert "M104 S900" not in it.sent
+
+
 async def test_a_cancel_ends_the_wait_for_a_heater(tmp_path: Path) -> None:
     """OctoPrint#1587: it took minutes."""
     lines = ["M109 S240", *layers(1)]

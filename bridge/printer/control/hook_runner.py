@@ -50,13 +50,17 @@ class HookRunner:
 
     async def run(self, name: str, event: StateEvent | None = None) -> None:
         """Run the script of this name, if there is one."""
+        await self.succeeds(name, event)
+
+    async def succeeds(self, name: str, event: StateEvent | None = None) -> bool:
+        """Run the script of this name; return whether there is one and it ran whole."""
         scripts = self.scripts
         if scripts is None:
-            return
+            return False
         if name == hooks.PAUSED and (scripts.has(name) or scripts.has(hooks.RESUMED)):
             self._at_pause = await self._pause_snapshot()
         if not scripts.has(name):
-            return
+            return False
         kept = self._at_pause
         if name == hooks.CANCELLED:
             kept = hooks.snapshot(name, variables_of(self._state()), there=False)
@@ -64,6 +68,8 @@ class HookRunner:
             await self._execute(hooks.hook(name, event, kept), Run())
         except CommandError as error:
             log.warning("the script %s failed: %s", name, error.message)
+            return False
+        return True
 
     async def _pause_snapshot(self) -> Mapping[str, object]:
         """Return the variables about a pause, with the position of the head."""

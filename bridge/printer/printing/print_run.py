@@ -361,10 +361,9 @@ class PrintRun:
         """End a print that was cancelled; its lines are acknowledged."""
         with suppress(CommandError):
             await self._come_to_rest()
-            if self._parts.hooks.has(hooks.CANCELLED):
-                await self._parts.hooks.run(hooks.CANCELLED)
-            else:
-                await self._switch_off()
+        # A script that has failed may have left heaters on.
+        if not await self._parts.hooks.succeeds(hooks.CANCELLED):
+            await self._switch_off()
         if self._report.job.streamed:
             self._report.forget()
         self._report.hear("told_cancelled")
