@@ -237,3 +237,19 @@ async def test_a_move_that_cannot_be_sent_ends_the_print(tmp_path: Path) -> None
         assert "M104 S0" in it.sent, "its heaters are off"
         it.start()  # nothing is left of it
         await it.over()
+
+
+async def test_an_offset_does_not_lift_a_line_of_the_file_beyond_the_limit(
+    tmp_path: Path,
+) -> None:
+    async with printing(tmp_path, ["M104 S255", "G28"]) as it:
+        await it.live.does("tool", command="offset", offsets={"tool0": 40})
+        it.start()
+        result = await it.over()
+        assert (result.outcome, result.reason) == ("failed", "file_error")
+        assert "295" in result.detail
+        assert "M104 S295" not in it.sent
+        await it.live.does("tool", command="offset", offsets={"tool0": 10})
+        it.start()
+        assert (await it.over()).outcome == "done"
+        assert "M104 S265" in it.sent

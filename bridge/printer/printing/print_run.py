@@ -490,8 +490,13 @@ class PrintRun:
         planner = self._parts.planner
         context = planner.context()
         check_code(line, context, where, longest=context.dialect.longest_line)
-        safety.check_value(line, planner.rules_of_files())
-        return with_offsets([line], context, where)[0] if line.row.heats else line
+        rules = planner.rules_of_files()
+        safety.check_value(line, rules)
+        if not line.row.heats:
+            return line
+        sent = with_offsets([line], context, where)[0]
+        safety.check_value(sent, rules)  # an offset must not lead beyond the limit
+        return sent
 
     def _has_tool_scripts(self) -> bool:
         runner = self._parts.hooks
