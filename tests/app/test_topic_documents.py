@@ -1,5 +1,6 @@
 """Each published topic has a schema, and a section in the documentation."""
 
+import functools
 from typing import Any
 
 import pytest
@@ -11,6 +12,12 @@ from tests.support.json_schema import fits
 TIMES = {"time": 1, "measured_at": "2026-01-01T00:00:00.000Z"}
 HEATER = {"actual": 20.1, "target": 0, "offset": 0}
 FILE = {"name": "a.gco", "path": "/A.GCO", "size": 1, "display": "", "date": None}
+
+
+@functools.cache
+def document() -> str:
+    """Return the document; it takes half a second to write."""
+    return markdown()
 
 
 def suffix(row: Topic) -> str:
@@ -66,19 +73,19 @@ def test_the_schema_of_the_files(document: object, *, right: bool) -> None:
 
 @pytest.mark.parametrize("row", MODELS, ids=suffix)
 def test_each_document_has_a_section(row: Topic) -> None:
-    assert f"\n## `{row.suffix}`\n" in markdown()
+    assert f"\n## `{row.suffix}`\n" in document()
 
 
 @pytest.mark.parametrize("row", [*PUBLISHED, *RECEIVED], ids=suffix)
 def test_each_topic_has_a_row_in_the_documentation(row: Topic) -> None:
     (line,) = [
         line
-        for line in markdown().splitlines()
+        for line in document().splitlines()
         if line.startswith(f"| `{row.suffix}` |") and line.endswith(f" {row.text} |")
     ]
     assert f" | {row.qos} | " in line
 
 
 def test_a_part_is_described_once() -> None:
-    heads = [line for line in markdown().splitlines() if line.startswith("#")]
+    heads = [line for line in document().splitlines() if line.startswith("#")]
     assert len(heads) == len(set(heads))

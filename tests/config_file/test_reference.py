@@ -23,14 +23,16 @@ def test_the_example_is_right_without_its_comment_signs_too(tmp_path: Path) -> N
 
 
 def test_the_example_mentions_every_setting() -> None:
+    text = example()
     for key, _ in schema.leaves(schema.root()):
-        assert re.search(rf"^ *(- |# )?{key[-1]}:", example(), re.MULTILINE), key
+        assert re.search(rf"^ *(- |# )?{key[-1]}:", text, re.MULTILINE), key
 
 
 def test_the_reference_mentions_every_setting_and_its_variable() -> None:
+    text = reference()
     for key, _ in schema.leaves(schema.root()):
         name = "BRIDGE_" + "__".join(str(step).upper() for step in key)
-        assert f"| `{key[-1]}`<br>`{name}` |" in reference()
+        assert f"| `{key[-1]}`<br>`{name}` |" in text
 
 
 def test_the_example_in_the_repository_loads() -> None:
