@@ -153,6 +153,15 @@ def test_a_line_that_was_pulled_before_a_pause_is_sent_after_it() -> None:
     assert sends(talk) == ["M106 S1"]
 
 
+def test_a_stream_with_room_but_nothing_to_send_does_not_starve_meanwhile() -> None:
+    talk = roomy()
+    stream = talk.protocol.stream(iter(["G1 X1", *[None] * 4, "G1 X2"]))
+    assert sends(talk) == ["G1 X1"]
+    assert sends(talk) == []
+    talk.now += 0.5
+    assert stream.starved(talk.now) == 0, "a line is in flight"
+
+
 def test_a_stream_counts_how_long_its_source_has_let_the_firmware_wait() -> None:
     talk = talk_to()
     stream = talk.protocol.stream(iter(["G1 X1", None, None, "G1 X2", None]))

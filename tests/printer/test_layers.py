@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bridge.gcode.dialects import KLIPPER, MARLIN
+from bridge.printer.knowledge.print_job import report_layer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.knowledge.totals import Totals, counted
 from tests.support.knowing import Knowing
@@ -66,3 +67,12 @@ def test_prints_are_counted() -> None:
         totals = counted(totals, result)
     assert totals == Totals(done=2, failed=1, seconds=120, filament=1800)
     assert counted(totals, PrintJob().result) is totals
+
+
+def test_texts_do_not_contradict_the_comments_of_a_print_that_the_bridge_sends() -> (
+    None
+):
+    job = PrintJob(phase="printing", origin="local", layer=2, layers=9)
+    assert job.streamed
+    assert report_layer(job, 5, 100) is job
+    assert report_layer(replace(job, layers=None), 5, 100).layers == 100

@@ -14,8 +14,11 @@ from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, REPRAPFIRMWARE, Dial
 from bridge.gcode.modal import Modal
 from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
+from bridge.printer.knowledge.history import History
+from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits.safety import Rules
 from bridge.printer.limits.travel import InitialState
+from bridge.printer.link.wire_log import WireLog
 from tests.support.knowing import Knowing, plan
 
 TWO_TOOLS = Printer(profile=Profile(extruders=2))
@@ -254,3 +257,19 @@ def test_a_context_has_what_the_state_has() -> None:
     context = planning.context_of(known.state, TWO_TOOLS, MARLIN, None)
     assert context.modal == Modal(relative=True, relative_e=True)
     assert "EXTENDED_M20" in context.capabilities
+
+
+def test_a_script_that_cannot_be_rendered_is_not_run_in_a_print() -> None:
+    observer = Observer(
+        TWO_TOOLS,
+        history=History(1.0),
+        wire=WireLog(),
+        clock=lambda: 0.0,
+        on_change=lambda: None,
+        on_event=lambda _: None,
+    )
+    scripts = Scripts(
+        {"light": "M117 x", "broken": "{{ 1 // 0 }}"}, offered=["light", "broken"]
+    )
+    planner = planning.Planner(observer, TWO_TOOLS, scripts)
+    assert planner.disturbing_scripts() == {"light": False, "broken": True}

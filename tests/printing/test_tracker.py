@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 
-from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, Dialect
+from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, REPETIER, Dialect
 from bridge.gcode.line import of_file
 from bridge.printer.printing.tracker import Place, Tracker
 
@@ -29,6 +29,12 @@ def test_moves_add_up_in_both_modes() -> None:
     assert (place.x, place.y, place.z, place.e) == (7, 20, 1.5, 3)
     assert place.relative
     assert place.relative_e
+
+
+def test_where_g90_is_not_for_the_extruder_its_mode_stays() -> None:
+    own = next(one for one in DIALECTS.values() if not one.g90_sets_extruder)
+    place = after("M83", "G91", "G90", dialect=own).place
+    assert (place.relative, place.relative_e) == (False, True)
 
 
 def test_a_relative_move_from_nowhere_leads_nowhere() -> None:

@@ -247,8 +247,8 @@ class Tracker:
         match line.row.sets:
             case Sets.RELATIVE | Sets.ABSOLUTE as mode:
                 self.relative = mode is Sets.RELATIVE
-                if self._dialect.g90_sets_extruder:
-                    self.relative_e = self.relative
+                both = self._dialect.g90_sets_extruder
+                self.relative_e = self.relative if both else self.relative_e
             case Sets.RELATIVE_E:
                 self.relative_e = True
             case Sets.ABSOLUTE_E:
