@@ -132,19 +132,6 @@ class PrintService:
             state="queued", job=entry.id, position=len(self._queue.entries), reason=why
         )
 
-    async def start(self, path: str) -> str:
-        """Print a stored file at once, past the queue; return the print's id.
-
-        Raises:
-            RejectedError: The file is unknown (404), or the printer not ready (409).
-
-        """
-        self._printer.printing.check_start()  # before the file is read again
-        file = await self._printable(path)
-        job = self._fresh_id()
-        self._start(job, file)
-        return job
-
     @staticmethod
     def concerns(command: Command) -> bool:
         """Return whether a command or request is about the queue or past prints."""

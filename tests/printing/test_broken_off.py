@@ -62,9 +62,16 @@ async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
         point = json.loads(kept.read_text())["checkpoint"]
         assert point["layer"] >= 6
         assert point["targets"] == {"tool0": 190, "bed": 50}
+        recover = command_of("job", command="recover", z=point["z"])
+        cool = {"tool": 150}
+        async with live(
+            str(link), print_file=kept, volume=volume, max_temperature=cool
+        ) as limited:
+            with pytest.raises(RejectedError, match="150") as refusal:
+                await limited.printer.plan_in_slices(recover)
+            assert refusal.value.error == "out_of_limits"
         # The bridge is started again, and a person asks for the plan first.
         async with live(str(link), print_file=kept, volume=volume) as again:
-            recover = command_of("job", command="recover", z=point["z"])
             planned = await again.printer.plan_in_slices(recover)
             lines = planned.program.gcode
             assert lines[:4] == ("M140 S50", "M104 S190", "M190 S50", "M109 S190")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bridge.errors import RejectedError
+from bridge.gcode.line import read
 from bridge.gcode.reply_types import Action
 from bridge.printer.control.command_queue import CommandQueue
 from bridge.printer.control.hook_runner import HookRunner
@@ -14,6 +15,7 @@ from bridge.printer.control.planning import Planner
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
+from bridge.printer.limits import safety
 from bridge.printer.link.link import Link
 from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.job_report import JobReport
@@ -181,7 +183,8 @@ class HostPrinting:
             z: the nozzle's height in mm, if a person has measured it.
 
         Raises:
-            RejectedError: It cannot go on safely, or not now (409).
+            RejectedError: It cannot go on safely, or not now (409), or it would heat
+                beyond a limit (400).
 
         """
         point = self.interrupted
@@ -192,7 +195,14 @@ class HostPrinting:
         self.check_start()
         scan = Scan(point, self._parts.observer.dialect, layer)
         await _follow(scan, point)
-        return plan(point, scan, self._parts.planner.context(), z=z)
+        recovery = plan(point, scan, self._parts.planner.context(), z=z)
+        # The limits, or the offsets, may be others than when the print began.
+        rules = self._parts.planner.rules_of_files()
+        for text in recovery.lines:
+            line = read(text, self._parts.observer.dialect.name)
+            if line.row.heats:
+                safety.check_value(line, rules)
+        return recovery
 
     async def _print(self, run: PrintRun) -> None:
         try:
