@@ -69,9 +69,7 @@ def test_prints_are_counted() -> None:
     assert counted(totals, PrintJob().result) is totals
 
 
-def test_texts_do_not_contradict_the_comments_of_a_print_that_the_bridge_sends() -> (
-    None
-):
+def test_texts_do_not_contradict_the_comments_of_a_print_that_is_sent() -> None:
     job = PrintJob(phase="printing", origin="local", layer=2, layers=9)
     assert job.streamed
     assert report_layer(job, 5, 100) is job
