@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.support.servers import stop_accepting
+
 
 class Proxy:
     """Forwards bytes; what a test sets takes effect immediately.
@@ -66,6 +68,7 @@ class Proxy:
     async def close(self) -> None:
         """Stop listening and drop everything."""
         if self._server is not None:
+            await stop_accepting(self._server)
             self._server.close()
         for task in self._tasks:
             task.cancel()

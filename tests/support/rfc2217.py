@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
+from tests.support.servers import stop_accepting
 from tests.support.waiting import DEADLINE
 
 _IAC, _DONT, _DO, _WONT, _WILL, _SB, _SE = 255, 254, 253, 252, 251, 250, 240
@@ -122,6 +123,7 @@ class Rfc2217Server:
 
     async def close(self) -> None:
         assert self._server is not None
+        await stop_accepting(self._server)
         self._server.close()
         for client in self._clients:
             client.close()
