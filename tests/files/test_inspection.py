@@ -256,6 +256,10 @@ def test_durations(text: str, seconds: float | None) -> None:
             "; filament used [g] = 0.0, 4.5",
             Metadata(filament=(Filament(1, None, 4.5),)),
         ),
+        (
+            "; filament used [mm] = 5\n; filament used [mm] = 9",
+            Metadata(filament=(Filament(0, 5.0),)),
+        ),
         ("; estimated printing time = soon", Metadata()),
         (";TIME:50\n;TIME:60", Metadata(seconds=50.0)),
         ("; first_layer_height = 50%", Metadata()),

@@ -171,6 +171,11 @@ def test_what_changes_nothing_is_not_told(watch: Watch) -> None:
     assert watch.observer.state.offsets == {"bed": 2.0}
 
 
+def test_what_later_commands_use_is_kept(watch: Watch) -> None:
+    watch.observer.choose({"jog_distance": 10.0})
+    assert watch.observer.state.accessories.jog_distance == 10.0
+
+
 def test_a_cable_that_is_pulled_is_a_problem(watch: Watch) -> None:
     connect(watch).says("X:1.0 Y:2.0 Z:3.0")
     watch.wire.sent(b"M105\n", watch.now)
