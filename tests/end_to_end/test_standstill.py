@@ -17,16 +17,24 @@ LONG = 2 * KEEPALIVE + 1.0
 SHORT = 4.0
 
 
-async def has_passed(seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    await until(lambda: time.monotonic() > ends)
+def is_frozen(process: Daemon) -> bool:
+    """Return whether it is stopped by a signal; proc_pid_stat(5)."""
+    status = Path(f"/proc/{process.pid}/stat").read_text()
+    return status.rpartition(")")[2].split()[0] == "T"
 
 
 async def freeze(process: Daemon) -> None:
     """Stop the daemon, and wait until it does nothing more."""
     process.signal(signal.SIGSTOP)
-    status = Path(f"/proc/{process.pid}/stat")
-    await until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T")
+    await until(lambda: is_frozen(process))
+
+
+async def stays_frozen(process: Daemon, seconds: float) -> None:
+    """Wait, and then let it go on; nobody else may have let it."""
+    ends = time.monotonic() + seconds
+    await until(lambda: time.monotonic() > ends or not is_frozen(process))
+    assert is_frozen(process), "something else has sent it SIGCONT"
+    process.signal(signal.SIGCONT)
 
 
 async def test_what_was_sent_to_a_frozen_bridge_is_expired(
@@ -47,8 +55,7 @@ async def test_what_was_sent_to_a_frozen_bridge_is_expired(
             await bridge.send("command", {"commands": ["G28", "M84"]}),
             await bridge.send("request/ping"),
         ]
-        await has_passed(LONG)
-        bridge.daemon.signal(signal.SIGCONT)
+        await stays_frozen(bridge.daemon, LONG)
         for reply in replies:
             answer = await bridge.answer(reply)
             told = (answer["status"], answer["code"])
@@ -62,8 +69,7 @@ async def test_what_was_sent_to_a_frozen_bridge_is_expired(
 
         await freeze(bridge.daemon)
         reply = await bridge.send("emergency")
-        await has_passed(LONG)
-        bridge.daemon.signal(signal.SIGCONT)
+        await stays_frozen(bridge.daemon, LONG)
         assert (await bridge.answer(reply))["status"] == "finished"
         await until(lambda: printer.wire.sent(before)[-1] == "M112")
 
@@ -81,8 +87,7 @@ async def test_a_short_standstill_counts_as_age(
         by_mqtt = await bridge.send("bed", heat, MessageExpiryInterval=2)
         in_time = await bridge.send("bed", {**heat, "target": 50, "ttl": 600})
         without = await bridge.send("head", {"command": "jog", "x": 5})
-        await has_passed(SHORT)
-        bridge.daemon.signal(signal.SIGCONT)
+        await stays_frozen(bridge.daemon, SHORT)
         answer = await bridge.answer(late)
         assert answer["status"] == "expired", f"{answer}\n{bridge.daemon.log}"
         assert (await bridge.answer(by_mqtt))["status"] == "expired"
