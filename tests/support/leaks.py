@@ -13,13 +13,15 @@ _DESCRIPTORS = "/proc/self/fd"
 _TASKS = "/proc/self/task"
 # The interpreter and its libraries keep these open for the life of the process.
 _KEPT = ("/dev/urandom", "/dev/null")
-# Nor the ends of pseudo-terminals, one of which is now and then seen after a simulated
-# printer was unplugged and plugged in again; whose it is has not been found out.
-_UNSEEN = ("/proc/", "/dev/pts/")
+_TERMINALS = "/dev/pts/"
 
 
 def descriptors() -> frozenset[str]:
-    """Return the open descriptors with their targets; Linux only."""
+    """Return the open descriptors with their targets; Linux only.
+
+    Pseudo-terminals have no number: a printer that outlives a test, and is plugged in
+    again in it, gets another one if a process beside it has taken its own meanwhile.
+    """
     found = []
     # With os and not pathlib: each test looks, and that costs twice as much.
     for number in os.listdir(_DESCRIPTORS):  # noqa: PTH208
@@ -27,7 +29,9 @@ def descriptors() -> frozenset[str]:
             target = os.readlink(f"{_DESCRIPTORS}/{number}")  # noqa: PTH115
         except FileNotFoundError:
             continue
-        if target not in _KEPT and not target.startswith(_UNSEEN):
+        if target.startswith(_TERMINALS):
+            target = _TERMINALS
+        if target not in _KEPT and not target.startswith("/proc/"):
             found.append(f"{number} -> {target}")
     return frozenset(found)
 

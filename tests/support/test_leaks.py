@@ -29,6 +29,24 @@ def test_a_descriptor_is_found() -> None:
     os.close(read)
 
 
+def test_a_printer_that_is_plugged_in_again_is_not_left_behind() -> None:
+    """Its terminal has another number, if a process beside it has taken the old one."""
+    ends = os.openpty()
+    number = os.ttyname(ends[1])
+    with nothing_left_behind(grace=0):
+        for new, old in zip(os.openpty(), ends, strict=True):
+            os.dup2(new, old)
+            os.close(new)
+        assert os.ttyname(ends[1]) != number
+    with (
+        pytest.raises(AssertionError, match=r"descriptors.*/dev/pts/"),
+        nothing_left_behind(grace=0),
+    ):
+        kept = os.dup(ends[1])
+    for end in (*ends, kept):
+        os.close(end)
+
+
 def test_a_thread_is_found() -> None:
     done = threading.Event()
     thread = threading.Thread(target=done.wait, name="lingerer")
