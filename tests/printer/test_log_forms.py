@@ -12,8 +12,6 @@ REPORTS = Path(__file__).parent.parent / "transcripts" / "reports"
 LOGS = sorted(REPORTS.glob("*.log"))
 
 NOT_UNDERSTOOD = {
-    "Cancelling on request of the printer...",  # of OctoPrint
-    "Connecting...",  # of Pronterface
     "DWIN handshake echo:busy: processing",  # two lines in one; the next is whole
     "File deleted:PLR",
     "Writing to file: /PLR",
@@ -69,6 +67,16 @@ def test_each_log_is_read_and_understood(log: Path) -> None:
         ("<<< ok", False, b"ok\n"),
         (">>> M105", True, b"M105\n"),
         (">>>M105", True, b"M105\n"),
+        ("12:34:56.789: N1 M105*37", True, b"N1 M105*37\n"),
+        ("12:34:56.789: ok 1", False, b"ok 1\n"),
+        ("Send:12:34:56.789: N1 M105*37", True, b"N1 M105*37\n"),
+        ("Recv:12:34:56.789: ok", False, b"ok\n"),
+        ("| Send: N1 M105*37", True, b"N1 M105*37\n"),
+        ("| Recv: ok", False, b"ok\n"),
+        ("->N1 M105*37 [12.345]", True, b"N1 M105*37\n"),
+        ("<-ok T:20 /0  [12.399]", False, b"ok T:20 /0\n"),
+        ("<-ok", False, b"ok\n"),
+        ("2019-08-11 18:52:50,212 Received from printer: line: ok", False, b"ok\n"),
         ("M105", True, b"M105\n"),
         ("N10 M105*35", True, b"N10 M105*35\n"),
         ("ok T:20 /0", False, b"ok T:20 /0\n"),
@@ -94,6 +102,41 @@ def test_times_go_on_over_midnight_and_gaps() -> None:
 def test_forms_may_be_mixed() -> None:
     lines = ["Recv: ok", "1.0 > M105\\n", "# a remark", "2.5 < ok T:20 /0"]
     assert [entry.time for entry in read_any(lines)] == [0.0, 1.0, 2.5]
+
+
+def test_each_form_has_its_own_clock() -> None:
+    lines = ["->G28 [3574.250]", "", "<-ok [3574.500]"]
+    assert [entry.time for entry in read_any(lines)] == [0.0, 0.25]
+    lines = ["Send:23:59:59.500: G28", "Recv:0:00:00.500: ok"]
+    assert [entry.time for entry in read_any(lines)] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("typed", ["G28", "g28", "m117 Hello"])
+def test_a_command_that_the_console_repeats_was_sent_once(typed: str) -> None:
+    lines = [f">>> {typed}", f"SENDING:{typed.upper()}", "ok", "SENDING:M105", "ok"]
+    sides = [entry.direction.value for entry in read_any(lines)]
+    assert sides == [">", "<", ">", "<"]
+    other = [f">>> {typed}", "SENDING:M105", "SENDING:M105", "ok"]
+    assert len(list(read_any(other))) == 4
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "| Last lines in terminal:",
+        "| Printer seems to support the busy protocol, will adjust timeouts",
+        "Printer seems to support the busy protocol, will adjust timeouts",
+        "2019-01-08 15:34:12,089 - octoprint.util.comm - INFO - Got a resend request",
+        "2019-04-26 19:26:30,773 - Serial port list: ['/dev/ttyUSB0']",
+        "2017-07-14 00:28:18,826 - Connecting...",
+        "->Communication State: Printing",
+        "[ERROR] Error:Printer halted. kill() called!",
+        "Print started at: 17:17:39",
+        "12:56:18.114 : Repetier-Server successfully connected.",
+    ],
+)
+def test_remarks_of_programs_are_no_lines_of_the_printer(remark: str) -> None:
+    assert [entry.data for entry in read_any(["Recv: ok", remark])] == [b"ok\n"]
 
 
 def test_dates_are_counted() -> None:

@@ -8,13 +8,18 @@ Each line is recognised by itself, because logs are pasted together::
     SENT: M105  /  RECV: ok T:20.1 /0.0                   Printrun (Pronterface) and its
     SENDING:M105  /  >>> M105                               console
     12:34:56.789 : N1 M105*37                             Repetier-Host
+    12:34:56.789: N1 M105*37                              Repetier-Server
+    Send:12:34:56.789: N1 M105*37                         a terminal with its own stamps
+    | Recv: ok T:20.1 /0.0                                the end of octoprint.log
+    ->N1 M105*37 [12.345]  /  <-ok T:20.1 /0.0 [12.399]   MatterControl
+    … Received from printer: line: T:20.1 /0.0            Octolapse
     ok T:20.1 /0.0                                        a bare capture
 
 A line of a bare capture was sent if it looks like a command, and else received.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from bridge.gcode.dialects import UNKNOWN
@@ -28,24 +33,34 @@ _STAMP = (
     r"(?:[.,](?P<part>\d{1,6}))?\]?"
 )
 _MARKED = re.compile(
-    rf"\s*(?:{_STAMP}\s*(?:[-:|]\s*)*(?:[\w.]+\s+-\s+[A-Z]+\s+-\s+)?)?"
-    r"(?P<side>Send|Recv|SENT|RECV|SENDING|READ|WRITE)\s*:\s?(?P<body>.*)",
+    rf"\s*(?:\| |{_STAMP}\s*(?:[-:|]\s*)*(?:[\w.]+\s+-\s+[A-Z]+\s+-\s+)?)?"
+    r"(?P<side>Send|Recv|SENT|RECV|SENDING|READ|WRITE|Received from printer: line)"
+    r"\s*:\s?(?P<body>.*)",
 )
-_STAMPED = re.compile(rf"\s*{_STAMP}\s+(?:[-:|>]\s*)*(?P<body>.*)")
-_CONSOLE = re.compile(r">>>\s?(?P<body>.*)")
+_INNER_STAMP = re.compile(rf"{_STAMP}:\s(?P<body>.*)")
+_STAMPED = re.compile(rf"\s*{_STAMP}(?:\s+|:\s+)(?:[-:|>]\s*)*(?P<body>.*)")
+_CONSOLE = re.compile(r"(?P<side>>>>)\s?(?P<body>.*)")
+_ARROW = re.compile(
+    r"(?P<side>->|<-)\s?(?P<body>.*?)(?:\s*\[(?P<seconds>\d{1,9}\.\d{1,6})\])?\s*$"
+)
 _COMMAND = re.compile(
     r"(?:N\d+\s*)?(?:[GM]\d{1,4}|T\d)(?:\s+[A-Z][-+.\d]*\S*)*(?:\s*\*\d+)?$"
     r"|N\d+ .*\*\d+$"
 )
 _BYTES = re.compile(r"b?'(?P<body>.*?)(?:\\r)?(?:\\n)?'$")
 _REMARK = re.compile(
-    r"\s*(?:\[\.\.\.\]|\.{3}|\||-{3,}|Changing monitoring state|Connecting to"
+    r"\s*(?:\[\.\.\.\]|\.{3}|\|(?! (?:Send|Recv):)|-{3,}|\[ERROR\] "
+    r"|->Communication State|[\w.]+ - [A-Z]+ - (?!Send:|Recv:)"
+    r"|Changing monitoring state|Connecting(?: to|\.\.\.)|Print started at"
+    r"|Printer seems to support|Telling the printer|Got a resend request"
+    r"|Cancelling on request|Enabling serial logging|Serial port list|Trying baudrate"
+    r"|Repetier-Server successfully connected"
     r"|Connected to|Connection closed|Unexpected error|Printer signalled|Closing down"
     r"|Starting baud"
     r"|Attempting to connect|Detecting|Trying port|Handshake|External trigger"
     r"|Your printer|Disconnected|Printer is now online|Resetting|Error:\s*timeout)",
 )
-_SENDS = {"send", "sent", "sending", "write"}
+_SENDS = {"send", "sent", "sending", "write", "->", ">>>"}
 _DAY = 86_400.0
 
 
@@ -92,29 +107,40 @@ class _LogReader:
         """A line had a mark of a program that writes logs."""
         self._first: float | None = None
         self._now = 0.0
+        self._typed = ""  # at Pronterface's prompt; "SENDING:" may repeat it
 
     def read(self, line: str) -> Entry | None:
         """Return the entry of a line; ``None``: it has none."""
         text = line.rstrip("\r\n")
         if not text.strip() or _REMARK.match(text):
             return None
+        for form in (_CONSOLE, _MARKED, _ARROW):
+            if said := form.match(text):
+                self.certain = True
+                return self._said(said.groupdict())
         if _OWN.match(text):
             self.certain = True
             return next((self._at(entry) for entry in read_log([text])), None)
-        if marked := _MARKED.match(text):
-            self.certain = True
-            self._clock(marked)
-            sent = marked["side"].lower() in _SENDS
-            return self._entry(marked["body"], sent=sent)
-        if console := _CONSOLE.match(text):
-            self.certain = True
-            return self._entry(console["body"], sent=True)
         if stamped := _STAMPED.match(text):
-            self._clock(stamped)
+            self._clock(stamped.groupdict())
             text = stamped["body"]
             if not text.strip() or _REMARK.match(text):
                 return None
         return self._entry(text, sent=_COMMAND.match(text.strip()) is not None)
+
+    def _said(self, form: Mapping[str, str | None]) -> Entry | None:
+        """Return the entry of a line that says who sent it; ``None``: it is a copy."""
+        side, body = form["side"] or "", form["body"] or ""
+        typed, self._typed = self._typed, body.strip().upper() if side == ">>>" else ""
+        if side == "SENDING" and body.strip().upper() == typed:
+            return None
+        self._clock(form)
+        if inner := _INNER_STAMP.match(body):
+            self._clock(inner.groupdict())
+            body = inner["body"]
+        if seconds := form.get("seconds"):
+            self._advance(float(seconds))
+        return self._entry(body, sent=side.lower() in _SENDS)
 
     def _at(self, entry: Entry) -> Entry:
         return Entry(max(self._now, entry.time), entry.direction, entry.data)
@@ -126,19 +152,24 @@ class _LogReader:
         direction = Direction.SENT if sent else Direction.RECEIVED
         return Entry(self._now, direction, data)
 
-    def _clock(self, stamp: re.Match[str]) -> None:
-        if not stamp["time"]:
+    def _clock(self, stamp: Mapping[str, str | None]) -> None:
+        time, date = stamp.get("time"), stamp.get("date")
+        if not time:
             return
-        hours, minutes, seconds = map(int, stamp["time"].split(":"))
+        hours, minutes, seconds = map(int, time.split(":"))
         moment = hours * 3600.0 + minutes * 60 + seconds
         moment += float(f"0.{stamp['part'] or 0}")
-        if stamp["date"]:
+        if date:
             try:
-                moment += datetime.fromisoformat(stamp["date"]).toordinal() * _DAY
+                moment += datetime.fromisoformat(date).toordinal() * _DAY
             except ValueError:
                 return
+        first = moment if self._first is None else self._first
+        while moment - first < self._now - _DAY / 2 and not date:
+            moment += _DAY  # after midnight
+        self._advance(moment)
+
+    def _advance(self, moment: float) -> None:
         if self._first is None:
             self._first = moment
-        while moment - self._first < self._now - _DAY / 2 and not stamp["date"]:
-            moment += _DAY  # after midnight
         self._now = max(self._now, moment - self._first)
