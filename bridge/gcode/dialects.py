@@ -341,9 +341,11 @@ SMOOTHIEWARE = Dialect(
     bare_t_is_tool_zero=True,
     long_timeout=600.0,
     bang=Bang.FATAL,
-    alarm_prefixes=("alarm:", "halt asserted"),
+    alarm_prefixes=("alarm:", "halt asserted", "limit switch ", "halted, m999"),
 )
-"""Its buttons and end switches stop it with an ``ALARM:``, without ``Error:``."""
+"""Its buttons and end switches stop it with an ``ALARM:``, or ``Limit switch min_x was
+hit``, without ``Error:``. It then answers each line with ``!!`` alone, until ``M999``
+(https://smoothieware.org/stopping-smoothie)."""
 
 MALYAN = Dialect(
     name="malyan",

@@ -75,13 +75,14 @@ class Rule:
 _NO_FILE = rf"(?!.*{ENDING})"
 # Nine digits are more than any firmware counts to, and cheap to convert.
 _OK_NUMBER = re.compile(
-    r"(?:N\s*(?P<marked>-?\d{1,9})\b|(?P<bare>\d{1,9})(?=\s*$|\s+[A-Z]+\d*[: ]))?"
+    r"(?:N\s*:?\s*(?P<marked>-?\d{1,9})\b|(?P<bare>\d{1,9})(?=\s*$|\s+[A-Z]+\d*[: ]))?"
     r"(?:\s*\b(?:P\d{1,4}|B(?P<room>\d{1,4}))\b(?!:))*\s*",
     re.ASCII,
 )
 """The line's number, and how many lines (``P``) and bytes (``B``) there is room for:
 ``ok N2 P15 B3`` (https://marlinfw.org/docs/configuration/configuration.html,
 "ADVANCED_OK"). Malyan's firmware adds the temperatures: ``ok N5 P7 B15 T:153.4 /0.0``.
+Anycubic's has a colon: ``ok N:7395`` (public logs).
 """
 
 

@@ -108,6 +108,7 @@ def test_a_temperature_that_cannot_be_measured_is_not_known(value: str) -> None:
         ("ok P15 B3 T:153.4 /0.0 B:60.4 /65.0", None),
         ("ok 5 T:153.4 /0.0 B:60.4 /65.0", 5),
         ("ok N5 T:153.4 /0.0 B:60.4 /65.0", 5),
+        ("ok N:5 T:153.4 /0.0 B:60.4 /65.0", 5),
         ("ok N5 B15 P7 T:153.4 /0.0 B:60.4 /65.0", 5),
         ("ok N-1 P15 B3 T:153.4 /0.0 B:60.4 /65.0", -1),
         ("ok T:153.4 /0.0 B:60.4 /65.0", None),

@@ -69,6 +69,12 @@ def only(line: str, dialect: Dialect = MARLIN) -> Reply:
         ("ok N-1 P15 B3", -1),
         ("ok P15 B3", None),
         ("ok 12", 12),
+        ("ok N:7395", 7395),
+        ("ok N: 7395", 7395),
+        ("ok N 7395", 7395),
+        ("ok N:7395 P15 B3", 7395),
+        ("ok N:", None),
+        ("ok N:x", None),
         ("ok 12 files", None),
     ],
 )
@@ -350,6 +356,9 @@ def test_other_texts_are_no_fault(line: str) -> None:
         ("ALARM: Kill button pressed - reset or M999 to continue", "killed"),
         ("ALARM: Hard limit +X", "fatal"),
         ("HALT asserted - reset or M999 required", "killed"),
+        ("Limit switch min_x was hit - reset or M999 required", "fatal"),
+        ("Limit switch Z was hit - reset or M999 required", "fatal"),
+        ("HALTED, M999 or $X to exit HALT state", "fatal"),
     ],
 )
 def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) -> None:
@@ -366,6 +375,7 @@ def test_buttons_and_end_switches_stop_some_firmwares(line: str, reason: str) ->
         "Probing failed.gcode 107",
         "probing failed again.g",
         "HALT asserted.gcode 5",
+        "Limit switch mount.gcode 5",
         "Resend 12 parts.gcode 44",
     ],
 )

@@ -12,6 +12,7 @@ from bridge.gcode.dialects import (
     PRUSA,
     REPETIER,
     REPRAPFIRMWARE,
+    SMOOTHIEWARE,
     Dialect,
 )
 from bridge.gcode.reply_types import Ok
@@ -93,6 +94,28 @@ def test_a_halt_long_after_it_has_not(printer: Knowing) -> None:
     printer.says("Error:Probing Failed")
     printer.at(60).says("Error:Printer halted. kill() called!")
     assert problem(printer.state).reason == "killed"
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (("!!",), "the firmware stopped, and did not say why"),
+        (
+            ("Limit switch min_x was hit - reset or M999 required", "!!", "!!"),
+            "Limit switch min_x was hit - reset or M999 required",
+        ),
+        (
+            ("HALTED, M999 or $X to exit HALT state", "!!"),
+            "HALTED, M999 or $X to exit HALT state",
+        ),
+    ],
+)
+def test_a_halt_always_has_a_text(lines: tuple[str, ...], error: str) -> None:
+    printer = Knowing(dialect=SMOOTHIEWARE)
+    printer.says(*lines)
+    assert printer.state.halted
+    assert problem(printer.state).error == error
+    assert printer.happened() == ["error"]
 
 
 @pytest.mark.parametrize(

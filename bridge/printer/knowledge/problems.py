@@ -43,6 +43,10 @@ _UNKNOWN = re.compile(
 )
 
 
+_NO_REASON = "the firmware stopped, and did not say why"
+"""For Smoothieware, which answers each line with ``!!`` alone once it has stopped."""
+
+
 def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
     """Return the state after a fatal error; its lines are joined to one."""
     before, failure = state.problem, state.failure
@@ -50,7 +54,7 @@ def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:
         if failure is not None and now - failure.time < CAUSE:
             cause = Fatal(failure.error, failure.reason)
             fatal = firmware_errors.join_fatal(cause, fatal)
-        return _halted(state, fatal.text, fatal.reason, now)
+        return _halted(state, fatal.text or _NO_REASON, fatal.reason, now)
     if before.consequence == "stopped":
         return state  # requested: the firmware's kill message is only the effect
     joined = firmware_errors.join_fatal(Fatal(before.error, before.reason), fatal)
