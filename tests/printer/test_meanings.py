@@ -332,6 +332,31 @@ def test_a_print_whose_cancellation_is_refused_goes_on(line: str, refusal: str) 
     assert printer.happened() == []
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'echo:Unknown command: "M524"',
+        "Unknown command:N12 M524",
+        "Error:Unknown command M524",
+        "Error: M524: command is not supported",
+        "E: Bad M-code 524",
+        "Invalid M code.",
+    ],
+)
+def test_after_a_refused_cancellation_the_next_one_is_a_new_attempt(
+    refusal: str,
+) -> None:
+    printer = printing()
+    for _ in range(2):
+        assert printer.begins("M524").phase == "cancelling"
+        assert printer.says(refusal, "ok").phase == "printing"
+    printer.at(9).says("SD printing byte 30/1000")
+    assert printer.state.phase == "printing"
+    printer.sends("M524")
+    printer.says("Not SD printing")
+    assert printer.happened() == ["print_cancelled"]
+
+
 def test_a_paused_print_whose_cancellation_is_refused_stays_paused() -> None:
     printer = printing()
     printer.says("//action:paused")
@@ -352,6 +377,36 @@ def test_no_cancel_without_its_acknowledgement() -> None:
     printer.become(acknowledged)
     printer.says("Not SD printing")
     assert printer.happened()[-1] == "print_cancelled"
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        ("echo:busy: paused for user",),
+        ("echo:busy: paused for input",),
+        ("busy:paused for user interaction",),
+        ("//action:prompt_begin Nozzle Parked", "//action:prompt_show"),
+        (
+            "//action:paused filament_runout 0",
+            "//action:prompt_begin FilamentRunout T0",
+            "//action:prompt_button PurgeMore",
+            "//action:prompt_button Continue",
+            "//action:prompt_show",
+        ),
+        ("//action:paused", "echo:busy: processing"),
+    ],
+)
+def test_a_print_that_waits_for_a_person_is_not_over(wait: tuple[str, ...]) -> None:
+    printer = printing()
+    printer.says(*wait)
+    for now in range(3, 60, 2):
+        printer.at(now).says("echo:busy: paused for user", "Not SD printing")
+        if now == 31:
+            printer.begins("M524")
+    assert printer.state.phase == "cancelling"
+    assert not {"print_cancelled", "print_done", "print_failed"} & set(
+        printer.happened()
+    )
 
 
 @pytest.mark.parametrize("line", ["M524", "CANCEL_PRINT"])
@@ -522,6 +577,45 @@ def test_a_locked_printer_says_so(printer: Knowing) -> None:
     assert not printer.state.locked
 
 
+def test_one_lock_is_one_message(printer: Knowing) -> None:
+    for line in ("G1 X10", "M104 S200", "M140 S60"):
+        printer.begins(line)
+        printer.says("echo:Printer locked! (Unlock with M511 or LCD)", "ok")
+    assert printer.state.locked
+    assert printer.happened() == []
+    assert printer.state.phase == "operational", "it is no halt"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LOCKED~1.GCO 107",
+        "Printer locked!.gcode 107",
+        "echo:Printer unlocked",
+        "echo:Printer lock bracket.gcode",
+        "//action:notification Printer locked!",
+        "Error:Bed locked",
+    ],
+)
+def test_other_texts_lock_nothing(printer: Knowing, line: str) -> None:
+    assert not printer.says(line).locked
+
+
+@pytest.mark.parametrize("line", ["start", "//action:notification Printer unlocked"])
+def test_what_says_nothing_about_the_lock_leaves_it(
+    printer: Knowing, line: str
+) -> None:
+    printer.says("echo:Printer locked! (Unlock with M511 or LCD)", line)
+    printer.says("echo:busy: processing", "X:0 Y:0 Z:0 E:0 Count X:0 Y:0 Z:0")
+    assert printer.state.locked
+
+
+def test_a_lost_connection_leaves_no_lock(printer: Knowing) -> None:
+    printer.says("echo:Printer locked! (Unlock with M511 or LCD)")
+    printer.become(known.connecting(printer.state))
+    assert not printer.state.locked
+
+
 def test_the_files_of_folders_have_them_in_their_path(printer: Knowing) -> None:
     printer.says(
         "Begin file list",
@@ -622,6 +716,45 @@ def test_after_a_restart_the_new_reason_counts(klipper: Knowing) -> None:
     klipper.says(f"// {stuck}", *REMEDY, "// Error configuring printer", f"!! {stuck}")
     assert problem(klipper.state).error.startswith(stuck)
     assert '"FIRMWARE_RESTART"' in problem(klipper.state).error
+
+
+@pytest.mark.parametrize(
+    ("lines", "error", "phase"),
+    [
+        (("// Klipper state: Ready",), "", "connecting"),
+        (("// Kalico state: Ready",), "", "connecting"),
+        (
+            ("// Section 'fan' is not valid", "// Printer is halted", "!! Section"),
+            "Section 'fan' is not valid",
+            "error",
+        ),
+        (
+            ("// mcu 'mcu': Unable to connect", "// Error configuring printer", "!! x"),
+            "mcu 'mcu': Unable to connect",
+            "error",
+        ),
+        (
+            (
+                "// MCU 'mcu' shutdown: Timer too close",
+                "// Printer is shutdown",
+                "!! x",
+            ),
+            "MCU 'mcu' shutdown: Timer too close",
+            "error",
+        ),
+        (("// Klipper state: Shutdown",), "the firmware has shut down", "error"),
+        (("// Klipper state: Not ready",), "the firmware is not ready", "error"),
+    ],
+)
+def test_a_restart_ends_in_what_the_firmware_says_then(
+    klipper: Knowing, lines: tuple[str, ...], error: str, phase: str
+) -> None:
+    klipper.begins("RESTART")
+    klipper.says("ok", "// Klipper state: Disconnect")
+    assert klipper.state.phase == "connecting", "it is set up again when it is ready"
+    klipper.says(*lines)
+    assert klipper.state.phase == phase
+    assert (klipper.state.trouble.error if klipper.state.trouble else "") == error
 
 
 @pytest.mark.parametrize("line", ["// Printer is shutdown", "!! Printer is not ready"])
