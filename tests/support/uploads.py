@@ -199,13 +199,13 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *names: str, tls: ssl.SSLContext | None = None
+    folder: Path, *names: str, tls: ssl.SSLContext | None = None, keep_free: int = 0
 ) -> AsyncIterator[Served]:
     """Serve printers of these ids, by default one called ``left``."""
     inspector = InspectorHere()
     printers = {}
     for name in names or ["left"]:
-        store = Store(folder / name, max_upload=LARGEST, keep_free=0)
+        store = Store(folder / name, max_upload=LARGEST, keep_free=keep_free)
         library = Library(store, RULES, inspector)
         await library.open()
         printers[name] = TriedPrinter(library, folder / name)

@@ -206,10 +206,6 @@ async def test_what_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) ->
             await client.send(upload_head(length, "Expect: 100-continue"))
             reply = await client.reply()
             assert (reply.status, b"files.max_upload" in reply.body) == (413, True)
-        served.left.store.free = 1000
-        client = await served.client()
-        await client.send(upload_head(500_000, "Expect: 100-continue"))
-        assert (await client.reply()).status == 507
         # Chunks do not say how many there will be.
         client = await served.client()
         head = upload_head(0, "Transfer-Encoding: chunked").replace(
@@ -222,6 +218,16 @@ async def test_what_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) ->
         assert (await client.reply()).status == 413
         large = post("/left/api/job", {"command": "x" * 70_000})
         assert (await served.ask(large)).status == 413
+    assert served.stored() == []
+
+
+async def test_what_the_disk_has_no_room_for_is_refused_before_it_is_sent(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, keep_free=10**18) as served:
+        client = await served.client()
+        await client.send(upload_head(500_000, "Expect: 100-continue"))
+        assert (await client.reply()).status == 507
     assert served.stored() == []
 
 
