@@ -9,8 +9,9 @@ from pathlib import Path
 import stand
 from many import Watcher
 
-SETTLED = 10.0
-"""Seconds after which all that is done once, after connecting, is done."""
+SETTLED = 25.0
+"""Seconds after which all that is done once, after connecting, is done. Home Assistant
+is told again after 10 s what has become known, and the temperatures follow for 8 s."""
 
 
 def wakeups(pid: int) -> int:

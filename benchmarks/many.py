@@ -45,12 +45,12 @@ class Watcher:
         self._client.loop_stop()
 
 
-def measure(count: int, seconds: float) -> stand.Look:
+def measure(count: int, seconds: float, interval: float) -> stand.Look:
     """Print what this many printers cost; return the last sample of the process."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), stand.free_port()
         places = {place.name: place for place in stand.ports(folder, count)}
-        telemetry = {"interval": 1.0, "min_interval": 0.5}
+        telemetry = {"interval": interval, "min_interval": interval / 2}
         config = stand.configuration(port, places, folder, telemetry=telemetry)
         with (
             stand.mosquitto(folder, port),
@@ -67,7 +67,8 @@ def measure(count: int, seconds: float) -> stand.Look:
             reports = watcher.temperatures - reports
             messages = watcher.messages - messages
             watcher.close()
-    each = 1e6 * (after.processor - before.processor) / max(1, count * seconds)
+    lines = max(1, count * seconds / interval)
+    each = 1e6 * (after.processor - before.processor) / lines
     print(
         f"{count:4} printers: {after.share(before):5.1f} % of a core, "
         f"{after.memory:6.1f} MB, {after.descriptors} descriptors, "
@@ -84,10 +85,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--printers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--interval", type=float, default=1.0, help="of the reports")
     chosen = parser.parse_args()
     print(stand.noise())
-    one = measure(1, chosen.seconds / 3)
-    all_of_them = measure(chosen.printers, chosen.seconds)
+    one = measure(1, chosen.seconds / 3, chosen.interval)
+    all_of_them = measure(chosen.printers, chosen.seconds, chosen.interval)
     each = (all_of_them.memory - one.memory) / max(1, chosen.printers - 1)
     print(f"memory for each printer: {each:.2f} MB; {stand.noise()}")
 

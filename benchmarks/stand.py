@@ -167,8 +167,11 @@ def configuration(
 
 
 def summary(seconds: Sequence[float]) -> str:
-    """Return median and 99th percentile, in µs."""
-    return f"median {median(seconds):6.0f} µs, 99th percentile {p99(seconds):6.0f} µs"
+    """Return median, 99th percentile and maximum, in µs."""
+    return (
+        f"median {median(seconds):6.0f} µs, 99th percentile {p99(seconds):6.0f} µs, "
+        f"most {1e6 * max(seconds):6.0f} µs"
+    )
 
 
 def median(seconds: Sequence[float]) -> float:

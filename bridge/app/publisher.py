@@ -20,7 +20,7 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import PrinterState, evolve
 from bridge.printer.link.wire_log import Entry
 from bridge.printer.printer import Printer
-from bridge.printer.published import about, documents, views
+from bridge.printer.published import about, documents, safety_flags, views
 from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
 from bridge.topics import Topic, Topics
 
@@ -97,13 +97,22 @@ class Publisher:
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
         if slow:
             self._facts(state)
-        if self._is_new("state", state.heaters) or slow:
+        if slow or self._is_new("state", self._thermal(state)):
             document = views.state(state, now=self.now(), epoch=self.epoch())
             self._state = steady(self._state, document)
             self._document(topics.STATE, self._state)
         if slow or state.job.active:
             self._job(state)
         self._telemetry()
+
+    def _thermal(self, state: PrinterState) -> object:
+        """Return all in which ``state`` depends on temperatures, and on the clock."""
+        return (
+            safety_flags.status(state),
+            safety_flags.hot(state),
+            safety_flags.safe_to_power_off(state),
+            round(self.epoch()),
+        )
 
     def _facts(self, state: PrinterState) -> None:
         online = "online" if state.link == "operational" else "offline"

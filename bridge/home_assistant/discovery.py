@@ -11,6 +11,7 @@ Pure: the time is an argument, and :mod:`bridge.home_assistant.announcer` publis
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import cast
 
@@ -364,6 +365,7 @@ def _triggers(device: Device) -> Iterator[tuple[str, Fields]]:
         )
 
 
+@lru_cache(maxsize=256)  # asked for with each report, and always of the same texts
 def _printable(text: str) -> str:
     """Return what a firmware says of itself without control characters."""
     return "".join(char for char in text if char.isprintable())

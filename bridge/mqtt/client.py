@@ -8,6 +8,7 @@ let commands grow old at the broker.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ from bridge.mqtt import error_text
 from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.connect import (
     ConnectAttempt,
+    DirectWriter,
     SocketWatcher,
     close_socket,
     properties,
@@ -122,6 +124,7 @@ class Client:
         self._ended: asyncio.Future[Loss] = self._loop.create_future()
         self._paho: paho.Client | None = None
         self._watcher: SocketWatcher | None = None
+        self._writer: DirectWriter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deferred: list[Callable[[], None]] = []
         self._subscribed = False
@@ -176,6 +179,11 @@ class Client:
 
         ``None``: the connection is gone, or all 65,535 packet identifiers are in use.
         """
+        writer = self._writer
+        # What paho has queued before goes first, so this queues there as well.
+        free = writer is not None and not self._running.want_write()
+        if writer is not None and free and publication.qos == 0:
+            return self._put_directly(writer, publication)
         info = self._running.publish(
             publication.topic,
             publication.payload,
@@ -184,6 +192,39 @@ class Client:
             _publish_properties(publication, self._version),
         )
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def _put_directly(self, writer: DirectWriter, publication: Publication) -> int:
+        if not writer.waiting:
+            self._loop.call_soon(self._flush)
+        return writer.put(publication)
+
+    def _flush(self) -> None:
+        if self._watcher is not None:
+            self._drive(self._write_directly)
+
+    def _write_directly(self) -> None:
+        writer = self._writer
+        if writer is None or not writer.waiting:
+            return
+        try:
+            written = writer.write()
+        except OSError:
+            # The broker may have said why, in a DISCONNECT that waits in the socket.
+            while self._watcher is not None and self._watcher.readable:
+                self._running.loop_read()
+            self._end(
+                error_text.lost(
+                    self._config,
+                    self._id,
+                    FAILURE,
+                    by_broker=False,
+                    subscribed=self._subscribed,
+                )
+            )
+            return
+        for number in written:
+            self._deferred.append(partial(self._listener.on_published, number, 0))
+        self._want_write(wanted=writer.waiting or self._running.want_write())
 
     def read_waiting(self) -> None:
         """Read what has arrived, before the event loop reports it."""
@@ -241,6 +282,8 @@ class Client:
         client.on_socket_register_write = lambda *_: self._want_write(wanted=True)
         client.on_socket_unregister_write = lambda *_: self._want_write(wanted=False)
         self._watcher = SocketWatcher(connection, self._read, self._write)
+        if type(connection) is socket.socket:  # not for TLS and WebSocket
+            self._writer = DirectWriter(connection, self._version)
         self._want_write(wanted=client.want_write())
         self._check_keepalive()
 
@@ -251,6 +294,7 @@ class Client:
         if self._watcher is not None:
             self._watcher.close()
             self._watcher = None
+        self._writer = None
 
     def _want_write(self, *, wanted: bool) -> None:
         if self._watcher is not None:
@@ -298,6 +342,11 @@ class Client:
         self._waited = 0.0
 
     def _write(self) -> None:
+        writer = self._writer
+        if writer is not None and writer.waiting:
+            self._flush()
+            if self._watcher is None or writer.waiting:
+                return
         self._drive(self._running.loop_write)
 
     def _check_keepalive(self) -> None:

@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -21,7 +21,7 @@ from bridge.config import Mqtt, Tls
 from bridge.mqtt import error_text
 from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.error_text import AttemptError, ConnectStage
-from bridge.mqtt.messages import Version, Will
+from bridge.mqtt.messages import Publication, Version, Will
 
 RECEIVE_MAXIMUM = 100
 """How many messages at QoS 1 the broker may send before we acknowledge one
@@ -286,6 +286,84 @@ class SocketWatcher:
         self._loop.remove_writer(self._descriptor)
         self._descriptor = -1
         self._socket.close()
+
+
+class DirectWriter:
+    """Writes messages at QoS 0 to a plain socket, without the queue of paho.
+
+    paho takes about 0.3 ms of processor time for a message at QoS 0, half of it for
+    objects that it passes to its callback, and makes a system call for each. Reports of
+    the temperatures are such messages, and a hundred printers have three hundred a
+    second. All that is published in one pass of the event loop is one call here.
+
+    It must not be used while paho has something to write, and the other way round, so
+    that no packet gets into the middle of another one.
+
+    Args:
+        connection: a connected socket that does not block.
+        version: the MQTT version.
+
+    """
+
+    def __init__(self, connection: socket.socket, version: Version) -> None:
+        self._socket = connection
+        self._version = version
+        self._unsent = bytearray()
+        self._numbers: list[int] = []
+        self._last = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still to be written."""
+        return bool(self._unsent)
+
+    def put(self, publication: Publication) -> int:
+        """Add a message; return its number, which is no packet identifier of paho."""
+        self._unsent += publish_packet(publication, self._version)
+        self._last -= 1
+        self._numbers.append(self._last)
+        return self._last
+
+    def write(self) -> Sequence[int]:
+        """Write as much as possible; return the numbers if that was all.
+
+        Raises:
+            OSError: The connection is broken.
+
+        """
+        try:
+            del self._unsent[: self._socket.send(self._unsent)]
+        except (BlockingIOError, InterruptedError):
+            return ()
+        if self._unsent:
+            return ()
+        written, self._numbers = self._numbers, []
+        return written
+
+
+def publish_packet(publication: Publication, version: Version) -> bytes:
+    """Return a message at QoS 0 as a PUBLISH packet (MQTT 3.1.1 and 5.0, 3.3)."""
+    topic = publication.topic.encode()
+    extra = b""
+    if version is Version.V5:
+        if publication.expiry is not None:  # 3.3.2.3.3
+            extra += b"\x02" + publication.expiry.to_bytes(4, "big")
+        if (data := publication.correlation) is not None:  # 3.3.2.3.6
+            extra += b"\x09" + len(data).to_bytes(2, "big") + data
+        extra = _variable_length(len(extra)) + extra
+    rest = len(topic).to_bytes(2, "big") + topic + extra + publication.payload
+    first = 0x31 if publication.retain else 0x30
+    return bytes((first,)) + _variable_length(len(rest)) + rest
+
+
+def _variable_length(number: int) -> bytes:
+    """Return a variable byte integer (MQTT 5.0, 1.5.5)."""
+    encoded = bytearray()
+    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        encoded.append(0x80 | number & 0x7F)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def close_socket(client: paho.Client) -> None:

@@ -91,6 +91,8 @@ class Outbox:
         that are too old are dropped and counted; an expired retained value is not sent
         until there is a new one.
         """
+        if not self._queued and not any(self._lanes.values()):
+            return None
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)
@@ -155,7 +157,10 @@ class Outbox:
             publication = self._values[topic]
             if publication.expiry is None:
                 return publication
-            left = publication.expiry - (now - publication.time)
+            waited = now - publication.time
+            if waited < 1:
+                return publication
+            left = publication.expiry - waited
             if left >= 1:
                 return replace(publication, expiry=int(left))
         return None

@@ -702,7 +702,7 @@ class Printer:
                     observer.set_state(knowledge.answered(observer.state))
             now = observer.clock()
             due = polls.next_due(observer.state, observer.dialect, now)
-            await self._until_due(due if self.heat.resting else now)
+            await self._until_due(min(due, self.heat.next_due()))
 
     async def _until_due(self, due: float) -> None:
         """Wait until this time, or a moment after a change of the state.

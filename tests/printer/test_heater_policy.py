@@ -1,5 +1,6 @@
 """When heaters go off and why they are on, told as dialogues."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -754,3 +755,43 @@ def test_whatever_happens_nothing_goes_off_unused_and_unwarned(
             assert now - used >= HOUR
         else:
             assert not (on and now - used >= HOUR - WARNING and warned is None)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.1, 20 * MINUTE), HAPPENS), max_size=30),
+    st.floats(0, 0.999),
+)
+def test_nothing_becomes_due_before_the_next_look(
+    story: list[tuple[float, str]], share: float
+) -> None:
+    watched = Watched(HeaterLimits(broker=2 * HOUR))
+    now = 0.0
+    watched.at(0)
+    for pause, what in story:
+        now += pause
+        if what[:1] in {"G", "M"}:
+            watched.printer.sends(what)
+        else:
+            watched.printer.says(what)
+        watched.at(now, broker=pause < 10 * MINUTE)
+        between = now + share * (min(watched.rule.next_look(), now + DAY) - now)
+        asleep = deepcopy(watched.rule)
+        asleep.look(watched.printer.state, between, broker=pause < 10 * MINUTE)
+        if between > now:
+            assert not asleep.due()
+            assert asleep.reason == watched.reason()
+
+
+def test_when_the_next_look_is_due(watched: Watched) -> None:
+    assert watched.rule.next_look() == HOUR - WARNING
+    watched.at(HOUR - WARNING)
+    assert watched.rule.next_look() == HOUR
+    decision = watched.at(HOUR)
+    watched.rule.turned_off(watched.printer.state, HOUR)  # they stayed on
+    assert decision.off
+    assert watched.rule.next_look() <= HOUR + AGAIN
+    watched.told(HOUR + 1, COLD)
+    assert watched.rule.next_look() == float("inf")
+    print_runs = paused()
+    print_runs.told(1)
+    assert print_runs.rule.next_look() == 1  # several times a second

@@ -25,6 +25,7 @@ class Watch:
 
     now: float = 100.0
     changes: int = 0
+    touches: int = 0
     events: list[StateEvent] = field(default_factory=list)
     wire: WireLog = field(default_factory=WireLog)
 
@@ -37,6 +38,7 @@ class Watch:
             clock=lambda: self.now,
             on_change=self._changed,
             on_event=self.events.append,
+            on_touch=self._touched,
         )
 
     @property
@@ -54,6 +56,9 @@ class Watch:
 
     def _changed(self) -> None:
         self.changes += 1
+
+    def _touched(self) -> None:
+        self.touches += 1
 
 
 @pytest.fixture
@@ -276,3 +281,15 @@ def test_the_end_of_a_line_is_known(watch: Watch) -> None:
         assert watch.observer.state.line == line
         watch.observer.line_acknowledged()
         assert watch.observer.state.line == ""
+
+
+def test_a_measured_temperature_is_published_and_controls_nothing(watch: Watch) -> None:
+    connect(watch)
+    watch.says("T:20.0 /0.0 B:20.0 /0.0 P:30.0")
+    changes, touches = watch.changes, watch.touches
+    watch.says("T:21.0 /0.0 B:20.0 /0.0 P:31.0")
+    assert (watch.changes, watch.touches) == (changes + 1, touches)
+    for line in ("T:21.0 /200.0 B:20.0 /0.0 P:31.0", "Not SD printing", "X:1 Y:2 Z:3"):
+        before = watch.touches
+        watch.says(line)
+        assert watch.touches > before or line.startswith("Not")

@@ -229,7 +229,7 @@ class HeaterControl:
         self.save()
 
     async def check(self, session: Session) -> None:
-        """Do what is due; to be called several times a second.
+        """Do what is due; to be called after each change, and at :meth:`next_due`.
 
         Raises:
             FailedError: The link or the printer went away.
@@ -246,11 +246,14 @@ class HeaterControl:
         self._publish()
         self.save()
 
-    @property
-    def resting(self) -> bool:
-        """Nothing is on, or to be set again: :meth:`check` can wait for a change."""
-        policy = self.policy
-        return not self._acting and policy.reason is None and not policy.memory.restore
+    def next_due(self) -> float:
+        """Return when :meth:`check` is due again if the printer's state stays.
+
+        On the observer's clock, in seconds; infinite while nothing is on.
+        """
+        if self._acting or self._queue.busy:
+            return self._observer.clock()
+        return self.policy.next_look() - self._epoch
 
     def look(self) -> None:
         """Note the present state while there is no connection to act on."""

@@ -288,9 +288,8 @@ class HeaterPolicy:
         """
         self._state, self._now = state, now
         alone = self.memory.alone
-        if broker or alone is None:
-            alone = None if broker else now
-            self.memory = replace(self.memory, alone=alone)
+        if broker != (alone is None):
+            self.memory = replace(self.memory, alone=None if broker else now)
         if state.link != "operational":
             self.off_at = self.reason = None
             return
@@ -313,6 +312,24 @@ class HeaterPolicy:
             self.memory = replace(self.memory, warned={**self.memory.warned, **warned})
             self._publish(heaters_on(self._state))
         return decision
+
+    def next_look(self) -> float:
+        """Return when :meth:`look` is due again if the printer's state stays the same.
+
+        That is at once, which means several times a second, where something is followed
+        that no state shows: a lease, a print, and targets to be set again.
+        """
+        state, memory = self._state, self.memory
+        if memory.restore or memory.holds or state.job.active or state.waiting:
+            return self._now
+        return min(map(self._next_moment, heaters_on(state)), default=_NEVER)
+
+    def _next_moment(self, heater: str) -> float:
+        """Return when a heater is due for a warning, or goes off."""
+        end = self._end(heater)
+        if end.lead and heater not in self.memory.warned:
+            return max(end.at - end.lead, self._settled_at)
+        return min(self._end_time(heater, end), self._off_time(heater, end))
 
     def still_due(self, heater: str) -> bool:
         """Return whether a heater still has to go off, in the state last seen."""
@@ -384,14 +401,28 @@ class HeaterPolicy:
         place = _place(state.position)
         if memory.place is not None and not _moved(memory.place, place):
             place = memory.place
+        noted = (
+            memory.used if on or state.job.active else None,
+            targets,
+            place,
+            {k: v for k, v in memory.warned.items() if k in on},
+            self._valid_holds(state, on, now),
+            memory.rewarm and bool(memory.restore),
+        )
+        if noted == (
+            *(memory.used, memory.targets, memory.place),
+            *(memory.warned, memory.holds, memory.rewarm),
+        ):
+            return  # as nearly always, and a copy takes longer than all the rest
+        used, targets, place, warned, holds, rewarm = noted
         self.memory = replace(
             memory,
-            used=memory.used if on or state.job.active else None,
+            used=used,
             targets=targets,
             place=place,
-            warned={k: v for k, v in memory.warned.items() if k in on},
-            holds=self._valid_holds(state, on, now),
-            rewarm=memory.rewarm and bool(memory.restore),
+            warned=warned,
+            holds=holds,
+            rewarm=rewarm,
         )
 
     def _valid_holds(

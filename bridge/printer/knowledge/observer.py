@@ -238,7 +238,7 @@ class Observer:
             )
         self.state = state
         changed = changed_fields(before, state) if state is not before else set()
-        if changed - {"reported_at"}:
+        if _concerns_control(changed, before, state):
             self._on_touch()
         if not _matters(changed, before, state):
             return
@@ -315,6 +315,26 @@ _UNPUBLISHED = {
 }
 """Fields that no document shows and no event reports, or only beside others. They
 change with each line or report."""
+
+
+_MEASURED = {"reported_at", "measured_at", "sensed_at", "sensors"}
+"""Fields that change with each report of the temperatures."""
+
+
+def _concerns_control(
+    changed: set[str], before: PrinterState, after: PrinterState
+) -> bool:
+    """Return whether what is polled, or which heaters may be on, can be another.
+
+    A measured temperature decides neither: only targets do.
+    """
+    changed = changed - _MEASURED
+    if changed != {"heaters"}:
+        return bool(changed)
+    old, new = before.heaters, after.heaters
+    return old.keys() != new.keys() or any(
+        heater.target != old[name].target for name, heater in new.items()
+    )
 
 
 def _matters(changed: set[str], before: PrinterState, after: PrinterState) -> bool:

@@ -88,7 +88,7 @@ def _heated(state: PrinterState, now: float, *, waiting: bool) -> PrinterState:
         if heater.target
     )
     job = print_job.report_heat(state.job, now, waiting=waiting, cold=cold)
-    return state if job is state.job else replace(state, job=job)
+    return state if job is state.job else evolve(state, job=job)
 
 
 def with_modes_of_print(
@@ -121,7 +121,7 @@ def _measured(
         now=now,
         partial=report.waiting,
     )
-    state = replace(
+    state = evolve(
         state,
         heaters=measured.heaters,
         sensors=measured.sensors,
@@ -129,14 +129,14 @@ def _measured(
         measured_at=now,
     )
     if report.asked:  # a locked printer answers nothing
-        return replace(state, locked="")
+        return evolve(state, locked="") if state.locked else state
     return _reported_by_itself(state, "M155", now)
 
 
 def _reported_by_itself(state: PrinterState, code: str, now: float) -> PrinterState:
     if code not in state.autoreports:
         return state
-    return replace(state, reported_at={**state.reported_at, code: now})
+    return evolve(state, reported_at={**state.reported_at, code: now})
 
 
 def _heating_tool(state: PrinterState) -> int:
@@ -248,11 +248,12 @@ def _card(
         case replies.OtherText(text) if state.listing is not None:
             return replace(state, listing=state.listing.add(text))
         case replies.FileOpened() | replies.PrintProgress() | replies.PrintPaused():
-            state = replace(state, card=True)
+            state = state if state.card else replace(state, card=True)
     if state.job.streamed and not isinstance(reply, replies.Progress):
         return state  # the card is idle meanwhile
     in_turn = dialect.answers_during_print and "M27" not in state.autoreports
-    return replace(state, job=_job(state.job, reply, now, in_turn=in_turn))
+    job = _job(state.job, reply, now, in_turn=in_turn)
+    return state if job is state.job else evolve(state, job=job)
 
 
 def _card_gone(state: PrinterState, now: float) -> PrinterState:

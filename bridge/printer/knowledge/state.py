@@ -250,7 +250,7 @@ def expire(state: PrinterState, *, now: float, limit: float) -> PrinterState:
     """Return the state without temperatures that are older than ``limit`` seconds."""
     known = heaters.Heat(state.heaters, state.sensors, state.sensed_at)
     fresh = heaters.expire(known, now - limit)
-    return replace(
+    return evolve(
         state,
         heaters=fresh.heaters,
         sensors=fresh.sensors,
