@@ -75,7 +75,9 @@ def child(*command: str | Path) -> Callable[[Path, int], tuple[float, float]]:
     def run(port: Path, lines: int) -> tuple[float, float]:
         given = [str(port) if x == "PORT" else str(x) for x in command]
         given = [str(lines) if x == "LINES" else x for x in given]
-        done = subprocess.run(given, check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(
+            given, check=True, stdout=subprocess.PIPE, env=stand.environment()
+        )
         said = json.loads(done.stdout.splitlines()[-1])
         return said["seconds"], said["processor"]
 
