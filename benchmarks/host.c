@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The number of the first move, as the bridge's: on a slow line each digit counts. */
+#define FIRST 1000
+
 static int port;
 
 static double now_s(void) {
@@ -46,7 +49,7 @@ static void send_move(long i) {
     char text[96];
     snprintf(text, sizeof text, "G1 X%ld.%03ld Y%ld.%ld E%ld.%03ld", i % 200, i % 997,
              i % 180, i % 10, i / 1000, i % 1000);
-    send_line(i + 1, text);
+    send_line(FIRST + i, text);
 }
 
 int main(int argc, char **argv) {
@@ -58,7 +61,7 @@ int main(int argc, char **argv) {
     tcgetattr(port, &raw);
     cfmakeraw(&raw);
     tcsetattr(port, TCSANOW, &raw);
-    send_line(0, "M110 N0");
+    send_line(FIRST - 1, "M110 N999");
     long sent = -1, acknowledged = -1; /* the greeting's ok makes it 0 */
     char data[4096];
     int kept = 0, skip = 0;
@@ -72,7 +75,7 @@ int main(int argc, char **argv) {
         while ((end = strchr(line, '\n'))) {
             *end = 0;
             if (!strncmp(line, "Resend:", 7)) {
-                acknowledged = atol(line + 7) - 1;
+                acknowledged = atol(line + 7) - FIRST;
                 sent = acknowledged;
                 skip = 1;
             } else if (!strncmp(line, "ok", 2)) {

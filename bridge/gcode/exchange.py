@@ -92,8 +92,11 @@ class Exchange:
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due, if ever."""
-        if self._pause_deadline is None and self._probe_at is None:
-            return self._answer_deadline  # called for each line
+        if self._pause_deadline is None:  # called for each line
+            if self._probe_at is None:
+                return self._answer_deadline
+            if self._answer_deadline is None:
+                return self._probe_at
         times = (self._answer_deadline, self._pause_deadline, self._probe_at)
         return min(time for time in times if time is not None)
 

@@ -203,7 +203,8 @@ class Session:
         self._wire.received(data, now)
         # A listener may stop the conversation after one line, before the next one: a
         # reset that follows in the same chunk must not be stopped as well.
-        for line in data.splitlines(keepends=True):
+        single = data.find(b"\n") == len(data) - 1
+        for line in (data,) if single else data.splitlines(keepends=True):
             if events := self.protocol.receive_data(line, now):
                 self._dispatch(events)
         self._transmit()
@@ -217,9 +218,12 @@ class Session:
             As :meth:`send` and :meth:`acknowledged`.
 
         """
-        return await self.acknowledged(
-            self.send(text, ahead=ahead, report_errors=report_errors)
-        )
+        ticket, done = self._send(text, ahead=ahead, report_errors=report_errors)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._withdraw(ticket)
+            raise
 
     def send(
         self, text: str, *, ahead: bool = False, report_errors: bool = True
@@ -233,15 +237,23 @@ class Session:
             ValueError: It is no line that can be sent.
 
         """
+        return Sent(*self._send(text, ahead=ahead, report_errors=report_errors))
+
+    def _send(
+        self, text: str, *, ahead: bool, report_errors: bool
+    ) -> tuple[int, asyncio.Future[Done]]:
         if self._closed:
             error = FailedError.disconnected(self._failure)
             error.sent = False
             raise error
         ticket = self.protocol.send(text, ahead=ahead, report_errors=report_errors)
-        sent = Sent(ticket, self._loop.create_future())
-        self._waiting[ticket] = sent.done
+        done = self._waiting[ticket] = self._loop.create_future()
         self._transmit()
-        return sent
+        return ticket, done
+
+    def _withdraw(self, ticket: int) -> None:
+        if self.protocol.withdraw(ticket):
+            del self._waiting[ticket]
 
     async def acknowledged(self, sent: Sent) -> Done:
         """Wait until the firmware has acknowledged a line that was sent.
@@ -256,8 +268,7 @@ class Session:
         try:
             return await sent.done
         except asyncio.CancelledError:
-            if self.protocol.withdraw(sent.ticket):
-                del self._waiting[sent.ticket]
+            self._withdraw(sent.ticket)
             raise
 
     def start_stream(
@@ -395,9 +406,10 @@ class Session:
 
     def _dispatch(self, events: Iterable[Event]) -> None:
         for event in events:
+            if isinstance(event, Done):  # as nearly always; a pattern takes a µs more
+                self._done(event.ticket, event)
+                continue
             match event:
-                case Done(ticket):
-                    self._done(ticket, event)
                 case Failed(ticket):
                     self._fail(ticket, event)
                 case LinkFailed(reason):

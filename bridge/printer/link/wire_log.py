@@ -108,8 +108,11 @@ class WireLog:
         """Log what the host sent, one entry a line."""
         if self._partial:
             self._finish()
-        single = data.find(b"\n") == len(data) - 1
-        for line in (data,) if single else data.splitlines(keepends=True):
+        if data.find(b"\n") == len(data) - 1:  # as nearly always
+            routine = self._routine.sent(data)
+            self._add(Entry(now, Direction.SENT, data), routine=routine)
+            return
+        for line in data.splitlines(keepends=True):
             routine = self._routine.sent(line)
             self._add(Entry(now, Direction.SENT, line), routine=routine)
 
