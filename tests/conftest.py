@@ -19,8 +19,8 @@ from hypothesis import settings
 from tests.support.cases import examples
 from tests.support.leaks import nothing_left_behind
 
-# A slow example on a busy machine is not a failure. Without scripts/law, examples are the
-# same in each run, so that a change is not refused for what it has not touched.
+# A slow example on a busy machine is not a failure. Without scripts/law, each run has
+# the same examples, so that a change is not refused for what it has not touched.
 settings.register_profile(
     "bridge",
     deadline=None,
