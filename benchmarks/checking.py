@@ -23,11 +23,11 @@ import printing
 import stand
 import streaming
 
-from bridge.config import Printer as PrinterConfig
-from bridge.files.check import Rules
+from bridge.config import PrinterConfig
+from bridge.files.check import CheckRules
 from bridge.files.inspector import Inspector
 from bridge.files.library import Library
-from bridge.files.store import Store
+from bridge.files.store import FileStore
 
 CHECKED = 60_000
 """Lines of the files that arrive."""
@@ -45,8 +45,8 @@ async def keep_arriving(folder: Path, arrived: list[str]) -> None:
     printing.write_file(source, CHECKED)
     data = source.read_bytes()
     inspector = Inspector()
-    store = Store(folder / "files", max_upload=2**30, keep_free=0)
-    library = Library(store, Rules.of(PrinterConfig(), "marlin"), inspector)
+    store = FileStore(folder / "files", max_upload=2**30, keep_free=0)
+    library = Library(store, CheckRules.of(PrinterConfig(), "marlin"), inspector)
     await library.open()
     try:
         while True:

@@ -62,8 +62,11 @@ def measure(rounds: int) -> dict[str, float]:
     """Return the median processor time of planning each command, in µs."""
     # Only now is it known whose modules they are.
     from bridge.commands import parse  # noqa: PLC0415
-    from bridge.config import Limits, Telemetry  # noqa: PLC0415
-    from bridge.config import Printer as PrinterConfig  # noqa: PLC0415
+    from bridge.config import (  # noqa: PLC0415
+        Limits,
+        PrinterConfig,
+        Telemetry,
+    )
     from bridge.gcode.dialects import MARLIN  # noqa: PLC0415
     from bridge.printer.knowledge import state as knowledge  # noqa: PLC0415
     from bridge.printer.printer import Listeners, Printer  # noqa: PLC0415

@@ -24,8 +24,7 @@ from pathlib import Path
 import stand
 import streaming
 
-from bridge.config import Limits, Serial, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.printer import Listeners, Printer
 from bridge.printer.printing.print_file import PrintFile
 from bridge.state_files import flush

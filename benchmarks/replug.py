@@ -18,8 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.commands import parse
-from bridge.config import Limits, Serial, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.errors import CommandError
 from bridge.printer.control.command_queue import Run
 from bridge.printer.printer import Listeners, Printer

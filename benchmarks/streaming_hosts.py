@@ -19,8 +19,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bridge.commands import parse
-from bridge.config import Limits, Serial, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Connected, PrinterEvent
 from bridge.gcode.protocol import Protocol

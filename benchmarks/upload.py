@@ -28,11 +28,11 @@ import printing
 import stand
 import streaming
 
-from bridge.config import Printer
-from bridge.files.check import Rules
+from bridge.config import PrinterConfig
+from bridge.files.check import CheckRules
 from bridge.files.inspector import Inspector
 from bridge.files.library import Library
-from bridge.files.store import Store
+from bridge.files.store import FileStore
 from bridge.state_files import flush
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
@@ -165,8 +165,8 @@ async def serve(lines: int, port: str, place: str) -> None:
     """Serve HTTP, and print a file if it has lines; write what the print took."""
     with tempfile.TemporaryDirectory(dir=place) as name:
         folder, inspector = Path(name), Inspector()
-        store = Store(folder / "files", max_upload=2**40, keep_free=0)
-        library = Library(store, Rules.of(Printer(), "marlin"), inspector)
+        store = FileStore(folder / "files", max_upload=2**40, keep_free=0)
+        library = Library(store, CheckRules.of(PrinterConfig(), "marlin"), inspector)
         await library.open()
         access = Access(Keys.parse(KEY))
         api = Api(OnePrinter(library), access, "0")  # type: ignore[arg-type] # enough

@@ -4,19 +4,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bridge.config import Config, Mqtt, Printer, Serial
+from bridge.config import Config, Mqtt, PrinterConfig, Serial
 
 
 def test_one_printer_has_the_short_topic() -> None:
-    config = Config(printers=(Printer(),))
+    config = Config(printers=(PrinterConfig(),))
     assert config.base(config.printers[0]) == "printer"
 
 
 def test_several_printers_are_told_apart_by_their_ids() -> None:
     config = Config(
         printers=(
-            Printer(id="a", serial=Serial(port="/dev/a")),
-            Printer(id="b", serial=Serial(port="/dev/b"), topic="lab/b"),
+            PrinterConfig(id="a", serial=Serial(port="/dev/a")),
+            PrinterConfig(id="b", serial=Serial(port="/dev/b"), topic="lab/b"),
         )
     )
     assert [config.base(p) for p in config.printers] == ["printers/a", "lab/b"]
@@ -26,8 +26,8 @@ def test_simulated_printers_need_no_port_of_their_own() -> None:
     simulated = Serial(port="simulator://marlin")
     config = Config(
         printers=(
-            Printer(id="a", serial=simulated),
-            Printer(id="b", serial=simulated),
+            PrinterConfig(id="a", serial=simulated),
+            PrinterConfig(id="b", serial=simulated),
         )
     )
     assert len(config.printers) == 2
@@ -61,10 +61,10 @@ def test_a_password_does_not_show() -> None:
 )
 def test_what_a_printer_cannot_have(printer: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        Printer.model_validate(printer)
+        PrinterConfig.model_validate(printer)
 
 
 def test_fans_are_known_by_numbers_or_names() -> None:
     fans = {1: "Chamber fan", "exhaust": "Exhaust"}
-    printer = Printer.model_validate({"profile": {"fans": fans}})
+    printer = PrinterConfig.model_validate({"profile": {"fans": fans}})
     assert printer.profile.fans == {"1": "Chamber fan", "exhaust": "Exhaust"}

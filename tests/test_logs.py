@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from bridge import logs
-from bridge.config import Config, Log, Mqtt, Printer
+from bridge.config import Config, Log, Mqtt, PrinterConfig
 from bridge.config.bridge import PARTS
 from bridge.logs import Handler, Text, escaped
 from tests.support.halves import BRIDGE, modules
@@ -150,7 +150,7 @@ def test_colour_is_for_terminals_that_want_it(
 
 
 def test_what_is_secret_comes_from_the_configuration() -> None:
-    printers = (Printer(),)
+    printers = (PrinterConfig(),)
     mqtt = Mqtt.model_validate({"password": "hunter2"})
     assert logs.secrets(Config(mqtt=mqtt, printers=printers)) == ["hunter2"]
     assert logs.secrets(Config(printers=printers)) == []

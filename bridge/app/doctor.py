@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from bridge.app import upload_service
-from bridge.config import Config, Printer
+from bridge.config import Config, PrinterConfig
 from bridge.errors import BridgeError
 from bridge.findings import Finding
 from bridge.home_assistant.discovery import entities
@@ -90,7 +90,7 @@ def _controls(config: Config, topics: Topics) -> Finding:
     )
 
 
-def _line(printer: Printer, config: Config) -> AsyncIterator[Finding]:
+def _line(printer: PrinterConfig, config: Config) -> AsyncIterator[Finding]:
     others = [
         other.serial.port
         for other in config.printers

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.config import Config
-from bridge.config import Printer as PrinterConfig
-from bridge.files.check import Rules
+from bridge.config import Config, PrinterConfig
+from bridge.files.check import CheckRules
 from bridge.files.inspector import Inspector
 from bridge.files.library import Library
-from bridge.files.store import Store
+from bridge.files.store import FileStore
 from bridge.gcode.dialects import MARLIN
 from bridge.state_files import FIRMWARE, KnownFirmware, recall
 
@@ -24,7 +23,7 @@ _MEBI = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Storage:
     """Where the files of a printer are, and how much room they have."""
 
     folder: Path
@@ -38,7 +37,7 @@ class FileService:
     def __init__(self) -> None:
         self._inspector = Inspector()
         self._libraries: dict[str, Library] = {}
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, _Storage] = {}
         self._opening: set[asyncio.Task[None]] = set()
 
     @property
@@ -77,11 +76,13 @@ class FileService:
         self._places.clear()
         await self._inspector.close()
 
-    def _open(self, printer: PrinterConfig, place: _Place, state_folder: Path) -> None:
-        store = Store(
+    def _open(
+        self, printer: PrinterConfig, place: _Storage, state_folder: Path
+    ) -> None:
+        store = FileStore(
             place.folder, max_upload=place.max_upload, keep_free=place.keep_free
         )
-        rules = Rules.of(printer, _family(printer, state_folder))
+        rules = CheckRules.of(printer, _family(printer, state_folder))
         library = Library(store, rules, self._inspector)
         self._libraries[printer.id], self._places[printer.id] = library, place
         task = asyncio.create_task(library.open(), name=f"files {printer.id}")
@@ -89,13 +90,13 @@ class FileService:
         task.add_done_callback(self._opening.discard)
 
 
-def _places(config: Config, state_folder: Path) -> dict[str, _Place]:
+def _places(config: Config, state_folder: Path) -> dict[str, _Storage]:
     settings = config.files
     if not settings.enabled:
         return {}
     folder = settings.folder or state_folder / FOLDER
     return {
-        printer.id: _Place(
+        printer.id: _Storage(
             folder / printer.id, settings.max_upload * _MEBI, settings.keep_free * _MEBI
         )
         for printer in config.printers

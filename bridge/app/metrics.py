@@ -51,11 +51,11 @@ def render(supervisor: Supervisor) -> bytes:
     """Return the page that Prometheus reads."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Printers(supervisor.stations))
+    registry.register(_PrinterCollector(supervisor.stations))
     return generate_latest(registry)
 
 
-class _Printers(Collector):
+class _PrinterCollector(Collector):
     """Makes metrics of what is counted for other purposes as well."""
 
     def __init__(self, stations: Iterable[Station]) -> None:

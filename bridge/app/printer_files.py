@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from bridge.config import Printer as PrinterConfig
+from bridge.config import PrinterConfig
 from bridge.printer.knowledge import print_record
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.print_record import PrinterRecord
-from bridge.printer.link.events import Place
+from bridge.printer.link.events import PortAddress
 from bridge.state_files import (
     FIRMWARE,
     HEAT,
@@ -44,16 +44,16 @@ class PrinterFiles:
         self._kept: object = None
         self._kept_at = 0.0
 
-    def last_place(self) -> Place | None:
+    def last_place(self) -> PortAddress | None:
         """Return where the printer was found in an earlier run, to try that first."""
         if self._place is None:
             return None
         known = recall(self._place, KnownPort)
         if known is None or self._port not in {"auto", known.port}:
             return None
-        return Place(known.port, known.baudrate)
+        return PortAddress(known.port, known.baudrate)
 
-    def remember_place(self, place: Place | None) -> None:
+    def remember_place(self, place: PortAddress | None) -> None:
         """Keep where the printer was found; ``None``: it was not."""
         if self._place is not None and place is not None:
             known = KnownPort(port=place.port, baudrate=place.baudrate)

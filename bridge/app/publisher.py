@@ -18,7 +18,7 @@ from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import PrinterState, evolve
-from bridge.printer.link.wire_log import Entry
+from bridge.printer.link.wire_log import WireLogEntry
 from bridge.printer.printer import Printer
 from bridge.printer.published import about, documents, safety_flags, views
 from bridge.printer.published.telemetry import JobGate, TemperatureGate, steady
@@ -214,7 +214,7 @@ class Publisher:
         told = {"id", "topic", "command", "code", "error", "message"}
         self.event("command_rejected", **response.model_dump(include=told))
 
-    def console(self, entry: Entry) -> None:
+    def console(self, entry: WireLogEntry) -> None:
         """Publish a line of the serial traffic."""
         self._publish(topics.CONSOLE, entry.console.encode(), lane=Lane.CONSOLE)
 
@@ -222,7 +222,7 @@ class Publisher:
         """Return what ``info`` holds."""
         printer = self._printer
         place = printer.observer.place
-        link = about.Connection(
+        link = about.InfoContext(
             version=__version__,
             instance=self._instance,
             family=printer.observer.dialect.name,

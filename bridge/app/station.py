@@ -24,8 +24,7 @@ from bridge.commands import Request, Response
 from bridge.commands.link import LinkCommand
 from bridge.commands.requests import RefreshRequest
 from bridge.commands.scripts import Scripts
-from bridge.config import Config
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Config, PrinterConfig
 from bridge.home_assistant.announcer import Announcer
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
@@ -37,7 +36,7 @@ from bridge.printer.control.command_queue import Run
 from bridge.printer.control.heater_control import limits_of
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.wire_file import WireFile
-from bridge.printer.link.wire_log import Entry
+from bridge.printer.link.wire_log import WireLogEntry
 from bridge.printer.printer import Listeners, Printer
 from bridge.state_files import TopicRecord, flush
 from bridge.threads import in_thread
@@ -646,7 +645,7 @@ class Station:
             log.info("%s", " ".join([event.name, *data]))
         self.publisher.happened(event)
 
-    def _on_entry(self, entry: Entry) -> None:
+    def _on_entry(self, entry: WireLogEntry) -> None:
         if self._wire_file is not None:
             self._wire_file.write(entry)
         if self._config.mqtt.console:

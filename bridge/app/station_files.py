@@ -8,8 +8,8 @@ from bridge.app.publisher import Publisher
 from bridge.commands import Command
 from bridge.commands.files import Delete, Fetch, FilesCommand, Move, Rescan
 from bridge.commands.requests import FileRequest, FilesRequest
-from bridge.config import Files
-from bridge.files.check import Rules
+from bridge.config import FileSettings
+from bridge.files.check import CheckRules
 from bridge.files.documents import file_list, full_file
 from bridge.files.library import Library
 from bridge.files.stored import FileError, StoredFile
@@ -45,7 +45,7 @@ class StationFiles:
         self._family = ""
         self._paths: tuple[str, ...] = ()
         self.library: Library | None = None
-        self.settings = Files()
+        self.settings = FileSettings()
         """The settings of the bridge for files."""
 
     def use(self, library: Library | None) -> None:
@@ -140,7 +140,7 @@ class StationFiles:
             self._family = family
             self._kept.remember_firmware(family)
             if self.library is not None:
-                self.library.change_rules(Rules.of(self._printer.config, family))
+                self.library.change_rules(CheckRules.of(self._printer.config, family))
 
     def _on_change(self) -> None:
         self._is_new = True

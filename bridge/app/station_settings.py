@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bridge.app.scripts_folder import read_folder
-from bridge.config import Config, Log, Metrics
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Config, Log, Metrics, PrinterConfig
 from bridge.printer.knowledge.heaters import heaters_of
 
 

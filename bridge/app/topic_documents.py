@@ -18,7 +18,7 @@ MODELS: Mapping[Topic, type[BaseModel]] = {
     topics.STATE: documents.State,
     topics.TEMPERATURE: documents.Temperatures,
     topics.HEATER: documents.TimedHeater,
-    topics.SD_FILES: documents.Files,
+    topics.SD_FILES: documents.CardFiles,
     topics.JOB_STATE: documents.Job,
     topics.JOB_RESULT: documents.JobResult,
     topics.QUEUE_STATE: QueueState,

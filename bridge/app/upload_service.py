@@ -24,7 +24,7 @@ from bridge.printer.published import views
 from bridge.state_files import default_folder
 from bridge.threads import in_thread
 from bridge.upload.access import MIN_KEY, Keys
-from bridge.upload.ports import CommandResult, Equipment, Source, Store, Submitted
+from bridge.upload.ports import CommandResult, Equipment, Source, Submitted, UploadStore
 
 if TYPE_CHECKING:
     from bridge.upload.handlers import Api
@@ -45,7 +45,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ServerSettings:
     """What a server has to be started again for."""
 
     listen: str
@@ -61,8 +61,8 @@ class UploadService:
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
-        self._printers = _Printers(supervisor)
-        self._place: _Place | None = None
+        self._printers = _UploadTargets(supervisor)
+        self._place: _ServerSettings | None = None
         self._server: Server | None = None
         self._api: Api | None = None
         self._inbox: asyncio.Task[None] | None = None
@@ -113,7 +113,7 @@ class UploadService:
             )
             scheme = "https" if settings.tls.enabled else "http"
             access = Access(keys, settings.hosts, scheme)
-            place = _Place(settings.listen, settings.tls)
+            place = _ServerSettings(settings.listen, settings.tls)
             if self._api is not None and place == self._place:
                 self._api.allow(access)
                 return
@@ -280,7 +280,7 @@ def _examine_keys(config: Config) -> Iterator[Finding]:
     yield Finding("upload", "ok", f"the API key is in {file}")
 
 
-class _Printers:
+class _UploadTargets:
     """The printers as the HTTP server knows them."""
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -292,9 +292,9 @@ class _Printers:
         """Return their ids."""
         return [station.name for station in self._supervisor.stations]
 
-    def target(self, name: str) -> "_Target":
+    def target(self, name: str) -> "_PrinterTarget":
         """Return one of them."""
-        return _Target(self._supervisor, name, self.largest)
+        return _PrinterTarget(self._supervisor, name, self.largest)
 
     def prints(self) -> bool:
         """Return whether one of them is printing."""
@@ -307,7 +307,7 @@ class _Printers:
         await target.submit(stored, start=False, source="inbox")
 
 
-class _Target:
+class _PrinterTarget:
     """One printer; its station may be replaced between two calls."""
 
     def __init__(self, supervisor: Supervisor, name: str, largest: int) -> None:
@@ -324,7 +324,7 @@ class _Target:
         raise FailedError.disconnected(f"{self._name} is not served any more")
 
     @property
-    def store(self) -> Store:
+    def store(self) -> UploadStore:
         """Its files."""
         library = self._station.files.library
         if library is None:

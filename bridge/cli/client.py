@@ -52,7 +52,7 @@ _TOPIC = "printer"
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _Destination:
     """Where the printers are.
 
     Attributes:
@@ -191,7 +191,7 @@ async def _heard(client: OneShotClient, topic: str) -> None:
             return
 
 
-async def _print_all(target: _Target, *, events: bool, full: bool) -> None:
+async def _print_all(target: _Destination, *, events: bool, full: bool) -> None:
     wanted = ("event", "response") if events else ("#",)
     filters = [f"{topic}/{level}" for topic in target.topics for level in wanted]
     width = shutil.get_terminal_size().columns
@@ -210,7 +210,7 @@ def shown(message: Message, now: datetime) -> str:
     return escaped(line)
 
 
-def _target(chosen: argparse.Namespace) -> _Target:
+def _target(chosen: argparse.Namespace) -> _Destination:
     """Return the broker and the printers that are meant.
 
     Without --broker they are looked for in the configuration, as every other
@@ -219,11 +219,11 @@ def _target(chosen: argparse.Namespace) -> _Target:
     topics = [chosen.topic.strip("/")] if chosen.topic is not None else []
     if chosen.broker is not None:
         host, port = chosen.broker
-        return _Target(Mqtt(host=host, port=port), topics or [_TOPIC])
+        return _Destination(Mqtt(host=host, port=port), topics or [_TOPIC])
     if chosen.config is None and find() is None:
-        return _Target(Mqtt(), topics or [_TOPIC])
+        return _Destination(Mqtt(), topics or [_TOPIC])
     config = load(chosen.config, os.environ)
-    return _Target(config.mqtt, topics or _bases(config, chosen.printer))
+    return _Destination(config.mqtt, topics or _bases(config, chosen.printer))
 
 
 def _bases(config: Config, wanted: str | None) -> Sequence[str]:

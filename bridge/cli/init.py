@@ -22,7 +22,7 @@ from bridge.config_file import SEARCHED, load
 from bridge.config_file.writer import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
 from bridge.mqtt.one_shot import subscribed_to
-from bridge.printer.link.probe import Found, probe
+from bridge.printer.link.probe import FoundPrinter, probe
 from bridge.printer.port.errors import permission_problem
 from bridge.printer.port.ports import list_ports
 
@@ -128,7 +128,7 @@ def _ask_printer(account: _Account) -> Answers:
     return _with(answers, found)
 
 
-def _with(answers: Answers, found: Found) -> Answers:
+def _with(answers: Answers, found: FoundPrinter) -> Answers:
     firmware = found.firmware or "a firmware that does not say its name"
     bed, chamber = "B" in found.heaters, "C" in found.heaters
     print(

@@ -14,7 +14,7 @@ from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.link.log_forms import read_any
 from bridge.printer.link.replay import Replay
-from bridge.printer.link.wire_log import Direction, Entry
+from bridge.printer.link.wire_log import Direction, WireLogEntry
 from bridge.printer.published.views import flags
 
 _COLUMN = 60
@@ -89,7 +89,9 @@ class Summary:
 
 
 def explained(
-    entries: Iterable[Entry], firmware: str = "auto", summary: Summary | None = None
+    entries: Iterable[WireLogEntry],
+    firmware: str = "auto",
+    summary: Summary | None = None,
 ) -> Iterator[str]:
     """Yield each entry, with what the bridge makes of it, and what changes by it.
 

@@ -9,7 +9,7 @@ on the SD card or somebody at the printer sets is not seen.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from bridge.config import Light, Profile
+from bridge.config import LightSettings, Profile
 from bridge.gcode.line import Line
 
 Color = tuple[int, int, int]
@@ -139,7 +139,9 @@ def _offset(before: float, line: Line) -> float:
     return round(before + (step or 0.0), 4)
 
 
-def _light(known: LightState | None, line: Line, light: Light) -> LightState | None:
+def _light(
+    known: LightState | None, line: Line, light: LightSettings
+) -> LightState | None:
     match line.code, light.kind:
         case "M355", "case" | "auto":
             return _case_light(known, line)

@@ -145,7 +145,7 @@ class ToolOffset(Command):
         return Program(offsets=self.offsets)
 
 
-class Select(Command):
+class SelectTool(Command):
     """Select a tool."""
 
     topic: ClassVar[str] = "tool"
@@ -371,7 +371,7 @@ class ChamberOffset(Command):
 COMMANDS = (
     ToolTarget,
     ToolOffset,
-    Select,
+    SelectTool,
     Extrude,
     ExtrudeStep,
     ExtrudeLength,

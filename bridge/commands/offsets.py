@@ -6,7 +6,7 @@ from bridge.commands.base import Context
 from bridge.errors import RejectedError
 from bridge.gcode import modal
 from bridge.gcode.codes import Argument
-from bridge.gcode.heating import Target, targets
+from bridge.gcode.heating import HeaterTarget, targets
 from bridge.gcode.line import Line, format_number, parse
 
 _TARGETS = "SR"
@@ -70,7 +70,7 @@ def _adjusted(line: Line, context: Context, selected: int, where: str) -> Line:
     return parse(" ".join([line.code, *words]), context.dialect.name)
 
 
-def _name(target: Target, selected: int) -> str:
+def _name(target: HeaterTarget, selected: int) -> str:
     if target.heater != "tool":
         return target.heater
     return f"tool{selected if target.tool is None else target.tool}"

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bridge.commands import gcode_lines
 from bridge.commands.base import Command, Context, Finite, NotNull, Program
-from bridge.config import Light
+from bridge.config import LightSettings
 from bridge.errors import RejectedError
 from bridge.gcode.line import format_number
 
@@ -23,7 +23,7 @@ CASE_LIGHT = "TOGGLE_LIGHTS"
 """The capability of a firmware that can switch the case light (``M355``)."""
 
 
-def has_light(light: Light, capabilities: frozenset[str]) -> bool:
+def has_light(light: LightSettings, capabilities: frozenset[str]) -> bool:
     """Return whether a printer has the light of its profile.
 
     Args:
@@ -147,7 +147,7 @@ class SetLight(Command):
                 return Program((self._pin(light, context),))
         return Program((self._case(light),))
 
-    def _case(self, light: Light) -> str:
+    def _case(self, light: LightSettings) -> str:
         dimmed = self.on and self.brightness is not None and light.dimmable
         level = f" P{_of_byte(self.brightness or 0)}" if dimmed else ""
         return f"M355 S{int(self.on)}{level}"
@@ -159,7 +159,7 @@ class SetLight(Command):
             red = green = blue = 0
         return f"M150 R{red} U{green} B{blue} P{level}"
 
-    def _led(self, light: Light, context: Context) -> str:
+    def _led(self, light: LightSettings, context: Context) -> str:
         if not context.dialect.named_outputs:
             raise _unsupported(context, "profile.light.kind: led")
         level = self._brightness(context) / 100 if self.on else 0.0
@@ -170,7 +170,7 @@ class SetLight(Command):
         )
         return f"SET_LED LED={light.name} {' '.join(shares)}"
 
-    def _pin(self, light: Light, context: Context) -> str:
+    def _pin(self, light: LightSettings, context: Context) -> str:
         level = self._brightness(context) if light.dimmable else 100.0
         level = level if self.on else 0.0
         if context.dialect.named_outputs:

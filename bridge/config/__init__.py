@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bridge.config.bridge import (
-    Files,
+    FileSettings,
     HomeAssistant,
     Limits,
     Log,
@@ -27,11 +27,11 @@ from bridge.config.bridge import (
 )
 from bridge.config.printer import (
     BLOCKED,
-    Light,
+    LightSettings,
     MaxTemperature,
     PauseHeaters,
     Preset,
-    Printer,
+    PrinterConfig,
     Profile,
     QueueSettings,
     Range,
@@ -46,9 +46,9 @@ __all__ = [
     "BLOCKED",
     "Config",
     "File",
-    "Files",
+    "FileSettings",
     "HomeAssistant",
-    "Light",
+    "LightSettings",
     "Limits",
     "Log",
     "MaxTemperature",
@@ -56,7 +56,7 @@ __all__ = [
     "Mqtt",
     "PauseHeaters",
     "Preset",
-    "Printer",
+    "PrinterConfig",
     "Profile",
     "QueueSettings",
     "Range",
@@ -86,7 +86,7 @@ class Config(Section):
     """Queue size and rate limit for commands."""
     home_assistant: HomeAssistant = HomeAssistant()
     """Home Assistant's MQTT discovery."""
-    files: Files = Files()
+    files: FileSettings = FileSettings()
     """Files that the bridge stores and prints."""
     log: Log = Log()
     """The daemon's log."""
@@ -94,10 +94,10 @@ class Config(Section):
     """HTTP endpoint for metrics and health checks."""
     upload: Upload = Upload()
     """HTTP server for slicers."""
-    printers: Annotated[tuple[Printer, ...], Field(min_length=1, max_length=1000)]
+    printers: Annotated[tuple[PrinterConfig, ...], Field(min_length=1, max_length=1000)]
     """The printers."""
 
-    def base(self, printer: Printer) -> str:
+    def base(self, printer: PrinterConfig) -> str:
         """Return a printer's base topic."""
         if printer.topic is not None:
             return printer.topic
@@ -167,5 +167,5 @@ def _above(topic: str) -> Iterator[str]:
     return accumulate(topic.split("/")[:-1], "{}/{}".format)
 
 
-def _exclusive(printer: Printer) -> bool:
+def _exclusive(printer: PrinterConfig) -> bool:
     return not printer.serial.port.startswith("simulator:")

@@ -174,7 +174,7 @@ class Upload(Section):
         return value
 
 
-class Files(Section):
+class FileSettings(Section):
     """Files that the bridge stores and prints."""
 
     enabled: bool = True

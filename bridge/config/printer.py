@@ -128,7 +128,7 @@ class Volume(Section):
 Output = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")]
 
 
-class Light(Section):
+class LightSettings(Section):
     """A light, for the topic `light`."""
 
     kind: Literal["auto", "none", "case", "rgb", "pin", "led"] = "auto"
@@ -199,7 +199,7 @@ class Profile(Section):
     """Largest sum of the babysteps that `head` sets, in mm up or down."""
     volume: Volume = Volume()
     """Axis ranges."""
-    light: Light = Light()
+    light: LightSettings = LightSettings()
     """The light."""
     fans: dict[FanId, FanName] = Field(default={}, examples=[{1: "Chamber fan"}])
     """Fans besides the one for part cooling: the number (`M106 P`), or the name of a
@@ -235,7 +235,7 @@ About = Annotated[str, Field(min_length=1, max_length=100)]
 UnknownCodes = Literal["send", "refuse"]
 
 
-class Printer(Section):
+class PrinterConfig(Section):
     """One printer."""
 
     id: Identifier = "printer"

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from bridge.app.retained_cleanup import Purge
 from bridge.app.service import Service
-from bridge.config import Config, Files, Mqtt, Printer, Serial, Telemetry, Upload
+from bridge.config import (
+    Config,
+    FileSettings,
+    Mqtt,
+    PrinterConfig,
+    Serial,
+    Telemetry,
+    Upload,
+)
 from bridge.demo.broker import LOOPBACK, Address, embedded_broker
 from bridge.mqtt.one_shot import OneShotClient, subscribed_to
 from bridge.notify import Notifier
@@ -135,7 +143,7 @@ def _config(mqtt: Mqtt, base: str, port: str, upload: int, key: str) -> Config:
     assert folder is not None  # noqa: S101 - every demo has a folder of its own
     keys = folder / "keys"
     keys.write_text(f"{key}\n")
-    printer = Printer(
+    printer = PrinterConfig(
         id="demo",
         name="Demo printer",
         topic=base,
@@ -144,7 +152,7 @@ def _config(mqtt: Mqtt, base: str, port: str, upload: int, key: str) -> Config:
     return Config(
         mqtt=mqtt,
         telemetry=Telemetry(interval=1.0),
-        files=Files(keep_free=0),
+        files=FileSettings(keep_free=0),
         upload=Upload(enabled=True, listen=f"{LOOPBACK}:{upload}", keys_file=keys),
         printers=(printer,),
     )

@@ -12,8 +12,8 @@ import re
 from pydantic import BaseModel, ConfigDict
 
 from bridge.commands.base import Context
-from bridge.config import Printer, Profile, UnknownCodes
-from bridge.files.findings import MOST_FINDINGS, Finding, Report
+from bridge.config import PrinterConfig, Profile, UnknownCodes
+from bridge.files.findings import MOST_FINDINGS, CheckFinding, CheckReport
 from bridge.gcode.codes import Argument
 from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.file_lines import is_for_screens, is_host_command
@@ -39,7 +39,7 @@ _WORDS = re.compile(r"\s*(?![GMTNXYZEF]\s*[-+.\d])[^\W\d]{2,}", re.IGNORECASE)
 _LONGEST_TEXT = 240
 
 
-class Rules(BaseModel):
+class CheckRules(BaseModel):
     """What a file is checked against."""
 
     model_config = ConfigDict(frozen=True)
@@ -56,7 +56,7 @@ class Rules(BaseModel):
     """What becomes of codes that are not in the table."""
 
     @classmethod
-    def of(cls, settings: Printer, family: str) -> "Rules":
+    def of(cls, settings: PrinterConfig, family: str) -> "CheckRules":
         """Return the rules of a printer with a firmware of this family."""
         return cls(
             family=family,
@@ -81,7 +81,7 @@ class Checker:
 
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: CheckRules) -> None:
         context = Context(
             profile=rules.profile,
             dialect=DIALECTS[rules.family],
@@ -89,17 +89,17 @@ class Checker:
             unknown_codes=rules.unknown_codes,
         )
         self._check = FileCheck(context, blocked=rules.blocked, handled=HANDLED)
-        self._errors: list[Finding] = []
-        self._warnings: list[Finding] = []
+        self._errors: list[CheckFinding] = []
+        self._warnings: list[CheckFinding] = []
         self._error_count = 0
         self._warning_count = 0
         self._lines = 0
         self._said: set[str] = set()
 
     @property
-    def report(self) -> Report:
+    def report(self) -> CheckReport:
         """What was found so far."""
-        return Report(
+        return CheckReport(
             errors=tuple(self._errors),
             warnings=tuple(self._warnings),
             error_count=self._error_count,
@@ -133,13 +133,13 @@ class Checker:
         """Note something that must not be printed."""
         self._error_count += 1
         if len(self._errors) < MOST_FINDINGS:
-            self._errors.append(Finding(number, code, _short(text)))
+            self._errors.append(CheckFinding(number, code, _short(text)))
 
     def warning(self, number: int, code: str, text: str) -> None:
         """Note something that a person should know."""
         self._warning_count += 1
         if len(self._warnings) < MOST_FINDINGS:
-            self._warnings.append(Finding(number, code, _short(text)))
+            self._warnings.append(CheckFinding(number, code, _short(text)))
 
     def _host_command(self, number: int, text: str) -> None:
         word = text.split(maxsplit=1)[0].lower()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.field_docs import PublishedDocument
-from bridge.files.findings import Finding, Report
+from bridge.files.findings import CheckFinding, CheckReport
 from bridge.files.stored import StoredFile
 from bridge.timestamps import Time
 
@@ -232,7 +232,7 @@ def _brief(file: StoredFile) -> dict[str, object]:
     }
 
 
-def _report(report: Report) -> dict[str, object]:
+def _report(report: CheckReport) -> dict[str, object]:
     return {
         "printable": report.printable,
         "errors": report.error_count,
@@ -241,7 +241,7 @@ def _report(report: Report) -> dict[str, object]:
     }
 
 
-def _findings(findings: Sequence[Finding]) -> tuple[LineFinding, ...]:
+def _findings(findings: Sequence[CheckFinding]) -> tuple[LineFinding, ...]:
     return tuple(
         LineFinding(line=one.line, code=one.code, text=one.text) for one in findings
     )

@@ -8,7 +8,7 @@ one in each line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """Something about a line of a file.
 
     Attributes:
@@ -27,7 +27,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class CheckReport:
     """What the check of a whole file found.
 
     Attributes:
@@ -40,8 +40,8 @@ class Report:
 
     """
 
-    errors: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    errors: tuple[CheckFinding, ...] = ()
+    warnings: tuple[CheckFinding, ...] = ()
     error_count: int = 0
     warning_count: int = 0
     lines: int = 0

@@ -42,7 +42,7 @@ DOCUMENT: TypeAdapter[Inspected] = TypeAdapter(Inspected)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """What the index has of a file.
 
     Attributes:
@@ -76,7 +76,7 @@ class Index:
         self._file = file
         self._lock = threading.Lock()
 
-    def load(self) -> dict[str, Entry]:
+    def load(self) -> dict[str, IndexEntry]:
         """Return all entries by path; none if the index has to be built again."""
         with self._lock:
             if not os.path.lexists(self._file):
@@ -89,7 +89,7 @@ class Index:
             self._remove()
             return {}
 
-    def put(self, path: str, entry: Entry) -> None:
+    def put(self, path: str, entry: IndexEntry) -> None:
         """Note what is known of a file."""
         found = entry.on_disk
         values = (
@@ -147,7 +147,7 @@ def _prepare(database: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"it has version {version}")
 
 
-def _entries(database: sqlite3.Connection) -> dict[str, Entry]:
+def _entries(database: sqlite3.Connection) -> dict[str, IndexEntry]:
     (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if state != "ok":
         raise sqlite3.DatabaseError(state)
@@ -157,5 +157,7 @@ def _entries(database: sqlite3.Connection) -> dict[str, Entry]:
     ):
         with suppress(ValidationError):  # of another version
             inspected = DOCUMENT.validate_json(text)
-            found[path] = Entry(OnDisk(size, changed), added, sha256, rules, inspected)
+            found[path] = IndexEntry(
+                OnDisk(size, changed), added, sha256, rules, inspected
+            )
     return found

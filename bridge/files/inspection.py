@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from bridge.files.check import Checker, Rules
-from bridge.files.findings import Report
+from bridge.files.check import Checker, CheckRules
+from bridge.files.findings import CheckReport
 from bridge.files.metadata import Metadata
 from bridge.files.slicer_comments import CommentReader
 from bridge.gcode import heating
@@ -29,7 +29,7 @@ class Inspected:
     """
 
     metadata: Metadata
-    report: Report
+    report: CheckReport
 
 
 class Inspection:
@@ -40,7 +40,7 @@ class Inspection:
 
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: CheckRules) -> None:
         self._checker = Checker(rules)
         self._comments = CommentReader()
         self._rest = b""

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from bridge.errors import FailedError
-from bridge.files.check import Rules
+from bridge.files.check import CheckRules
 from bridge.files.metadata import Thumbnail
 from bridge.files.stored import FileError, Picture
-from bridge.files.worker import Answer, Task
+from bridge.files.worker import Task, WorkerResult
 
 log = logging.getLogger("bridge.printer")
 
@@ -36,7 +36,7 @@ class Inspector:
         """The worker's process id; ``None``: there is none at the moment."""
         return None if self._process is None else self._process.pid
 
-    async def inspect(self, path: Path, rules: Rules) -> Answer:
+    async def inspect(self, path: Path, rules: CheckRules) -> WorkerResult:
         """Return the metadata, the report and the SHA-256 of a file.
 
         Raises:
@@ -67,7 +67,7 @@ class Inspector:
             await self._end()
         await asyncio.gather(*self._ending)
 
-    async def _ask(self, task: Task) -> Answer:
+    async def _ask(self, task: Task) -> WorkerResult:
         async with self._turn:
             if self._idle is not None:
                 self._idle.cancel()
@@ -82,11 +82,11 @@ class Inspector:
             raise FileError.unusable(found.error)
         return found
 
-    async def _exchange(self, request: bytes) -> Answer:
+    async def _exchange(self, request: bytes) -> WorkerResult:
         for _ in range(_ATTEMPTS):
             with suppress(ConnectionError):
                 if reply := await self._reply(request):
-                    return Answer.model_validate_json(reply)
+                    return WorkerResult.model_validate_json(reply)
             await self._end()
         log.error("the process that checks files ended twice")
         raise FailedError.internal()

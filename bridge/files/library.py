@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 
 from bridge.errors import CommandError
 from bridge.files import names
-from bridge.files.check import Rules
-from bridge.files.index import NAME, Entry, Index
+from bridge.files.check import CheckRules
+from bridge.files.index import NAME, Index, IndexEntry
 from bridge.files.inspector import Inspector
-from bridge.files.store import Incoming, OnDisk, Store
+from bridge.files.store import FileStore, Incoming, OnDisk
 from bridge.files.stored import FileError, Picture, StoredFile
-from bridge.files.worker import Answer
+from bridge.files.worker import WorkerResult
 from bridge.threads import in_thread
 
 log = logging.getLogger("bridge.printer")
@@ -45,7 +45,7 @@ class _Known:
     """A file and by what it is known to be up to date."""
 
     file: StoredFile
-    entry: Entry
+    entry: IndexEntry
 
 
 class Library:
@@ -69,7 +69,9 @@ class Library:
 
     """
 
-    def __init__(self, store: Store, rules: Rules, inspector: Inspector) -> None:
+    def __init__(
+        self, store: FileStore, rules: CheckRules, inspector: Inspector
+    ) -> None:
         self._store = store
         self._rules = rules
         self._digest = rules.digest
@@ -118,7 +120,7 @@ class Library:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def change_rules(self, rules: Rules) -> None:
+    def change_rules(self, rules: CheckRules) -> None:
         """Check files against other rules from now on, and all that are there again."""
         if rules != self._rules:
             self._rules, self._digest = rules, rules.digest
@@ -309,7 +311,7 @@ class Library:
         return path
 
     async def _commit(
-        self, path: str, work: Callable[[], None], entry: Entry, *, replace: bool
+        self, path: str, work: Callable[[], None], entry: IndexEntry, *, replace: bool
     ) -> StoredFile:
         async with self._changing:
             self._admit(path, replace=replace)
@@ -319,7 +321,7 @@ class Library:
                 raise FileError.not_found(path)
             return await self._added(path, _with(entry, found))
 
-    async def _added(self, path: str, entry: Entry) -> StoredFile:
+    async def _added(self, path: str, entry: IndexEntry) -> StoredFile:
         file = self._note(path, entry)
         await _in_thread(partial(self._index.put, path, entry))
         self.free = await _in_thread(self._store.free)
@@ -413,7 +415,7 @@ class Library:
     def _name_is_free(self, path: str) -> bool:
         return self._names.get(names.same(path), path) == path
 
-    def _note(self, path: str, entry: Entry) -> StoredFile:
+    def _note(self, path: str, entry: IndexEntry) -> StoredFile:
         file = StoredFile(
             path=path,
             full_path=self._store.full(path),
@@ -464,11 +466,11 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
     return await in_thread(work, _nothing, name="bridge-files")
 
 
-def _entry(found: Answer, rules: Rules, on_disk: OnDisk) -> Entry:
+def _entry(found: WorkerResult, rules: CheckRules, on_disk: OnDisk) -> IndexEntry:
     if found.inspected is None:
         raise FileError.unusable("the file was not read")
-    return Entry(on_disk, time.time(), found.sha256, rules.digest, found.inspected)
+    return IndexEntry(on_disk, time.time(), found.sha256, rules.digest, found.inspected)
 
 
-def _with(entry: Entry, on_disk: OnDisk) -> Entry:
+def _with(entry: IndexEntry, on_disk: OnDisk) -> IndexEntry:
     return replace(entry, on_disk=on_disk)

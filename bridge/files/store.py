@@ -48,7 +48,7 @@ class OnDisk:
         return cls(found.st_size, found.st_mtime_ns)
 
 
-class Store:
+class FileStore:
     """The folder of one printer, which is created with its first file.
 
     Args:
@@ -313,7 +313,7 @@ class Incoming:
 
     """
 
-    def __init__(self, store: Store, path: str, folder: int) -> None:
+    def __init__(self, store: FileStore, path: str, folder: int) -> None:
         self._store = store
         self._path = path
         self._folder = folder

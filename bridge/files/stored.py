@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from bridge.errors import RejectedError
-from bridge.files.findings import Finding, Report
+from bridge.files.findings import CheckFinding, CheckReport
 from bridge.files.metadata import Metadata
 
 BGCODE = (
@@ -41,7 +41,7 @@ class StoredFile:
     added: float
     sha256: str
     metadata: Metadata
-    report: Report
+    report: CheckReport
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ class FileError(RejectedError):
 
     """
 
-    findings: Sequence[Finding] = ()
+    findings: Sequence[CheckFinding] = ()
 
     @classmethod
     def disabled(cls) -> "FileError":
@@ -163,7 +163,7 @@ class FileError(RejectedError):
         )
 
     @classmethod
-    def refused(cls, path: str, report: Report) -> "FileError":
+    def refused(cls, path: str, report: CheckReport) -> "FileError":
         """Return the error of a file that must not be printed."""
         shown = "; ".join(str(error) for error in report.errors[:_SHOWN_ERRORS])
         more = report.error_count - min(len(report.errors), _SHOWN_ERRORS)

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from bridge.files import pictures
-from bridge.files.check import Rules
+from bridge.files.check import CheckRules
 from bridge.files.inspection import Inspected, Inspection
 
 NICENESS = 15
@@ -33,7 +33,7 @@ class Task(BaseModel):
 
     path: str
     """The file."""
-    rules: Rules | None = None
+    rules: CheckRules | None = None
     """Check it against these, and read its metadata."""
     picture: tuple[int, int] | None = None
     """Decode the thumbnail between these offsets."""
@@ -52,7 +52,7 @@ class Decoded(BaseModel):
     """In pixels."""
 
 
-class Answer(BaseModel):
+class WorkerResult(BaseModel):
     """What the worker found."""
 
     error: str = ""
@@ -65,24 +65,24 @@ class Answer(BaseModel):
     """The thumbnail; ``null``: it is damaged."""
 
 
-def answer(task: Task) -> Answer:
+def answer(task: Task) -> WorkerResult:
     """Carry out a task."""
     try:
         if task.picture is not None:
-            return Answer(picture=_picture(task.path, *task.picture))
+            return WorkerResult(picture=_picture(task.path, *task.picture))
         if task.rules is not None:
             return _inspect(task.path, task.rules)
     except OSError as error:
-        return Answer(error=error.strerror or str(error))
-    return Answer(error="there is nothing to do")
+        return WorkerResult(error=error.strerror or str(error))
+    return WorkerResult(error="there is nothing to do")
 
 
-def _inspect(path: str, rules: Rules) -> Answer:
+def _inspect(path: str, rules: CheckRules) -> WorkerResult:
     inspection, digest = Inspection(rules), hashlib.sha256()
     for block in _blocks(path):
         digest.update(block)
         inspection.feed(block)
-    return Answer(sha256=digest.hexdigest(), inspected=inspection.finish())
+    return WorkerResult(sha256=digest.hexdigest(), inspected=inspection.finish())
 
 
 def _blocks(path: str) -> Iterator[bytes]:

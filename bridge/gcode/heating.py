@@ -8,7 +8,7 @@ from bridge.gcode.line import Line
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class HeaterTarget:
     """A temperature that a line sets.
 
     Attributes:
@@ -25,7 +25,7 @@ class Target:
     letter: str
 
 
-def targets(line: Line) -> tuple[Target, ...]:
+def targets(line: Line) -> tuple[HeaterTarget, ...]:
     """Return the target temperatures that a line sets, one for each number."""
     row = line.row
     if not row.heats:
@@ -34,7 +34,7 @@ def targets(line: Line) -> tuple[Target, ...]:
     for letter, numbers in line.parameters:
         for heater in [heater for key, heater in row.heats if key == letter]:
             found += [
-                Target(*_heater(line, heater), float(number), letter)
+                HeaterTarget(*_heater(line, heater), float(number), letter)
                 for number in numbers.split(":")
                 if number
             ]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bridge import __version__
 from bridge.commands.outputs import CASE_LIGHT, has_light
-from bridge.config import Config, Light
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Config, LightSettings, PrinterConfig
 from bridge.gcode.dialects import DIALECTS, UNKNOWN
 from bridge.gcode.reply_types import FileEntry
 from bridge.home_assistant.discovery import (
@@ -205,7 +204,7 @@ class Announcer:
         )
 
 
-def _light(light: Light) -> str:
+def _light(light: LightSettings) -> str:
     if light.kind in {"rgb", "led"}:
         return "color"
     return "dim" if light.dimmable else "switch"

@@ -30,8 +30,7 @@ from bridge.commands.link import (
     LinkCommand,
     Reconnect,
 )
-from bridge.config import Limits, Mqtt, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, Mqtt, PrinterConfig, Telemetry
 from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.codes import STOP
 from bridge.gcode.events import Restarted
@@ -64,11 +63,11 @@ from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.travel import UNKNOWN as POSITION_UNKNOWN
-from bridge.printer.link.events import Closed, LinkEvent, Place
+from bridge.printer.link.events import Closed, LinkEvent, PortAddress
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import ask
-from bridge.printer.link.wire_log import Entry, WireLog
+from bridge.printer.link.wire_log import WireLog, WireLogEntry
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.runner import HostPrinting
 from bridge.timeout import timeout
@@ -111,7 +110,7 @@ class Listeners:
 
     on_change: Callable[[], None]
     on_event: Callable[[StateEvent], None]
-    on_entry: Callable[[Entry], None]
+    on_entry: Callable[[WireLogEntry], None]
 
 
 class Printer:
@@ -142,7 +141,7 @@ class Printer:
         limits: Limits,
         scripts: ScriptLibrary | None = None,
         taken: Callable[[], Collection[str]] = tuple,
-        found: Place | None = None,
+        found: PortAddress | None = None,
         kept: PrinterRecord | None = None,
         heat: HeaterLimits | None = None,
         heat_file: Path | None = None,

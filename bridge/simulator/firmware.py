@@ -22,7 +22,7 @@ from bridge.simulator import (
     runner,
 )
 from bridge.simulator.heaters import SimulatedHeater
-from bridge.simulator.machine import Machine, Report, build
+from bridge.simulator.machine import AutoReport, Machine, build
 from bridge.simulator.options import Options, check
 from bridge.simulator.panel import press
 from bridge.simulator.personalities import PERSONALITIES
@@ -53,7 +53,7 @@ class Firmware:
         self.personality = PERSONALITIES[personality]
         self.executed: list[str] = []
         self.machine: Machine = build(self.personality, built)
-        self._idle = Report()
+        self._idle = AutoReport()
         self._switch_on()
 
     @classmethod
@@ -70,7 +70,7 @@ class Firmware:
     def _switch_on(self) -> None:
         machine = self.machine
         self._runner = runner.start(machine, self.executed)
-        self._reports: tuple[tuple[Report, Callable[[Machine], None]], ...] = (
+        self._reports: tuple[tuple[AutoReport, Callable[[Machine], None]], ...] = (
             (machine.temperature_report, heating_commands.report),
             (machine.position_report, motion_commands.report),
             (machine.card_report, card_commands.report),

@@ -24,7 +24,7 @@ class RefusedError(Exception):
 
 
 @dataclass(slots=True)
-class Report:
+class AutoReport:
     """Something that is said again and again.
 
     Attributes:
@@ -95,9 +95,9 @@ class Machine:
     display: str = ""
     injected: list[str] = field(default_factory=list)
     print_began: float = 0.0
-    temperature_report: Report = field(default_factory=Report)
-    position_report: Report = field(default_factory=Report)
-    card_report: Report = field(default_factory=Report)
+    temperature_report: AutoReport = field(default_factory=AutoReport)
+    position_report: AutoReport = field(default_factory=AutoReport)
+    card_report: AutoReport = field(default_factory=AutoReport)
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
     @property

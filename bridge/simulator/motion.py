@@ -17,7 +17,7 @@ def _origin() -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class PlannedMove:
     """A planned move: from where to where, and when."""
 
     begin: float
@@ -58,7 +58,7 @@ class Motion:
     speed_factor: float = 100.0
     flow_factor: float = 100.0
     homed: set[str] = field(default_factory=set)
-    moves: deque[Move] = field(default_factory=deque)
+    moves: deque[PlannedMove] = field(default_factory=deque)
     stalls: int = 0
     stood: float = 0.0
     _ended: float | None = None  # the last planned move
@@ -103,7 +103,7 @@ class Motion:
                 self.stalls += 1
                 self.stood += begin - self._ended
             self._ended = end
-            self.moves.append(Move(begin, end, dict(self.position), target))
+            self.moves.append(PlannedMove(begin, end, dict(self.position), target))
         self.position = target
 
     def settle(self, now: float) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 import h11
 
 from bridge.timeout import timeout
-from bridge.upload.messages import Answer, Head, HttpError, error_answer
+from bridge.upload.messages import Head, HttpError, HttpResponse, error_answer
 
 log = logging.getLogger("bridge.upload")
 
@@ -88,10 +88,10 @@ class Body:
         return b"".join([piece async for piece in self.pieces(limit)])
 
 
-Handle = Callable[[Head, Body], Awaitable[Answer]]
+Handle = Callable[[Head, Body], Awaitable[HttpResponse]]
 
 
-class Connection:
+class HttpConnection:
     """Serves one client.
 
     Args:
@@ -205,7 +205,7 @@ class Connection:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
             await self._drain()
 
-    async def _send(self, answer: Answer, head: Head | None) -> None:
+    async def _send(self, answer: HttpResponse, head: Head | None) -> None:
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             raise Cut
         complete = self._http.their_state is h11.DONE

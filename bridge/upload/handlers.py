@@ -15,9 +15,15 @@ from bridge.upload import octoprint
 from bridge.upload.access import Keys, host_allowed, sent_key
 from bridge.upload.connection import Body, Cut
 from bridge.upload.form import FileStart, FormEvent, FormField, FormParser
-from bridge.upload.messages import Answer, Head, HttpError, error_answer, json_answer
+from bridge.upload.messages import (
+    Head,
+    HttpError,
+    HttpResponse,
+    error_answer,
+    json_answer,
+)
 from bridge.upload.octoprint import LOCAL, ONE_FILE, Route
-from bridge.upload.ports import CommandResult, Submitted, Target
+from bridge.upload.ports import CommandResult, Submitted, UploadTarget
 
 log = logging.getLogger("bridge.upload")
 
@@ -84,7 +90,7 @@ class Printers(Protocol):
         """Return their ids."""
         ...
 
-    def target(self, name: str) -> Target:
+    def target(self, name: str) -> UploadTarget:
         """Return one of them."""
         ...
 
@@ -125,7 +131,7 @@ class _Request:
     head: Head
     body: Body
     route: Route
-    target: Target
+    target: UploadTarget
     base: str
 
     async def json(self) -> dict[str, Any]:
@@ -175,7 +181,7 @@ class Api:
             command.cancel()
         await asyncio.gather(*self._commands, return_exceptions=True)
 
-    async def handle(self, head: Head, body: Body) -> Answer:
+    async def handle(self, head: Head, body: Body) -> HttpResponse:
         """Answer one request.
 
         Raises:
@@ -195,7 +201,7 @@ class Api:
             text = "an unexpected error in gcode2mqtt; its log has the details"
             return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text, head)
 
-    async def _handle(self, head: Head, body: Body) -> Answer:
+    async def _handle(self, head: Head, body: Body) -> HttpResponse:
         self._check_host(head)
         self._check_key(head)
         route = octoprint.route(head.target, self._printers.names())
@@ -207,7 +213,7 @@ class Api:
             allowed = ", ".join(sorted(methods))
             text = f"only {allowed} can be used here"
             refused = error_answer(HTTPStatus.METHOD_NOT_ALLOWED, text, head)
-            return Answer(
+            return HttpResponse(
                 status=refused.status,
                 kind=refused.kind,
                 body=refused.body,
@@ -253,7 +259,7 @@ class Api:
 
     def _table(
         self,
-    ) -> Mapping[str, Mapping[str, Callable[[_Request], Awaitable[Answer]]]]:
+    ) -> Mapping[str, Mapping[str, Callable[[_Request], Awaitable[HttpResponse]]]]:
         """Return who answers which method of which resource."""
         commands = {
             resource: {"POST": self._printer_command} for resource in octoprint.COMMANDS
@@ -279,28 +285,28 @@ class Api:
             "api/printerprofiles": {"GET": self._show_profiles},
         }
 
-    async def _show_version(self, _request: _Request) -> Answer:
+    async def _show_version(self, _request: _Request) -> HttpResponse:
         return json_answer(octoprint.version(self._version))
 
-    async def _show_job(self, request: _Request) -> Answer:
+    async def _show_job(self, request: _Request) -> HttpResponse:
         target = request.target
         return json_answer(octoprint.job(target.state(), target.job()))
 
-    async def _show_printer(self, request: _Request) -> Answer:
+    async def _show_printer(self, request: _Request) -> HttpResponse:
         target = request.target
         return json_answer(octoprint.printer(target.state(), target.temperatures()))
 
-    async def _show_connection(self, request: _Request) -> Answer:
+    async def _show_connection(self, request: _Request) -> HttpResponse:
         return json_answer(octoprint.connection(request.target.state()))
 
-    async def _show_settings(self, request: _Request) -> Answer:
+    async def _show_settings(self, request: _Request) -> HttpResponse:
         return json_answer(octoprint.settings(request.target.name))
 
-    async def _log_in(self, request: _Request) -> Answer:
+    async def _log_in(self, request: _Request) -> HttpResponse:
         await request.body.read(MAX_JSON)
         return json_answer(octoprint.login())
 
-    async def _show_profiles(self, request: _Request) -> Answer:
+    async def _show_profiles(self, request: _Request) -> HttpResponse:
         has = request.target.equipment
         return json_answer(
             octoprint.profiles(
@@ -308,7 +314,7 @@ class Api:
             )
         )
 
-    async def _list(self, request: _Request) -> Answer:
+    async def _list(self, request: _Request) -> HttpResponse:
         target = request.target
         return json_answer(
             octoprint.files_document(
@@ -316,28 +322,28 @@ class Api:
             )
         )
 
-    async def _show_file(self, request: _Request) -> Answer:
+    async def _show_file(self, request: _Request) -> HttpResponse:
         file = request.target.store.get(request.route.path)
         return json_answer(octoprint.file_document(file, request.base))
 
-    async def _delete(self, request: _Request) -> Answer:
+    async def _delete(self, request: _Request) -> HttpResponse:
         await request.target.store.delete(request.route.path)
-        return Answer(status=204)
+        return HttpResponse(status=204)
 
-    async def _file_command(self, request: _Request) -> Answer:
+    async def _file_command(self, request: _Request) -> HttpResponse:
         starts = octoprint.file_command(await request.json())
         file = request.target.store.get(request.route.path)
         if starts:
             # Cura's plugin sends this after some uploads, so it waits in the queue too.
             await request.target.submit(file, start=True, source="upload")
-        return Answer(status=204)
+        return HttpResponse(status=204)
 
-    async def _job_command(self, request: _Request) -> Answer:
+    async def _job_command(self, request: _Request) -> HttpResponse:
         phase = str(request.target.state()["state"])
         command = octoprint.job_command(await request.json(), phase)
         return await self._command(request, "job", {"command": command})
 
-    async def _printer_command(self, request: _Request) -> Answer:
+    async def _printer_command(self, request: _Request) -> HttpResponse:
         topic = octoprint.COMMANDS[request.route.resource]
         document = await request.json()
         document.pop("id", None)  # every request gets its own answer here
@@ -345,7 +351,7 @@ class Api:
 
     async def _command(
         self, request: _Request, topic: str, document: Mapping[str, object]
-    ) -> Answer:
+    ) -> HttpResponse:
         """Carry out a command; one that takes long goes on after the answer."""
         payload = json.dumps(document).encode()
         task = asyncio.ensure_future(request.target.command(topic, payload))
@@ -354,10 +360,10 @@ class Api:
         await asyncio.wait({task}, timeout=COMMAND_WAIT)
         result = task.result() if task.done() else CommandResult(code=200)
         if result.code < HTTPStatus.BAD_REQUEST:
-            return Answer(status=204)
+            return HttpResponse(status=204)
         return error_answer(result.code, result.message, request.head)
 
-    async def _upload(self, request: _Request) -> Answer:
+    async def _upload(self, request: _Request) -> HttpResponse:
         """Store a file, and print it if its sender wants that."""
         self._check_size(request)
         form = _UploadForm(request, self._pace)

@@ -50,7 +50,7 @@ _MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file in the folder.
 
     Attributes:
@@ -108,7 +108,7 @@ class Inbox:
                 await asyncio.sleep(RETRY_INTERVAL)
             await asyncio.sleep(LOOK_INTERVAL)
 
-    async def _look(self) -> list[Found]:
+    async def _look(self) -> list[FoundFile]:
         work = partial(scan, self._folder, sorted(self._printers()))
         try:
             found = await in_thread(work, _forget, name="upload-inbox")
@@ -123,7 +123,7 @@ class Inbox:
             log.warning("the inbox %s cannot be used: %s", self._folder, problem)
         self._problem = problem
 
-    def _due(self, found: list[Found]) -> list[Found]:
+    def _due(self, found: list[FoundFile]) -> list[FoundFile]:
         """Return the files that have not changed for long enough."""
         now = asyncio.get_running_loop().time()
         known, self._seen = self._seen, {}
@@ -134,7 +134,7 @@ class Inbox:
             self._seen[file.parts] = seen
         return [file for file in found if self._seen[file.parts].due <= now]
 
-    async def _store(self, file: Found) -> None:
+    async def _store(self, file: FoundFile) -> None:
         source = self._folder.joinpath(*file.parts)
         printers = self._printers()
         printer, *path = file.parts
@@ -164,7 +164,7 @@ class Inbox:
             await in_thread(work, _forget, name="upload-inbox")
 
 
-def scan(folder: Path, printers: Collection[str]) -> list[Found]:
+def scan(folder: Path, printers: Collection[str]) -> list[FoundFile]:
     """Return the files that may be complete; make the folder and those of the printers.
 
     Links and files that are hidden are left alone.
@@ -176,7 +176,7 @@ def scan(folder: Path, printers: Collection[str]) -> list[Found]:
     folder.mkdir(parents=True, exist_ok=True)
     for printer in printers if len(printers) > 1 else ():
         (folder / printer).mkdir(exist_ok=True)
-    found: list[Found] = []
+    found: list[FoundFile] = []
     waiting: list[tuple[str, ...]] = [()]
     while waiting and len(found) < MOST_FILES:
         above = waiting.pop()
@@ -193,14 +193,14 @@ def scan(folder: Path, printers: Collection[str]) -> list[Found]:
     return found[:MOST_FILES]
 
 
-def _file(entry: "os.DirEntry[str]", parts: tuple[str, ...]) -> list[Found]:
+def _file(entry: "os.DirEntry[str]", parts: tuple[str, ...]) -> list[FoundFile]:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:  # it has gone meanwhile
         return []
     if not stat.S_ISREG(status.st_mode):
         return []
-    return [Found(parts, (status.st_ino, status.st_size, status.st_mtime_ns))]
+    return [FoundFile(parts, (status.st_ino, status.st_size, status.st_mtime_ns))]
 
 
 def _set_aside(source: Path, why: str) -> None:

@@ -61,7 +61,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """What is sent back.
 
     Attributes:
@@ -80,13 +80,13 @@ class Answer:
 
 def json_answer(
     document: object, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Answer:
+) -> HttpResponse:
     """Return an answer with a JSON document."""
     body = json.dumps(document, ensure_ascii=False).encode()
-    return Answer(status=status, kind=JSON, body=body, headers=headers or {})
+    return HttpResponse(status=status, kind=JSON, body=body, headers=headers or {})
 
 
-def error_answer(status: int, text: str, head: Head | None = None) -> Answer:
+def error_answer(status: int, text: str, head: Head | None = None) -> HttpResponse:
     """Return the answer to a request that failed.
 
     Args:
@@ -100,7 +100,7 @@ def error_answer(status: int, text: str, head: Head | None = None) -> Answer:
         return json_answer({"error": text}, status, headers)
     cura = head is not None and "cura" in head.header("user-agent").lower()
     body = _short(text, MAX_CURA_TEXT if cura else MAX_TEXT).encode()
-    return Answer(status=status, body=body, headers=headers)
+    return HttpResponse(status=status, body=body, headers=headers)
 
 
 def _short(text: str, limit: int) -> str:

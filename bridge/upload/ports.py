@@ -52,7 +52,7 @@ class Equipment:
     chamber: bool
 
 
-class Store(Protocol):
+class UploadStore(Protocol):
     """The files of a printer; :class:`bridge.files.library.Library` is one."""
 
     @property
@@ -88,7 +88,7 @@ class Store(Protocol):
         ...
 
 
-class Target(Protocol):
+class UploadTarget(Protocol):
     """One printer."""
 
     @property
@@ -97,7 +97,7 @@ class Target(Protocol):
         ...
 
     @property
-    def store(self) -> Store:
+    def store(self) -> UploadStore:
         """Its files."""
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 
-from bridge.upload.connection import READ_SIZE, Connection, Handle
+from bridge.upload.connection import READ_SIZE, Handle, HttpConnection
 
 log = logging.getLogger("bridge.upload")
 
@@ -27,7 +27,7 @@ class Server:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
         self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None], Connection] = {}
+        self._clients: dict[asyncio.Task[None], HttpConnection] = {}
 
     @property
     def clients(self) -> int:
@@ -76,7 +76,7 @@ class Server:
             log.warning("more than %d clients at a time; one was rejected", MAX_CLIENTS)
             writer.transport.abort()
             return
-        connection = Connection(reader, writer, self._handle)
+        connection = HttpConnection(reader, writer, self._handle)
         task = asyncio.create_task(connection.serve())
         self._clients[task] = connection
         task.add_done_callback(self._left)

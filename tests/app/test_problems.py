@@ -10,7 +10,7 @@ import pytest
 from bridge.app.station import GRACE
 from bridge.app.supervisor import Supervisor
 from bridge.cli.main import main
-from bridge.config import Config, Mqtt, Printer, Serial
+from bridge.config import Config, Mqtt, PrinterConfig, Serial
 from tests.support.apps import running
 from tests.support.brokers import mosquitto
 from tests.support.mqtt_client import connected
@@ -24,7 +24,7 @@ ONE = {"one": "simulator://marlin"}
 def configured(folder: Path, serial: dict[str, str], broker: int = 1) -> Config:
     """Return printers by id and port; by default at a broker that is away."""
     printers = tuple(
-        Printer(id=name, serial=Serial(port=place, baudrate=115200))
+        PrinterConfig(id=name, serial=Serial(port=place, baudrate=115200))
         for name, place in serial.items()
     )
     mqtt = Mqtt(host="127.0.0.1", port=broker, state_folder=folder / "state")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app.retained_cleanup import Purge, owner_of, purge
-from bridge.config import Config, Mqtt, Printer
+from bridge.config import Config, Mqtt, PrinterConfig
 from bridge.errors import BrokerError
 from bridge.state_files import TopicRecord, all_records
 from tests.support.apps import running
@@ -36,7 +36,9 @@ def configured(broker: Mosquitto, folder: Path, protocol: str = "auto") -> Confi
                 "state_folder": folder,
             }
         ),
-        printers=(Printer.model_validate({"serial": {"port": "simulator://marlin"}}),),
+        printers=(
+            PrinterConfig.model_validate({"serial": {"port": "simulator://marlin"}}),
+        ),
     )
 
 

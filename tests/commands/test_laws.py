@@ -15,7 +15,7 @@ from bridge.commands.heaters import (
     ChamberTarget,
     Extrude,
     Flowrate,
-    Select,
+    SelectTool,
     ToolTarget,
 )
 from bridge.config import Profile
@@ -42,7 +42,7 @@ OTHERS: st.SearchStrategy[Command] = st.one_of(
     st.builds(Flowrate, factor=st.floats(0.01, 10)),
     st.builds(BedTarget, target=TARGETS),
     st.builds(ChamberTarget, target=TARGETS),
-    st.builds(Select, tool=st.integers(0, 15).map("tool{}".format)),
+    st.builds(SelectTool, tool=st.integers(0, 15).map("tool{}".format)),
     st.builds(
         ToolTarget,
         targets=st.dictionaries(

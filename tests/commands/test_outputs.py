@@ -10,7 +10,7 @@ import pytest
 from bridge.commands import Context, accessories, parse
 from bridge.commands.accessories import Accessories, LightState
 from bridge.commands.scripts import Scripts
-from bridge.config import Light, Preset, Profile
+from bridge.config import LightSettings, Preset, Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN
 from bridge.gcode.line import read
@@ -102,7 +102,7 @@ def test_a_light_that_there_is_not() -> None:
     ):
         assert refusal("light", on, Context(profile=profile, dialect=dialect)) == error
     with pytest.raises(ValueError, match="needs the name of the output"):
-        Light(kind="pin")
+        LightSettings(kind="pin")
 
 
 def test_fans() -> None:

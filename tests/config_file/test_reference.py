@@ -1,14 +1,14 @@
 import re
 from pathlib import Path
 
-from bridge.config import Config, Printer
+from bridge.config import Config, PrinterConfig
 from bridge.config_file import load, schema
 from bridge.config_file.reference import example, reference
 from tests.support.configs import load_text
 
 
 def test_the_example_means_the_defaults(tmp_path: Path) -> None:
-    assert load_text(tmp_path, example()) == Config(printers=(Printer(),))
+    assert load_text(tmp_path, example()) == Config(printers=(PrinterConfig(),))
 
 
 def test_the_example_is_right_without_its_comment_signs_too(tmp_path: Path) -> None:

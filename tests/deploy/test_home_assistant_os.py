@@ -9,7 +9,7 @@ import yaml
 
 from bridge import __version__
 from bridge.cli.parser import APP_PORT, APP_USER, build
-from bridge.config import Log, Printer
+from bridge.config import Log, PrinterConfig
 from bridge.config.printer import Serial
 from bridge.home_assistant import app_options
 from tests.support import icons
@@ -72,7 +72,7 @@ def test_each_option_accepts_what_its_setting_accepts() -> None:
     assert words(PRINTER["firmware"]) == set(get_args(firmware))
     level = Log.model_fields["level"].annotation
     assert words(SCHEMA["log_level"]) == set(get_args(level))
-    schema = Printer.model_json_schema()["$defs"] | {"Printer": {}}
+    schema = PrinterConfig.model_json_schema()["$defs"] | {"Printer": {}}
     temperature = schema["MaxTemperature"]["properties"]["tool"]
     most = f"({temperature['minimum']:g},{temperature['maximum']:g})"
     for name in ("max_tool", "max_bed", "max_chamber"):
@@ -83,14 +83,14 @@ def test_each_option_accepts_what_its_setting_accepts() -> None:
     )
     _, rate = schema["Serial"]["properties"]["baudrate"]["anyOf"]
     assert PRINTER["baudrate"] == f"int({rate['minimum']},{rate['maximum']})?"
-    identifier = Printer.model_json_schema()["properties"]["id"]["pattern"]
+    identifier = PrinterConfig.model_json_schema()["properties"]["id"]["pattern"]
     assert PRINTER["id"] == f"match({identifier})"
 
 
 def test_the_defaults_are_a_configuration() -> None:
     tree, _ = app_options.settings(APP["options"], "/data", "/config")
     (printer,) = tree["printers"]
-    assert Printer.model_validate(printer) == Printer()
+    assert PrinterConfig.model_validate(printer) == PrinterConfig()
 
 
 def test_the_ports_are_the_bridge_s() -> None:

@@ -8,7 +8,7 @@ from bridge.commands.base import Context
 from bridge.commands.gcode_lines import clean
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from bridge.printer.limits.travel import InitialState
 from tests.support.configs import load_text
 from tests.support.halves import ROOT
@@ -31,7 +31,7 @@ def sends(tmp_path: Path, text: str) -> str:
     )
     line = clean(text, context, "command")
     start = InitialState(profile=printer.profile, dialect=dialect)
-    check([line.text], Rules(start=start, blocked=printer.blocked))
+    check([line.text], SafetyRules(start=start, blocked=printer.blocked))
     return line.text
 
 

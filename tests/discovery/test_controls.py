@@ -12,7 +12,7 @@ import pytest
 
 from bridge.commands import accessories, parse
 from bridge.commands.scripts import Scripts
-from bridge.config import Light, MaxTemperature, Preset, Printer, Profile
+from bridge.config import LightSettings, MaxTemperature, Preset, PrinterConfig, Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.reply_types import FileEntry
@@ -20,7 +20,7 @@ from bridge.home_assistant.entities import PrintableFile
 from bridge.printer.control import planning
 from bridge.printer.knowledge.model import UserPrompt
 from bridge.printer.knowledge.print_table import Phase, PrintResult
-from bridge.printer.limits.safety import Rules
+from bridge.printer.limits.safety import SafetyRules
 from bridge.printer.limits.travel import InitialState
 from bridge.topics import Topics
 from tests.support import home_assistant as ha
@@ -30,11 +30,11 @@ from tests.support.knowing import Knowing, plan
 FAMILIES = ("marlin", "prusa", "klipper", "reprapfirmware", "repetier")
 UNSUPPORTED = ("409 not_supported",)
 NAME, PATH = "Cube, blue.gcode", "CUBE~1.GCO"
-PRINTER = Printer(
+PRINTER = PrinterConfig(
     profile=Profile(
         extruders=2,
         heated_chamber=True,
-        light=Light(kind="rgb"),
+        light=LightSettings(kind="rgb"),
         fans={"1": "Chamber fan"},
         max_temperature=MaxTemperature(tool=275, bed=120, chamber=70),
     ),
@@ -316,7 +316,7 @@ def used(row: Row, family: str) -> tuple[Knowing, tuple[str, ...]]:
     situation = planning.situation_of(known.state, PRINTER.profile)
     start = InitialState(profile=PRINTER.profile, dialect=dialect)
     try:
-        program = plan(command, context, situation, Rules(start=start)).program
+        program = plan(command, context, situation, SafetyRules(start=start)).program
     except RejectedError as error:
         return known, (f"{error.code} {error.error}",)
     known.sends(*program.gcode)

@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 from bridge.files.documents import LISTED, RECENT, file_list, files_state, full_file
-from bridge.files.findings import Finding, Report
+from bridge.files.findings import CheckFinding, CheckReport
 from bridge.files.metadata import Filament, Metadata
 from bridge.files.stored import FileError, StoredFile, megabytes
 
@@ -15,8 +15,8 @@ def stored(path: str, added: float = 0.0) -> StoredFile:
         filament=(Filament(1, 5.0, None, "PLA"), Filament(2)),
         objects=("cube",),
     )
-    report = Report(
-        warnings=(Finding(7, "unknown_code", "M5555 is not known"),),
+    report = CheckReport(
+        warnings=(CheckFinding(7, "unknown_code", "M5555 is not known"),),
         warning_count=1,
         lines=9,
     )
@@ -84,14 +84,14 @@ def test_one_file_has_everything() -> None:
 
 
 def test_a_refusal_names_the_first_lines() -> None:
-    errors = tuple(Finding(n, "blocked", f"M{n} is blocked") for n in range(1, 6))
-    error = FileError.refused("a.gcode", Report(errors=errors, error_count=50))
+    errors = tuple(CheckFinding(n, "blocked", f"M{n} is blocked") for n in range(1, 6))
+    error = FileError.refused("a.gcode", CheckReport(errors=errors, error_count=50))
     assert error.message == (
         "'a.gcode' was not stored: line 1: M1 is blocked; line 2: M2 is blocked; "
         "line 3: M3 is blocked (and 47 more)"
     )
     assert (error.code, error.findings) == (422, errors)
-    one = FileError.refused("a", Report(errors=errors[:1], error_count=1))
+    one = FileError.refused("a", CheckReport(errors=errors[:1], error_count=1))
     assert one.message.endswith("M1 is blocked")
 
 

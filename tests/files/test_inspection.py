@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config import MaxTemperature, Printer, Profile, Volume
+from bridge.config import MaxTemperature, PrinterConfig, Profile, Volume
 from bridge.files import inspection
-from bridge.files.check import Rules
-from bridge.files.findings import MOST_FINDINGS, Finding
+from bridge.files.check import CheckRules
+from bridge.files.findings import MOST_FINDINGS, CheckFinding
 from bridge.files.inspection import Inspected, Inspection
 from bridge.files.metadata import Filament, Metadata
 from bridge.files.slicer_comments import duration
@@ -26,10 +26,12 @@ def inspected(
     family: str = "marlin",
     *,
     size: int = 1 << 20,
-    settings: Printer | None = None,
+    settings: PrinterConfig | None = None,
 ) -> Inspected:
     data = text.encode() if isinstance(text, str) else text
-    reading = Inspection(Rules.of(settings or Printer(profile=PROFILE), family))
+    reading = Inspection(
+        CheckRules.of(settings or PrinterConfig(profile=PROFILE), family)
+    )
     for at in range(0, len(data), size):
         reading.feed(data[at : at + size])
     return reading.finish()
@@ -203,8 +205,8 @@ def test_what_prusaslicer_says() -> None:
     assert Metadata().filament_weight is None
 
 
-def two_tools() -> Printer:
-    return Printer(profile=PROFILE.model_copy(update={"extruders": 2}))
+def two_tools() -> PrinterConfig:
+    return PrinterConfig(profile=PROFILE.model_copy(update={"extruders": 2}))
 
 
 @pytest.mark.parametrize(
@@ -465,7 +467,7 @@ def test_what_is_in_order_for_klipper() -> None:
 
 
 def test_the_operator_decides_about_codes() -> None:
-    strict = Printer(
+    strict = PrinterConfig(
         profile=PROFILE, unknown_codes="refuse", allowed=("M92",), blocked={"G29": "no"}
     )
     report = inspected("M92 E1\nM500\nG29\nM5555\n", settings=strict).report
@@ -479,7 +481,7 @@ def test_only_the_first_findings_are_kept_and_all_are_counted() -> None:
     assert report.lines == 401
     long = inspected("M104 S200 " + "Z" * 900).report.errors[0]
     assert len(long.text) < 300
-    assert str(Finding(0, "empty", "a text")) == "a text"
+    assert str(CheckFinding(0, "empty", "a text")) == "a text"
 
 
 def test_a_file_without_gcode_is_refused() -> None:
@@ -539,9 +541,9 @@ def test_any_bytes_have_a_report(data: bytes) -> None:
 
 
 def test_the_rules_have_a_digest() -> None:
-    rules = Rules.of(Printer(), "marlin")
-    assert rules.digest == Rules.of(Printer(name="other"), "marlin").digest
-    assert rules.digest != Rules.of(Printer(), "klipper").digest
-    hot = Printer(profile=Profile(max_temperature=MaxTemperature(tool=300)))
-    assert rules.digest != Rules.of(hot, "marlin").digest
-    assert Rules.model_validate_json(rules.model_dump_json()) == rules
+    rules = CheckRules.of(PrinterConfig(), "marlin")
+    assert rules.digest == CheckRules.of(PrinterConfig(name="other"), "marlin").digest
+    assert rules.digest != CheckRules.of(PrinterConfig(), "klipper").digest
+    hot = PrinterConfig(profile=Profile(max_temperature=MaxTemperature(tool=300)))
+    assert rules.digest != CheckRules.of(hot, "marlin").digest
+    assert CheckRules.model_validate_json(rules.model_dump_json()) == rules

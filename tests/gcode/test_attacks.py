@@ -15,7 +15,7 @@ from bridge.config import MaxTemperature, Profile, Volume
 from bridge.errors import RejectedError
 from bridge.gcode.codes import SYNTAXES, lookup
 from bridge.gcode.dialects import DIALECTS
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from bridge.printer.limits.travel import InitialState
 from tests.support.firmware_readers import READERS, Command, ConfusedError
 
@@ -137,7 +137,10 @@ def gets_through(text: str, family: str) -> object:
     try:
         line = clean(text, context, "command")
         start = InitialState(profile=PROFILE, dialect=DIALECTS[family])
-        check(["G28", "G0 X50 Y50 Z10 F600", "G92 E0", line.text], Rules(start=start))
+        check(
+            ["G28", "G0 X50 Y50 Z10 F600", "G92 E0", line.text],
+            SafetyRules(start=start),
+        )
     except RejectedError:
         return None
     for reader in READERS[family]:
@@ -221,7 +224,9 @@ def fate(attempt: str, family: str) -> str:
     try:
         lines = [clean(text, context, "command") for text in attempt.split(";")]
         sent = [line.text for line in lines]
-        check(["G28", "G0 X50 Y50 Z10 F6000", "G92 E0", *sent], Rules(start=start))
+        check(
+            ["G28", "G0 X50 Y50 Z10 F6000", "G92 E0", *sent], SafetyRules(start=start)
+        )
     except RejectedError:
         return "refused"
     return "warned of" if warnings(lines, context) else "sent"

@@ -12,7 +12,7 @@ from bridge.commands.gcode_lines import clean, warnings
 from bridge.config import Profile, Volume
 from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.line import LineError, parse
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from bridge.printer.limits.travel import InitialState
 from tests.support.wire_logs import dialect_of, logs, read
 
@@ -151,7 +151,9 @@ def test_a_line_that_people_send_is_accepted(family: str, line: str) -> None:
     context = Context(profile=PROFILE, dialect=DIALECTS[family])
     sent = clean(line, context, "command")
     if not sent.row.emergency:
-        rules = Rules(start=InitialState(profile=PROFILE, dialect=DIALECTS[family]))
+        rules = SafetyRules(
+            start=InitialState(profile=PROFILE, dialect=DIALECTS[family])
+        )
         check([*PLACE, sent.text], rules)
     shown = warnings([sent], context)
     known = ("the text was sent as", f"{sent.code} moves or runs what no limit covers")

@@ -5,7 +5,7 @@ import pytest
 from bridge.gcode import line as lines
 from bridge.gcode.codes import SYNTAXES, Argument, lookup, tables
 from bridge.gcode.dialects import DIALECTS
-from bridge.gcode.heating import Target, targets
+from bridge.gcode.heating import HeaterTarget, targets
 from bridge.gcode.line import LineError, parse
 
 
@@ -146,45 +146,48 @@ def test_klipper_gets_its_message_without_what_would_end_it() -> None:
 @pytest.mark.parametrize(
     ("family", "given", "expected"),
     [
-        ("marlin", "M104 S200 T1", (Target("tool", 1, 200.0, "S"),)),
+        ("marlin", "M104 S200 T1", (HeaterTarget("tool", 1, 200.0, "S"),)),
         ("marlin", "M104 S", ()),
-        ("marlin", "M140 S60", (Target("bed", None, 60.0, "S"),)),
-        ("marlin", "M303 S200", (Target("tool", None, 200.0, "S"),)),
-        ("marlin", "M303 E-1 S60", (Target("bed", None, 60.0, "S"),)),
-        ("marlin", "M303 E1 S60", (Target("tool", 1, 60.0, "S"),)),
-        ("repetier", "M303 P1 S245", (Target("any", None, 245.0, "S"),)),
-        ("teacup", "M104 P1 S245", (Target("any", None, 245.0, "S"),)),
-        ("teacup", "M104 S245", (Target("tool", None, 245.0, "S"),)),
-        ("unknown", "M303 P1 S245", (Target("any", None, 245.0, "S"),)),
+        ("marlin", "M140 S60", (HeaterTarget("bed", None, 60.0, "S"),)),
+        ("marlin", "M303 S200", (HeaterTarget("tool", None, 200.0, "S"),)),
+        ("marlin", "M303 E-1 S60", (HeaterTarget("bed", None, 60.0, "S"),)),
+        ("marlin", "M303 E1 S60", (HeaterTarget("tool", 1, 60.0, "S"),)),
+        ("repetier", "M303 P1 S245", (HeaterTarget("any", None, 245.0, "S"),)),
+        ("teacup", "M104 P1 S245", (HeaterTarget("any", None, 245.0, "S"),)),
+        ("teacup", "M104 S245", (HeaterTarget("tool", None, 245.0, "S"),)),
+        ("unknown", "M303 P1 S245", (HeaterTarget("any", None, 245.0, "S"),)),
         (
             "reprapfirmware",
             "M568 P1 S200:210",
-            (Target("tool", 1, 200.0, "S"), Target("tool", 1, 210.0, "S")),
+            (HeaterTarget("tool", 1, 200.0, "S"), HeaterTarget("tool", 1, 210.0, "S")),
         ),
         (
             "marlin",
             "M145 H200 B60",
-            (Target("tool", None, 200.0, "H"), Target("bed", None, 60.0, "B")),
+            (
+                HeaterTarget("tool", None, 200.0, "H"),
+                HeaterTarget("bed", None, 60.0, "B"),
+            ),
         ),
         (
             "klipper",
             "SET_HEATER_TEMPERATURE HEATER=extruder1 TARGET=9",
-            (Target("tool", 1, 9.0, "TARGET"),),
+            (HeaterTarget("tool", 1, 9.0, "TARGET"),),
         ),
         (
             "klipper",
             "SET_HEATER_TEMPERATURE HEATER=heater_bed TARGET=9",
-            (Target("bed", None, 9.0, "TARGET"),),
+            (HeaterTarget("bed", None, 9.0, "TARGET"),),
         ),
         (
             "klipper",
             "SET_HEATER_TEMPERATURE HEATER=dryer TARGET=9",
-            (Target("any", None, 9.0, "TARGET"),),
+            (HeaterTarget("any", None, 9.0, "TARGET"),),
         ),
         ("marlin", "G28", ()),
     ],
 )
-def test_targets(family: str, given: str, expected: tuple[Target, ...]) -> None:
+def test_targets(family: str, given: str, expected: tuple[HeaterTarget, ...]) -> None:
     assert targets(parse(given, family)) == expected
 
 

@@ -21,7 +21,7 @@ from bridge.gcode.reply_types import (
     TemperatureReport,
 )
 from bridge.printer.link.log_forms import read_any
-from bridge.printer.link.wire_log import Direction, Entry, read_log
+from bridge.printer.link.wire_log import Direction, WireLogEntry, read_log
 from tests.support.knowing import Knowing
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
@@ -32,7 +32,7 @@ ERROR_MARKS = ("error", "!!", "fatal:", "alarm", "halt", ": extruder")
 
 def corpus() -> list[str]:
     """Return every line that a firmware says in the logs, once, and the examples."""
-    entries: list[Entry] = []
+    entries: list[WireLogEntry] = []
     for log in sorted(TRANSCRIPTS.rglob("*.txt")):
         entries += read_log(log.read_text().splitlines())
     for log in sorted(TRANSCRIPTS.rglob("*.log")):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.commands import parse
-from bridge.config import Limits, Printer, Profile, Serial, Telemetry
+from bridge.config import Limits, PrinterConfig, Profile, Serial, Telemetry
 from bridge.errors import FailedError
 from bridge.printer.control.command_queue import Run
 from bridge.printer.printer import Listeners
@@ -19,7 +19,7 @@ from tests.support.waiting import until
 async def running(personality: str, *, card: bool = True) -> AsyncIterator[LivePrinter]:
     serial = Serial(port=f"simulator://{personality}?speed=100&card={int(card)}")
     printer = LivePrinter(
-        Printer(serial=serial, profile=Profile()),
+        PrinterConfig(serial=serial, profile=Profile()),
         Listeners(lambda: None, lambda _event: None, lambda _entry: None),
         telemetry=Telemetry(interval=1),
         limits=Limits(),

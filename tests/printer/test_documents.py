@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from bridge.app import query_responses
-from bridge.config import Printer, Profile
+from bridge.config import PrinterConfig, Profile
 from bridge.field_docs import PublishedDocument, field_texts
 from bridge.gcode.dialects import DIALECTS
 from bridge.printer.knowledge import state as known
@@ -386,14 +386,14 @@ def test_info_tells_whether_a_stop_is_seen_while_the_printer_is_busy(
     stops: bool | None,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     printer.says("FIRMWARE_NAME:Something", *said)
-    link = about.Connection(version="1", instance="a", family=family, topics={})
-    info = about.info(printer.state, Printer(), link, now=NOW, epoch=EPOCH)
+    link = about.InfoContext(version="1", instance="a", family=family, topics={})
+    info = about.info(printer.state, PrinterConfig(), link, now=NOW, epoch=EPOCH)
     assert info.firmware is not None
     assert info.firmware.stops_when_busy is stops
 
 
 def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
-    link = about.Connection(
+    link = about.InfoContext(
         version="1.2.3",
         instance="abc",
         family="marlin",
@@ -401,7 +401,7 @@ def test_info_tells_who_what_and_how_much(printer: Knowing) -> None:
         port="/dev/ttyUSB0",
         baudrate=115200,
     )
-    config = Printer(name="Ender 3")
+    config = PrinterConfig(name="Ender 3")
     info = about.info(printer.state, config, link, now=NOW, epoch=EPOCH)
     assert (info.firmware, info.machine.type) == (None, None)
     printer.says("FIRMWARE_NAME:Marlin 2.1 MACHINE_TYPE:SimRap 1.4", "Cap:EEPROM:1")

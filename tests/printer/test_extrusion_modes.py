@@ -14,7 +14,7 @@ from bridge.gcode.dialects import (
     UNKNOWN,
     Dialect,
 )
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from tests.support.knowing import rules
 
 PROFILE = Profile(max_extrusion=100)
@@ -65,5 +65,5 @@ def test_filament_that_is_short_enough_in_every_reading(
     assert check(lines, rules_of(dialect, AT_1000))[-1].position == end
 
 
-def rules_of(dialect: Dialect, position: Mapping[str, float]) -> Rules:
+def rules_of(dialect: Dialect, position: Mapping[str, float]) -> SafetyRules:
     return rules(PROFILE, position, dialect=dialect)

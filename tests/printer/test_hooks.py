@@ -9,10 +9,10 @@ import pytest
 
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
-from bridge.config import Limits, Printer, Serial, Telemetry
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.control.command_queue import Run
 from bridge.printer.knowledge.events import StateEvent
-from bridge.printer.link.wire_log import Direction, Entry
+from bridge.printer.link.wire_log import Direction, WireLogEntry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
 from tests.support.waiting import until
@@ -34,14 +34,14 @@ class Watched:
 async def running(**scripts: str) -> AsyncIterator[Watched]:
     watched: Watched
 
-    def wired(entry: Entry) -> None:
+    def wired(entry: WireLogEntry) -> None:
         if entry.direction is Direction.SENT:
             watched.sent.append(entry.data.decode())
 
     def happened(event: StateEvent) -> None:
         watched.events.append(event.name)
 
-    config = Printer(serial=Serial(port="simulator://marlin?speed=100"))
+    config = PrinterConfig(serial=Serial(port="simulator://marlin?speed=100"))
     printer = LivePrinter(
         config,
         Listeners(lambda: None, happened, wired),

@@ -11,7 +11,7 @@ from bridge.config import Serial
 from bridge.errors import FailedError
 from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import Readiness
-from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.events import Closed, LinkEvent, Opened, PortAddress, Ready
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.printer.link.wire_log import WireLog
@@ -32,7 +32,7 @@ class Running:
     attended: list[Session] = field(default_factory=list)
 
     @property
-    def opened(self) -> list[Place]:
+    def opened(self) -> list[PortAddress]:
         return [event.place for event in self.events if isinstance(event, Opened)]
 
     @property
@@ -53,7 +53,7 @@ async def linked(
     config: Serial,
     *,
     candidates: Callable[[], list[str]] = list,
-    found: Place | None = None,
+    found: PortAddress | None = None,
 ) -> AsyncIterator[Running]:
     events: list[LinkEvent] = []
     attended: list[Session] = []
@@ -92,7 +92,7 @@ async def test_a_printer_is_found_among_ports_and_tried_first_next_time(
         linked(config, candidates=lambda: ports) as running,
     ):
         ready = await running.connected()
-        assert ready.place == Place(str(path), 115_200)
+        assert ready.place == PortAddress(str(path), 115_200)
         assert [place.port for place in running.opened] == ports
         assert ready.identity.firmware.startswith("Marlin")
         server.unplug()
@@ -106,7 +106,7 @@ async def test_a_printer_is_found_among_ports_and_tried_first_next_time(
 
 async def test_what_was_found_in_an_earlier_life_is_tried_first(tmp_path: Path) -> None:
     other, path = PtyPeer(), tmp_path / "printer"
-    found = Place(str(path), 250_000)
+    found = PortAddress(str(path), 250_000)
     config = Serial(port="auto", baudrate="auto")
     async with (
         pty_server(Firmware("klipper"), path),
@@ -123,7 +123,7 @@ async def test_a_printer_that_was_plugged_in_elsewhere_is_found_there(
 ) -> None:
     gone, path = tmp_path / "gone", tmp_path / "printer"
     config = Serial(port="auto", baudrate=115_200)
-    found = Place(str(gone), 115_200)
+    found = PortAddress(str(gone), 115_200)
     async with (
         pty_server(Firmware("marlin"), path),
         linked(config, candidates=lambda: [str(path)], found=found) as running,

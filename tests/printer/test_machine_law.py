@@ -19,7 +19,7 @@ from bridge.gcode import line as lines
 from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.modal import Modal, track
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from bridge.printer.limits.travel import InitialState
 from tests.support.cases import examples
 
@@ -389,7 +389,7 @@ def test_no_accepted_command_breaks_a_limit(  # noqa: PLR0913, PLR0917 - drawn
         known_lines = [lines.read(text, dialect.name) for text in command]
         if not all(line.is_known for line in known_lines):
             continue  # this family has no such code
-        rules = Rules(
+        rules = SafetyRules(
             start=InitialState(
                 profile=PROFILE, dialect=dialect, modal=modal, coordinates=there
             )

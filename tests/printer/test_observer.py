@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bridge.config import Printer, Profile
+from bridge.config import PrinterConfig, Profile
 from bridge.gcode.dialects import MARLIN, UNKNOWN
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.reply_parser import parse_reply
@@ -12,11 +12,11 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.link.events import Closed, Opened, Place, Ready
+from bridge.printer.link.events import Closed, Opened, PortAddress, Ready
 from bridge.printer.link.identity import Identity
 from bridge.printer.link.wire_log import WireLog
 
-PLACE = Place("/dev/ttyUSB0", 115_200)
+PLACE = PortAddress("/dev/ttyUSB0", 115_200)
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.history = History(minutes=1.0)
         self.observer = Observer(
-            Printer(profile=Profile(extruders=2)),
+            PrinterConfig(profile=Profile(extruders=2)),
             history=self.history,
             wire=self.wire,
             clock=lambda: self.now,
@@ -255,7 +255,7 @@ def test_other_settings_change_its_heaters_and_keep_what_is_known(watch: Watch) 
     watch.observer.handle(Opened(PLACE))
     watch.observer.handle(Connected())
     watch.says("T0:20 /0 T1:21 /0 B:60 /60")
-    watch.observer.configure(Printer(profile=Profile(heated_bed=True)))
+    watch.observer.configure(PrinterConfig(profile=Profile(heated_bed=True)))
     heaters = watch.observer.state.heaters
     assert set(heaters) == {"tool0", "bed"}
     assert heaters["bed"].target == 60

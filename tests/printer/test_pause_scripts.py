@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from bridge.commands import parse
 from bridge.commands.scripts import Scripts
-from bridge.config import Limits, Printer, Serial, Telemetry
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.control.command_queue import Run
-from bridge.printer.link.wire_log import Direction, Entry
+from bridge.printer.link.wire_log import Direction, WireLogEntry
 from bridge.printer.printer import Listeners
 from bridge.printer.printer import Printer as LivePrinter
 from tests.support.waiting import until
@@ -40,12 +40,12 @@ class Printing:
 async def running(**scripts: str) -> AsyncIterator[Printing]:
     at: Printing
 
-    def wired(entry: Entry) -> None:
+    def wired(entry: WireLogEntry) -> None:
         if entry.direction is Direction.SENT:
             at.sent.append(entry.data.decode())
 
     printer = LivePrinter(
-        Printer(serial=Serial(port="simulator://marlin?speed=20")),
+        PrinterConfig(serial=Serial(port="simulator://marlin?speed=20")),
         Listeners(lambda: None, lambda _event: None, wired),
         telemetry=Telemetry(),
         limits=Limits(),

@@ -8,7 +8,7 @@ from bridge.commands import Context, Program, parse
 from bridge.commands.head import Jog
 from bridge.commands.heaters import OwnTargets
 from bridge.commands.scripts import Scripts
-from bridge.config import Printer, Profile
+from bridge.config import PrinterConfig, Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, REPRAPFIRMWARE, Dialect
 from bridge.gcode.modal import Modal
@@ -16,19 +16,19 @@ from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
-from bridge.printer.limits.safety import Rules
+from bridge.printer.limits.safety import SafetyRules
 from bridge.printer.limits.travel import InitialState
 from bridge.printer.link.wire_log import WireLog
 from tests.support.knowing import Knowing, plan
 
-TWO_TOOLS = Printer(profile=Profile(extruders=2))
+TWO_TOOLS = PrinterConfig(profile=Profile(extruders=2))
 
 
 def planned(
     topic: str,
     payload: bytes,
     *,
-    config: Printer = TWO_TOOLS,
+    config: PrinterConfig = TWO_TOOLS,
     scripts: Scripts | None = None,
     known: Knowing | None = None,
 ) -> Plan:
@@ -36,7 +36,7 @@ def planned(
     context = planning.context_of(known.state, config, MARLIN, scripts)
     situation = planning.situation_of(known.state, config.profile)
     start = InitialState(profile=config.profile)
-    rules = Rules(start=start, blocked=config.blocked)
+    rules = SafetyRules(start=start, blocked=config.blocked)
     return plan(parse(topic, payload).command, context, situation, rules)
 
 
@@ -82,11 +82,11 @@ def test_nothing_holds_up_an_emergency(topic: str, payload: bytes) -> None:
 def test_a_line_must_fit_with_its_number(dialect: Dialect) -> None:
     """Also where none is sent: the greeting may still find out who it is."""
     known = Knowing()
-    context = planning.context_of(known.state, Printer(), dialect, None)
+    context = planning.context_of(known.state, PrinterConfig(), dialect, None)
     situation = planning.situation_of(known.state, Profile())
     long = parse("command", b'{"command": "M117 ' + b"x" * 85 + b'"}').command
     with pytest.raises(RejectedError, match="shorter than 96 bytes") as caught:
-        plan(long, context, situation, Rules())
+        plan(long, context, situation, SafetyRules())
     assert caught.value.error == "invalid_payload"
 
 
@@ -100,7 +100,7 @@ class Untidy(Jog):
 
 def test_what_is_sent_is_what_was_checked() -> None:
     situation = planning.situation_of(Knowing().state, Profile())
-    rules = Rules()
+    rules = SafetyRules()
     program = plan(Untidy(x=1), Context(), situation, rules).program
     assert (program.lines, program.restore) == (("G1 X5",), ("G90",))
 

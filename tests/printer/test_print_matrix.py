@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bridge.config import Printer
+from bridge.config import PrinterConfig
 from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.reply_parser import parse_reply
@@ -16,13 +16,13 @@ from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import record
-from bridge.printer.link.events import Closed, Opened, Place, Ready
+from bridge.printer.link.events import Closed, Opened, PortAddress, Ready
 from bridge.printer.link.identity import Identity
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.published.safety_flags import attention
 from tests.support.cases import case
 
-PLACE = Place("/dev/ttyUSB0", 115_200)
+PLACE = PortAddress("/dev/ttyUSB0", 115_200)
 EPOCH = 1_763_831_000.0
 SIZE = 1000
 ENDS = {"print_done", "print_cancelled", "print_failed"}
@@ -43,7 +43,7 @@ class World:
 
     def _observer(self) -> Observer:
         return Observer(
-            Printer(),
+            PrinterConfig(),
             history=History(1),
             wire=WireLog(lambda _: None),
             clock=lambda: self.now,

@@ -20,7 +20,7 @@ from bridge.gcode.dialects import (
     UNKNOWN,
     Dialect,
 )
-from bridge.printer.limits.safety import Rules, Situation, check, gate
+from bridge.printer.limits.safety import SafetyRules, Situation, check, gate
 from bridge.printer.limits.travel import InitialState
 from tests.support.knowing import rules
 from tests.support.matrix import MATRIX, refusal
@@ -331,7 +331,7 @@ def test_other_units_are_refused(line: str, ours: str) -> None:
 
 @pytest.mark.parametrize("line", ["M500", "M0500 S1", "M500.1", "m500", "M600 B1"])
 def test_blocked_codes_are_refused_with_the_reason(line: str) -> None:
-    blocking = Rules(blocked={"M500": "keeps", "M600": "stops"})
+    blocking = SafetyRules(blocked={"M500": "keeps", "M600": "stops"})
     with pytest.raises(RejectedError, match=r"is blocked \(printers") as caught:
         check(["M105", line], blocking)
     assert (caught.value.code, caught.value.error) == (403, "blocked")
@@ -340,7 +340,7 @@ def test_blocked_codes_are_refused_with_the_reason(line: str) -> None:
 def test_a_macro_can_be_blocked() -> None:
     start = InitialState(dialect=KLIPPER)
     with pytest.raises(RejectedError, match="RESTART is blocked"):
-        check(["restart"], Rules(start=start, blocked={"restart": "stops"}))
+        check(["restart"], SafetyRules(start=start, blocked={"restart": "stops"}))
 
 
 def test_the_table_of_codes_says_what_is_blocked_by_default() -> None:

@@ -20,7 +20,7 @@ from bridge.gcode.dialects import (
 from bridge.gcode.modal import Modal
 from bridge.printer.limits import travel
 from bridge.printer.limits.coordinates import Coordinates, Frame
-from bridge.printer.limits.safety import Rules, check
+from bridge.printer.limits.safety import SafetyRules, check
 from tests.support.knowing import rules
 
 BOX = Profile(
@@ -196,8 +196,8 @@ def test_where_lines_lead(program: list[str], end: Mapping[str, float]) -> None:
 
 
 def test_without_a_volume_nothing_is_too_far() -> None:
-    assert check(["G0 X9999"], Rules())[0].position == {"x": 9999.0}
-    check(["G92 X5", "G0 X9999", "G91", "G0 X9999", "G2 X5 I9999"], Rules())
+    assert check(["G0 X9999"], SafetyRules())[0].position == {"x": 9999.0}
+    check(["G92 X5", "G0 X9999", "G91", "G0 X9999", "G2 X5 I9999"], SafetyRules())
 
 
 def test_the_mode_before_the_lines_counts() -> None:
@@ -270,11 +270,11 @@ def test_a_span_counts_until_the_position_is_reported() -> None:
         profile=BOX, modal=Modal(relative=True), coordinates=there
     )
     with pytest.raises(RejectedError, match="more than the axis has"):
-        check(["G1 X21"], Rules(start=start))
+        check(["G1 X21"], SafetyRules(start=start))
     reported = there.reported({"x": 100.0})
     check(
         ["G1 X21"],
-        Rules(
+        SafetyRules(
             start=travel.InitialState(
                 profile=BOX, modal=Modal(relative=True), coordinates=reported
             )
@@ -413,7 +413,7 @@ def test_a_workspace_counts_in_the_next_command() -> None:
         profile=BOX, dialect=duet, coordinates=there.reported({"x": 50.0})
     )
     with pytest.raises(RejectedError, match="x would be at 221 mm"):
-        check(["G1 X171"], Rules(start=start))
+        check(["G1 X171"], SafetyRules(start=start))
 
 
 def test_after_a_reconnection_a_shift_may_be_over_or_not() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bridge.printer.link.wire_file import WireFile
-from bridge.printer.link.wire_log import Direction, Entry, WireLog, read_log
+from bridge.printer.link.wire_log import Direction, WireLog, WireLogEntry, read_log
 
 
-def line(time: float, text: str = "ok") -> Entry:
-    return Entry(time, Direction.RECEIVED, f"{text}\n".encode())
+def line(time: float, text: str = "ok") -> WireLogEntry:
+    return WireLogEntry(time, Direction.RECEIVED, f"{text}\n".encode())
 
 
 def texts(path: Path) -> list[str]:
@@ -30,8 +30,8 @@ def test_what_is_logged_can_be_read_again(tmp_path: Path) -> None:
     file.close()
     with (tmp_path / "wire.log").open() as lines:
         assert list(read_log(lines)) == [
-            Entry(0.0, Direction.SENT, b"M105\n"),
-            Entry(0.25, Direction.RECEIVED, b"ok T:20\n"),
+            WireLogEntry(0.0, Direction.SENT, b"M105\n"),
+            WireLogEntry(0.25, Direction.RECEIVED, b"ok T:20\n"),
         ]
 
 

@@ -11,11 +11,11 @@ from bridge.printer.link.wire_log import (
     LONGEST,
     RUN,
     Direction,
-    Entry,
     LogFormatError,
     LogTail,
     RoutineLines,
     WireLog,
+    WireLogEntry,
     escape,
     read_log,
     write_log,
@@ -53,7 +53,7 @@ def test_the_last_lines_for_a_person() -> None:
 
 
 def test_half_a_line_is_not_lost_when_something_comes_between() -> None:
-    entries: list[Entry] = []
+    entries: list[WireLogEntry] = []
     log = WireLog(entries.append)
     log.received(b"T:19", 1.0)
     log.sent(b"M112\n", 2.0)
@@ -66,7 +66,7 @@ def test_half_a_line_is_not_lost_when_something_comes_between() -> None:
 
 
 def test_noise_without_line_feeds_does_not_pile_up() -> None:
-    entries: list[Entry] = []
+    entries: list[WireLogEntry] = []
     log = WireLog(entries.append)
     for _ in range(10):
         log.received(bytes(LONGEST // 2), 0.0)
@@ -87,7 +87,7 @@ def test_bytes_are_shown_as_printable_text(data: bytes, text: str) -> None:
 
 lines = st.binary(max_size=20).map(lambda data: data.replace(b"\n", b"\\"))
 entries = st.builds(
-    Entry,
+    WireLogEntry,
     time=st.integers(0, 10_000_000).map(lambda ticks: ticks / 10_000),
     direction=st.sampled_from([Direction.SENT, Direction.RECEIVED]),
     data=st.builds(lambda line, end: line + end, lines, st.sampled_from([b"\n", b""])),
@@ -95,7 +95,7 @@ entries = st.builds(
 
 
 @given(st.lists(entries))
-def test_what_is_written_can_be_read(conversation: list[Entry]) -> None:
+def test_what_is_written_can_be_read(conversation: list[WireLogEntry]) -> None:
     conversation.sort(key=lambda entry: entry.time)
     assert list(read_log(map(write_log, conversation))) == conversation
 
@@ -104,7 +104,7 @@ def test_what_is_written_can_be_read(conversation: list[Entry]) -> None:
 def test_every_byte_is_logged_in_its_order(
     conversation: list[tuple[str, bytes]],
 ) -> None:
-    entries: list[Entry] = []
+    entries: list[WireLogEntry] = []
     log = WireLog(entries.append)
     for way, data in conversation:
         if way == "sent":
@@ -327,8 +327,8 @@ def _begins(shown: list[float | int]) -> int:
 
 
 def test_another_listener_gets_what_is_logged_from_then_on() -> None:
-    before: list[Entry] = []
-    after: list[Entry] = []
+    before: list[WireLogEntry] = []
+    after: list[WireLogEntry] = []
     log = WireLog(before.append)
     log.note("first", 1.0)
     log.listen(after.append)

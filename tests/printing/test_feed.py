@@ -9,7 +9,7 @@ from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
 from bridge.gcode.line import Line
 from bridge.printer.printing.feed import LONGEST, Feed, Stop, rejoining
 from bridge.printer.printing.objects import Objects
-from bridge.printer.printing.tracker import Place, Tracker
+from bridge.printer.printing.tracker import HeadPosition, Tracker
 
 
 def as_it_is(line: Line, _where: str) -> Line:
@@ -284,18 +284,23 @@ def test_the_firmwares_own_words_for_objects() -> None:
 
 
 def test_the_way_back_goes_at_the_greater_height() -> None:
-    low, high = Place(x=0, y=0, z=1), Place(x=5, y=0, z=9, relative=True, e=1)
+    low, high = (
+        HeadPosition(x=0, y=0, z=1),
+        HeadPosition(x=5, y=0, z=9, relative=True, e=1),
+    )
     up = list(rejoining(low, high))
     assert up == ["G90", "G0 Z9 F3000", "G0 X5 F3000", "G91", "M82", "G92 E1"]
     down = list(rejoining(high, low))
     assert down == ["G90", "G0 X0 F3000", "G0 Z1 F3000", "M82"]
-    pushed = list(rejoining(Place(retracted=2, relative_e=True), Place(e=0)))
+    pushed = list(
+        rejoining(HeadPosition(retracted=2, relative_e=True), HeadPosition(e=0))
+    )
     assert pushed == ["M83", "G1 E2 F1800", "M82", "G92 E0"]
-    modes = Place(relative_e=True)
+    modes = HeadPosition(relative_e=True)
     assert list(rejoining(modes, modes)) == []
-    z_only = list(rejoining(Place(z=1), Place(z=2, relative_e=True)))
+    z_only = list(rejoining(HeadPosition(z=1), HeadPosition(z=2, relative_e=True)))
     assert z_only == ["G90", "G0 Z2 F3000", "M83"]
-    kept = list(rejoining(modes, Place(relative_e=True, retracted=1)))
+    kept = list(rejoining(modes, HeadPosition(relative_e=True, retracted=1)))
     assert kept == ["M83", "G1 E-1 F1800"]
 
 

@@ -6,11 +6,13 @@ import pytest
 
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN, REPETIER, Dialect
 from bridge.gcode.line import of_file
-from bridge.printer.printing.tracker import Place, Tracker
+from bridge.printer.printing.tracker import HeadPosition, Tracker
 
 
-def after(*texts: str, dialect: Dialect = MARLIN, start: Place = Place()) -> Tracker:  # noqa: B008 - frozen
-    tracker = Tracker(dialect, start)
+def after(
+    *texts: str, dialect: Dialect = MARLIN, start: HeadPosition | None = None
+) -> Tracker:
+    tracker = Tracker(dialect, start or HeadPosition())
     for text in texts:
         if text.startswith(";"):
             tracker.comment(text)
@@ -81,7 +83,7 @@ def test_tool_fan_and_targets_are_known() -> None:
     assert after("M106 P1 S9", "M107 P1").place.fan is None
     named = after("SET_HEATER_TEMPERATURE HEATER=dryer TARGET=50", dialect=KLIPPER)
     assert named.targets == {}
-    assert after("M220 S90", "Tx").place == Place()
+    assert after("M220 S90", "Tx").place == HeadPosition()
 
 
 def test_filament_is_what_was_used() -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from bridge.config import Light, Printer, Profile
+from bridge.config import LightSettings, PrinterConfig, Profile
 from bridge.home_assistant.discovery import discovery, render
 from bridge.home_assistant.entities import Device, PrintableFile
 from bridge.jobs.documents import queue_state
@@ -19,7 +19,7 @@ FILES = (
 )
 PROFILE = Profile(
     heated_chamber=True,
-    light=Light(kind="rgb"),
+    light=LightSettings(kind="rgb"),
     fans={"1": "Chamber fan"},
 )
 LIMITS = {"tool": 275.0, "bed": 120.0, "chamber": 70.0}
@@ -62,8 +62,8 @@ def components(machine: Device) -> dict[str, ha.Json]:
 
 def documents_of(printer: Knowing) -> dict[str, object]:
     state, times = printer.state, {"now": printer.now, "epoch": 1_763_831_000.0}
-    link = about.Connection(version="1", instance="i", family="marlin", topics={})
-    config = Printer(profile=Profile(heated_chamber=True))
+    link = about.InfoContext(version="1", instance="i", family="marlin", topics={})
+    config = PrinterConfig(profile=Profile(heated_chamber=True))
     counted = {"reconnects": 1, "resends": 2, "timeouts": 3}
     health = about.Health(
         problem=None,

@@ -17,12 +17,12 @@ from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
 from bridge.printer.limits.coordinates import Coordinates, Frame
-from bridge.printer.limits.safety import Rules, Situation
+from bridge.printer.limits.safety import SafetyRules, Situation
 from bridge.printer.limits.travel import InitialState
 
 
 def plan(
-    command: Command, context: Context, situation: Situation, rules: Rules
+    command: Command, context: Context, situation: Situation, rules: SafetyRules
 ) -> Plan:
     """Return what would be sent for a command, as the bridge plans it.
 
@@ -42,7 +42,7 @@ def rules(
     modal: Modal | None = None,
     dialect: Dialect = MARLIN,
     frame: Frame | None = None,
-) -> Rules:
+) -> SafetyRules:
     """Return what lines are checked against, where the head is at this position."""
     start = InitialState(
         profile=profile,
@@ -50,7 +50,7 @@ def rules(
         modal=modal or Modal(),
         coordinates=Coordinates(position or {}, frame=frame or Frame()),
     )
-    return Rules(start=start)
+    return SafetyRules(start=start)
 
 
 @dataclass

@@ -11,12 +11,11 @@ from typing import Any
 
 from bridge.commands import Command, parse
 from bridge.commands.scripts import Scripts
-from bridge.config import Limits, Profile, Serial, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, PrinterConfig, Profile, Serial, Telemetry
 from bridge.printer.control.command_queue import Run
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.print_record import PrinterRecord
-from bridge.printer.link.wire_log import Direction, Entry
+from bridge.printer.link.wire_log import Direction, WireLogEntry
 from bridge.printer.printer import Listeners, Printer
 from tests.support.printers import POLLS, unframed
 from tests.support.waiting import until
@@ -36,7 +35,7 @@ class Live:
 
     printer: Printer
     task: asyncio.Task[None]
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[WireLogEntry] = field(default_factory=list)
     events: list[StateEvent] = field(default_factory=list)
 
     @property
@@ -101,7 +100,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
 
     ``settings`` are the printer's, beside those of its line and its profile.
     """
-    entries: list[Entry] = []
+    entries: list[WireLogEntry] = []
     events: list[StateEvent] = []
     config = PrinterConfig(
         serial=Serial(port=port, baudrate=115_200),

@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 from bridge.app.printer_files import PrinterFiles
-from bridge.config import Limits, Serial, Telemetry
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.printer import Listeners, Printer
 from bridge.printer.printing.print_file import PrintFile
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge.config import Printer
+from bridge.config import PrinterConfig
 from bridge.errors import RejectedError
 from bridge.files import worker
-from bridge.files.check import Rules
+from bridge.files.check import CheckRules
 from bridge.files.index import NAME
 from bridge.files.inspector import Inspector
 from bridge.files.library import Library
-from bridge.files.store import Store
+from bridge.files.store import FileStore
 from bridge.files.stored import StoredFile
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
@@ -29,13 +29,13 @@ LARGEST = 2**20
 BOUNDARY = "------------------------d74496d66958873e"
 
 
-RULES = Rules.of(Printer(), "marlin")
+RULES = CheckRules.of(PrinterConfig(), "marlin")
 
 
 class InspectorHere(Inspector):
     """Checks files in this process: to start another one takes a second each time."""
 
-    async def inspect(self, path: Path, rules: Rules) -> worker.Answer:
+    async def inspect(self, path: Path, rules: CheckRules) -> worker.WorkerResult:
         return worker.answer(worker.Task(path=str(path), rules=rules))
 
 
@@ -205,7 +205,7 @@ async def serving(
     inspector = InspectorHere()
     printers = {}
     for name in names or ["left"]:
-        store = Store(folder / name, max_upload=LARGEST, keep_free=keep_free)
+        store = FileStore(folder / name, max_upload=LARGEST, keep_free=keep_free)
         library = Library(store, RULES, inspector)
         await library.open()
         printers[name] = TriedPrinter(library, folder / name)

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from bridge.commands import Command
 from bridge.commands.heaters import OwnTargets
 from bridge.commands.job import Pause, Resume
-from bridge.config import Mqtt
-from bridge.config import Printer as PrinterConfig
+from bridge.config import Mqtt, PrinterConfig
 from bridge.errors import CommandError
 from bridge.gcode.line import read
 from bridge.printer.control.command_queue import CommandQueue, Run

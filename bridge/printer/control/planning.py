@@ -11,8 +11,7 @@ from bridge.commands.gcode_lines import warnings
 from bridge.commands.heaters import OwnTargets
 from bridge.commands.job import CONTINUE, Resume
 from bridge.commands.raw import RawCommand, RawCommands, disturbs, script_lines
-from bridge.config import Printer as PrinterConfig
-from bridge.config import Profile
+from bridge.config import PrinterConfig, Profile
 from bridge.errors import RejectedError
 from bridge.gcode import framing
 from bridge.gcode.codes import STOP
@@ -22,7 +21,7 @@ from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.limits import safety
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.limits.safety import Rules, Situation
+from bridge.printer.limits.safety import SafetyRules, Situation
 from bridge.printer.limits.travel import InitialState
 
 _CONFLICT = 409
@@ -177,7 +176,7 @@ def draft(
     command: Command,
     context: Context,
     situation: Callable[[], Situation],
-    rules: Rules,
+    rules: SafetyRules,
 ) -> Steps[Draft]:
     """Translate a command, and check what no later state of the printer can change.
 
@@ -211,7 +210,7 @@ def gate(command: Command, program: Program, situation: Situation, family: str) 
         safety.gate_lines(program.gcode, situation, family)
 
 
-def _translated(command: Command, context: Context, rules: Rules) -> Steps[Draft]:
+def _translated(command: Command, context: Context, rules: SafetyRules) -> Steps[Draft]:
     program = yield from command.steps(context)
     listed = program.lines
     program = _with_tool_scripts(program, context)
@@ -242,7 +241,7 @@ def _check_length(line: Line) -> None:
         raise RejectedError.invalid(str(error)) from None
 
 
-def place(drafted: Draft, rules: Rules) -> Steps[Plan]:
+def place(drafted: Draft, rules: SafetyRules) -> Steps[Plan]:
     """Check where a command moves the head, from the printer's present position.
 
     Raises:
@@ -359,7 +358,7 @@ class Planner:
         """
         return self._draft(command, self._rules(command))
 
-    def _draft(self, command: Command, rules: Rules) -> Steps[Draft]:
+    def _draft(self, command: Command, rules: SafetyRules) -> Steps[Draft]:
         state, context = self._observer.state, self.context()
         if self._last_draft is not None and self._last_draft[0] is command:
             _, before, drafted = self._last_draft
@@ -409,13 +408,13 @@ class Planner:
     def _situation(self) -> Situation:
         return situation_of(self._observer.state, self._config.profile)
 
-    def rules_of_files(self) -> Rules:
+    def rules_of_files(self) -> SafetyRules:
         """Return what the lines of a file are checked against that are no moves."""
         observer = self._observer
         start = InitialState(profile=self._config.profile, dialect=observer.dialect)
-        return Rules(start=start, blocked=self._config.blocked)
+        return SafetyRules(start=start, blocked=self._config.blocked)
 
-    def _rules(self, command: Command) -> Rules:
+    def _rules(self, command: Command) -> SafetyRules:
         observer = self._observer
         start = InitialState(
             profile=self._config.profile,
@@ -426,13 +425,13 @@ class Planner:
         # Whoever blocks M104 means clients; what is on must still go off.
         blocked = self._blocked(command)
         if not blocked:
-            return Rules(start=start, blocked=blocked)
+            return SafetyRules(start=start, blocked=blocked)
         family = observer.dialect.name
         codes = self._blocked_codes.get(family)
         if codes is None:
             codes = safety.as_in_lines(tuple(blocked), family)
             self._blocked_codes[family] = codes
-        return Rules(start=start, blocked=blocked, blocked_codes=codes)
+        return SafetyRules(start=start, blocked=blocked, blocked_codes=codes)
 
     def _blocked(self, command: Command) -> Mapping[str, str]:
         """Return the codes that are blocked; for what the bridge needs, none is."""

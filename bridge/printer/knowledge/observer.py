@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bridge.commands import accessories
-from bridge.config import Printer as PrinterConfig
-from bridge.config import Profile
+from bridge.config import PrinterConfig, Profile
 from bridge.gcode import line as lines
 from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
@@ -25,7 +24,7 @@ from bridge.printer.knowledge.print_record import PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.events import Closed, LinkEvent, Opened, PortAddress, Ready
 from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.wire_log import WireLog
 
@@ -60,7 +59,7 @@ class Observer:
         self._unsolicited = UnsolicitedErrors()
         self._limiter = events.EventLimiter()
         self.dialect: Dialect = UNKNOWN
-        self.place: Place | None = None
+        self.place: PortAddress | None = None
         self.coordinates = Coordinates()
         """Where the head is, and in which coordinates."""
 

@@ -18,7 +18,7 @@ from bridge.gcode.line import Line
 from bridge.gcode.modal import Modal
 from bridge.printer.limits import safety
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.limits.safety import Rules
+from bridge.printer.limits.safety import SafetyRules
 from bridge.printer.limits.travel import InitialState, Walk
 
 _CERTAINLY_SHORT = 60
@@ -79,7 +79,7 @@ class FileCheck:
         self._context = context
         self._family = context.dialect.name
         start = InitialState(profile=context.profile, dialect=context.dialect)
-        self._rules = Rules(start=start, blocked=blocked)
+        self._rules = SafetyRules(start=start, blocked=blocked)
         self._walk = Walk(start, sums=False)
         self._handled = frozenset(handled)
         self._plain = lines.MOVES - self._rules.blocked_codes.keys()

@@ -52,7 +52,7 @@ _NOT_KNOWN: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class SafetyRules:
     """What lines are checked against.
 
     Attributes:
@@ -161,7 +161,7 @@ _OF_MOVES = {
 _OF_CARD = set(PrintAction) - {PrintAction.NOTHING, PrintAction.PROGRESS}
 
 
-def check(texts: Sequence[str], rules: Rules) -> tuple[Coordinates, ...]:
+def check(texts: Sequence[str], rules: SafetyRules) -> tuple[Coordinates, ...]:
     """Refuse lines that are blocked or go beyond a limit; nothing is ever clamped.
 
     Args:
@@ -178,7 +178,7 @@ def check(texts: Sequence[str], rules: Rules) -> tuple[Coordinates, ...]:
     return completed(follow([check_line(text, rules) for text in texts], rules))
 
 
-def check_line(text: str, rules: Rules) -> Line:
+def check_line(text: str, rules: SafetyRules) -> Line:
     """Refuse a line that is wrong wherever the head is, and whatever came before.
 
     Returns:
@@ -198,7 +198,7 @@ def check_line(text: str, rules: Rules) -> Line:
     return line
 
 
-def check_value(line: Line, rules: Rules) -> None:
+def check_value(line: Line, rules: SafetyRules) -> None:
     """Refuse a parsed line that is wrong wherever the head is.
 
     Raises:
@@ -214,7 +214,7 @@ def check_value(line: Line, rules: Rules) -> None:
         amounts.check(line, rules.start.profile)
 
 
-def _check_allowed(line: Line, rules: Rules) -> None:
+def _check_allowed(line: Line, rules: SafetyRules) -> None:
     code, blocked = line.code, rules.blocked_codes
     if code not in blocked:
         code = code.partition(".")[0]
@@ -264,7 +264,9 @@ def _check_sub_code(line: Line) -> None:
         )
 
 
-def follow(values: Iterable[Line], rules: Rules) -> Steps[tuple[Coordinates, ...]]:
+def follow(
+    values: Iterable[Line], rules: SafetyRules
+) -> Steps[tuple[Coordinates, ...]]:
     """Return where the head is after each line, as far as it is known.
 
     Raises:

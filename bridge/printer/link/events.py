@@ -8,7 +8,7 @@ from bridge.printer.link.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PortAddress:
     """Where a printer may be: a port or URL, and a baud rate in bits a second."""
 
     port: str
@@ -19,7 +19,7 @@ class Place:
 class Opened:
     """A port was opened; the firmware has not answered yet."""
 
-    place: Place
+    place: PortAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Ready:
     """The firmware has identified itself, and the printer can be used."""
 
     identity: Identity
-    place: Place
+    place: PortAddress
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bridge.gcode.events import Connected, PrinterEvent, Restarted
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import next_first_number
 from bridge.log_dedupe import LogDedupe
-from bridge.printer.link.events import Closed, LinkEvent, Opened, Place, Ready
+from bridge.printer.link.events import Closed, LinkEvent, Opened, PortAddress, Ready
 from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import set_up
@@ -81,7 +81,7 @@ class Link:
         attend: Callable[[Session], Awaitable[None]],
         wire: WireLog,
         taken: Callable[[], Collection[str]] = tuple,
-        found: Place | None = None,
+        found: PortAddress | None = None,
         released: bool = False,
         candidates: Callable[[Collection[str]], list[str]] = ports.candidates,
         trial: float = TRIAL,
@@ -211,7 +211,7 @@ class Link:
             self._requested = "reconnect"
             self.session.close()
 
-    def is_its_port(self, place: Place) -> bool:
+    def is_its_port(self, place: PortAddress) -> bool:
         """Return whether what is at a place is this printer, before it has answered.
 
         While the port is looked for, it may be anybody's.
@@ -247,7 +247,7 @@ class Link:
                 await self._again.wait()
         self._again.clear()
 
-    def _places(self) -> Iterator[Place]:
+    def _places(self) -> Iterator[PortAddress]:
         """Yield the places to try: where the printer was last, then by likelihood."""
         config = self._config
         if self._found is not None:
@@ -262,10 +262,10 @@ class Link:
             rates = rates[:1]
         for rate in rates:
             for port in found:
-                if Place(port, rate) != self._found:
-                    yield Place(port, rate)
+                if PortAddress(port, rate) != self._found:
+                    yield PortAddress(port, rate)
 
-    async def _run_session(self, place: Place, *, alone: bool) -> str:
+    async def _run_session(self, place: PortAddress, *, alone: bool) -> str:
         """Run a session with what is at a place; return why it ended."""
         config = self._config
         connects = self.connects
@@ -314,7 +314,7 @@ class Link:
         )
 
     def _on_session_event(
-        self, event: PrinterEvent, place: Place, tasks: asyncio.TaskGroup
+        self, event: PrinterEvent, place: PortAddress, tasks: asyncio.TaskGroup
     ) -> None:
         if isinstance(event, Connected | Restarted) and self._attend_task is not None:
             self._attend_task.cancel()
@@ -330,7 +330,7 @@ class Link:
         if task is self._attend_task:
             self._attended_until = asyncio.get_running_loop().time()
 
-    async def _set_up_and_attend(self, session: Session, place: Place) -> None:
+    async def _set_up_and_attend(self, session: Session, place: PortAddress) -> None:
         config = self._config
         try:
             identity = await set_up(session, configured_dialect(config), self.interval)

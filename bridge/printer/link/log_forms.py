@@ -25,7 +25,12 @@ from datetime import datetime
 from bridge.gcode.dialects import UNKNOWN
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import OtherText
-from bridge.printer.link.wire_log import Direction, Entry, LogFormatError, read_log
+from bridge.printer.link.wire_log import (
+    Direction,
+    LogFormatError,
+    WireLogEntry,
+    read_log,
+)
 
 _OWN = re.compile(r"\s*(?:\d+\.\d+\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
 _STAMP = (
@@ -64,7 +69,7 @@ _SENDS = {"send", "sent", "sending", "write", "->", ">>>"}
 _DAY = 86_400.0
 
 
-def read_any(lines: Iterable[str]) -> Iterator[Entry]:
+def read_any(lines: Iterable[str]) -> Iterator[WireLogEntry]:
     """Yield what was sent and received according to a log in any of the forms.
 
     Times are in seconds since the first one; a line without one has that of the line
@@ -81,7 +86,7 @@ def read_any(lines: Iterable[str]) -> Iterator[Entry]:
         yield from _read_other(found)
 
 
-def _read_other(found: Sequence[str]) -> Sequence[Entry]:
+def _read_other(found: Sequence[str]) -> Sequence[WireLogEntry]:
     """Return the entries of a log that another program wrote."""
     reader = _LogReader()
     entries = [entry for line in found if (entry := reader.read(line)) is not None]
@@ -94,7 +99,7 @@ def _read_other(found: Sequence[str]) -> Sequence[Entry]:
     return entries
 
 
-def _is_meant(entry: Entry) -> bool:
+def _is_meant(entry: WireLogEntry) -> bool:
     if entry.direction is Direction.SENT:
         return False
     text = entry.data.decode("latin-1").strip()
@@ -109,7 +114,7 @@ class _LogReader:
         self._now = 0.0
         self._typed = ""  # at Pronterface's prompt; "SENDING:" may repeat it
 
-    def read(self, line: str) -> Entry | None:
+    def read(self, line: str) -> WireLogEntry | None:
         """Return the entry of a line; ``None``: it has none."""
         text = line.rstrip("\r\n")
         if not text.strip() or _REMARK.match(text):
@@ -128,7 +133,7 @@ class _LogReader:
                 return None
         return self._entry(text, sent=_COMMAND.match(text.strip()) is not None)
 
-    def _said(self, form: Mapping[str, str | None]) -> Entry | None:
+    def _said(self, form: Mapping[str, str | None]) -> WireLogEntry | None:
         """Return the entry of a line that says who sent it; ``None``: it is a copy."""
         side, body = form["side"] or "", form["body"] or ""
         typed, self._typed = self._typed, body.strip().upper() if side == ">>>" else ""
@@ -142,15 +147,15 @@ class _LogReader:
             self._advance(float(seconds))
         return self._entry(body, sent=side.lower() in _SENDS)
 
-    def _at(self, entry: Entry) -> Entry:
-        return Entry(max(self._now, entry.time), entry.direction, entry.data)
+    def _at(self, entry: WireLogEntry) -> WireLogEntry:
+        return WireLogEntry(max(self._now, entry.time), entry.direction, entry.data)
 
-    def _entry(self, body: str, *, sent: bool) -> Entry:
+    def _entry(self, body: str, *, sent: bool) -> WireLogEntry:
         if quoted := _BYTES.match(body.strip()):
             body = quoted["body"]
         data = f"{body}\n".encode("latin-1", "replace")
         direction = Direction.SENT if sent else Direction.RECEIVED
-        return Entry(self._now, direction, data)
+        return WireLogEntry(self._now, direction, data)
 
     def _clock(self, stamp: Mapping[str, str | None]) -> None:
         time, date = stamp.get("time"), stamp.get("date")

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from bridge.config import Printer, Serial, Telemetry
+from bridge.config import PrinterConfig, Serial, Telemetry
 from bridge.errors import LinkError
 from bridge.findings import Finding
 from bridge.gcode.reply_types import TemperatureReport
@@ -20,7 +20,7 @@ _REPORT_INTERVAL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPrinter:
     """A printer that answered.
 
     Attributes:
@@ -45,7 +45,7 @@ class Found:
         return max(1, len(tools))
 
 
-async def probe(serial: Serial) -> Found:
+async def probe(serial: Serial) -> FoundPrinter:
     """Return what answers on a port, for a first configuration.
 
     Opening the port resets most boards.
@@ -54,7 +54,7 @@ async def probe(serial: Serial) -> Found:
         LinkError: Nothing answers, and the message says what to do about it.
 
     """
-    found = Found()
+    found = FoundPrinter()
     async with _connecting(serial, _REPORT_INTERVAL) as events:
         while True:
             match await events.get():
@@ -72,7 +72,7 @@ async def probe(serial: Serial) -> Found:
 
 
 async def examine(
-    printer: Printer,
+    printer: PrinterConfig,
     telemetry: Telemetry,
     taken: Callable[[], Collection[str]] = tuple,
 ) -> AsyncIterator[Finding]:

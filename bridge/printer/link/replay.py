@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.events import Done, Event, Failed, LinkFailed, Restarted
 from bridge.gcode.protocol import Protocol
-from bridge.printer.link.wire_log import Direction, Entry
+from bridge.printer.link.wire_log import Direction, WireLogEntry
 
 _NUMBERED = re.compile(rb"\s*N(\d{1,9})\s*(.*?)\s*(?:\*\d+)?\s*")
 
@@ -27,7 +27,7 @@ class Replay:
     def dialect(self, dialect: Dialect) -> None:
         self._protocol.dialect = dialect
 
-    def take(self, entry: Entry) -> list[str]:
+    def take(self, entry: WireLogEntry) -> list[str]:
         """Return as texts what an entry meant for the lines before it."""
         if entry.direction is Direction.SENT:
             events = self._send(entry.data, entry.time)

@@ -10,7 +10,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.printer.link.wire_log import Direction, Entry, write_log
+from bridge.printer.link.wire_log import Direction, WireLogEntry, write_log
 
 _logger = logging.getLogger("bridge.wire")
 
@@ -43,7 +43,7 @@ class WireFile:
         self._failed: float | None = None
         self._missing = 0
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: WireLogEntry) -> None:
         """Append an entry; its time must never go back."""
         waits = self._failed is not None and entry.time < self._failed + self.RETRY
         if waits:
@@ -62,7 +62,7 @@ class WireFile:
                 self._file.close()
             self._file = None
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: WireLogEntry) -> None:
         if self._file is not None and self._file.tell() >= self._largest:
             self.close()
             self._rotate()
@@ -70,7 +70,7 @@ class WireFile:
             self._open(entry.time)
         if self._missing:
             note = f"{self._missing} entries are missing: the file could not be written"
-            self._put(Entry(entry.time, Direction.NOTE, note.encode()))
+            self._put(WireLogEntry(entry.time, Direction.NOTE, note.encode()))
             self._missing = 0
         self._put(entry)
         self._failed = None
@@ -79,9 +79,9 @@ class WireFile:
         self._file = io.FileIO(self._path, "a", opener=_open)
         self._start = now
         clock = datetime.now(UTC).isoformat(timespec="seconds")
-        self._put(Entry(now, Direction.NOTE, clock.encode()))
+        self._put(WireLogEntry(now, Direction.NOTE, clock.encode()))
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: WireLogEntry) -> None:
         """Write a whole line or none of it.
 
         Raises:

@@ -41,7 +41,7 @@ class Direction(Enum):
     NOTE = "#"
 
 
-class Entry(NamedTuple):
+class WireLogEntry(NamedTuple):
     """One line on the wire, or a note about it.
 
     Attributes:
@@ -70,7 +70,7 @@ class WireLog:
     """Cuts what goes over the wire into lines, and remembers the last ones."""
 
     def __init__(
-        self, on_entry: Callable[[Entry], None] | None = None, *, keep: int = 20
+        self, on_entry: Callable[[WireLogEntry], None] | None = None, *, keep: int = 20
     ) -> None:
         """Create an empty log.
 
@@ -81,12 +81,12 @@ class WireLog:
         """
         self._on_entry = on_entry
         self._keep = keep
-        self._last: LogTail[Entry] = LogTail(keep)
+        self._last: LogTail[WireLogEntry] = LogTail(keep)
         self._routine = RoutineLines()
         self._partial = b""
         self._partial_time = 0.0
 
-    def listen(self, on_entry: Callable[[Entry], None]) -> None:
+    def listen(self, on_entry: Callable[[WireLogEntry], None]) -> None:
         """Have another function get every entry from now on."""
         self._on_entry = on_entry
 
@@ -110,44 +110,48 @@ class WireLog:
             self._finish()
         if data.find(b"\n") == len(data) - 1:  # as nearly always
             routine = self._routine.sent(data)
-            self._add(Entry(now, Direction.SENT, data), routine=routine)
+            self._add(WireLogEntry(now, Direction.SENT, data), routine=routine)
             return
         for line in data.splitlines(keepends=True):
             routine = self._routine.sent(line)
-            self._add(Entry(now, Direction.SENT, line), routine=routine)
+            self._add(WireLogEntry(now, Direction.SENT, line), routine=routine)
 
     def received(self, data: bytes, now: float) -> None:
         """Log what the printer said; a line counts when its end is there."""
         if data == _PLAIN_OK and not self._partial:
             routine = self._routine.received_ok()
-            self._add(Entry(now, Direction.RECEIVED, data), routine=routine)
+            self._add(WireLogEntry(now, Direction.RECEIVED, data), routine=routine)
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._partial_time = now
         for line in lines:
             routine = self._routine.received(line)
-            self._add(Entry(now, Direction.RECEIVED, line + b"\n"), routine=routine)
+            self._add(
+                WireLogEntry(now, Direction.RECEIVED, line + b"\n"), routine=routine
+            )
         if len(self._partial) >= LONGEST:
             self._finish()
 
     def note(self, text: str, now: float) -> None:
         """Log what happened to the link, such as that it was opened."""
         self._finish()
-        self._add(Entry(now, Direction.NOTE, text.encode()))
+        self._add(WireLogEntry(now, Direction.NOTE, text.encode()))
 
     def _finish(self) -> None:
         """Log the part of a line that was received before anything else is logged."""
         if self._partial:
-            self._add(Entry(self._partial_time, Direction.RECEIVED, self._partial))
+            self._add(
+                WireLogEntry(self._partial_time, Direction.RECEIVED, self._partial)
+            )
             self._partial = b""
 
-    def _add(self, entry: Entry, *, routine: bool = False) -> None:
+    def _add(self, entry: WireLogEntry, *, routine: bool = False) -> None:
         self._last.add(entry, routine=routine)
         if self._on_entry is not None:
             self._on_entry(entry)
 
 
-def write_log(entry: Entry, start: float = 0.0) -> str:
+def write_log(entry: WireLogEntry, start: float = 0.0) -> str:
     """Return an entry as a line of a log file, with its time since ``start``."""
     body = escape(entry.data)
     if entry.direction is Direction.RECEIVED:
@@ -155,7 +159,7 @@ def write_log(entry: Entry, start: float = 0.0) -> str:
     return f"{entry.time - start:10.4f} {entry.direction.value} {body}\n"
 
 
-def read_log(lines: Iterable[str]) -> Iterator[Entry]:
+def read_log(lines: Iterable[str]) -> Iterator[WireLogEntry]:
     """Yield what was sent and received according to a log; notes are left out.
 
     Understood are our own files, the same with ``>>`` or ``<<`` and a Python string
@@ -183,7 +187,7 @@ def read_log(lines: Iterable[str]) -> Iterator[Entry]:
             if float(found["time"]) + shift < time:
                 shift = time
             time = float(found["time"]) + shift
-        yield Entry(time, Direction(found["arrow"][0]), data)
+        yield WireLogEntry(time, Direction(found["arrow"][0]), data)
 
 
 _NOTE = re.compile(r"\s*(\d+\.\d+\s+)?#")

@@ -21,7 +21,7 @@ from bridge.gcode.file_lines import (
 )
 from bridge.gcode.line import MOVES, Line, LineError, format_number, of_file
 from bridge.printer.printing.objects import CODES, Objects
-from bridge.printer.printing.tracker import Place, Tracker
+from bridge.printer.printing.tracker import HeadPosition, Tracker
 
 HOST_PAUSES = frozenset({"M0", "M1", "M25", "M601", "PAUSE"})
 """Codes in a file at which the bridge pauses. They are not sent: a firmware would wait
@@ -121,7 +121,7 @@ class Feed:
         self._read_to = (line, byte)  # up to the end of the text that was read last
         self._read_from = (line, byte)  # and up to its beginning
         self._next: deque[Line | str | Stop] = deque()  # before the next text
-        self._left: tuple[Place, float] | None = (
+        self._left: tuple[HeadPosition, float] | None = (
             None  # where moves began to be left out
         )
         self._pulled: deque[tuple[int, int]] = deque()
@@ -132,7 +132,7 @@ class Feed:
         self.line, self.byte = line, byte
 
     @property
-    def place(self) -> Place:
+    def place(self) -> HeadPosition:
         """Where the head is after the lines that came out, and in which modes."""
         return self._tracker.place if self._left is None else self._left[0]
 
@@ -336,7 +336,7 @@ class Feed:
         self._next.extend(rejoining(before, after))
 
 
-def rejoining(before: Place, after: Place) -> Iterator[str]:
+def rejoining(before: HeadPosition, after: HeadPosition) -> Iterator[str]:
     """Yield the lines that bring the head and the modes from one place to another.
 
     It travels at the greater of both heights. Modes that only other lines set are the
@@ -364,14 +364,16 @@ def rejoining(before: Place, after: Place) -> Iterator[str]:
         yield f"G1 F{format_number(after.feedrate)}"
 
 
-def _filament(after: Place, length: float) -> Iterator[str]:
+def _filament(after: HeadPosition, length: float) -> Iterator[str]:
     yield "M83"
     yield f"G1 E{format_number(length)} F{format_number(_RETRACTION)}"
     if not after.relative_e:
         yield "M82"
 
 
-def _travel(before: Place, after: Place, moved: list[str]) -> Iterator[str]:
+def _travel(
+    before: HeadPosition, after: HeadPosition, moved: list[str]
+) -> Iterator[str]:
     up = before.z is None or (after.z is not None and after.z > before.z)
     z = "" if after.z is None else f"G0 Z{format_number(after.z)} F{_SPEED}"
     if "z" in moved and up and z:

@@ -40,7 +40,7 @@ from bridge.printer.printing.objects import Objects
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.reader import FileReader
 from bridge.printer.printing.recovery import LayerStart, Recovery
-from bridge.printer.printing.tracker import AXES, Place, Tracker
+from bridge.printer.printing.tracker import AXES, HeadPosition, Tracker
 from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
@@ -172,7 +172,7 @@ class PrintRun:
         """Return the beginning of the file, where the printer is as it was left."""
         observer = self._parts.observer
         modal, at = observer.state.modal, observer.coordinates.position
-        place = Place(
+        place = HeadPosition(
             x=at.get("x"),
             y=at.get("y"),
             z=at.get("z"),
@@ -447,7 +447,7 @@ class PrintRun:
             if error.error != "firmware_error":  # some do not know it
                 raise
 
-    async def _return(self, place: Place, homings: int) -> None:
+    async def _return(self, place: HeadPosition, homings: int) -> None:
         """Heat, run the script, and bring the head and the modes back."""
         await self._heat()
         await self._script(hooks.RESUMED)

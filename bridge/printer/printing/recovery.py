@@ -22,7 +22,7 @@ from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.feed import Feed
 from bridge.printer.printing.objects import Objects
 from bridge.printer.printing.sequences import modes
-from bridge.printer.printing.tracker import SAME_HEIGHT, Place, Tracker
+from bridge.printer.printing.tracker import SAME_HEIGHT, HeadPosition, Tracker
 
 MARGIN = 64
 """Lines before the last acknowledged one that may not have been carried out: what fits
@@ -229,7 +229,7 @@ def _heating(point: Checkpoint, start: LayerStart, context: Context) -> tuple[st
     return target_lines(targets, context, wait=True)
 
 
-def _raising(at: float, place: Place, context: Context) -> Iterator[str]:
+def _raising(at: float, place: HeadPosition, context: Context) -> Iterator[str]:
     """Yield the lines that take the nozzle off the part, from where it stands."""
     volume = context.profile.volume.z
     highest = max(at, place.z or 0.0) + LIFT
@@ -242,7 +242,7 @@ def _raising(at: float, place: Place, context: Context) -> Iterator[str]:
     yield f"G1 Z{format_number(highest)} F{format_number(context.profile.speeds.z)}"
 
 
-def _purging(scan: Scan, place: Place, profile: Profile) -> Iterator[str]:
+def _purging(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]:
     """Yield the lines that purge the nozzle where it was homed."""
     box, volume = scan.box, profile.volume
     left = 0.0 if volume.x is None else volume.x[0]
@@ -258,7 +258,7 @@ def _purging(scan: Scan, place: Place, profile: Profile) -> Iterator[str]:
         yield f"G1 E-{format_number(place.retracted)} F1800"
 
 
-def _approaching(scan: Scan, place: Place, profile: Profile) -> Iterator[str]:
+def _approaching(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]:
     """Yield the lines that lead to where the layer begins, at no less than its height.
 
     A part of it may be printed already.

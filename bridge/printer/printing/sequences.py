@@ -8,7 +8,7 @@ from bridge.commands.heaters import target_lines
 from bridge.config import Profile
 from bridge.gcode.line import format_number
 from bridge.gcode.reply_types import PositionReport
-from bridge.printer.printing.tracker import AXES, Place
+from bridge.printer.printing.tracker import AXES, HeadPosition
 
 
 def switching_off(context: Context) -> tuple[str, ...]:
@@ -25,14 +25,14 @@ def switching_off(context: Context) -> tuple[str, ...]:
     return (*off, "M107", "M84")
 
 
-def completed(place: Place, reported: PositionReport | None) -> Place:
+def completed(place: HeadPosition, reported: PositionReport | None) -> HeadPosition:
     """Return a place with what the lines of the file do not tell of it.
 
     After homing, for example, only the firmware knows where the head is.
     """
     if reported is None:
         return place
-    return Place(
+    return HeadPosition(
         x=reported.x if place.x is None else place.x,
         y=reported.y if place.y is None else place.y,
         z=reported.z if place.z is None else place.z,
@@ -47,7 +47,7 @@ def completed(place: Place, reported: PositionReport | None) -> Place:
     )
 
 
-def lost_axes(place: Place, homed: Collection[str]) -> list[str]:
+def lost_axes(place: HeadPosition, homed: Collection[str]) -> list[str]:
     """Return the axes to which nobody knows the way back, after axes were homed.
 
     Homing ends what a ``G92`` of the file has shifted; the shift has to be known.
@@ -56,7 +56,7 @@ def lost_axes(place: Place, homed: Collection[str]) -> list[str]:
 
 
 def returning(
-    place: Place,
+    place: HeadPosition,
     now: PositionReport | None,
     profile: Profile,
     *,
@@ -117,7 +117,7 @@ def _travel(
         yield f"G1 Z{format_number(z)} F{slow}"
 
 
-def modes(place: Place) -> Iterator[str]:
+def modes(place: HeadPosition) -> Iterator[str]:
     """Yield the lines that set the modes, the fan and the feedrate of a place."""
     yield "G91" if place.relative else "G90"
     yield "M83" if place.relative_e else "M82"

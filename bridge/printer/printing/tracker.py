@@ -35,7 +35,7 @@ _ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class HeadPosition:
     """Where the head is after a line, and in which modes; ``None``: not known.
 
     Attributes:
@@ -86,7 +86,7 @@ class Tracker:
 
     """
 
-    def __init__(self, dialect: Dialect, place: Place = Place()) -> None:
+    def __init__(self, dialect: Dialect, place: HeadPosition = HeadPosition()) -> None:
         self._dialect = dialect
         self.x, self.y, self.z, self.e = place.x, place.y, place.z, place.e
         self.shifts = dict(place.shifts)
@@ -120,9 +120,9 @@ class Tracker:
         self._used, self._fed = used, used - retracted
 
     @property
-    def place(self) -> Place:
+    def place(self) -> HeadPosition:
         """Where the head is, and in which modes."""
-        return Place(
+        return HeadPosition(
             x=self.x,
             y=self.y,
             z=self.z,

@@ -6,7 +6,7 @@ Their times are those of :mod:`bridge.printer.published.views`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.config import Printer
+from bridge.config import PrinterConfig
 from bridge.field_docs import PublishedDocument
 from bridge.gcode.dialects import DIALECTS, UNKNOWN
 from bridge.printer.knowledge.model import PrinterState
@@ -134,7 +134,7 @@ class Health(PublishedDocument):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class InfoContext:
     """What `info` says beside the printer's state.
 
     Attributes:
@@ -156,7 +156,12 @@ class Connection:
 
 
 def info(
-    known: PrinterState, printer: Printer, link: Connection, *, now: float, epoch: float
+    known: PrinterState,
+    printer: PrinterConfig,
+    link: InfoContext,
+    *,
+    now: float,
+    epoch: float,
 ) -> Info:
     """Return what ``info`` holds."""
     said = None if known.link == "offline" else known.firmware
@@ -188,7 +193,9 @@ def _stops_when_busy(known: PrinterState, family: str) -> bool | None:
     return known.capabilities.get("EMERGENCY_PARSER", dialect.sees_stops)
 
 
-def _machine(known: PrinterState, printer: Printer, link: Connection) -> MachineInfo:
+def _machine(
+    known: PrinterState, printer: PrinterConfig, link: InfoContext
+) -> MachineInfo:
     profile = printer.profile
     return MachineInfo(
         id=printer.id,
@@ -203,7 +210,7 @@ def _machine(known: PrinterState, printer: Printer, link: Connection) -> Machine
     )
 
 
-def _limits(printer: Printer) -> LimitsInfo:
+def _limits(printer: PrinterConfig) -> LimitsInfo:
     profile = printer.profile
     return LimitsInfo(
         max_temperature=profile.max_temperature.model_dump(),

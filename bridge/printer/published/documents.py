@@ -274,7 +274,7 @@ class File(PublishedDocument):
     """ISO 8601 without a zone, by the printer's clock."""
 
 
-class Files(RootModel[tuple[File, ...]]):
+class CardFiles(RootModel[tuple[File, ...]]):
     """What `sd/files` holds."""
 
     model_config = ConfigDict(frozen=True)

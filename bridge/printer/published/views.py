@@ -133,9 +133,9 @@ def timed_heater(
     return documents.TimedHeater(**entry.model_dump(), time=measured + epoch)
 
 
-def files(known: PrinterState) -> documents.Files:
+def files(known: PrinterState) -> documents.CardFiles:
     """Return what ``sd/files`` holds; nothing where no card is mounted."""
-    return documents.Files(tuple(_file(file) for file in known.files))
+    return documents.CardFiles(tuple(_file(file) for file in known.files))
 
 
 def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job:
