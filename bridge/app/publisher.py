@@ -148,7 +148,11 @@ class Publisher:
         here = self._printer.state.link == "operational"
         connects = self._printer.link.connects, self._broker.statistics.connects
         stuck = self._problem(now) is not None
-        others = self._broker.conflict, self._receives_stops()
+        others = (
+            self._broker.conflict,
+            self._broker.missing_rights,
+            self._receives_stops(),
+        )
         if self._is_new("health", (here, connects, stuck, others)):
             self._health_due = min(self._health_due, now + SETTLE_TIME)
         if now >= self._health_due:
@@ -244,6 +248,7 @@ class Publisher:
             started_at=self._started_at,
             problem=self._problem(self.now()),
             conflict=broker.conflict,
+            missing_rights=broker.missing_rights,
             emergency_connection=self._receives_stops(),
             broker=self._broker.endpoint,
             pending=self._pending,

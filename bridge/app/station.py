@@ -217,9 +217,10 @@ class Station:
             config.mqtt,
             self._presence,
             self._received,
-            on_connected=self._connected.set,
+            on_connected=self._on_connected,
             between=self._emergency.poll if self._emergency else None,
-            on_conflict=self._on_conflict,
+            on_conflict=partial(self._on_broker_problem, "client_conflict"),
+            on_missing_right=partial(self._on_broker_problem, "missing_right"),
         )
 
     def _build_handler(self, config: Config) -> RequestHandler:
@@ -582,8 +583,13 @@ class Station:
         topic, connection = self.topics.emergency, self._emergency
         return connection is not None and connection.receives(topic)
 
-    def _on_conflict(self, text: str) -> None:
-        """Publish what another client does to the bridge.
+    def _on_connected(self) -> None:
+        self._connected.set()
+        if self._emergency is not None:
+            self._emergency.account_accepted()
+
+    def _on_broker_problem(self, reason: str, text: str) -> None:
+        """Publish what another client does to the bridge, or what it may not do.
 
         It is no problem in the sense of :meth:`problem`: then the service manager would
         restart the bridge whenever another client wants it.
@@ -591,7 +597,7 @@ class Station:
         self.publisher.event(
             "error",
             error=text,
-            reason="client_conflict",
+            reason=reason,
             consequence="",
             severity="warning",
         )

@@ -22,6 +22,7 @@ from bridge.mqtt.client import Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
+from bridge.mqtt.missing_rights import Evidence, Use
 from bridge.mqtt.one_shot import return_to_first
 from bridge.mqtt.own_topics import OFFLINE
 from bridge.mqtt.session import BrokerSession, Presence, SharedState, Statistics
@@ -70,6 +71,7 @@ class Broker:
         pauses: the back-off between attempts to connect.
         between: is called between two packets that are received.
         on_conflict: is called with what another client does to this bridge.
+        on_missing_right: is called with what the broker closes the connection over.
 
     Attributes:
         clear_to_serve: set once no other bridge is known to serve the topics: when a
@@ -87,8 +89,10 @@ class Broker:
         pauses: Backoff | None = None,
         between: Callable[[], None] | None = None,
         on_conflict: Callable[[str], None] | None = None,
+        on_missing_right: Callable[[str], None] | None = None,
     ) -> None:
         self._config = config
+        self._on_missing_right = on_missing_right
         self._between = between
         self.clear_to_serve = asyncio.Event()
         self._presence = presence
@@ -106,6 +110,8 @@ class Broker:
         self._client_id = ClientId(presence.client_id)
         self._session: BrokerSession | None = None
         self._takeovers = TakeoverDetector()
+        self._check_refused = False
+        self._will = WillFallback()
 
     @property
     def connected(self) -> bool:
@@ -116,6 +122,11 @@ class Broker:
     def conflict(self) -> str | None:
         """What another client does to this bridge; ``None``: nothing lately."""
         return self._shared.conflicts.latest
+
+    @property
+    def missing_rights(self) -> tuple[str, ...]:
+        """What the broker does not let us do, such as ``publish on printer/event``."""
+        return self._shared.rights.missing
 
     @property
     def endpoint(self) -> str:
@@ -251,22 +262,23 @@ class Broker:
         """
         version = self._versions.current
         session = BrokerSession(self._shared, version)
-        topic = self._presence.topics.availability
-        will = Will(topic=topic, payload=OFFLINE, delay=self._config.will_delay)
+        checked = False
         client = Client(
             self._addresses,
             session,
             client_id=self._client_id.current,
             version=version,
-            will=will,
+            will=self._last_will() if self._will.wanted else None,
             between=self._between,
             turn=self._presence.turn,
         )
         try:
-            await self._refuse_duplicate(version)
+            checked = await self._refuse_duplicate(version)
             limits = await client.connect()
         except AttemptError as error:
             client.close()
+            if self._will.failed(error, checked=checked):
+                return Next.ADDRESS
             return self._note_failure(error)
         except BridgeInTheWayError as error:
             client.close()
@@ -281,6 +293,7 @@ class Broker:
     ) -> None:
         """Serve on a connection until it is lost, and note why."""
         started = time.monotonic()
+        rights = self._shared.rights
         check = self._takeover_check(session.version)
         watch = asyncio.create_task(return_to_first(self._addresses, client))
         timers = [
@@ -288,11 +301,22 @@ class Broker:
             self._later(RIGHTS_TIMEOUT, self._check_rights, session, client),
         ]
         try:
-            if self._takeovers.suspected:
+            if self._takeovers.suspected or rights.searching:
                 await check.connect()
             loss = await self._serve(session, client, limits)
             lasted = time.monotonic() - started
-            connected = await check.is_connected()
+            closed = loss.unexplained or loss.no_right
+            rights.connection_closed(
+                closed=closed, lasted=lasted, waiting=session.waiting
+            )
+            heard = Use(self._presence.topics.availability, write=False)
+            ask = session.unanswered != heard and rights.allows(heard)
+            connected = await check.is_connected(ask=ask)
+            if closed and session.unanswered is not None:
+                evidence = _evidence(loss, check, connected=connected)
+                if self._suspect(session.unanswered, evidence):
+                    log.info("%s (was it to %s?)", loss.message, session.unanswered)
+                    return
             self._note_loss(loss, lasted, reference_connected=connected)
         except BridgeInTheWayError as error:
             self._shared.conflicts.report(str(error))
@@ -303,6 +327,38 @@ class Broker:
             check.close()
             watch.cancel()
             await asyncio.wait({watch})
+
+    def _suspect(self, use: Use, evidence: Evidence) -> bool:
+        """Suspect a topic of having cost the connection; return whether it may have.
+
+        The next attempt follows soon: each one brings the search nearer to its end.
+        """
+        if evidence is Evidence.NONE:
+            return False
+        self._pauses.reset()
+        if self._shared.rights.suspect(use, evidence, time.monotonic()):
+            self._report_left_out(use)
+        return True
+
+    def _report_left_out(self, use: Use) -> None:
+        config, topic = self._addresses.config, use.name or use.topic
+        text = error_text.closes_over(config, topic, write=use.write)
+        if use.optional:
+            log.info("%s (it is not necessary)", text)
+            return
+        if self._shared.rights.gave_up(use):
+            base = self._presence.topics.base
+            text = error_text.closes_over_all(config, base, write=use.write)
+        self._report_missing(text, f"{use.write} {topic}")
+
+    def _report_missing(self, text: str, subject: str) -> None:
+        self._shared.warn(subject, text)
+        if self._on_missing_right is not None:
+            self._on_missing_right(text)
+
+    def _last_will(self) -> Will:
+        topic = self._presence.topics.availability
+        return Will(topic=topic, payload=OFFLINE, delay=self._config.will_delay)
 
     @staticmethod
     def _later(
@@ -330,9 +386,23 @@ class Broker:
             self._warn(error.message)
         return following
 
-    async def _refuse_duplicate(self, version: Version) -> None:
-        presence = self._presence
-        if presence.instance:
+    async def _refuse_duplicate(self, version: Version) -> bool:
+        """Look for another bridge; return whether the broker let us.
+
+        Where it refuses the connection it may be the account, or only the client id of
+        the check. A second login with a wrong password would have us banned sooner, so
+        the next attempt connects without the check to find out.
+
+        Raises:
+            AttemptError: The broker cannot be reached, or refuses the connection.
+            BridgeInTheWayError: Another bridge serves our topics.
+
+        """
+        presence, skipped = self._presence, self._check_refused
+        self._check_refused = False
+        if not presence.instance or skipped:
+            return False
+        try:
             await duplicate_bridge.refuse(
                 self._addresses.config,
                 presence.topics,
@@ -341,6 +411,13 @@ class Broker:
                 version=version,
                 discovery=None if self._shared.established else presence.discovery,
             )
+        except AttemptError as error:
+            if error.code == error_text.CLIENT_ID_REFUSED:
+                log.debug("cannot check for another bridge: %s", error.message)
+                return False
+            self._check_refused = error.hint is Hint.REFUSED
+            raise
+        return True
 
     def _takeover_check(self, version: Version) -> TakeoverCheck:
         return TakeoverCheck(
@@ -379,6 +456,10 @@ class Broker:
                 "%s does not support MQTT 5; mqtt.protocol: 3.1.1 avoids trying it",
                 where,
             )
+        if self._will.accepted():
+            topic = self._presence.topics.availability
+            text = error_text.no_will(self._addresses.config, topic)
+            self._report_missing(text, "last will")
         log.info(
             "%s: connected as %s, MQTT %s",
             where,
@@ -426,6 +507,56 @@ class Broker:
     def _save(self) -> None:
         if self._presence.record is not None:
             self._presence.record.save()
+
+
+def _evidence(loss: Loss, check: TakeoverCheck, *, connected: bool) -> Evidence:
+    """Return what a loss says about what was unanswered alone."""
+    if loss.no_right:
+        return Evidence.SAID
+    if connected:
+        return Evidence.ONLY_THIS
+    return Evidence.NONE if check.connected else Evidence.ALONE
+
+
+class WillFallback:
+    """Decides whether to connect with a last will.
+
+    A broker may refuse a connection whose last will has a topic that the account may
+    not write (MQTT 5.0, 3.1.2.5 leaves it open), with the same code as a wrong
+    password, or by closing it. So a client that was accepted a moment before, without a
+    last will, is what tells the two apart.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = True
+        self._closed = 0
+
+    def failed(self, error: AttemptError, *, checked: bool) -> bool:
+        """Note a failed attempt; return whether to try at once without a last will.
+
+        Args:
+            error: how it failed.
+            checked: the broker had just accepted the check for other bridges.
+
+        """
+        without, self.wanted = not self.wanted, True
+        if without or not checked:
+            self._closed = 0
+            return False
+        # Once, it may as well have been the network.
+        self._closed = self._closed + 1 if error.hint is Hint.CLOSED else 0
+        refused = error.code in error_text.MISSING_RIGHT
+        self.wanted = not refused and self._closed < MAX_CLOSED
+        return not self.wanted
+
+    def accepted(self) -> bool:
+        """Note an accepted connection; return whether it has no last will.
+
+        The next one has, because the account may have got the right meanwhile.
+        """
+        without, self.wanted = not self.wanted, True
+        self._closed = 0
+        return without
 
 
 class ProtocolFallback:

@@ -9,19 +9,16 @@ answers; it is one that needs no printer, because that may be busy. The reasons 
 
 import contextlib
 import json
-import logging
 import uuid
 
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
 from bridge.mqtt.connect import unique_id
-from bridge.mqtt.error_text import AttemptError, Hint
+from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.messages import Version
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.timeout import timeout
 from bridge.topics import AVAILABILITY, Topics
-
-log = logging.getLogger("bridge.mqtt.broker")
 
 CHECK_CLIENT_ID = "{client_id}-look"
 """What the client id of this check begins with; access lists of brokers may contain
@@ -158,20 +155,15 @@ async def refuse(  # noqa: PLR0913 - who we are, and where
             and its buttons would operate either printer.
 
     Raises:
-        AttemptError: The broker cannot be reached.
+        AttemptError: The broker cannot be reached, or refuses the connection.
         BridgeInTheWayError: Another bridge serves them.
 
     """
     text: str | None = None
-    try:
-        async with _client(config, client_id, version) as client:
-            with contextlib.suppress(AttemptError):
-                text = await _conflict(client, topics, instance, discovery)
-    except AttemptError as error:
-        # The broker may only refuse the second client id.
-        if error.hint is not Hint.REFUSED:
-            raise
-        log.debug("cannot check for another bridge: %s", error.message)
+    async with _client(config, client_id, version) as client:
+        # Whether the bridge itself is allowed to do what fails here will show later.
+        with contextlib.suppress(AttemptError):
+            text = await _conflict(client, topics, instance, discovery)
     if text is not None:
         raise BridgeInTheWayError(text)
 

@@ -8,6 +8,7 @@ reasons are in ``docs/adr/0039-a-connection-for-emergency-stops.md``.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -24,7 +25,9 @@ from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
 from bridge.mqtt.messages import Filter, Message, Version
+from bridge.mqtt.missing_rights import Evidence, MissingRights, Use
 from bridge.mqtt.one_shot import return_to_first
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.mqtt.broker")
 
@@ -85,10 +88,14 @@ class EmergencyConnection:
         self._handlers: Mapping[str, StopHandler] = {}
         self._client: Client | None = None
         self._pending: dict[int, Sequence[str]] = {}
+        self._waiting: list[str] = []
         self._subscribed: set[str] = set()
         self._probes: dict[str, asyncio.TimerHandle] = {}
         self._probed: set[str] = set()
         self._short = 0
+        self._rights = MissingRights()
+        self._refused = False
+        self._account_accepted = asyncio.Event()
 
     def receives(self, topic: str) -> bool:
         """Return whether a stop on this topic would arrive now."""
@@ -100,6 +107,10 @@ class EmergencyConnection:
         # What is no longer wanted has no handler, until the next connection.
         self._subscribe([topic for topic in handlers if topic not in self._asked_for()])
 
+    def account_accepted(self) -> None:
+        """Note that the broker has accepted our account on another connection."""
+        self._account_accepted.set()
+
     async def run(self) -> None:
         """Connect, and reconnect whenever the connection is lost, until cancelled."""
         chance = random.SystemRandom()
@@ -109,10 +120,23 @@ class EmergencyConnection:
             except Exception:
                 # Whatever is wrong here, the printers' connections go on.
                 log.exception("the connection for emergency stops failed")
+            if self._refused:
+                await self._wait_for_account()
             pause = self._pauses.next_delay(chance.random())
             if self._short >= MAX_SHORT:
                 self._short, pause = 0, LONG_PAUSE
             await asyncio.sleep(pause)
+
+    async def _wait_for_account(self) -> None:
+        """Leave it to the printers' connections to try a refused account again.
+
+        With a wrong password, each further login has us banned sooner.
+        """
+        self._refused = False
+        self._account_accepted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with timeout(LONG_PAUSE):
+                await self._account_accepted.wait()
 
     def poll(self) -> None:
         """Handle a stop that has arrived, before other work is begun.
@@ -148,6 +172,8 @@ class EmergencyConnection:
         """Note which topics the broker accepted; called by the connection."""
         before = len(self._subscribed)
         for topic, code in zip(self._pending.pop(number, ()), codes, strict=False):
+            use, now = Use(topic, write=False), time.monotonic()
+            self._rights.answered(use, now, refused=code >= FAILURE)
             if code < FAILURE:
                 self._subscribed.add(topic)
             else:
@@ -160,6 +186,7 @@ class EmergencyConnection:
                 len(self._subscribed.intersection(self._handlers)),
                 len(self._handlers),
             )
+        self._subscribe_next()
 
     async def _attempt(self) -> None:
         """Connect once, and return when the connection is lost or was not made."""
@@ -176,6 +203,7 @@ class EmergencyConnection:
             client.close()
             self._versions.failed(error.hint)
             self._addresses.failed(refused=error.hint is Hint.REFUSED)
+            self._refused = error.code in error_text.WRONG_ACCOUNT
             if error.hint is Hint.REFUSED:
                 self._warn(
                     f"no separate connection for emergency stops: {error.message}"
@@ -187,6 +215,7 @@ class EmergencyConnection:
         watch = asyncio.create_task(return_to_first(self._addresses, client))
         try:
             self._client = client
+            self._rights.begin(begun)
             self._subscribe([*self._handlers])
             self._note_loss(await client.ended(), time.monotonic() - begun)
         finally:
@@ -197,6 +226,8 @@ class EmergencyConnection:
 
     def _note_loss(self, loss: Loss, lasted: float) -> None:
         log.debug("the connection for emergency stops: %s", loss.message)
+        if self._suspect(loss, lasted):
+            return
         if lasted >= STABLE_AFTER:
             self._short = 0
             self._pauses.reset()
@@ -206,19 +237,52 @@ class EmergencyConnection:
             where = error_text.endpoint(self._config)
             self._warn(
                 f"{where} closed the separate connection for emergency stops "
-                f"{MAX_SHORT} times; it may allow one connection for each account. "
-                "Stops arrive on the printers' connections only"
+                f"{MAX_SHORT} times; it may allow one connection for each account, or "
+                "not allow to subscribe to the topic emergency. Stops arrive on the "
+                "printers' connections only"
             )
 
+    def _suspect(self, loss: Loss, lasted: float) -> bool:
+        """Return whether the broker may have closed the connection over one topic."""
+        rights, closed = self._rights, loss.unexplained or loss.no_right
+        pending = [topic for topics in self._pending.values() for topic in topics]
+        alone = rights.searching and len(pending) == 1
+        rights.connection_closed(closed=closed, lasted=lasted, waiting=bool(pending))
+        if not (alone and closed) or len(self._handlers) == 1:
+            return False
+        use = Use(pending[0], write=False)
+        evidence = Evidence.SAID if loss.no_right else Evidence.ALONE
+        if rights.suspect(use, evidence, time.monotonic()):
+            config = self._addresses.config
+            text = error_text.closes_over(config, use.topic, write=False)
+            self._warn(f"emergency stops: {text}")
+        self._pauses.reset()
+        return True
+
     def _subscribe(self, topics: Sequence[str]) -> None:
-        if self._client is None or not topics:
+        """Subscribe, to one topic at a time while a forbidden one is searched for.
+
+        A suspected one is the last: the broker has answered the others then.
+        """
+        if self._client is None:
             return
+        rights = self._rights
+        allowed = [one for one in topics if rights.allows(Use(one, write=False))]
+        self._waiting += sorted(allowed, key=lambda one: one in rights.suspected)
+        if not (self._rights.searching and self._pending):
+            self._subscribe_next()
+
+    def _subscribe_next(self) -> None:
+        if self._client is None or not self._waiting:
+            return
+        end = 1 if self._rights.searching else len(self._waiting)
+        topics, self._waiting = self._waiting[:end], self._waiting[end:]
         number = self._client.subscribe([Filter(topic=topic) for topic in topics])
         if number is not None:
             self._pending[number] = topics
 
     def _asked_for(self) -> set[str]:
-        return self._subscribed.union(*self._pending.values())
+        return self._subscribed.union(self._waiting, *self._pending.values())
 
     def _probe(self, topic: str) -> None:
         """Search for a retained message on MQTT 3.1.1, where a live one has no flag.
@@ -233,6 +297,7 @@ class EmergencyConnection:
     def _forget(self) -> None:
         self._client = None
         self._pending.clear()
+        self._waiting.clear()
         self._subscribed.clear()
         self._probed.clear()
         for timer in self._probes.values():

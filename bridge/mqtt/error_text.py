@@ -33,12 +33,22 @@ class ConnectStage(Enum):
 
 
 class AttemptError(BrokerError):
-    """An attempt to use the broker failed; a later one may succeed."""
+    """An attempt to use the broker failed; a later one may succeed.
 
-    def __init__(self, message: str, hint: Hint = Hint.NONE) -> None:
+    Args:
+        message: one line for the log.
+        hint: what it means for the next attempt.
+        code: the reason code of a refusal.
+
+    """
+
+    def __init__(
+        self, message: str, hint: Hint = Hint.NONE, code: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,14 @@ class Loss:
         message: one line for the log.
         taken_over: the broker said that another client connected with our client id.
         unexplained: the broker or the network closed the connection without a reason.
+        no_right: the broker said that we may not do what we did.
 
     """
 
     message: str
     taken_over: bool = False
     unexplained: bool = False
+    no_right: bool = False
 
 
 REFUSALS = {
@@ -132,7 +144,11 @@ UNREACHABLE: tuple[tuple[type[Exception], str | None, str], ...] = (
 """Errors below MQTT: the exception, the transport it is specific to, and the text. The
 first match counts."""
 
+CLIENT_ID_REFUSED = 0x85
 NOT_AUTHORIZED = 0x87
+WRONG_ACCOUNT = (0x86, NOT_AUTHORIZED, 0x8A)
+"""CONNACK reason codes over which another attempt may have us banned (MQTT 5.0,
+3.2.2.2)."""
 MISSING_RIGHT = (0x80, 0x83, NOT_AUTHORIZED)
 """Reason codes of a missing right: SUBACK of MQTT 3.1.1 has 0x80 only (3.9.3), and some
 brokers use 0x83, "implementation specific error"."""
@@ -166,7 +182,7 @@ def refused(config: Mqtt, client_id: str, code: int) -> AttemptError:
     )
     reason = text.format(client_id=client_id, user=user(config))
     hint = Hint.VERSION if code == UNSUPPORTED_VERSION else Hint.REFUSED
-    return AttemptError(f"{endpoint(config)}: {reason}", hint)
+    return AttemptError(f"{endpoint(config)}: {reason}", hint, code)
 
 
 def closed_early(config: Mqtt) -> AttemptError:
@@ -247,6 +263,7 @@ def lost(
         f"{endpoint(config)}: {reason}",
         taken_over=by_broker and code == SESSION_TAKEN_OVER,
         unexplained=not by_broker and code != KEEP_ALIVE_TIMEOUT,
+        no_right=by_broker and code in MISSING_RIGHT,
     )
 
 
@@ -260,6 +277,43 @@ def no_right(config: Mqtt, topic: str, *, write: bool, code: int) -> str:
         else "check the broker's log and its limits"
     )
     return f"the broker does not let {user(config)} {verb} {topic} ({why}): {advice}"
+
+
+def closes_over(config: Mqtt, topic: str, *, write: bool) -> str:
+    """Return the warning about a topic over which the broker closes the connection."""
+    verb, right = ("publishes on", "write") if write else ("subscribes to", "read")
+    who = user(config)
+    return (
+        f"{endpoint(config)} closes the connection when {who} {verb} {topic}, so that "
+        f"is left out; give {who} the right to {right} that topic and restart the "
+        "bridge"
+    )
+
+
+def closes_over_all(config: Mqtt, base: str, *, write: bool) -> str:
+    """Return the warning about an account with which nothing is possible."""
+    verb = "publishes" if write else "subscribes"
+    effect = (
+        "so nothing is published and nobody sees the printer"
+        if write
+        else "so no command and no emergency stop arrives"
+    )
+    who = user(config)
+    return (
+        f"{endpoint(config)} closes the connection whatever {who} {verb} below "
+        f"{base}/, {effect}; give {who} the rights in deploy/mosquitto/acl and restart "
+        "the bridge"
+    )
+
+
+def no_will(config: Mqtt, topic: str) -> str:
+    """Return the warning about a broker that refuses our last will."""
+    who = user(config)
+    return (
+        f"{endpoint(config)} does not let {who} leave a last will on {topic}, so we "
+        f"are connected without one and {topic} stays online if the bridge crashes; "
+        f"give {who} the right to write that topic and restart the bridge"
+    )
 
 
 def _certificate(config: Mqtt, error: ssl.SSLCertVerificationError) -> str:

@@ -5,7 +5,7 @@ retained topics and the limits of the queues. Times are seconds on a monotonic c
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.mqtt.messages import Lane, Publication
@@ -78,10 +78,10 @@ class Outbox:
             self._queued.pop(topic, None)
             self._queued[topic] = None
 
-    def republish(self, last: str = "") -> None:
-        """Queue all retained topics again, one of them after all others."""
-        for topic in self._values:
-            self._queued[topic] = None
+    def republish(self, last: str = "", first: Iterable[str] = ()) -> None:
+        """Queue all retained topics again, some before and one after all others."""
+        early = {topic: None for topic in first if topic in self._values}
+        self._queued = {**early, **self._queued, **dict.fromkeys(self._values)}
         self.requeue(last)
 
     def take(self, now: float) -> Publication | None:

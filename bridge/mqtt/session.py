@@ -7,6 +7,7 @@ use one after the other.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from bridge.mqtt.messages import (
     Publication,
     Version,
 )
+from bridge.mqtt.missing_rights import MissingRights, Use
 from bridge.mqtt.outbox import Outbox
 from bridge.mqtt.own_topics import OFFLINE, ONLINE, ClientIdentity, OwnTopics
 from bridge.mqtt.takeover import Conflicts
@@ -34,6 +36,9 @@ from bridge.topics import Topics
 
 log = logging.getLogger("bridge.mqtt.desk")
 """Not named after this module: users set its level by this name in ``log.levels``."""
+
+MAX_PROVEN = 1000
+"""Topics that are remembered as allowed while one that is not is searched for."""
 
 DISCONNECT_TIMEOUT = 0.5
 """Seconds for each step: the last messages, ``offline``, DISCONNECT."""
@@ -111,6 +116,7 @@ class SharedState:
         warnings: which warnings have been logged, by their subject.
         conflicts: what other clients do to this bridge.
         established: this bridge has once been connected for a while.
+        rights: what the broker does not let us do.
 
     """
 
@@ -124,6 +130,7 @@ class SharedState:
     warnings: dict[str, LogDedupe] = field(default_factory=dict)
     conflicts: Conflicts = field(default_factory=Conflicts)
     established: bool = False
+    rights: MissingRights = field(default_factory=MissingRights)
 
     @property
     def topics(self) -> Topics:
@@ -180,12 +187,26 @@ class SharedState:
             short = replace(publication, payload=publication.short, short=b"")
             self.outbox.put(short)
 
+    def leave_out(self, publication: Publication) -> None:
+        """Do not send a message over which the broker closes the connection."""
+        self.statistics.refused += 1
+        self.outbox.delivered(publication)
+        self._use_common_topic(publication)
+
+    def use_of(self, publication: Publication) -> Use:
+        """Return what publishing a message needs the right to."""
+        name = self.topic_for_log(publication)
+        return Use(publication.topic, write=True, name=name)
+
     def _refused(self, publication: Publication, code: int) -> None:
         """Warn; publish a response that its sender may not have on the common topic."""
         topic = self.topic_for_log(publication)
         self.statistics.refused += 1
         text = error_text.no_right(self.config, topic, write=True, code=code)
         self.warn(f"write {topic}", text)
+        self._use_common_topic(publication)
+
+    def _use_common_topic(self, publication: Publication) -> None:
         common = self.topics.response
         if publication.lane is Lane.RESPONSE and publication.topic != common:
             self.outbox.put(replace(publication, topic=common))
@@ -201,9 +222,17 @@ class BrokerSession:
         self._loop = asyncio.get_running_loop()
         self._client: Client | None = None
         self._limits = BrokerLimits()
-        self._filters: Sequence[Filter] = ()
+        self._unsubscribed: deque[Sequence[Filter]] = deque()
+        self._asked: Sequence[Filter] = ()
         self._optional: set[str] = set()
         self._in_flight = InFlight()
+        self._stepwise = shared.rights.searching
+        self._alone: tuple[int, Use] | None = None
+        self._proven: set[Use] = set()
+        self.waiting = False
+        """The broker had not answered everything when the connection ended."""
+        self.unanswered: Use | None = None
+        """The only thing that it had not answered and may have no right to."""
         self._all_sent = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
@@ -237,16 +266,37 @@ class BrokerSession:
         # Each subscription at QoS 1 is a consumer of its own at some brokers (NATS).
         optional = [Filter(topic=topic, qos=0) for topic in presence.optional]
         optional += self._own.optional
-        self._filters = [
+        self._optional = {wanted.topic for wanted in optional}
+        filters = [
             *self._own.filters,
             *map(self._command_filter, presence.subscriptions),
             *optional,
         ]
-        self._optional = {wanted.topic for wanted in optional}
-        seconds = self._shared.config.connect_timeout
-        self._timer = self._loop.call_later(seconds, self._suback_timed_out)
-        client.subscribe(self._filters)
+        rights = self._shared.rights
+        rights.begin(time.monotonic())
+        allowed = [one for one in filters if rights.allows(self._reading(one))]
+        steps = [[one] for one in allowed] if self._stepwise else [allowed]
+        self._unsubscribed.extend(steps)
+        self._subscribe_next()
         return self._explained(await client.ended())
+
+    def _subscribe_next(self) -> None:
+        """Subscribe to all topics, or to the next one where one is forbidden.
+
+        After the last of them ``online`` is published.
+        """
+        self._stop_timer()
+        self._asked = self._unsubscribed.popleft() if self._unsubscribed else ()
+        if not self._asked:
+            self._go_online()
+        elif self._client is not None:
+            seconds = self._shared.config.connect_timeout
+            self._timer = self._loop.call_later(seconds, self._suback_timed_out)
+            self._client.subscribe(self._asked)
+
+    def _reading(self, wanted: Filter) -> Use:
+        optional = wanted.topic in self._optional
+        return Use(wanted.topic, write=False, optional=optional)
 
     def _command_filter(self, topic: str) -> Filter:
         """Return the subscription to a command topic.
@@ -276,6 +326,11 @@ class BrokerSession:
     def end(self) -> None:
         """Return what was in flight to the outbox."""
         self._stop_timer()
+        self.waiting = bool(self._asked or self._in_flight)
+        if self._stepwise and self._asked:
+            self.unanswered = self._reading(self._asked[0])
+        elif self._alone is not None:
+            self.unanswered = self._alone[1]
         self._shared.established = self._own.established
         self._own.close()
         self._client = None
@@ -287,7 +342,7 @@ class BrokerSession:
         """Send what waits, as far as the window allows."""
         if self._client is None:
             return
-        while self._in_flight.has_room:
+        while self._in_flight.has_room and self._alone is None:
             publication = self._shared.outbox.take(self._loop.time())
             if publication is None or not self._send(self._client, publication):
                 break
@@ -317,20 +372,33 @@ class BrokerSession:
         """Handle an acknowledgement, and send the next message."""
         publication = self._in_flight.acknowledged(number)
         if publication is not None:
+            self._note_right(number, publication, code)
             self._shared.acknowledged(publication, code)
         self.send_waiting()
 
+    def _note_right(self, number: int, publication: Publication, code: int) -> None:
+        alone = self._alone is not None and self._alone[0] == number
+        if alone:
+            self._alone = None
+        if alone or (publication.qos and code >= FAILURE):
+            use = self._shared.use_of(publication)
+            now = time.monotonic()
+            self._shared.rights.answered(use, now, refused=code >= FAILURE)
+            if len(self._proven) < MAX_PROVEN:
+                self._proven.add(use)
+
     def on_subscribed(self, _number: int, codes: Sequence[int]) -> None:
-        """Warn about refused subscriptions, and publish ``online``."""
-        self._stop_timer()
-        for wanted, code in zip(self._filters, codes, strict=False):
-            topic = wanted.topic
-            if code >= FAILURE and topic not in self._optional:
+        """Warn about refused subscriptions, and go on."""
+        for wanted, code in zip(self._asked, codes, strict=False):
+            topic, refused = wanted.topic, code >= FAILURE
+            use, now = self._reading(wanted), time.monotonic()
+            self._shared.rights.answered(use, now, refused=refused)
+            if refused and not use.optional:
                 text = error_text.no_right(
                     self._shared.config, topic, write=False, code=code
                 )
                 self._shared.warn(f"read {topic}", text)
-        self._go_online()
+        self._subscribe_next()
 
     async def _flush(self) -> bool:
         """Wait until everything has been acknowledged; return whether it was."""
@@ -351,7 +419,8 @@ class BrokerSession:
         statistics.connected_since = datetime.now(UTC)
         self._own.online()
         outbox.put(self._availability(ONLINE))
-        outbox.republish(last=self._availability_topic)
+        suspected = self._shared.rights.suspected
+        outbox.republish(last=self._availability_topic, first=suspected)
         self.send_waiting()
         if self._shared.on_connected is not None:
             self._shared.on_connected()
@@ -366,11 +435,22 @@ class BrokerSession:
         if limit is not None and publication.size > limit:
             self._shared.too_large(publication, f"it announces {limit} bytes")
             return True
+        rights, alone = self._shared.rights, None
+        if self._stepwise or rights.leaves_out:
+            use = self._shared.use_of(publication)
+            if not rights.allows(use):
+                self._shared.leave_out(publication)
+                return True
+            if self._stepwise and use not in self._proven:
+                # Nothing else may be unanswered, and at QoS 0 there is no answer.
+                alone, publication = use, replace(publication, qos=1)
         number = client.publish(publication)
         if number is None:
             self._shared.outbox.undelivered(publication)
             self._shared.outbox.requeue(publication.topic)
             return False
+        if alone is not None:
+            self._alone = number, alone
         self._in_flight.add(number, publication)
         self._own.sent(publication)
         if self._comes_back(publication):

@@ -31,6 +31,9 @@ CHECK_CLIENT_ID = "{client_id}-witness"
 """What the client id of the takeover check begins with; access lists of brokers may
 contain it."""
 
+QUIET = 0.5
+"""Seconds in which a connection that was lost with ours has ended as well."""
+
 CHECK_TIMEOUT = 2.0
 """Seconds that the broker has to answer the takeover check."""
 
@@ -172,16 +175,33 @@ class TakeoverCheck:
             await self._client.connect()
             self._connected = True
 
-    async def is_connected(self) -> bool:
-        """Return whether the broker still answers on this connection."""
+    @property
+    def connected(self) -> bool:
+        """Whether the connection could be made."""
+        return self._connected
+
+    async def is_connected(self, *, ask: bool = True) -> bool:
+        """Return whether the broker still answers on this connection.
+
+        Args:
+            ask: subscribe to the topic; otherwise the broker may close the connection
+                over that, and whether it is still up after a moment has to do.
+
+        """
         if not self._connected:
             return False
         try:
-            async with timeout(CHECK_TIMEOUT):
-                await self._client.subscribe([self._topic], replay=False)
-        except (AttemptError, TimeoutError):
+            if ask:
+                async with timeout(CHECK_TIMEOUT):
+                    await self._client.subscribe([self._topic], replay=False)
+                return True
+            async with timeout(QUIET):
+                while True:
+                    await self._client.next_message()
+        except AttemptError:
             return False
-        return True
+        except TimeoutError:
+            return not ask
 
     def close(self) -> None:
         """Close the connection; safe to call again."""

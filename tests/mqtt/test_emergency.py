@@ -15,6 +15,7 @@ from bridge.mqtt import broker_addresses, emergency
 from bridge.mqtt.emergency import EmergencyConnection
 from bridge.mqtt.messages import Message
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
+from tests.support.closing import closing
 from tests.support.mqtt_client import Account, connected
 from tests.support.waiting import DEADLINE, until
 
@@ -240,9 +241,14 @@ async def test_a_broker_that_refuses_it_is_named_once(
     options = "allow_anonymous false\npassword_file {folder}/passwords"
     files = {"passwords": password_line("bridge", "bridge!").encode()}
     with mosquitto(Spec(options=options, files=files)) as broker:
-        async with listening(config(broker.port), handler):
-            refusals = "not authorised"
-            await until(lambda: broker.log().count(refusals) >= 3)
+        async with closing(broker) as way, listening(config(way.port), handler) as own:
+            for attempt in range(1, 4):
+                await until(lambda: len(way.ids) >= attempt)  # noqa: B023 - at once
+                for _ in range(10):
+                    await asyncio.sleep(0.02)
+                # It is the printer's connection that tries a wrong password again.
+                assert len(way.ids) == attempt
+                own.account_accepted()
     [line] = [record.getMessage() for record in caplog.records]
     assert line.startswith("no separate connection for emergency stops: ")
 
@@ -279,3 +285,23 @@ async def test_it_returns_to_the_first_broker_with_the_printers(
                 async with asyncio.timeout(DEADLINE):
                     while handler.stops[-1].payload != b"first":
                         await sender.publish(ONE, b"first")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_topic_over_which_the_broker_closes_is_left_out(
+    broker: Mosquitto,
+    handler: Handler,
+    protocol: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    forbidden = f"subscribe {ONE}"
+    async with closing(broker, forbidden) as way:
+        mqtt = config(way.port, protocol)
+        async with listening(mqtt, handler, ONE, OTHER) as own:
+            await until(lambda: f"subscribes to {ONE}, so that is left" in caplog.text)
+            await until(lambda: own.receives(OTHER))
+            assert not own.receives(ONE)
+            with connected(broker.port) as sender:
+                await sender.publish(OTHER, b"now")
+                await until(lambda: bool(handler.stops))
+            assert way.seen[forbidden] == 4  # with all others, then alone

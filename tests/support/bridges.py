@@ -77,6 +77,7 @@ async def bridge(
     *,
     on_message: Callable[[Message], None] | None = None,
     on_conflict: Callable[[str], None] | None = None,
+    pauses: Backoff | None = None,
 ) -> AsyncIterator[Bridge]:
     """Run a connection with short pauses, and ``info`` and ``state`` published."""
     who = who if who is not None else presence()
@@ -92,7 +93,7 @@ async def bridge(
         if on_message is not None:
             on_message(message)
 
-    pauses = Backoff(first=0.05, longest=0.2)
+    pauses = pauses or Backoff(first=0.05, longest=0.2)
     broker = Broker(config, who, take, pauses=pauses, on_conflict=on_conflict)
     info = f'{{"instance": "{who.instance}"}}'.encode()
     broker.publish(who.topics.info, info, qos=1, retain=True)

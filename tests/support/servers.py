@@ -117,7 +117,7 @@ def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
         back, on = await asyncio.open_connection(host, port)
         passing = asyncio.create_task(_pass(back, writer))
         try:
-            async for packet, body in _packets(reader):
+            async for packet, body in packets(reader):
                 if packet[0] >> 4 == _SUBSCRIBE:
                     sizes.append(_count(body))
                     if sizes[-1] > most:
@@ -130,7 +130,7 @@ def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
     return talk
 
 
-async def _packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, bytes]]:
+async def packets(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, bytes]]:
     """Yield each packet, with what follows its fixed header."""
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:

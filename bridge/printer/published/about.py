@@ -115,6 +115,9 @@ class Health(PublishedDocument):
     conflict: str | None = None
     """What another client did to the bridge at the broker within the last minute, such
     as using its client id or publishing on its topics; null: nothing."""
+    missing_rights: tuple[str, ...] = ()
+    """What the broker does not let the bridge do, such as `publish on printer/event`;
+    the bridge leaves it out."""
     emergency_connection: bool = False
     """The separate connection for emergency stops is up."""
     broker: str | None = None
