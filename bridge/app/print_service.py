@@ -24,7 +24,7 @@ from bridge.jobs import documents, history, queue
 from bridge.jobs.documents import HistoryRecord, QueueRecord
 from bridge.jobs.history import Ended
 from bridge.jobs.queue import PrintQueue, QueueEntry, Source
-from bridge.printer.knowledge.print_table import PrintResult
+from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.printer import Printer
 from bridge.printer.printing.print_file import PrintFile
 from bridge.state_files import HISTORY, QUEUE, recall, remember
@@ -93,7 +93,7 @@ class PrintService:
         self._shown: tuple[str | None, int] | None = None
         self._result = printer.state.job.result
         self._touched = asyncio.Event()  # it may be time to start a print
-        printer.stored_file = self.stored_file
+        printer.prints.stored_file = self.stored_file
 
     # What people and programs ask for
 
@@ -206,6 +206,16 @@ class PrintService:
         if self._is_stopped() and not self._queue.held:
             # Nobody expects a print from a machine that was stopped, once it is reset.
             self._change(queue.hold(self._queue), "held")
+        self._follow_job(job)
+        self._hold_printed(job.file if job.streamed else None)
+        shown = (job.file if job.origin == "local" else None, self._picture_size())
+        if shown != self._shown or self._queue.next() is not None:
+            self._touched.set()
+
+    # How it is done
+
+    def _follow_job(self, job: PrintJob) -> None:
+        """Note that a print has ended, or that one has begun."""
         if job.result is not None and job.result is not self._result:
             self._result = job.result
             self._ended(job.result)
@@ -214,16 +224,13 @@ class PrintService:
         elif self._began != job.began:
             self._began = job.began
             self._begun(job.job or None)
-        printed = job.file if job.streamed else None
+
+    def _hold_printed(self, printed: str | None) -> None:
+        """Hold the file in print, and those in the queue that could not be held yet."""
         same = printed == self._printed and self._library() is self._holder
         if not same or not self._all_held:
             self._printed = printed
             self._hold_files()
-        shown = (job.file if job.origin == "local" else None, self._picture_size())
-        if shown != self._shown or self._queue.next() is not None:
-            self._touched.set()
-
-    # How it is done
 
     def _past_prints(self, request: HistoryRequest) -> object:
         chosen = history.chosen(

@@ -121,16 +121,12 @@ class Station:
         carried: Carried | None = None,
     ) -> None:
         self.name = printer.id
+        self._set_initial_state()
         self._emergency = emergency
         self.topics = Topics(config.base(printer))
         self._config = config
         self._removed = removed or {}
         self._files = PrinterFiles(folder, printer)
-        self._connected = asyncio.Event()
-        self.pending: tuple[str, ...] = ()
-        """Changed settings that wait for the end of a print."""
-        self._on_print_end: Callable[[], None] | None = None
-        self._carried_over = False
         self.printer_task = carried.task if carried is not None else None
         """Runs the printer; it may go on when :meth:`run` has ended."""
         self.printer = (
@@ -147,20 +143,7 @@ class Station:
             problem=self.problem,
             receives_stops=self._receives_stops,
         )
-        self.print_service = PrintService(
-            self.printer,
-            lambda: self.files.library,
-            printer.queue,
-            Surroundings(
-                on_queue=self.publisher.queue,
-                on_event=self.publisher.event,
-                epoch=self.publisher.epoch,
-                may_control=lambda: self._config.rights.control,
-                max_thumbnail=self._max_thumbnail,
-                on_thumbnail=self.publisher.thumbnail,
-            ),
-            folder=folder,
-        )
+        self.print_service = self._build_print_service(printer, folder)
         self.files = StationFiles(
             self.printer,
             self.publisher,
@@ -175,17 +158,43 @@ class Station:
         self._handler = self._build_handler(config)
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
+        self._scheduler = scheduler or PublishScheduler()
+
+    def _set_initial_state(self) -> None:
+        """Set what changes while the station runs to what it is before."""
+        self._connected = asyncio.Event()
+        self.pending: tuple[str, ...] = ()
+        """Changed settings that wait for the end of a print."""
+        self._on_print_end: Callable[[], None] | None = None
+        self._carried_over = False
         self._failure: asyncio.Future[None] = asyncio.Future()
         self._failure_published = False
         self._ending_since: float | None = None
         self._endless: dict[str, asyncio.Task[None]] = {}
         self._handling: asyncio.TaskGroup | None = None  # None: it is not served
         self._handled: set[asyncio.Task[None]] = set()
-        self._scheduler = scheduler or PublishScheduler()
         self._publish_scheduled = False
         self._was_operational = False
         self._context = copy_context()
         """Where what other connections receive is handled: logs name the printer."""
+
+    def _build_print_service(
+        self, printer: PrinterConfig, folder: Path | None
+    ) -> PrintService:
+        return PrintService(
+            self.printer,
+            lambda: self.files.library,
+            printer.queue,
+            Surroundings(
+                on_queue=self.publisher.queue,
+                on_event=self.publisher.event,
+                epoch=self.publisher.epoch,
+                may_control=lambda: self._config.rights.control,
+                max_thumbnail=self._max_thumbnail,
+                on_thumbnail=self.publisher.thumbnail,
+            ),
+            folder=folder,
+        )
 
     def _build_printer(
         self,

@@ -4,24 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bridge.backoff import next_turn
 from bridge.commands import Command, Program
 from bridge.commands.base import ScriptLibrary, completed
 from bridge.commands.job import (
-    Cancel,
-    Exclude,
-    Pause,
     Recover,
-    Reprint,
-    Restart,
-    Resume,
-    Select,
-    Start,
 )
 from bridge.commands.link import (
     Acknowledge,
@@ -52,9 +42,8 @@ from bridge.printer.control.heater_control import HeaterControl, limits_of
 from bridge.printer.control.heater_policy import HeaterLimits, heaters_on
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.planning import Plan, Planner
-from bridge.printer.control.polling import PollSchedule
+from bridge.printer.control.status_poller import StatusPoller
 from bridge.printer.control.stopped_firmware import StoppedFirmware
-from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.history import History
@@ -68,17 +57,10 @@ from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session
 from bridge.printer.link.setup import ask
 from bridge.printer.link.wire_log import WireLog, WireLogEntry
-from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.print_commands import PrintCommands
 from bridge.printer.printing.runner import HostPrinting
-from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
-
-POLL_PAUSE = 0.25
-"""Least seconds between two looks at what is due; the precision of polling."""
-
-LOOK = 2.0
-"""Most seconds between two such looks."""
 
 AT_ONCE = 32
 """Lines of a command that are planned without interruption when it arrives, so that it
@@ -88,9 +70,6 @@ while it is planned nothing may overtake it."""
 _ATTEMPTS = 3
 """How often a command is planned in slices while the printer's position or modes keep
 changing; then it is planned without interruption."""
-
-STALE = 3.0
-"""Intervals without a reading after which a temperature is not known any more."""
 
 LAST_COMMANDS = 2.0
 """Seconds for commands to end after the link was closed; each of their lines fails at
@@ -151,28 +130,17 @@ class Printer:
         self.config = config
         self.scripts = scripts
         self._listeners = listeners
-        self._interval = telemetry.interval
-        self._touched = asyncio.Event()  # the state has changed
-        wire = self._wire = WireLog(listeners.on_entry)
-        self.observer = Observer(
-            config,
-            history=History(telemetry.history),
-            wire=wire,
-            clock=asyncio.get_running_loop().time,
-            on_change=listeners.on_change,
-            on_event=self._on_state_event,
-            on_touch=self._touched.set,
-        )
-        if kept is not None:
-            self.observer.restore(kept, time.time() - self.observer.clock())
+        touched = asyncio.Event()  # the state has changed
+        self._wire = WireLog(listeners.on_entry)
+        self.observer = self._build_observer(telemetry, touched, kept)
         running = None if kept is None else kept.running
         self._interrupted_print = running is not None and running.origin == "local"
         self.link = Link(
             config.serial,
             interval=telemetry.interval,
             on_event=self._on_link_event,
-            attend=self._keep_current,
-            wire=wire,
+            attend=self._attend,
+            wire=self._wire,
             taken=taken,
             found=found,
             released=self.observer.state.released,
@@ -202,10 +170,30 @@ class Printer:
             on_event=self._on_state_event,
             file=print_file,
         )
-        self.stored_file: Callable[[str], PrintFile | None] = lambda _: None
-        """Returns a file of the bridge by its path, for a print that begins now."""
-        self._stale = STALE * max(telemetry.interval, 1.0)
-        self._expiry: asyncio.TimerHandle | None = None
+        self.prints = PrintCommands(self.observer, self.printing)
+        self._poller = StatusPoller(
+            self.observer,
+            self.heat,
+            touched,
+            interval=telemetry.interval,
+            name=config.id,
+        )
+
+    def _build_observer(
+        self, telemetry: Telemetry, touched: asyncio.Event, kept: PrinterRecord | None
+    ) -> Observer:
+        observer = Observer(
+            self.config,
+            history=History(telemetry.history),
+            wire=self._wire,
+            clock=asyncio.get_running_loop().time,
+            on_change=self._listeners.on_change,
+            on_event=self._on_state_event,
+            on_touch=touched.set,
+        )
+        if kept is not None:
+            observer.restore(kept, time.time() - observer.clock())
+        return observer
 
     def configure(
         self,
@@ -228,15 +216,14 @@ class Printer:
         """
         self.config = config
         self.scripts = self._hooks.scripts = scripts
-        self._interval = self.link.interval = telemetry.interval
-        self._stale = STALE * max(telemetry.interval, 1.0)
+        self.link.interval = telemetry.interval
         self._planner.configure(config, scripts)
         self.observer.configure(config)
         self.observer.history.keep(telemetry.history)
         self.queue.allow(limits.queue)
         self._questions.allow(limits.queue)
         self.heat.policy.limits = heat
-        self._touched.set()
+        self._poller.configure(telemetry.interval)
 
     def listen(
         self,
@@ -269,9 +256,7 @@ class Printer:
             self._interrupt("the bridge is shutting down")
             await self.heat.leave(self.link.session, self.config.heaters_on_exit)
             self._stopped.leave()
-            if self._expiry is not None:
-                self._expiry.cancel()
-                self._expiry = None
+            self._poller.leave()
             self.link.leave()
             link.cancel()
             await asyncio.gather(link, return_exceptions=True)
@@ -307,7 +292,7 @@ class Printer:
             recovery = await self.printing.plan_recovery(command.layer, command.z)
             program = Program(recovery.lines)
             return Plan(program, (Coordinates(),) * len(program.lines))
-        if self._concerns_own_print(command):
+        if self.prints.concerns(command):
             return Plan(Program(), ())  # the lines are those of the file
         for _ in range(_ATTEMPTS):
             basis = self._planner.basis()
@@ -360,9 +345,9 @@ class Printer:
     ) -> None:
         if await self._stopped.send(command, self._planner.context, run):
             return
-        if self._concerns_own_print(command):
+        if self.prints.concerns(command):
             refuse_expired(expires)
-            await self._print_command(command, run)
+            await self.prints.execute(command, run)
             return
         if command.line_count > AT_ONCE and not command.stops:
             self._planner.gate(command)
@@ -379,117 +364,6 @@ class Printer:
             self._send_urgent(program.lines, run)
         else:
             await self._enqueue(command, program, run, expires=expires, within=within)
-
-    def _concerns_own_print(self, command: Command) -> bool:
-        """Return whether a command is about a print that the bridge streams."""
-        job = self.state.job
-        match command:
-            case Recover():
-                return True
-            case Start() | Select() | Reprint():
-                return self._chosen_file(command) is not None
-            case Resume() if self.state.waiting:
-                return False  # it ends the printer's wait for a person
-            case Restart() | Pause() | Resume() | Cancel() | Exclude():
-                return job.streamed
-        return False
-
-    def _chosen_file(self, command: Start | Select | Reprint) -> PrintFile | None:
-        """Return the file of the bridge that a command is about."""
-        job = self.state.job
-        if isinstance(command, Reprint):
-            last = job.result
-            own = last is not None and last.origin == "local"
-            return self.stored_file(last.file or "") if last and own else None
-        if command.origin == "card":
-            return None
-        if command.file is not None:
-            return self.stored_file(command.file)
-        own = job.origin == "local" and not job.active
-        return self.stored_file(job.file or "") if own else None
-
-    def _select(self, command: Select) -> None:
-        """Select a file of the bridge; `job start` without a file prints it.
-
-        Raises:
-            RejectedError: The printer's state does not allow it.
-
-        """
-        state, file = self.state, self._chosen_file(command)
-        assert file is not None  # noqa: S101 - whoever calls has seen to it
-        if state.link != "operational" or state.job.active:
-            away = state.link != "operational"
-            raise RejectedError.conflict(
-                "job select: the printer is "
-                + ("not operational" if away else "printing"),
-                "not_operational" if away else "printing",
-            )
-        chosen = print_job.select(state.job, file.name, file.size)
-        job = replace(chosen, origin="local")
-        self.observer.set_state(replace(state, job=job))
-
-    async def _print_command(self, command: Command, run: Run) -> None:
-        """Carry out a command about a print that the bridge streams.
-
-        Raises:
-            RejectedError: Its state does not allow it.
-
-        """
-        printing = self.printing
-        match command:
-            case Start() | Reprint():
-                file = self._chosen_file(command)
-                assert file is not None  # noqa: S101 - whoever calls has seen to it
-                printing.start(file)
-            case Select():
-                self._select(command)
-            case Recover(layer=layer, z=z):
-                await self._recover_print(layer, z)
-            case Restart():
-                await self._restart_print(run)
-            case Pause(at=at):
-                await printing.pause(at)
-            case Resume():
-                await printing.resume()
-            case Cancel():
-                run.warnings.extend(await printing.cancel())
-            case Exclude(object=name):
-                printing.exclude(name)
-
-    async def _recover_print(self, layer: int | None, z: float | None) -> None:
-        point = self.printing.interrupted
-        recovery = await self.printing.plan_recovery(layer, z)
-        if point is None or self.printing.interrupted is not point:
-            raise RejectedError.conflict(
-                "job recover: another print has begun meanwhile", "printing"
-            )
-        file = PrintFile(
-            job=f"{point.job}r",
-            path=Path(point.path),
-            name=point.name,
-            size=point.size,
-            seconds=point.seconds,
-            layers=point.layers,
-            filament=point.filament,
-        )
-        self.printing.start(file, recovery)
-
-    async def _restart_print(self, run: Run) -> None:
-        job = self.state.job
-        if job.phase != "paused":
-            raise RejectedError.conflict(
-                "job restart: only a paused print can begin again; pause it first",
-                "printing",
-            )
-        file = self.stored_file(job.file or "")
-        if file is None:
-            raise RejectedError(
-                f'job restart: the file "{job.file}" is gone',
-                error="no_such_file",
-                code=404,
-            )
-        run.warnings.extend(await self.printing.cancel())
-        self.printing.start(file)
 
     async def _enqueue(
         self,
@@ -636,6 +510,10 @@ class Printer:
         if name and not (self.printing.active and event.name.startswith("print_")):
             self.queue.start(self._hooks.run(name, event))
 
+    async def _attend(self, session: Session) -> None:
+        """Look after a connected printer; the poller is built after the link."""
+        await self._poller.run(session)
+
     def _on_link_event(self, event: LinkEvent) -> None:
         match event:
             case Restarted():
@@ -646,23 +524,9 @@ class Printer:
         self.observer.handle(event)
         if self.state.phase != before.phase:
             self.heat.look()  # so that no document has the reason of another phase
-        if self._expiry is None and self.state.measured_at is not None:
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(self._stale, self._expire)
+        self._poller.watch_age()
         self._stopped.handle(event, before)
         self.printing.handle(event)
-
-    def _expire(self) -> None:
-        """Forget temperatures that have not been reported for three intervals."""
-        self._expiry = None
-        self.observer.expire(self._stale)
-        heaters = self.state.heaters.values()
-        times = [heater.measured_at for heater in heaters if heater.actual is not None]
-        times += self.state.sensed_at.values()
-        oldest = min((time for time in times if time is not None), default=None)
-        if oldest is not None:
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_at(oldest + self._stale + 0.01, self._expire)
 
     def _interrupt(self, reason: str) -> None:
         self._fail_waiting(partial(FailedError.disconnected, reason))
@@ -670,48 +534,3 @@ class Printer:
     def _fail_waiting(self, error: Callable[[], CommandError]) -> None:
         self.queue.interrupt(error)
         self._questions.interrupt(error)
-
-    async def _report_again(self, session: Session) -> None:
-        """Have the firmware report at the present interval, if it does so by itself."""
-        if "M155" in self.state.autoreports:
-            line = f"M155 S{max(1, round(self._interval))}"
-            await ask(session, line)
-            self.observer.line_sent(line)
-
-    async def _keep_current(self, session: Session) -> None:
-        """Poll what the printer does not report, and turn off heaters nobody uses.
-
-        Runs from each successful set-up to the end of the link or a reset.
-
-        Raises:
-            FailedError: The link or the printer went away.
-
-        """
-        observer, polls = self.observer, PollSchedule(self._interval)
-        self.heat.connected()
-        while True:
-            self._touched.clear()
-            if polls.interval != self._interval:  # other settings came meanwhile
-                polls.interval = self._interval
-                await self._report_again(session)
-            await self.heat.check(session)  # first: a query below may wait for a person
-            for line in polls.due(observer.state, observer.dialect, observer.clock()):
-                waited = observer.state.waiting
-                if await ask(session, line) and waited:
-                    observer.set_state(knowledge.answered(observer.state))
-            now = observer.clock()
-            due = polls.next_due(observer.state, observer.dialect, now)
-            await self._until_due(min(due, self.heat.next_due()))
-
-    async def _until_due(self, due: float) -> None:
-        """Wait until this time, or a moment after a change of the state.
-
-        Not longer than until the printer's next turn: reports may stop coming.
-        """
-        begun = self.observer.clock()
-        end = min(due, next_turn(begun, LOOK, self.config.id))
-        with suppress(TimeoutError):
-            async with timeout(max(POLL_PAUSE, end - begun)):
-                await self._touched.wait()
-        # Many changes at once are one.
-        await asyncio.sleep(max(0.0, begun + POLL_PAUSE - self.observer.clock()))

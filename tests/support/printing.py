@@ -86,5 +86,5 @@ async def printing(
     """Run a printer with a file that it can print; it is found by its name."""
     file = file_of(folder / "part.gcode", lines, **(known or {}))
     async with live(port, **options) as running:
-        running.printer.stored_file = {file.name: file}.get
+        running.printer.prints.stored_file = {file.name: file}.get
         yield Printing(running, file)

@@ -27,7 +27,8 @@ a word on the line."""
 
 MISSING = 2.0
 """Intervals without a report that should come by itself until it is asked for. After
-three (``STALE`` in :mod:`bridge.printer.printer`) the values are forgotten."""
+``STALE`` intervals (:mod:`bridge.printer.control.status_poller`) the values are
+forgotten."""
 
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
 """A query to the code that makes Marlin send the same report by itself (``M27 S2``)."""
