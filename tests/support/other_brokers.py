@@ -1,0 +1,207 @@
+"""Real brokers other than Mosquitto, where they are installed: they are never required.
+
+Debian has RabbitMQ (``rabbitmq-server``) and NATS (``nats-server``); aedes comes from
+npm, into a folder that ``GCODE2MQTT_AEDES`` names.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.ports import held_port
+from tests.support.waiting import DEADLINE
+
+AEDES = "GCODE2MQTT_AEDES"
+START_TIMEOUT = 120.0
+"""Seconds; RabbitMQ takes ten on an idle machine."""
+
+AEDES_SCRIPT = """
+import { Aedes } from 'aedes'
+import net from 'node:net'
+const [, , port, ...forbidden] = process.argv
+const refuse = (what) => forbidden.includes(what) ? new Error('no right') : null
+const broker = await Aedes.createBroker({
+  authorizePublish: (_, packet, done) => done(refuse('publish ' + packet.topic)),
+  authorizeSubscribe: (_, wanted, done) => {
+    const error = refuse('subscribe ' + wanted.topic)
+    error ? done(error) : done(null, wanted)
+  },
+})
+net.createServer(broker.handle).listen(+port, '127.0.0.1')
+"""
+NATS_CONFIG = """
+server_name: test
+host: 127.0.0.1
+port: -1
+jetstream {{ store_dir: "{folder}" }}
+mqtt {{ host: 127.0.0.1, port: {port} }}
+"""
+RABBIT_CONFIG = """
+listeners.tcp = none
+mqtt.listeners.tcp.1 = 127.0.0.1:{port}
+mqtt.allow_anonymous = true
+load_definitions = {folder}/definitions.json
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a broker is started.
+
+    Attributes:
+        command: program and arguments.
+        environment: what is added to the environment.
+        cleanup: a command that is run afterwards.
+
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cleanup: Sequence[str] = ()
+
+
+def _aedes(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None:
+    place = os.environ.get(AEDES)
+    if place is None or shutil.which("node") is None:
+        return None
+    (folder / "serve.mjs").write_text(AEDES_SCRIPT)
+    (folder / "node_modules").symlink_to(Path(place).resolve() / "node_modules")
+    return Start(["node", str(folder / "serve.mjs"), str(port), *forbidden])
+
+
+def _nats(folder: Path, port: int, _forbidden: Sequence[str]) -> Start | None:
+    if shutil.which("nats-server") is None:
+        return None
+    config = folder / "nats.conf"
+    config.write_text(NATS_CONFIG.format(folder=folder, port=port))
+    return Start(["nats-server", "-c", str(config)])
+
+
+def _rabbitmq(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None:
+    # Debian's command changes the user; this is the program itself.
+    programs = sorted(Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server"))
+    if not programs:
+        return None
+    text = RABBIT_CONFIG.format(port=port, folder=folder)
+    (folder / "rabbitmq.conf").write_text(text)
+    (folder / "definitions.json").write_text(_definitions(forbidden))
+    (folder / "plugins").write_text("[rabbitmq_mqtt].\n")
+    with held_port() as epmd, held_port() as distribution:
+        pass
+    environment = {
+        "HOME": str(folder),
+        "ERL_EPMD_PORT": str(epmd),
+        "RABBITMQ_DIST_PORT": str(distribution),
+        "RABBITMQ_NODENAME": f"test{port}@localhost",
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+    }
+    cleanup = ["epmd", "-port", str(epmd), "-kill"]
+    return Start([str(programs[-1])], environment, cleanup)
+
+
+def _definitions(forbidden: Sequence[str]) -> str:
+    """Return RabbitMQ's accounts and rights, where topics have dots for slashes."""
+
+    def pattern(verb: str) -> str:
+        topics = [one.partition(" ")[2] for one in forbidden if one.startswith(verb)]
+        names = "|".join(topic.replace("/", "\\.") for topic in topics)
+        return f"^(?!({names})$).*" if names else ".*"
+
+    account = {"user": "guest", "vhost": "/"}
+    rights = {"configure": ".*", "write": ".*", "read": ".*"}
+    topics = {"write": pattern("publish"), "read": pattern("subscribe")}
+    document = {
+        "users": [{"name": "guest", "password": "guest", "tags": ""}],
+        "vhosts": [{"name": "/"}],
+        "permissions": [account | rights],
+        "topic_permissions": [account | topics | {"exchange": "amq.topic"}],
+    }
+    return json.dumps(document)
+
+
+BROKERS: Mapping[str, Callable[[Path, int, Sequence[str]], Start | None]] = {
+    "aedes": _aedes,
+    "NATS": _nats,
+    "RabbitMQ": _rabbitmq,
+}
+
+
+@contextmanager
+def other_broker(name: str, *forbidden: str) -> Iterator[int | None]:
+    """Run a broker and yield its port; ``None``: it is not installed.
+
+    Args:
+        name: a key of :data:`BROKERS`.
+        forbidden: what it closes the connection over, as ``publish printer/state``;
+            not NATS.
+
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    with held_port() as port:
+        pass
+    start = BROKERS[name](folder, port, forbidden)
+    try:
+        if start is None:
+            yield None
+            return
+        with _running(start, folder, port):
+            yield port
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(start: Start, folder: Path, port: int) -> Iterator[None]:
+    environment = {**os.environ, **start.environment}
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            start.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(process, folder, port)
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if start.cleanup:
+            _clean_up(start.cleanup, environment)
+
+
+def _clean_up(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command until it succeeds: epmd does not end while a node is registered."""
+    ends = time.monotonic() + DEADLINE
+    while subprocess.run(
+        command, env=environment, check=False, capture_output=True
+    ).returncode:
+        if time.monotonic() > ends:
+            raise RuntimeError(f"{command!r} fails")
+        time.sleep(0.1)
+
+
+def _wait(process: "subprocess.Popen[bytes]", folder: Path, port: int) -> None:
+    ends = time.monotonic() + START_TIMEOUT
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if process.poll() is not None or time.monotonic() > ends:
+            text = (folder / "output").read_text(errors="replace")
+            raise RuntimeError(f"{process.args!r} does not start:\n{text}")
+        time.sleep(0.1)
