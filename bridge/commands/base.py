@@ -130,6 +130,8 @@ class Context:
         allowed: codes and names that are sent without a warning, although they are
             not in the table of codes or are refused otherwise.
         unknown_codes: what becomes of codes that are not in the table.
+        introduced: the firmware has said what it is and what it can do. It has not
+            while it was at work when the port was opened.
 
     """
 
@@ -152,6 +154,7 @@ class Context:
     scripts: ScriptLibrary | None = None
     allowed: frozenset[str] = frozenset()
     unknown_codes: UnknownCodes = "send"
+    introduced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,9 @@ class Command(DocumentedModel):
     """It is rejected unless a print is running or paused."""
     needs_question: ClassVar[bool] = False
     """It is rejected unless the printer asks something, or waits for a person."""
+    ends_wait: ClassVar[bool] = False
+    """It is accepted whenever the printer waits for a person, even while the printer
+    has not answered yet because of that, and without a print."""
 
     @property
     def line_count(self) -> int:

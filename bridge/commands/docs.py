@@ -49,6 +49,8 @@ _CONDITIONS = {
     "needs_card": "Rejected while no SD card is mounted.",
     "needs_print": "Rejected unless a print is running or paused.",
     "needs_question": "Rejected unless the printer asks something.",
+    "ends_wait": "Accepted whenever the printer waits for a person, even if it has not "
+    "answered since the bridge connected.",
 }
 EXAMPLE = Context(
     profile=Profile(extruders=2, heated_chamber=True),

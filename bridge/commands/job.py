@@ -246,6 +246,7 @@ class Resume(Command):
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "resume"
     needs_print: ClassVar[bool] = True
+    ends_wait: ClassVar[bool] = True
 
     def program(self, context: Context, /) -> Program:
         """Return the firmware's lines for it, or no lines.
@@ -255,7 +256,7 @@ class Resume(Command):
 
         """
         if released := releasing(context, "job resume"):
-            return Program(released, urgent=True)
+            return Program(released, urgent=True, warnings=_not_sure(context))
         done = context.phase in {"starting", "printing", "resuming", "finishing"}
         if done:
             return Program()
@@ -375,6 +376,7 @@ class Answer(Command):
     name: ClassVar[str] = "answer"
     first: ClassVar[bool] = True
     needs_question: ClassVar[bool] = True
+    ends_wait: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"choice": 0},)
 
     choice: Annotated[int, Field(ge=0, le=99)] = 0
@@ -401,7 +403,7 @@ class Answer(Command):
         line = f"M876 S{self.choice}" if asked.buttons else "M108"
         if asked.blocks:
             _check_parser(context, asked, "job answer")
-            return Program((line,), urgent=True)
+            return Program((line,), urgent=True, warnings=_not_sure(context))
         return Program((line,))
 
 
@@ -421,8 +423,18 @@ def releasing(context: Context, what: str) -> tuple[str, ...]:
     return ("M108",) if number is None else (f"M876 S{number}",)
 
 
+def _not_sure(context: Context) -> tuple[str, ...]:
+    if context.introduced:
+        return ()
+    warning = (
+        "the printer has not said yet whether it reads anything while it waits; if it "
+        "goes on waiting, press its button"
+    )
+    return (warning,)
+
+
 def _check_parser(context: Context, asked: Question, what: str) -> None:
-    if "EMERGENCY_PARSER" not in context.capabilities:
+    if context.introduced and "EMERGENCY_PARSER" not in context.capabilities:
         text = f": {asked.text}" if asked.text else ""
         raise RejectedError.conflict(
             f"{what}: the printer waits for a person{text}; its firmware reads nothing "

@@ -12,13 +12,27 @@ probe after it is answered as well::
 
 A probe's answer is clear if only that probe can have got it: with its line number, or
 with temperatures.
+
+A firmware that is at work when the link opens answers nothing until that is done: a
+filament change takes as long as the person needs, ``G29`` and ``M109`` take minutes.
+While it says ``busy:`` or that it waits for a heater, the greeting has arrived, and is
+waited for. Reports that come by themselves (``M155``) show only that it is the right
+baud rate; the link is then given up later, because opening it again resets most boards.
 """
 
 import re
 from enum import Enum, auto
 
 from bridge.gcode.events import Connected, Event, LinkFailed
-from bridge.gcode.reply_types import ForeignFirmware, Ok, Refusal, Reply
+from bridge.gcode.reply_types import (
+    Busy,
+    ForeignFirmware,
+    Ok,
+    PrintProgress,
+    Refusal,
+    Reply,
+    TemperatureReport,
+)
 from bridge.gcode.timeouts import SURPLUS_OK_TIME
 from bridge.gcode.window import PROBE, QueuedLine, Transmitter
 
@@ -32,6 +46,12 @@ take ``M110 N…`` only as an unnumbered line, or not at all, and go on asking f
 after a boot."""
 
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
+
+NOT_HEARD = "the printer reports its state, but does not answer"
+
+SLOWLY = 5
+"""Greetings without an answer until fewer are sent to a firmware that reports: what it
+does not read would fill its receive buffer, and the rest would arrive damaged."""
 
 SILENT = 2
 """Greetings without an answer until a probe is sent behind one: some firmwares obey
@@ -83,6 +103,8 @@ class Handshake:
         self._foreign = ""  # another kind of firmware that has greeted us
         self._error_codes = 0
         self._ignored = 0  # greetings after which the firmware still asked for line 1
+        self._begun = 0.0  # when the first greeting was sent, in seconds
+        self._reports = False  # by itself, without an answer to a greeting
 
     def next_timeout(self) -> float | None:
         """Return when :meth:`handle_timeout` is due, if ever."""
@@ -102,14 +124,16 @@ class Handshake:
         """Return the bytes to send, if there are any to send now."""
         window = self._transmitter.window
         if self.state is HandshakeState.NEW:
-            self._end = now + self._timeout
+            self._begun, self._end = now, now + self._timeout
             self._greet()
         if self._pause_deadline is not None or not window.has_unsent:
             return b""
         data = self._transmitter.transmit(now, numbered=True)
         if not window.latest.is_probe:
             self._surplus_oks += 1
-        self._answer_deadline = min(now + INTERVAL, max(now, self._end))
+        slow = self._reports and self._silent >= SLOWLY
+        interval = self._transmitter.dialect.ok_timeout if slow else INTERVAL
+        self._answer_deadline = min(now + interval, max(now, self._end))
         return data
 
     def process_boot(self, now: float) -> None:
@@ -144,14 +168,37 @@ class Handshake:
         self._wanted[number] = self._wanted.get(number, 0) + 1
         return self._wanted[number] >= MAX_IGNORED
 
-    def process_text(self, reply: Reply) -> None:
-        """Notice another kind of firmware by its greeting, or by its error codes."""
+    def note_urgent_line(self) -> None:
+        """Expect a surplus ``ok``: that of a line which was sent past the greeting."""
+        self._surplus_oks += 1
+
+    def process_text(self, reply: Reply, now: float) -> None:
+        """Notice a firmware that is at work, and one of another kind.
+
+        That is known by its greeting, or by its error codes.
+        """
+        if self.state is not HandshakeState.NEW:
+            self._note_sign_of_life(reply, now)
         is_code = isinstance(reply, Refusal) and _ERROR_CODE.fullmatch(reply.text)
         self._error_codes += bool(is_code)
         if self._error_codes >= MAX_IGNORED:
             self._foreign = self._foreign or "grbl"
         if isinstance(reply, ForeignFirmware):
             self._foreign = reply.name
+
+    def _note_sign_of_life(self, reply: Reply, now: float) -> None:
+        """Have patience with a firmware that says that it works, or reports."""
+        dialect = self._transmitter.dialect
+        heats = isinstance(reply, TemperatureReport) and reply.waiting
+        if heats or isinstance(reply, Busy):
+            self._end = max(self._end, now + max(self._timeout, dialect.ok_timeout))
+            if self._answer_deadline is not None:
+                soonest = now + dialect.ok_timeout
+                self._answer_deadline = max(self._answer_deadline, soonest)
+        elif isinstance(reply, TemperatureReport | PrintProgress):
+            self._reports = True
+            latest = self._begun + max(self._timeout, dialect.long_timeout)
+            self._end = max(self._end, min(now + self._timeout, latest))
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:
         """Process an ``ok``, of a greeting, a probe or something earlier."""
@@ -193,7 +240,7 @@ class Handshake:
                 LinkFailed(f"this is {self._foreign}, which gcode2mqtt does not speak")
             ]
         if now >= self._end:
-            return [LinkFailed(NO_ANSWER)]
+            return [LinkFailed(NOT_HEARD if self._reports else NO_ANSWER)]
         self._silent += 1
         if self._probes_unanswered_greeting():
             self._silent_probes += 1

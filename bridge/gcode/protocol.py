@@ -194,6 +194,8 @@ class Protocol:
         data, self._urgent = self._urgent, b""
         if data and self._connected:
             self._exchange.note_urgent_line(now)
+        elif data:
+            self._handshake.note_urgent_line()
         return data
 
     def data_to_send(self, now: float) -> bytes:
@@ -312,7 +314,7 @@ class Protocol:
             return self._process_boot(now)
         if not isinstance(reply, _ACKNOWLEDGEMENTS):
             if not self._connected:
-                self._handshake.process_text(reply)
+                self._handshake.process_text(reply, now)
             return [reply]
         if self._connected:
             return self._process_acknowledgement(reply, now)

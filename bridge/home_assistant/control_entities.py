@@ -91,7 +91,9 @@ def _known(
 
 def _job(device: Device) -> Iterator[Entity]:
     yield _known(device, "pause", "Pause", "pause", when="pause")
-    yield _known(device, "resume", "Resume", "play", when="resume")
+    # Also while a printer that waits for a person has not answered the bridge yet.
+    resume = _known(device, "resume", "Resume", "play", when="resume")
+    yield replace(resume, alone=True)
     yield _known(device, "cancel", "Cancel print", "stop", when="cancel")
     yield _known(device, "start", "Start print", "printer-3d-nozzle", when="start")
     yield _known(device, "reprint", "Print again", "repeat", when="reprint")
@@ -144,6 +146,7 @@ def _answers(device: Device) -> Iterator[Entity]:
             key=f"answer_{number + 1}",
             platform="button",
             name=f"Answer {number + 1}",
+            alone=True,  # it may ask before it has answered the bridge
             provided=f"({asked})",
             tier="control",
             fields={"icon": f"mdi:numeric-{number + 1}-box-outline"}

@@ -121,15 +121,15 @@ class Entity:
 def availability(topics: Topics, entity: Entity) -> Fields:
     """Return a component's availability; empty if it is the same as the device's."""
     bridge = {"topic": topics.availability}
-    if entity.alone:
-        return {"availability": [bridge], "availability_mode": "all"}
     condition = f"value_json.can.{entity.when}" if entity.when else entity.provided
+    if condition is None and entity.alone:
+        return {"availability": [bridge], "availability_mode": "all"}
     if condition is None:
         return {}
     template = f"{{{{ 'online' if {condition} else 'offline' }}}}"
     able = {"topic": topics.state, "value_template": template}
-    three = [bridge, {"topic": topics.connection}, able]
-    return {"availability": three, "availability_mode": "all"}
+    printer = [] if entity.alone else [{"topic": topics.connection}]
+    return {"availability": [bridge, *printer, able], "availability_mode": "all"}
 
 
 def read(topic: str, expression: str) -> Fields:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bridge.gcode.dialects import KLIPPER, MARLIN, REPETIER, UNKNOWN
 from bridge.gcode.events import Connected, Event, LinkFailed, Restarted
 from bridge.gcode.protocol import Protocol
+from tests.support.cases import case
 from tests.support.dialogue import Dialogue, connected
 
 MET = [Connected()]
@@ -206,3 +207,82 @@ def test_where_two_probes_were_sent_in_silence_a_single_answer_is_not_enough() -
     assert talk.sends().startswith("M110") or probes
     talk.hears("ok T:20.0 /0.0")
     assert not talk.protocol.connected
+
+
+GIVEN_UP = LinkFailed("the printer does not answer; wrong baud rate?")
+BUSY = {
+    "a filament change": ("echo:busy: paused for user", 2.0),
+    "probing the bed": ("echo:busy: processing", 2.0),
+    "a forced M109": (" T:31.00 /200.00 B:21.00 /0.00 @:127 B@:0 W:?", 1.0),
+    "a slow keepalive": ("busy: processing", 9.0),
+    "Prusa's input": ("echo:busy: paused for input", 2.0),
+}
+
+
+def test_a_firmware_at_work_is_waited_for_as_long_as_it_says_so() -> None:
+    for name, (said, every) in BUSY.items():
+        with case(name):
+            is_waited_for(said, every)
+
+
+def is_waited_for(said: str, every: float) -> None:
+    talk = Dialogue(MARLIN, connect_timeout=15.0)
+    assert talk.sends() == "M110 N1000"
+    for _ in range(int(1200 / every)):
+        talk.hears(said)
+        assert talk.waits(every) == [], talk.now
+        assert talk.sends() == "", "it has the greeting"
+    talk.hears("ok")  # of what it was busy with, or of the greeting
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok T:200.0 /200.0")[-1:] == MET
+
+
+def test_a_greeting_is_repeated_when_the_work_has_ended_without_an_answer() -> None:
+    talk = Dialogue(MARLIN, connect_timeout=15.0)
+    talk.sends()
+    talk.hears("echo:busy: processing")
+    assert talk.waits(9) == []
+    assert talk.sends() == ""
+    talk.waits(2)
+    assert talk.sends() == "M110 N1000"
+    events: list[Event] = []
+    while not events and talk.now < 100:
+        events = talk.waits(2)
+        talk.sends()
+    assert events == [GIVEN_UP]
+    assert talk.now < 40
+
+
+def test_reports_show_that_it_is_the_right_baud_rate_but_not_for_ever() -> None:
+    for said in ("T:31.0 /200.0 B:21.0 /0.0 @:127", "SD printing byte 123/45678"):
+        talk = Dialogue(MARLIN, connect_timeout=15.0)
+        greetings = [talk.sends()]
+        events: list[Event] = []
+        while not events and talk.now < 2 * MARLIN.long_timeout:
+            talk.hears(said)
+            events = talk.waits(1)
+            greetings += [line] if (line := talk.sends()) else []
+        assert events == [
+            LinkFailed("the printer reports its state, but does not answer")
+        ]
+        assert talk.now >= MARLIN.long_timeout
+        assert len(greetings) < 45, "they would fill its receive buffer"
+        assert set(greetings) <= {"M110 N1000", "M105"} | {
+            line for line in greetings if line.startswith("M110 N")
+        }
+
+
+def test_an_urgent_line_in_the_handshake_has_an_ok_of_its_own() -> None:
+    talk = Dialogue(MARLIN)
+    talk.sends()
+    talk.hears("echo:busy: paused for user")
+    talk.protocol.send_now("M108")
+    assert talk.protocol.urgent_data(talk.now) == b"M108\n"
+    talk.hears("ok", "ok", "ok")  # of the filament change, of M108, of the greeting
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok") == []  # a late one: it says no temperatures
+    talk.waits(1)
+    assert talk.sends() == "M105"
+    assert talk.hears("ok T:200.0 /200.0")[-1:] == MET

@@ -90,6 +90,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
     queue: int = 256,
     connected: bool = True,
     settings: Mapping[str, Any] | None = None,
+    serial: Mapping[str, Any] | None = None,
     heat_file: Path | None = None,
     print_file: Path | None = None,
     kept: PrinterRecord | None = None,
@@ -98,12 +99,13 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
 ) -> AsyncIterator[Live]:
     """Run a printer; the block starts when it is operational, or at once.
 
-    ``settings`` are the printer's, beside those of its line and its profile.
+    ``settings`` are the printer's, beside those of its line and its profile; ``serial``
+    those of its line, beside its port and baud rate.
     """
     entries: list[WireLogEntry] = []
     events: list[StateEvent] = []
     config = PrinterConfig(
-        serial=Serial(port=port, baudrate=115_200),
+        serial=Serial(port=port, baudrate=115_200, **dict(serial or {})),
         profile=Profile.model_validate(profile),
         **dict(settings or {}),
     )

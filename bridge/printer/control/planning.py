@@ -58,6 +58,7 @@ def context_of(
         scripts=scripts,
         allowed=frozenset(read(code, dialect.name).code for code in config.allowed),
         unknown_codes=config.unknown_codes,
+        introduced=state.link != "connecting",
     )
 
 
@@ -124,6 +125,7 @@ def situation_of(state: PrinterState, profile: Profile) -> Situation:
         paused=state.link == "operational" and state.job.phase == "paused",
         card_ready=state.card,
         asks=state.asks,
+        waits=state.waiting and state.link in {"operational", "connecting"},
         streaming=state.job.streamed and state.moved_by_print,
     )
 

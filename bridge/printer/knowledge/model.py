@@ -160,6 +160,7 @@ class PrinterState:
             count.
         prompt: the printer's question.
         waiting: the printer does nothing until somebody answers it.
+        occupied: it was at work when the port was opened, and has not answered yet.
         message: the printer's last notification (``//action:notification``).
         line: the line in flight, or ``""``.
         heaters_off_at: when the first heater is turned off; ``None``: not due.
@@ -208,6 +209,7 @@ class PrinterState:
     halted: bool = False
     prompt: UserPrompt | None = None
     waiting: bool = False
+    occupied: bool = False
     message: str = ""
     line: str = ""
     heaters_off_at: float | None = None

@@ -173,6 +173,8 @@ def _taken(state: PrinterState, dialect: Dialect, now: float) -> PrinterState:
 
 
 def _busy(state: PrinterState, reason: str, now: float) -> PrinterState:
+    if state.link == "connecting" and not state.occupied:
+        state = replace(state, occupied=True)
     if not reason.startswith(_PAUSED):
         return replace(state, waiting=False) if state.waiting else state
     return replace(state, waiting=True, job=print_job.waits_for_person(state.job, now))

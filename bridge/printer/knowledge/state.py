@@ -86,12 +86,16 @@ def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
     """Return the state after a successful handshake, without the last problem.
 
     A printer that has reported an emergency meanwhile stays in error. That the link was
-    lost in a print stays a problem until it is known what became of the print.
+    lost in a print stays a problem until it is known what became of the print. One that
+    answers no longer waits for a person, as it may have during the handshake.
     """
     if state.halted:
         return state
     return replace(
         state,
+        waiting=False,
+        occupied=False,
+        prompt=None if state.waiting else state.prompt,
         link="operational",
         readiness="ready",
         problem=None if state.job.lost_at is None else state.problem,
@@ -369,6 +373,7 @@ def _cold(state: PrinterState) -> PrinterState:
         position=None,
         prompt=None,
         waiting=False,
+        occupied=False,
         listing=None,
         heaters_off_at=None,
         heat_reason=None,

@@ -35,6 +35,8 @@ class Situation:
         paused: a print is paused; ``printing`` is false then.
         card_ready: an SD card is mounted; ``None``: not known.
         asks: the printer asks something, or waits for a person.
+        waits: it waits for a person, and does nothing else meanwhile; the bridge may
+            be connected without an answer yet.
         streaming: the bridge is sending the lines of a print.
 
     """
@@ -45,6 +47,7 @@ class Situation:
     paused: bool = False
     card_ready: bool | None = None
     asks: bool = False
+    waits: bool = False
     streaming: bool = False
 
 
@@ -94,6 +97,8 @@ def gate(command: Command, situation: Situation) -> None:
 
     """
     what = f"{command.topic} {command.name}"
+    if command.ends_wait and situation.waits:
+        return
     if command.needs_operational and not situation.operational:
         raise RejectedError.conflict(
             f"{what}: the printer is not operational; the topics connection, state and "

@@ -179,7 +179,7 @@ class Can(PublishedDocument):
     pause: bool
     """Pause the print."""
     resume: bool
-    """Resume the print."""
+    """Resume the print, or end the printer's wait for a person."""
     cancel: bool
     """Cancel the print."""
     move: bool

@@ -68,8 +68,10 @@ def _of_link(known: PrinterState) -> str:
     error = known.trouble.error if known.trouble else ""
     if known.link == "error":
         return _with_reason("Stopped", error)
+    if known.link == "connecting" and known.asks:
+        return f"Connecting; {_of_question(known)[0].lower()}{_of_question(known)[1:]}"
     if known.link == "connecting":
-        return "Connecting"
+        return "Connecting; the printer is busy" if known.occupied else "Connecting"
     if known.released:
         return "Disconnected on request"
     return _with_reason("Not connected", error or known.away)
@@ -114,12 +116,13 @@ def can(known: PrinterState) -> Can:
     stands = phase in {"pausing", "paused"}
     idle = here and phase == "idle"
     last = known.job.result
+    waits = known.waiting and known.link in {"operational", "connecting"}
     return Can(
         select=idle,
         start=idle and _readable(known, known.job),
         reprint=idle and last is not None and _readable(known, last),
         pause=runs,
-        resume=stands,
+        resume=stands or waits,
         cancel=runs or stands,
         move=idle or phase == "paused",
     )
