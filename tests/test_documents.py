@@ -1,6 +1,7 @@
 """The documents say what the code does."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,7 +17,7 @@ from bridge.config_file import load
 from bridge.printer.published import about
 from bridge.printer.published import documents as published
 from tests.support.documents import GENERATED, ROOT
-from tests.support.markdown import Block, blocks, commands, documents, links
+from tests.support.markdown import Block, blocks, calls, commands, documents, links
 
 MODELS: Mapping[str, type[BaseModel]] = {
     "response": Response,
@@ -110,6 +111,21 @@ def test_what_the_documents_type_can_be_typed(where: str, words: list[str]) -> N
         return
     chosen = parser.build().parse_args([w for w in words if w not in {">", "&"}])
     assert chosen.command, where
+
+
+TESTED = {"gcode2mqtt", "mosquitto_pub", "mosquitto_sub", "scripts/demo"}
+"""What tests run: here, in ``test_readme.py`` and in ``tests/scripts``."""
+
+
+def test_a_command_in_a_document_is_tested_or_marked() -> None:
+    """A block with other programs is marked: its fence begins with ``sh not run``."""
+    for block in blocks("sh"):
+        programs = {words[0] for words in calls(block)}
+        marked = block.label == "not run"
+        assert marked or not block.label, block.place
+        assert bool(programs - TESTED) is marked, block.place
+        for script in filter(lambda name: name.startswith("scripts/"), programs):
+            assert os.access(ROOT / script, os.X_OK), block.place
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

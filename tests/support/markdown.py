@@ -56,14 +56,20 @@ def blocks(language: str) -> list[Block]:
 
 def commands(program: str) -> list[tuple[str, list[str]]]:
     """Return each call of a program in the shell blocks: its place and arguments."""
-    found = []
-    for block in blocks("sh"):
-        for line in block.text.replace("\\\n", " ").splitlines():
-            split = shlex.split(line, comments=True)
-            words = list(dropwhile(lambda word: "=" in word, split))
-            if words[:1] == [program]:
-                found.append((block.place, words[1:]))
-    return found
+    return [
+        (block.place, words[1:])
+        for block in blocks("sh")
+        for words in calls(block)
+        if words[0] == program
+    ]
+
+
+def calls(block: Block) -> Iterator[list[str]]:
+    """Yield program and arguments of each line of a shell block."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        split = shlex.split(line, comments=True)
+        if words := list(dropwhile(lambda word: "=" in word, split)):
+            yield words
 
 
 def links(path: Path) -> Iterator[str]:
