@@ -10,6 +10,7 @@ is in the folder - a damaged file, a directory, a link, something that we may no
 costs a warning, and never the start.
 """
 
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -185,14 +186,33 @@ def set_aside(path: Path) -> str:
 def remember(path: Path, document: BaseModel) -> None:
     """Write a state file soon if that is possible; its folder is created.
 
-    A failure is only logged for debugging: :class:`TopicRecord`, which writes into the
-    same folder, warns about it.
+    What cannot be written is tried again with the next file that can be, and at the
+    end. A disk without room is worth one warning for each folder. Another failure is
+    only logged for debugging: :class:`TopicRecord`, which writes into the same folder,
+    warns about it.
     """
 
     def failed(error: OSError) -> None:
-        log.debug("cannot write %s: %s", path, _reason(error))
+        if error.errno not in _NO_ROOM or path.parent in _FULL:
+            log.debug("cannot write %s: %s", path, _reason(error))
+            return
+        _FULL.add(path.parent)
+        log.warning(
+            "cannot write %s: %s; prints and everything else go on, but what changes "
+            "now (the queue, the history, how far a print has come) is lost if the "
+            "bridge ends before there is room again",
+            path,
+            _reason(error),
+        )
 
-    _DISK.write(path, partial(_write, path, _text(document), 0o666), failed)
+    def work() -> None:
+        _write(path, text, 0o666)
+        if path.parent in _FULL:
+            _FULL.discard(path.parent)
+            log.info("%s has room again, and everything is written", path.parent)
+
+    text = _text(document)
+    _DISK.write(path, work, failed)
 
 
 @contextmanager
@@ -250,13 +270,29 @@ def _write(path: Path, text: str, mode: int) -> None:
         raise
 
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The disk is full, the user's share of it is, or the file may not grow."""
+
+_LINGER = 10.0
+"""Seconds that the thread waits for more, longer than between two checkpoints of a
+print: the start of a thread blocks the event loop until the machine lets it run."""
+
+_FULL: set[Path] = set()
+"""Folders that had no room at the last attempt; used in the disk's thread only."""
+
+
 class _Disk:
-    """Writes files in a thread, which ends when nothing waits; the latest of each."""
+    """Writes files in a thread, which ends if nothing comes; the latest of each.
+
+    What has failed is tried again as soon as something else can be written.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: dict[Path, Callable[[], None]] = {}
+        self._failed: dict[Path, Callable[[], None]] = {}
         self._working = False
+        self._has_thread = False
 
     def write(
         self,
@@ -278,23 +314,49 @@ class _Disk:
                 work()
             except OSError as error:
                 failed(error)
+                with self._changed:
+                    self._failed[path] = again
+            else:
+                self._try_again()
 
+        # In this context: log lines name the printer.
+        again = partial(copy_context().run, attempt)
         with self._changed:
-            # In this context: log lines name the printer.
-            self._waiting[path] = partial(copy_context().run, attempt)
-            if self._working:
-                return
-            thread = threading.Thread(target=self._run, name="state files", daemon=True)
-            try:
-                thread.start()
-                self._working = True
-            except RuntimeError as error:  # there are too many threads
+            self._failed.pop(path, None)
+            self._waiting[path] = again
+            if error := self._start():
                 del self._waiting[path]
-                failed(OSError(str(error)))
+                failed(error)
+
+    def _start(self) -> OSError | None:
+        """Have a thread do what waits; return why that is not possible."""
+        if self._has_thread:
+            self._working = True
+            self._changed.notify_all()
+            return None
+        thread = threading.Thread(target=self._run, name="state files", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # there are too many threads
+            return OSError(str(error))
+        self._working = self._has_thread = True
+        return None
+
+    def _try_again(self) -> None:
+        """Have everything that has failed wait, unless something newer does."""
+        with self._changed:
+            self._waiting = {**self._failed, **self._waiting}
+            self._failed.clear()
 
     def flush(self, within: float) -> bool:
-        """Wait until nothing is left to write; return whether that is so."""
+        """Wait until nothing is left to write; return whether that is so.
+
+        What has failed is tried once more.
+        """
         with self._changed:
+            if self._failed:
+                self._try_again()
+                self._start()
             return self._changed.wait_for(lambda: not self._working, within)
 
     def _run(self) -> None:
@@ -303,6 +365,9 @@ class _Disk:
                 if not self._waiting:
                     self._working = False
                     self._changed.notify_all()
+                    self._changed.wait_for(lambda: self._waiting, _LINGER)
+                if not self._waiting:
+                    self._has_thread = False
                     return
                 path = next(iter(self._waiting))
                 work = self._waiting.pop(path)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -484,3 +486,44 @@ def test_without_both_nobody_can_guess_it_either(
     assert installation_digest(no_folder, "", [machine]) != installation_digest(
         no_folder, "", [machine]
     )
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_a_full_disk_has_refused_is_written_when_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = tmp_path / "one.place.json", tmp_path / "other.place.json"
+    older, newer = KnownPort(port="a", baudrate=1), KnownPort(port="b", baudrate=1)
+    remember(one, older)
+    flush()
+    with full_disk():
+        for path in (one, other, one):
+            remember(path, USB)
+            flush()
+        assert [path.name for path in tmp_path.iterdir()] == [one.name], "no half file"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "cannot write" in caplog.text
+    remember(one, newer)  # nothing else has to be asked for
+    assert flush()
+    assert load(one, KnownPort) == newer, "not what had failed before"
+    assert load(other, KnownPort) == USB
+
+
+def test_the_end_tries_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "one.place.json"
+    with full_disk():
+        remember(path, USB)
+        assert flush()
+    with flushed():
+        pass
+    assert json.loads(path.read_text())["port"] == USB.port

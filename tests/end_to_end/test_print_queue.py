@@ -1,6 +1,7 @@
 """The queue of prints: what waits, what starts it, and what survives a restart."""
 
 import base64
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -264,3 +265,33 @@ async def test_what_is_wrong_is_named(broker: Mosquitto, tmp_path: Path) -> None
         await call(bridge, "add", file="a.gcode", copies=100)
         full = await bridge.call("queue", {"command": "add", "file": "a.gcode"})
         assert (full["code"], full["error"]) == (409, "queue_full")
+
+
+async def test_a_full_disk_loses_nothing(broker: Mosquitto, tmp_path: Path) -> None:
+    """Prints go on, the topics tell the truth, and it is all there afterwards."""
+    kind = resource.RLIMIT_FSIZE
+    with simulated(PRINTER, tmp_path / "printer") as printer:
+        with queueing(broker, tmp_path, printer) as bridge:
+            await listed(bridge)
+            await call(bridge, "add", file="b.gcode")
+            before = resource.prlimit(bridge.daemon.pid, kind)
+            resource.prlimit(bridge.daemon.pid, kind, (0, before[1]))
+            added = await call(bridge, "add", file="a.gcode")
+            await call(bridge, "release")
+            (past,) = await ended(bridge, 1)
+            assert (past["file"], past["outcome"]) == ("b.gcode", "done")
+            await until(lambda: waiting(bridge) == ["a.gcode"])
+            assert bridge.latest("job/result")["outcome"] == "done"
+            tmp_path.joinpath("files/queue/new.gcode").write_bytes(SHORT)
+            await bridge.call("files", {"command": "rescan"})
+            # The index cannot be written, and the file is listed nevertheless.
+            await until(lambda: bridge.latest("files/state")["count"] == 4)
+            resource.prlimit(bridge.daemon.pid, kind, before)
+        with queueing(broker, tmp_path, printer) as bridge:
+            await until(lambda: bridge.latest("files/state")["count"] == 4)
+            state = bridge.latest("queue/state")
+            assert [one["job"] for one in state["prints"]] == added["jobs"]
+            assert state["held"]
+            history = await bridge.call("request/history")
+            assert history["data"]["prints"] == [past]
+            assert bridge.latest("job/result")["outcome"] == "done"

@@ -37,9 +37,11 @@ def descriptors() -> frozenset[str]:
 
 
 def threads() -> frozenset[str]:
-    """Return the running threads."""
+    """Return the running threads, but for the one that waits for more state files."""
     return frozenset(
-        f"{thread.name} {thread.ident}" for thread in threading.enumerate()
+        f"{thread.name} {thread.ident}"
+        for thread in threading.enumerate()
+        if thread.name != "state files"
     )
 
 
