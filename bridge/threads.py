@@ -4,6 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -37,6 +39,44 @@ async def in_thread(
         thread.name = _abandoned(name)
         outcome.add_done_callback(lambda done: _clean_up(done, abandon))
         raise
+
+
+class SerialThread:
+    """One thread for blocking calls that follow each other, such as writing a file.
+
+    A start of a thread blocks the event loop until the thread runs: some milliseconds
+    if the machine is busy, and sixteen times a second in an upload.
+
+    Args:
+        name: the thread's.
+
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._started = False
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run a blocking call after all before it; what it raises is raised here.
+
+        If the caller is cancelled, the call goes on, and its result is dropped.
+        """
+        outcome: Future[Result] = Future()
+        outcome.set_running_or_notify_cancel()
+        self._calls.put(partial(_run, work, outcome))
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+        return await asyncio.wrap_future(outcome)
+
+    def close(self) -> None:
+        """End the thread after the calls that were asked for; nobody waits for it."""
+        self._calls.put(None)
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
 
 
 def is_stuck(name: str) -> bool:

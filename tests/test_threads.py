@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bridge.threads import in_thread, is_stuck
+from bridge.threads import SerialThread, in_thread, is_stuck
 from tests.support.waiting import DEADLINE
 
 NAME = "open the door"
@@ -106,3 +106,23 @@ def test_a_call_that_outlives_the_event_loop_is_cleaned_up() -> None:
     door.free.set()
     assert door.cleaned.wait(DEADLINE)
     assert door.rubbish == ["result"]
+
+
+async def test_calls_of_one_thread_follow_each_other() -> None:
+    thread, order, door = SerialThread("in a row"), list[int](), Door()
+    first = asyncio.create_task(thread.run(door.call))
+    more = [
+        asyncio.create_task(thread.run(lambda n=n: order.append(n)))  # type: ignore[misc]
+        for n in range(3)
+    ]
+    assert await asyncio.to_thread(door.entered.wait, DEADLINE)
+    names = [one.name for one in threading.enumerate()]
+    assert (order, names.count("in a row")) == ([], 1)
+    more[1].cancel()  # it is done nevertheless
+    door.free.set()
+    assert await first == "result"
+    await more[2]
+    assert order == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        await thread.run(lambda: 1 // 0)
+    thread.close()

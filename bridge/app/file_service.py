@@ -38,7 +38,7 @@ class FileService:
         self._inspector = Inspector()
         self._libraries: dict[str, Library] = {}
         self._places: dict[str, _Storage] = {}
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[str, asyncio.Task[None]] = {}
 
     @property
     def libraries(self) -> Mapping[str, Library]:
@@ -48,8 +48,9 @@ class FileService:
     async def apply(self, config: Config, state_folder: Path) -> None:
         """Open libraries of new printers, and close those of printers that are gone.
 
-        A library whose folder and limits stay the same is not touched. The disk is read
-        later, so that no printer waits for it.
+        A library whose folder and limits stay the same goes on; its files are checked
+        again if the printer has other limits now, although it may be switched off. The
+        disk is read later, so that no printer waits for it.
 
         Args:
             config: the configuration.
@@ -60,16 +61,22 @@ class FileService:
         for name, place in [*self._places.items()]:
             if wanted.get(name) != place:
                 del self._places[name]
+                await self._stop_opening(name)
                 await self._libraries.pop(name).close()
         for printer in config.printers:
-            if printer.id in wanted and printer.id not in self._places:
+            if printer.id not in wanted:
+                continue
+            if printer.id not in self._places:
                 self._open(printer, wanted[printer.id], state_folder)
+                continue
+            library, chosen = self._libraries[printer.id], printer.serial.firmware
+            family = library.family if chosen == "auto" else chosen
+            library.change_rules(CheckRules.of(printer, family))
 
     async def close(self) -> None:
         """Close all libraries, and end the process that checks files."""
-        for task in self._opening:
-            task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
+        for name in [*self._opening]:
+            await self._stop_opening(name)
         for library in self._libraries.values():
             await library.close()
         self._libraries.clear()
@@ -86,8 +93,13 @@ class FileService:
         library = Library(store, rules, self._inspector)
         self._libraries[printer.id], self._places[printer.id] = library, place
         task = asyncio.create_task(library.open(), name=f"files {printer.id}")
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._opening[printer.id] = task
+
+    async def _stop_opening(self, name: str) -> None:
+        """Open a library no further: it would read files after it was closed."""
+        if (task := self._opening.pop(name, None)) is not None:
+            task.cancel()
+            await asyncio.wait({task})
 
 
 def _places(config: Config, state_folder: Path) -> dict[str, _Storage]:

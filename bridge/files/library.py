@@ -26,7 +26,7 @@ from bridge.files.inspector import Inspector
 from bridge.files.store import FileStore, Incoming, OnDisk
 from bridge.files.stored import FileError, Picture, StoredFile
 from bridge.files.worker import WorkerResult
-from bridge.threads import in_thread
+from bridge.threads import SerialThread, in_thread
 
 log = logging.getLogger("bridge.printer")
 
@@ -126,6 +126,11 @@ class Library:
             self._rules, self._digest = rules, rules.digest
             if not self.problem:
                 self._start(self._catch_up())
+
+    @property
+    def family(self) -> str:
+        """The firmware family that files are checked for."""
+        return self._rules.family
 
     # Reading
 
@@ -453,13 +458,16 @@ def _ignore_error(task: "asyncio.Task[_Result]") -> None:
 
 
 async def _fill(incoming: Incoming, chunks: AsyncIterator[bytes]) -> None:
-    buffer = bytearray()
-    async for chunk in chunks:
-        buffer += chunk
-        if len(buffer) >= _BLOCK:
-            await _in_thread(partial(incoming.write, bytes(buffer)))
-            buffer.clear()
-    await _in_thread(partial(incoming.write, bytes(buffer)))
+    buffer, writer = bytearray(), SerialThread("bridge-files")
+    try:
+        async for chunk in chunks:
+            buffer += chunk
+            if len(buffer) >= _BLOCK:
+                await writer.run(partial(incoming.write, bytes(buffer)))
+                buffer.clear()
+        await writer.run(partial(incoming.write, bytes(buffer)))
+    finally:
+        writer.close()
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:
