@@ -2,13 +2,15 @@
 and in order, on every firmware, through noise, pauses, cancels and commands.
 
 A print that cannot go on has failed, and what has arrived is the beginning of the file.
-``scripts/law`` runs as many examples as you like.
+``scripts/law`` runs as many examples as you like, and ``scripts/law --whole 1`` prints
+all files of the corpus from their first line to their last on every firmware.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -28,6 +30,15 @@ from tests.support.corpus import NAMES, printable
 EXAMPLES = max(1, int(os.environ.get("LAW_EXAMPLES", "40")) // 20)  # of each firmware
 WINDOW = 90
 """Lines of a file in one example, from anywhere in it."""
+
+WHOLE_FILES = int(os.environ.get("LAW_WHOLE_FILES", "0"))
+"""How often each firmware prints each file whole; 0: a few do it once."""
+
+WHOLE_CASES = (
+    [(family, name) for family in PERSONALITIES for name in NAMES]
+    if WHOLE_FILES
+    else [("marlin", "ps_two_tools"), ("prusa", "ps_mk3"), ("klipper", "ps_mk3")]
+)
 
 NOISE = FaultRates(corrupt=0.004, lose_byte=0.003, lose=0.003)
 """One line in a hundred is damaged or lost, in both directions."""
@@ -99,6 +110,7 @@ class Print(Conversation):
         self._blocks: Iterator[bytes] = iter(
             [*(data[i : i + 777] for i in range(0, len(data), 777)), b""]
         )
+        self._lines = text.count("\n")
         self._acts = sorted(acts, key=lambda act: act.after)
         self.acknowledged = 0
         self.failed = self.cancelled = self._asked_pause = False
@@ -107,7 +119,7 @@ class Print(Conversation):
     def print(self) -> None:
         """Print the file until its end."""
         self._say(self.firmware.reset(self.now))
-        for _ in range(STEPS):
+        for _ in range(max(STEPS, 40 * self._lines)):
             self._act()
             self._pour()
             while self._queue and len(self._tickets) < 1:
@@ -207,17 +219,47 @@ windows = st.builds(
 @law
 @given(window=windows)
 def test_each_line_arrives_once_and_in_order(family: str, window: Window) -> None:
-    dialect = DIALECTS[family]
     lines = lines_of(window.name, family)
     first = int(window.start * max(0, len(lines) - WINDOW))
-    texts = (*WARM, *lines[first : first + WINDOW])
+    lines = lines[first : first + WINDOW]
+    assume(arrives_once(family, lines, window.acts, window.seed) is not None)
+
+
+@pytest.mark.parametrize(("family", "name"), WHOLE_CASES)
+def test_each_line_of_a_whole_file_arrives_once(family: str, name: str) -> None:
+    """With 1 % noise where it is noticed, and something at twenty random moments."""
+    lines, whole = lines_of(name, family), 0
+    for seed in range(0, 1000 * max(1, WHOLE_FILES), 1000):
+        chance = Random(f"{family} {name} {seed}")  # noqa: S311 - no secret
+        acts = [
+            Act(chance.randrange(len(lines)), chance.choice(("pause", *COMMANDS)))
+            for _ in range(20)
+        ]
+        if chance.random() < 0.25:
+            acts.append(Act(chance.randrange(len(lines)), "cancel"))
+        work = arrives_once(family, lines, acts, seed)
+        if work is not None:
+            ended = "failed" if work.failed else "over"
+            ended = "cancelled" if work.cancelled else ended
+            print(f"{family} {name} {seed}: {ended}, {work.acknowledged} lines")  # noqa: T201 - figures
+            whole += 1
+    assert whole, "each was forged or halted"
+
+
+def arrives_once(
+    family: str, lines: Iterable[str], acts: Iterable[Act], seed: int
+) -> "Print | None":
+    """Print lines, and check the law; ``None``: the noise has forged a line."""
+    dialect = DIALECTS[family]
+    texts = (*WARM, *lines)
     parsed = [of_file(text, family) for text in texts]
     expected = [line.text for line in parsed if line is not None]
     rates = NOISE if dialect.checks_sequence else WHOLE
     text = "".join(f"{line}\n" for line in texts)
-    work = Print(dialect, text, window.acts, rates, window.seed)
+    work = Print(dialect, text, acts, rates, seed)
     work.print()
-    assume(not work.forged and not work.firmware.halted)
+    if work.forged or work.firmware.halted:
+        return None
     own = {"M110", "M105"}  # numbering and queries
     arrived = [
         line
@@ -230,8 +272,9 @@ def test_each_line_arrives_once_and_in_order(family: str, window: Window) -> Non
         rest = iter(due)
         assert all(line in rest for line in arrived), "once, in order"
         assert work.acknowledged == len(expected) or work.failed or work.cancelled
-        return
+        return work
     assert arrived == due[: len(arrived)], "once, in order"
     if not work.failed and not work.cancelled:
         assert len(arrived) == len(due), "all of them"
         assert (work.feed.line, work.feed.byte) == (len(texts), len(text))
+    return work
