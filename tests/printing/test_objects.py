@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.gcode.line import read
-from bridge.printer.printing.objects import Objects
+from bridge.printer.printing.objects import MOST, Objects
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,17 @@ def test_klippers_names() -> None:
     objects.code(read("EXCLUDE_OBJECT_END", "klipper"))
     assert objects.current == ""
     objects.code(read("G28", "klipper"))
+
+
+def test_what_has_no_name_cannot_be_excluded_and_names_are_limited() -> None:
+    """ "" means that no object is printed: excluding it would leave everything out."""
+    objects = Objects(["", " a "])
+    objects.code(read("EXCLUDE_OBJECT_START", "klipper"))
+    assert (objects.names, objects.find(""), objects.current) == (("a",), None, "")
+    objects = Objects(["a"])
+    for number in range(2 * MOST):
+        objects.comment(f";MESH:part {number}")
+    assert len(objects.names) == MOST
+    assert objects.current == f"part {2 * MOST - 1}", "it is printed nevertheless"
+    objects.comment(";MESH:A")
+    assert objects.current == "a"

@@ -146,6 +146,12 @@ def test_it_knows_what_the_part_takes_up() -> None:
     tracker = after("M83", "G1 X5 Y5 E1", "G1 X9 Y1 E1", "G1 X2 Y8 E1", "G1 X0 Y0")
     assert tracker.box == [2, 9, 1, 8]
     assert after("M83", "G1 X5 E1").box is None
+    start = ("M83", "G0 X30 Y30")
+    # Its ends are one point; the nozzle would else be purged onto the part.
+    assert after(*start, "G2 I-20 E9").box == [-10, 30, 10, 50]
+    assert after(*start, "G3 X30 Y40 R5 E1").box == [20, 40, 20, 40]
+    assert after(*start, "G2 X30 Y30 I-20").box is None, "nothing is extruded"
+    assert after("M83", "G2 X30 Y30 I-20 E1").box == [30, 30, 30, 30], "from nowhere"
     assert after("M83", "G1 X5 Z1 E1", "G1 X5 Y1 Z.5 E1").layer == 1
 
 

@@ -20,6 +20,10 @@ Bambu Studio (``; start printing object, unique label id: 15``) and Cura
 (``;MESH:cube.stl``)."""
 
 
+MOST = 256
+"""Objects of one file that can be excluded: all of them are in ``job/state``."""
+
+
 class Objects:
     """The objects of one file, in the order in which they were seen.
 
@@ -38,7 +42,9 @@ class Objects:
     """
 
     def __init__(self, known: Collection[str] = ()) -> None:
-        self._names = {name.casefold(): name for name in known}
+        self._names: dict[str, str] = {}
+        for name in known:
+            self._name(name)
         self._labels: dict[int, str] = {}
         self._number = -1
         self._coded = False
@@ -95,6 +101,9 @@ class Objects:
 
     def _name(self, name: str) -> str:
         name = name.strip()
+        # Without a name it cannot be excluded: "" means that no object is printed.
+        if not name or len(self._names) >= MOST:
+            return self._names.get(name.casefold(), name)
         return self._names.setdefault(name.casefold(), name)
 
     def _labelled(self, line: Line) -> None:

@@ -7,6 +7,7 @@ not tell. A pause restores it, a checkpoint keeps it, and ``job/state`` shows it
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import hypot
 
 from bridge.gcode.codes import Moves, Sets
 from bridge.gcode.dialects import Dialect
@@ -161,7 +162,10 @@ class Tracker:
     def apply(self, line: Line) -> None:
         """Note what a line does."""
         if line.code in MOVES:
+            before = self.x, self.y
             self._move(line.values)
+            if line.code in _ARCS:
+                self._bulge(*before, line.values)
         else:
             self._other(line)
 
@@ -228,6 +232,20 @@ class Tracker:
         box[0], box[1] = min(box[0], x), max(box[1], x)
         box[2], box[3] = min(box[2], y), max(box[3], y)
 
+    def _bulge(
+        self, x: float | None, y: float | None, values: Mapping[str, float | None]
+    ) -> None:
+        """Note how far an arc may reach: as far as the whole circle."""
+        if x is None or y is None or not values.get("E"):
+            return
+        i, j, radius = (values.get(letter) or 0.0 for letter in "IJR")
+        # R gives only the distance of the centre: the arc is within twice of it.
+        reach = 2 * abs(radius) if radius else hypot(i, j)
+        x, y = x + i, y + j
+        box = self.box = self.box or [x, x, y, y]
+        box[0], box[1] = min(box[0], x - reach), max(box[1], x + reach)
+        box[2], box[3] = min(box[2], y - reach), max(box[3], y + reach)
+
     def _other(self, line: Line) -> None:
         """Note what a line does that is no move."""
         row = line.row
@@ -293,6 +311,7 @@ def _retracts(line: Line) -> bool:
     return line.code in {"G10", "G11"}
 
 
+_ARCS = frozenset({"G2", "G3"})
 _KINDS = ("cura", "prusa", "bambu", "simplify", "kiss")
 _UNKNOWN = float("nan")
 _FULL = 255.0
