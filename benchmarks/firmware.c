@@ -47,6 +47,7 @@ static int64_t per_byte, delay;
 static int advanced, quiet, noise, reports;
 static Lane up, down;
 static long moves, disordered, resends, dropped;
+static int64_t first_at, last_at; // of the moves
 static long expected_e = -1;
 static long last; /* number of the last line */
 static uint64_t chance = 88172645463325252ull;
@@ -127,7 +128,8 @@ static void execute(const char *command, long number, int64_t now) {
             if (point) value += atol(point + 1);
             if (expected_e >= 0 && value != expected_e && value != 0) disordered++;
             expected_e = value + 1;
-            moves++;
+            if (!moves++) first_at = now;
+            last_at = now;
         }
     } else if (!strncmp(command, "M105", 4)) {
         say("ok T:20.00 /0.00 B:20.00 /0.00 @:0 B@:0", now);
@@ -297,8 +299,9 @@ int main(int argc, char **argv) {
         kept -= begin;
         if (kept == sizeof rest) kept = 0;
     }
-    printf("{\"moves\": %ld, \"disordered\": %ld, \"resends\": %ld, \"dropped\": %ld}\n",
-           moves, disordered, resends, dropped);
+    printf("{\"moves\": %ld, \"disordered\": %ld, \"resends\": %ld, \"dropped\": %ld, "
+           "\"seconds\": %.6f}\n",
+           moves, disordered, resends, dropped, (last_at - first_at) / 1e9);
     unlink(argv[1]);
     return 0;
 }
