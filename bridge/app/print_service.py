@@ -94,6 +94,7 @@ class PrintService:
         self._result = printer.state.job.result
         self._touched = asyncio.Event()  # it may be time to start a print
         printer.prints.stored_file = self.stored_file
+        printer.prints.check_file = self.check_file
 
     # What people and programs ask for
 
@@ -162,23 +163,24 @@ class PrintService:
                 return self._past_prints(command)
         return documents.queue_state(self._queue).model_dump(mode="json")
 
-    def stored_file(self, path: str) -> PrintFile | None:
-        """Return a stored file for a print that begins now; ``None``: there is none.
+    async def check_file(self, path: str) -> None:
+        """Check a file by the printer's present limits, before `job start` prints it.
 
         Raises:
-            FileError: It must not be printed (422).
+            FileError: There is no such file (404), or it must not be printed (422).
+            FailedError: It could not be checked.
 
         """
+        await self._printable(path)
+
+    def stored_file(self, path: str) -> PrintFile | None:
+        """Return a stored file, which may be unfit; ``None``: there is none."""
         library = self._library()
         try:
             file = None if library is None else library.get(path)
         except FileError:
             return None
-        if file is None:
-            return None
-        if not file.report.printable:
-            raise FileError.refused(path, file.report)
-        return _print_file(self._fresh_id(), file)
+        return None if file is None else _print_file(self._fresh_id(), file)
 
     # What happens
 

@@ -16,7 +16,7 @@ from bridge.config import PrinterConfig, Profile, UnknownCodes
 from bridge.files.findings import MOST_FINDINGS, CheckFinding, CheckReport
 from bridge.gcode.codes import Argument
 from bridge.gcode.dialects import DIALECTS
-from bridge.gcode.file_lines import is_for_screens, is_host_command
+from bridge.gcode.file_lines import host_command, is_for_screens, is_host_command
 from bridge.gcode.line import Line
 from bridge.printer.limits.file_check import FileCheck, FileFinding
 
@@ -142,7 +142,7 @@ class Checker:
             self._warnings.append(CheckFinding(number, code, _short(text)))
 
     def _host_command(self, number: int, text: str) -> None:
-        word = text.split(maxsplit=1)[0].lower()
+        word = f"@{host_command(text)}"
         if word in HOST_COMMANDS or word in self._said:
             return
         self._said.add(word)

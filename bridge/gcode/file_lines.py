@@ -51,6 +51,12 @@ def is_host_command(text: str) -> bool:
     return text[:1] == "@"
 
 
+def host_command(text: str) -> str:
+    """Return the word of a line for the host in lower case, such as ``pause``."""
+    words = text[1:].partition(";")[0].split(maxsplit=1)
+    return words[0].lower() if words else ""
+
+
 _FOR_SCREENS = re.compile(
     r"(?:W22[0-2]|M4010|M10086|M99123|M862(?:\.\d)?)(?!\d)|M486\s*A|M115\s*U",
     re.ASCII | re.IGNORECASE,

@@ -102,14 +102,17 @@ class ResendRequests:
         in_flight = range(window.cursor, window.edge)
         if not checks_sequence and list(in_flight) != [number]:
             return Ignore()
-        return self._repeat(number)
+        return self._repeat(number, window)
 
-    def _repeat(self, number: int) -> Decision:
+    def _repeat(self, number: int, window: Window) -> Decision:
         """Send a line again, unless that was in vain too often."""
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:
-            return GiveUp(f"the printer keeps asking for line {number}")
+            # Whoever reads it knows the command, and not our number of it.
+            text = window.text(number)
+            command = f", which is {text!r}" if text else ""
+            return GiveUp(f"the printer keeps asking for line {number}{command}")
         return Continue(number)
 
     def _expected_line(self) -> int | None:

@@ -381,6 +381,11 @@ class Window:
         """Return whether the conversation can continue from this number."""
         return self._oldest <= number <= self.next
 
+    def text(self, number: int) -> str:
+        """Return the text of a line; "" if it is not kept."""
+        line = self._lines.get(number)
+        return "" if line is None else line.text
+
     def forget(self, before: int) -> None:
         """Drop acknowledged lines below this number: they are never sent again."""
         for number in range(self._oldest, min(before, self.cursor)):

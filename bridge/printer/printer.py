@@ -293,6 +293,7 @@ class Printer:
             program = Program(recovery.lines)
             return Plan(program, (Coordinates(),) * len(program.lines))
         if self.prints.concerns(command):
+            await self.prints.check(command)
             return Plan(Program(), ())  # the lines are those of the file
         for _ in range(_ATTEMPTS):
             basis = self._planner.basis()
@@ -347,7 +348,7 @@ class Printer:
             return
         if self.prints.concerns(command):
             refuse_expired(expires)
-            await self.prints.execute(command, run)
+            await self.prints.execute(command, run, expires)
             return
         if command.line_count > AT_ONCE and not command.stops:
             self._planner.gate(command)

@@ -1,6 +1,10 @@
 """What becomes of a print when the printer, its cable, or the bridge fails."""
 
+import asyncio
 import json
+import os
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +16,7 @@ from bridge.errors import RejectedError
 from bridge.printer.control.command_queue import Run
 from bridge.state_files import flush
 from tests.support.live import command_of, live
+from tests.support.peers import PtyPeer
 from tests.support.print_process import config_of
 from tests.support.printers import simulated
 from tests.support.printing import Printing, layers, printing, sent_of
@@ -260,3 +265,66 @@ async def test_an_offset_does_not_lift_a_line_of_the_file_beyond_the_limit(
         it.start()
         assert (await it.over()).outcome == "done"
         assert "M104 S265" in it.sent
+
+
+async def test_a_line_that_is_asked_for_again_and_again_ends_the_print(
+    tmp_path: Path,
+) -> None:
+    """Prusa-Firmware-Buddy#4123: it went on for ever, and nobody knew which line."""
+    peer = PtyPeer()
+    loop, answered = asyncio.get_running_loop(), bytearray()
+
+    def reply() -> None:
+        answered.extend(os.read(peer.master, 4096))
+        while b"\n" in answered:
+            raw, _, rest = bytes(answered).partition(b"\n")
+            answered[:] = rest
+            numbered = re.match(rb"N(\d+) (.*)\*", raw)
+            text = b"ok\n"
+            if numbered is not None and numbered[2].startswith(b"M117 bad"):
+                before = int(numbered[1]) - 1
+                text = b"Error:checksum mismatch, Last Line: %d\nResend: %d\nok\n" % (
+                    before,
+                    before + 1,
+                )
+            elif b"M115" in raw:
+                text = b"FIRMWARE_NAME:Marlin 2.1\nok\n"
+            elif b"M105" in raw:
+                text = b"ok T:20.0 /0.0 B:20.0 /0.0\n"
+            os.write(peer.master, text)
+
+    loop.add_reader(peer.master, reply)
+    try:
+        lines = ["G28", "G1 X10 F3000", "M117 bad", "G1 X20"]
+        async with printing(tmp_path, lines, peer.url) as it:
+            it.start()
+            result = await it.over()
+            assert (result.outcome, result.reason) == ("failed", "connection_lost")
+            assert "asking for line" in result.detail
+            assert "'M117 bad'" in result.detail
+            assert it.sent.count("M117 bad") == 11, "once, and ten times again"
+            assert "G1 X20" not in it.sent
+            await it.live.operational()
+            assert not it.live.printer.state.job.active
+    finally:
+        loop.remove_reader(peer.master)
+        await peer.hang_up()
+
+
+async def test_a_full_disk_ends_no_print(tmp_path: Path) -> None:
+    """Neither its checkpoint can be written, nor what is kept of its end."""
+    kept = tmp_path / "p.print.json"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with printing(tmp_path, layers(12), print_file=kept) as it:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            it.start()
+            result = await it.over()
+            assert flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (result.outcome, result.layers) == ("done", 12)
+        assert it.sent == [*sent_of(layers(12)), "M400"]
+        assert not kept.exists()
+        flush()
+        assert json.loads(kept.read_text()) == {"checkpoint": None}, "the last word"

@@ -95,6 +95,10 @@ def test_there_may_be_nothing_for_a_while() -> None:
         ("M601", "M601"),
         ("@pause", "@pause"),
         ("@pause for me", "@pause"),
+        ("@PAUSE;for me", "@pause"),
+        ("m 00", "M0"),
+        ("M1;", "M1"),
+        ("\xef\xbb\xbfM0 ", "M0"),
     ],
 )
 def test_a_pause_in_the_file_is_never_sent(text: str, reason: str) -> None:
@@ -149,12 +153,17 @@ def test_a_line_beyond_a_limit_is_not_sent_and_a_text_is_left_out() -> None:
     def clean(line: Line, where: str) -> Line:
         if line.code in {"M117", "M104"}:
             raise RejectedError.invalid(f"{where}: too much")
+        if line.code == "M140":
+            raise RejectedError.invalid("too hot")
         return line
 
     assert Reading("M117 long\nG28\n", clean=clean).until_stop()[0] == ["G28"]
     sent, stop = Reading("G28\nM104 S999\n", clean=clean).until_stop()
     assert (sent, stop.because) == (["G28"], "error")
-    assert "line 2: too much" in stop.text
+    assert stop.text == "line 2: too much", "the line is named once"
+    assert Reading("M140 S999\n", clean=clean).until_stop()[1].text == (
+        "line 1: too hot"
+    )
 
 
 def test_a_request_stops_before_the_next_line() -> None:

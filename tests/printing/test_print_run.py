@@ -1,10 +1,11 @@
 """A file of the bridge is printed: begun, paused, resumed, cancelled, ended."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from bridge.errors import ExpiredError, RejectedError
+from bridge.errors import CommandError, ExpiredError, RejectedError
 from bridge.printer.control.command_queue import Run
 from bridge.timeout import boottime
 from tests.support.live import command_of
@@ -388,3 +389,96 @@ async def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
         pause = command_of("job", command="pause", at="layer")
         assert (await it.live.printer.plan_in_slices(pause)).program.gcode == ()
         await it.live.does("job", command="cancel")
+
+
+async def test_a_restart_waits_for_a_cancel_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answered that a print is under way, and the print was gone."""
+    monkeypatch.setattr("bridge.printer.printing.runner.SETTLED", 0.1)
+    scripts = {"afterPrintCancelled": "G4 S20\nM118 cancelled"}
+    async with printing(tmp_path, layers(400), SLOW, scripts=scripts) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 30)
+        it.live.printer.printing._run.ask_pause()  # type: ignore[union-attr]  # noqa: SLF001 - no wait
+        await it.phase("paused")
+        run = await it.live.does("job", command="restart")
+        assert "begins again when that has ended" in run.warnings[0]
+        assert it.live.printer.state.job.phase == "cancelling"
+        with pytest.raises(RejectedError, match="a print is under way"):
+            it.start()
+        await until(lambda: it.sent.count("G28") == 2)
+        assert it.sent.index("M118 cancelled") < len(it.sent) - 1
+        assert it.live.event_names.count("print_cancelled") == 1
+        # Whoever cancels wants its end, not another beginning.
+        it.live.printer.printing._run.ask_pause()  # type: ignore[union-attr]  # noqa: SLF001 - no wait
+        await it.phase("paused")
+        await it.live.does("job", command="restart")
+        await it.live.does("job", command="cancel")
+        await it.over()
+        assert it.sent.count("G28") == 2
+        assert it.live.event_names.count("print_cancelled") == 2
+
+
+async def test_a_restart_that_becomes_impossible_says_so(tmp_path: Path) -> None:
+    scripts = {"afterPrintCancelled": "G4 S20"}
+    async with printing(tmp_path, layers(400), SLOW, scripts=scripts) as it:
+        it.start()
+        await until(lambda: len(it.sent) > 30)
+        await it.live.does("job", command="pause")
+        waits = it.live.begins("job", command="restart")
+        await it.phase("cancelling")
+        await it.live.printer.link.release()
+        with pytest.raises(RejectedError, match="job start: the printer is not"):
+            await waits
+        assert it.sent.count("G28") == 1
+
+
+async def test_a_file_is_checked_again_before_it_is_printed(tmp_path: Path) -> None:
+    """The limits may be others than when it was stored."""
+    async with printing(tmp_path, layers(400), SLOW) as it:
+        printer, refused = it.live.printer, RejectedError.invalid("line 7: too hot")
+        asked: list[str] = []
+
+        async def check(path: str) -> None:
+            asked.append(path)
+            if len(asked) != 2:
+                raise refused
+
+        printer.prints.check_file = check
+        with pytest.raises(RejectedError, match="line 7: too hot"):
+            await it.live.does("job", command="start", file="part.gcode")
+        assert not it.sent
+        await it.live.does("job", command="start", file="part.gcode")
+        await until(lambda: len(it.sent) > 30)
+        await it.live.does("job", command="pause")
+        with pytest.raises(RejectedError, match="line 7: too hot"):
+            await it.live.does("job", command="restart")
+        assert printer.state.job.phase == "paused", "nothing was cancelled"
+        with pytest.raises(RejectedError, match="line 7: too hot"):
+            await printer.plan_in_slices(
+                command_of("job", command="start", file="part.gcode")
+            )
+        assert asked == ["part.gcode"] * 4
+        await it.live.does("job", command="cancel")
+
+
+async def test_a_stop_while_a_file_is_checked_keeps_it_from_starting(
+    tmp_path: Path,
+) -> None:
+    async with printing(tmp_path, layers(4), SLOW) as it:
+        checking, go_on = asyncio.Event(), asyncio.Event()
+
+        async def check(_path: str) -> None:
+            checking.set()
+            await go_on.wait()
+
+        it.live.printer.prints.check_file = check
+        waits = it.live.begins("job", command="start", file="part.gcode")
+        await checking.wait()
+        it.live.printer.stop()
+        go_on.set()
+        with pytest.raises(CommandError) as caught:
+            await waits
+        assert caught.value.error == "emergency_stopped"
+        assert "G28" not in it.sent

@@ -107,9 +107,14 @@ def _confirmed(job: PrintJob) -> PrintJob:
     return job if job.lost_at is None else replace(job, lost_at=None)
 
 
-def link_lost(job: PrintJob, now: float) -> PrintJob:
-    """Return the job after the link was lost: a print goes on, unconfirmed."""
+def link_lost(job: PrintJob, now: float, why: str = "") -> PrintJob:
+    """Return the job after the link was lost: a print goes on, unconfirmed.
+
+    One that the bridge streams has failed; ``why`` is half a sentence.
+    """
     if job.streamed:
+        detail = f"the connection was lost: {why}" if why else ""
+        job = replace(job, detail=detail)
         return step(job, "told_failed", now, "connection_lost")
     if not job.active or job.lost_at is not None:
         return job

@@ -134,7 +134,7 @@ def disconnected(
         problem=problem or state.problem,
         away=reason,
         away_reason=word,
-        job=print_job.link_lost(state.job, now),
+        job=print_job.link_lost(state.job, now, reason),
     )
 
 

@@ -15,6 +15,7 @@ from bridge.gcode.codes import Argument, PrintAction, Sets
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.file_lines import (
     command_of,
+    host_command,
     is_for_screens,
     is_host_command,
     object_name,
@@ -219,7 +220,7 @@ class Feed:
         if not text:
             return None
         if is_host_command(text):
-            if text[1:].lower().split(maxsplit=1)[:1] == ["pause"]:
+            if host_command(text) == "pause":
                 self._next.append(Stop("pause", "@pause"))
             return None
         try:
@@ -295,10 +296,10 @@ class Feed:
     def _checked(self, line: Line) -> Line | None:
         """Return a line as it may be sent; a text that is too long is left out."""
         try:
-            line = self._clean(line, f"line {self._read_to[0]}")
+            line = self._clean(line, where := f"line {self._read_to[0]}")
         except RejectedError as error:
             if line.row.argument not in _TEXTS:
-                self._fail(str(error))
+                self._fail(str(error).removeprefix(f"{where}: "))
             return None
         return line
 

@@ -1,6 +1,6 @@
 """Carries out commands about the prints that the bridge streams to the printer."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +17,15 @@ from bridge.commands.job import (
     Start,
 )
 from bridge.errors import RejectedError
-from bridge.printer.control.command_queue import Run
+from bridge.printer.control.command_queue import Run, refuse_expired
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.runner import HostPrinting
+
+
+async def _unchecked(_path: str) -> None:
+    """Let every file be printed: there is nobody who checks them."""
 
 
 class PrintCommands:
@@ -32,6 +36,8 @@ class PrintCommands:
         printing: prints the files.
         stored_file: returns a file of the bridge by its path, for a print that begins
             now; may be replaced later.
+        check_file: refuses a path whose file must not be printed by the present rules;
+            likewise.
 
     """
 
@@ -40,10 +46,12 @@ class PrintCommands:
         observer: Observer,
         printing: HostPrinting,
         stored_file: Callable[[str], PrintFile | None] = lambda _: None,
+        check_file: Callable[[str], Awaitable[None]] = _unchecked,
     ) -> None:
         self._observer = observer
         self._printing = printing
         self.stored_file = stored_file
+        self.check_file = check_file
 
     def concerns(self, command: Command) -> bool:
         """Return whether a command is about a print that the bridge streams."""
@@ -73,6 +81,27 @@ class PrintCommands:
         own = job.origin == "local" and not job.active
         return self.stored_file(job.file or "") if own else None
 
+    async def check(self, command: Command) -> None:
+        """Check the file that a command would print, if it would.
+
+        Raises:
+            CommandError: It must not be printed, or it is gone.
+
+        """
+        if isinstance(command, Start | Reprint):
+            await self._checked_file(self._chosen_file(command))
+
+    async def _checked_file(self, file: PrintFile | None) -> PrintFile:
+        """Return a file that may be printed by the rules as they are now."""
+        assert file is not None  # noqa: S101 - whoever calls has seen to it
+        await self.check_file(file.name)
+        again = self.stored_file(file.name)  # somebody may have replaced it meanwhile
+        if again is None:
+            raise RejectedError(
+                f'the file "{file.name}" is gone', error="no_such_file", code=404
+            )
+        return again
+
     def _select(self, command: Select) -> None:
         """Select a file of the bridge; `job start` without a file prints it.
 
@@ -93,19 +122,26 @@ class PrintCommands:
         job = replace(chosen, origin="local")
         self._observer.set_state(replace(state, job=job))
 
-    async def execute(self, command: Command, run: Run) -> None:
+    async def execute(
+        self, command: Command, run: Run, expires: float | None = None
+    ) -> None:
         """Carry out a command about a print that the bridge streams.
+
+        Args:
+            command: what to do.
+            run: gets what its sender should know.
+            expires: time of :func:`bridge.timeout.boottime` after which it must not
+                start.
 
         Raises:
             RejectedError: Its state does not allow it.
+            ExpiredError: Its time was over when the file had been checked.
 
         """
         printing = self._printing
         match command:
             case Start() | Reprint():
-                file = self._chosen_file(command)
-                assert file is not None  # noqa: S101 - whoever calls has seen to it
-                printing.start(file)
+                await self._start(command, expires)
             case Select():
                 self._select(command)
             case Recover(layer=layer, z=z):
@@ -120,6 +156,16 @@ class PrintCommands:
                 run.warnings.extend(await printing.cancel())
             case Exclude(object=name):
                 printing.exclude(name)
+
+    async def _start(self, command: Start | Reprint, expires: float | None) -> None:
+        """Print a file. A long one may have to be checked for minutes before."""
+        self._printing.check_start()
+        interrupted = self._printing.arrival()
+        file = await self._checked_file(self._chosen_file(command))
+        refuse_expired(expires)
+        if error := interrupted():  # it was stopped or reset: nothing begins by itself
+            raise error
+        self._printing.start(file)
 
     async def _recover(self, layer: int | None, z: float | None) -> None:
         point = self._printing.interrupted
@@ -141,11 +187,7 @@ class PrintCommands:
 
     async def _restart(self, run: Run) -> None:
         job = self._observer.state.job
-        if job.phase != "paused":
-            raise RejectedError.conflict(
-                "job restart: only a paused print can begin again; pause it first",
-                "printing",
-            )
+        self._check_paused()
         file = self.stored_file(job.file or "")
         if file is None:
             raise RejectedError(
@@ -153,5 +195,17 @@ class PrintCommands:
                 error="no_such_file",
                 code=404,
             )
-        run.warnings.extend(await self._printing.cancel())
-        self._printing.start(file)
+        file = await self._checked_file(file)
+        if self._observer.state.job.job != job.job:
+            raise RejectedError.conflict(
+                "job restart: the print has ended meanwhile", "not_printing"
+            )
+        self._check_paused()
+        run.warnings.extend(await self._printing.restart(file))
+
+    def _check_paused(self) -> None:
+        if self._observer.state.job.phase != "paused":
+            raise RejectedError.conflict(
+                "job restart: only a paused print can begin again; pause it first",
+                "printing",
+            )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from bridge.errors import RejectedError
+from bridge.errors import CommandError, RejectedError
 from bridge.gcode.line import read
 from bridge.gcode.reply_types import Action
 from bridge.printer.control.command_queue import CommandQueue
@@ -113,6 +113,7 @@ class HostPrinting:
         self._parts = Parts(link, observer, queue, planner, hook_runner, self._report)
         self._run: PrintRun | None = None
         self._waiters: set[asyncio.Future[None]] = set()
+        self._again: tuple[PrintFile, asyncio.Future[None]] | None = None
         self.on_layer: Callable[[int], None] = lambda _: None
         self.on_ended: Callable[[PrintResult], None] = lambda _: None
 
@@ -137,8 +138,9 @@ class HostPrinting:
             RejectedError: ``not_operational``, ``printing`` or ``prompt`` (409).
 
         """
-        state = self._parts.state
-        if state.link != "operational":
+        state, session = self._parts.state, self._parts.link.session
+        # The state is told of the end of the conversation a moment later.
+        if state.link != "operational" or session is None or session.closed:
             raise RejectedError.conflict(
                 "job start: the printer is not operational; the topics connection, "
                 "state and error say why",
@@ -152,6 +154,10 @@ class HostPrinting:
                 "the prompt)",
                 "prompt",
             )
+
+    def arrival(self) -> Callable[[], CommandError | None]:
+        """Return what says later why a stop or reset since now lets nothing begin."""
+        return self._parts.queue.arrival()
 
     def start(self, file: PrintFile, recovery: Recovery | None = None) -> None:
         """Begin to print a file, or go on with a print of it that broke off.
@@ -213,6 +219,32 @@ class HostPrinting:
         result = self._report.job.result
         if result is not None and result.job == run.file.job:
             self.on_ended(result)
+        self._begin_again(
+            cancelled=result is not None and result.outcome == "cancelled"
+        )
+
+    def _begin_again(self, *, cancelled: bool) -> None:
+        """Print what :meth:`restart` has asked for, as soon as it is possible."""
+        if self._again is None:
+            return
+        (file, asked), self._again = self._again, None
+        try:
+            if not cancelled:  # the printer was stopped, for example
+                raise RejectedError.conflict(
+                    "job restart: the print ended otherwise; see job/result",
+                    "not_printing",
+                )
+            self.start(file)
+        except RejectedError as error:
+            if asked.done():  # nobody waits for the answer any more
+                self._parts.observer.report_unsolicited(
+                    f"{file.name} was not started again: {error.message}"
+                )
+            else:
+                asked.set_exception(error)
+        else:
+            if not asked.done():
+                asked.set_result(None)
 
     async def pause(self, at: At = "now") -> None:
         """Pause at once, or when the next layer begins.
@@ -258,10 +290,49 @@ class HostPrinting:
 
         """
         run = self._required("job cancel")
+        self._drop_restart("job restart: the print was cancelled meanwhile")
         warnings = run.ask_cancel()
         if await self._settled({"idle"}) or warnings:
             return warnings
         return ("the print is being cancelled, and the printer is still busy",)
+
+    async def restart(self, file: PrintFile) -> tuple[str, ...]:
+        """Cancel the print, and print a file as soon as that has ended.
+
+        A script, or a heater that is waited for, may take minutes. Then this returns
+        earlier, and the file is begun nevertheless; :meth:`cancel` prevents it.
+
+        Returns:
+            What its sender should know.
+
+        Raises:
+            RejectedError: Nothing is printed, or the file cannot be begun (409).
+
+        """
+        run = self._required("job restart")
+        self._drop_restart("job restart: another one has replaced it")
+        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._again = (file, asked)
+        try:
+            warnings = run.ask_cancel()
+            if not warnings:
+                await asyncio.wait({asked}, timeout=SETTLED)
+            if asked.done():
+                asked.result()
+                return warnings
+        finally:
+            asked.cancel()
+        return (
+            *warnings,
+            "the print is still being cancelled; it begins again when that has ended",
+        )
+
+    def _drop_restart(self, why: str) -> None:
+        """Begin nothing again when the print has ended."""
+        if self._again is not None:
+            (_, asked), self._again = self._again, None
+            if not asked.done():
+                asked.set_exception(RejectedError.conflict(why, "not_printing"))
 
     def exclude(self, name: str) -> None:
         """Leave an object out from now on.
@@ -291,6 +362,7 @@ class HostPrinting:
 
         """
         run = self._run
+        self._drop_restart("job restart: the bridge is shutting down")
         if run is None or not self.progress.streamed:
             return
         if mode == "cancel":
