@@ -4,7 +4,7 @@ Everything that concerns a topic reads :data:`TABLE`: what is subscribed to, wha
 published with which QoS and RETAIN flag, ``info.topics``, ``docs/topics.md`` and the
 AsyncAPI document. The payloads are models: of commands in ``bridge/commands``, of
 published documents in ``bridge/printer/published``, and
-``bridge/app/topic_documents.py`` says which of those belongs to which row.
+``bridge/app/documentation.py`` says which of those belongs to which row.
 """
 
 from collections.abc import Iterable

@@ -29,8 +29,8 @@ from bridge.home_assistant.announcer import Announcer
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.emergency import EmergencyConnection
-from bridge.mqtt.in_flight import LARGE
 from bridge.mqtt.messages import Lane, Message, Version
+from bridge.mqtt.outbox import LARGE
 from bridge.mqtt.session import Presence
 from bridge.printer.control.command_queue import Run
 from bridge.printer.control.heater_control import limits_of

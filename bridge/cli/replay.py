@@ -12,8 +12,7 @@ from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import FirmwareReport, OtherText, Reply
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.link.log_forms import read_any
-from bridge.printer.link.replay import Replay
+from bridge.printer.link.replay import Replay, read_any
 from bridge.printer.link.wire_log import Direction, WireLogEntry
 from bridge.printer.published.views import flags
 

@@ -4,9 +4,8 @@ import argparse
 import json
 
 from bridge import __version__
-from bridge.app.topic_documents import published
-from bridge.commands.asyncapi import document
-from bridge.commands.schema import schemas
+from bridge.app.documentation import published
+from bridge.commands.documentation import document, schemas
 
 
 def schema(chosen: argparse.Namespace) -> int:

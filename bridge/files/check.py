@@ -8,17 +8,67 @@ outside the bed on purpose (``Y-3``), and motion is the firmware's business.
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
 from bridge.commands.base import Context
 from bridge.config import PrinterConfig, Profile, UnknownCodes
-from bridge.files.findings import MOST_FINDINGS, CheckFinding, CheckReport
 from bridge.gcode.codes import Argument
 from bridge.gcode.dialects import DIALECTS
 from bridge.gcode.file_lines import host_command, is_for_screens, is_host_command
 from bridge.gcode.line import Line
 from bridge.printer.limits.file_check import FileCheck, FileFinding
+
+MOST_FINDINGS = 20
+"""Errors, and warnings, that are kept of one file: a wrong profile of the slicer makes
+one in each line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """Something about a line of a file.
+
+    Attributes:
+        line: its number in the file, counted from 1; 0: the file as a whole.
+        code: a stable word for programs, such as ``placeholder`` or ``out_of_limits``.
+        text: a sentence for people, without the number of the line.
+
+    """
+
+    line: int
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What the check of a whole file found.
+
+    Attributes:
+        errors: why it must not be printed; the first :data:`MOST_FINDINGS`.
+        warnings: what a person should know; the first :data:`MOST_FINDINGS`.
+        error_count: how many errors there are in all.
+        warning_count: how many warnings there are in all.
+        lines: how many lines are sent to the printer or carried out by the host, which
+            are all without those that are blank or have only a comment.
+
+    """
+
+    errors: tuple[CheckFinding, ...] = ()
+    warnings: tuple[CheckFinding, ...] = ()
+    error_count: int = 0
+    warning_count: int = 0
+    lines: int = 0
+
+    @property
+    def printable(self) -> bool:
+        """Whether there is no error."""
+        return not self.error_count
+
 
 VERSION = 1
 """Of the check; a file whose report an older one wrote is checked again."""

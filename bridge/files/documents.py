@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.field_docs import PublishedDocument
-from bridge.files.findings import CheckFinding, CheckReport
+from bridge.files.check import CheckFinding, CheckReport
 from bridge.files.stored import StoredFile
 from bridge.timestamps import Time
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from bridge.files.check import Checker, CheckRules
-from bridge.files.findings import CheckReport
+from bridge.files.check import Checker, CheckReport, CheckRules
 from bridge.files.metadata import Metadata
 from bridge.files.slicer_comments import CommentReader
 from bridge.gcode import heating

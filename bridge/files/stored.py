@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from bridge.errors import RejectedError
-from bridge.files.findings import CheckFinding, CheckReport
+from bridge.files.check import CheckFinding, CheckReport
 from bridge.files.metadata import Metadata
 
 BGCODE = (

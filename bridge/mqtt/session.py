@@ -17,7 +17,6 @@ from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.error_text import Loss
-from bridge.mqtt.in_flight import InFlight, OversizeDetector, OwnEchoes
 from bridge.mqtt.messages import (
     BrokerLimits,
     Filter,
@@ -27,7 +26,7 @@ from bridge.mqtt.messages import (
     Version,
 )
 from bridge.mqtt.missing_rights import MissingRights, Use
-from bridge.mqtt.outbox import Outbox
+from bridge.mqtt.outbox import InFlight, Outbox, OversizeDetector, OwnEchoes
 from bridge.mqtt.own_topics import OFFLINE, ONLINE, ClientIdentity, OwnTopics
 from bridge.mqtt.takeover import Conflicts
 from bridge.state_files import TopicRecord

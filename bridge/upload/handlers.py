@@ -13,7 +13,6 @@ from bridge import logs
 from bridge.errors import CommandError
 from bridge.upload import octoprint
 from bridge.upload.access import Keys, host_allowed, sent_key
-from bridge.upload.connection import Body, Cut
 from bridge.upload.form import FileStart, FormEvent, FormField, FormParser
 from bridge.upload.messages import (
     Head,
@@ -24,6 +23,7 @@ from bridge.upload.messages import (
 )
 from bridge.upload.octoprint import LOCAL, ONE_FILE, Route
 from bridge.upload.ports import CommandResult, Submitted, UploadTarget
+from bridge.upload.server import Body, Cut
 
 log = logging.getLogger("bridge.upload")
 

@@ -11,8 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from bridge.app.station import Station
+from bridge.commands.documentation import examples
 from bridge.commands.registry import COMMANDS
-from bridge.commands.schema import examples
 from bridge.config import Config
 from bridge.gcode.reply_types import FileEntry
 from bridge.printer.knowledge.model import Link, PrinterState

@@ -9,11 +9,17 @@ import pytest
 
 from bridge import topics
 from bridge.commands import Command, RequestError, Response, parse
-from bridge.commands.asyncapi import REFERENCE, Published, document
-from bridge.commands.docs import EXAMPLE, markdown
+from bridge.commands.documentation import (
+    EXAMPLE,
+    REFERENCE,
+    Published,
+    document,
+    markdown,
+    response_schema,
+    schemas,
+)
 from bridge.commands.envelope import Origin, Outcome
 from bridge.commands.registry import COMMANDS
-from bridge.commands.schema import response_schema, schemas
 from tests.support.documents import ROOT
 from tests.support.json_schema import fits
 

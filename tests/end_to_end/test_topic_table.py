@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.app.topic_documents import MODELS, schema_of
+from bridge.app.documentation import MODELS, schema_of
 from bridge.topics import HEATER, PUBLISHED, RECEIVED, RESPONSE, Topic, Topics
 from tests.support.brokers import Mosquitto
 from tests.support.json_schema import fits

@@ -2,8 +2,8 @@
 
 from pathlib import PurePath
 
+from bridge.files.check import CheckFinding, CheckReport
 from bridge.files.documents import LISTED, RECENT, file_list, files_state, full_file
-from bridge.files.findings import CheckFinding, CheckReport
 from bridge.files.metadata import Filament, Metadata
 from bridge.files.stored import FileError, StoredFile, megabytes
 

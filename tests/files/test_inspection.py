@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.config import MaxTemperature, PrinterConfig, Profile, Volume
 from bridge.files import inspection
-from bridge.files.check import CheckRules
-from bridge.files.findings import MOST_FINDINGS, CheckFinding
+from bridge.files.check import MOST_FINDINGS, CheckFinding, CheckRules
 from bridge.files.inspection import Inspected, Inspection
 from bridge.files.metadata import Filament, Metadata
 from bridge.files.slicer_comments import duration

@@ -20,7 +20,7 @@ from bridge.gcode.reply_types import (
     PrintProgress,
     TemperatureReport,
 )
-from bridge.printer.link.log_forms import read_any
+from bridge.printer.link.replay import read_any
 from bridge.printer.link.wire_log import Direction, WireLogEntry, read_log
 from tests.support.knowing import Knowing
 

@@ -3,7 +3,8 @@
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt.in_flight import (
+from bridge.mqtt.messages import Lane, Publication
+from bridge.mqtt.outbox import (
     ECHO_TIMEOUT,
     LARGE,
     WINDOW,
@@ -12,7 +13,6 @@ from bridge.mqtt.in_flight import (
     OversizeDetector,
     OwnEchoes,
 )
-from bridge.mqtt.messages import Lane, Publication
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Spec, mosquitto
 from tests.support.mqtt_client import connected

@@ -9,9 +9,8 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.mqtt.client import MAX_READS
-from bridge.mqtt.in_flight import WINDOW
 from bridge.mqtt.messages import Lane
-from bridge.mqtt.outbox import BOUNDS
+from bridge.mqtt.outbox import BOUNDS, WINDOW
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected

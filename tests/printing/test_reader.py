@@ -4,8 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from bridge.printer.printing.print_file import PrintFile
-from bridge.printer.printing.reader import AHEAD, BLOCK, FileReader
+from bridge.printer.printing.print_file import AHEAD, BLOCK, FileReader, PrintFile
 from bridge.simulator.firmware import Firmware
 from bridge.simulator.serve import pty_server
 from tests.support.live import live

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bridge import __version__
-from bridge.app import (
-    code_documents,
-    phrase_documents,
-    print_documents,
-    topic_documents,
+from bridge.app.documentation import (
+    codes_markdown,
+    inserted,
+    prints_markdown,
+    topics_markdown,
 )
-from bridge.commands.docs import markdown
+from bridge.commands.documentation import markdown
 from bridge.config_file.reference import example, reference
 from tests.support.flow import flow
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def _gcode() -> str:
     """Return the document about G-code with its tables of what is understood."""
-    return phrase_documents.inserted((ROOT / "docs/gcode.md").read_text())
+    return inserted((ROOT / "docs/gcode.md").read_text())
 
 
 def _app() -> str:
@@ -35,12 +35,12 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "config.example.yaml": example,
     APP: _app,
     "deploy/node-red/flow.json": flow,
-    "docs/codes.md": code_documents.markdown,
+    "docs/codes.md": codes_markdown,
     "docs/commands.md": markdown,
     "docs/configuration.md": reference,
     "docs/gcode.md": _gcode,
-    "docs/prints.md": print_documents.markdown,
-    "docs/topics.md": topic_documents.markdown,
+    "docs/prints.md": prints_markdown,
+    "docs/topics.md": topics_markdown,
 }
 
 if __name__ == "__main__":

@@ -49,7 +49,6 @@ DOES_IO = (
     "printer/link/wire_file.py",
     "printer/printing/print_commands.py",
     "printer/printing/print_file.py",
-    "printer/printing/reader.py",
     "printer/printing/job_report.py",
     "printer/printing/print_run.py",
     "printer/printing/runner.py",
@@ -67,12 +66,11 @@ DOES_IO = (
     "state_files.py",
     "threads.py",
     "timeout.py",
-    "upload/connection.py",
+    "upload/server.py",
     "upload/fetch.py",
     "upload/handlers.py",
     "upload/inbox.py",
     "upload/ports.py",  # its methods wait
-    "upload/server.py",
 )
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.upload import connection, handlers, server
-from bridge.upload.connection import MAX_HEAD
+from bridge.upload import handlers, server
+from bridge.upload.server import MAX_HEAD
 from tests.support.uploads import (
     BOUNDARY,
     KEY,
@@ -252,8 +252,8 @@ async def test_the_form_and_its_type_are_checked(tmp_path: Path) -> None:
 async def test_who_says_nothing_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT", 0.2)
-    monkeypatch.setattr(connection, "BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "BODY_TIMEOUT", 0.2)
     body = form(GCODE)
     async with serving(tmp_path) as served:
         for beginning in (
@@ -316,7 +316,7 @@ async def test_no_more_clients_than_the_most_while_all_are_busy(
 async def test_a_client_that_takes_no_answer_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "ANSWER_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "ANSWER_TIMEOUT", 0.2)
     async with serving(tmp_path) as served:
         served.left.name = "x" * 2_000_000
         client = await served.client()

@@ -37,8 +37,7 @@ from bridge.printer.printing.checkpoint import EVERY
 from bridge.printer.printing.feed import Feed, Stop
 from bridge.printer.printing.job_report import JobReport
 from bridge.printer.printing.objects import Objects
-from bridge.printer.printing.print_file import PrintFile
-from bridge.printer.printing.reader import FileReader
+from bridge.printer.printing.print_file import FileReader, PrintFile
 from bridge.printer.printing.recovery import LayerStart, Recovery
 from bridge.printer.printing.tracker import AXES, HeadPosition, Tracker
 from bridge.timeout import timeout

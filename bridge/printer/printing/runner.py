@@ -19,9 +19,8 @@ from bridge.printer.limits import safety
 from bridge.printer.link.link import Link
 from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.job_report import JobReport
-from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.print_file import FileReader, PrintFile
 from bridge.printer.printing.print_run import Parts, PrintRun
-from bridge.printer.printing.reader import FileReader
 from bridge.printer.printing.recovery import Recovery, Scan, plan
 from bridge.threads import in_thread
 from bridge.timeout import timeout

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.topic_documents import MODELS, markdown, published, schema_of
+from bridge.app.documentation import MODELS, published, schema_of, topics_markdown
 from bridge.topics import PUBLISHED, RECEIVED, SD_FILES, TEMPERATURE, Topic
 from tests.support.json_schema import fits
 
@@ -17,7 +17,7 @@ FILE = {"name": "a.gco", "path": "/A.GCO", "size": 1, "display": "", "date": Non
 @functools.cache
 def document() -> str:
     """Return the document; it takes half a second to write."""
-    return markdown()
+    return topics_markdown()
 
 
 def suffix(row: Topic) -> str:
