@@ -6,6 +6,13 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+PATTERNS = {
+    r"^[a-z0-9_-]{1,64}$": "1 to 64 lower-case letters, digits, hyphens or underscores",
+    r"^[A-Za-z0-9_]{1,40}$": "1 to 40 letters, digits or underscores",
+    r"^[0-9a-fA-F]{64}$": "64 hexadecimal digits",
+}
+"""What regular expressions say that settings and commands have in common."""
+
 
 @dataclass(frozen=True, slots=True)
 class SchemaWords:
@@ -73,7 +80,9 @@ class SchemaWords:
 
     def _text(self, schema: Schema) -> str:
         if "pattern" in schema:
-            return f"a text that matches {self.pattern(schema['pattern'])}"
+            pattern = schema["pattern"]
+            unknown = f"a text that matches {self.pattern(pattern)}"
+            return PATTERNS.get(pattern, unknown)
         if "maxLength" in schema:
             low, high = schema.get("minLength", 0), schema["maxLength"]
             return f"a text of {low} to {high} characters"

@@ -12,6 +12,7 @@ Key = tuple[str | int, ...]
 """The way to a value, such as ``("printers", 0, "serial", "port")``."""
 
 _SHOWN = 60  # characters of a value
+_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{0,20})?")
 _STEPS = re.compile(r"/|__|\.")
 
 _CLOSE = 0.72
@@ -56,7 +57,7 @@ def first_problem(error: ValidationError, known: Sequence[str]) -> str:
         return f'unknown field "{place}"{nearest(place, known)}'
     value = first["input"]
     is_empty = isinstance(value, str) and value.lower() in NO_VALUE
-    hint = f"; {no_value(str(value))}" if is_empty else ""
+    hint = f"; {no_value(str(value))}" if is_empty else _quoted(first)
     # A union reports one error for each of its members, at the same place.
     kinds = {item["type"] for item in details if item["loc"][:1] == first["loc"][:1]}
     if kinds == {"int_type", "float_type"}:
@@ -74,6 +75,14 @@ def no_value(text: str) -> str:
         f"a template renders {text} if its entity has no value at the moment: test for "
         "that first, in Home Assistant with has_value or is_number"
     )
+
+
+def _quoted(error: ErrorDetails) -> str:
+    """Return what to do with a number that was sent as a text."""
+    value = error["input"]
+    is_number = isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+    wanted = error["type"] in {"float_type", "int_type"}
+    return "; remove the quotation marks" if wanted and is_number else ""
 
 
 def sentence(error: ErrorDetails, wanted: str = "", given: str | None = None) -> str:

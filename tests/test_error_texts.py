@@ -75,7 +75,11 @@ PAYLOADS = [
     ("head", " \n", "the payload is empty; it must be a JSON object such as"),
     ("head", "\0", "the payload is empty; it must be a JSON object such as"),
     ("request/state", "1732740000", 'such as {"id": "1"}, or empty, not 1732740000'),
-    ("request/state", "now", 'is written as {"command": "now"}'),
+    (
+        "request/state",
+        "now",
+        'now (it must be a JSON object such as {"id": "1"}, or em',
+    ),
     # What templates make of an entity without a value.
     ("bed", "unknown", f"not JSON: unknown ({_TEMPLATE.format('unknown')})"),
     ("bed", "unavailable", f"unavailable ({_TEMPLATE.format('unavailable')})"),
@@ -97,7 +101,7 @@ PAYLOADS = [
     (
         "bed",
         '{"command": "target", "target": "60"}',
-        'target: must be a number, not "60"',
+        'target: must be a number, not "60"; remove the quotation marks',
     ),
     (
         "bed",
@@ -122,11 +126,21 @@ PAYLOADS = [
     ("head", '{"command": "home", "axes": [],}', "a comma before the closing bracket"),
     ("head", '{"command": "home", "axes": []', "it ends too early, line 1 column 31"),
     ("head", '{"command": "home"', "it ends too early, line 1 column 19"),
-    ("head", '{"command": "home"} }', "extra data, line 1 column 21"),
-    ("head", '{"command" "home"}', "expecting ':' delimiter, line 1 column 12"),
+    (
+        "head",
+        '{"command": "home"} }',
+        "something follows the closing bracket, line 1 column 21",
+    ),
+    ("head", '{"command": "home" "axes": []}', "a comma is missing, line 1"),
+    ("head", '{"command": home}', "a value is missing, or a text lacks quotation"),
+    ("head", '{"command": "home', "a quotation mark is never closed, line 1"),
+    ("display", '{"command": "a\nb"}', "must not contain a line break or a tab"),
+    ("head", '{"command": "a\\_b"}', "a backslash is written as two, line 1"),
+    ("head", '{"command": "home", }', "a comma before the closing bracket"),
+    ("head", '{"command" "home"}', "a colon is missing, line 1 column 12"),
     ("head", b"\xff\xfe{\0}\0", "the payload is UTF-16; send it as UTF-8"),
     ("head", b"{\0}\0", "the payload is UTF-16; send it as UTF-8"),
-    ("head", b'{"command": "\xe4"}', "the payload is not UTF-8 (byte 13)"),
+    ("head", b'{"command": "\xe4"}', "is not UTF-8 (byte 13); send it as UTF-8"),
     # Right JSON, but not a command.
     ("head", "{}", "command: is missing; it must be one of jog, jog_step"),
     ("bed", '{"target": 60}', "command: is missing; it must be one of target, offset"),
@@ -302,7 +316,10 @@ FILES = [
     ("printers: {id: a}", ["printers must be a list of 1 to 1000, each a section"]),
     ("printers: []", ["printers must be a list of 1 to 1000, each a section"]),
     ("printer:\n- {}", ["printer is not a known key; did you mean printers?"]),
-    ("printers: [{id: My Printer}]", ["printers[0].id must be a text that matches"]),
+    (
+        "printers: [{id: My Printer}]",
+        ["id must be 1 to 64 lower-case letters, digits, "],
+    ),
     ("printers: [{topic: a/#}]", ["printers[0].topic must not contain '+', '#'"]),
     ("printers: [{topic: /a}]", ["must not be empty, begin with '/'"]),
     (
@@ -376,7 +393,7 @@ ENVIRONMENTS = [
     ({"BRIDGE_MQTT__HOTS": "x"}, "did you mean BRIDGE_MQTT__HOST?"),
     ({"BRIDGE_MQTT": "[1]"}, "BRIDGE_MQTT: mqtt must be a section, not a list of 1"),
     ({"BRIDGE_MQTT__PORT": "x"}, "BRIDGE_MQTT__PORT: mqtt.port must be a whole"),
-    ({"BRIDGE_PRINTERS__5__ID": "x"}, "is set, but only 1 come before it"),
+    ({"BRIDGE_PRINTERS__5__ID": "x"}, "only 1 come before it; number them from 0"),
     (
         {"BRIDGE_LOG__LEVELS__MQTT": "debug"},
         (

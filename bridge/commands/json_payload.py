@@ -14,6 +14,8 @@ from bridge.validation_errors import NO_VALUE, no_value, shown
 _DEEPEST = 20
 _LONGEST_INTEGER = 20
 _LONGEST_KEY = 100
+MAY_BE_EMPTY = "or empty"
+"""How the description of a payload ends that no command has to be in."""
 _SHOWN = 80  # characters of a payload
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
@@ -120,10 +122,11 @@ def _text(payload: bytes) -> str:
         # A byte order mark at the beginning, and the NUL that ends a text in C.
         return payload.decode("utf-8-sig").removesuffix("\0")
     except UnicodeDecodeError as error:
-        _invalid(f"the payload is not UTF-8 (byte {error.start})")
+        _invalid(f"the payload is not UTF-8 (byte {error.start}); send it as UTF-8")
 
 
 _TO_JSON = "a template writes JSON with the filter to_json"
+_COMMAND = 'a command is written as {{"command": "{0}"}}'
 _LOOKS_LIKE = tuple(
     (re.compile(pattern, re.DOTALL), words)
     for pattern, words in (
@@ -135,7 +138,7 @@ _LOOKS_LIKE = tuple(
                 'payload_off are set, for example to {{"command": "pause"}}'
             ),
         ),
-        (r"^([a-z_]{2,40})$", 'a command is written as {{"command": "{0}"}}'),
+        (r"^([a-z_]{2,40})$", _COMMAND),
         (
             r'^((?:[GMTgmt]\d{1,4}(?:\.\d)?|[A-Z]+(?:_[A-Z0-9]+)+)(?: [^"\\]*)?)$',
             'G-code is written as {{"command": "{0}"}}, on the topic command',
@@ -150,6 +153,19 @@ _LOOKS_LIKE = tuple(
         (r",\s*[}\]]\s*$", "there is a comma before the closing bracket"),
     )
 )
+_DECODER_WORDS = {
+    "Extra data": "something follows the closing bracket",
+    "Expecting ':' delimiter": "a colon is missing",
+    "Expecting ',' delimiter": "a comma is missing",
+    "Expecting value": "a value is missing, or a text lacks quotation marks",
+    "Expecting property name enclosed in double quotes": (
+        "a name in double quotation marks is missing"
+    ),
+    "Unterminated string starting at": "a quotation mark is never closed",
+    "Invalid control character at": "a text must not contain a line break or a tab",
+    "Invalid \\escape": "in a text, a backslash is written as two",
+}
+"""For the messages of the standard library's decoder, which people need not know."""
 _BARE_NO_VALUE = re.compile(rf":\s*({'|'.join(NO_VALUE)})\s*[,}}]")
 
 
@@ -166,6 +182,8 @@ def _hint(text: str, error: json.JSONDecodeError, wanted: str) -> str:
     if found := _BARE_NO_VALUE.search(text):
         return no_value(found[1])
     for pattern, words in _LOOKS_LIKE:
+        if words is _COMMAND and wanted.endswith(MAY_BE_EMPTY):
+            continue  # a question has no command
         if found := pattern.search(text):
             return words.format(*found.groups())
     if error.pos == 0:
@@ -173,7 +191,8 @@ def _hint(text: str, error: json.JSONDecodeError, wanted: str) -> str:
     where = f"line {error.lineno} column {error.colno}"
     if error.pos >= len(text):
         return f"it ends too early, {where}"
-    return f"{error.msg[:1].lower()}{error.msg[1:]}, {where}"
+    words = _DECODER_WORDS.get(error.msg, f"{error.msg[:1].lower()}{error.msg[1:]}")
+    return f"{words}, {where}"
 
 
 def _check_depth(text: str) -> None:

@@ -85,7 +85,10 @@ def _put(owner: Value, key: Key, value: Value, name: str) -> Value:
     if isinstance(step, int):
         items = list(owner) if isinstance(owner, list) else []
         if step > len(items):
-            raise ConfigError(f"{name} is set, but only {len(items)} come before it")
+            raise ConfigError(
+                f"{name} is set, but only {len(items)} come before it; number them "
+                "from 0, without a gap"
+            )
         before = items[step] if step < len(items) else None
         items[step : step + 1] = [_put(before, tuple(rest), value, name)]
         return items

@@ -31,7 +31,10 @@ def refused(topic: str, payload: bytes | str | dict[str, Any]) -> RequestError:
         (b"  ", "the payload is empty"),
         (b"home", "is not JSON: home (a command is written as"),
         (b"{", "is not JSON"),
-        (b'{"command": "jog", "x": 1} x', "(extra data, line 1 column 28)"),
+        (
+            b'{"command": "jog", "x": 1} x',
+            "(something follows the closing bracket, line 1 column 28)",
+        ),
         (b'"unfinished', "is not JSON"),
         (b'"' + b'\\"' * 30_000, "is not JSON"),
         (b'"\\', "is not JSON"),

@@ -123,7 +123,7 @@ PROBLEMS = [
     ("limits: {rate: 0}", "limits.rate must be a number above 0"),
     ("telemetry: {interval: .inf}", "telemetry.interval must be a number above 0"),
     ("telemetry: {interval: 1e999}", "telemetry.interval must be a number above 0"),
-    ("printers: [{id: Big}]", "printers[0].id must be a text that matches"),
+    ("printers: [{id: Big}]", "printers[0].id must be 1 to 64 lower-case letters"),
     (
         "printers: [{name: ''}]",
         "printers[0].name must be a text of 1 to 100 characters",
