@@ -83,6 +83,34 @@ class Pace:
         await asyncio.sleep(self._due - now)
 
 
+QUESTIONS, BURST = 5.0, 10
+"""Questions a second that all clients together get answered while something is printed,
+and how many before that hold. Each takes the event loop some milliseconds, for which a
+printer's line may wait. Programs that follow a print ask once or twice a second."""
+
+
+class Questions:
+    """Spreads questions over time while something is printed; none is refused.
+
+    Args:
+        prints: returns whether something is printed.
+
+    """
+
+    def __init__(self, prints: Callable[[], bool]) -> None:
+        self._prints = prints
+        self._due = 0.0
+
+    async def turn(self) -> None:
+        """Wait until the next question may be answered."""
+        if not self._prints():
+            return
+        now = asyncio.get_running_loop().time()
+        self._due = max(self._due, now - BURST / QUESTIONS) + 1 / QUESTIONS
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+
+
 class Printers(Protocol):
     """All printers that are served."""
 
@@ -167,6 +195,8 @@ class Api:
         self.uploads = 0
         """How many are under way."""
         self._pace = Pace(printers.prints)
+        self._questions = Questions(printers.prints)
+        self._refusals = Questions(printers.prints)  # they delay nobody with a key
         self._commands: set[asyncio.Task[CommandResult]] = set()
         self._refusal_logged = float("-inf")
         self._resources = self._table()
@@ -202,8 +232,14 @@ class Api:
             return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, text, head)
 
     async def _handle(self, head: Head, body: Body) -> HttpResponse:
-        self._check_host(head)
-        self._check_key(head)
+        try:
+            self._check_host(head)
+            self._check_key(head)
+        except HttpError:
+            await self._refusals.turn()
+            raise
+        if head.method in {"GET", "HEAD"}:
+            await self._questions.turn()
         route = octoprint.route(head.target, self._printers.names())
         methods = self._resources.get(route.resource)
         if methods is None:

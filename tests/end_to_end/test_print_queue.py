@@ -1,5 +1,6 @@
 """The queue of prints: what waits, what starts it, and what survives a restart."""
 
+import asyncio
 import base64
 import resource
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 from tests.support.brokers import Mosquitto
 from tests.support.printers import SimulatedPrinter, simulated
+from tests.support.proxy import proxied
 from tests.support.stages import Stage, stage
 from tests.support.waiting import until
 
@@ -295,3 +297,39 @@ async def test_a_full_disk_loses_nothing(broker: Mosquitto, tmp_path: Path) -> N
             history = await bridge.call("request/history")
             assert history["data"]["prints"] == [past]
             assert bridge.latest("job/result")["outcome"] == "done"
+
+
+async def test_a_print_goes_on_while_the_broker_hangs(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Its connection stays open, and nothing comes through any more."""
+    files = tmp_path / "files/hanging"
+    files.mkdir(parents=True)
+    files.joinpath("long.gcode").write_bytes(LONG)
+    with simulated(PRINTER, tmp_path / "printer") as printer:
+        done = printer.firmware.executed
+        async with proxied(broker.host, broker.port) as proxy:
+            sections = {
+                "files": {"folder": str(tmp_path / "files"), "keep_free": 0},
+                "mqtt": {
+                    "host": "127.0.0.1",
+                    "port": proxy.port,
+                    "state_folder": str(tmp_path / "state"),
+                },
+            }
+            running = stage(broker, printer, tmp_path, "hanging", sections)
+            bridge = await asyncio.to_thread(running.__enter__)
+            try:
+                await until(lambda: bridge.latest("files/state")["count"] == 1)
+                await bridge.call("job", {"command": "start", "file": "long.gcode"})
+                await until(lambda: len(done) > 300)
+                proxy.stalled = True
+                before = len(done)
+                await until(lambda: len(done) > before + 1500)
+                proxy.stalled = False
+                await until(lambda: (bridge.latest("job/state")["line"] or 0) > 1500)
+                assert bridge.latest("job/state")["starved"] == 0
+                await bridge.call("job", {"command": "cancel"})
+                await bridge.becomes("operational")
+            finally:
+                await asyncio.to_thread(running.__exit__, None, None, None)

@@ -7,7 +7,14 @@ from urllib.parse import unquote
 import pytest
 
 from bridge.errors import RejectedError
-from bridge.upload.handlers import RATE, RATE_IN_PRINT, Pace
+from bridge.upload.handlers import (
+    BURST,
+    QUESTIONS,
+    RATE,
+    RATE_IN_PRINT,
+    Pace,
+    Questions,
+)
 from bridge.upload.ports import CommandResult, Submitted
 from tests.support.uploads import (
     KEY,
@@ -295,3 +302,17 @@ async def test_uploads_are_slower_while_something_is_printed() -> None:
         took[printing] = loop.time() - begun
     assert took[True] >= 4 * 64 * 1024 / RATE_IN_PRINT
     assert took[False] >= 4 * 64 * 1024 / RATE
+
+
+async def test_a_flood_of_questions_is_spread_while_something_is_printed() -> None:
+    """None is refused, and who asks seldom waits for nothing."""
+    loop = asyncio.get_running_loop()
+    took = {}
+    for printing in (False, True):
+        questions = Questions(lambda printing=printing: printing)  # type: ignore[misc]  # a default
+        begun = loop.time()
+        for _ in range(BURST + 2):
+            await questions.turn()
+        took[printing] = loop.time() - begun
+    assert took[True] >= 2 / QUESTIONS - 0.01
+    assert took[False] < took[True]
