@@ -199,7 +199,9 @@ def test_the_outlet_is_switched_off_after_a_print(home: "Home", pocket: Phone) -
 
 
 def test_a_refusal_is_shown(home: "Home", pocket: Phone) -> None:
-    """A message of one's own, in the middle of a print."""
+    """A message of one's own, in the middle of a print, after restarts."""
+    for part in ("bridge", "broker", "hass"):
+        restart(home, part)
     home.printer.press("start", FILE)
     home.hass.becomes("sensor.ender_state", "printing", within=30)
     home.hass.publish("printer/head", {"command": "home", "axes": []})
@@ -227,6 +229,39 @@ def test_filament_and_answers(home: "Home", pocket: Phone) -> None:
     pocket.press(question, "Continue")
     wait_for(lambda: "M876 S0" in home.printer.wire.sent(), "the answer", 60)
     pocket.shows("clear_notification")
+
+
+def test_a_filament_change_goes_on_by_the_phone_whatever_was_restarted(
+    home: "Home", pocket: Phone
+) -> None:
+    """Also if the bridge finds the printer waiting for the person."""
+    hass, reason = home.hass, "sensor.ender_attention_reason"
+    if hass.state("sensor.ender_state") != "printing":
+        hass.becomes("sensor.ender_state", "operational", within=120)
+        home.printer.press("start", FILE)
+        hass.becomes("sensor.ender_state", "printing", within=30)
+    shown = len(pocket.messages("The filament has run out"))
+    home.printer.press("runout")
+    wait_for(lambda: len(pocket.messages("The filament has run out")) > shown, "it", 60)
+    runout = pocket.shows("The filament has run out")
+    for part in ("hass", "broker", "bridge"):
+        home.kill(part)
+        home.start(part)
+        if part == "hass":
+            hass.started()
+    hass.becomes("sensor.ender_state", "connecting", within=120)
+    wait_for(
+        lambda: "waits for a person" in hass.state("sensor.ender_status").lower(),
+        "the status",
+        60,
+    )
+    assert hass.state(reason) in {"prompt", "filament_runout"}
+    hass.becomes("button.ender_resume", "unknown")
+    hass.becomes("button.ender_home", "unavailable")
+    pocket.press(runout, "Resume")
+    wait_for(lambda: "M108" in home.printer.wire.sent(), "the release", 60)
+    hass.becomes("sensor.ender_state", "printing", within=60)
+    hass.becomes(reason, "none", within=30)
 
 
 def test_a_print_that_waits_is_printed_when_the_bed_is_clear(
@@ -285,5 +320,23 @@ def test_smoke_stops_the_printer_and_somebody_is_told(
     home.hass.pretend("binary_sensor.kitchen", "on")
     home.hass.becomes("sensor.ender_state", "error", within=30)
     home.hass.becomes("switch.outlet", "off")
-    pocket.shows("Smoke alarm. The printer has been stopped.")
+    pocket.shows(
+        "Smoke alarm. The emergency stop was sent. The outlet was switched off."
+    )
     pocket.shows("It has stopped with an error: ")
+
+
+def test_smoke_while_the_bridge_is_away(home: "Home", pocket: Phone) -> None:
+    """The outlet goes off at once, nobody is misled, and the stop follows."""
+    home.hass.pretend("binary_sensor.kitchen", "off")
+    home.printer.reset()
+    home.hass.becomes("sensor.ender_state", "operational", within=60)
+    home.hass.call("switch.turn_on", "switch.outlet")
+    home.kill("bridge")
+    home.hass.becomes("button.ender_emergency_stop", "unavailable", within=60)
+    home.hass.pretend("binary_sensor.kitchen", "on")
+    home.hass.becomes("switch.outlet", "off", within=30)
+    pocket.shows("Smoke alarm. The emergency stop could not be sent")
+    home.start("bridge")
+    home.hass.becomes("sensor.ender_state", "error", within=60)
+    wait_for(lambda: "M112" in home.printer.wire.sent()[-20:], "the stop", 30)
