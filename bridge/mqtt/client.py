@@ -397,7 +397,8 @@ class Client:
         if self._accepted.done():
             return
         if reason.is_failure:
-            error = error_text.refused(self._config, self._id, reason.value)
+            reference = error_text.named_server(received)
+            error = error_text.refused(self._config, self._id, reason.value, reference)
             self._accepted.set_exception(error)
         else:
             self._accepted.set_result(_limits(received))
@@ -408,7 +409,7 @@ class Client:
         _data: object,
         flags: paho.DisconnectFlags,
         reason: ReasonCode,
-        *_: object,
+        received: Properties | None = None,
     ) -> None:
         loss = error_text.lost(
             self._config,
@@ -416,6 +417,7 @@ class Client:
             reason.value,
             by_broker=flags.is_disconnect_packet_from_server,
             subscribed=self._subscribed,
+            reference=error_text.named_server(received),
         )
         self._end(loss)
 

@@ -87,8 +87,9 @@ REFUSALS = {
     0x97: "a quota of the broker is used up",
     0x9A: "the broker cannot retain messages, which a last will needs",
     0x9B: "the broker does not support QoS 1, which a last will needs",
-    0x9C: "the broker asks us to use another server; change mqtt.host",
-    0x9D: "the broker has moved; change mqtt.host",
+    0x9C: "the broker asks us to use another server{reference}; set mqtt.host to "
+    "it, or add it to mqtt.hosts",
+    0x9D: "the broker has moved{reference}; set mqtt.host to its new address",
     0x9F: "the broker says that we connect too often",
 }
 """CONNACK reason codes (MQTT 5.0, 3.2.2.2). paho translates the return codes of MQTT
@@ -109,8 +110,9 @@ LOSSES = {
     0x98: "the broker's administrator closed the connection",
     0x9A: "the broker cannot retain messages",
     0x9B: "the broker does not support QoS 1",
-    0x9C: "the broker asks us to use another server; change mqtt.host",
-    0x9D: "the broker has moved; change mqtt.host",
+    0x9C: "the broker asks us to use another server{reference}; set mqtt.host to "
+    "it, or add it to mqtt.hosts",
+    0x9D: "the broker has moved{reference}; set mqtt.host to its new address",
 }
 """DISCONNECT reason codes of a broker (MQTT 5.0, 3.14.2.1); MQTT 3.1.1 has none, there
 a broker just closes the connection."""
@@ -144,6 +146,8 @@ UNREACHABLE: tuple[tuple[type[Exception], str | None, str], ...] = (
 """Errors below MQTT: the exception, the transport it is specific to, and the text. The
 first match counts."""
 
+MAX_REFERENCE = 100
+"""Characters of a Server Reference that a message shows."""
 CLIENT_ID_REFUSED = 0x85
 NOT_AUTHORIZED = 0x87
 WRONG_ACCOUNT = (0x86, NOT_AUTHORIZED, 0x8A)
@@ -175,12 +179,33 @@ def user(config: Mqtt) -> str:
     return "an anonymous client" if config.username is None else f"{config.username!r}"
 
 
-def refused(config: Mqtt, client_id: str, code: int) -> AttemptError:
-    """Return the error for a CONNACK that refuses the connection."""
+def named_server(received: object) -> str:
+    """Return the Server Reference in a broker's properties, for a message.
+
+    It is not followed: a broker could then have our password sent to any host (MQTT
+    5.0, 4.11 leaves that to the client).
+    """
+    name = getattr(received, "ServerReference", None)
+    known = isinstance(name, str) and name.isprintable() and name
+    return f", {name[:MAX_REFERENCE]}" if known else ""
+
+
+def refused(
+    config: Mqtt, client_id: str, code: int, reference: str = ""
+) -> AttemptError:
+    """Return the error for a CONNACK that refuses the connection.
+
+    Args:
+        config: how we tried to connect.
+        client_id: our client id.
+        code: the reason code.
+        reference: see :func:`named_server`.
+
+    """
     text = REFUSALS.get(
         code, f"the broker refuses the connection with code 0x{code:02x}"
     )
-    reason = text.format(client_id=client_id, user=user(config))
+    reason = text.format(client_id=client_id, user=user(config), reference=reference)
     hint = Hint.VERSION if code == UNSUPPORTED_VERSION else Hint.REFUSED
     return AttemptError(f"{endpoint(config)}: {reason}", hint, code)
 
@@ -234,8 +259,14 @@ def unreachable(config: Mqtt, error: Exception, stage: ConnectStage) -> AttemptE
     return AttemptError(f"{endpoint(config)}: {text}")
 
 
-def lost(
-    config: Mqtt, client_id: str, code: int, *, by_broker: bool, subscribed: bool
+def lost(  # noqa: PLR0913 - what is known of the end
+    config: Mqtt,
+    client_id: str,
+    code: int,
+    *,
+    by_broker: bool,
+    subscribed: bool,
+    reference: str = "",
 ) -> Loss:
     """Return how an accepted connection ended.
 
@@ -245,6 +276,7 @@ def lost(
         code: the reason code, from the broker or from paho.
         by_broker: the broker sent it in a DISCONNECT.
         subscribed: the broker had already answered our SUBSCRIBE.
+        reference: see :func:`named_server`.
 
     """
     if by_broker:
@@ -258,7 +290,7 @@ def lost(
             "the broker closed the connection right after accepting it; it may not "
             "allow a topic to {user}, or another client uses our id {client_id!r}"
         )
-    reason = text.format(client_id=client_id, user=user(config))
+    reason = text.format(client_id=client_id, user=user(config), reference=reference)
     return Loss(
         f"{endpoint(config)}: {reason}",
         taken_over=by_broker and code == SESSION_TAKEN_OVER,

@@ -48,6 +48,31 @@ async def test_a_broker_without_what_a_will_needs(
     assert "which a last will needs" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("packets", "words"),
+    [
+        (
+            [b"\x20\x0e\x00\x9c\x0b\x1c\x00\x08b.lan:18"],
+            "asks us to use another server, b.lan:18; set mqtt.host to it, or add it",
+        ),
+        ([b"\x20\x03\x00\x9d\x00"], "the broker has moved; set mqtt.host to its new"),
+        (
+            [ACCEPTED, b"\xe0\x0a\x9d\x08\x1c\x00\x05b.lan"],
+            "the broker has moved, b.lan; set mqtt.host to its new address",
+        ),
+    ],
+)
+async def test_another_server_is_named_and_not_followed(
+    caplog: pytest.LogCaptureFixture, packets: list[bytes], words: str
+) -> None:
+    async with (
+        server(saying(*packets)) as port,
+        bridge(config(port), presence("")) as printer,
+    ):
+        await until(lambda: words in caplog.text)
+        assert printer.broker.endpoint == f"127.0.0.1:{port}"
+
+
 async def test_a_broker_that_takes_one_message_at_a_time_gets_all() -> None:
     options = "allow_anonymous true\nmax_inflight_messages 1"
     with (
