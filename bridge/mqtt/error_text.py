@@ -186,8 +186,9 @@ def named_server(received: object) -> str:
     5.0, 4.11 leaves that to the client).
     """
     name = getattr(received, "ServerReference", None)
-    known = isinstance(name, str) and name.isprintable() and name
-    return f", {name[:MAX_REFERENCE]}" if known else ""
+    if not isinstance(name, str) or not name or not name.isprintable():
+        return ""
+    return f", {name[:MAX_REFERENCE]}"
 
 
 def refused(
