@@ -85,8 +85,8 @@ def _controls(config: Config, topics: Topics) -> Finding:
         "home assistant",
         "note",
         f"its account at the broker needs the right to publish on {topics.base}/ "
-        f"{', '.join(used)}; an entity whose topic is missing does nothing, and nobody "
-        "is told",
+        f"{', '.join(used)}; an entity whose topic is missing does nothing, and no "
+        "error is shown",
     )
 
 

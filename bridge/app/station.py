@@ -670,7 +670,7 @@ class Station:
 
 
 def _internal_error(error: BaseException) -> str:
-    """Return what a person is told about a bug; the log has its traceback."""
+    """Return the message about a bug; the log has its traceback."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return (

@@ -432,7 +432,7 @@ class Supervisor:
             loop.set_exception_handler(before)
 
     async def _replace_emergency_connection(self, config: Config) -> None:
-        """Make the connection for emergency stops anew if its settings changed."""
+        """Replace the connection for emergency stops if its settings changed."""
         if self._emergency is not None and config.mqtt == self._config.mqtt:
             return
         if self._emergency_task is not None:

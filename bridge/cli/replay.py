@@ -102,7 +102,7 @@ def explained(
     """
     summary = summary or Summary()
     dialect = DIALECTS.get(firmware, UNKNOWN)
-    fates = Replay(dialect)
+    replay = Replay(dialect)
     profile = Profile()
     known = state.connected(state.initial(profile), dialect=dialect)
     for entry in entries:
@@ -116,12 +116,12 @@ def explained(
             )
             summary.sent()
             yield line
-            yield from map(_noted, fates.take(entry))
+            yield from map(_noted, replay.take(entry))
             yield from _changes(before, known)
             continue
         replies = parse_reply(text, dialect)
         if firmware == "auto":
-            dialect = fates.dialect = _dialect(replies, dialect)
+            dialect = replay.dialect = _dialect(replies, dialect)
         summary.family = dialect.name
         summary.received(replies)
         for reply in replies:
@@ -129,7 +129,7 @@ def explained(
                 known, reply, now=entry.time, dialect=dialect, profile=profile
             )
         yield f"{line:<{_COLUMN}} {'; '.join(map(repr, replies))}".rstrip()
-        yield from map(_noted, fates.take(entry))
+        yield from map(_noted, replay.take(entry))
         yield from _changes(before, known)
 
 

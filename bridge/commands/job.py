@@ -199,7 +199,7 @@ class Restart(Command):
         """
         if context.phase not in {"idle", "paused"}:
             raise RejectedError.conflict(
-                "job restart: only a paused print can begin again; pause it first",
+                "job restart: only a paused print can be restarted; pause it first",
                 "printing",
             )
         return Program(("M26 S0", "M24"))

@@ -67,12 +67,12 @@ place. [config.example.yaml](../config.example.yaml) has every setting with its 
 
 def example() -> str:
     """Return the commented whole: a YAML file that means the defaults."""
-    return _EXAMPLE_HEAD + "\n".join(_example(schema.told(), "")) + "\n"
+    return _EXAMPLE_HEAD + "\n".join(_example(schema.documented(), "")) + "\n"
 
 
 def reference() -> str:
     """Return the table of all settings, in Markdown."""
-    return _REFERENCE_HEAD + "\n".join(_sections(schema.told(), ())) + "\n"
+    return _REFERENCE_HEAD + "\n".join(_sections(schema.documented(), ())) + "\n"
 
 
 def _example(section: Schema, indent: str) -> Iterator[str]:

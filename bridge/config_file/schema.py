@@ -21,8 +21,8 @@ def root() -> Schema:
         return _whole(Config.model_json_schema())
 
 
-def told() -> Schema:
-    """Return the whole configuration's schema, each setting with what it is for."""
+def documented() -> Schema:
+    """Return the whole configuration's schema, with the description of each setting."""
     return _whole(Config.model_json_schema())
 
 

@@ -187,7 +187,7 @@ class Handshake:
             self._foreign = reply.name
 
     def _note_sign_of_life(self, reply: Reply, now: float) -> None:
-        """Have patience with a firmware that says that it works, or reports."""
+        """Extend the timeout while a firmware is busy, or sends reports."""
         dialect = self._transmitter.dialect
         heats = isinstance(reply, TemperatureReport) and reply.waiting
         if heats or isinstance(reply, Busy):

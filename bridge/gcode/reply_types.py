@@ -204,7 +204,7 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class ForeignFirmware:
-    """Another kind of firmware greets, one that does not speak this protocol.
+    """The start message of a firmware that does not speak this protocol.
 
     Attributes:
         name: such as ``grbl``.

@@ -317,6 +317,12 @@ def _warnings(device: Device) -> Iterator[Entity]:
             "{% endfor %}{{ ns.it | tojson }}",
         },
     )
+    yield from _attention(device)
+    yield _question(device)
+
+
+def _attention(device: Device) -> Iterator[Entity]:
+    topics = device.topics
     yield Entity(
         key="attention",
         platform="binary_sensor",
@@ -342,7 +348,11 @@ def _warnings(device: Device) -> Iterator[Entity]:
         fields={"icon": "mdi:alert-circle-outline"}
         | read(topics.state, f"(value_json.error or 'none')[:{LONGEST}]"),
     )
-    yield Entity(
+
+
+def _question(device: Device) -> Entity:
+    topics = device.topics
+    return Entity(
         key="question",
         platform="sensor",
         name="Question",
@@ -400,6 +410,11 @@ def _heat(device: Device) -> Iterator[Entity]:
             " else not value_json.safe_to_power_off",
         ),
     )
+    yield from _heaters_on(device)
+
+
+def _heaters_on(device: Device) -> Iterator[Entity]:
+    topics = device.topics
     yield Entity(
         key="heaters_off",
         platform="sensor",

@@ -1,4 +1,4 @@
-"""Another client that uses our client id: how it is noticed, and what is told of it.
+"""Another client that uses our client id: how it is noticed and reported.
 
 A broker disconnects a client when another one connects with its client id (MQTT 5.0,
 3.1.4), and anyone can send a client id. So a takeover must never end the bridge, which

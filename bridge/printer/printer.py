@@ -486,7 +486,7 @@ class Printer:
             )
 
     async def _ask_position(self) -> bool:
-        """Ask where the head is; return whether the printer has told."""
+        """Ask where the head is; return whether the printer replied."""
         session, state = self.link.session, self.state
         moving = state.moved_by_print or state.waiting
         if session is None or session.closed or moving:

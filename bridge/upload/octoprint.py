@@ -136,7 +136,7 @@ def file_url(base: str, path: str) -> str:
 
 
 def file_document(file: StoredFile, base: str) -> Document:
-    """Return what is told of a stored file."""
+    """Return the description of a stored file."""
     said = file.metadata
     filament = {
         f"tool{used.tool}": {"length": used.length}

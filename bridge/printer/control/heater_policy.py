@@ -336,7 +336,7 @@ class HeaterPolicy:
         return heater in self._decision().off
 
     def leaving(self, heaters: Collection[str]) -> None:
-        """Note that heaters were told to go off because the bridge ends.
+        """Note that heaters were turned off because the bridge ends.
 
         Those of a paused print are set again when it is back. Do not call :meth:`look`
         after this: an old report would look like somebody's command.

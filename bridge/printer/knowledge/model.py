@@ -168,7 +168,7 @@ class PrinterState:
             ``None``: none is, as far as is known.
         reheat: °C of heaters that went off during the pause of the print.
         tool_before: the tool before the line in flight.
-        homings: how often it was told to home; compared, not shown.
+        homings: how many homing commands were sent; compared, not shown.
         homed: the axes of the last homing.
         resets: how often it was reset while connected; compared, not shown.
 

@@ -231,7 +231,7 @@ _WHY_FAILED = {
     "not_started": "the printer did not start it",
     "file_error": "the printer refused a line of the file",
     "interrupted": "the bridge was ended in the middle of it",
-    "bridge_stopped": "the bridge was told to end, and has paused it before that",
+    "bridge_stopped": "the bridge was stopped, and paused it first",
     "no_answer": "the printer did not acknowledge a line of it",
 }
 """The reasons of a failed print in words; those of a halted firmware come with its own

@@ -206,6 +206,6 @@ class PrintCommands:
     def _check_paused(self) -> None:
         if self._observer.state.job.phase != "paused":
             raise RejectedError.conflict(
-                "job restart: only a paused print can begin again; pause it first",
+                "job restart: only a paused print can be restarted; pause it first",
                 "printing",
             )

@@ -29,7 +29,7 @@ SETTLED = 10.0
 """Seconds for which a command waits until what it asks for has come about."""
 
 LAYER_TIME = 45.0
-"""Seconds that the bridge waits for the end of a layer when it is told to end. Service
+"""Seconds that the bridge waits for the end of a layer when it is stopped. Service
 managers kill a process that takes too long: systemd after 90 seconds."""
 
 At = Literal["now", "layer"]

@@ -427,7 +427,7 @@ EVENTS: Mapping[str, str] = {
     "connected": "The printer can be used; `firmware`.",
     "disconnected": "The connection ended; `reason`.",
     "printer_reset": "It was reset while it was connected.",
-    "home": "It was told to home; `axes`.",
+    "home": "A homing command was sent; `axes`.",
     "tool_change": "Another tool was selected; `old`, `new`.",
     "position": "It reported another position; `x`, `y`, `z`, `e` in mm.",
     "print_started": "A print has started; `file`, `size`.",
