@@ -1,5 +1,7 @@
 """When the temperatures and the job are published."""
 
+import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -289,3 +291,34 @@ def test_when_heaters_go_off_does_not_jitter(printer: Knowing) -> None:
     assert steady(first, told(102)).heaters_off_at == 102
     assert steady(first, told(None)).heaters_off_at is None
     assert steady(steady(first, told(None)), told(100.6)).heaters_off_at == 101
+
+
+def rows(swing: float, deadband: float) -> int:
+    """Return how many temperatures a recorder writes in an hour of held targets.
+
+    A hotend and a bed swing around their targets, a third as much the bed, and are
+    measured with noise of a sixth of that; the firmware reports every two seconds.
+    """
+    noise = random.Random(1)  # noqa: S311 - no secret
+    printer = Knowing()
+    gate = TemperatureGate(Telemetry(deadband=deadband))
+    shown: dict[str, float | None] = {}
+    written = 0
+    for now in range(0, 3600, 2):
+        hotend = swing * (math.sin(now * math.tau / 23) + noise.gauss(0, 1 / 6))
+        bed = swing / 3 * (math.sin(now * math.tau / 60) + noise.gauss(0, 1 / 6))
+        printer.says(f"T:{210 + hotend:.2f} /210.00 B:{60 + bed:.2f} /60.00 @:9 B@:9")
+        if gate.due(printer.state, now):
+            document = views.temperatures(printer.state, now=now, epoch=0).model_dump()
+            values = {name: document[name]["actual"] for name in ("tool0", "bed")}
+            written += sum(shown.get(name) != value for name, value in values.items())
+            shown = values
+    return written
+
+
+def test_a_larger_deadband_writes_fewer_rows_while_heaters_tremble() -> None:
+    assert rows(0.1, 0.2) < 300
+    usual = rows(0.3, 0.2)
+    assert usual < 1000
+    assert rows(0.3, 0.5) < usual / 2
+    assert rows(0.3, 1.0) <= 2 * 60, "one each heartbeat"
