@@ -79,6 +79,8 @@ def child(*command: str | Path) -> Callable[[Path, int], tuple[float, float]]:
             given, check=True, stdout=subprocess.PIPE, env=stand.environment()
         )
         said = json.loads(done.stdout.splitlines()[-1])
+        if isinstance(said, list):  # of several printers
+            (said,) = said
         return said["seconds"], said["processor"]
 
     return run
@@ -149,6 +151,11 @@ def chosen_hosts(host: Path, arguments: argparse.Namespace) -> list[Host]:
         for lane, name in lanes.items()
         if arguments.only is None or lane in arguments.only
     ]
+    if arguments.only is None or "print" in arguments.only:
+        lane = child(
+            sys.executable, stand.HERE / "printing.py", "print", "LINES", "PORT"
+        )
+        hosts.append(Host("bridge, printing a file", lane))
     if arguments.only is None or "mqtt" in arguments.only:
         hosts.append(Host("bridge, over MQTT in batches", over_mqtt("")))
     if arguments.windows:
@@ -218,7 +225,9 @@ def main() -> None:
     parser.add_argument("--delay", type=int, default=0, help="ms, each way")
     parser.add_argument("--noise", type=int, default=0, help="damaged lines a million")
     parser.add_argument("--windows", action="store_true", help="several in flight too")
-    parser.add_argument("--only", nargs="*", help="asyncio session execute stream mqtt")
+    parser.add_argument(
+        "--only", nargs="*", help="asyncio session execute stream print mqtt"
+    )
     parser.add_argument("--octoprint", help="the Python that has OctoPrint installed")
     parser.add_argument("--printrun", help="the Python that has Printrun installed")
     measure(parser.parse_args())

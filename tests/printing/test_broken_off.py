@@ -328,3 +328,37 @@ async def test_a_full_disk_ends_no_print(tmp_path: Path) -> None:
         assert not kept.exists()
         flush()
         assert json.loads(kept.read_text()) == {"checkpoint": None}, "the last word"
+
+
+async def test_a_paused_print_outlives_the_end_of_the_bridge(tmp_path: Path) -> None:
+    """SIGTERM comes while it is paused: nothing is sent for it, and it can go on."""
+    kept = tmp_path / "p.print.json"
+    volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
+    link = tmp_path / "printer"
+    with simulated(f"simulator://{SLOW}", link):
+        async with printing(
+            tmp_path, LINES, str(link), print_file=kept, volume=volume
+        ) as it:
+            it.start()
+            await until(lambda: (it.live.printer.state.job.layer or 0) >= 5)
+            await it.live.does("job", command="pause")
+            await it.phase("paused")
+            sent = len(it.sent)
+            await it.live.end()
+            result = it.live.printer.state.job.result
+            assert result is not None
+            assert (result.outcome, result.reason) == ("failed", "bridge_stopped")
+            moves = [line for line in it.sent[sent:] if line.startswith("G")]
+            assert moves == [], "neither back to the part, nor away from it"
+        flush()
+        point = json.loads(kept.read_text())["checkpoint"]
+        assert (point["job"], point["layer"]) == ("job-1", result.layers)
+        async with live(
+            str(link), print_file=kept, volume=volume, connected=True
+        ) as again:
+            assert again.printer.printing.interrupted is not None
+            planned = await again.printer.plan_in_slices(
+                command_of("job", command="recover", z=point["z"])
+            )
+            assert "G28 X Y" in planned.program.gcode
+            assert again.sent == []
