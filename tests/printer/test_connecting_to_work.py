@@ -15,8 +15,8 @@ from tests.support.printers import SimulatedPrinter, simulated
 from tests.support.waiting import DEADLINE, until
 
 TIMEOUT = 5.0
-"""Seconds that a printer may leave unanswered. It says that it works every second, which
-may come late on a busy machine; ``G4 S8`` takes longer than this."""
+"""Seconds that a printer may leave unanswered. It says every second that it works,
+which may come late on a busy machine; ``G4 S8`` takes longer than this."""
 
 
 def tell(printer: SimulatedPrinter, line: str, until_said: bytes) -> None:
