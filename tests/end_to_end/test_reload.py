@@ -361,5 +361,6 @@ async def test_a_printer_that_is_removed_is_left_cold(
         other = {"id": "other", "serial": {"port": str(tmp_path / "absent")}}
         await reload(bridge.daemon, config | {"printers": [other]})
         assert "M140 S0" in printer.wire.sent()
+        await until(lambda: "heaters_off" in bridge.event_names())
         events = [e for e in bridge.events() if e["event"] == "heaters_off"]
         assert [event["cause"] for event in events] == ["exit"]
