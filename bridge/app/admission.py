@@ -1,15 +1,15 @@
 """Which messages may come in, in which order, and how many: class, rate and queue.
 
-A message is classified once, when it arrives, by its topic and nothing but a search for
-an emergency stop in its payload: a flood must be refused for less work than it took to
-send it.
+A message is classified once, when it arrives, by its topic, and on the topic of raw
+G-code by whether it is an emergency stop. Its payload is read only if it can be one: a
+flood must be refused for less work than it took to send it.
 """
 
 import asyncio
-import re
 from collections import Counter
 from enum import StrEnum
 
+from bridge.commands import stops_at_once
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.job import Cancel
 from bridge.commands.raw import RawCommand
@@ -18,18 +18,12 @@ from bridge.errors import RejectedError
 QUEUE_LIMIT = 1000
 """Messages of one class that may wait to be read; the next ones are rejected (429)."""
 
-_BEFORE_STOP = re.compile(rb"M\s*0*\Z", re.IGNORECASE)
-_ESCAPED = re.compile(rb"\\u00[0-7]", re.IGNORECASE)
-_LONGEST_CODE = 100
-"""Bytes before the digits of a stop that are searched for its letter; a longer line
-than that cannot be sent."""
-
 
 class MessageClass(StrEnum):
     """What a message is for, as far as its place in the queue is concerned."""
 
     EMERGENCY = "emergency"
-    """It may be an emergency stop: it passes the rate limit and the queue."""
+    """It is an emergency stop: it passes the rate limit and the queue."""
     JOB = "job"
     """It concerns a print, such as cancelling it: it has no rate limit."""
     COMMAND = "command"
@@ -37,36 +31,23 @@ class MessageClass(StrEnum):
     """It asks for something and changes nothing."""
 
 
-def classify(rest: str, payload: bytes) -> MessageClass:
+def classify(rest: str, payload: bytes, max_bytes: int) -> MessageClass:
     """Return a message's class.
 
     Args:
         rest: its topic without the base.
-        payload: its bytes, in which a stop is only searched for: a text that merely
-            contains it passes the queue as well, and is recognised when it is parsed.
+        payload: its bytes. A text that merely contains the letters of a stop, such as
+            one for the display, is a command like any other.
+        max_bytes: larger payloads are not read.
 
     """
     if rest == EmergencyStop.topic:
         return MessageClass.EMERGENCY
-    if rest == RawCommand.topic and _may_stop(payload):
+    if rest == RawCommand.topic and stops_at_once(payload, max_bytes):
         return MessageClass.EMERGENCY
     if rest.startswith("request/"):
         return MessageClass.REQUEST
     return MessageClass.JOB if rest == Cancel.topic else MessageClass.COMMAND
-
-
-def _may_stop(payload: bytes) -> bool:
-    """Return whether a payload may contain an emergency stop.
-
-    It then contains the code as firmwares read it, with blanks and leading zeros, or an
-    escaped ASCII character, which could be part of it.
-    """
-    at = payload.find(b"112")
-    while at >= 0:
-        if _BEFORE_STOP.search(payload, max(0, at - _LONGEST_CODE), at):
-            return True
-        at = payload.find(b"112", at + 1)
-    return b"\\" in payload and _ESCAPED.search(payload) is not None
 
 
 class RateLimiter:
@@ -204,24 +185,15 @@ class Admission:
                 code=429,
             )
 
-    def count_lines(
-        self, kind: MessageClass, rest: str, lines: int, now: float
-    ) -> None:
+    def count_lines(self, kind: MessageClass, rest: str, lines: int) -> None:
         """Count the lines of a command that was parsed, and is no emergency stop.
 
         Args:
             kind: the class of its message.
             rest: its topic without the base.
             lines: how many it has.
-            now: seconds on a clock that does not go back.
-
-        Raises:
-            RejectedError: It only looked like a stop, and too many came on this topic.
 
         """
-        if kind is MessageClass.EMERGENCY:
-            kind = MessageClass.COMMAND
-            self.check_rate(kind, rest, now)
         if kind is MessageClass.COMMAND and lines > 1:
             self._limiter.spend(self._bucket(rest), lines - 1)
 

@@ -2,8 +2,7 @@
 
 The steps, in this order: admit (flags, rate limit, queue), parse, authorise,
 deduplicate, execute, respond. A message is classified once, before the first of them:
-what may be an emergency stop is admitted at once. Whether it is one is decided by the
-command that was parsed, however it was spelled.
+an emergency stop is admitted at once, however it is spelled.
 """
 
 import asyncio
@@ -220,7 +219,7 @@ class RequestHandler:
 
         """
         arrived, awake, begun = time.time(), boottime(), so_far.begun
-        kind = classify(rest, message.payload)
+        kind = classify(rest, message.payload, self._config.mqtt.max_payload)
         await self._admit(message, rest, kind, begun)
         self._poll()
         request = self._parse(message, rest, arrived, so_far)
@@ -231,7 +230,7 @@ class RequestHandler:
             self._poll()
             if _acts(request):
                 _refuse_interrupted(interrupted)
-            self._count_lines(request, rest, kind, begun)
+            self._count_lines(request, rest, kind)
         try:
             so_far.data = await self._execute(request, so_far.run, expires)
         except ExpiredError:
@@ -372,20 +371,17 @@ class RequestHandler:
                 error="forbidden",
             )
 
-    def _count_lines(
-        self, request: Request, rest: str, kind: MessageClass, now: float
-    ) -> None:
+    def _count_lines(self, request: Request, rest: str, kind: MessageClass) -> None:
         """Refuse a command because of the number of its lines, before it is planned.
 
         Raises:
-            RejectedError: The queue has no room for it, or it only looked like an
-                emergency stop and too many came.
+            RejectedError: The queue has no room for it.
 
         """
         lines = request.command.line_count
         if lines > 1 and not request.envelope.dry_run:
             self._check_room(lines)
-        self._admission.count_lines(kind, rest, lines, now)
+        self._admission.count_lines(kind, rest, lines)
 
     def _is_repeat(self, request: Request, so_far: _Handling, now: float) -> bool:
         """Return whether a command with this id came before.

@@ -1,7 +1,8 @@
 """The commands of a printer: :func:`parse` makes one from an MQTT message."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,6 +32,7 @@ __all__ = [
     "Response",
     "origin_of",
     "parse",
+    "stops_at_once",
 ]
 
 MAX_BYTES = 65_536
@@ -43,6 +45,15 @@ _LONGEST_ID = 64
 _QUESTION = "request/"
 _RAW = "command"
 _STOP = RawCommand(command=STOP)
+_PLACEHOLDER = re.compile("[{%]")
+_BLANKS = rb"(?:\s|\\[fnrt])*+"
+_BEGINS = re.compile(
+    rb'"%(_)b(?:[Nn]%(_)b\d++%(_)b)?[Mm]%(_)b0*+112(?!\d)' % {b"_": _BLANKS}
+)
+"""A text that begins with a stop, spelled in any way. No match reads beyond the next
+quotation mark, so the time is linear."""
+_ESCAPED = re.compile(rb"\\u00[0-7]")
+"""An escaped character of ASCII, which may stand for a part of it."""
 _OTHER_NAMES = {"printhead": "head", "storage": "sd", "request": "request/state"}
 
 
@@ -114,17 +125,47 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
         raise RequestError(error, _id(document), _command(topic, document)) from error
 
 
-def _is_stop(document: Json) -> bool:
-    """Return whether an invalid document asks for an emergency stop all the same.
+def _is_stop(document: Json, counts: Callable[[str], object] = lambda _: True) -> bool:
+    """Return whether a document, valid or not, asks for an emergency stop.
 
     An unknown field, for example, must not be the reason why a machine goes on.
+
+    Args:
+        document: the JSON object.
+        counts: tells whether a line that is a stop counts.
+
     """
     if document.get("dry_run", False) is not False:
         return False
     lines = [document.get("command")]
     if isinstance(listed := document.get("commands"), list):
         lines += listed
-    return any(isinstance(line, str) and is_stop(line) for line in lines)
+    return any(
+        isinstance(line, str) and is_stop(line) and counts(line) for line in lines
+    )
+
+
+def stops_at_once(payload: bytes, max_bytes: int) -> bool:
+    """Return whether a message on ``command`` is an emergency stop that goes first.
+
+    That is what :func:`parse` returns a stop for, except where it depends on parameters
+    or is a ``dry_run``. JSON is read only if a text in it can begin with the code, so
+    that a flood of texts that merely contain it costs next to nothing.
+
+    Args:
+        payload: the message's payload.
+        max_bytes: larger payloads are not read.
+
+    """
+    if not (_BEGINS.search(payload) or _ESCAPED.search(payload)):
+        return False
+    try:
+        document = read(payload, max_bytes)
+    except RejectedError:
+        return False
+    if document.get("parameters"):
+        return _is_stop(document, lambda line: not _PLACEHOLDER.search(line))
+    return _is_stop(document)
 
 
 def origin_of(topic: str, payload: bytes) -> Origin:

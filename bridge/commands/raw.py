@@ -19,7 +19,7 @@ from bridge.commands.base import (
 from bridge.commands.offsets import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
-from bridge.gcode.codes import Moves, PrintAction, Sets
+from bridge.gcode.codes import STOP, Moves, PrintAction, Sets
 from bridge.gcode.line import Line, format_number
 
 _MOST_LINES = 1000
@@ -36,14 +36,29 @@ class _Raw(Command):
 def _line(
     text: str, parameters: Mapping[str, object], context: Context, where: str
 ) -> Line:
-    return lines.clean(substituted(text, parameters, where), context, where)
+    return lines.clean(_filled(text, parameters, where), context, where)
+
+
+def _filled(text: str, parameters: Mapping[str, object], where: str) -> str:
+    """Return a line with its parameters; of a stop, the code is enough.
+
+    Raises:
+        RejectedError: The parameters do not fit it.
+
+    """
+    try:
+        return substituted(text, parameters, where)
+    except RejectedError:
+        if "112" in text and lines.is_stop(text):
+            return STOP
+        raise
 
 
 def _is_stop(text: str, parameters: Mapping[str, object]) -> bool:
     """Return whether a line is the emergency stop, as firmwares spell it."""
     if parameters and ("{" in text or "%" in text):
         try:
-            text = substituted(text, parameters, "")
+            text = _filled(text, parameters, "")
         except RejectedError:
             return False
     # A thousand lines are searched for the digits before any of them is parsed.

@@ -1,6 +1,7 @@
 """Which messages come in, in which order, and how many."""
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given
@@ -14,27 +15,120 @@ from bridge.app.admission import (
     RateLimiter,
     classify,
 )
+from bridge.commands import RequestError, parse
 from bridge.errors import RejectedError
+from tests.support.cases import case
 
 COMMAND, JOB = MessageClass.COMMAND, MessageClass.JOB
 REQUEST, EMERGENCY = MessageClass.REQUEST, MessageClass.EMERGENCY
+
+
+MAX = 65_536
+
+STOPS = (
+    b'{"command": "M112"}',
+    b'{"command": "m112"}',
+    b'{"command":"M 112"}',
+    b'{"command": "m0112"}',
+    b'{"command": "  N12 M112*33"}',
+    b'{"command": "M112 ; now"}',
+    b'{"command": "M112 M117"}',
+    rb'{"command": "\tM\t112"}',
+    rb'{"command": "M\u0031\u0031\u0032"}',
+    rb'{"command": "\u004d112"}',
+    b'{"commands": ["G28", "M112"]}',
+    b'{"command": "M112", "unknown": 1}',
+    b'{"commands": ["M112", 5], "id": 7}',
+    b'{"command": "M112", "parameters": {"a": 1}}',
+    b'\xef\xbb\xbf{"command": "M112"}\0',
+)
+"""Emergency stops on ``command``, however they are spelled."""
+
+NO_STOPS = (
+    b'{"command": "G28"}',
+    b'{"command": "M117 M112"}',
+    b'{"command": "M117 not M112"}',
+    b'{"command": "M117 \\"M112\\""}',
+    b'{"command": "M118 say, M 112"}',
+    b'{"command": "M1120"}',
+    b'{"command": "GM112"}',
+    b'{"command": "M11 2"}',
+    b'{"command": "M117 a", "id": "M112"}',
+    b'{"command": "M117 a", "M112": 1}',
+    b'{"command": "M117 a", "parameters": {"b": "M112"}}',
+    b'{"commands": ["M117 M112", "M118 M112"]}',
+    b'{"commands": [["M112"]]}',
+    b'{"commands": {"a": "M112"}}',
+    rb'{"command": "M117 Gr\u00fc\u00dfe, \u004d112"}',
+    b'{"command": "M112", "dry_run": true}',
+    b'["M112"]',
+    b'"M112"',
+    b'{"command": "M112"',
+    b'{"command": "M112", "command": "M117"}',
+    b"M112",
+    b"",
+)
+"""Texts on ``command`` that contain the letters, and others."""
+
+
+def test_a_stop_is_told_from_what_merely_contains_its_letters() -> None:
+    for payload in STOPS:
+        with case(payload):
+            assert classify("command", payload, MAX) is EMERGENCY
+    for payload in NO_STOPS:
+        with case(payload):
+            assert classify("command", payload, MAX) is COMMAND
+
+
+def test_what_depends_on_parameters_waits_like_every_command() -> None:
+    for text in ("M112{x}", "M{x}", "M112 %(x)d", "M11{x}"):
+        payload = json.dumps({"command": text, "parameters": {"x": 112}}).encode()
+        with case(text):
+            assert classify("command", payload, MAX) is COMMAND
+
+
+def test_a_payload_that_is_too_large_is_not_read() -> None:
+    payload = b'{"command": "M112", "a": "%b"}' % (b"x" * MAX)
+    assert classify("command", payload, MAX) is COMMAND
+
+
+@given(
+    before=st.sampled_from(
+        ["", " ", "N1 ", "\t", "M117 ", "G", "n 7\n", "(a)", "\x0b"]
+    ),
+    code=st.sampled_from(["M112", "m112", "M 0112", "M1120", "M11", "M\t112", "T112"]),
+    after=st.sampled_from(["", " ", "*7", ";", " S1", "é", "x", "\\", '"', "\n"]),
+    more=st.dictionaries(
+        st.sampled_from(["id", "ttl", "dry_run", "what"]),
+        st.sampled_from(["M112", 1, None, False, True, ["M112"]]),
+    ),
+    listed=st.booleans(),
+    ascii_only=st.booleans(),
+)
+def test_what_is_parsed_as_a_stop_is_classified_as_one(  # noqa: PLR0913 - a payload
+    *,
+    before: str,
+    code: str,
+    after: str,
+    more: dict[str, object],
+    listed: bool,
+    ascii_only: bool,
+) -> None:
+    text = before + code + after
+    fields = {"commands": ["G28", text]} if listed else {"command": text}
+    payload = json.dumps({**fields, **more}, ensure_ascii=ascii_only).encode()
+    try:
+        request = parse("command", payload)
+        stops = request.command.stops and not request.envelope.dry_run
+    except RequestError:
+        stops = False
+    assert (classify("command", payload, MAX) is EMERGENCY) == stops
 
 
 @pytest.mark.parametrize(
     ("rest", "payload", "kind"),
     [
         ("head", b"{}", COMMAND),
-        ("command", b'{"command": "G28"}', COMMAND),
-        ("command", b'{"command": "m112"}', EMERGENCY),
-        ("command", b'{"commands": ["G28", "M112"]}', EMERGENCY),
-        ("command", b'{"command": "M 112"}', EMERGENCY),
-        ("command", b'{"command": "m0112"}', EMERGENCY),
-        ("command", rb'{"command": "M\u0031\u0031\u0032"}', EMERGENCY),
-        ("command", rb'{"command": "\u004d112"}', EMERGENCY),
-        ("command", rb'{"command": "M117 Gr\u00fc\u00dfe"}', COMMAND),
-        ("command", b'{"command": "M1120"}', EMERGENCY),
-        ("command", b'{"command": "M11"}', COMMAND),
-        ("command", b'{"command": "M117 M112"}', EMERGENCY),
         ("head", b'{"command": "M112"}', COMMAND),
         ("emergency", b"", EMERGENCY),
         ("job", b"{}", JOB),
@@ -43,10 +137,10 @@ REQUEST, EMERGENCY = MessageClass.REQUEST, MessageClass.EMERGENCY
         ("request/emergency", b"M112", REQUEST),
     ],
 )
-def test_a_message_is_classified_by_its_topic_and_a_search_for_the_stop(
+def test_a_message_is_classified_by_its_topic(
     rest: str, payload: bytes, kind: MessageClass
 ) -> None:
-    assert classify(rest, payload) is kind
+    assert classify(rest, payload, MAX) is kind
 
 
 def test_a_burst_of_twice_the_rate() -> None:
@@ -184,7 +278,7 @@ def test_only_commands_have_a_rate_limit() -> None:
 def test_each_line_of_a_command_counts() -> None:
     limited = admission(rate=5)
     limited.check_rate(COMMAND, "head", 0.0)
-    limited.count_lines(COMMAND, "head", 10, 0.0)
+    limited.count_lines(COMMAND, "head", 10)
     with pytest.raises(RejectedError, match="more than 5 lines a second on head"):
         limited.check_rate(COMMAND, "head", 0.0)
     limited.check_rate(COMMAND, "head", 0.2)
@@ -193,7 +287,7 @@ def test_each_line_of_a_command_counts() -> None:
 def test_a_command_longer_than_the_burst_delays_the_next_ones() -> None:
     limited = admission(rate=5)
     limited.check_rate(COMMAND, "head", 0.0)
-    limited.count_lines(COMMAND, "head", 30, 0.0)
+    limited.count_lines(COMMAND, "head", 30)
     for moment in (0.0, 1.0, 4.0):
         with pytest.raises(RejectedError, match="lines a second"):
             limited.check_rate(COMMAND, "head", moment)
@@ -201,19 +295,10 @@ def test_a_command_longer_than_the_burst_delays_the_next_ones() -> None:
     limited.check_rate(COMMAND, "bed", 0.0)
 
 
-def test_what_only_looked_like_a_stop_is_counted_when_it_is_known() -> None:
-    limited = admission(rate=1)
-    for _ in range(2):
-        limited.check_rate(EMERGENCY, "head", 0.0)
-        limited.count_lines(EMERGENCY, "head", 1, 0.0)
-    with pytest.raises(RejectedError, match="lines a second"):
-        limited.count_lines(EMERGENCY, "head", 1, 0.0)
-
-
 def test_the_lines_of_requests_and_jobs_do_not_count() -> None:
     limited = admission(rate=1)
-    for kind in (REQUEST, JOB):
-        limited.count_lines(kind, "head", 1000, 0.0)
+    for kind in (EMERGENCY, REQUEST, JOB):
+        limited.count_lines(kind, "head", 1000)
     limited.check_rate(COMMAND, "head", 0.0)
 
 
@@ -231,7 +316,7 @@ def test_no_more_lines_than_the_rate_and_a_burst_before_the_last_command(
             limited.check_rate(COMMAND, "head", now)
         except RejectedError:
             continue
-        limited.count_lines(COMMAND, "head", lines, now)
+        limited.count_lines(COMMAND, "head", lines)
         before, last = before + last, lines
         assert before + 1 <= max(1.0, 2 * rate) + now * rate + 1e-6
 

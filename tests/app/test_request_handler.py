@@ -464,6 +464,24 @@ async def test_a_stop_with_a_repeated_id_stops_again(rest: str, payload: bytes) 
     assert len(it.performed) == 2
 
 
+async def test_texts_that_contain_the_stop_s_letters_are_limited_like_others() -> None:
+    """Only what is admitted is parsed, which is what a flood must not cause."""
+    it = bench(limits={"rate": 5})
+    for payload in (
+        {"command": "M117 not M112"},
+        {"commands": ["M117 M112"] * 3},
+        {"command": "M117 a", "id": "M112"},
+        {"command": "M117 a", "parameters": {"a": "M112"}},
+        {"command": 'M117 say "M112"'},
+    ):
+        for _ in range(10):
+            await it.hears("command", payload)
+    answers = [answer.error for answer, _ in it.answers]
+    assert answers.count("rate_limited") >= 40
+    assert len(it.performed) <= 10
+    assert (await it.hears("command", {"command": "M112"})).status == "finished"
+
+
 # The emergency topic
 
 

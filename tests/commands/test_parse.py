@@ -430,6 +430,8 @@ def test_every_message_is_understood_or_refused(topic: str, payload: bytes) -> N
         {"command": "M112", "script": "s"},
         {"commands": ["G28"] * 1001 + ["M112"]},
         {"commands": ["G28", 5, "M112"]},
+        {"command": "M112 {x}", "parameters": {"y": 1}},
+        {"command": "M112 %(x)d", "parameters": {"x": "no number"}},
     ],
 )
 def test_nothing_else_in_a_payload_prevents_an_emergency_stop(

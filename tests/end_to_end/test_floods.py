@@ -196,6 +196,25 @@ async def test_a_stop_behind_a_flood_of_questions(slow: Stage[ScriptedPrinter]) 
     assert responses in topics[topics.index(stop) :], "some were still unanswered"
 
 
+async def test_a_stop_behind_texts_that_contain_its_letters(
+    slow: Stage[ScriptedPrinter],
+) -> None:
+    """It is sent on the same topic, so that only its class makes it go first."""
+    slow.daemon.signal(signal.SIGSTOP)  # so that it finds all of them at once
+    for _ in range(MANY // 2):
+        slow.client.send(slow.topic("command"), b'{"command": "M117 not M112"}')
+    stop = await slow.send("command", {"command": "M112"})
+    slow.daemon.signal(signal.SIGCONT)
+    await until(lambda: "M112" in slow.printer.wire.sent())
+    assert (await slow.answer(stop))["status"] == "finished"
+    responses = slow.topic("response")
+    await until(lambda: len(slow.client.payloads(responses)) == MANY // 2)
+    answers = map(json.loads, slow.client.payloads(responses))
+    outcomes = Counter(answer.get("error", answer["status"]) for answer in answers)
+    assert set(outcomes) <= {"finished", "rate_limited", "emergency_stopped"}
+    assert outcomes["rate_limited"] > MANY // 4
+
+
 async def test_nothing_that_waits_to_be_read_outlives_a_stop(
     slow: Stage[ScriptedPrinter],
 ) -> None:
