@@ -4,6 +4,8 @@ The cells are those of the print. The rule decides what is right, and no cell ha
 own value: after the limits a heater is on only if a print runs.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.gcode.dialects import DIALECTS
@@ -18,6 +20,7 @@ from tests.printer.test_print_matrix import (
     ENDS_PRINT,
     INCIDENTS,
     STATES,
+    UNNOTICED,
     World,
     cells,
 )
@@ -25,7 +28,10 @@ from tests.support.cases import case
 
 HOT, COLD = "T:200 /200 B:60 /60", "T:200 /0 B:60 /0"
 STEP = 600.0
-LIMITS = HeaterLimits()
+BROKER = 1200.0
+"""Seconds without the broker after which a heater of an idle printer goes off."""
+
+LIMITS = HeaterLimits(broker=BROKER)
 LONG = LIMITS.pause_other + 3600.0
 """Seconds after which the longest limit is over, with its warning."""
 OFF = {"tool0": "M104 S0", "bed": "M140 S0"}
@@ -38,17 +44,19 @@ def restarted(rule: HeaterPolicy, now: float) -> HeaterPolicy:
     return HeaterPolicy(LIMITS, memory)
 
 
-def left_alone(world: World, rule: HeaterPolicy) -> list[float]:
-    """Let time pass without anybody; return when heaters went off."""
-    begun, off = world.now, []
+def left_alone(
+    world: World, rule: HeaterPolicy, *, broker: bool
+) -> list[tuple[float, str]]:
+    """Let time pass without anybody; return when heaters went off, and why."""
+    begun, off = world.now, list[tuple[float, str]]()
     while world.now < begun + LONG:
         world.now += STEP
-        rule.look(world.observer.state, world.now)
-        for name in rule.decide().off if rule.due() else ():
+        rule.look(world.observer.state, world.now, broker=broker)
+        for name, cause in rule.decide().off.items() if rule.due() else ():
             world.sends(OFF[name])
             # A report shows it, as the one that the control asks for.
             world.says("T:200 /0" if name == "tool0" else "B:60 /0")
-            off.append(world.now - begun)
+            off.append((world.now - begun, cause))
     return off
 
 
@@ -65,13 +73,18 @@ def check(family: str, state: str, incident: str) -> None:
     world.says(HOT)
     rule = HeaterPolicy(LIMITS)
     rule.look(world.observer.state, world.now)
+    if "broker" in incident:
+        rule.look(world.observer.state, world.now, broker=False)
     INCIDENTS[incident](world)
-    if "killed" in incident:
+    if "killed" in incident or incident == "reload_of_the_link":
         rule = restarted(rule, world.now)
+    rule.limits = replace(LIMITS)  # as a reload does
     world.says(COLD if incident in ENDS_PRINT else HOT)
-    rule.connected(world.now)
-    rule.look(world.observer.state, world.now)
-    off = left_alone(world, rule)
+    if incident not in UNNOTICED:
+        rule.connected(world.now)
+    alone = incident == "broker_away"
+    rule.look(world.observer.state, world.now, broker=not alone)
+    off = left_alone(world, rule, broker=not alone)
 
     after = world.observer.state
     if after.link != "operational":
@@ -85,4 +98,9 @@ def check(family: str, state: str, incident: str) -> None:
         assert not heaters_on(after)
         assert len(off) == (0 if incident in ENDS_PRINT else len(OFF))
         # The time away and what was before it count.
-        assert all(moment > LIMITS.pause_nozzle - 1200 for moment in off)
+        unseen = alone and not after.job.active
+        least = BROKER if unseen else LIMITS.pause_nozzle
+        assert all(moment > least - 1200 for moment, _ in off)
+        assert all((cause == "broker") == unseen for _, cause in off)
+        if unseen:
+            assert all(moment <= BROKER for moment, _ in off)

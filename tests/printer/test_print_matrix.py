@@ -239,6 +239,34 @@ def switched_off_as_announced(world: World) -> None:
     _idle_words(world)
 
 
+def broker_away(world: World) -> None:
+    """Lose the broker, which the printer knows nothing of."""
+    world.now += 600
+    _goes_on(world)
+
+
+def broker_away_and_back(world: World) -> None:
+    broker_away(world)
+    world.says("T:20 /0 B:20 /0")
+    _goes_on(world)
+
+
+def reload(world: World) -> None:
+    """Replace the settings of a printer that goes on."""
+    profile = {"max_temperature": {"bed": 90}, "idle_heaters": 60}
+    settings = {"name": "Other", "profile": profile, "blocked": {"M500": "no"}}
+    world.observer.configure(PrinterConfig.model_validate(settings))
+    _goes_on(world)
+
+
+def reload_of_the_link(world: World) -> None:
+    """Change what needs another link, which waits for the end of a print."""
+    if not world.observer.state.job.active:
+        world.restart()
+        world.connect()
+    _goes_on(world)
+
+
 INCIDENTS: dict[str, Callable[[World], None]] = {
     incident.__name__: incident
     for incident in (
@@ -251,6 +279,10 @@ INCIDENTS: dict[str, Callable[[World], None]] = {
         killed_while_away,
         frozen,
         switched_off_as_announced,
+        broker_away,
+        broker_away_and_back,
+        reload,
+        reload_of_the_link,
     )
 }
 ENDS_PRINT = {
@@ -263,6 +295,9 @@ ENDS_PRINT = {
 
 ALARMING = {"power_cut", "cable_pulled", "killed_while_away"}
 """Incidents that are an error as soon as they happen, if anything is at stake."""
+
+UNNOTICED = {"frozen", "broker_away", "broker_away_and_back", "reload"}
+"""Incidents in which the bridge and the printer stay connected."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +332,7 @@ def expected(state: str, incident: str) -> Cell:
     if outcome is not None and outcome[0] == "failed":
         errors += (outcome[1],)
     failed = outcome is not None and outcome[0] == "failed"
-    stopped = state == "error" and incident == "frozen"
+    stopped = state == "error" and incident in UNNOTICED
     return Cell(outcome, errors, "error" if failed or stopped else "none")
 
 
