@@ -61,13 +61,17 @@ class SerialThread:
         """Run a blocking call after all before it; what it raises is raised here.
 
         If the caller is cancelled, the call goes on, and its result is dropped.
+
+        Raises:
+            RuntimeError: There are too many threads; the call is not made.
+
         """
+        if not self._started:
+            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+            self._started = True
         outcome: Future[Result] = Future()
         outcome.set_running_or_notify_cancel()
         self._calls.put(partial(_run, work, outcome))
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
         return await asyncio.wrap_future(outcome)
 
     def close(self) -> None:

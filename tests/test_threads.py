@@ -126,3 +126,18 @@ async def test_calls_of_one_thread_follow_each_other() -> None:
     with pytest.raises(ZeroDivisionError):
         await thread.run(lambda: 1 // 0)
     thread.close()
+
+
+async def test_a_thread_that_cannot_start_is_tried_again() -> None:
+    """Nobody waits for a thread that there is not."""
+    thread, calls = SerialThread("late"), list[int]()
+    usual = threading.stack_size(2**46)  # more than there are addresses
+    try:
+        for number in range(2):
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                await thread.run(lambda n=number: calls.append(n))  # type: ignore[misc]
+    finally:
+        threading.stack_size(usual)
+    await thread.run(lambda: calls.append(2))
+    assert calls == [2]
+    thread.close()
