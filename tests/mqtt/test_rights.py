@@ -1,6 +1,7 @@
 """Who may do what, with the broker's configuration that we ship."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from pydantic import SecretStr
 
 from bridge.config import Mqtt
+from tests.support.announced import components, device
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto, Spec, hashed, mosquitto, password_line
 from tests.support.certificates import authority
@@ -16,15 +18,27 @@ from tests.support.mqtt_client import Account, connected
 from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "mosquitto"
+BLUEPRINTS = DEPLOY.parent / "home-assistant" / "blueprints"
 ROLES = ("homeassistant", "dashboard", "panic")
-CONTROL = ("head", "tool", "bed", "chamber", "sd", "job", "link")
+CONTROL = (
+    *("head", "tool", "bed", "chamber", "fan", "light", "display", "script"),
+    *("sd", "job", "queue", "link"),
+)
 MAY_WRITE: dict[str, set[str]] = {
     "homeassistant": {*CONTROL, "request/state", "emergency"},
     "dashboard": set(),
     "panic": {"emergency"},
 }
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
-LEVELS = (*CONTROL, "command", "emergency", "request/state", "state", "response")
+LEVELS = (
+    *CONTROL,
+    "command",
+    "files",
+    "emergency",
+    "request/state",
+    "state",
+    "response",
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +121,39 @@ async def test_a_role_reads_what_it_may_and_nothing_else(
         await reader.hears("printer/state", b"last")
         topics = {heard.topic for heard in reader.heard}
     assert topics == {f"printer/{level}" for level in sees}
+
+
+async def test_home_assistant_may_use_all_that_it_is_offered(
+    shipped: Mosquitto,
+) -> None:
+    """A broker drops what an account may not send, and nobody would be told."""
+    texts = [path.read_text() for path in BLUEPRINTS.glob("*.yaml")]
+    sent = {f"printer/{t}" for text in texts for t in re.findall(r"\}\}/(\w+)", text)}
+    assert sent == {"printer/tool", "printer/bed"}
+    heard = {"printer/response"}
+    for fields in components(device(2, chamber=True)).values():
+        for name, value in fields.items():
+            if name == "topic" or name.endswith("_topic"):
+                (sent if "command" in name else heard).add(value)
+        heard |= {entry["topic"] for entry in fields.get("availability", ())}
+    heard |= {TOPICS.availability, TOPICS.connection}
+    assert sent >= {f"printer/{level}" for level in (*CONTROL, "emergency")} - {
+        "printer/sd"
+    }
+    with (
+        connected(
+            shipped.third_port, "printer/#", account=account("bridge")
+        ) as watcher,
+        connected(shipped.port, *heard, account=account("homeassistant")) as home,
+        connected(shipped.third_port, account=account("bridge")) as printer,
+    ):
+        for topic in sent:
+            await home.publish(topic, b"used")
+            await watcher.hears(topic, b"used")
+        for topic in heard:
+            await printer.publish(topic, b"shown")
+            await home.hears(topic, b"shown")
+        assert not home.refused
 
 
 async def test_nobody_comes_in_without_an_account(
