@@ -28,11 +28,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import stand
+import yaml
 from latency import ANSWERS, Port
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-DEPLOY = Path(__file__).parent.parent / "deploy" / "mosquitto"
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy" / "mosquitto"
+COMPOSE = ROOT / "docker-compose.yml"
+FOLDER = "{folder}"
+"""Stands in a configuration for the folder of its files."""
+
 FLOODERS = 3
 BLOCK = 200
 """Messages that a flooder hands to the socket at a time."""
@@ -200,15 +206,27 @@ def _hurry(_client: object, _data: object, own: object) -> None:
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def shipped_text() -> str:
+    """Return the configuration in ``deploy/mosquitto``, without TLS."""
+    text = (DEPLOY / "mosquitto.conf").read_text().partition(ENCRYPTED)[0]
+    return text.replace("/etc/mosquitto", FOLDER).replace("/var/lib/mosquitto", FOLDER)
+
+
+def composed_text() -> str:
+    """Return the broker's configuration in ``docker-compose.yml``."""
+    document = yaml.safe_load(COMPOSE.read_text())
+    text: str = document["configs"]["broker"]["content"]
+    return text.replace("/mosquitto/config", FOLDER).replace("/mosquitto/data", FOLDER)
+
+
 @contextmanager
-def shipped(folder: Path) -> Iterator[Door]:
-    """Run Mosquitto with the configuration in ``deploy/mosquitto``, without TLS."""
+def limited(text: str, folder: Path) -> Iterator[Door]:
+    """Run Mosquitto with a configuration of ours."""
     ports = [stand.free_port(), stand.free_port()]
-    conf = (DEPLOY / "mosquitto.conf").read_text().partition(ENCRYPTED)[0]
-    conf = conf.replace("listener 1883 127", f"listener {ports[0]} 127")
-    conf = conf.replace("listener 1884 127", f"listener {ports[1]} 127")
-    conf = conf.replace("/etc/mosquitto", str(folder))
-    conf = conf.replace("/var/lib/mosquitto", str(folder))
+    for listener, port in zip(("1883", "1884"), ports, strict=True):
+        ours = f"listener {port} 127.0.0.1"
+        text = re.sub(rf"(?m)^listener {listener}\b.*", ours, text)
+    text = text.replace(FOLDER, str(folder))
     flooders = [FLOODER.format(number=number) for number in range(FLOODERS)]
     acl = (DEPLOY / "acl").read_text()
     for name in flooders:
@@ -218,7 +236,7 @@ def shipped(folder: Path) -> Iterator[Door]:
     for name, accounts in (("passwords", others), ("bridge-password", ["bridge"])):
         (folder / name).write_text("".join(map(_password, accounts)))
     user = "user root\n" if os.geteuid() == 0 else ""
-    with running(folder, user + conf, ports):
+    with running(folder, user + text, ports):
         yield Door(bridge=ports[1], others=ports[0], accounts=True)
 
 
@@ -302,11 +320,19 @@ def press_all(
     return times, lost
 
 
-def floods(count: int, *, limits: bool) -> int:
+BROKERS = {
+    "shipped configuration": lambda folder: limited(shipped_text(), folder),
+    "docker-compose.yml": lambda folder: limited(composed_text(), folder),
+    "Mosquitto's defaults": defaults,
+}
+"""Names of brokers, and what runs them."""
+
+
+def floods(count: int, broker: str) -> int:
     """Print what became of stops in a flood; return how many were lost."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        door = stack.enter_context((shipped if limits else defaults)(folder))
+        door = stack.enter_context(BROKERS[broker](folder))
         presser, wires, _ = stack.enter_context(bridge(folder, door))
         ends = time.monotonic() + 60 + count * (PAUSE + 0.5)
         topics = [f"printers/{one}/{rest}" for one in NAMES for rest in ("head", "bed")]
@@ -330,8 +356,7 @@ def floods(count: int, *, limits: bool) -> int:
         for flooder in flooders:
             flooder.terminate()
             flooder.join()
-    which = "shipped configuration" if limits else "Mosquitto's defaults"
-    _print(f"flood, {which}", times, lost, count)
+    _print(f"flood, {broker}", times, lost, count)
     return lost
 
 
@@ -401,7 +426,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.attack == "takeover":
         return int(takeovers(chosen.minutes) > 0)
-    return int(sum(floods(chosen.count, limits=limits) for limits in (True, False)) > 0)
+    return int(sum(floods(chosen.count, broker) for broker in BROKERS) > 0)
 
 
 if __name__ == "__main__":

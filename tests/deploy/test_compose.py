@@ -1,18 +1,28 @@
 """The composition fits what it mounts, and its configurations can be used."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
+from bridge.config import Mqtt
+from tests.support.bridges import bridge
+from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
 from tests.support.configs import load_text
 from tests.support.halves import ROOT
+from tests.support.mqtt_client import Account, connected
+from tests.support.waiting import until
 
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+BROKER: str = COMPOSE["configs"]["broker"]["content"]
+SHIPPED = ROOT / "deploy" / "mosquitto"
+LIMIT = re.compile(r"^((?:max|message|memory)_\w+) (\d+)$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -69,3 +79,80 @@ def test_the_flow_gets_the_broker_of_its_profile() -> None:
     flow = (ROOT / "deploy" / "node-red" / "flow.json").read_text()
     assert flow.count(rule[0]) == 1
     assert rule[1] == '"broker": "demo-broker"'
+
+
+@pytest.fixture(scope="module")
+def composed() -> Iterator[Mosquitto]:
+    """The broker's configuration, with passwords for this test."""
+    text = BROKER
+    for ours, theirs in {
+        "listener 1884": "listener {third_port}",
+        "listener 1883": "listener {port}",
+        "/mosquitto/config": "{folder}",
+        "/mosquitto/data": "{folder}",
+    }.items():
+        assert ours in text
+        text = text.replace(ours, theirs)
+    files = {
+        "acl": (SHIPPED / "acl").read_bytes(),
+        "passwords": password_line("homeassistant", "homeassistant!").encode(),
+        "bridge-password": password_line("bridge", "bridge!").encode(),
+    }
+    with mosquitto(Spec(whole=text, files=files)) as broker:
+        yield broker
+
+
+def client_of(broker: Mosquitto, port: int, account: str) -> Mqtt:
+    return Mqtt.model_validate(
+        {
+            "host": broker.host,
+            "port": port,
+            "username": account,
+            "password": SecretStr(f"{account}!"),
+        }
+    )
+
+
+def test_the_broker_has_the_limits_of_the_other_configuration() -> None:
+    shipped = (SHIPPED / "mosquitto.conf").read_text()
+    assert len(LIMIT.findall(BROKER)) == 9
+    assert set(LIMIT.findall(BROKER)) == set(LIMIT.findall(shipped))
+
+
+def test_the_bridge_has_a_listener_that_is_offered_to_nobody_else() -> None:
+    port = SERVICES["bridge"]["environment"]["BRIDGE_MQTT__PORT"]
+    assert f"listener {port}\n" in BROKER
+    assert not [one for one in SERVICES["broker"]["ports"] if one.endswith(f":{port}")]
+
+
+async def test_the_broker_serves_the_bridge_and_its_clients(
+    composed: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody else can use its client id."""
+    async with bridge(client_of(composed, composed.third_port, "bridge")) as printer:
+        await printer.online()
+        name = "homeassistant"
+        own = Account(
+            client_id="gcode2mqtt-printer", username=name, password=f"{name}!"
+        )
+        for _ in range(3):
+            with connected(composed.port, account=own) as home:
+                await home.publish("printer/head", b"{}")
+        await until(lambda: len(printer.heard) == 3)
+        assert printer.broker.statistics.connects == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("account", "internal"), [("bridge", False), ("homeassistant", True)]
+)
+async def test_an_account_has_one_listener(
+    composed: Mosquitto,
+    caplog: pytest.LogCaptureFixture,
+    account: str,
+    internal: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    port = composed.third_port if internal else composed.port
+    async with bridge(client_of(composed, port, account)) as printer:
+        await until(lambda: "not authorised" in caplog.text)
+        assert not printer.broker.connected

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
-    [(("flood", "--count", "6"), 2), (("takeover", "--minutes", "0.1"), 1)],
+    [(("flood", "--count", "6"), 3), (("takeover", "--minutes", "0.1"), 1)],
 )
 async def test_no_stop_is_lost(arguments: tuple[str, ...], parts: int) -> None:
     process = await asyncio.create_subprocess_exec(
