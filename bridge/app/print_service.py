@@ -24,6 +24,7 @@ from bridge.jobs import documents, history, queue
 from bridge.jobs.documents import HistoryRecord, QueueRecord
 from bridge.jobs.history import Ended
 from bridge.jobs.queue import PrintQueue, QueueEntry, Source
+from bridge.printer.knowledge.events import EventLimiter, StateEvent
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.printer import Printer
 from bridge.printer.printing.print_file import PrintFile
@@ -31,6 +32,17 @@ from bridge.state_files import HISTORY, QUEUE, recall, remember
 from bridge.upload.ports import Submitted
 
 log = logging.getLogger("bridge.prints")
+
+MENU_PAUSE = 3.0
+"""Seconds between a request from the printer's menu and what it starts. A print from
+the card that begins at the same time shows within two seconds, and goes first."""
+
+_REQUESTS = ("start", "ready")
+"""Host actions by which somebody at the printer asks for the host's job: "Start Host
+Print" of Marlin (https://marlinfw.org/docs/configuration/configuration.html, "Host
+Actions"; https://docs.octoprint.org/en/master/features/action_commands.html) and "Set
+Ready" of Prusa's firmware (public reports). ``resume`` is none of them: Marlin says it
+when a print from the card begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,9 @@ class PrintService:
         self._shown: tuple[str | None, int] | None = None
         self._result = printer.state.job.result
         self._touched = asyncio.Event()  # it may be time to start a print
+        self._request: asyncio.TimerHandle | None = None  # from the printer's menu
+        self._limiter = EventLimiter()
+        printer.printing.on_menu = self._menu
         printer.prints.stored_file = self.stored_file
         printer.prints.check_file = self.check_file
 
@@ -194,6 +209,9 @@ class PrintService:
                 await self._show_picture()
                 await self._touched.wait()
         finally:
+            if self._request is not None:
+                self._request.cancel()
+                self._request = None
             self._let_go()
 
     def file_removed(self, path: str) -> None:
@@ -215,6 +233,39 @@ class PrintService:
             self._touched.set()
 
     # How it is done
+
+    def _menu(self, action: str) -> None:
+        """Follow what somebody has chosen in the printer's own menu."""
+        if action == "not_ready" and not self._queue.held:
+            self._change(queue.hold(self._queue), "held")
+        elif action in _REQUESTS and self._request is None:
+            loop = asyncio.get_running_loop()
+            self._request = loop.call_later(MENU_PAUSE, self._requested)
+
+    def _requested(self) -> None:
+        """Release the queue for its first print, because somebody is at the printer."""
+        self._request = None
+        entry = self._queue.entries[0] if self._queue.entries else None
+        refused = self._not_at_printer()
+        data = {
+            "job": entry.id if entry else None,
+            "file": entry.path if entry else None,
+            "released": refused is None,
+            "reason": refused or "",
+        }
+        if event := self._limiter.admit(
+            StateEvent("start_requested", data), self._printer.observer.clock()
+        ):
+            self._surroundings.on_event(event.name, **event.data)
+        if refused is None:
+            self._change(queue.release(self._queue), "released", entry)
+
+    def _not_at_printer(self) -> str | None:
+        """Return why a request from the printer's menu starts nothing now."""
+        allowed = self.settings.release_at_printer and self._surroundings.may_control()
+        if not allowed:
+            return "off"
+        return queue.obstacle(self._queue) or (None if self._ready() else "busy")
 
     def _follow_job(self, job: PrintJob) -> None:
         """Note that a print has ended, or that one has begun."""

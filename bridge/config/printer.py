@@ -109,6 +109,11 @@ class QueueSettings(Section):
     start_uploads: bool = True
     """Whether a slicer's "Upload and print" starts at once if the printer is ready and
     no print waits. Otherwise, and with `false`, it is added to the queue."""
+    release_at_printer: bool = True
+    """Whether somebody at the printer can release the queue for its next print, with
+    "Start Host Print" in Marlin's menu (`//action:start`) or "Set Ready" in Prusa's
+    (`//action:ready`). A queue that somebody holds, or that is held because a print
+    failed or could not be started, stays held."""
 
 
 Range = tuple[Millimetres, Millimetres]

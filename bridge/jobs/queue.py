@@ -137,6 +137,24 @@ def release(queue: PrintQueue) -> PrintQueue:
     return replace(queue, held=False, reason=None, problem="")
 
 
+Obstacle = Literal["empty", "held", "print_failed", "cannot_start"]
+"""Why a request from the printer's own menu starts nothing."""
+
+
+def obstacle(queue: PrintQueue) -> Obstacle | None:
+    """Return why a request from the printer's menu does not release the queue.
+
+    Such a request only says that the bed is clear. It does not overrule a person who
+    holds the queue, does not answer for a print that failed, and is not kept for prints
+    that are added later.
+    """
+    if not queue.entries:
+        return "empty"
+    if queue.held and queue.reason != "bed_not_cleared":
+        return queue.reason
+    return None
+
+
 def begun(queue: PrintQueue, job: str | None, *, hold_each: bool) -> PrintQueue:
     """Return the queue after a print has begun, from the queue or from elsewhere.
 

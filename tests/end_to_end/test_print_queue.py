@@ -161,6 +161,46 @@ async def test_an_emergency_stop_takes_the_release_back(
         assert bridge.latest("queue/state")["reason"] == "held"
 
 
+async def test_somebody_at_the_printer_releases_the_queue(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Marlin's "Start Host Print"; a `resume` without a print is none."""
+
+    async def asks(*actions: str) -> list[tuple[bool, str]]:
+        before = len(requests())
+        for action in actions:
+            printer.press("say", f"//action:{action}")
+        await until(lambda: len(requests()) > before)
+        return requests()[before:]
+
+    def requests() -> list[tuple[bool, str]]:
+        happened = bridge.events()
+        told = [one for one in happened if one["event"] == "start_requested"]
+        return [(one["released"], one["reason"]) for one in told]
+
+    with (
+        simulated(PRINTER, tmp_path / "printer") as printer,
+        queueing(broker, tmp_path, printer) as bridge,
+    ):
+        await listed(bridge)
+        # Nothing waits: nothing starts, neither now nor when something is added.
+        assert await asks("resume", "start", "start", "resume") == [(False, "empty")]
+        await call(bridge, "release")
+        printer.press("say", "//action:not_ready")  # Prusa's "Set not Ready"
+        await until(lambda: bridge.latest("queue/state")["held"])
+        await call(bridge, "add", file="a.gcode", copies=2)
+        assert await asks("ready") == [(False, "held")]
+        await call(bridge, "release")
+        await ended(bridge, 1)
+        assert await asks("start") == [(True, "")]
+        await ended(bridge, 2)
+        await call(bridge, "add", file="b.gcode")
+        assert waiting(bridge) == ["b.gcode"]
+        names = bridge.event_names()
+        assert names.count("print_started") == 2
+        assert not {"print_failed", "print_cancelled", "print_resumed"} & set(names)
+
+
 async def test_the_picture_of_the_file_is_published(
     broker: Mosquitto, tmp_path: Path
 ) -> None:

@@ -46,6 +46,23 @@ def test_a_release_waits_for_a_print_to_come() -> None:
     assert queues.add(queue, entries("a")).next() is not None
 
 
+def test_the_printers_menu_says_no_more_than_that_the_bed_is_clear() -> None:
+    cannot_start = queues.refused(queues.release(ABC), "no such file")
+    for queue, obstacle in (
+        (ABC, None),
+        (queues.release(ABC), None),
+        (queues.begun(queues.release(ABC), "a", hold_each=True), None),
+        (PrintQueue(), "empty"),
+        (queues.release(PrintQueue()), "empty"),
+        (queues.hold(PrintQueue()), "empty"),
+        (queues.hold(ABC), "held"),
+        (queues.hold(queues.release(ABC)), "held"),
+        (queues.ended(queues.release(ABC), done=False), "print_failed"),
+        (cannot_start, "cannot_start"),
+    ):
+        assert queues.obstacle(queue) == obstacle, queue
+
+
 def test_a_print_from_elsewhere_uses_the_release_up() -> None:
     queue = queues.begun(queues.release(ABC), None, hold_each=True)
     assert (order(queue), queue.held) == ("abc", True)

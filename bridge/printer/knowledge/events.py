@@ -36,6 +36,7 @@ _FROM_FIRMWARE = {
     "print_started",
     "print_paused",
     "print_resumed",
+    "start_requested",
 }
 """Events of which the firmware can cause any number, by lines that it says."""
 

@@ -94,6 +94,8 @@ class HostPrinting:
     Attributes:
         on_layer: called with the number of each layer when it begins to be extruded.
         on_ended: called with the result of each print, when the next one may start.
+        on_menu: called with the name of each host action while nothing of ours is
+            printed, such as ``start`` for "Start Host Print" in the printer's menu.
 
     """
 
@@ -115,6 +117,7 @@ class HostPrinting:
         self._again: tuple[PrintFile, asyncio.Future[None]] | None = None
         self.on_layer: Callable[[int], None] = lambda _: None
         self.on_ended: Callable[[PrintResult], None] = lambda _: None
+        self.on_menu: Callable[[str], None] = lambda _: None
 
     @property
     def active(self) -> bool:
@@ -381,6 +384,8 @@ class HostPrinting:
         """React to what has happened on the link; the observer has handled it."""
         run = self._run
         if run is None:
+            if isinstance(event, Action):
+                self.on_menu(event.name)
             return
         if not self.progress.streamed:
             run.wake()  # it was reset, or has gone away
