@@ -224,8 +224,7 @@ class PrintService:
         """Follow the printer and its files, one of which has changed."""
         job = self._printer.state.job
         if self._is_stopped() and not self._queue.held:
-            # Nobody expects a print from a machine that was stopped, once it is reset.
-            self._change(queue.hold(self._queue), "held")
+            self._change(queue.stopped(self._queue), "held")
         self._follow_job(job)
         self._hold_printed(job.file if job.streamed else None)
         shown = (job.file if job.origin == "local" else None, self._picture_size())

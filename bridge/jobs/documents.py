@@ -31,7 +31,8 @@ class QueueState(PublishedDocument):
     """No print starts from the queue until it is released."""
     reason: HoldReason | None
     """Why: `bed_not_cleared` (nobody has said that the bed is clear), `held` (somebody
-    asked for it), `print_failed` (or it was cancelled), `cannot_start` (see `problem`).
+    asked for it), `stopped` (by an emergency stop, or by the firmware itself),
+    `print_failed` (or it was cancelled), `cannot_start` (see `problem`).
     """
     problem: str
     """Why the first print could not be started; otherwise empty."""

@@ -22,11 +22,14 @@ CAPACITY = 100
 Source = Literal["mqtt", "upload", "inbox", "fetch"]
 """Where a print was asked for."""
 
-HoldReason = Literal["bed_not_cleared", "held", "print_failed", "cannot_start"]
+HoldReason = Literal[
+    "bed_not_cleared", "held", "stopped", "print_failed", "cannot_start"
+]
 """Why a queue is held.
 
 * ``bed_not_cleared``: something may be on the bed, and nobody has said otherwise.
 * ``held``: somebody asked for it.
+* ``stopped``: an emergency stop, or the firmware itself, has stopped the machine.
 * ``print_failed``: the last print failed or was cancelled.
 * ``cannot_start``: its first print was refused; ``problem`` has the reason.
 """
@@ -132,6 +135,14 @@ def hold(queue: PrintQueue) -> PrintQueue:
     return replace(queue, held=True, reason="held", problem="")
 
 
+def stopped(queue: PrintQueue) -> PrintQueue:
+    """Return the queue after the machine was stopped.
+
+    Nobody expects a print from a machine that was stopped, once it is reset.
+    """
+    return replace(queue, held=True, reason="stopped", problem="")
+
+
 def release(queue: PrintQueue) -> PrintQueue:
     """Return the queue after somebody has cleared the bed."""
     return replace(queue, held=False, reason=None, problem="")
@@ -173,7 +184,7 @@ def begun(queue: PrintQueue, job: str | None, *, hold_each: bool) -> PrintQueue:
 
 def ended(queue: PrintQueue, *, done: bool) -> PrintQueue:
     """Return the queue after a print has ended; what was not done holds it."""
-    if done or queue.reason == "held":
+    if done or queue.reason in {"held", "stopped"}:
         return queue
     return replace(queue, held=True, reason="print_failed", problem="")
 

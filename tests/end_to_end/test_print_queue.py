@@ -158,7 +158,7 @@ async def test_an_emergency_stop_takes_the_release_back(
         assert bridge.latest("queue/state")["held"] is False
         assert (await bridge.call("emergency"))["status"] == "finished"
         await until(lambda: bridge.latest("queue/state")["held"])
-        assert bridge.latest("queue/state")["reason"] == "held"
+        assert bridge.latest("queue/state")["reason"] == "stopped"
 
 
 async def test_somebody_at_the_printer_releases_the_queue(

@@ -85,6 +85,22 @@ def test_who_holds_the_queue_is_not_overruled_by_a_print() -> None:
         assert (after.held, after.reason) == (True, "held")
 
 
+def test_a_stop_holds_the_queue_until_it_is_released() -> None:
+    released = queues.release(ABC)
+    stopped = queues.stopped(released)
+    assert (order(stopped), stopped.next()) == ("abc", None)
+    assert (stopped.held, stopped.reason, stopped.problem) == (True, "stopped", "")
+    # The print that was stopped has failed, which is not the reason.
+    assert queues.ended(stopped, done=False) == stopped
+    # A print from the card may begin after the reset; then the bed is in question.
+    assert queues.begun(stopped, None, hold_each=True).reason == "bed_not_cleared"
+    assert queues.begun(stopped, None, hold_each=False).reason == "stopped"
+    assert queues.hold(stopped).reason == "held"
+    assert queues.release(stopped) == released
+    refused = queues.refused(released, "the bed has no thermistor")
+    assert queues.stopped(refused).problem == ""
+
+
 def test_a_print_that_is_refused_stays_and_holds_the_queue() -> None:
     queue = queues.refused(queues.release(ABC), "the bed has no thermistor")
     assert (order(queue), queue.reason) == ("abc", "cannot_start")
