@@ -223,10 +223,11 @@ class RequestHandler:
         await self._admit(message, rest, kind, begun)
         self._poll()
         request = self._parse(message, rest, arrived, so_far)
-        if not request.command.stops and self._is_repeat(request, so_far, begun):
+        stops = request.command.stops  # searches all the lines of a long command
+        if not stops and self._is_repeat(request, so_far, begun):
             return False
-        expires = _expiry(request, message, arrived, awake)
-        if not request.command.stops:
+        expires = _expiry(request, message, arrived, awake, stops=stops)
+        if not stops:
             self._poll()
             if _acts(request):
                 _refuse_interrupted(interrupted)
@@ -435,7 +436,7 @@ class RequestHandler:
 
 
 def _expiry(
-    request: Request, message: Message, arrived: float, awake: float
+    request: Request, message: Message, arrived: float, awake: float, *, stops: bool
 ) -> float | None:
     """Return the time of the boot clock after which a request must not begin.
 
@@ -447,12 +448,13 @@ def _expiry(
         message: it came with this.
         arrived: when, in Unix time.
         awake: the same on the boot clock, which is never set.
+        stops: whether it is an emergency stop.
 
     Raises:
         ExpiredError: That is over.
 
     """
-    if message.stale and not request.command.stops:
+    if message.stale and not stops:
         raise ExpiredError(standstill_message(message.waited))
     envelope = request.envelope
     left = lifetime(envelope, arrived, message.expiry, message.waited)

@@ -157,6 +157,9 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ({**JOG, "a" * 101: 1}, "the payload: has a field whose name is longer than"),
         ({**JOG, "a": {"\x00": 1}}, "a: has a field whose name is"),
         ({**JOG, "a": ["\u2028"]}, "a[0]: must not contain line breaks or control"),
+        ({**JOG, "a": ["x", "\ud83d", "\ude00"]}, "a[1]: must not contain line breaks"),
+        ({**JOG, "a": ["x", 1, "y\x7f"]}, "a[2]: must not contain line breaks"),
+        ({**JOG, "a": ["", ["x", "\n"]]}, "a[1][1]: must not contain line breaks"),
     ],
 )
 def test_what_is_no_head_command(payload: dict[str, Any], message: str) -> None:
