@@ -178,7 +178,9 @@ class Admission:
         """
         if kind is not MessageClass.COMMAND:
             return
-        if not self._limiter.allows(self._bucket(rest), now):
+        # Topics that do not exist share a bucket, so that the memory stays bounded.
+        bucket = rest if rest in self._topics else ""
+        if not self._limiter.allows(bucket, now):
             raise RejectedError(
                 f"more than {self._rate:g} lines a second on {rest}; see limits.rate",
                 error="rate_limited",
@@ -190,15 +192,12 @@ class Admission:
 
         Args:
             kind: the class of its message.
-            rest: its topic without the base.
+            rest: its topic without the base, which exists.
             lines: how many it has.
 
         """
         if kind is MessageClass.COMMAND and lines > 1:
-            self._limiter.spend(self._bucket(rest), lines - 1)
-
-    def _bucket(self, rest: str) -> str:
-        return rest if rest in self._topics else ""  # those that do not exist share one
+            self._limiter.spend(rest, lines - 1)
 
     async def wait(self, kind: MessageClass) -> None:
         """Wait for the turn of a message; an emergency stop does not wait.

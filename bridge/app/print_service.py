@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.commands import Command
 from bridge.commands import queue as commands
 from bridge.commands.requests import HistoryRequest
 from bridge.config import QueueSettings
@@ -148,13 +147,8 @@ class PrintService:
             state="queued", job=entry.id, position=len(self._queue.entries), reason=why
         )
 
-    @staticmethod
-    def concerns(command: Command) -> bool:
-        """Return whether a command or request is about the queue or past prints."""
-        return isinstance(command, commands.QueueCommand | HistoryRequest)
-
-    async def execute(self, command: Command) -> object:
-        """Carry out a command or request; return the ``data`` of its response.
+    async def execute(self, command: commands.QueueCommand | HistoryRequest) -> object:
+        """Carry out what is about the queue or past prints; return ``data``.
 
         Raises:
             RejectedError: The file or the print is unknown (404), or the queue is full.

@@ -229,8 +229,9 @@ class RequestHandler:
         expires = _expiry(request, message, arrived, awake, stops=stops)
         if not stops:
             self._poll()
-            if _acts(request):
-                _refuse_interrupted(interrupted)
+            # It must not outlive a stop or a reset that came while it waited.
+            if _acts(request) and (reason := interrupted()):
+                raise reason
             self._count_lines(request, rest, kind)
         try:
             so_far.data = await self._execute(request, so_far.run, expires)
@@ -463,12 +464,6 @@ def _expiry(
     if boottime() >= awake + left:
         raise ExpiredError(expiry_message(envelope, time.time()))
     return awake + left
-
-
-def _refuse_interrupted(interrupted: Interrupted) -> None:
-    """Refuse a command that waited while the printer was stopped or reset."""
-    if reason := interrupted():
-        raise reason
 
 
 def _overtaken() -> CommandError:

@@ -21,8 +21,15 @@ from bridge.app.scripts_folder import read_folder
 from bridge.app.station_files import StationFiles
 from bridge.backoff import next_turn
 from bridge.commands import Request, Response
+from bridge.commands.files import FilesCommand
 from bridge.commands.link import LinkCommand
-from bridge.commands.requests import RefreshRequest
+from bridge.commands.queue import QueueCommand
+from bridge.commands.requests import (
+    FileRequest,
+    FilesRequest,
+    HistoryRequest,
+    RefreshRequest,
+)
 from bridge.commands.scripts import Scripts
 from bridge.config import Config, PrinterConfig
 from bridge.home_assistant.announcer import Announcer
@@ -562,9 +569,12 @@ class Station:
             run.gcode.extend(planned.program.gcode)
             run.warnings.extend(planned.program.warnings)
             return None
-        for service in (self.files, self.print_service):
-            if service.concerns(command):
-                return await service.execute(command)
+        if isinstance(command, FilesCommand | FileRequest) or (
+            isinstance(command, FilesRequest) and command.origin == "local"
+        ):
+            return await self.files.execute(command)
+        if isinstance(command, QueueCommand | HistoryRequest):
+            return await self.print_service.execute(command)
         if isinstance(command, RefreshRequest):
             self.broker.republish()
             return None

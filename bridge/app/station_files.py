@@ -5,7 +5,6 @@ from collections.abc import Callable
 from bridge.app.print_service import PrintService
 from bridge.app.printer_files import PrinterFiles
 from bridge.app.publisher import Publisher
-from bridge.commands import Command
 from bridge.commands.files import Delete, Fetch, FilesCommand, Move, Rescan
 from bridge.commands.requests import FileRequest, FilesRequest
 from bridge.config import FileSettings
@@ -67,15 +66,10 @@ class StationFiles:
         """The paths of all files, the newest first; another tuple after a change."""
         return self._paths
 
-    @staticmethod
-    def concerns(command: Command) -> bool:
-        """Return whether a command or request is about stored files."""
-        if isinstance(command, FilesRequest):
-            return command.origin == "local"
-        return isinstance(command, FilesCommand | FileRequest)
-
-    async def execute(self, command: Command) -> object:
-        """Carry out a command or request; return the ``data`` of its response.
+    async def execute(
+        self, command: FilesCommand | FileRequest | FilesRequest
+    ) -> object:
+        """Carry out what is about stored files; return the response's ``data``.
 
         Raises:
             CommandError: It is not possible; see

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import lru_cache
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bridge.commands.base import Command, Context, Program
 from bridge.commands.emergency import EmergencyStop
@@ -37,8 +37,6 @@ __all__ = [
 
 MAX_BYTES = 65_536
 """The default of the largest payload that is read, in bytes."""
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 _GLANCE = 4096  # bytes that are read although the message is refused
 _LONGEST_ID = 64
@@ -115,7 +113,7 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
     document: Json = {}
     try:
         if payload or not topic.startswith(_QUESTION):
-            document = read(payload, max_bytes, _example(topic, names))
+            document = read(payload, max_bytes, _example(topic))
         check(document)
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
@@ -195,13 +193,14 @@ def _unknown(topic: str, payload: bytes) -> RequestError:
     return RequestError(cause, origin_of(topic, payload).id, None)
 
 
-def _example(topic: str, names: Mapping[str, type[Command]]) -> str:
+@lru_cache(maxsize=len(TOPICS))
+def _example(topic: str) -> str:
     """Return what a payload on this topic looks like, for a message."""
     if topic.startswith(_QUESTION):
         return 'a JSON object such as {"id": "1"}, or empty'
     if topic == _RAW:
         return 'a JSON object such as {"command": "G28"}'
-    kind = next(iter(names.values()))
+    kind = next(iter(TOPICS[topic].values()))
     payload = {"command": kind.name, **next(iter(kind.examples), {})}
     return f"a JSON object such as {json.dumps(payload)}"
 
@@ -239,12 +238,8 @@ def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
     if kind.topic != _RAW and not kind.topic.startswith(_QUESTION):
         del own["command"]
         known.append("command")
-    return _model(Envelope, around, known), _model(kind, own, known)
-
-
-def _model(model: type[_Model], fields: Json, known: list[str]) -> _Model:
     try:
-        return model.model_validate(fields)
+        return Envelope.model_validate(around), kind.model_validate(own)
     except ValidationError as error:
         raise RejectedError.invalid(first_problem(error, known)) from None
 

@@ -46,7 +46,14 @@ def read(payload: bytes, max_bytes: int, wanted: str = "a JSON object") -> Json:
             f"the payload has {len(payload)} bytes, more than mqtt.max_payload allows "
             f"({max_bytes})"
         )
-    document = _document(payload, wanted)
+    text = _text(payload)
+    if not text.strip():
+        _invalid(f"the payload is empty; it must be {wanted}")
+    _check_depth(text)
+    try:
+        document: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        _invalid(_explained(text.strip(), error, wanted))
     if not isinstance(document, dict):
         raise RejectedError.invalid(
             f"the payload must be {wanted}, not {_shown(document)}"
@@ -106,18 +113,6 @@ def printable(text: str) -> bool:
 
 def _shown(value: object) -> str:
     return value.text if isinstance(value, _Unusable) else shown(value)
-
-
-def _document(payload: bytes, wanted: str) -> object:
-    text = _text(payload)
-    if not text.strip():
-        _invalid(f"the payload is empty; it must be {wanted}")
-    _check_depth(text)
-    try:
-        document: object = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        _invalid(_explained(text.strip(), error, wanted))
-    return document
 
 
 def _text(payload: bytes) -> str:

@@ -172,7 +172,8 @@ class Protocol:
                 otherwise, this stream goes before those that were added before.
 
         """
-        stream = Stream(next(self._tickets), source, self.dialect.longest_line)
+        longest = self._transmitter.dialect.longest_line
+        stream = Stream(next(self._tickets), source, longest)
         self._queue.add(stream, behind=behind)
         return stream
 

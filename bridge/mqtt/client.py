@@ -10,7 +10,6 @@ let commands grow old at the broker.
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -130,7 +129,8 @@ class Client:
         self._subscribed = False
         self._subscriptions = PendingSubscriptions()
         self._seen = boottime()
-        self._waited = 0.0
+        self._waited = 0.0  # how long what is read now may have been in the socket
+        self._stale = False  # that is too long for a command to be carried out
         self._awake_since = self._seen
 
     async def connect(self) -> BrokerLimits:
@@ -324,11 +324,8 @@ class Client:
         gap = self._seen - before
         if gap > STANDSTILL:
             self._waited = max(self._waited, gap)
+            self._stale = self._waited > MAX_KEEPALIVES * self._config.keepalive
             self._awake_since = self._seen
-
-    @property
-    def _stale(self) -> bool:
-        return self._waited > MAX_KEEPALIVES * self._config.keepalive
 
     def _end_standstill(self) -> None:
         """Stop taking what is read for old; after a long gap, connect again for that.
@@ -339,7 +336,7 @@ class Client:
             return
         if self._stale:
             self.give_up(f"the event loop stood still for {self._waited:.0f} s")
-        self._waited = 0.0
+        self._waited, self._stale = 0.0, False
 
     def _write(self) -> None:
         writer = self._writer
@@ -425,9 +422,7 @@ class Client:
         self, _client: object, _data: object, message: paho.MQTTMessage
     ) -> None:
         try:
-            received = replace(
-                _message(message), waited=self._waited, stale=self._stale
-            )
+            received = _message(message, waited=self._waited, stale=self._stale)
         except UnicodeDecodeError:  # an invalid topic (MQTT 5.0, 1.5.4); nobody's
             return
         self._deferred.append(partial(self._listener.on_message, received))
@@ -525,8 +520,8 @@ def _publish_properties(sent: Publication, version: Version) -> Properties | Non
     return properties(PacketTypes.PUBLISH, **values)
 
 
-def _message(received: paho.MQTTMessage) -> Message:
-    """Return a received message.
+def _message(received: paho.MQTTMessage, *, waited: float, stale: bool) -> Message:
+    """Return a received message, and how long it may have waited to be read.
 
     Raises:
         UnicodeDecodeError: Its topic is not UTF-8.
@@ -542,6 +537,8 @@ def _message(received: paho.MQTTMessage) -> Message:
         correlation=getattr(sent, "CorrelationData", None),
         expiry=getattr(sent, "MessageExpiryInterval", None),
         duplicate=received.dup,
+        waited=waited,
+        stale=stale,
     )
 
 

@@ -91,6 +91,7 @@ class OwnTopics:
     ) -> None:
         self._identity = identity
         self._topics = topics = identity.topics
+        self._info, self._availability = topics.info, topics.availability
         self._old = version is Version.V311
         self._outbox = outbox
         self._conflicts = conflicts
@@ -106,7 +107,7 @@ class OwnTopics:
         self._conflicting: dict[str, int] = {}
         self._heater = topics.heaters.removesuffix("+")
         own = {topic for topic in topics.retained(()) if not self._too_frequent(topic)}
-        self._corrected = own - {topics.availability, topics.info}
+        self._corrected = own - {self._availability, self._info}
         if identity.discovery is not None:
             self._corrected.add(identity.discovery)
         self.seen = False
@@ -115,8 +116,7 @@ class OwnTopics:
     @property
     def filters(self) -> list[Filter]:
         """The subscriptions without which the bridge does not work."""
-        topics = self._topics
-        return [Filter(topic=topics.availability, own=True), Filter(topic=topics.info)]
+        return [Filter(topic=self._availability, own=True), Filter(topic=self._info)]
 
     @property
     def optional(self) -> list[Filter]:
@@ -157,9 +157,9 @@ class OwnTopics:
 
         """
         topic = message.topic
-        if topic == self._topics.info:
+        if topic == self._info:
             self._check_info(message)
-        elif topic == self._topics.availability:
+        elif topic == self._availability:
             self._check_availability(message)
         elif self._is_ours(topic):
             self._check_value(message)
@@ -178,7 +178,7 @@ class OwnTopics:
     def _is_ours(self, topic: str) -> bool:
         return (
             topic in self._corrected
-            or topic == self._topics.info
+            or topic == self._info
             or topic.startswith(self._heater)
         )
 
@@ -261,7 +261,7 @@ class OwnTopics:
             if len(self._conflicting) >= MAX_CONFLICTING:
                 self._conflicting.clear()
             self._conflicting[other] = count
-            self._outbox.requeue(self._topics.info)
+            self._outbox.requeue(self._info)
             self._send()
         elif self.established:
-            self._repeat(self._topics.info)
+            self._repeat(self._info)

@@ -257,7 +257,12 @@ def place(drafted: Draft, rules: SafetyRules) -> Steps[Plan]:
 
 
 def _with_tool_scripts(program: Program, context: Context) -> Program:
-    if not _runs_tool_scripts(program, context):
+    scripts = context.scripts
+    if scripts is None or program.urgent or program.emergency:
+        return program
+    if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
+        return program
+    if all(_selected_tool(line) is None for line in program.lines):
         return program
     lines: list[str] = []
     added: list[Line] = []
@@ -277,15 +282,6 @@ def _with_tool_scripts(program: Program, context: Context) -> Program:
         return Program((STOP,), emergency=True)
     said = dict.fromkeys((*program.warnings, *warnings(added, context)))
     return replace(program, lines=tuple(lines), warnings=tuple(said))
-
-
-def _runs_tool_scripts(program: Program, context: Context) -> bool:
-    scripts = context.scripts
-    if scripts is None or program.urgent or program.emergency:
-        return False
-    if not (scripts.has(BEFORE_TOOL) or scripts.has(AFTER_TOOL)):
-        return False
-    return any(_selected_tool(line) is not None for line in program.lines)
 
 
 def _selected_tool(line: str) -> int | None:
@@ -346,10 +342,9 @@ class Planner:
             RejectedError: It must not be sent.
 
         """
-        rules = self._rules(command)
-        drafted = yield from self._draft(command, rules)
+        drafted = yield from self.draft(command)
         self.gate(command, drafted.program)
-        return (yield from place(drafted, rules))
+        return (yield from place(drafted, self._rules(command)))
 
     def draft(self, command: Command) -> Steps[Draft]:
         """Return a command's lines; the last ones again if they are still right.
@@ -358,16 +353,14 @@ class Planner:
             RejectedError: See :func:`draft`.
 
         """
-        return self._draft(command, self._rules(command))
-
-    def _draft(self, command: Command, rules: SafetyRules) -> Steps[Draft]:
         state, context = self._observer.state, self.context()
         if self._last_draft is not None and self._last_draft[0] is command:
             _, before, drafted = self._last_draft
             same = before is state and drafted.context.dialect is context.dialect
             if same or drafted.holds(context):
                 return drafted
-        drafted = yield from draft(command, context, self._situation, rules)
+        situation = partial(situation_of, state, self._config.profile)
+        drafted = yield from draft(command, context, situation, self._rules(command))
         self._last_draft = (command, state, drafted)
         return drafted
 
@@ -378,7 +371,8 @@ class Planner:
             RejectedError: See :func:`gate`.
 
         """
-        gate(command, program, self._situation(), self._observer.dialect.name)
+        situation = situation_of(self._observer.state, self._config.profile)
+        gate(command, program, situation, self._observer.dialect.name)
 
     def basis(self) -> tuple[object, ...]:
         """Return what a plan depends on, apart from the situation."""
@@ -407,9 +401,6 @@ class Planner:
             self._last_context = (basis, context)
         return self._last_context[1]
 
-    def _situation(self) -> Situation:
-        return situation_of(self._observer.state, self._config.profile)
-
     def rules_of_files(self) -> SafetyRules:
         """Return what the lines of a file are checked against that are no moves."""
         observer = self._observer
@@ -424,8 +415,12 @@ class Planner:
             modal=observer.state.modal,
             coordinates=observer.coordinates,
         )
-        # Whoever blocks M104 means clients; what is on must still go off.
-        blocked = self._blocked(command)
+        blocked: Mapping[str, str] = self._config.blocked
+        match command:
+            case OwnTargets():
+                blocked = {}  # who blocks M104 means clients; what is on must go off
+            case Resume() if observer.state.reheat:
+                blocked = {}
         if not blocked:
             return SafetyRules(start=start, blocked=blocked)
         family = observer.dialect.name
@@ -434,12 +429,3 @@ class Planner:
             codes = safety.as_in_lines(tuple(blocked), family)
             self._blocked_codes[family] = codes
         return SafetyRules(start=start, blocked=blocked, blocked_codes=codes)
-
-    def _blocked(self, command: Command) -> Mapping[str, str]:
-        """Return the codes that are blocked; for what the bridge needs, none is."""
-        match command:
-            case OwnTargets():
-                return {}
-            case Resume() if self._observer.state.reheat:
-                return {}
-        return self._config.blocked

@@ -82,7 +82,9 @@ class StoppedFirmware:
 
         """
         session, dialect = self._link.session, self._observer.dialect
-        if session is None or not self._is_stopped(session):
+        if session is None or session.closed:
+            return False
+        if not (session.protocol.halted or self._not_ready):
             return False
         if command.line_count > MOST_TO_STOPPED:
             return False
@@ -104,11 +106,6 @@ class StoppedFirmware:
         await self._answered(len(lines))
         if restarts:
             session.restart()
-
-    def _is_stopped(self, session: Session) -> bool:
-        if session.closed:
-            return False
-        return session.protocol.halted or self._not_ready
 
     @property
     def _not_ready(self) -> bool:
