@@ -1,10 +1,18 @@
-"""Each control does on the wire what it says, and shows the result within 2 s."""
+"""Each control does on the wire what it says, and shows the result within 2 s.
 
+Those that are disabled by default are enabled first. The last tests compare what was
+used with what was announced, so the module runs as a whole.
+"""
+
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.home_assistant.discovery import config_topic
+from tests.home_assistant.conftest import PICTURE, STORED
 from tests.support.daemons import wait_for
+from tests.support.mqtt_client import connected
 
 if TYPE_CHECKING:
     from tests.home_assistant.conftest import Home
@@ -12,16 +20,57 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.home_assistant
 
 SOON = 2.0
+OFF = ["M104 T0 S0", "M104 T1 S0", "M140 S0", "M141 S0"]
+USES: dict[tuple[str, str], set[str]] = {
+    ("button", ""): {"button.press"},
+    ("number", ""): {"number.set_value"},
+    ("select", ""): {"select.select_option"},
+    ("notify", ""): {"notify.send_message"},
+    ("light", ""): {"light.turn_on", "light.turn_off"},
+    ("fan", ""): {"fan.turn_on", "fan.turn_off"},
+    ("fan", "percentage_"): {"fan.set_percentage"},
+    ("climate", "mode_"): {"climate.set_hvac_mode"},
+    ("climate", "temperature_"): {"climate.set_temperature"},
+    ("climate", "preset_mode_"): {"climate.set_preset_mode"},
+}
+"""The actions that belong to a command topic, by platform and the topic's field."""
+
+
+@pytest.fixture(scope="module")
+def home(home: "Home") -> "Home":
+    """Everything is enabled, as if somebody had wanted it all."""
+    # It comes with the second message, when the firmware is known.
+    home.hass.becomes("number.ender_z_offset", "0.0", within=60)
+    home.hass.enable()
+    home.hass.becomes("sensor.ender_state", "operational", within=60)
+    return home
 
 
 def does(
     home: "Home", lines: list[str], service: str, entity: str, **data: object
 ) -> None:
-    """Use a control; these lines must go over the wire, and no others."""
-    before = len(home.printer.wire.chunks)
+    """Use a control; these lines must go over the wire, and no others.
+
+    A button then shows when it was pressed.
+    """
+    before, shown = len(home.printer.wire.chunks), home.hass.state(entity)
+    assert shown not in {"", "unavailable"}, f"{entity}: {shown}"
     home.hass.call(service, entity, **data)
     wait_for(lambda: len(home.printer.wire.sent(before)) >= len(lines), entity, SOON)
+    if service == "button.press":
+        wait_for(lambda: home.hass.state(entity) != shown, entity, SOON)
     assert home.printer.wire.sent(before) == lines
+
+
+def able(home: "Home", entity: str) -> None:
+    wait_for(lambda: home.hass.state(entity) not in {"", "unavailable"}, entity, SOON)
+
+
+def pressed(home: "Home", key: str, *lines: str) -> None:
+    """Press a button; see :func:`does`."""
+    entity = f"button.ender_{key}"
+    able(home, entity)
+    does(home, list(lines), "button.press", entity)
 
 
 @pytest.mark.parametrize(
@@ -119,24 +168,51 @@ def test_presets_and_babysteps(home: "Home") -> None:
     home.hass.becomes(offset, "0.0", within=SOON)
 
 
-def test_buttons_that_somebody_enabled(home: "Home") -> None:
-    keys = ("select.ender_jog_distance", "button.ender_jog_x_plus")
-    answers = home.hass.ask(
-        *(
-            {
-                "type": "config/entity_registry/update",
-                "entity_id": key,
-                "disabled_by": None,
-            }
-            for key in keys
-        )
-    )
-    assert all(answer["success"] for answer in answers), answers
-    home.hass.becomes(keys[0], "1 mm", within=60)  # it comes after half a minute
-    home.hass.call("select.select_option", keys[0], option="10 mm")
-    home.hass.becomes(keys[0], "10 mm", within=SOON)
-    home.hass.becomes(keys[1], "unknown", within=SOON)
-    does(home, ["G91", "G0 X10 F6000", "G90"], "button.press", keys[1])
+def chosen(home: "Home", entity: str, option: str) -> None:
+    home.hass.call("select.select_option", entity, option=option)
+    home.hass.becomes(entity, option, within=SOON)
+
+
+def test_every_jog_goes_as_far_as_is_chosen(home: "Home") -> None:
+    distance = "select.ender_jog_distance"
+    home.hass.becomes(distance, "1 mm", within=SOON)
+    pressed(home, "home", "G91", "G28 X0 Y0 Z0", "G90")
+    for option, mm in (("10 mm", "10"), ("0.1 mm", "0.1")):
+        chosen(home, distance, option)
+        for axis, speed in (("x", 6000), ("y", 6000), ("z", 200)):
+            # The feedrate in force, which is the first one, is restored.
+            after = ("G90",) if speed == 6000 else ("G90", "G0 F6000")
+            for sign, word in (("", "plus"), ("-", "minus")):
+                move = f"G0 {axis.upper()}{sign}{mm} F{speed}"
+                pressed(home, f"jog_{axis}_{word}", "G91", move, *after)
+
+
+def test_filament_is_pushed_and_pulled_as_far_as_is_chosen(home: "Home") -> None:
+    length = "select.ender_extrude_length"
+    home.hass.becomes(length, "5 mm", within=SOON)
+    heat = "number.ender_tool0_target"
+    does(home, ["M104 T0 S200"], "number.set_value", heat, value=200)
+    entity = "sensor.ender_tool0_temperature"
+    wait_for(lambda: float(home.hass.state(entity)) > 190, entity)
+    for option, mm in (("1 mm", "1"), ("10 mm", "10")):
+        chosen(home, length, option)
+        for key, sign in (("extrude", ""), ("retract", "-")):
+            move = f"G1 E{sign}{mm} F300"
+            lines = ("G91", "M83", move, "M82", "G90", "G1 F6000")
+            pressed(home, key, *lines)
+    does(home, ["M104 T0 S0"], "number.set_value", heat, value=0)
+
+
+def test_babysteps_add_up(home: "Home") -> None:
+    offset = "number.ender_z_offset"
+    for key, line, shown in (
+        ("babystep_up", "M290 Z0.02", "0.02"),
+        ("babystep_up", "M290 Z0.02", "0.04"),
+        ("babystep_down", "M290 Z-0.02", "0.02"),
+        ("babystep_down", "M290 Z-0.02", "0.0"),
+    ):
+        pressed(home, key, line)
+        home.hass.becomes(offset, shown, within=SOON)
 
 
 def test_a_refusal_is_an_event_with_its_reason(home: "Home") -> None:
@@ -155,7 +231,7 @@ def test_a_file_is_chosen_and_printed_and_printed_again(home: "Home") -> None:
     hass.becomes(entity, "unknown", within=30)  # ten seconds are between two messages
     options = attribute(home, entity, "options")
     assert isinstance(options, list)
-    name = options[0]
+    name = next(option for option in options if option != STORED)
     hass.call("select.select_option", entity, option=name)
     hass.becomes(entity, name, within=SOON)
     hass.becomes("button.ender_start", "unknown", within=SOON)
@@ -176,15 +252,64 @@ def test_a_file_is_chosen_and_printed_and_printed_again(home: "Home") -> None:
     hass.becomes("sensor.ender_state", "operational", within=30)
 
 
+def test_a_stored_file_is_chosen_seen_and_printed(home: "Home") -> None:
+    hass, entity = home.hass, "select.ender_choose_file"
+    hass.becomes("sensor.ender_state", "operational", within=30)
+    options = attribute(home, entity, "options")
+    assert isinstance(options, list)
+    assert STORED in options
+    chosen(home, entity, STORED)
+    picture = "image.ender_thumbnail"
+    wait_for(lambda: hass.image(picture) == PICTURE, picture, SOON)
+    assert hass.state(picture) not in {"unknown", "unavailable"}
+    hass.becomes("sensor.ender_file", STORED, within=SOON)
+    before = len(home.printer.wire.chunks)
+    able(home, "button.ender_start")
+    hass.call("button.press", "button.ender_start")
+    sent = home.printer.wire.sent
+    wait_for(lambda: "M117 printed" in sent(before), "the print", SOON * 5)
+    hass.becomes("sensor.ender_last_file", STORED, within=30)
+    hass.becomes("sensor.ender_last_result", "done", within=SOON)
+
+
+def test_what_waits_is_printed_when_the_bed_is_clear(home: "Home") -> None:
+    hass = home.hass
+    hass.becomes("sensor.ender_state", "operational", within=30)
+    hass.becomes("binary_sensor.ender_queue_held", "on", within=SOON)
+    hass.publish("printer/queue", {"command": "add", "file": STORED})
+    hass.becomes("sensor.ender_queue", "1", within=SOON)
+    before = len(home.printer.wire.chunks)
+    hass.call("button.press", "button.ender_queue_release")
+    hass.becomes("sensor.ender_queue", "0", within=SOON)
+    sent = home.printer.wire.sent
+    wait_for(lambda: "M117 printed" in sent(before), "the print")
+    hass.becomes("sensor.ender_state", "operational", within=30)
+
+
+ANSWERS = ("Yes", "No", "Later", "Never")
+
+
 def test_a_question_is_answered(home: "Home") -> None:
-    for said in ("begin Go on?", "button Yes", "button No", "show"):
-        home.printer.press("say", f"//action:prompt_{said}")
-    home.hass.becomes("sensor.ender_question", "Go on?", within=SOON)
-    assert attribute(home, "sensor.ender_question", "choices") == ["Yes", "No"]
-    home.hass.becomes("button.ender_answer_3", "unavailable", within=SOON)
-    home.hass.becomes("button.ender_answer_2", "unknown", within=SOON)
-    does(home, ["M876 S1"], "button.press", "button.ender_answer_2")
-    home.hass.becomes("sensor.ender_question", "none", within=SOON)
+    """By each of the buttons, which are there for as many answers as there are."""
+    question = "sensor.ender_question"
+    for number in (*range(len(ANSWERS)), 0):
+        offered = ANSWERS[: number + 1]
+        for said in ("begin Go on?", *(f"button {it}" for it in offered), "show"):
+            home.printer.press("say", f"//action:prompt_{said}")
+        home.hass.becomes(question, "Go on?", within=SOON)
+        wait_for(
+            lambda wanted=list(offered): (  # type: ignore[misc]  # mypy infers no type
+                attribute(home, question, "choices") == wanted
+            ),
+            "the choices",
+            SOON,
+        )
+        for missing in range(number + 2, len(ANSWERS) + 1):
+            home.hass.becomes(
+                f"button.ender_answer_{missing}", "unavailable", within=SOON
+            )
+        pressed(home, f"answer_{number + 1}", f"M876 S{number}")
+        home.hass.becomes(question, "none", within=SOON)
 
 
 def test_a_print_is_started_paused_and_cancelled(home: "Home") -> None:
@@ -203,27 +328,35 @@ def test_a_print_is_started_paused_and_cancelled(home: "Home") -> None:
     home.hass.becomes("button.ender_pause", "unavailable", within=SOON)
 
 
-def test_a_thermostat_that_somebody_enabled(home: "Home") -> None:
-    entity = "climate.ender_bed_thermostat"
-    home.hass.call("number.set_value", "number.ender_bed_target", value=0)
-    (answer,) = home.hass.ask(
-        {
-            "type": "config/entity_registry/update",
-            "entity_id": entity,
-            "disabled_by": None,
-        }
-    )
-    assert answer["success"], answer
-    home.hass.becomes(entity, "off", within=60)  # it comes after half a minute
-    does(home, ["M140 S50"], "climate.set_temperature", entity, temperature=50)
+@pytest.mark.parametrize(
+    ("heater", "code"),
+    [
+        ("tool0", "M104 T0"),
+        ("tool1", "M104 T1"),
+        ("bed", "M140"),
+        ("chamber", "M141"),
+    ],
+)
+def test_a_thermostat(home: "Home", heater: str, code: str) -> None:
+    entity = f"climate.ender_{heater}_thermostat"
+    number = f"number.ender_{heater}_target"
+    does(home, [f"{code} S0"], "number.set_value", number, value=0)
+    home.hass.becomes(entity, "off", within=SOON)
+    does(home, [f"{code} S50"], "climate.set_temperature", entity, temperature=50)
     home.hass.becomes(entity, "heat", within=SOON)
-    does(home, ["M140 S0"], "climate.set_hvac_mode", entity, hvac_mode="off")
+    does(home, [f"{code} S0"], "climate.set_hvac_mode", entity, hvac_mode="off")
     home.hass.becomes(entity, "off", within=SOON)
     before = len(home.printer.wire.chunks)
     home.hass.call("climate.turn_on", entity)
     display = "notify.ender_display"
     does(home, ["M117 fence"], "notify.send_message", display, message="fence")
     assert home.printer.wire.sent(before) == ["M117 fence"]
+    preset = {"tool0": 215, "tool1": 215, "bed": 60}.get(heater)
+    if preset is not None:
+        line = f"{code} S{preset}"
+        does(home, [line], "climate.set_preset_mode", entity, preset_mode="PLA")
+        wait_for(lambda: attribute(home, entity, "preset_mode") == "PLA", entity, SOON)
+        does(home, [f"{code} S0"], "climate.set_hvac_mode", entity, hvac_mode="off")
 
 
 def test_stop_and_reconnect(home: "Home") -> None:
@@ -247,6 +380,50 @@ def test_an_event_is_shown(home: "Home") -> None:
         return home.hass.states()["event.ender_event"]["attributes"]["event_type"]
 
     wait_for(lambda: kind() == "home", "event", SOON)
+
+
+def test_the_port_is_released_and_used_again(home: "Home") -> None:
+    hass = home.hass
+    hass.call("button.press", "button.ender_cool_down")
+    for entity in ("tool0", "tool1", "bed", "chamber"):
+        hass.becomes(f"number.ender_{entity}_target", "0.0", within=SOON)
+    hass.call("button.press", "button.ender_disconnect")
+    hass.becomes("binary_sensor.ender_released", "on", within=SOON)
+    hass.becomes("binary_sensor.ender_connected", "off", within=SOON)
+    hass.call("button.press", "button.ender_connect")
+    hass.becomes("binary_sensor.ender_released", "off", within=SOON)
+    hass.becomes("sensor.ender_state", "operational", within=30)
+
+
+def test_a_problem_is_acknowledged(home: "Home") -> None:
+    """A print has failed because the printer was gone, and somebody has seen it."""
+    hass = home.hass
+    home.printer.press("start", "ARATHE~1.GCO")
+    hass.becomes("sensor.ender_state", "printing", within=10)
+    home.kill("printer")
+    hass.becomes("sensor.ender_attention_reason", "error", within=30)
+    home.start("printer")
+    hass.becomes("binary_sensor.ender_connected", "on", within=60)
+    hass.becomes("binary_sensor.ender_problem", "on", within=SOON)
+    hass.call("button.press", "button.ender_acknowledge")
+    hass.becomes("binary_sensor.ender_problem", "off", within=SOON)
+    hass.becomes("sensor.ender_attention_reason", "none", within=SOON)
+
+
+def test_every_control_that_is_announced_was_used(home: "Home") -> None:
+    topic = config_topic("homeassistant", "ender")
+    with connected(home.broker.port, topic, host=home.broker.host) as client:
+        wait_for(lambda: client.payloads(topic), topic)
+        announced = json.loads(client.payloads(topic)[-1])["components"].values()
+    owed = {
+        (action, fields["default_entity_id"])
+        for fields in announced
+        for name in fields
+        if name.endswith("command_topic")
+        for action in USES[fields["platform"], name.removesuffix("command_topic")]
+    }
+    assert len(owed) > 60
+    assert not sorted(owed - home.hass.used)
 
 
 def test_it_complained_about_nothing(home: "Home") -> None:

@@ -45,6 +45,7 @@ SHOWN: dict[str, tuple[str, str | None, str | None]] = {
     "button.ender_start": ("unavailable", None, None),
     "fan.ender_fan_1": ("unknown", None, None),
     "fan.ender_part_fan": ("unknown", None, None),
+    "image.ender_thumbnail": ("unknown", None, None),
     "light.ender_light": ("unknown", None, None),
     "notify.ender_display": ("unknown", None, None),
     "number.ender_bed_target": ("0.0", "°C", "temperature"),

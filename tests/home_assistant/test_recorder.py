@@ -53,15 +53,7 @@ def changes(home: Home, seconds: float) -> Counter[str]:
 
 def test_a_print_makes_few_rows_and_idling_none(slow: Home, tmp_path: Path) -> None:
     hass = slow.hass
-    (answer,) = hass.ask(
-        {
-            "type": "config/entity_registry/update",
-            "entity_id": "sensor.ender_print_time",
-            "disabled_by": None,
-        }
-    )
-    assert answer["success"], answer
-    hass.becomes("sensor.ender_print_time", "unknown", within=60)
+    hass.enable("sensor.ender_print_time")
     # Home Assistant sets up everything again, half a minute later.
     wait_for(lambda: changes(slow, 10)["sensor.ender_state"], "the change", 120)
     wait_for(lambda: not changes(slow, 15)["sensor.ender_state"], "its end", 120)

@@ -77,6 +77,8 @@ class HomeAssistant:
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self._token = ""
+        self.used: set[tuple[str, str]] = set()
+        """The actions that were performed, and on which entity."""
         self._process: subprocess.Popen[bytes] | None = None
         self._write(integrations)
         self.launch()
@@ -129,6 +131,39 @@ class HomeAssistant:
         """Perform an action, such as ``number.set_value``, on an entity."""
         path = f"/api/services/{service.replace('.', '/')}"
         self._request("POST", path, {"entity_id": entity, **data})
+        self.used.add((service, entity))
+
+    def enable(self, *entities: str) -> None:
+        """Enable entities that are disabled by default; all of MQTT's without any.
+
+        Home Assistant sets up the whole integration again, half a minute later.
+        """
+        (listed,) = self.ask({"type": "config/entity_registry/list"})
+        wanted = [
+            entry["entity_id"]
+            for entry in listed["result"]
+            if entry["platform"] == "mqtt" and entry["disabled_by"]
+            if not entities or entry["entity_id"] in entities
+        ]
+        assert len(wanted) >= len(entities), wanted
+        update = {"type": "config/entity_registry/update", "disabled_by": None}
+        answers = self.ask(*({**update, "entity_id": entity} for entity in wanted))
+        assert all(answer["success"] for answer in answers), answers
+
+        def there() -> bool:
+            states = self.states()
+            missing = {"attributes": {"restored": True}}  # known from the registry only
+            listed = [states.get(entity, missing) for entity in wanted]
+            return not any(entry["attributes"].get("restored") for entry in listed)
+
+        self._wait_for(there)
+
+    def image(self, entity: str) -> bytes:
+        """Return the picture that an image entity shows; empty if it shows none."""
+        try:
+            return bytes(self._send("GET", f"/api/image_proxy/{entity}"))
+        except OSError:
+            return b""
 
     def publish(self, topic: str, payload: Json) -> None:
         """Publish a message, as an automation does."""
@@ -301,6 +336,11 @@ class HomeAssistant:
     def _request(
         self, method: str, path: str, data: object = None, *, form: bool = False
     ) -> Any:  # noqa: ANN401 - whatever JSON it is
+        return json.loads(self._send(method, path, data, form=form) or b"null")
+
+    def _send(
+        self, method: str, path: str, data: object = None, *, form: bool = False
+    ) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         body = None
         if isinstance(data, dict) and form:
@@ -314,7 +354,7 @@ class HomeAssistant:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with direct.open(request, timeout=30) as answer:
-                return json.loads(answer.read() or b"null")
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
             with error:
                 raise OSError(f"{method} {path}: {error.code}") from None
