@@ -17,6 +17,9 @@ _STEPS = re.compile(r"/|__|\.")
 
 _CLOSE = 0.72
 """Similarity of two words, from 0 to 1, from which one is suggested for the other."""
+_LONGEST = 300
+"""Characters of a word that is compared with others. That takes the product of their
+lengths, and a client can send words of 64 KiB."""
 
 _EXPECTED = {
     "float_type": "a number",
@@ -140,8 +143,10 @@ def likeliest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelt one probably stands for.
 
     Only the part that differs counts: ``request/job`` is not close to ``request/bed``
-    because they begin with the same eight letters.
+    because they begin with the same eight letters. A very long word stands for none.
     """
+    if len(word) > _LONGEST:
+        return None
     rated = [(_closeness(word, other), other) for other in known]
     best = max(rated, default=(0.0, ""), key=lambda pair: pair[0])
     return best[1] if best[0] >= _CLOSE else None
@@ -152,9 +157,13 @@ def _closeness(word: str, other: str) -> float:
     while len(steps) > 1 and len(others) > 1 and steps[0] == others[0]:
         del steps[0], others[0]
     word, other = "/".join(steps).lower(), "/".join(others).lower()
+    matcher = SequenceMatcher(None, word, other)
+    # These bounds take far less time than the ratio itself.
+    if matcher.real_quick_ratio() < _CLOSE or matcher.quick_ratio() < _CLOSE:
+        return 0.0
     if sorted(word) == sorted(other):  # two letters swapped, as in "bde"
         return 1.0
-    return SequenceMatcher(None, word, other).ratio()
+    return matcher.ratio()
 
 
 def nearest(word: str, known: Iterable[str], meant: str | None = None) -> str:
