@@ -148,7 +148,7 @@ def release(queue: PrintQueue) -> PrintQueue:
     return replace(queue, held=False, reason=None, problem="")
 
 
-Obstacle = Literal["empty", "held", "print_failed", "cannot_start"]
+Obstacle = Literal["empty", "held", "stopped", "print_failed", "cannot_start"]
 """Why a request from the printer's own menu starts nothing."""
 
 
@@ -156,8 +156,8 @@ def obstacle(queue: PrintQueue) -> Obstacle | None:
     """Return why a request from the printer's menu does not release the queue.
 
     Such a request only says that the bed is clear. It does not overrule a person who
-    holds the queue, does not answer for a print that failed, and is not kept for prints
-    that are added later.
+    holds the queue or has stopped the machine, does not answer for a print that failed,
+    and is not kept for prints that are added later.
     """
     if not queue.entries:
         return "empty"

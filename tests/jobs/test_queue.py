@@ -57,6 +57,7 @@ def test_the_printers_menu_says_no_more_than_that_the_bed_is_clear() -> None:
         (queues.hold(PrintQueue()), "empty"),
         (queues.hold(ABC), "held"),
         (queues.hold(queues.release(ABC)), "held"),
+        (queues.stopped(queues.release(ABC)), "stopped"),
         (queues.ended(queues.release(ABC), done=False), "print_failed"),
         (cannot_start, "cannot_start"),
     ):
