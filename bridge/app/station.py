@@ -294,9 +294,12 @@ class Station:
         self._on_change()
 
     def wait_for_print(
-        self, settings: tuple[str, ...], on_end: Callable[[], None]
+        self, settings: tuple[str, ...], on_end: Callable[[], None] | None
     ) -> None:
-        """Note which settings wait for the end of a print; call ``on_end`` then."""
+        """Note which settings wait for the end of a print; call ``on_end`` then.
+
+        ``None``: it is another printer's print.
+        """
         self._on_print_end = on_end
         if settings == self.pending:
             return

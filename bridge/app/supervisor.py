@@ -21,10 +21,11 @@ from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.station import Carried, Station
 from bridge.app.station_settings import (
     Need,
+    Postponed,
     StationSettings,
     emergency_id,
-    link_changes,
     need_of,
+    postpone,
     station_settings,
 )
 from bridge.backoff import Backoff
@@ -130,7 +131,8 @@ class Supervisor:
         origin: Path | None = None,
         on_stations: Watch | None = None,
     ) -> None:
-        self._config = config
+        self._config = config  # without what waits for the end of a print
+        self._wanted = config
         self._origin = origin
         self._on_stations = on_stations
         self._instance = uuid.uuid4().hex
@@ -207,19 +209,22 @@ class Supervisor:
 
         """
         async with self._changing:
-            return await self._change(config)
+            self._print_ended.clear()
+            now = self._without_pending(config)
+            done = await self._change(now)
+            self._wanted = config
+            return done
 
-    async def _change(self, config: Config) -> str:
+    async def _change(self, now: Postponed) -> str:
+        config = now.config
         state_folder = self._state_folder_of(config)
         digest = installation_digest(state_folder.folder, state_folder.owner)
         wanted = station_settings(config, digest)
-        self._print_ended.clear()
-        pending = self._postpone(wanted)
         needs = {
             name: self._need(one, wanted.get(name), state_folder)
             for name, one in self._served.items()
         }
-        done = _summary(needs, wanted, pending)
+        done = _summary(needs, wanted, now)
         self._carried = self._carry_over(needs)
         await self._stop([name for name, need in needs.items() if need in _AGAIN])
         await self._replace_emergency_connection(config)
@@ -233,25 +238,25 @@ class Supervisor:
             if needs.get(name) == "settings":
                 one.station.configure(config, wanted[name].printer)
             one.settings = wanted[name]
-            waits = pending.get(name, ())
-            one.station.wait_for_print(waits, self._print_ended.set)
+            waits = now.settings.get(name, ())
+            # One that waits for the port of another printer waits for that one's print.
+            on_end = self._print_ended.set if name in now.printing else None
+            one.station.wait_for_print(waits, on_end)
         if warning := exposed(config.mqtt, raw=config.rights.raw):
             log.warning("%s", warning)
         return done
 
-    def _postpone(
-        self, wanted: dict[str, StationSettings]
-    ) -> dict[str, tuple[str, ...]]:
-        """Replace what would end a print in the wanted settings; return its names."""
-        pending = {}
-        for name, one in self._served.items():
-            settings = wanted.get(name)
-            if settings is None or not one.station.prints:
-                continue
-            if names := link_changes(one.settings, settings):
-                pending[name] = names
-                wanted[name] = settings.with_link_of(one.settings)
-        return pending
+    def _without_pending(self, config: Config) -> Postponed:
+        """Return what of a configuration does not end a print.
+
+        Raises:
+            ConfigError: Nothing of it can be applied before a print has ended.
+
+        """
+        served = {name: one.settings.printer for name, one in self._served.items()}
+        stations = [station for station in self.stations if station.prints]
+        printing = {station.name: station.port for station in stations}
+        return postpone(config, served, printing)
 
     def _need(
         self, one: _Served, wanted: StationSettings | None, folder: _StateFolder
@@ -277,7 +282,7 @@ class Supervisor:
             await self._print_ended.wait()
             self._print_ended.clear()
             try:
-                log.info("a print has ended; %s", await self.change(self._config))
+                log.info("a print has ended; %s", await self.change(self._wanted))
             except ConfigError as error:  # such as a folder that has gone meanwhile
                 log.error("the settings that wait are not applied yet: %s", error)  # noqa: TRY400 - the message says it all
                 await asyncio.sleep(PENDING_RETRY)
@@ -313,6 +318,8 @@ class Supervisor:
         # What replaces them has to send an emergency stop that waits for the printer.
         stations = [served.station for served in leaving]
         self._stops_owed = {one.name for one in stations if one.printer.stop_owed}
+        for station in stations:
+            station.wait_for_print((), None)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -395,6 +402,8 @@ class Supervisor:
                 break
             except Exception as again:  # noqa: BLE001 - it must not end the others
                 error = again
+        if served.station.pending:
+            self._print_ended.set()  # its link is closed
         served.station.hand_over(station, error)
         served.station = station
         self._give_files()
@@ -534,17 +543,16 @@ def _printer_of(found: dict[str, Any]) -> str | None:
 
 
 def _summary(
-    needs: Mapping[str, Need],
-    wanted: Mapping[str, object],
-    pending: Mapping[str, tuple[str, ...]],
+    needs: Mapping[str, Need], wanted: Mapping[str, object], now: Postponed
 ) -> str:
-    kept = [name for name in needs if needs[name] == "nothing" and name not in pending]
+    waiting = [*now.settings, *now.added]
+    kept = [name for name in needs if needs[name] == "nothing" and name not in waiting]
     changed = [name for name in needs if name in wanted and name not in kept]
     counts = {
         "added": [name for name in wanted if name not in needs],
         "changed": changed,
         "removed": [name for name in needs if name not in wanted],
-        "waiting for the end of a print": [*pending],
+        "waiting for the end of a print": waiting,
     }
     named = [f"{verb}: {', '.join(names)}" for verb, names in counts.items() if names]
     return "; ".join([*named, f"{len(kept)} left alone"])

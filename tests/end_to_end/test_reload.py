@@ -347,6 +347,104 @@ async def test_what_needs_another_link_waits_for_the_end_of_a_print(
         await until(lambda: bridge.latest("health")["pending"] == [])
 
 
+async def test_a_printer_keeps_its_id_until_its_print_has_ended(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with (
+        simulated("simulator://marlin?speed=30", tmp_path / "printer") as printer,
+        stage(broker, printer, tmp_path, "old-id") as bridge,
+    ):
+        config = yaml.safe_load(bridge.daemon.config.read_text())
+        await bridge.operational()
+        await begin_print(bridge)
+        before = opened(printer)
+        config["printers"][0] |= {"id": "new-id", "name": "Another name"}
+        await reload(bridge.daemon, config)
+        assert "waiting for the end of a print: old-id" in bridge.daemon.log
+        await until(lambda: bridge.latest("health")["pending"] == ["id"])
+        await until(lambda: bridge.latest("info")["machine"]["name"] == "Another name")
+        (event,) = [e for e in bridge.events() if e["event"] == "settings_pending"]
+        assert event["settings"] == ["id"]
+        # Reading it again changes nothing, and going back leaves nothing that waits.
+        await reload(bridge.daemon, config)
+        back = json.loads(json.dumps(config))
+        back["printers"][0]["id"] = "old-id"
+        await reload(bridge.daemon, back)
+        await until(lambda: bridge.latest("health")["pending"] == [])
+        await reload(bridge.daemon, config)
+        assert opened(printer) == before
+        names = bridge.event_names
+        assert (await bridge.call("job", {"command": "cancel"}))["code"] == 200
+        await until(lambda: "print_cancelled" in names())
+        end = names().index("print_cancelled")
+        assert names()[:end].count("connected") == 1
+        ended = "a print has ended; added: new-id; removed: old-id"
+        await until(lambda: ended in bridge.daemon.log, 30)
+        await until(lambda: "connected" in names()[end:], 30)
+        assert opened(printer) > before
+        await until(lambda: bridge.latest("health")["pending"] == [])
+        # Nothing waits any more, so nothing is applied a second time.
+        assert bridge.daemon.log.count("a print has ended") == 1
+
+
+LONG = "G28\n" + "G1 X10 F6000\nG1 X90 F6000\n" * 4000
+IN_A_LOCAL_PRINT: dict[str, Json] = {
+    "the id": {"printer": {"id": "another"}},
+    "the folder of the files": {"files": {"folder": "elsewhere"}},
+    "whether files are stored, and a limit": {
+        "files": {"enabled": False},
+        "printer": {"profile": {"max_speed": 1000}},
+    },
+    "the connection to the broker": {
+        "mqtt": {"state_folder": "elsewhere", "keepalive": 20},
+        "printer": {"topic": "{base}/elsewhere", "profile": {"heated_chamber": True}},
+        "added": True,
+    },
+}
+
+
+async def prints_on(printer: SimulatedPrinter) -> None:
+    wire = len(printer.wire.chunks)
+    await until(lambda: len(printer.wire.sent(wire)) > 5)
+
+
+async def test_a_print_of_the_bridge_goes_on_whatever_is_read_again(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    base = "streamed"
+    sections: Json = {
+        "mqtt": {"state_folder": str(tmp_path / "state")},
+        "files": {"folder": str(tmp_path / "files"), "keep_free": 0},
+    }
+    files = tmp_path / "files" / base
+    files.mkdir(parents=True)
+    files.joinpath("long.gcode").write_text(LONG)
+    with (
+        simulated("simulator://marlin?speed=5", tmp_path / "printer") as printer,
+        stage(broker, printer, tmp_path, base, sections) as bridge,
+    ):
+        original = yaml.safe_load(bridge.daemon.config.read_text())
+        await until(lambda: bool(bridge.client.payloads(f"{base}/files/state")))
+        await until(lambda: bridge.latest("files/state")["count"] == 1)
+        wire = len(printer.wire.chunks)
+        start = {"command": "start", "file": "long.gcode", "origin": "local"}
+        assert (await bridge.call("job", start))["code"] == 200
+        before = opened(printer)
+        for what, change in IN_A_LOCAL_PRINT.items():
+            port = str(tmp_path / "absent")
+            for config in (merged(original, change, base, port), original):
+                await reload(bridge.daemon, config)
+                await prints_on(printer)
+                assert opened(printer) == before, what
+        lines = [line for line in printer.wire.sent(wire) if line.startswith("G1 X")]
+        assert lines == (LONG.splitlines()[1:])[: len(lines)]
+        await bridge.becomes("printing")
+        assert (await bridge.call("job", {"command": "cancel"}))["code"] == 200
+        await until(lambda: bridge.latest("job/result")["outcome"] == "cancelled")
+        assert bridge.event_names().count("print_started") == 1
+        assert "print_failed" not in bridge.event_names()
+
+
 async def test_a_printer_that_is_removed_is_left_cold(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
