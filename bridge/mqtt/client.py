@@ -209,7 +209,9 @@ class Client:
         try:
             written = writer.write()
         except OSError:
-            # The broker may have said why, in a DISCONNECT that waits in the socket.
+            # The broker may have said why, in a DISCONNECT that waits in the socket;
+            # after a standstill, old messages wait there as well.
+            self._note_standstill()
             while self._watcher is not None and self._watcher.readable:
                 self._running.loop_read()
             self._end(

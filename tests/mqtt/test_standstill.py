@@ -1,8 +1,11 @@
 """What waited in the socket while the event loop stood still is known by its age."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -12,6 +15,7 @@ from bridge.timeout import boottime
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import connected
+from tests.support.proxy import Proxy, proxied
 from tests.support.waiting import until
 
 HEAD = f"{TOPICS.base}/head"
@@ -40,10 +44,7 @@ async def heard_after(
         with connected(broker.port) as client:
             for number in range(payloads):
                 client.send(HEAD, str(number).encode())
-            # Blocks the event loop on purpose, until the broker has passed them on.
-            ends = time.monotonic() + 0.5
-            while time.monotonic() < ends:
-                pass
+            block(0.5)  # until the broker has passed them on
             asleep()
             await until(lambda: len(running.heard) >= payloads)
             if running.heard[0].stale:
@@ -79,6 +80,65 @@ async def test_what_waited_for_longer_is_stale_and_the_connection_is_made_again(
     assert all(x.stale and x.waited >= gap for x in before)
     assert (after.waited, after.stale) == (0.0, False)
     assert running.broker.statistics.connects == 2
+
+
+@contextmanager
+def proxied_elsewhere(broker: Mosquitto) -> Iterator[tuple[int, Callable[[], object]]]:
+    """Run a proxy that goes on while our event loop stands still.
+
+    Gives its port, and what resets its connections.
+    """
+    loop = asyncio.new_event_loop()
+    begun, ends = threading.Event(), asyncio.Event()
+    found: list[Proxy] = []
+
+    async def run() -> None:
+        async with proxied(broker.host, broker.port) as proxy:
+            found.append(proxy)
+            begun.set()
+            await ends.wait()
+
+    def run_in_thread() -> None:
+        with loop_of_thread:
+            loop_of_thread.run(run())
+
+    loop_of_thread = asyncio.Runner(loop_factory=lambda: loop)
+    thread = threading.Thread(target=run_in_thread)
+    thread.start()
+    assert begun.wait(10)
+    try:
+        yield found[0].port, partial(loop.call_soon_threadsafe, found[0].reset)
+    finally:
+        loop.call_soon_threadsafe(ends.set)
+        thread.join()
+
+
+def block(seconds: float) -> None:
+    """Block the event loop on purpose, while others go on."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        pass
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_what_waited_is_stale_where_a_write_finds_the_connection_broken(
+    broker: Mosquitto, sleeps: Callable[[float], None], qos: int
+) -> None:
+    """The broker has ended the connection meanwhile, and we write before we read."""
+    with proxied_elsewhere(broker) as (port, reset):
+        config = Mqtt(host="127.0.0.1", port=port, keepalive=KEEPALIVE)
+        async with bridge(config) as running:
+            await running.online()
+            with connected(broker.port) as client:
+                client.send(HEAD, b"0")
+                block(0.5)
+                reset()
+                block(0.5)
+                sleeps(MAX_KEEPALIVES * KEEPALIVE + 1)
+                running.broker.publish(f"{TOPICS.base}/temperature", b"1", qos=qos)
+                await running.online(2)
+            assert all(x.stale for x in running.heard)
+            assert len(running.heard) == 1 or qos
 
 
 async def test_a_long_standstill_without_messages_ends_the_connection_too(
