@@ -458,8 +458,8 @@ EVENTS: Mapping[str, str] = {
     "start_requested": "Somebody at the printer asked for the host's print (Marlin's "
     "`//action:start`, Prusa's `//action:ready`); `released`: the queue was released "
     "for its first print, `job` and `file`. Otherwise `reason`: `empty`, `held`, "
-    "`stopped`, `print_failed`, `cannot_start`, `busy` or `off` (by `queue.release_at_printer` or "
-    "`rights.control`).",
+    "`stopped`, `print_failed`, `cannot_start`, `busy` or `off` (by "
+    "`queue.release_at_printer` or `rights.control`).",
     "settings_pending": "Changed settings wait for the end of the print, because they "
     "need another connection to the printer, which would end it; `settings`.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
