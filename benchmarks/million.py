@@ -72,11 +72,11 @@ async def stream(port: Path, lines: int, ok_timeout: float) -> None:
         acknowledged[0] += 1
 
     begun, used = time.perf_counter(), time.process_time()
-    await session.stream(
+    await session.start_stream(
         watched(lines),
         on_sent=lambda *_: None,
         on_done=lambda done: on_done(done.offset),
-    )
+    ).finished()
     took, used = time.perf_counter() - begun, time.process_time() - used
     counters = protocol.counters
     print(

@@ -144,7 +144,7 @@ def chosen_hosts(host: Path, arguments: argparse.Namespace) -> list[Host]:
         "asyncio": "asyncio, a reader with a callback",
         "session": "bridge, Session.line",
         "execute": "bridge, Printer.execute in batches",
-        "stream": "bridge, Session.stream",
+        "stream": "bridge, Session.start_stream",
     }
     hosts += [
         Host(name, child(*ours, lane, "PORT", "LINES"))
@@ -160,7 +160,7 @@ def chosen_hosts(host: Path, arguments: argparse.Namespace) -> list[Host]:
         hosts.append(Host("bridge, over MQTT in batches", over_mqtt("")))
     if arguments.windows:
         window = child(*ours, "stream4", "PORT", "LINES")
-        hosts.append(Host("bridge, Session.stream, 4 in flight", window))
+        hosts.append(Host("bridge, Session.start_stream, 4 in flight", window))
         hosts.append(Host("bridge, over MQTT, 4 in flight", over_mqtt("4")))
     for name, interpreter in (
         ("octoprint", arguments.octoprint),

@@ -97,9 +97,9 @@ async def with_stream(port: str, lines: int, lines_in_flight: int = 1) -> None:
     """Stream through a session, which pulls the lines from an iterator."""
 
     async def stream(session: Session) -> None:
-        await session.stream(
+        await session.start_stream(
             map(move, range(lines)), on_sent=lambda *_: None, on_done=lambda _: None
-        )
+        ).finished()
 
     await in_session(port, stream, lines_in_flight)
 

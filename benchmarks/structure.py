@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +150,11 @@ class Trace:
         names = (str(Path(c.co_filename).relative_to(BRIDGE)) for c in self.codes)
         return list(dict.fromkeys(names))
 
+    def parts(self) -> Counter[str]:
+        """Return how many of the functions are in which part of the package."""
+        paths = (Path(c.co_filename).relative_to(BRIDGE) for c in self.codes)
+        return Counter(str(path.parent) for path in paths)
+
 
 async def trace_jog(folder: Path, broker: int, *, rounds: int = 5) -> Trace:
     """Trace a jog several times; return the shortest way, without chance neighbours.
@@ -228,6 +233,8 @@ def report_path(trace: Trace, *, verbose: bool) -> None:
         f"in {len(trace.files)} files"
     )
     if verbose:
+        for part, count in trace.parts().most_common():
+            print(f"  {count:3} in {part}")
         for code in trace.codes:
             file = Path(code.co_filename).relative_to(BRIDGE)
             print(f"  {file}:{code.co_firstlineno} {code.co_qualname}")

@@ -23,16 +23,11 @@ def program(context: Context, lines: Sequence[str], move: str) -> Program:
     default is unknown and cannot be queried, so the feedrate of the move remains.
 
     """
-    return Program(
-        tuple(lines), (*_modes(context, lines), *_feed(context, lines, move))
-    )
-
-
-def _modes(context: Context, lines: Sequence[str]) -> tuple[str, ...]:
     now = context.modal
     modes = Modal(now.relative, now.relative_e, now.own_relative_e)
     setting = tuple(line for line in lines if line in _MODES)
-    return _orders(modes, setting, context.dialect.g90_sets_extruder)
+    orders = _orders(modes, setting, context.dialect.g90_sets_extruder)
+    return Program(tuple(lines), (*orders, *_feed(context, lines, move)))
 
 
 @lru_cache(maxsize=64)

@@ -225,9 +225,10 @@ async def streamed(talk: Talk, lines: Iterable[str | None]) -> tuple[list[str], 
     """Stream lines; return those that were sent, and how many were acknowledged."""
     sent: list[str] = []
     done: list[Done] = []
-    await talk.session.stream(
+    streaming = talk.session.start_stream(
         iter(lines), on_sent=lambda line, _: sent.append(line), on_done=done.append
     )
+    await streaming.finished()
     return sent, len(done)
 
 
@@ -269,11 +270,11 @@ async def test_a_cancelled_stream_sends_no_more(printer: PtyServer) -> None:
         sent: list[str] = []
         endless = (f"G4 P{number % 3}" for number in count())
         streaming = asyncio.create_task(
-            talk.session.stream(
+            talk.session.start_stream(
                 endless,
                 on_sent=lambda line, _: sent.append(line),
                 on_done=lambda _: None,
-            )
+            ).finished()
         )
         await until(lambda: len(sent) > 5)
         streaming.cancel()
@@ -354,9 +355,9 @@ async def test_a_source_that_fails_is_reported(printer: PtyServer) -> None:
 
     async with talk_to(printer.path, MARLIN) as talk:
         with pytest.raises(OSError, match="the disk is gone"):
-            await talk.session.stream(
+            await talk.session.start_stream(
                 source(), on_sent=lambda *_: None, on_done=lambda _: None
-            )
+            ).finished()
         assert not (await talk.session.line("M84")).errors
 
 

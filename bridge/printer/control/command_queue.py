@@ -363,9 +363,10 @@ class Batch:
         if session is None or session.closed:
             return FailedError.disconnected("the printer went away")
         try:
-            await session.stream(
+            streaming = session.start_stream(
                 self._source(), on_sent=self._note_sent, on_done=self._note_done
             )
+            await streaming.finished()
         except FailedError as error:
             self._run.output.extend(error.output)
             self._error = self._error or error

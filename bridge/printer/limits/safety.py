@@ -112,19 +112,16 @@ def gate(command: Command, situation: Situation) -> None:
     if command.needs_question and not situation.asks:
         raise RejectedError.conflict(f"{what}: the printer asks nothing", "no_question")
     _gate_print(command, situation, what)
-    _gate_card(command, situation, what)
 
 
 def _gate_print(command: Command, situation: Situation, what: str) -> None:
+    """Refuse a command because of a print, or of the card that it is on."""
     if situation.printing and (command.needs_idle or command.needs_no_print):
         raise RejectedError.conflict(f"{what}: a print is under way", "printing")
     if situation.paused and command.needs_no_print:
         raise RejectedError.conflict(f"{what}: a print is paused", "printing")
     if command.needs_print and not (situation.printing or situation.paused):
         raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
-
-
-def _gate_card(command: Command, situation: Situation, what: str) -> None:
     if command.needs_card and situation.card_ready is False:
         raise RejectedError.conflict(
             f"{what}: no SD card is mounted; send init first", "sd_not_ready"

@@ -311,22 +311,6 @@ class Session:
         self._transmit()
         return streaming
 
-    async def stream(
-        self,
-        source: Iterator[SourceItem],
-        *,
-        on_sent: Callable[[str, int], None],
-        on_done: Callable[[Done], None],
-    ) -> None:
-        """Send lines as :meth:`start_stream`; return after the last one.
-
-        Raises:
-            As :meth:`start_stream` and :meth:`Streaming.finished`.
-
-        """
-        streaming = self.start_stream(source, on_sent=on_sent, on_done=on_done)
-        await streaming.finished()
-
     def resume(self) -> None:
         """Send what may be sent now; a stream has lines again, or has ended."""
         self._transmit()
