@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bridge.app import retained_cleanup
 from bridge.app.print_service import PrintService, Surroundings
-from bridge.app.printer_files import PrinterFiles
+from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
@@ -133,7 +133,7 @@ class Station:
         self.topics = Topics(config.base(printer))
         self._config = config
         self._removed = removed or {}
-        self._files = PrinterFiles(folder, printer)
+        self._state_files = PrinterStateFiles(folder, printer)
         self.printer_task = carried.task if carried is not None else None
         """Runs the printer; it may go on when :meth:`run` has ended."""
         self.printer = (
@@ -154,7 +154,7 @@ class Station:
         self.files = StationFiles(
             self.printer,
             self.publisher,
-            self._files,
+            self._state_files,
             self.print_service,
             self._on_change,
         )
@@ -215,11 +215,11 @@ class Station:
             limits=self._config.limits,
             scripts=self._scripts(printer),
             taken=taken,
-            found=self._files.last_place(),
-            kept=self._files.last_record(),
+            found=self._state_files.last_place(),
+            kept=self._state_files.last_record(),
             heat=limits_of(printer, self._config.mqtt),
-            heat_file=self._files.heat,
-            print_file=self._files.print,
+            heat_file=self._state_files.heat,
+            print_file=self._state_files.print,
             broker=lambda: self.broker.connected,
         )
 
@@ -258,7 +258,7 @@ class Station:
         printer.listen(
             Listeners(self._on_change, self._on_event, self._on_entry),
             broker=lambda: self.broker.connected,
-            heat_file=self._files.heat,
+            heat_file=self._state_files.heat,
         )
         return printer
 
@@ -594,7 +594,7 @@ class Station:
 
     def _remember_job(self) -> None:
         now, epoch = self.publisher.now(), self.publisher.epoch()
-        self._files.remember_job(self.printer.state, now=now, epoch=epoch)
+        self._state_files.remember_job(self.printer.state, now=now, epoch=epoch)
 
     def _max_thumbnail(self) -> int:
         files = self._config.files
@@ -663,7 +663,7 @@ class Station:
             self._was_operational = True
             # Its heaters are known now, and so which topics an earlier run has left.
             self.broker.clear_leftovers()
-            self._files.remember_place(self.printer.observer.place)
+            self._state_files.remember_place(self.printer.observer.place)
 
     def _on_event(self, event: StateEvent) -> None:
         if event.name in LOGGED:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bridge.app.print_service import PrintService
-from bridge.app.printer_files import PrinterFiles
+from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.app.publisher import Publisher
 from bridge.commands.files import Delete, Fetch, FilesCommand, Move, Rescan
 from bridge.commands.requests import FileRequest, FilesRequest
@@ -31,7 +31,7 @@ class StationFiles:
         self,
         printer: Printer,
         publisher: Publisher,
-        kept: PrinterFiles,
+        kept: PrinterStateFiles,
         prints: PrintService,
         changed: Callable[[], None],
     ) -> None:

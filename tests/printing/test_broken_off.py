@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.printer_files import PrinterFiles
+from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.errors import RejectedError
 from bridge.printer.control.command_queue import Run
 from bridge.state_files import flush
@@ -220,7 +220,7 @@ async def test_the_bridge_may_be_killed_at_any_moment(tmp_path: Path) -> None:
             expected = sent_of(lines)
             # The last line may be cut off.
             assert sent[begins:-1] == expected[: len(sent) - begins - 1]
-            files = PrinterFiles(folder, config_of(str(link)))
+            files = PrinterStateFiles(folder, config_of(str(link)))
             kept = files.last_record()
             assert kept is not None
             chunks = len(printer.wire.chunks)

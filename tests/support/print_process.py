@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from bridge.app.printer_files import PrinterFiles
+from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.printer import Listeners, Printer
 from bridge.printer.printing.print_file import PrintFile
@@ -25,7 +25,7 @@ def config_of(port: str) -> PrinterConfig:
 async def main(port: str, path: Path, size: int, folder: Path) -> None:
     """Print a file, until somebody kills the process."""
     config = config_of(port)
-    files = PrinterFiles(folder, config)
+    files = PrinterStateFiles(folder, config)
     loop = asyncio.get_running_loop()
     here = asyncio.Event()
 

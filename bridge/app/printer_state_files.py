@@ -20,7 +20,7 @@ from bridge.state_files import (
 )
 
 
-class PrinterFiles:
+class PrinterStateFiles:
     """The state files with a printer's port, its firmware and its print.
 
     Args:
