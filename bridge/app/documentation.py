@@ -279,8 +279,9 @@ Written from the code by `scripts/documents`; do not edit.
 
 Topics are below the printer's base topic: `printer` by default, and `printers/<id>` if
 there are several printers. Retained messages are delivered to every new subscriber. A
-value that is not known is `null`, never 0. Commands and responses are described in
-[commands.md](commands.md).
+value that is not known is `null`, never 0, and one that was not read for three
+intervals is not known ([ADR 60](adr/0060-a-value-without-a-reading-is-not-known.md)).
+Commands and responses are described in [commands.md](commands.md).
 """
 
 _RECEIVED = """\

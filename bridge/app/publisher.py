@@ -291,7 +291,7 @@ class Publisher:
         self._publish(topics.TEMPERATURE, _json(document), expiry=lifetime)
         if self._config.mqtt.per_heater_topics:
             for name in state.heaters:
-                entry = views.timed_heater(state, name, now=now, epoch=epoch)
+                entry = views.timed_heater(state, name, epoch=epoch)
                 self._publish(
                     topics.HEATER,
                     _json(entry),

@@ -236,7 +236,7 @@ def test_temperatures_are_rounded_to_a_tenth(printer: Knowing) -> None:
         "time": 1763831131,
         "measured_at": TIME,
     }
-    assert told(views.timed_heater(state, "bed", now=NOW, epoch=EPOCH)) == {
+    assert told(views.timed_heater(state, "bed", epoch=EPOCH)) == {
         "actual": 50.2,
         "target": 70.0,
         "offset": 5.0,
@@ -300,6 +300,7 @@ def test_the_job(printer: Knowing) -> None:
         "display": "Sub/long.gcode",
         "size": 1000,
         "position": 300,
+        "measured_at": "2025-11-22T17:05:00.000Z",
         **dict.fromkeys(("job", "line", "layer", "layers", "z", "filament", "starved")),
         "objects": [],
         "excluded": [],

@@ -269,7 +269,7 @@ async def test_what_was_not_reported_for_three_intervals_is_not_known(
     answers = {"M115": "FIRMWARE_NAME:Marlin 2.1", "M105": "ok T:20.0 /0.0 B:30.0 /0.0"}
     with scripted(tmp_path / "port", answers) as printer:
         async with live(str(printer.link)) as it:
-            it.printer._poller.stale = 0.3  # noqa: SLF001 - instead of six seconds
+            it.printer._poller.configure(1.0)  # noqa: SLF001 - 3 instead of 6 s
             await until(lambda: it.printer.state.heaters["bed"].actual == 30.0)
             measured = it.printer.state.heaters["bed"].measured_at
             assert measured is not None

@@ -18,11 +18,14 @@ from bridge.gcode.dialects import (
 from bridge.gcode.reply_types import Ok
 from bridge.printer.control.planning import question_of
 from bridge.printer.control.polling import wanted_polls
+from bridge.printer.knowledge import age
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.heaters import HeaterState, turns_heater_off
 from bridge.printer.knowledge.state import PrinterState, Problem
 from bridge.printer.published import safety_flags, views
 from tests.support.knowing import Knowing
+
+AGES = age.MaxAges(temperature=6, position=6, counter=6)
 
 REMEDY = (
     "// Once the underlying issue is corrected, use the",
@@ -176,16 +179,16 @@ def test_a_cold_heater_without_a_reading_is_only_not_known(printer: Knowing) -> 
 def test_what_is_old_is_not_known_any_more(printer: Knowing) -> None:
     printer.at(10).says("T:200 /200 B:60 /60 P:25")
     printer.at(12).says("T:201 /200")
-    state = known.expire(printer.state, now=17, limit=6)
+    state = age.expire(printer.state, now=17, ages=AGES)
     assert state.heaters == {
         "tool0": HeaterState(201, 200),
         "bed": HeaterState(None, 60),
     }
     assert state.sensors == {"P": None}
     assert state.heaters["bed"].measured_at == 10
-    state = known.expire(state, now=18.5, limit=6)
+    state = age.expire(state, now=18.5, ages=AGES)
     assert state.heaters["tool0"] == HeaterState(None, 200)
-    assert known.expire(state, now=99, limit=6) == state
+    assert age.expire(state, now=99, ages=AGES) == state
 
 
 def test_what_is_published_was_measured_when_it_says(printer: Knowing) -> None:
@@ -193,7 +196,7 @@ def test_what_is_published_was_measured_when_it_says(printer: Knowing) -> None:
     printer.at(12).says("T:201 /200")
     document = views.temperatures(printer.state, now=99, epoch=1000)
     assert (document.time, document.measured_at) == (1012, 1012)
-    bed = views.timed_heater(printer.state, "bed", now=99, epoch=1000)
+    bed = views.timed_heater(printer.state, "bed", epoch=1000)
     assert bed.time == 1010
     place = views.state(printer.state, now=99, epoch=1000).position
     assert place is not None
@@ -245,7 +248,7 @@ def test_a_sensor_that_vanishes_is_gone(printer: Knowing) -> None:
     printer.says("T:20 /0 B:20 /0 P:25")
     printer.at(3).says("T:20 /0 B:20 /0")
     assert printer.state.sensors == {"P": 25}
-    printer.become(known.expire(printer.state, now=7, limit=6))
+    printer.become(age.expire(printer.state, now=7, ages=AGES))
     assert printer.state.sensors == {"P": None}
     printer.says(" T:20 /0 E:0 W:?")
     assert printer.state.sensors == {"P": None}, "a report about one heater only"

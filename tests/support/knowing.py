@@ -12,7 +12,7 @@ from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Ok
 from bridge.printer.control import planning
 from bridge.printer.control.planning import Plan
-from bridge.printer.knowledge import events
+from bridge.printer.knowledge import age, events
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.state import PrinterState
@@ -77,6 +77,7 @@ class Knowing:
 
     def become(self, state: PrinterState) -> None:
         """Replace the state, and record what happened."""
+        state = age.follow(state, self.now)
         self.events += events.diff(self.state, state)
         self.state = state
 

@@ -365,7 +365,7 @@ class HeaterControl:
             return False
         await ask(session, "M114")
         self._asked += 1
-        told = self._observer.state.position is not state.position
+        told = self._observer.state.placed_at != state.placed_at
         if told or self._asked >= LOOKS:
             self._asked = 0
             return True

@@ -6,6 +6,7 @@ from math import inf
 
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import code_of
+from bridge.printer.knowledge.age import MaxAges
 from bridge.printer.knowledge.model import PrinterState
 
 _CARD = 1.0
@@ -26,9 +27,10 @@ _READINESS = 10.0
 a word on the line."""
 
 MISSING = 2.0
-"""Intervals without a report that should come by itself until it is asked for. After
-``STALE`` intervals (:mod:`bridge.printer.control.status_poller`) the values are
-forgotten."""
+"""Intervals without a report that should come by itself until it is asked for."""
+
+STALE = 3.0
+"""Intervals without a reading after which a value is not known any more."""
 
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
 """A query to the code that makes Marlin send the same report by itself (``M27 S2``)."""
@@ -73,6 +75,21 @@ class PollSchedule:
         wanted = wanted_polls(state, dialect=dialect, interval=self.interval, now=now)
         times = [self._due_at.get(poll.line, now) for poll in wanted]
         return min(times, default=inf)
+
+
+def max_ages(state: PrinterState, interval: float) -> MaxAges:
+    """Return after how many seconds without a reading each value is forgotten.
+
+    ``interval`` is the time between two temperature reports, in seconds. A firmware
+    that reports how far it prints does so in the same interval.
+    """
+    interval = max(interval, 1.0)
+    position = _POSITION_IN_PRINT if state.job.active else _POSITION
+    return MaxAges(
+        temperature=STALE * interval,
+        position=STALE * position,
+        counter=STALE * max(_CARD, interval),
+    )
 
 
 def wanted_polls(

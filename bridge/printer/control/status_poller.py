@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from bridge.backoff import next_turn
 from bridge.printer.control.heater_control import HeaterControl
-from bridge.printer.control.polling import PollSchedule
+from bridge.printer.control.polling import PollSchedule, max_ages
+from bridge.printer.knowledge import age
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.link.session import Session
@@ -18,12 +19,12 @@ POLL_PAUSE = 0.25
 LOOK = 2.0
 """Maximum seconds between two such checks."""
 
-STALE = 3.0
-"""Intervals without a reading after which a temperature is no longer known."""
+_LATER = 0.01
+"""Seconds after which a value that becomes too old is certainly older than allowed."""
 
 
 class StatusPoller:
-    """Sends queries when they are due, and forgets temperatures that are too old.
+    """Sends queries when they are due, and forgets what was read too long ago.
 
     Args:
         observer: what is known of the printer.
@@ -48,14 +49,15 @@ class StatusPoller:
         self._touched = touched
         self._interval = interval
         self._name = name
-        self.stale = STALE * max(interval, 1.0)
-        """Seconds without a reading after which a temperature is forgotten."""
         self._expiry: asyncio.TimerHandle | None = None
+        self._expected = observer.state.expected_since
+        """What was expected when the timer was started."""
 
     def configure(self, interval: float) -> None:
         """Use another interval from now on."""
         self._interval = interval
-        self.stale = STALE * max(interval, 1.0)
+        self.leave()
+        self.watch_age()
         self._touched.set()
 
     def leave(self) -> None:
@@ -65,22 +67,21 @@ class StatusPoller:
             self._expiry = None
 
     def watch_age(self) -> None:
-        """Start the timer that forgets old temperatures, unless it is running."""
-        if self._expiry is None and self._observer.state.measured_at is not None:
+        """Start the timer that forgets old values, unless it is right already."""
+        state = self._observer.state
+        if self._expiry is not None and state.expected_since is self._expected:
+            return
+        self.leave()
+        self._expected = state.expected_since
+        due = age.next_expiry(state, max_ages(state, self._interval))
+        if due is not None:
             loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(self.stale, self._expire)
+            self._expiry = loop.call_at(due + _LATER, self._expire)
 
     def _expire(self) -> None:
         self._expiry = None
-        self._observer.expire(self.stale)
-        state = self._observer.state
-        heaters = state.heaters.values()
-        times = [heater.measured_at for heater in heaters if heater.actual is not None]
-        times += state.sensed_at.values()
-        oldest = min((time for time in times if time is not None), default=None)
-        if oldest is not None:
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_at(oldest + self.stale + 0.01, self._expire)
+        self._observer.expire(max_ages(self._observer.state, self._interval))
+        self.watch_age()
 
     async def run(self, session: Session) -> None:
         """Poll what the printer does not report, and turn off heaters nobody uses.

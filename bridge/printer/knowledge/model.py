@@ -135,6 +135,12 @@ class PrinterState:
         measured_at: when the temperatures were reported last; ``None``: never.
         sensed_at: the same for each sensor.
         placed_at: when the position was reported.
+        counted_at: when the firmware last reported whether, and how far, it prints from
+            the card; ``None``: it has not.
+        expected_since: since when a reading is expected (``position``, ``counter``),
+            see :mod:`bridge.printer.knowledge.age`.
+        counter_stale: the bytes of a print from the card were not reported for so long
+            that they are not known.
         position: as last reported.
         moved: the position may have changed since it was reported.
         modal: the modal state, as far as it follows from what was sent.
@@ -187,6 +193,9 @@ class PrinterState:
     measured_at: float | None = field(default=None, compare=False)
     sensed_at: Mapping[str, float] = field(default_factory=dict, compare=False)
     placed_at: float = field(default=0.0, compare=False)
+    counted_at: float | None = field(default=None, compare=False)
+    expected_since: Mapping[str, float] = field(default_factory=dict, compare=False)
+    counter_stale: bool = False
     position: PositionReport | None = None
     moved: bool = False
     modal: Modal = field(default_factory=Modal)

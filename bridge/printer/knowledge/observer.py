@@ -10,7 +10,7 @@ from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.line import MOVES, Line, code_of
-from bridge.printer.knowledge import events, print_record, totals
+from bridge.printer.knowledge import age, events, print_record, totals
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import (
@@ -110,16 +110,17 @@ class Observer:
             case _:
                 self._said(event)
 
-    def expire(self, limit: float) -> None:
-        """Forget temperatures that are older than this many seconds."""
-        now = self.clock()
-        self.set_state(knowledge.expire(self.state, now=now, limit=limit))
+    def expire(self, ages: age.MaxAges) -> None:
+        """Forget what is older than this."""
+        self.set_state(age.expire(self.state, now=self.clock(), ages=ages))
 
     def line_sent(self, line: str) -> None:
         """Apply the effect of a line that is being sent."""
         said = self._read(line)
         if said.code in MOVES and not self.state.halted:
-            self.state = knowledge.moved(self.state, line, said)
+            before, self.state = self.state, knowledge.moved(self.state, line, said)
+            if self.state.moved and not before.moved:
+                self.state = age.follow(self.state, self.clock())
             self._on_touch()
         else:
             state = knowledge.sent(
@@ -235,7 +236,7 @@ class Observer:
             state = replace(
                 state, totals=totals.counted(state.totals, state.job.result)
             )
-        self.state = state
+        self.state = state = age.follow(state, self.clock())
         changed = changed_fields(before, state) if state is not before else set()
         if _concerns_control(changed, before, state):
             self._on_touch()
@@ -310,7 +311,8 @@ class Observer:
 
 _UNPUBLISHED = {
     *("line", "uses", "tool_before", "moved", "failure", "notes"),
-    *("measured_at", "sensed_at", "placed_at", "reported_at"),
+    *("measured_at", "sensed_at", "placed_at", "counted_at", "reported_at"),
+    "expected_since",
 }
 """Fields that no document shows and no event reports, or only beside others. They
 change with each line or report."""

@@ -294,6 +294,7 @@ def _reported(state: PrinterState, reply: Reply, now: float) -> PrinterState:
             )
             state = _reported_by_itself(state, "M154", now)
         case replies.PrintProgress() | replies.NotPrinting() | replies.PrintPaused():
+            state = evolve(state, counted_at=now, counter_stale=False)
             state = _reported_by_itself(state, "M27", now)
         case replies.Locked(text):
             state = replace(state, locked=text)

@@ -45,7 +45,6 @@ __all__ = [
     "connected",
     "connecting",
     "disconnected",
-    "expire",
     "failed",
     "identified",
     "initial",
@@ -250,18 +249,6 @@ def _unmeasured(state: PrinterState, now: float) -> list[str]:
     ]
 
 
-def expire(state: PrinterState, *, now: float, limit: float) -> PrinterState:
-    """Return the state without temperatures that are older than ``limit`` seconds."""
-    known = heaters.Heat(state.heaters, state.sensors, state.sensed_at)
-    fresh = heaters.expire(known, now - limit)
-    return evolve(
-        state,
-        heaters=fresh.heaters,
-        sensors=fresh.sensors,
-        sensed_at=fresh.sensed_at,
-    )
-
-
 def identified(
     state: PrinterState, name: str, fields: Mapping[str, str]
 ) -> PrinterState:
@@ -389,6 +376,8 @@ def _forgetful(state: PrinterState) -> PrinterState:
         refused=frozenset(),
         autoreports=frozenset(),
         reported_at={},
+        counted_at=None,
+        counter_stale=False,
         modal=Modal(),
         accessories=accessories.reconnected(state.accessories),
         moved=False,

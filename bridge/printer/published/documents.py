@@ -38,8 +38,8 @@ class Heater(PublishedDocument):
 class TimedHeater(Heater):
     """What `temperature/<heater>` holds."""
 
-    time: Time
-    """When this was measured."""
+    time: Time | None
+    """When this was measured; null if it has not been since the connection began."""
 
 
 class Temperatures(PublishedDocument):
@@ -51,10 +51,11 @@ class Temperatures(PublishedDocument):
     sensors: dict[str, float | None] = Field(default_factory=dict)
     """Temperatures of sensors without a heater, in °C; absent if there are none."""
     time: int
-    """When the temperatures were reported last, in Unix time."""
-    measured_at: Time
-    """The same in ISO 8601. A temperature that has not been reported for three
-    intervals is null."""
+    """When the temperatures were reported last, in Unix time; before the first report,
+    when this document was published."""
+    measured_at: Time | None
+    """When the temperatures were reported last; null before the first report. A
+    temperature that has not been reported for three intervals is null."""
 
     @model_serializer(mode="wrap")
     def _heaters_first(
@@ -127,7 +128,11 @@ class CardStatus(PublishedDocument):
 
 
 class Position(PublishedDocument):
-    """The position of the head in mm, as last reported."""
+    """The position of the head in mm, as last reported.
+
+    It is null if the head may have moved, and was not reported for three intervals: 6
+    seconds, or 15 in a print.
+    """
 
     x: float
     """Along x."""
@@ -339,7 +344,11 @@ class Job(PublishedDocument):
     size: int | None
     """In bytes."""
     position: int | None
-    """How many bytes were read."""
+    """How many bytes were read. In a print from the card, it is null with `progress`,
+    `remaining` and `finish_at` if the printer has not reported it for three
+    intervals."""
+    measured_at: Time | None
+    """When the printer last reported a print from the card; otherwise null."""
     line: int | None
     """How many lines of the file the printer has acknowledged, with comments; null for
     a print from the card, like all that follows up to `excluded`."""

@@ -142,7 +142,9 @@ def hot(known: PrinterState) -> bool | None:
     measured = [heater.actual for heater in heaters if heater.actual is not None]
     if any(actual >= TOUCHABLE for actual in measured):
         return True
-    return False if measured and known.fault is None else None
+    # A heater that was never reported is not there; one that was may be hot.
+    lost = any(h.actual is None and h.measured_at is not None for h in heaters)
+    return False if measured and known.fault is None and not lost else None
 
 
 def safe_to_power_off(known: PrinterState) -> bool | None:

@@ -35,6 +35,9 @@ nobody can tell it better, and every change is a row in a database."""
 _WITH_PROGRESS = ("progress", "line", "layer", "z", "filament", "starved")
 """What moves all the time in a print, and is published together."""
 
+_BESIDE = ("time", "position", "measured_at")
+"""What is published with other changes only."""
+
 _CLEARLY = 0.75
 """The share of a step by which the exact time left has to differ from the published one
 before that changes; with a half it would tremble between two values."""
@@ -126,7 +129,7 @@ class JobGate:
         )
         if before is not None and _standing(before) == _standing(job):
             rounded = self._steady(before, rounded, job, now)
-            same = {"time": before.time, "position": before.position}
+            same = {name: getattr(before, name) for name in _BESIDE}
             if rounded.model_copy(update=same) == before:
                 return None
         if before is None or before.remaining != rounded.remaining:
@@ -201,7 +204,7 @@ def _near(
 def _standing(job: Job) -> object:
     return (
         (job.state, job.file, job.display, job.size),
-        (job.reason, job.heating),
+        (job.reason, job.heating, job.progress is None),
         job.result and (job.result.outcome, job.result.file, job.result.elapsed),
     )
 

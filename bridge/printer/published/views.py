@@ -104,11 +104,11 @@ def temperatures(
     """Return what ``temperature`` holds."""
     heaters = {name: heater(known, name) for name in known.heaters}
     sensors = {name: tenths(actual) for name, actual in known.sensors.items()}
-    measured = (now if known.measured_at is None else known.measured_at) + epoch
+    measured = known.measured_at
     fields: dict[str, object] = {
         "sensors": sensors,
-        "time": int(measured),
-        "measured_at": measured,
+        "time": int((now if measured is None else measured) + epoch),
+        "measured_at": None if measured is None else measured + epoch,
     }
     return documents.Temperatures.model_validate(fields | heaters)
 
@@ -124,13 +124,13 @@ def heater(known: PrinterState, name: str) -> documents.Heater:
 
 
 def timed_heater(
-    known: PrinterState, name: str, *, now: float, epoch: float
+    known: PrinterState, name: str, *, epoch: float
 ) -> documents.TimedHeater:
     """Return what ``temperature/<heater>`` holds."""
     entry = heater(known, name)
-    reading = known.heaters.get(name, HeaterState()).measured_at
-    measured = now if reading is None else reading
-    return documents.TimedHeater(**entry.model_dump(), time=measured + epoch)
+    measured = known.heaters.get(name, HeaterState()).measured_at
+    time = None if measured is None else measured + epoch
+    return documents.TimedHeater(**entry.model_dump(), time=time)
 
 
 def files(known: PrinterState) -> documents.CardFiles:
@@ -143,6 +143,9 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
     work = known.job
     away = known.link != "operational"
     own = work.streamed
+    on_card = work.active and not own
+    unread = away or (on_card and known.counter_stale)
+    counted = known.counted_at if on_card and not away else None
     return documents.Job(
         state=None if away else work.phase,
         job=work.job or None,
@@ -150,7 +153,8 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         file=work.file,
         display=_display(known.files, work.file),
         size=work.size,
-        position=work.position,
+        position=None if unread and on_card else work.position,
+        measured_at=None if counted is None else counted + epoch,
         line=work.line,
         layer=work.layer,
         layers=work.layers,
@@ -159,13 +163,13 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         starved=work.starved if own else None,
         objects=work.objects,
         excluded=work.excluded,
-        progress=None if away else tenths(print_job.progress(work)),
-        progress_from=None if away else print_job.progress_from(work),
+        progress=None if unread else tenths(print_job.progress(work)),
+        progress_from=None if unread else print_job.progress_from(work),
         elapsed=None if away else _seconds(print_table.elapsed(work, now)),
-        remaining=None if away else _seconds(print_job.remaining(work, now)),
+        remaining=None if unread else _seconds(print_job.remaining(work, now)),
         started_at=whole_second(print_table.start_time(work), epoch),
         finish_at=None
-        if away
+        if unread
         else whole_second(print_job.finish_time(work, now), epoch),
         heating=work.heating,
         reason=work.reason,
