@@ -1,12 +1,16 @@
 """What an upload costs: memory, and a printer's line that is busy at the same time.
 
     upload.py memory [--megabytes N]      the daemon's memory during an upload
+    upload.py cost [--megabytes N]        processor time for each megabyte
     upload.py line [--lines N] [--rate R] a file that is printed, with and without one
 
-``memory`` runs the daemon as its users do. ``line`` prints a file against a firmware in
-C, in turns: alone; with uploads of 200 MB, one after another, to the process that
-prints; and with the same uploads to another process. The last is what the machine takes
-away by itself: the client, the disk and the check of the files compete for its cores.
+``memory`` runs the daemon as its users do. ``cost`` says how long the event loop is
+busy with an upload while something is printed: the processor time of its thread, which
+is what a printer's line waits for, and that of the whole process. ``line`` prints a
+file against a firmware in C, in turns: alone; with uploads of 200 MB, one after
+another, to the process that prints; and with the same uploads to another process. The
+last is what the machine takes away by itself: the client, the disk and the check of the
+files compete for its cores.
 """
 
 import argparse
@@ -186,6 +190,42 @@ async def serve(lines: int, port: str, place: str) -> None:
     print(json.dumps(took), flush=True)
 
 
+def spent(pid: int) -> tuple[float, float]:
+    """Return the processor time of the event loop's thread and of a process, in ms."""
+    tick = 1000 / os.sysconf("SC_CLK_TCK")
+    ticks = [
+        sum(map(int, Path(path).read_text().rpartition(")")[2].split()[11:13]))
+        for path in (f"/proc/{pid}/task/{pid}/stat", f"/proc/{pid}/stat")
+    ]
+    return tick * ticks[0], tick * ticks[1]
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """Print what uploads cost the process that prints, for each megabyte."""
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        with serving(0, folder / "port", folder) as host:
+            port, costs = int(_line(host)), []
+            send(port, 1)
+            for _ in range(arguments.rounds):
+                before, begun = spent(host.pid), time.perf_counter()
+                status = send(port, arguments.megabytes, rate=arguments.rate)
+                took, after = time.perf_counter() - begun, spent(host.pid)
+                each = [
+                    (b - a) / arguments.megabytes
+                    for a, b in zip(before, after, strict=True)
+                ]
+                costs.append(each)
+                print(
+                    f"{arguments.megabytes} MB, status {status}, {took:.1f} s with the "
+                    f"check: {each[0]:.2f} ms of the event loop and {each[1]:.2f} ms "
+                    f"of the process for each MB; {stand.noise()}",
+                    flush=True,
+                )
+    loop, whole = (statistics.median(column) for column in zip(*costs, strict=True))
+    print(f"median: {loop:.2f} ms of the event loop, {whole:.2f} ms of the process")
+
+
 def clients(port: int, arguments: argparse.Namespace, over: threading.Event) -> None:
     """Upload again and again until the print is over."""
     while not over.is_set():
@@ -282,7 +322,7 @@ def main() -> None:
         asyncio.run(serve(int(sys.argv[2]), sys.argv[3], sys.argv[4]))
         return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["memory", "line"])
+    parser.add_argument("what", choices=["memory", "cost", "line"])
     parser.add_argument("--folder", help="on which disk; by default the temporary one")
     parser.add_argument("--megabytes", type=int, default=500)
     parser.add_argument("--lines", type=int, default=20_000)
@@ -291,7 +331,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="MB/s; 0: any")
     parser.add_argument("--uploads", type=int, default=1, help="at a time")
     arguments = parser.parse_args()
-    {"memory": memory, "line": line}[arguments.what](arguments)
+    {"memory": memory, "cost": cost, "line": line}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

@@ -458,14 +458,17 @@ def _ignore_error(task: "asyncio.Task[_Result]") -> None:
 
 
 async def _fill(incoming: Incoming, chunks: AsyncIterator[bytes]) -> None:
-    buffer, writer = bytearray(), SerialThread("bridge-files")
+    waiting: list[bytes] = []
+    size, writer = 0, SerialThread("bridge-files")
     try:
         async for chunk in chunks:
-            buffer += chunk
-            if len(buffer) >= _BLOCK:
-                await writer.run(partial(incoming.write, bytes(buffer)))
-                buffer.clear()
-        await writer.run(partial(incoming.write, bytes(buffer)))
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= _BLOCK:
+                await writer.run(partial(incoming.write, b"".join(waiting)))
+                size = 0
+                waiting.clear()
+        await writer.run(partial(incoming.write, b"".join(waiting)))
     finally:
         writer.close()
 

@@ -96,7 +96,7 @@ class FormParser:
         self._field: str | None = None  # None: the present part is the file
         self._value = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[FormEvent]:
+    def feed(self, data: bytes | bytearray) -> Iterator[FormEvent]:
         """Yield what some bytes of the body complete.
 
         Args:
@@ -109,8 +109,8 @@ class FormParser:
         """
         try:
             for event in self._parser.parse(data):
-                if isinstance(event, bytes | bytearray):
-                    yield from self._content(bytes(event))
+                if isinstance(event, bytes):
+                    yield from self._content(event)
                 elif event is None:
                     yield self._end()
                 else:

@@ -45,10 +45,15 @@ REFUSAL_INTERVAL = 10.0
 """Seconds between two log lines about wrong keys."""
 
 
-RATE, RATE_IN_PRINT = 16 * 1024 * 1024, 4 * 1024 * 1024
+RATE, RATE_IN_PRINT = 16 * 1024 * 1024, 2 * 1024 * 1024
 """Bytes a second that all uploads together may bring, and while something is printed.
 Faster ones would take processor time from the printers' lines. A large print has 20 MB,
-which arrive in a second, or in five."""
+which arrive in a second, or in ten: an upload may take longer, a print may not."""
+
+PIECES_IN_PRINT = 20.0
+"""Pieces a second that all uploads together may bring while something is printed. What
+a slow client sends meanwhile is read at once: most of what a piece takes does not
+depend on its size."""
 
 REST = 10.0
 """For how long uploads rest after each piece at least, as a multiple of the time that
@@ -78,8 +83,11 @@ class Pace:
 
         """
         now = asyncio.get_running_loop().time()
-        rate = RATE_IN_PRINT if self._prints() else RATE
-        self._due = max(self._due, now) + max(size / rate, REST * spent)
+        if self._prints():
+            least = max(size / RATE_IN_PRINT, 1 / PIECES_IN_PRINT)
+        else:
+            least = size / RATE
+        self._due = max(self._due, now) + max(least, REST * spent)
         await asyncio.sleep(self._due - now)
 
 
@@ -238,6 +246,7 @@ class Api:
         except HttpError:
             await self._refusals.turn()
             raise
+        body.admitted = True
         if head.method in {"GET", "HEAD"}:
             await self._questions.turn()
         route = octoprint.route(head.target, self._printers.names())
@@ -463,7 +472,7 @@ class _UploadForm:
         self._pieces = request.body.pieces(limit)
         self._fields: dict[str, str] = {}
         self._folder = ""
-        self._waiting = bytearray()
+        self._waiting: list[bytes] = []
 
     async def path(self) -> str:
         """Read until the file begins, and return where it is to be stored.
@@ -492,15 +501,17 @@ class _UploadForm:
             HttpError: The form is damaged, or ends too early: the file is not complete.
 
         """
-        yield bytes(self._waiting)
-        async for piece in self._pieces:
+        while True:
+            for block in self._waiting:
+                yield block
             self._waiting.clear()
+            piece = await anext(self._pieces, None)
+            if piece is None:
+                break
             begun = time.perf_counter()
             for event in self._parser.feed(piece):
                 self._take(event)
             await self._pace.rest(len(piece), time.perf_counter() - begun)
-            if self._waiting:
-                yield bytes(self._waiting)
         self._parser.close()
         if self._fields.get("path", "") != self._folder:
             # The file is on its way to another folder already.
@@ -511,7 +522,7 @@ class _UploadForm:
             case FormField(name, value):
                 self._fields[name] = value
             case bytes():
-                self._waiting += event
+                self._waiting.append(event)
             case _:
                 pass  # the file begins or ends
 

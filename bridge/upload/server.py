@@ -7,9 +7,12 @@ is read only as fast as it is stored.
 
 import asyncio
 import logging
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import h11
 
@@ -36,9 +39,15 @@ loses the answer that says why (RFC 9112, 9.6)."""
 MAX_HEAD = 16 * 1024
 """Bytes of the longest head."""
 
-READ_SIZE = 64 * 1024
-"""Bytes that are read at once. Small enough for a printer's line not to wait: they
-take a tenth of a millisecond."""
+READ_SIZE = 256 * 1024
+"""Bytes that are read at once, the most that asyncio reads from a socket. Most of what
+a piece costs does not depend on its size; the copying of this one takes less than half
+a millisecond."""
+
+BODY_GRACE, BODY_RATE = 60.0, 4 * 1024
+"""How long a body may take: so many seconds, and one for each so many bytes. The
+slowest WLAN has ten times this rate; who sends less holds one of a few uploads for
+hours."""
 
 
 class Cut(Exception):  # noqa: N818 - it is no error of ours
@@ -64,25 +73,36 @@ class Body:
     ) -> None:
         self._receive = receive
         self._proceed = proceed
+        self.admitted = False
+        """Its sender has shown a key, and may hold the connection."""
 
-    async def pieces(self, limit: int) -> AsyncIterator[bytes]:
-        """Yield the bytes as they arrive.
+    async def pieces(self, limit: int) -> AsyncIterator[bytes | bytearray]:
+        """Yield the bytes as they arrive; the next ones are not read before.
 
         Args:
             limit: more than so many bytes are refused.
 
         Raises:
-            HttpError: There are more (413), or they are not valid HTTP.
+            HttpError: There are more (413), they come too slowly (408), or they are not
+                valid HTTP.
             Cut: The client is gone.
 
         """
         await self._proceed()
-        received = 0
-        while isinstance(event := await self._receive(), h11.Data):
+        received, waited = 0, 0.0
+        while True:
+            asked = time.monotonic()
+            event = await self._receive()
+            if not isinstance(event, h11.Data):
+                return
+            # Only the client's time counts, not that of the disk.
+            waited += time.monotonic() - asked
             received += len(event.data)
             if received > limit:
                 raise HttpError(413, f"the request has more than {limit} bytes")
-            yield bytes(event.data)
+            if waited > BODY_GRACE + received / BODY_RATE:
+                raise HttpError(408, "the upload was too slow, and was given up")
+            yield event.data
 
     async def read(self, limit: int) -> bytes:
         """Return all bytes; raises as :meth:`pieces` does."""
@@ -92,37 +112,181 @@ class Body:
 Handle = Callable[[Head, Body], Awaitable[HttpResponse]]
 
 
+class ClientSocket(asyncio.Protocol):
+    """The connection to a client, from which is read only when somebody asks.
+
+    asyncio's streams read ahead: while an upload rests, they would be woken up by each
+    packet and copy it twice.
+
+    Args:
+        on_connected: called when the client is connected, with this.
+
+    """
+
+    def __init__(self, on_connected: Callable[["ClientSocket"], None]) -> None:
+        self._on_connected = on_connected
+        self._data = b""
+        self._ended = False
+        self._error: Exception | None = None
+        self._read_wait: asyncio.Future[None] | None = None
+        self._write_wait: asyncio.Future[None] | None = None
+        self._write_paused = False
+        self._handshakes = False
+        self._lost = asyncio.Event()
+        self.transport: asyncio.Transport
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait until somebody wants to read."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is TCP
+        self.transport = transport
+        transport.pause_reading()
+        self._on_connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what was read, and read no more."""
+        if not self._handshakes:
+            self.transport.pause_reading()
+        self._data += data
+        _wake(self._read_wait)
+
+    def eof_received(self) -> bool:
+        """Note that the client sends no more; it may still wait for its answer."""
+        self._ended = True
+        _wake(self._read_wait)
+        # TLS cannot be closed on one side only.
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end of the connection."""
+        self._ended, self._error = True, exc
+        self._lost.set()
+        _wake(self._read_wait)
+        _wake(self._write_wait)
+
+    def pause_writing(self) -> None:
+        """Note that the client takes nothing at the moment."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """Note that it takes something again."""
+        self._write_paused = False
+        _wake(self._write_wait)
+
+    # What a connection calls
+
+    async def start_tls(self, tls: ssl.SSLContext) -> None:
+        """Encrypt; nothing was read before.
+
+        Raises:
+            OSError: The client does not want to, or takes too long.
+
+        """
+        loop = asyncio.get_running_loop()
+        # A request may arrive with the end of the handshake, before its transport.
+        self._handshakes = True
+        transport = await loop.start_tls(
+            self.transport,
+            self,
+            tls,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+        )
+        self._handshakes = False
+        if transport is None:
+            raise ConnectionAbortedError("the client went away")
+        self.transport = transport
+        transport.pause_reading()
+
+    async def read(self) -> bytes:
+        """Return the next bytes; none at all: the client sends no more.
+
+        Raises:
+            OSError: The connection was lost.
+
+        """
+        if not self._data and not self._ended:
+            self._read_wait = asyncio.get_running_loop().create_future()
+            self.transport.resume_reading()
+            try:
+                await self._read_wait
+            finally:
+                self._read_wait = None
+        data, self._data = self._data, b""
+        if not data and self._error is not None:
+            raise self._error
+        return data
+
+    async def drain(self) -> None:
+        """Wait until most of what was written is on its way.
+
+        Raises:
+            OSError: The connection was lost.
+
+        """
+        while self._write_paused and not self._lost.is_set():
+            self._write_wait = asyncio.get_running_loop().create_future()
+            try:
+                await self._write_wait
+            finally:
+                self._write_wait = None
+        if self._lost.is_set():
+            raise self._error or ConnectionResetError("the client went away")
+
+    async def close(self) -> None:
+        """Close the connection when all was sent."""
+        self.transport.close()
+        await self._lost.wait()
+
+    def expect_much(self) -> None:
+        """Let the system keep a whole piece of a body until it is read.
+
+        By default it keeps 64 KiB, and the client would wait during each rest.
+        """
+        connected = self.transport.get_extra_info("socket")
+        with suppress(OSError):
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * READ_SIZE)
+
+
+def _wake(waiter: "asyncio.Future[None] | None") -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
 class HttpConnection:
     """Serves one client.
 
     Args:
-        reader: what it sends.
-        writer: what it gets.
+        client: the connection to it.
         handle: answers a request.
+        tls: encrypts the connection.
 
     """
 
     def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        handle: Handle,
+        self, client: ClientSocket, handle: Handle, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._reader = reader
-        self._writer = writer
+        self._client = client
         self._handle = handle
+        self._tls = tls
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self.idle = True
-        """No request of it is being handled."""
+        self._body: Body | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request of somebody with a key is being handled."""
+        return self._body is None or not self._body.admitted
 
     async def serve(self) -> None:
         """Answer requests until one of the two sides closes the connection."""
         try:
+            if self._tls is not None:
+                await self._client.start_tls(self._tls)
             while await self._serve_request():
                 self._http.start_next_cycle()
-            self._writer.close()
             async with timeout(ANSWER_TIMEOUT):
-                await self._writer.wait_closed()
+                await self._client.close()
         except (Cut, OSError, TimeoutError):
             pass  # there is nobody to answer
         finally:
@@ -130,7 +294,7 @@ class HttpConnection:
 
     def abort(self) -> None:
         """Disconnect the client at once."""
-        self._writer.transport.abort()
+        self._client.transport.abort()
 
     async def _serve_request(self) -> bool:
         """Answer one request; return whether another one may follow."""
@@ -139,12 +303,12 @@ class HttpConnection:
             head = await self._head()
             if head is None:
                 return False
-            self.idle = False
-            answer = await self._handle(head, Body(self._event, self._proceed))
+            self._body = Body(self._event, self._proceed)
+            answer = await self._handle(head, self._body)
         except HttpError as error:
             answer = error_answer(error.status, error.text, head)
         await self._send(answer, head)
-        self.idle = True
+        self._body = None
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             return True
         await self._linger()
@@ -196,12 +360,13 @@ class HttpConnection:
 
     async def _read(self) -> bytes:
         try:
-            return await self._reader.read(READ_SIZE)
+            return await self._client.read()
         except OSError:
             raise Cut from None
 
     async def _proceed(self) -> None:
         """Ask for the body, if the client waits for that (``Expect``)."""
+        self._client.expect_much()
         if self._http.they_are_waiting_for_100_continue:
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
             await self._drain()
@@ -229,23 +394,23 @@ class HttpConnection:
         await self._drain()
 
     def _write(self, event: h11.Event) -> None:
-        self._writer.write(self._http.send(event) or b"")
+        self._client.transport.write(self._http.send(event) or b"")
 
     async def _drain(self) -> None:
         try:
             async with timeout(ANSWER_TIMEOUT):
-                await self._writer.drain()
+                await self._client.drain()
         except TimeoutError:
             raise Cut from None
 
     async def _linger(self) -> None:
         """Read a little more, so that the client gets the answer."""
-        if self._writer.can_write_eof():
-            self._writer.write_eof()
+        if self._client.transport.can_write_eof():
+            self._client.transport.write_eof()
         left = LINGER_BYTES
         with suppress(TimeoutError):
             async with timeout(LINGER_TIMEOUT):
-                while left > 0 and (data := await self._reader.read(READ_SIZE)):
+                while left > 0 and (data := await self._client.read()):
                     left -= len(data)
 
 
@@ -298,6 +463,7 @@ class Server:
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
+        self._tls: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.Task[None], HttpConnection] = {}
 
@@ -320,13 +486,11 @@ class Server:
             OSError: The address is in use, or is none of this machine's.
 
         """
-        self._server = await asyncio.start_server(
-            self._arrived,
-            host,
-            port,
-            limit=READ_SIZE,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if tls else None,
+        self._tls = tls
+        loop = asyncio.get_running_loop()
+        # Who only begins a handshake counts as a client, too.
+        self._server = await loop.create_server(
+            partial(ClientSocket, self._arrived), host, port
         )
         name = self._server.sockets[0].getsockname()
         return int(name[1])
@@ -341,14 +505,12 @@ class Server:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
 
-    def _arrived(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def _arrived(self, client: ClientSocket) -> None:
         if len(self._clients) >= MAX_CLIENTS and not self._drop_idle():
             log.warning("more than %d clients at a time; one was rejected", MAX_CLIENTS)
-            writer.transport.abort()
+            client.transport.abort()
             return
-        connection = HttpConnection(reader, writer, self._handle)
+        connection = HttpConnection(client, self._handle, self._tls)
         task = asyncio.create_task(connection.serve())
         self._clients[task] = connection
         task.add_done_callback(self._left)

@@ -1,12 +1,17 @@
 """Whoever sends something else than a slicer does must harm nobody."""
 
 import socket
+import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
+import h11
 import pytest
 
 from bridge.upload import handlers, server
+from bridge.upload.messages import HttpError
 from bridge.upload.server import MAX_HEAD
+from tests.support.certificates import authority
 from tests.support.uploads import (
     BOUNDARY,
     KEY,
@@ -268,6 +273,106 @@ async def test_who_says_nothing_is_disconnected(
             assert await client.ended()
         await settled(served)
     assert served.stored() == []
+
+
+async def test_a_body_that_trickles_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte now and then is no silence, and held an upload for ever."""
+    monkeypatch.setattr(handlers, "MAX_UPLOADS", 1)
+    body, job = form(GCODE), post("/left/api/job", {"command": "pause"})
+    head = upload_head(0, "Transfer-Encoding: chunked").replace(
+        b"Content-Length: 0\r\n", b""
+    )
+    async with serving(tmp_path) as served:
+        with monkeypatch.context() as hurry:
+            hurry.setattr(server, "BODY_GRACE", 0.0)
+            hurry.setattr(server, "BODY_RATE", 1e12)
+            for beginning, byte in (
+                (upload_head(len(body)) + body[:-9], b"-"),  # in the file
+                (upload_head(len(body)) + body[:90], b"a"),  # before it
+                (upload_head(len(body)), b"-"),
+                (head, b"1\r\n-\r\n"),
+                (job[:-3], b"}"),
+            ):
+                client = await served.client()
+                await client.send(beginning)
+                await client.send(byte)
+                reply = await client.reply()
+                assert (reply.status, b"too slow" in reply.body) == (408, True)
+                assert served.api.uploads == 0
+                await client.close()
+                await settled(served)
+        assert served.stored() == []
+        assert (await served.ask(upload_head(len(body)) + body)).status == 201
+
+
+async def test_only_the_time_of_the_client_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A disk that stands still, or a rest, is not its fault."""
+    now = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("bridge.upload.server.time", clock)
+    took = iter([59.0, 0.0, 0.0, 2.0])
+
+    async def receive() -> h11.Event:
+        nonlocal now
+        now += next(took)
+        return h11.Data(data=b"-" * server.BODY_RATE)
+
+    async def proceed() -> None:
+        pass
+
+    pieces = server.Body(receive, proceed).pieces(10**6)
+    for _ in range(3):
+        await anext(pieces)
+        now += 1000.0
+    await anext(pieces)  # 61 s, and four seconds for what has arrived
+    took = iter([4.1])
+    with pytest.raises(HttpError, match="too slow"):
+        await anext(pieces)
+
+
+async def test_clients_without_a_key_hold_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their refusals wait while something is printed, and others take their place."""
+    monkeypatch.setattr(server, "MAX_CLIENTS", 4)
+    monkeypatch.setattr(handlers, "BURST", 0)
+    async with serving(tmp_path) as served:
+        served.left.phase = "printing"
+        for _ in range(10):
+            client = await served.client()
+            await client.send(upload_head(9**9, key="wrong"))
+        reply = await served.ask(get("/left/api/version"))
+        assert reply.status == 200
+        assert served.server.clients <= 4
+
+
+async def test_handshakes_that_are_not_finished_count_as_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CLIENTS", 4)
+    pair = authority().issue("localhost")
+    (tmp_path / "pair.pem").write_bytes(pair.key + pair.certificate)
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(tmp_path / "pair.pem")
+    theirs = ssl.create_default_context(cadata=authority().certificate.decode())
+    body = form(GCODE * 100)
+    async with serving(tmp_path, tls=ours) as served:
+        for beginning in (b"", b"\x16", b"\x16\x03\x01\x02\x00\x01") * 3:
+            silent = await served.client()
+            await silent.send(beginning)
+        client = await served.client(theirs)
+        await client.send(get("/left/api/version") + upload_head(len(body)) + body)
+        assert (await client.reply()).status == 200
+        assert (await client.reply()).status == 201
+        assert served.server.clients <= 4
+        plain = await served.client()
+        await plain.send(get("/left/api/version"))
+        assert not (await plain.reader.read()).startswith(b"HTTP")
+    assert served.stored() == ["cube.gcode"]
 
 
 async def test_idle_clients_make_room_and_slow_ones_hold_up_nobody(
