@@ -41,6 +41,9 @@ _APART = {
 HUNG = 240.0 + 0.5 * int(os.environ.get("LAW_EXAMPLES", "0"))
 """Seconds after which a test counts as hung; a law with more examples takes longer."""
 
+_LONG = 1800.0
+"""The same where another program sets the pace, such as one that is restarted."""
+
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 _OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "STATE_DIRECTORY", "WATCHDOG_USEC")
@@ -95,13 +98,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     if threading.current_thread() is not threading.main_thread():
         return (yield)
+    apart = any(item.get_closest_marker(marker) for marker in _APART)
+    limit = _LONG if apart else HUNG
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         faulthandler.dump_traceback()  # pytest shows what is written to stderr
-        pytest.fail(f"{item.nodeid} hung: it took more than {HUNG:.0f} s")
+        pytest.fail(f"{item.nodeid} hung: it took more than {limit:.0f} s")
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, HUNG, 10)
+    signal.setitimer(signal.ITIMER_REAL, limit, 10)
     try:
         return (yield)
     finally:

@@ -56,7 +56,7 @@ class Rights(Section):
     """Accept `emergency`."""
     control: bool = True
     """Accept `head`, `tool`, `bed`, `chamber`, `fan`, `light`, `display`, `script`,
-    `sd`, `job`, `files` and `link`."""
+    `sd`, `job`, `queue`, `files` and `link`."""
     raw: bool = True
     """Accept `command`."""
 

@@ -350,16 +350,23 @@ def _attention(device: Device) -> Iterator[Entity]:
     )
 
 
+_UNNAMED = "The printer waits for a person"
+"""The question, if the firmware has not said what it wants, or has said it before the
+bridge started."""
+
+
 def _question(device: Device) -> Entity:
     topics = device.topics
     return Entity(
         key="question",
         platform="sensor",
         name="Question",
+        alone=True,  # it may ask before it has answered the bridge
         fields={"icon": "mdi:help-circle-outline"}
         | read(
             topics.state,
-            f"((value_json.prompt or {{}}).get('text') or 'none')[:{LONGEST}]",
+            f"((value_json.prompt.text or '{_UNNAMED}') if value_json.prompt"
+            f" else 'none')[:{LONGEST}]",
         )
         | {
             "json_attributes_topic": topics.state,

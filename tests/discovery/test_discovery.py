@@ -196,6 +196,21 @@ def test_ids_never_change() -> None:
     ]
 
 
+def test_what_the_printer_asks_is_shown_even_if_its_words_are_not_known() -> None:
+    """The bridge was started while it waited, or the firmware says only that."""
+    fields = components(device())["question"]
+    for prompt, shown in (
+        (None, "none"),
+        ({"text": "Nozzle Parked"}, "Nozzle Parked"),
+        ({"text": ""}, "The printer waits for a person"),
+        ({"text": "x" * 300}, "x" * 255),
+    ):
+        document = {"prompt": prompt}
+        assert ha.shown(fields["value_template"], document) == shown
+    # It may ask before it has answered the bridge.
+    assert [at["topic"] for at in fields["availability"]] == ["printer/availability"]
+
+
 def test_a_printer_that_is_called_nothing_but_marks_has_an_entity_id() -> None:
     listed = components(replace(device(), id="_"))
     assert listed["state"]["default_entity_id"] == "sensor.printer_state"

@@ -44,6 +44,7 @@ class Home:
         printer: the simulated printer.
         daemon: the bridge.
         chamber: whether its configuration has a heated chamber.
+        telemetry: how often it publishes.
 
     """
 
@@ -53,6 +54,9 @@ class Home:
     printer: SimulatedPrinter
     daemon: Daemon = field(init=False)
     chamber: bool = True
+    telemetry: dict[str, float] = field(
+        default_factory=lambda: {"interval": 1, "heartbeat": 30}
+    )
 
     @property
     def config(self) -> dict[str, object]:
@@ -64,7 +68,7 @@ class Home:
                 "will_delay": 0,
                 "state_folder": str(self.folder / "state"),
             },
-            "telemetry": {"interval": 1, "heartbeat": 30},
+            "telemetry": self.telemetry,
             "home_assistant": {"scripts": ["preheat", "dance"], "thumbnails": True},
             "printers": [
                 {

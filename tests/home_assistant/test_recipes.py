@@ -9,19 +9,23 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.home_assistant.conftest import (
+    BROKER,
+    PICTURE,
+    PRINTER,
+    STORED,
+    Home,
+    sliced,
+)
 from tests.support.brokers import Spec, mosquitto
 from tests.support.daemons import wait_for
 from tests.support.hass import home_assistant
-from tests.support.mqtt_client import connected
 from tests.support.phone import EVENT, Phone, phone
 from tests.support.printers import SimulatedPrinter
-
-if TYPE_CHECKING:
-    from tests.home_assistant.conftest import Home
 
 pytestmark = pytest.mark.home_assistant
 
@@ -31,8 +35,13 @@ BLUEPRINTS = (
 FILE = "ARATHE~1.GCO"
 OUTLET = """\
 mobile_app:
-input_boolean: {relay: {name: Relay}}
+input_boolean: {relay: {name: Relay}, smoke: {name: Smoke}}
 template:
+  - binary_sensor:
+      - name: Kitchen
+        unique_id: kitchen
+        device_class: smoke
+        state: "{{ is_state('input_boolean.smoke', 'on') }}"
   - switch:
       - name: Outlet
         unique_id: outlet
@@ -52,7 +61,7 @@ INPUTS: dict[str, dict[str, object]] = {
         "file": f"{SENSOR}last_file",
         "duration": f"{SENSOR}last_duration",
         "reason": f"{SENSOR}last_reason",
-        "picture": "camera.workshop",
+        "picture": "image.ender_thumbnail",
     },
     "notify": {
         "attention": f"{SENSOR}attention_reason",
@@ -99,14 +108,13 @@ def entity_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Home"]:
-    from tests.home_assistant.conftest import BROKER, PRINTER, Home  # noqa: PLC0415
-
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     folder = tmp_path_factory.mktemp("recipes")
     with mosquitto(Spec(options=BROKER)) as broker:
         printer = SimulatedPrinter(PRINTER, folder / "printer")
         with home_assistant((broker.host, broker.port), OUTLET) as hass:
             home = Home(broker, hass, folder, printer)
+            home.store(STORED, sliced())
             home.start("bridge")
             hass.becomes("sensor.ender_state", "operational", within=30)
             yield home
@@ -115,14 +123,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Home"]:
 
 
 @pytest.fixture(scope="module")
-def pocket(home: "Home") -> Iterator[Phone]:
+def pocket(home: Home) -> Iterator[Phone]:
     """Home Assistant has one automation of each blueprint, and a phone."""
     with phone(home.hass, "Pocket") as owned:
         install(home, owned)
         yield owned
 
 
-def install(home: "Home", owned: Phone, **changed: dict[str, object]) -> None:
+def install(home: Home, owned: Phone, **changed: dict[str, object]) -> None:
     automations = []
     for name, inputs in INPUTS.items():
         extra: dict[str, Any] = {} if name in PHONELESS else {"phones": [owned.device]}
@@ -134,7 +142,7 @@ def install(home: "Home", owned: Phone, **changed: dict[str, object]) -> None:
     home.hass.automate(BLUEPRINTS, automations)
 
 
-def prints(home: "Home", outcome: str) -> None:
+def prints(home: Home, outcome: str) -> None:
     """Print, and let it end so."""
     home.hass.becomes("sensor.ender_state", "operational", within=60)
     home.printer.press("start", FILE)
@@ -144,7 +152,7 @@ def prints(home: "Home", outcome: str) -> None:
     home.hass.becomes("sensor.ender_state", "operational", within=120)
 
 
-def restart(home: "Home", *names: str) -> None:
+def restart(home: Home, *names: str) -> None:
     """Take parts away as a power cut does, and bring them back."""
     for name in names:
         home.kill(name)
@@ -155,7 +163,7 @@ def restart(home: "Home", *names: str) -> None:
     home.hass.becomes("sensor.ender_state", "operational", within=120)
 
 
-def test_every_blueprint_becomes_an_automation(home: "Home", pocket: Phone) -> None:
+def test_every_blueprint_becomes_an_automation(home: Home, pocket: Phone) -> None:
     assert set(INPUTS) == {path.stem for path in BLUEPRINTS.glob("*.yaml")}
     for name in INPUTS:
         home.hass.becomes(entity_of(name), "on")
@@ -163,12 +171,18 @@ def test_every_blueprint_becomes_an_automation(home: "Home", pocket: Phone) -> N
     assert not home.hass.complaints()
 
 
-def test_each_print_is_reported_once(home: "Home", pocket: Phone) -> None:
+def test_each_print_is_reported_once(home: Home, pocket: Phone) -> None:
     prints(home, "cancelled")
     shown = pocket.shows("was cancelled")
     assert re.fullmatch(rf"{FILE} was cancelled after \d+ min\.", shown["message"])
     assert shown["title"] == "Ender 3"
-    assert shown["data"]["image"] == "/api/camera_proxy/camera.workshop"
+    # Its picture is that of the file, which the bridge has stored.
+    for part in ("bridge", "broker", "hass"):
+        restart(home, part)
+    home.hass.publish("printer/job", {"command": "start", "file": STORED})
+    shown = pocket.shows(f"{STORED} is finished")
+    assert shown["data"]["image"] == "/api/image_proxy/image.ender_thumbnail"
+    assert home.hass.image("image.ender_thumbnail") == PICTURE
     for part in ("bridge", "broker", "hass"):
         restart(home, part)
     # Home Assistant is not there when this one ends.
@@ -183,7 +197,7 @@ def test_each_print_is_reported_once(home: "Home", pocket: Phone) -> None:
     assert len(pocket.messages("was cancelled")) == 2
 
 
-def test_the_outlet_is_switched_off_after_a_print(home: "Home", pocket: Phone) -> None:
+def test_the_outlet_is_switched_off_after_a_print(home: Home, pocket: Phone) -> None:
     assert pocket.device
     home.hass.call("switch.turn_on", "switch.outlet")
     prints(home, "cancelled")
@@ -198,7 +212,7 @@ def test_the_outlet_is_switched_off_after_a_print(home: "Home", pocket: Phone) -
     assert home.hass.state("switch.outlet") == "on"
 
 
-def test_a_refusal_is_shown(home: "Home", pocket: Phone) -> None:
+def test_a_refusal_is_shown(home: Home, pocket: Phone) -> None:
     """A message of one's own, in the middle of a print, after restarts."""
     for part in ("bridge", "broker", "hass"):
         restart(home, part)
@@ -210,7 +224,7 @@ def test_a_refusal_is_shown(home: "Home", pocket: Phone) -> None:
     home.hass.becomes("sensor.ender_state", "operational", within=60)
 
 
-def test_filament_and_answers(home: "Home", pocket: Phone) -> None:
+def test_filament_and_answers(home: Home, pocket: Phone) -> None:
     home.printer.press("start", FILE)
     home.hass.becomes("sensor.ender_state", "printing", within=30)
     home.printer.press("runout")
@@ -229,10 +243,38 @@ def test_filament_and_answers(home: "Home", pocket: Phone) -> None:
     pocket.press(question, "Continue")
     wait_for(lambda: "M876 S0" in home.printer.wire.sent(), "the answer", 60)
     pocket.shows("clear_notification")
+    home.hass.becomes(f"{SENSOR}attention_reason", "none", within=60)
+
+
+def test_an_answer_reaches_a_printer_that_asked_another_bridge(
+    home: Home, pocket: Phone
+) -> None:
+    """What it asked is not known any more, only that it waits."""
+    home.hass.becomes("sensor.ender_state", "printing", within=60)
+    old = len(pocket.messages("Nozzle Parked"))
+    home.printer.press("runout")
+    wait_for(lambda: len(pocket.messages("Nozzle Parked")) > old, "the question", 60)
+    outdated = pocket.shows("Nozzle Parked")
+    home.kill("bridge")
+    home.start("bridge")
+    question = pocket.shows("The printer waits for a person")
+    assert [one["title"] for one in question["data"]["actions"]] == ["Continue"]
+    before = len(home.printer.wire.sent())
+    pocket.press(outdated, "Continue")
+    for part in ("broker", "hass"):
+        home.kill(part)
+        home.start(part)
+    home.hass.started()
+    home.hass.becomes("sensor.ender_question", question["message"], within=60)
+    assert "M108" not in home.printer.wire.sent()[before:]
+    pocket.press(question, "Continue")
+    wait_for(lambda: "M108" in home.printer.wire.sent()[before:], "the answer", 60)
+    home.hass.becomes("sensor.ender_question", "none", within=60)
+    home.hass.becomes("sensor.ender_state", "printing", within=60)
 
 
 def test_a_filament_change_goes_on_by_the_phone_whatever_was_restarted(
-    home: "Home", pocket: Phone
+    home: Home, pocket: Phone
 ) -> None:
     """Also if the bridge finds the printer waiting for the person."""
     hass, reason = home.hass, "sensor.ender_attention_reason"
@@ -265,40 +307,31 @@ def test_a_filament_change_goes_on_by_the_phone_whatever_was_restarted(
 
 
 def test_a_print_that_waits_is_printed_when_the_bed_is_clear(
-    home: "Home", pocket: Phone
+    home: Home, pocket: Phone
 ) -> None:
     """The printer is switched off; Home Assistant and the bridge restart meanwhile."""
     home.hass.becomes("sensor.ender_state", "operational", within=120)
-    stored = home.folder / "state/files/ender"
-    stored.mkdir(parents=True, exist_ok=True)
-    stored.joinpath("square.gcode").write_bytes(b"G28\nG1 X10 F6000\nM117 printed\n")
-    topic = "printer/files/state"
-    with connected(home.broker.port, topic, host=home.broker.host) as client:
-        home.hass.publish("printer/files", {"command": "rescan"})
-        wait_for(
-            lambda: b"square.gcode" in (client.payloads(topic) or [b""])[-1], "it", 60
-        )
     home.kill("printer")
     home.hass.becomes("binary_sensor.ender_connected", "off", within=120)
     home.hass.call("switch.turn_off", "switch.outlet")
-    home.hass.publish("printer/queue", {"command": "add", "file": "square.gcode"})
+    home.hass.publish("printer/queue", {"command": "add", "file": STORED})
     home.hass.becomes("sensor.ender_queue", "1", within=60)
     asked = pocket.shows("1 print waiting. Is the bed clear?")
     assert home.hass.state("switch.outlet") == "off"
-    for part in ("bridge", "hass"):
+    for part in ("bridge", "broker", "hass"):
         home.kill(part)
         home.start(part)
     home.hass.started()
     home.hass.becomes("sensor.ender_queue", "1", within=120)
     pocket.press(asked, "Bed is clear")
     home.hass.becomes("switch.outlet", "on", within=60)
-    home.start("printer")
+    home.start("printer")  # its wire is a new one
     wait_for(lambda: "M117 printed" in home.printer.wire.sent(), "the print", 120)
     home.hass.becomes("sensor.ender_queue", "0", within=60)
     home.hass.becomes("sensor.ender_last_result", "done", within=60)
 
 
-def test_preheating_ends_by_itself(home: "Home", pocket: Phone) -> None:
+def test_preheating_ends_by_itself(home: Home, pocket: Phone) -> None:
     """Even if everything is restarted in between."""
     home.hass.becomes("sensor.ender_state", "operational", within=120)
     soon = datetime.now(UTC) + timedelta(seconds=4)
@@ -312,12 +345,20 @@ def test_preheating_ends_by_itself(home: "Home", pocket: Phone) -> None:
     home.hass.becomes("number.ender_bed_target", "0.0", within=30)
 
 
+def smoke(home: Home, state: str) -> None:
+    home.hass.call(f"input_boolean.turn_{state}", "input_boolean.smoke")
+    home.hass.becomes("binary_sensor.kitchen", state)
+
+
+def stops(home: Home) -> int:
+    return home.printer.wire.sent().count("M112")
+
+
 def test_smoke_stops_the_printer_and_somebody_is_told(
-    home: "Home", pocket: Phone
+    home: Home, pocket: Phone
 ) -> None:
     home.hass.call("switch.turn_on", "switch.outlet")
-    home.hass.pretend("binary_sensor.kitchen", "off")
-    home.hass.pretend("binary_sensor.kitchen", "on")
+    smoke(home, "on")
     home.hass.becomes("sensor.ender_state", "error", within=30)
     home.hass.becomes("switch.outlet", "off")
     pocket.shows(
@@ -326,17 +367,29 @@ def test_smoke_stops_the_printer_and_somebody_is_told(
     pocket.shows("It has stopped with an error: ")
 
 
-def test_smoke_while_the_bridge_is_away(home: "Home", pocket: Phone) -> None:
-    """The outlet goes off at once, nobody is misled, and the stop follows."""
-    home.hass.pretend("binary_sensor.kitchen", "off")
+@pytest.mark.parametrize("away", ["bridge", "broker"])
+def test_smoke_while_the_way_to_the_printer_is_interrupted(
+    home: Home, pocket: Phone, away: str
+) -> None:
+    """The outlet goes off at once, nobody is misled, and the stop follows.
+
+    Also if Home Assistant is restarted while it waits for the bridge.
+    """
+    smoke(home, "off")
     home.printer.reset()
     home.hass.becomes("sensor.ender_state", "operational", within=60)
     home.hass.call("switch.turn_on", "switch.outlet")
-    home.kill("bridge")
+    told = "Smoke alarm. The emergency stop could not be sent"
+    before, sent = len(pocket.messages(told)), stops(home)
+    home.kill(away)
     home.hass.becomes("button.ender_emergency_stop", "unavailable", within=60)
-    home.hass.pretend("binary_sensor.kitchen", "on")
+    smoke(home, "on")
     home.hass.becomes("switch.outlet", "off", within=30)
-    pocket.shows("Smoke alarm. The emergency stop could not be sent")
-    home.start("bridge")
-    home.hass.becomes("sensor.ender_state", "error", within=60)
-    wait_for(lambda: "M112" in home.printer.wire.sent()[-20:], "the stop", 30)
+    wait_for(lambda: len(pocket.messages(told)) > before, told, 60)
+    home.kill("hass")
+    home.start("hass")
+    home.start(away)
+    home.hass.started()
+    home.hass.becomes("sensor.ender_state", "error", within=120)
+    wait_for(lambda: stops(home) > sent, "the stop", 30)
+    assert home.hass.state("switch.outlet") == "off"

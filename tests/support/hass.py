@@ -13,14 +13,16 @@ import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,21 @@ class HomeAssistant:
             return not any(entry["attributes"].get("restored") for entry in listed)
 
         self._wait_for(there)
+
+    def rows(self, since: float) -> Counter[str]:
+        """Return how many states its recorder has written, by entity.
+
+        Args:
+            since: seconds since the epoch.
+
+        """
+        path = self._folder / "home-assistant_v2.db"
+        query = (
+            "SELECT states_meta.entity_id, count(*) FROM states JOIN states_meta"
+            " USING (metadata_id) WHERE last_updated_ts >= ? GROUP BY 1"
+        )
+        with closing(sqlite3.connect(path, timeout=30)) as database:
+            return Counter(dict(database.execute(query, (since,))))
 
     def image(self, entity: str) -> bytes:
         """Return the picture that an image entity shows; empty if it shows none."""
