@@ -173,11 +173,13 @@ _REPLAY = """\
 Reads a log of the serial connection and shows how the bridge interprets each line from
 the printer, and which lines have no meaning for it, for bug reports and for new
 firmwares. It reads the bridge's own log (serial.log_file), OctoPrint's serial.log and
-terminal, the logs of Pronterface and Repetier-Host, and a bare capture.
+terminal, the logs of Pronterface and Repetier-Host, and a bare capture, in any
+encoding, of any size, and packed with gzip.
 
 examples:
   gcode2mqtt replay wire.log
   gcode2mqtt replay --summary serial.log
+  ssh pi cat serial.log | gcode2mqtt replay -
 """
 
 
@@ -283,7 +285,7 @@ def _add_schema(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the log")
+    parser.add_argument("file", type=Path, help="the log; - is the standard input")
     parser.add_argument("--firmware", default="auto", help="the firmware family")
     parser.add_argument(
         "--summary",

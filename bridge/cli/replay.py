@@ -1,9 +1,15 @@
 """``gcode2mqtt replay``."""
 
 import argparse
+import os
 import re
+import stat
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 from bridge.config import Profile
 from bridge.errors import ConfigError
@@ -12,12 +18,21 @@ from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import FirmwareReport, OtherText, Reply
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.link.log_text import read_lines
 from bridge.printer.link.replay import Replay, read_any
-from bridge.printer.link.wire_log import Direction, WireLogEntry
+from bridge.printer.link.wire_log import Direction, LogFormatError, WireLogEntry
 from bridge.printer.published.views import flags
 
 _COLUMN = 60
 _SHOWN = 100  # characters
+_FEW = 5  # lines that cannot be read
+_DIFFERENT = 10_000
+"""Texts that are counted each; noise must not fill the memory."""
+
+_PIECE = 65_536  # bytes
+_MEGABYTE = 1_000_000
+_BEAT = 2.0
+"""Seconds between two signs of how far it is."""
 _MOST = 30  # different texts
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _FRAME = re.compile(r"^N\d+ ?(.*?)\*\d+$")
@@ -35,20 +50,82 @@ def replay(chosen: argparse.Namespace) -> int:
         known = ", ".join(("auto", *DIALECTS))
         raise ConfigError(f"--firmware: no {chosen.firmware!r}; there are {known}")
     try:
-        with chosen.file.open(encoding="utf-8") as lines:
-            summary = Summary()
-            for line in explained(read_any(lines), chosen.firmware, summary):
-                if not chosen.summary:
-                    print(line)
-        for line in summary.lines():
-            print(line)
+        with _opened(chosen.file) as file:
+            _replay(file, chosen)
     except BrokenPipeError:
         raise
+    except LogFormatError as error:
+        raise LogFormatError(f"{chosen.file}: {error}") from error
     except OSError as error:
         raise ConfigError(f"{chosen.file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{chosen.file}: this is not a text in UTF-8") from error
     return 0
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Return a log, opened; ``-`` is the standard input.
+
+    Raises:
+        ConfigError: It is a device, whose end would never come.
+        OSError: It cannot be opened.
+
+    """
+    if str(path) == "-":
+        return sys.stdin.buffer
+    kind = path.stat().st_mode
+    if stat.S_ISBLK(kind) or (stat.S_ISCHR(kind) and not os.isatty(0)):
+        raise ConfigError(f"{path}: this is a device, and no log")
+    if stat.S_ISFIFO(kind):
+        print(f"{path}: reading from a named pipe until it is closed", file=sys.stderr)
+    return path.open("rb")
+
+
+def _replay(file: BinaryIO, chosen: argparse.Namespace) -> None:
+    summary = Summary()
+    pieces = _Pieces(file)
+    lines = read_lines(pieces, summary.note)
+    entries = read_any(lines, summary.unread)
+    for line in explained(entries, chosen.firmware, summary):
+        if not chosen.summary:
+            print(line)
+    pieces.end()
+    for line in summary.lines():
+        print(line)
+
+
+class _Pieces:
+    """The bytes of a file, piece by piece; a terminal shows how far it is.
+
+    Args:
+        file: to be read.
+
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._shown_at = time.monotonic()
+        self._shown = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield each piece."""
+        read = 0
+        whole = os.fstat(self._file.fileno()).st_size
+        while piece := self._file.read(_PIECE):
+            yield piece
+            read += len(piece)
+            if time.monotonic() >= self._shown_at + _BEAT and sys.stderr.isatty():
+                of = f" of {whole / _MEGABYTE:.0f}" if whole else ""
+                print(
+                    f"\r{read / _MEGABYTE:.0f}{of} MB read ",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                self._shown_at, self._shown = time.monotonic(), True
+
+    def end(self) -> None:
+        """End the line that shows how far it is."""
+        if self._shown:
+            print(file=sys.stderr)
 
 
 class Summary:
@@ -59,6 +136,20 @@ class Summary:
         self._sent = 0
         self._understood: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
+        self._more = 0
+        self._unread: list[str] = []
+        self._unread_count = 0
+        self._notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a sentence about what could not be read."""
+        self._notes.append(text)
+
+    def unread(self, number: int, text: str) -> None:
+        """Count a line of the log that could not be read."""
+        self._unread_count += 1
+        if len(self._unread) < _FEW:
+            self._unread.append(f"{number}: {text[:_SHOWN]}")
 
     def sent(self) -> None:
         """Count a line of the host."""
@@ -68,13 +159,17 @@ class Summary:
         """Count what a line of the firmware means; texts may differ in numbers."""
         for reply in replies:
             if isinstance(reply, OtherText):
-                self._others[_NUMBER.sub("#", reply.text)[:_SHOWN]] += 1
+                text = _NUMBER.sub("#", reply.text[:_SHOWN])
+                if text in self._others or len(self._others) < _DIFFERENT:
+                    self._others[text] += 1
+                else:
+                    self._more += 1
             else:
                 self._understood[type(reply).__name__] += 1
 
     def lines(self) -> Iterator[str]:
         """Yield the summary."""
-        known, others = self._understood.total(), self._others.total()
+        known, others = self._understood.total(), self._others.total() + self._more
         yield ""
         yield f"family {self.family}: {self._sent} lines sent; received:"
         yield f"{known:>8} understood"
@@ -84,7 +179,13 @@ class Summary:
         for text, count in self._others.most_common(_MOST):
             yield f"{count:>16} {text}"
         if len(self._others) > _MOST:
-            yield f"{'':>16} and {len(self._others) - _MOST} other texts"
+            over = "over " if self._more else ""
+            yield f"{'':>16} and {over}{len(self._others) - _MOST} other texts"
+        if self._unread_count:
+            yield f"{self._unread_count:>8} lines of the log could not be read"
+            for text in self._unread:
+                yield f"{'':>16} line {text}"
+        yield from self._notes
 
 
 def explained(

@@ -139,6 +139,14 @@ def test_remarks_of_programs_are_no_lines_of_the_printer(remark: str) -> None:
     assert [entry.data for entry in read_any(["Recv: ok", remark])] == [b"ok\n"]
 
 
+def test_an_entry_that_cannot_be_read_is_reported_and_left_out() -> None:
+    unread: list[tuple[int, str]] = []
+    lines = ["1.0 < ok", "", "2.0 >> '", "3.0 < wait", "1.0 < ok", "<<< ok"]
+    entries = list(read_any(lines, lambda *one: unread.append(one)))
+    assert [entry.time for entry in entries] == [1.0, 3.0, 4.0, 4.0]
+    assert unread == [(3, "2.0 >> '")]
+
+
 def test_dates_are_counted() -> None:
     lines = ["2024-03-09 23:59:59,500 - Recv: ok", "2024-03-10 00:00:00,000 - Recv: ok"]
     assert [entry.time for entry in read_any(lines)] == [0.0, 0.5]

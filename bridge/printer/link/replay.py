@@ -19,7 +19,7 @@ A line of a bare capture was sent if it looks like a command, and else received.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from bridge.gcode.dialects import UNKNOWN, Dialect
@@ -34,7 +34,7 @@ from bridge.printer.link.wire_log import (
     read_log,
 )
 
-_OWN = re.compile(r"\s*(?:\d+\.\d+\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
+_OWN = re.compile(r"\s*(?:(?P<time>\d+\.\d+)\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
 _STAMP = (
     r"(?:\[?(?P<date>\d{4}-\d\d-\d\d)[ T])?(?P<time>\d{1,2}:\d\d:\d\d)"
     r"(?:[.,](?P<part>\d{1,6}))?\]?"
@@ -71,34 +71,49 @@ _SENDS = {"send", "sent", "sending", "write", "->", ">>>"}
 _DAY = 86_400.0
 
 
-def read_any(lines: Iterable[str]) -> Iterator[WireLogEntry]:
+_UNCERTAIN = 10_000
+"""Lines in which a log has to show that it is one."""
+
+
+def read_any(
+    lines: Iterable[str], unread: Callable[[int, str], None] = lambda *_: None
+) -> Iterator[WireLogEntry]:
     """Yield what was sent and received according to a log in any of the forms.
 
-    Times are in seconds since the first one; a line without one has that of the line
-    before it. Remarks of the program that wrote the log are left out.
+    Times are in seconds; where a form has dates or the time of the day, since the first
+    one. A line without a time has that of the line before it. Remarks of the program
+    that wrote the log are left out. At most the first 10,000 lines are kept in memory.
+
+    Args:
+        lines: of the log.
+        unread: called with the number and the text of each line that is an entry, but
+            cannot be read.
 
     Raises:
         LogFormatError: It is none of the forms, and no firmware says anything like it.
 
     """
-    found = list(lines)
-    if found and all(_OWN.match(line) for line in found if line.strip()):
-        yield from read_log(found)
-    else:
-        yield from _read_other(found)
-
-
-def _read_other(found: Sequence[str]) -> Sequence[WireLogEntry]:
-    """Return the entries of a log that another program wrote."""
-    reader = _LogReader()
-    entries = [entry for line in found if (entry := reader.read(line)) is not None]
-    first = next((line for line in found if line.strip()), "")
-    if first and not reader.certain and not any(map(_is_meant, entries)):
+    reader, first = _LogReader(unread), ""
+    kept: list[WireLogEntry] | None = []
+    for number, line in enumerate(lines, start=1):
+        first = first or line.strip()
+        entry = reader.read(line, number)
+        if kept is None:
+            if entry is not None:
+                yield entry
+            continue
+        if entry is not None:
+            kept.append(entry)
+        if reader.certain or (entry is not None and _is_meant(entry)):
+            yield from kept
+            kept = None
+        elif number >= _UNCERTAIN:
+            break
+    if kept is not None and first:
         raise LogFormatError(
             "line 1 of the log is no entry such as '12.3456 > M105\\n', 'Recv: ok' or "
-            f"'ok T:20.1 /0.0': {first.strip()[:80]!r}"
+            f"'ok T:20.1 /0.0': {first[:80]!r}"
         )
-    return entries
 
 
 def _is_meant(entry: WireLogEntry) -> bool:
@@ -109,14 +124,16 @@ def _is_meant(entry: WireLogEntry) -> bool:
 
 
 class _LogReader:
-    def __init__(self) -> None:
+    def __init__(self, unread: Callable[[int, str], None]) -> None:
         self.certain = False
         """A line had a mark of a program that writes logs."""
+        self._unread = unread
         self._first: float | None = None
         self._now = 0.0
+        self._shift = 0.0  # of our own log's clock, which starts again with the bridge
         self._typed = ""  # at Pronterface's prompt; "SENDING:" may repeat it
 
-    def read(self, line: str) -> WireLogEntry | None:
+    def read(self, line: str, number: int) -> WireLogEntry | None:
         """Return the entry of a line; ``None``: it has none."""
         text = line.rstrip("\r\n")
         if not text.strip() or _REMARK.match(text):
@@ -125,9 +142,13 @@ class _LogReader:
             if said := form.match(text):
                 self.certain = True
                 return self._said(said.groupdict())
-        if _OWN.match(text):
+        if own := _OWN.match(text):
             self.certain = True
-            return next((self._at(entry) for entry in read_log([text])), None)
+            try:
+                return next((self._at(own, entry) for entry in read_log([text])), None)
+            except LogFormatError:
+                self._unread(number, text)
+                return None
         if stamped := _STAMPED.match(text):
             self._clock(stamped.groupdict())
             text = stamped["body"]
@@ -149,8 +170,12 @@ class _LogReader:
             self._advance(float(seconds))
         return self._entry(body, sent=side.lower() in _SENDS)
 
-    def _at(self, entry: WireLogEntry) -> WireLogEntry:
-        return WireLogEntry(max(self._now, entry.time), entry.direction, entry.data)
+    def _at(self, own: re.Match[str], entry: WireLogEntry) -> WireLogEntry:
+        if own["time"] is not None:
+            if entry.time + self._shift < self._now:
+                self._shift = self._now
+            self._now = entry.time + self._shift
+        return WireLogEntry(self._now, entry.direction, entry.data)
 
     def _entry(self, body: str, *, sent: bool) -> WireLogEntry:
         if quoted := _BYTES.match(body.strip()):
