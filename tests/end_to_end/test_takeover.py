@@ -14,7 +14,7 @@ from tests.support.mqtt_client import Account, TestClient, connected
 from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
 from tests.support.printers import simulated as simulated_printer
 from tests.support.stages import Stage, config_of, stage
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE, until
 
 TIMES = 8
 
@@ -84,7 +84,7 @@ async def test_a_client_id_is_the_same_after_a_restart(
     config = config_of(broker, tmp_path / "nothing", "again")
     for _ in range(2):
         with daemon(tmp_path, config) as process:
-            wait_for(partial(connected_again, process, 0), "connecting")
+            wait_for(partial(connected_again, process, 0), "connecting", 2 * DEADLINE)
             used += client_ids(process.log)
     assert len(set(used)) == 1
     assert re.fullmatch("gcode2mqtt-again-[0-9a-f]{16}", used[0])

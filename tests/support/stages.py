@@ -163,12 +163,16 @@ def stage(
         daemon(folder, config) as process,
     ):
         running = Stage(base, client, process, printer)
-        wait_for(
-            lambda: (
-                not process.running
-                or client.payloads(f"{base}/connection")[-1:] == [b"online"]
-            ),
-            "connection",
-        )
+        try:
+            wait_for(
+                lambda: (
+                    not process.running
+                    or client.payloads(f"{base}/connection")[-1:] == [b"online"]
+                ),
+                f"{base}/connection online",
+                2 * DEADLINE,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{process.log}") from None
         assert process.running, process.log
         yield running
