@@ -28,6 +28,7 @@ from bridge.mqtt.messages import (
 from bridge.mqtt.missing_rights import MissingRights, Use
 from bridge.mqtt.outbox import InFlight, Outbox, OversizeDetector, OwnEchoes
 from bridge.mqtt.own_topics import OFFLINE, ONLINE, ClientIdentity, OwnTopics
+from bridge.mqtt.retained_copies import RetainedCopies
 from bridge.mqtt.takeover import Conflicts
 from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
@@ -236,6 +237,7 @@ class BrokerSession:
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
         presence = shared.presence
+        self._copies = RetainedCopies(self._searched_topics(), self._subscribe_again)
         identity = ClientIdentity(
             topics=presence.topics,
             instance=presence.instance,
@@ -325,6 +327,7 @@ class BrokerSession:
     def end(self) -> None:
         """Return what was in flight to the outbox."""
         self._stop_timer()
+        self._copies.close()
         self.waiting = bool(self._asked or self._in_flight)
         if self._stepwise and self._asked:
             self.unanswered = self._reading(self._asked[0])
@@ -336,6 +339,10 @@ class BrokerSession:
         self._shared.statistics.connected_since = None
         for publication in reversed(self._in_flight.take_all()):
             self._shared.outbox.undelivered(publication)
+
+    def ignore_info(self, payload: bytes) -> None:
+        """Ignore the retained ``info`` of a bridge that did not answer, once."""
+        self._own.silent = payload
 
     def send_waiting(self) -> None:
         """Send what waits, as far as the window allows."""
@@ -363,9 +370,40 @@ class BrokerSession:
         if self._own.take(message):
             return
         topic = message.topic
-        if message.payload or not self._echoes.is_echo(topic, self._loop.time()):
+        if (named := self._copies.found(message)) is not None:
+            self._clear_copy(topic, named)
+        elif message.payload or not self._echoes.is_echo(topic, self._loop.time()):
             self._shared.statistics.received += 1
             self._shared.on_message(message)
+            self._copies.received(message)
+
+    def _searched_topics(self) -> Sequence[str]:
+        """Return the subscriptions in which to search for retained copies.
+
+        Not for stops, which have a connection that searches for itself.
+        """
+        config, presence = self._shared.config, self._shared.presence
+        if self.version is Version.V5 or not config.clear_retained_commands:
+            return ()
+        stop = presence.topics.emergency
+        return [topic for topic in presence.subscriptions if topic != stop]
+
+    def _subscribe_again(self, topic: str) -> int | None:
+        if self._client is None:
+            return None
+        return self._client.subscribe([self._command_filter(topic)])
+
+    def _clear_copy(self, topic: str, named: str) -> None:
+        self._shared.warn(
+            f"retained {named}",
+            f"a command on {named} was sent with the RETAIN flag, which MQTT 3.1.1 "
+            "does not show at once: it was carried out, and what the broker retained "
+            "is cleared; send commands without the flag",
+        )
+        self._shared.outbox.put(
+            Publication(topic=topic, payload=b"", qos=1, retain=True)
+        )
+        self.send_waiting()
 
     def on_published(self, number: int, code: int) -> None:
         """Handle an acknowledgement, and send the next message."""
@@ -386,8 +424,10 @@ class BrokerSession:
             if len(self._proven) < MAX_PROVEN:
                 self._proven.add(use)
 
-    def on_subscribed(self, _number: int, codes: Sequence[int]) -> None:
+    def on_subscribed(self, number: int, codes: Sequence[int]) -> None:
         """Warn about refused subscriptions, and go on."""
+        if self._copies.is_answer(number):
+            return
         for wanted, code in zip(self._asked, codes, strict=False):
             topic, refused = wanted.topic, code >= FAILURE
             use, now = self._reading(wanted), time.monotonic()

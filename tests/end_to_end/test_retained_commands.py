@@ -67,6 +67,34 @@ async def test_while_it_runs(
     assert f"retained command on {bridge.topic(topic)}" in bridge.daemon.log
 
 
+async def test_on_mqtt_3_it_is_carried_out_once_and_its_copy_is_cleared(
+    broker: Mosquitto, printer: SimulatedPrinter, tmp_path: Path
+) -> None:
+    """Nothing shows the flag but a repeated subscription, a moment later."""
+    topics = ("head", "request/state", "command")
+    sections = {"mqtt": {"protocol": "3.1.1"}}
+    with stage(broker, printer, tmp_path, "live-3", sections) as bridge:
+        await bridge.operational()
+        before = len(printer.wire.chunks)
+        for topic in topics:
+            await bridge.client.publish(
+                bridge.topic(topic), payload_for(topic), retain=True
+            )
+        for topic in topics:
+            await is_cleared(broker, bridge.topic(topic))
+            named = bridge.topic(topic.replace("state", "+"))
+            said = f"a command on {named} was sent with the RETAIN flag"
+            assert said in bridge.daemon.log
+        await bridge.client.publish(bridge.topic("request/info"), b'{"id": "end"}')
+        responses = bridge.topic("response")
+        await until(lambda: b'"end"' in b"".join(bridge.client.payloads(responses)))
+        answers = [json.loads(one) for one in bridge.client.payloads(responses)]
+        told = sorted((one["topic"], one["status"]) for one in answers)
+        assert told == [(one, "finished") for one in sorted((*topics, "request/info"))]
+        sent = printer.wire.sent(before)
+        assert sum(line.startswith(("G28", "M106")) for line in sent) == 2
+
+
 async def test_somebody_elses_clearing_is_no_command(
     bridge: Stage[SimulatedPrinter],
 ) -> None:

@@ -1,9 +1,13 @@
 """Subscriptions to many topics, in packets that every broker accepts."""
 
+import pytest
+
 from bridge.config import Mqtt
+from bridge.mqtt import retained_copies
 from bridge.mqtt.client import MAX_FILTERS, PendingSubscriptions, portions
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Mosquitto
+from tests.support.closing import closing
 from tests.support.mqtt_client import connected
 from tests.support.servers import frugal, server
 from tests.support.waiting import until
@@ -53,3 +57,69 @@ async def test_a_broker_that_accepts_few_at_a_time_is_sufficient(
         await until(lambda: [one.topic for one in printer.heard] == topics)
         assert printer.broker.statistics.connects == 1
     assert sum(sizes) > MAX_FILTERS
+
+
+# Retained copies of commands, which only a repeated subscription shows on MQTT 3.1.1
+
+COMMAND = b'{"n": 1}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "more", "searches"),
+    [
+        (("printer/head", COMMAND), {}, 1),
+        (("printer/request/state", COMMAND), {}, 1),
+        (("printer/request/state", b""), {}, 0),  # an empty message is not retained
+        (("printer/emergency", COMMAND), {}, 0),  # its own connection searches
+        (("printer/head/jog", COMMAND), {}, 0),  # no command, so somebody's state
+        (("printer/head", COMMAND), {"protocol": "5"}, 0),  # shows the flag
+        (("printer/head", COMMAND), {"clear_retained_commands": False}, 0),
+    ],
+)
+async def test_a_subscription_is_repeated_after_commands_only(
+    broker: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: tuple[str, bytes],
+    more: dict[str, object],
+    searches: int,
+) -> None:
+    monkeypatch.setattr(retained_copies, "SEARCH_DELAY", 0.0)
+    async with closing(broker) as way:
+        settings = {"host": "127.0.0.1", "port": way.port, "protocol": "3.1.1"}
+        async with bridge(Mqtt.model_validate({**settings, **more})) as printer:
+            await printer.online()
+            before = way.tries("subscribe")
+            with connected(broker.port, host=broker.host) as client:
+                for _ in range(3):
+                    await client.publish(*sent)
+                await until(lambda: len(printer.heard) == 3)
+                if searches:
+                    await until(lambda: way.tries("subscribe") > before)
+                # A later command and its response come after a search that began.
+                printer.broker.publish(TOPICS.event, b"end", qos=1)
+                await printer.online()
+    assert (way.tries("subscribe") > before) is bool(searches)
+    assert way.tries("subscribe") - before <= 3 * searches
+    assert len(printer.heard) == 3
+
+
+async def test_a_copy_is_cleared_once_and_is_no_command(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retained_copies, "SEARCH_DELAY", 0.0)
+    mqtt = Mqtt(host=broker.host, port=broker.port, protocol="3.1.1")
+    async with bridge(mqtt) as printer:
+        await printer.online()
+        with connected(broker.port, "printer/#", host=broker.host) as client:
+            for topic in ("printer/head", "printer/request/state", "printer/head"):
+                await client.publish(topic, COMMAND, retain=True)
+                await client.hears(topic, b"")
+                client.heard.clear()
+            await client.publish("printer/bed", COMMAND)
+            await until(lambda: printer.heard[-1].topic == "printer/bed")
+        assert [one.payload for one in printer.heard] == [COMMAND] * 4
+        with connected(broker.port, "printer/+", host=broker.host) as late:
+            await late.hears(TOPICS.availability, b"online")
+            assert late.payloads("printer/head") == []
+    assert caplog.text.count("a command on printer/head was sent with the RETAIN") == 1
+    assert "a command on printer/request/+ was sent with the RETAIN" in caplog.text

@@ -34,6 +34,7 @@ DOES_IO = (
     "mqtt/error_text.py",  # names the errors of sockets and TLS
     "mqtt/one_shot.py",
     "mqtt/own_topics.py",
+    "mqtt/retained_copies.py",
     "mqtt/session.py",
     "mqtt/takeover.py",
     "notify.py",
