@@ -273,7 +273,7 @@ class Broker:
             turn=self._presence.turn,
         )
         try:
-            checked = await self._refuse_duplicate(version)
+            checked = await self._refuse_duplicate(session)
             limits = await client.connect()
         except AttemptError as error:
             client.close()
@@ -386,7 +386,7 @@ class Broker:
             self._warn(error.message)
         return following
 
-    async def _refuse_duplicate(self, version: Version) -> bool:
+    async def _refuse_duplicate(self, session: BrokerSession) -> bool:
         """Look for another bridge; return whether the broker let us.
 
         Where it refuses the connection it may be the account, or only the client id of
@@ -403,12 +403,12 @@ class Broker:
         if not presence.instance or skipped:
             return False
         try:
-            await duplicate_bridge.refuse(
+            silent = await duplicate_bridge.refuse(
                 self._addresses.config,
                 presence.topics,
                 client_id=presence.client_id,
                 instance=presence.instance,
-                version=version,
+                version=session.version,
                 discovery=None if self._shared.established else presence.discovery,
             )
         except AttemptError as error:
@@ -417,6 +417,7 @@ class Broker:
                 return False
             self._check_refused = error.hint is Hint.REFUSED
             raise
+        session.ignore_info(silent)
         return True
 
     def _takeover_check(self, version: Version) -> TakeoverCheck:

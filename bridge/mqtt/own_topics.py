@@ -112,6 +112,9 @@ class OwnTopics:
             self._corrected.add(identity.discovery)
         self.seen = False
         """Our own ``online`` has come back: the broker gives us our rights."""
+        self.silent = b""
+        """The ``info`` of a bridge that does not answer, which a broker may send that
+        ignores Retain Handling (MQTT 5.0, 3.8.3.1); once it is not news."""
 
     @property
     def filters(self) -> list[Filter]:
@@ -236,6 +239,9 @@ class OwnTopics:
         """
         other, ours = instance_of(message.payload), self._identity.instance
         if self._is_stored(message):
+            return
+        if self.silent and message.payload == self.silent:
+            self.silent = b""
             return
         if other in {None, ours} or not ours:
             self._check_value(message)

@@ -13,7 +13,7 @@ from bridge.topics import Topics
 from tests.support.bridges import TOPICS, bridge, presence
 from tests.support.brokers import Mosquitto
 from tests.support.mqtt_client import connected
-from tests.support.servers import picky, server
+from tests.support.servers import picky, replaying, server
 from tests.support.waiting import until
 
 REFUSED_ID = b"\x20\x03\x00\x85\x00"
@@ -66,6 +66,42 @@ async def test_what_a_crashed_bridge_left_retained_prevents_no_start(
         await past.publish(TOPICS.info, info("crashed"), retain=True)
     async with bridge(config(broker.port)) as printer:
         await printer.online()
+
+
+@pytest.mark.parametrize("crashed", ["a", "z"])
+@pytest.mark.parametrize("left", [b"online", b"offline"])
+async def test_a_broker_that_ignores_retain_handling_shows_no_second_bridge(
+    broker: Mosquitto, crashed: str, left: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It sends what the predecessor left as if it came from somebody who lives."""
+    with connected(broker.port) as past:
+        for _ in range(3):
+            await past.publish(TOPICS.availability, left, retain=True)
+            await past.publish(TOPICS.info, info(crashed), retain=True)
+            way = replaying(broker.host, broker.port)
+            async with (
+                server(way) as port,
+                bridge(config(port), presence("m")) as printer,
+            ):
+                await printer.online()
+                assert printer.broker.statistics.connects == 1
+                assert printer.broker.conflict is None
+            await past.publish(TOPICS.info, b"", retain=True)
+    assert "another bridge" not in caplog.text
+
+
+async def test_who_lives_is_noticed_in_spite_of_that(broker: Mosquitto) -> None:
+    """It does not answer in time; but it publishes its info when it hears ours."""
+    with connected(broker.port, TOPICS.info) as slow:
+        await slow.publish(TOPICS.availability, b"online", retain=True)
+        await slow.publish(TOPICS.info, info("a"), retain=True)
+        async with (
+            server(replaying(broker.host, broker.port)) as port,
+            bridge(config(port), presence("m")) as printer,
+        ):
+            await slow.hears(TOPICS.info, info("m"))
+            await slow.publish(TOPICS.info, info("a"), retain=True)
+            await until(lambda: printer.broker.conflict is not None)
 
 
 async def test_after_a_lost_connection_our_own_retained_messages_are_no_duplicate(

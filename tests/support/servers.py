@@ -107,6 +107,34 @@ def picky(
     return talk
 
 
+def replaying(host: str, port: int) -> Talk:
+    """Return a relay to a broker that ignores Retain Handling (MQTT 5.0, 3.8.3.1)."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, on = await asyncio.open_connection(host, port)
+        passing = asyncio.create_task(_pass(back, writer))
+        try:
+            async for packet, body in packets(reader):
+                subscribes = packet[0] >> 4 == _SUBSCRIBE
+                head = packet[: len(packet) - len(body)]
+                on.write(head + (_always_replaying(body) if subscribes else body))
+        finally:
+            passing.cancel()
+            on.close()
+
+    return talk
+
+
+def _always_replaying(body: bytes) -> bytes:
+    """Return a SUBSCRIBE whose filters ask for what is retained."""
+    changed, at = bytearray(body), 3 + body[2]  # fewer than 128 bytes of properties
+    while at < len(body):
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+        changed[at] &= 0x0F
+        at += 1
+    return bytes(changed)
+
+
 def frugal(host: str, port: int, *, most: int, sizes: list[int]) -> Talk:
     """Return a relay to a broker that disconnects on a SUBSCRIBE with too many topics.
 
