@@ -3,21 +3,37 @@
 import asyncio
 import ipaddress
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import TypeVar
 
 from bridge.config import Config, Mqtt
-from bridge.findings import Finding
+from bridge.findings import Finding, Verdict
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import FAILURE
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
-from bridge.mqtt.messages import Version
+from bridge.mqtt.messages import Message, Version
+from bridge.mqtt.missing_rights import GIVE_UP
 from bridge.mqtt.one_shot import OneShotClient
 from bridge.topics import Topics
+
+_Result = TypeVar("_Result")
 
 RETAINED_TIMEOUT = 0.5
 """Seconds to wait for retained messages after SUBACK."""
 
+CLOSED = 0x100
+"""Instead of a reason code, which is a byte: the broker closes the connection."""
+
+CLOSED_TWICE = 2
+"""Connections that must be closed over the same thing: one may have another cause."""
 
 PROBE = "doctor"
 """The topic below a printer's base on which only this check publishes."""
@@ -26,6 +42,127 @@ PROBE = "doctor"
 def _name() -> str:
     """Return a client id that no bridge has, so that none is disconnected."""
     return unique_id("gcode2mqtt-doctor")
+
+
+class CarefulClient:
+    """A client that connects again, and finds out what the broker closes it over.
+
+    Many brokers have no other answer to a topic that an account may not use
+    (``docs/adr/0052-topics-over-which-a-broker-closes.md``). So what was asked for when
+    the connection was closed is tried by itself on new connections.
+
+    Attributes:
+        heard: the messages received, oldest first; whoever reads them removes them.
+
+    """
+
+    def __init__(self, config: Mqtt) -> None:
+        self._config = config
+        self._client = OneShotClient(config, client_id=_name())
+        self._subscribed: dict[str, None] = {}
+        self._closed = 0
+        self._accepted = False
+        self.heard: list[Message] = []
+
+    @property
+    def version(self) -> Version:
+        """The MQTT version in use."""
+        return self._client.version
+
+    async def connect(self) -> None:
+        """Connect.
+
+        Raises:
+            AttemptError: The broker cannot be reached, or refuses the connection.
+
+        """
+        await self._client.connect()
+
+    async def disconnect(self) -> None:
+        """Disconnect; safe to call without a connection."""
+        await self._client.disconnect()
+
+    def begin(self) -> None:
+        """Forget what was accepted so far: other topics follow."""
+        self._subscribed.clear()
+        self._closed, self._accepted = 0, False
+
+    def take_received(self) -> list[Message]:
+        """Return the messages received so far, on all connections."""
+        self.heard += self._client.take_received()
+        taken, self.heard = self.heard, []
+        return taken
+
+    async def subscribe(
+        self, topics: Sequence[str], *, replay: bool = True
+    ) -> list[int]:
+        """Return the broker's reason code for each topic, or :data:`CLOSED`.
+
+        Raises:
+            AttemptError: The broker stopped answering, or cannot be reached any more.
+
+        """
+        codes: Sequence[int] = [CLOSED] * len(topics)
+        try:
+            codes = await self._client.subscribe(topics, replay=replay)
+        except AttemptError as error:
+            if error.hint is not Hint.CLOSED:
+                raise
+            await self._reconnect()
+        found = dict(zip(topics, codes, strict=False))
+        # RabbitMQ refuses all that is in one packet, and closes the connection.
+        for topic in [one for one, code in found.items() if code >= FAILURE]:
+            found[topic] = await self._subscribe_to(topic, replay=replay)
+        self._subscribed |= {one: None for one in found if found[one] < FAILURE}
+        self._accepted = self._accepted or bool(self._subscribed)
+        return [*found.values()]
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Return the broker's reason code, or :data:`CLOSED`.
+
+        Raises:
+            AttemptError: The broker stopped answering, or cannot be reached any more.
+
+        """
+        code = await self._try(
+            lambda: self._client.publish(topic, payload, retain=retain)
+        )
+        return CLOSED if code is None else code
+
+    async def _subscribe_to(self, topic: str, *, replay: bool) -> int:
+        codes = await self._try(lambda: self._client.subscribe([topic], replay=replay))
+        return codes[0] if codes else CLOSED
+
+    async def _try(self, action: Callable[[], Awaitable[_Result]]) -> _Result | None:
+        """Do something; ``None``: the broker closes the connection over it.
+
+        The first connection may have been closed over what was done before, and only
+        then been noticed.
+        """
+        if self._closed >= GIVE_UP and not self._accepted:
+            return None
+        for _ in range(CLOSED_TWICE + 1):
+            try:
+                result = await action()
+            except AttemptError as error:
+                if error.hint is not Hint.CLOSED:
+                    raise
+                await self._reconnect()
+            else:
+                self._accepted = True
+                return result
+        self._closed += 1
+        return None
+
+    async def _reconnect(self) -> None:
+        """Connect again, and subscribe to what was accepted before."""
+        self.heard += self._client.take_received()
+        version = self._client.version
+        self._client.close()
+        self._client = OneShotClient(self._config, client_id=_name(), version=version)
+        await self._client.connect()
+        if self._subscribed:
+            await self._client.subscribe([*self._subscribed])
 
 
 class BrokerDiagnosis:
@@ -38,7 +175,7 @@ class BrokerDiagnosis:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._client = OneShotClient(config.mqtt, client_id=_name())
+        self._client = CarefulClient(config.mqtt)
         self._retained: dict[str, bytes] = {}
         self.reachable = False
 
@@ -87,6 +224,7 @@ class BrokerDiagnosis:
 
         """
         self._retained.clear()
+        self._client.begin()
         heard = (*topics.commands, topics.availability, topics.info)
         codes = await self._client.subscribe(heard)
         async for finding in self._many(
@@ -101,9 +239,14 @@ class BrokerDiagnosis:
         self._note_retained()
         if code < FAILURE:
             yield self._leftovers(topics)
-        other = await self._other(topics)
+        readable = all(answer < FAILURE for answer in codes[-2:])
+        try:
+            other = await self._other(topics)
+        except AttemptError:
+            other, readable = None, False  # a bridge may be there all the same
         if other is None:
-            readable = all(answer < FAILURE for answer in codes[-2:])
+            for finding in self._left_out(topics, "note", "when the bridge last ran"):
+                yield finding
             async for finding in self._publications(topics, readable=readable):
                 yield finding
             return
@@ -119,6 +262,7 @@ class BrokerDiagnosis:
         """Yield what a running bridge reports of itself and of its printer."""
         if problem := self._field(topics.health, "problem"):
             yield Finding("health", "wrong", f"the bridge reports: {problem}")
+        yield from self._left_out(topics, "wrong", "the bridge reports that")
         if self._retained.get(topics.connection) == b"online":
             yield Finding("connection", "ok", f"{topics.connection} is online")
             return
@@ -126,13 +270,32 @@ class BrokerDiagnosis:
         text = f"{topics.connection} is offline: the bridge has no printer"
         yield Finding("connection", "wrong", f"{text} ({reason})" if reason else text)
 
+    def _left_out(self, topics: Topics, verdict: Verdict, when: str) -> list[Finding]:
+        """Return what a bridge found out, as far as that is retained.
+
+        A broker that closes the connection over a topic has never retained anything
+        there, so publishing that again does not find it.
+        """
+        missing = self._value(topics.health, "missing_rights")
+        if not isinstance(missing, list) or not missing:
+            return []
+        text = (
+            f"{when} the broker did not let {error_text.user(self._config.mqtt)} "
+            f"{', '.join(map(str, missing))}; grant these rights and restart the bridge"
+        )
+        return [Finding("rights", verdict, text)]
+
     def _field(self, topic: str, name: str) -> str:
         """Return a text of a retained document; "" if there is none."""
-        try:
-            value = json.loads(self._retained.get(topic, b""))[name]
-        except (ValueError, KeyError, TypeError):
-            return ""
+        value = self._value(topic, name)
         return value if isinstance(value, str) else ""
+
+    def _value(self, topic: str, name: str) -> object:
+        try:
+            document = json.loads(self._retained.get(topic, b""))
+        except (ValueError, RecursionError):
+            return None
+        return document.get(name) if isinstance(document, dict) else None
 
     async def disconnect(self) -> None:
         """Disconnect; safe to call without a connection."""
@@ -142,8 +305,7 @@ class BrokerDiagnosis:
         self, topics: Topics, *, readable: bool
     ) -> AsyncIterator[Finding]:
         if self._client.version is Version.V311:
-            text = "MQTT 3.1.1 does not report whether we may; check the broker's log"
-            yield Finding("publish", "note", text)
+            yield await self._old_publication(topics)
             return
         self._note_retained()  # newer values must not be overwritten
         kept = dict(self._retained) if readable else {}
@@ -158,6 +320,19 @@ class BrokerDiagnosis:
         others += [topics.event, topics.response]
         others += [topics.console] if self._config.mqtt.console else []
         yield await self._unseen(topics, others)
+
+    async def _old_publication(self, topics: Topics) -> Finding:
+        """Return what MQTT 3.1.1 tells, which has no refusal of a message."""
+        probe = f"{topics.base}/{PROBE}"
+        if await self._client.publish(probe, b"{}") == CLOSED:
+            text = (
+                f"the broker closes the connection over {probe}, on which only this "
+                "check publishes, so the bridge's own topics were not checked; its log "
+                "names those that are refused"
+            )
+        else:
+            text = "MQTT 3.1.1 does not report whether we may; check the broker's log"
+        return Finding("publish", "note", text)
 
     async def _unseen(self, topics: Topics, others: list[str]) -> Finding:
         """Return what a message on a topic of our own says about topics not seen."""
@@ -195,7 +370,11 @@ class BrokerDiagnosis:
     def _right(self, check: str, topic: str, code: int, *, write: bool) -> Finding:
         if code < FAILURE:
             return Finding(check, "ok", f"{topic} allowed")
-        text = error_text.no_right(self._config.mqtt, topic, write=write, code=code)
+        mqtt = self._config.mqtt
+        if code == CLOSED:
+            text = error_text.closes_over(mqtt, topic, write=write)
+        else:
+            text = error_text.no_right(mqtt, topic, write=write, code=code)
         return Finding(check, "wrong", text)
 
     def _leftovers(self, topics: Topics) -> Finding:
@@ -214,6 +393,14 @@ class BrokerDiagnosis:
         )
 
     async def _other(self, topics: Topics) -> str | None:
+        """Return the instance of a bridge that runs, asked also where none seems to.
+
+        Another node of a cluster may have an old ``availability``.
+
+        Raises:
+            AttemptError: It cannot be known.
+
+        """
         name = _name()
         return await duplicate_bridge.find(
             self._config.mqtt,
@@ -221,6 +408,7 @@ class BrokerDiagnosis:
             client_id=name,
             instance=name,
             version=self._client.version,
+            thorough=True,
         )
 
 

@@ -47,13 +47,14 @@ def instance_of(payload: bytes) -> str | None:
     return named if isinstance(named, str) else None
 
 
-async def find(
+async def find(  # noqa: PLR0913 - who we are, where, and how well
     config: Mqtt,
     topics: Topics,
     *,
     client_id: str,
     instance: str,
     version: Version | None = None,
+    thorough: bool = False,
 ) -> str | None:
     """Return the instance of another bridge that serves these topics, if there is one.
 
@@ -63,6 +64,8 @@ async def find(
         client_id: the client id of this check is derived from it.
         instance: our own instance.
         version: the MQTT version; ``None``: the configured one.
+        thorough: ask also where nothing retained hints at one, and fail where the
+            broker does not let us ask.
 
     Raises:
         AttemptError: The broker cannot be reached, or refuses this client id.
@@ -71,8 +74,8 @@ async def find(
     other: str | None = None
     async with _client(config, client_id, version) as client:
         # Whether the bridge itself is allowed to do what fails here will show later.
-        with contextlib.suppress(AttemptError):
-            other, _ = await _serving(client, topics, instance)
+        with contextlib.suppress(*(() if thorough else (AttemptError,))):
+            other, _ = await _serving(client, topics, instance, thorough=thorough)
     return other
 
 
@@ -90,7 +93,7 @@ def _client(config: Mqtt, client_id: str, version: Version | None) -> OneShotCli
 
 
 async def _serving(
-    client: OneShotClient, topics: Topics, instance: str
+    client: OneShotClient, topics: Topics, instance: str, *, thorough: bool = False
 ) -> tuple[str | None, dict[str, bytes]]:
     """Return another bridge that serves these topics, and what is retained.
 
@@ -101,7 +104,7 @@ async def _serving(
     await client.subscribe((topics.availability, topics.info, topics.response))
     retained = await _retained(client, topics)
     other = instance_of(retained.get(topics.info, b""))
-    online = retained.get(topics.availability) == ONLINE
+    online = thorough or retained.get(topics.availability) == ONLINE
     if online and other != instance and await _answers(client, topics):
         return other or "unknown", retained
     return None, retained
@@ -114,8 +117,7 @@ async def _retained(client: OneShotClient, topics: Topics) -> dict[str, bytes]:
         async with timeout(RETAINED_TIMEOUT):
             async for message in client.messages:
                 found[message.topic] = message.payload
-                online = found.get(topics.availability)
-                if online is not None and (online != ONLINE or topics.info in found):
+                if topics.availability in found and topics.info in found:
                     break
     return found
 
@@ -141,8 +143,10 @@ async def refuse(  # noqa: PLR0913 - who we are, and where
     instance: str,
     version: Version,
     discovery: str | None = None,
-) -> None:
+) -> bytes:
     """Refuse to start where another bridge serves our topics, or our device.
+
+    Returns the retained ``info`` of a bridge that does not answer, or nothing.
 
     Args:
         config: how to reach the broker.
@@ -159,36 +163,37 @@ async def refuse(  # noqa: PLR0913 - who we are, and where
         BridgeInTheWayError: Another bridge serves them.
 
     """
-    text: str | None = None
+    silent = b""
     async with _client(config, client_id, version) as client:
         # Whether the bridge itself is allowed to do what fails here will show later.
         with contextlib.suppress(AttemptError):
-            text = await _conflict(client, topics, instance, discovery)
-    if text is not None:
-        raise BridgeInTheWayError(text)
+            silent = await _no_conflict(client, topics, instance, discovery)
+    return silent
 
 
-async def _conflict(
+async def _no_conflict(
     client: OneShotClient, topics: Topics, instance: str, discovery: str | None
-) -> str | None:
-    """Return an error text about another bridge; ``None``: there is none.
+) -> bytes:
+    """Return the retained ``info``, whose author does not answer.
 
     Raises:
         AttemptError: The broker does not answer.
+        BridgeInTheWayError: Another bridge serves our topics, or our device.
 
     """
     if discovery is not None:
         await client.subscribe([discovery])
     other, retained = await _serving(client, topics, instance)
     if other is not None:
-        return conflict(topics, other)
+        raise BridgeInTheWayError(conflict(topics, other))
+    silent = retained.get(topics.info, b"")
     announced = announced_topics(retained.get(discovery or "", b""))
     if announced is None or announced == topics:
-        return None
+        return silent
     other, _ = await _serving(client, announced, instance)
     if other is None:
-        return None  # an earlier run, whose topic was changed since then
-    return (
+        return silent  # an earlier run, whose topic was changed since then
+    raise BridgeInTheWayError(
         f"another bridge (instance {other}) serves {announced.base}/… with the same "
         "printer id, so both would be one device in Home Assistant; give one of the "
         "two another printers.id"

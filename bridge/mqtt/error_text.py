@@ -153,9 +153,10 @@ NOT_AUTHORIZED = 0x87
 WRONG_ACCOUNT = (0x86, NOT_AUTHORIZED, 0x8A)
 """CONNACK reason codes over which another attempt may have us banned (MQTT 5.0,
 3.2.2.2)."""
-MISSING_RIGHT = (0x80, 0x83, NOT_AUTHORIZED)
+MISSING_RIGHT = (0x80, 0x83, NOT_AUTHORIZED, 0x8F, 0x90)
 """Reason codes of a missing right: SUBACK of MQTT 3.1.1 has 0x80 only (3.9.3), and some
-brokers use 0x83, "implementation specific error"."""
+brokers use 0x83, "implementation specific error". ejabberd 23.01 calls a topic that an
+account may not use invalid (0x8F for filters, 0x90 for names), which ours never are."""
 KEEP_ALIVE_TIMEOUT = 0x8D
 SESSION_TAKEN_OVER = 0x8E
 UNSUPPORTED_VERSION = 0x84

@@ -132,7 +132,9 @@ class OneShotClient:
             own: receive this client's own messages too (likewise).
 
         Raises:
-            AttemptError: The connection is lost, or the broker does not answer.
+            AttemptError: The connection is lost, or the broker does not answer; the
+                hint is ``CLOSED`` if the broker closed it without another reason than
+                a missing right.
 
         """
         self._check()
@@ -208,7 +210,7 @@ class OneShotClient:
         """Wait for the answer to a packet; ``None``: it could not be sent."""
         if number is None:
             where = error_text.endpoint(self._config)
-            raise AttemptError(f"{where}: the connection was lost")
+            raise AttemptError(f"{where}: the connection was lost", Hint.CLOSED)
         waiting = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
         try:
@@ -233,7 +235,9 @@ class OneShotClient:
             if loss.cancelled():
                 where = error_text.endpoint(self._config)
                 raise AttemptError(f"{where}: the connection was closed by us")
-            raise AttemptError(loss.result().message)
+            lost = loss.result()
+            closed = lost.unexplained or lost.no_right
+            raise AttemptError(lost.message, Hint.CLOSED if closed else Hint.NONE)
         finally:
             wanted.cancel()
             loss.cancel()

@@ -1,7 +1,9 @@
 """The doctor finds each deficit, names the remedy and disturbs nobody."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,30 @@ from pydantic import SecretStr
 from bridge.app.doctor import examine
 from bridge.config import Config
 from bridge.findings import Finding
-from bridge.mqtt import own_topics
+from bridge.mqtt import duplicate_bridge, own_topics
 from bridge.mqtt.broker_checks import exposed
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
 from tests.support.certificates import authority, stranger
+from tests.support.closing import closing
 from tests.support.daemons import run_script
-from tests.support.mqtt_client import Account, connected
+from tests.support.mqtt_client import Account, TestClient, connected
 from tests.support.servers import picky, server
 from tests.support.waiting import until
 
 SIMULATOR = "simulator://marlin"
 
 
-def configured(broker: Mosquitto, port: str = SIMULATOR, **mqtt: object) -> Config:
-    where = {"host": broker.host, "port": broker.port, **mqtt}
+@pytest.fixture(autouse=True)
+def _nobody_answers_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bridge is asked in each test, and there is none in most."""
+    monkeypatch.setattr(duplicate_bridge, "RESPONSE_TIMEOUT", 0.2)
+
+
+def configured(
+    broker: Mosquitto, port: str = SIMULATOR, port_at: int = 0, **mqtt: object
+) -> Config:
+    where = {"host": broker.host, "port": port_at or broker.port, **mqtt}
     return Config.model_validate(
         {"mqtt": where, "printers": [{"serial": {"port": port}}]}
     )
@@ -358,6 +369,137 @@ def written(folder: Path, broker: Mosquitto, port: str) -> Path:
     }
     file.write_text(yaml.safe_dump(document))
     return file
+
+
+PROTOCOLS = ("5", "3.1.1")
+KEPT = {
+    "printer/availability": b"offline",
+    "printer/state": b'{"n": 1}',
+    "printer/info": b'{"instance": "former"}',
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("way", ["closes", "refuses", "says why"])
+async def test_a_broker_that_closes_over_a_topic(protocol: str, way: str) -> None:
+    """As aedes and RabbitMQ: the topic is found, and everything else is checked."""
+    forbidden = ("subscribe printer/head", "subscribe printer/job", "publish printer/x")
+    with mosquitto() as broker, connected(broker.port, "printer/#") as former:
+        for topic, payload in KEPT.items():
+            await former.publish(topic, payload, retain=True)
+            await former.hears(topic, payload)
+        async with closing(broker, *forbidden) as relay:
+            relay.says, relay.refuses = way == "says why", way == "refuses"
+            config = configured(broker, port_at=relay.port, protocol=protocol)
+            findings = await diagnosed(config, printers=False)
+        with connected(broker.port, "printer/#") as late:
+            for topic, payload in KEPT.items():
+                await late.hears(topic, payload)
+        assert b"" not in [message.payload for message in former.heard]
+    assert wrong(findings) == ["subscribe", "subscribe"]
+    texts = [finding.text for finding in findings if finding.verdict == "wrong"]
+    for topic, text in zip(("printer/head", "printer/job"), texts, strict=True):
+        assert topic in text
+        assert "the right to read that topic" in text
+    assert only(findings, "retained").verdict == "ok"
+    assert only(findings, "account").verdict != "wrong"
+
+
+async def test_a_broker_that_closes_over_a_publication() -> None:
+    """It is found where something is retained, and replaces nothing where not."""
+    with mosquitto() as broker, connected(broker.port) as former:
+        for topic, payload in KEPT.items():
+            await former.publish(topic, payload, retain=True)
+        async with closing(broker, "publish printer/state") as relay:
+            config = configured(broker, port_at=relay.port)
+            findings = await diagnosed(config, printers=False)
+            # Twice, because a connection breaks for other reasons too.
+            assert relay.seen["publish printer/state"] == 3
+    (finding,) = [finding for finding in findings if finding.verdict == "wrong"]
+    assert "closes the connection when an anonymous client publishes on" in finding.text
+    assert "printer/state, so that is left out" in finding.text
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_a_broker_that_closes_over_everything(protocol: str) -> None:
+    """An account without rights costs a few connections, not a hundred."""
+    with mosquitto() as broker:
+        everything = ("subscribe *", "publish *")
+        async with closing(broker, *everything) as relay:
+            config = configured(broker, port_at=relay.port, protocol=protocol)
+            findings = await diagnosed(config, printers=False)
+            assert len(relay.ids) < 40
+    assert {"birth", "subscribe"} <= set(wrong(findings))
+    assert only(findings, "account").verdict != "wrong"
+
+
+async def test_a_connection_that_breaks_once_is_blamed_on_no_topic() -> None:
+    with mosquitto() as broker:
+        async with closing(broker) as relay:
+            relay.cut = "subscribe homeassistant/status"
+            config = configured(broker, port_at=relay.port)
+            task = asyncio.create_task(diagnosed(config, printers=False))
+            await until(lambda: bool(relay.cuts))
+            relay.cut = ""
+            findings = await task
+    assert wrong(findings) == []
+
+
+async def test_a_broker_that_goes_away_meanwhile() -> None:
+    with mosquitto() as broker:
+        async with closing(broker, "subscribe printer/head") as relay:
+            config = configured(broker, port_at=relay.port)
+            task = asyncio.create_task(diagnosed(config, printers=False))
+            await until(lambda: bool(relay.seen["subscribe printer/head"]))
+            broker.stop()
+            findings = await task
+    assert wrong(findings)[-1] == "broker"
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_what_a_bridge_found_out_about_its_rights(running: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Nothing is retained on a topic that it may not write: only it can know."""
+    health = json.dumps({"missing_rights": ["publish on printer/state"]}).encode()
+    with mosquitto() as broker, connected(broker.port) as bridge:
+        await bridge.publish("printer/health", health, retain=True)
+        async with answering(broker if running else None):
+            findings = await diagnosed(configured(broker), printers=False)
+    finding = only(findings, "rights")
+    assert finding.verdict == ("wrong" if running else "note")
+    assert "an anonymous client publish on printer/state; grant these" in finding.text
+
+
+async def test_a_bridge_at_another_node_of_a_cluster_is_noticed() -> None:
+    """Here ``availability`` says offline, and what is retained is old."""
+    with mosquitto() as broker, connected(broker.port, "printer/state") as others:
+        for topic, payload in KEPT.items():
+            await others.publish(topic, payload, retain=True)
+        await others.hears("printer/state")
+        others.heard.clear()
+        async with answering(broker):
+            findings = await diagnosed(configured(broker), printers=False)
+        assert "is serving printer/…" in only(findings, "bridge").text
+        assert not others.heard
+
+
+@asynccontextmanager
+async def answering(broker: Mosquitto | None) -> AsyncIterator[None]:
+    """Answer as a bridge does whose retained topics are not seen."""
+    if broker is None:
+        yield
+        return
+
+    async def answer(client: TestClient) -> None:
+        question = await client.hears("printer/request/info")
+        await client.publish("printer/response", question.payload)
+
+    with connected(broker.port, "printer/request/info") as client:
+        task = asyncio.create_task(answer(client))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Real brokers other than Mosquitto, where they are installed: they are never required.
 
-Debian has RabbitMQ (``rabbitmq-server``) and NATS (``nats-server``); aedes comes from
-npm, into a folder that ``GCODE2MQTT_AEDES`` names.
+Debian has RabbitMQ (``rabbitmq-server``), NATS (``nats-server``) and ejabberd; aedes
+comes from npm, into a folder that ``GCODE2MQTT_AEDES`` names.
 """
 
 import json
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.topics import TABLE, Topics
 from tests.support.ports import held_port
 from tests.support.waiting import DEADLINE
 
@@ -45,6 +46,24 @@ port: -1
 jetstream {{ store_dir: "{folder}" }}
 mqtt {{ host: 127.0.0.1, port: {port} }}
 """
+EJABBERD_CONFIG = """
+hosts: [localhost]
+auth_method: [anonymous]
+anonymous_protocol: both
+allow_multiple_connections: true
+listen:
+- {{port: {port}, ip: 127.0.0.1, module: mod_mqtt, backlog: 1000}}
+modules:
+  mod_mqtt:
+    access_publish: {publish}
+    access_subscribe: {subscribe}
+"""
+_TOPICS = Topics("printer")
+EVERY_TOPIC = (
+    *(_TOPICS.of(row) for row in TABLE),
+    *(*_TOPICS.commands, *_TOPICS.near_misses, _TOPICS.heaters),
+    *("printer/doctor", "homeassistant/status", "homeassistant/device/+/config"),
+)
 RABBIT_CONFIG = """
 listeners.tcp = none
 mqtt.listeners.tcp.1 = 127.0.0.1:{port}
@@ -84,6 +103,31 @@ def _nats(folder: Path, port: int, _forbidden: Sequence[str]) -> Start | None:
     config = folder / "nats.conf"
     config.write_text(NATS_CONFIG.format(folder=folder, port=port))
     return Start(["nats-server", "-c", str(config)])
+
+
+def _ejabberd(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None:
+    libraries = sorted(Path("/usr/lib").glob("*/ejabberd-*/ebin"))
+    if not libraries or shutil.which("erl") is None:
+        return None
+
+    def allowed(verb: str) -> str:
+        """Return rules without what is forbidden; a filter allows what it matches."""
+        topics = [one.partition(" ")[2] for one in forbidden if one.startswith(verb)]
+        every = EVERY_TOPIC if topics else ("#",)
+        return json.dumps({one: "all" for one in every if one not in topics})
+
+    rules = {verb: allowed(verb) for verb in ("publish", "subscribe")}
+    config = folder / "ejabberd.yml"
+    config.write_text(EJABBERD_CONFIG.format(port=port, **rules))
+    environment = {
+        "HOME": str(folder),
+        "ERL_LIBS": str(libraries[-1].parent.parent),
+        "EJABBERD_CONFIG_PATH": str(config),
+        "EJABBERD_LOG_PATH": str(folder / "log"),
+    }
+    # Debian's command changes the user; without a name the node needs no epmd.
+    place = ["-mnesia", "dir", f'"{folder}/data"']
+    return Start(["erl", "-noinput", *place, "-s", "ejabberd"], environment)
 
 
 def _rabbitmq(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None:
@@ -133,6 +177,7 @@ def _definitions(forbidden: Sequence[str]) -> str:
 
 BROKERS: Mapping[str, Callable[[Path, int, Sequence[str]], Start | None]] = {
     "aedes": _aedes,
+    "ejabberd": _ejabberd,
     "NATS": _nats,
     "RabbitMQ": _rabbitmq,
 }
