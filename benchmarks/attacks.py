@@ -185,7 +185,7 @@ class Presser:
 
     def _heard(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         printer = message.topic.split("/")[1]
-        said = message.payload.decode()
+        said = message.payload.decode(errors="replace")
         self.availability.append((time.perf_counter(), printer, said))
 
     def untrue(self, printer: str, until: float) -> float:

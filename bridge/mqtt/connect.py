@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -22,6 +22,7 @@ from bridge.mqtt import error_text
 from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.error_text import AttemptError, ConnectStage
 from bridge.mqtt.messages import Publication, Version, Will
+from bridge.mqtt.publish_packets import publish_packet, reduced
 
 RECEIVE_MAXIMUM = 100
 """How many messages at QoS 1 the broker may send before we acknowledge one
@@ -81,9 +82,10 @@ class TlsContext(ssl.SSLContext):
 class _PahoClient(paho.Client):
     """Keeps a reference to its socket, which paho does not close if a handshake fails.
 
-    These two methods are not part of paho's public interface, which has no hook between
-    the TCP connection and the WebSocket handshake. ``docs/adr/0022-paho-bounds.md``
-    says which versions of paho are known to call them, and which test checks it.
+    These three methods are not part of paho's public interface, which has no hook
+    between the TCP connection and the WebSocket handshake, nor one between the bytes of
+    a packet and their meaning. ``docs/adr/0022-paho-bounds.md`` says which versions of
+    paho are known to call them, and which tests check it.
     """
 
     raw_socket: socket.socket | None = None
@@ -110,6 +112,14 @@ class _PahoClient(paho.Client):
         self.raw_socket.settimeout(self.connect_timeout)
         self.raw_socket.connect(self.host)
         return self.raw_socket
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        if self.protocol == MQTTProtocolVersion.MQTTv5:
+            # Others choose the properties, and paho takes hours for some of them.
+            received = self._in_packet
+            qos = received["command"] >> 1 & 3
+            received["packet"] = bytearray(reduced(received["packet"], qos=qos))
+        return super()._handle_publish()
 
 
 class ConnectAttempt:
@@ -339,31 +349,6 @@ class DirectWriter:
             return ()
         written, self._numbers = self._numbers, []
         return written
-
-
-def publish_packet(publication: Publication, version: Version) -> bytes:
-    """Return a message at QoS 0 as a PUBLISH packet (MQTT 3.1.1 and 5.0, 3.3)."""
-    topic = publication.topic.encode()
-    extra = b""
-    if version is Version.V5:
-        if publication.expiry is not None:  # 3.3.2.3.3
-            extra += b"\x02" + publication.expiry.to_bytes(4, "big")
-        if (data := publication.correlation) is not None:  # 3.3.2.3.6
-            extra += b"\x09" + len(data).to_bytes(2, "big") + data
-        extra = _variable_length(len(extra)) + extra
-    rest = len(topic).to_bytes(2, "big") + topic + extra + publication.payload
-    first = 0x31 if publication.retain else 0x30
-    return bytes((first,)) + _variable_length(len(rest)) + rest
-
-
-def _variable_length(number: int) -> bytes:
-    """Return a variable byte integer (MQTT 5.0, 1.5.5)."""
-    encoded = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        encoded.append(0x80 | number & 0x7F)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def close_socket(client: paho.Client) -> None:

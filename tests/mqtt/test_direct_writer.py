@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 
 from bridge.config import Mqtt
-from bridge.mqtt.connect import DirectWriter, properties, publish_packet
+from bridge.mqtt.connect import DirectWriter, properties
 from bridge.mqtt.messages import Publication, Version
+from bridge.mqtt.publish_packets import publish_packet
 from tests.support.bridges import TOPICS, bridge
 from tests.support.brokers import Spec, mosquitto
 from tests.support.mqtt_client import connected
