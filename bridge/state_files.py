@@ -29,6 +29,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from bridge.validation_errors import sentence, written
+
 # The name that the configuration has for it, since before the module was moved.
 log = logging.getLogger("bridge.mqtt.memory")
 
@@ -145,10 +147,8 @@ def load(path: Path, model: type[_Model]) -> _Model:
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(
-            f"{place}: {first['msg']}" if place else first["msg"]
-        ) from None
+        place = written(first["loc"]) or "it"
+        raise ValueError(f"{place} {sentence(first, given='')}") from None
 
 
 def recall(path: Path, model: type[_Model]) -> _Model | None:

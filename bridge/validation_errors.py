@@ -21,6 +21,10 @@ _LONGEST = 300
 """Characters of a word that is compared with others. That takes the product of their
 lengths, and a client can send words of 64 KiB."""
 
+SHARED = "shared"
+"""The type of an error between two parts of the configuration, such as two printers at
+one port; its message is a whole sentence."""
+
 _EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
@@ -29,6 +33,7 @@ _EXPECTED = {
     "string_type": "a text",
     "tuple_type": "a list",
     "dict_type": "an object",
+    "model_type": "an object",
 }
 _BOUND = {
     "greater_than": ("greater than", "gt"),
@@ -102,6 +107,10 @@ def sentence(error: ErrorDetails, wanted: str = "", given: str | None = None) ->
         return "is missing" + (f"; it must be {wanted}" if wanted else "")
     if kind == "value_error":
         return str(context["error"])
+    if kind == "json_invalid":
+        return f"is not JSON: {context['error']}"
+    if kind == SHARED:
+        return error["msg"]
     words = wanted or _wanted(error)
     if kind in _SIZE and not wanted:
         return words

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "findings": set[str](),
     "backoff": set[str](),
     "log_dedupe": set[str](),
-    "state_files": set[str](),
+    "state_files": {"validation_errors"},
     "threads": set[str](),
     "timeout": set[str](),
     "topics": set[str](),

@@ -128,6 +128,25 @@ def test_a_damaged_file_is_set_aside(
     assert len(caplog.records) == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "it is not JSON: EOF while parsing an object"),
+        ("[]", "it must be an object"),
+        ('{"port": 1, "baudrate": 9600}', "port must be a text"),
+        ('{"port": "/dev/ttyUSB0"}', "baudrate is missing"),
+        ('{"port": "a", "baudrate": "9600"}', "baudrate must be a whole number"),
+    ],
+)
+def test_the_warning_says_what_is_wrong_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, problem: str
+) -> None:
+    """In the words that are used for the configuration and for payloads."""
+    (tmp_path / "ender.place.json").write_text(content)
+    assert recall(tmp_path / "ender.place.json", KnownPort) is None
+    assert f"place.json: {problem}" in caplog.records[-1].getMessage()
+
+
 @pytest.mark.parametrize("make", THINGS)
 def test_what_is_no_file_is_set_aside_so_that_one_can_be_written(
     tmp_path: Path, make: Callable[[Path], None]

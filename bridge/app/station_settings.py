@@ -11,6 +11,7 @@ from bridge.app.scripts_folder import read_folder
 from bridge.config import Config, Log, Metrics, PrinterConfig
 from bridge.errors import ConfigError
 from bridge.printer.knowledge.heaters import heaters_of
+from bridge.validation_errors import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def _checked(found: Postponed) -> Postponed:
     try:
         Config.model_validate(dict(found.config))
     except ValidationError as error:
-        problem = "; ".join(str(one["msg"]) for one in error.errors())
+        problem = "; ".join(map(sentence, error.errors(include_url=False)))
         raise ConfigError(
             f"{', '.join(_names(found))} cannot be changed before the print has ended, "
             f"and without that the rest contradicts itself: {problem}"

@@ -41,6 +41,7 @@ from bridge.config.printer import (
     Volume,
 )
 from bridge.config.values import File, Section
+from bridge.validation_errors import SHARED
 
 __all__ = [
     "BLOCKED",
@@ -113,7 +114,7 @@ class Config(Section):
             for index, value in enumerate(values):
                 if value in values[:index]:
                     raise PydanticCustomError(
-                        "shared",
+                        SHARED,
                         "two printers have the same {what}: {value}",
                         {"what": what, "value": value, "index": index},
                     )
@@ -129,7 +130,7 @@ class Config(Section):
             other = known.setdefault(os.path.realpath(port), port)
             if other != port:
                 raise PydanticCustomError(
-                    "shared",
+                    SHARED,
                     "two printers have the same {what}: {port} is the same as {other}",
                     {
                         "what": "serial.port",
@@ -148,7 +149,7 @@ class Config(Section):
             above = next((o for o in _above(inner) if o in bases), None)
             if above is not None:
                 raise PydanticCustomError(
-                    "shared",
+                    SHARED,
                     "the topic of {inner_id}, {inner}, is below that of {outer_id}, "
                     "{outer}; no printer's topic may be below another one's",
                     {

@@ -12,7 +12,7 @@ from bridge.config_file import document, schema
 from bridge.config_file.document import Document, Value
 from bridge.config_file.environment import overlay
 from bridge.errors import ConfigError
-from bridge.validation_errors import Key, likeliest, sentence, shown, written
+from bridge.validation_errors import SHARED, Key, likeliest, sentence, shown, written
 
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
 """Where a configuration is looked for when none is named."""
@@ -182,7 +182,7 @@ def _is_known(details: ErrorDetails) -> bool:
 
 
 def _key(details: ErrorDetails) -> Key:
-    if details["type"] == "shared":
+    if details["type"] == SHARED:
         index, what = details["ctx"]["index"], details["ctx"]["what"]
         return ("printers", index, *what.split("."))
     key: Key = details["loc"]
@@ -196,8 +196,8 @@ def _key(details: ErrorDetails) -> Key:
 
 def _sentence(details: ErrorDetails, key: Key) -> str:
     name = written(key) or "the configuration"
-    if details["type"] == "shared":
-        return details["msg"]
+    if details["type"] == SHARED:
+        return sentence(details)
     if details["type"] == "extra_forbidden":
         return f"{name} is not a known key; {_meant(key)}"
     wanted = schema.at(key) or {}

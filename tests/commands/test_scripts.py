@@ -289,6 +289,30 @@ ENDLESS = [
     "{% for i in range(4000) %}{{ parameters.d.values()|max }}{% endfor %}",
     "{% for i in range(4000) %}{{ parameters.d.keys()|list|length }}{% endfor %}",
     "{% for i in range(4000) %}{{ 1 if 7 in parameters.d.items() }}{% endfor %}",
+    # What takes long before it is executed at all.
+    "{{ " + "1 < " * 16_000 + "1 }}",
+    "{% if a %}" + "{% elif a %}" * 6_000 + "{% endif %}",
+    "".join(f"{{% set a{number} = 1 %}}" for number in range(3_500)),
+    "{% macro m() %}{% endmacro %}{{ m(" + "a, " * 16_000 + "1) }}",
+    # Chains and rings of values that are one inside the other.
+    (
+        "{% set n = namespace(x=[1]) %}{% for i in range(4000) %}"
+        "{% set n.x = n.x|map('abs') %}{% endfor %}{{ n.x|first }}"
+    ),
+    (
+        "{% set n = namespace(x=[1]) %}{% for i in range(4000) %}"
+        "{% set n.x = n.x|reverse|select %}{% endfor %}{{ n.x|list }}"
+    ),
+    "{% set n = namespace() %}{% set n.x = n %}{{ [n]|string }}{{ n.x.x.x }}",
+    (
+        "{% macro m() %}{{ caller() }}{% endmacro %}"
+        "{% macro n() %}{% call m() %}{{ n() }}{% endcall %}{% endmacro %}{{ n() }}"
+    ),
+    # Numbers that a text makes.
+    "{{ ('1' * 10000)|int(0, 2) }}",
+    "{{ '1e999'|float|int }}",
+    "{{ 0x" + "f" * 60_000 + " }}",
+    "{{ range(10 ** 15)[10 ** 14:]|list }}",
 ]
 
 
