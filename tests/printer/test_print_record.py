@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.printer.knowledge import state as known
+from bridge.printer.knowledge.observer import FOUND_WITHIN
 from bridge.printer.knowledge.print_record import PrinterRecord, facts, record, restore
 from bridge.printer.knowledge.print_table import running_time
+from bridge.printer.link.events import Closed
+from bridge.printer.published.safety_flags import attention
+from tests.printer.test_print_matrix import PRINTS, STATES, World
+from tests.support.cases import case
 from tests.support.knowing import Knowing
 
 EPOCH = 1_763_831_000.0
@@ -154,3 +159,97 @@ def test_a_restart_adds_no_event_and_loses_no_end(lines: list[str]) -> None:
         if name in {"print_done", "print_cancelled", "print_failed"}
     ]
     assert len(ends) == plain.state.job.active
+
+
+# A bridge that is restarted while the printer is away
+
+AT_STAKE = PRINTS | {"hot"}
+GONE = Closed("there is no such port", "connection")
+
+
+def in_state(state: str) -> World:
+    """Return a printer in a state of the matrix."""
+    world = World(Knowing().dialect)
+    STATES[state](world)
+    return world
+
+
+def errors(world: World) -> list[object]:
+    """Return the reasons of the errors that were reported, and forget the events."""
+    found = [e.data["reason"] for e in world.events if e.name == "error"]
+    world.events.clear()
+    return found
+
+
+def tries(world: World, *, after: float = 0.0) -> str:
+    """Have the bridge look for the printer in vain; return what people are told."""
+    world.now += after
+    world.observer.handle(GONE)
+    return attention(world.observer.state)
+
+
+def test_a_restart_does_not_hide_that_a_print_or_heat_is_lost() -> None:
+    for state in STATES.keys() - {"error"}:
+        with case(state):
+            world = in_state(state)
+            right = "error" if state in AT_STAKE else "none"
+            assert tries(world) == right
+            assert errors(world) == ["connection"] * (state in AT_STAKE)
+            for _ in range(2):
+                world.restart()
+                assert attention(world.observer.state) == right
+                assert tries(world) == tries(world, after=FOUND_WITHIN) == right
+                assert errors(world) == [], "it was reported before the restart"
+            world.connect()
+            world.says("T:20 /0 B:20 /0", *["Not SD printing"] * 3)
+            ended = in_state(state).observer.state.job.active
+            failed = ended and state not in {"cancelling", "finishing"}
+            assert attention(world.observer.state) == ("error" if failed else "none")
+
+
+def test_a_print_or_heat_that_a_restarted_bridge_does_not_find_is_an_error() -> None:
+    for state in STATES.keys() - {"error"}:
+        with case(state):
+            world = in_state(state)
+            world.restart()
+            world.restart()  # twice, before the printer could be found
+            assert tries(world) == "none", "a port may appear late"
+            expected = ["connection"] * (state in AT_STAKE)
+            told = tries(world, after=FOUND_WITHIN)
+            assert told == ("error" if state in AT_STAKE else "none")
+            tries(world, after=60)
+            assert errors(world) == expected, "once"
+
+
+def test_what_was_acknowledged_stays_so_over_restarts() -> None:
+    for state in AT_STAKE:
+        with case(state):
+            world = in_state(state)
+            tries(world)
+            world.observer.acknowledge_problem()
+            world.events.clear()
+            world.restart()
+            assert tries(world, after=FOUND_WITHIN) == "none"
+            assert errors(world) == []
+
+
+def test_a_port_that_was_released_is_missed_by_nobody() -> None:
+    for state in STATES.keys() - {"error"}:
+        with case(state):
+            world = in_state(state)
+            world.observer.handle(Closed("released", "released"))
+            world.restart()
+            world.observer.handle(Closed("released", "released"))
+            assert attention(world.observer.state) == "none"
+            assert errors(world) == []
+
+
+def test_a_printer_that_is_found_in_time_was_never_missing() -> None:
+    for state in AT_STAKE:
+        with case(state):
+            world = in_state(state)
+            world.restart()
+            tries(world)
+            world.connect()
+            assert errors(world) == []
+            assert not world.observer.state.unseen

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from bridge.gcode.dialects import DIALECTS, Dialect
+from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import Refusal
+from bridge.printer.knowledge import print_job
+from bridge.printer.knowledge.print_table import PHASES, Phase, PrintJob
 from tests.printer.test_print_matrix import ENDS, SIZE, STATES, World, bytes_
 from tests.support.cases import case
 
@@ -91,6 +94,10 @@ def stands(world: World) -> None:
 
 def reads_on(world: World) -> None:
     world.says(*bytes_(400, 500, 600, 700, 800, 900))
+
+
+def restarts(world: World) -> None:
+    world.observer.handle(Restarted())
 
 
 def _denies(world: World) -> None:
@@ -240,6 +247,14 @@ WORDS: dict[str, Word] = {
             **all_of(("idle", "hot"), Then("printing", ("print_started",))),
         },
     ),
+    "it restarts": Word(
+        restarts,
+        {**all_of(UNDER_WAY, failed("printer_reset")), "cancelling": CANCELLED},
+    ),
+    "it is stopped": Word(
+        lambda world: world.observer.emergency_stopped("somebody wanted it"),
+        all_of(PRINTS, failed("emergency_stop")),
+    ),
     "its card is pulled": Word(
         says("echo:SD card released"), all_of(PRINTS, failed("card_removed"))
     ),
@@ -284,3 +299,15 @@ def test_an_end_without_a_print_that_was_looked_for_is_an_end_alone(
     certain = world.dialect.done_is_certain
     names = [event.name for event in world.events]
     assert names == (["print_done"] if certain else [])
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "idle"])
+def test_a_print_of_the_bridge_ends_with_the_link(phase: Phase) -> None:
+    job = PrintJob(phase=phase, origin="local", file="a.gcode", began=1.0)
+    ended = print_job.link_lost(job, 9.0, "no such port")
+    assert ended.phase == "idle"
+    assert ended.result is not None
+    cancelled = phase == "cancelling"
+    assert ended.result.outcome == ("cancelled" if cancelled else "failed")
+    assert ended.result.reason == ("" if cancelled else "connection_lost")
+    assert "no such port" in ended.result.detail

@@ -162,6 +162,8 @@ class PrinterState:
         away_reason: the same in one word: ``connection`` (lost), ``reconnect`` or
             ``released`` (requested), or ``""``.
         released: the port is left to others until somebody connects it again.
+        unseen: a print or heat of an earlier run of the bridge, which has not seen the
+            printer since.
         halted: it has stopped and was not connected again since; its reports do not
             count.
         prompt: the printer's question.
@@ -215,6 +217,7 @@ class PrinterState:
     away: str = ""
     away_reason: str = ""
     released: bool = False
+    unseen: bool = False
     halted: bool = False
     prompt: UserPrompt | None = None
     waiting: bool = False

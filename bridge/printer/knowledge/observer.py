@@ -20,13 +20,18 @@ from bridge.printer.knowledge.model import (
     changed_fields,
     evolve,
 )
-from bridge.printer.knowledge.print_record import PrinterRecord
+from bridge.printer.knowledge.print_record import LOST, PrinterRecord
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.link.events import Closed, LinkEvent, Opened, PortAddress, Ready
 from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.wire_log import WireLog
+
+FOUND_WITHIN = 30.0
+"""Seconds after the bridge has started in which a printer that printed or was hot when
+the bridge ended may still be missing: ports appear some seconds after the machine has
+started, and a board that was reset takes some to answer."""
 
 
 class Observer:
@@ -51,6 +56,7 @@ class Observer:
         self._wire = wire
         self.clock = clock
         """Returns the time in seconds, on a monotonic clock."""
+        self._begun = clock()
         self._on_change = on_change
         self._on_event = on_event
         self._on_touch = on_touch
@@ -292,12 +298,21 @@ class Observer:
     def _closed(self, reason: str, word: str) -> None:
         self.coordinates = Coordinates(frame=self.coordinates.frame.reconnected())
         state, problem = self.state, None
-        lost = word == "connection" and state.link == "operational"
-        if lost and knowledge.is_missed(state):
-            problem = self._problem("connection", reason, "disconnected")
+        lost = word == LOST and state.link == "operational"
+        if (lost and knowledge.is_missed(state)) or self._is_not_found(word):
+            problem = self._problem(LOST, reason, "disconnected")
         away = knowledge.disconnected(state, problem, reason, word, now=self.clock())
-        away = replace(away, released=word == "released")
+        unseen = state.unseen and problem is None and word != "released"
+        away = replace(away, released=word == "released", unseen=unseen)
         self.set_state(_still_stopped(away))
+
+    def _is_not_found(self, word: str) -> bool:
+        """Return whether there is no sign of what an earlier run has watched.
+
+        Not at once: a serial port may appear some seconds after the machine starts.
+        """
+        late = self.clock() >= self._begun + FOUND_WITHIN
+        return word == LOST and self.state.unseen and late
 
     def _problem(self, reason: str, error: str, consequence: Consequence) -> Problem:
         return Problem(

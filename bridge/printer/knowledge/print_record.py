@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from bridge.printer.knowledge import totals
-from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.model import PrinterState, Problem
 from bridge.printer.knowledge.print_table import (
     Active,
     Origin,
@@ -21,11 +21,15 @@ from bridge.printer.knowledge.print_table import (
     step,
 )
 from bridge.printer.knowledge.problems import print_failure
+from bridge.printer.knowledge.state import is_at_stake
 from bridge.printer.knowledge.totals import Totals
 
 EVERY = 300.0
 """Seconds until the record of a print is written again although only its progress has
 changed. After a crash, the print was last seen at most so long ago."""
+
+LOST = "connection"
+"""The reason of the error that the connection was lost, and of a closed link."""
 
 
 class _Record(BaseModel):
@@ -75,6 +79,12 @@ class PrinterRecord(_Record):
     """Its port is left to others until somebody connects it again."""
     unacknowledged: bool = False
     """Its last print failed, and nobody has acknowledged that yet."""
+    lost: str = ""
+    """Why the connection was lost with a print or heat, if nobody has acknowledged that
+    yet and the printer has not been back since."""
+    unseen: bool = False
+    """There was a print or heat when the bridge ended, and the connection was not lost
+    before that."""
     running: RunningPrint | None = None
     """The print under way."""
     result: LastPrint | None = None
@@ -95,6 +105,8 @@ def record(state: PrinterState, *, now: float, epoch: float) -> PrinterRecord:
     return PrinterRecord(
         released=state.released,
         unacknowledged=state.print_failure is not None,
+        lost=_lost(state),
+        unseen=_unseen(state),
         running=_running(state.job, now, epoch),
         result=_last(state.job.result, epoch),
         totals=state.totals,
@@ -106,6 +118,7 @@ def facts(state: PrinterState) -> object:
     job = state.job
     return (
         (state.released, state.print_failure, job.result, state.totals),
+        (_lost(state), _unseen(state)),
         (job.phase, job.origin, job.file, job.size, job.reason),
         (job.began, job.start_seen, job.paused_at, job.pauses, job.lost_at),
     )
@@ -129,9 +142,37 @@ def restore(
         unacknowledged = True
     job = replace(job, result=result)
     state = replace(state, job=job, released=kept.released, totals=so_far)
+    state = _without_link(state, kept, now)
     if result is None or not unacknowledged:
         return state
     return replace(state, print_failure=print_failure(result))
+
+
+def _lost(state: PrinterState) -> str:
+    problem = state.problem
+    if problem is None or problem.consequence != "disconnected":
+        return ""
+    return problem.error if problem.reason == LOST else ""
+
+
+def _unseen(state: PrinterState) -> bool:
+    """Return whether nobody knows yet what the next run may not find."""
+    if state.link == "operational":
+        return is_at_stake(state)
+    return state.unseen or (state.job.active and state.away_reason != LOST)
+
+
+def _without_link(state: PrinterState, kept: PrinterRecord, now: float) -> PrinterState:
+    """Return the state with what was said of the lost connection.
+
+    It is as true as before: a restart of the bridge acknowledges nothing.
+    """
+    if not kept.lost:
+        return replace(state, unseen=kept.unseen)
+    problem = Problem(
+        error=kept.lost, reason=LOST, consequence="disconnected", time=now
+    )
+    return replace(state, problem=problem)
 
 
 def _running(job: PrintJob, now: float, epoch: float) -> RunningPrint | None:

@@ -100,6 +100,7 @@ def connected(state: PrinterState, *, dialect: Dialect) -> PrinterState:
         problem=None if state.job.lost_at is None else state.problem,
         away="",
         away_reason="",
+        unseen=False,
         card=True if dialect.card_always_present else state.card,
     )
 
@@ -143,11 +144,18 @@ def is_missed(state: PrinterState) -> bool:
     It is in a print, and while something is hot, heating or not known: then nobody
     watches it. A printer that is cold and idle may be switched off.
     """
-    known = [heater for heater in state.heaters.values() if heater.actual is not None]
-    if state.job.active or state.fault is not None or not known:
+    heaters = state.heaters.values()
+    return is_at_stake(state) or all(heater.actual is None for heater in heaters)
+
+
+def is_at_stake(state: PrinterState) -> bool:
+    """Return whether there is a print or heat that somebody has to watch."""
+    if state.job.active or state.fault is not None:
         return True
     return any(
-        bool(heater.target) or (heater.actual or 0.0) >= TOUCHABLE for heater in known
+        bool(heater.target) or heater.actual >= TOUCHABLE
+        for heater in state.heaters.values()
+        if heater.actual is not None
     )
 
 
