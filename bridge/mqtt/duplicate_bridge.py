@@ -10,6 +10,7 @@ answers; it is one that needs no printer, because that may be busy. The reasons 
 import contextlib
 import json
 import uuid
+from typing import Any
 
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
@@ -34,17 +35,33 @@ RESPONSE_TIMEOUT = 2.0
 DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written; the bridge is waiting to connect."""
 
+LARGEST = 524_288
+"""Bytes of an ``info`` or a discovery message; the latter has some 100 kB."""
+
+LONGEST_NAME = 100
+"""Characters of an instance, which is part of messages; ours have 32."""
+
 ONLINE = b"online"
 
 
 def instance_of(payload: bytes) -> str | None:
     """Return the instance in an ``info`` document; ``None``: it has none."""
+    named = _document(payload).get("instance")
+    return named if isinstance(named, str) and len(named) <= LONGEST_NAME else None
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    """Return a JSON object that a bridge has published; empty: it is none.
+
+    Others can publish on its topics, and the event loop waits until it is read.
+    """
+    if len(payload) > LARGEST:
+        return {}
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError):
-        return None
-    named = document.get("instance") if isinstance(document, dict) else None
-    return named if isinstance(named, str) else None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 async def find(  # noqa: PLR0913 - who we are, where, and how well
@@ -203,8 +220,8 @@ async def _no_conflict(
 def announced_topics(payload: bytes) -> Topics | None:
     """Return the topics of the bridge that wrote a discovery message, if it is one."""
     try:
-        named = json.loads(payload)["availability"][0]["topic"]
-    except (ValueError, RecursionError, LookupError, TypeError):
+        named = _document(payload)["availability"][0]["topic"]
+    except (LookupError, TypeError):
         return None
     if not isinstance(named, str) or any(mark in named for mark in "+#\0"):
         return None

@@ -189,6 +189,8 @@ async def test_without_an_instance_there_is_no_check(broker: Mosquitto) -> None:
         (b"", None),
         (b"\xff", None),
         (b"[" * 100_000, None),
+        (b'{"instance": "%s"}' % (b"x" * 101), None),
+        (b'{"instance": "abc", "more": "%s"}' % (b"x" * 600_000), None),
     ],
 )
 def test_an_instance_is_read_from_whatever_is_retained(

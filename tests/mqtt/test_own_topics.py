@@ -219,6 +219,7 @@ async def test_a_bridge_that_announces_no_device_shares_none(
         (b"[]", None),
         (b"", None),
         (b"[" * 100_000, None),
+        (discovery() + b" " * 600_000, None),
     ],
 )
 def test_the_topics_of_a_device_are_read_from_whatever_is_retained(
