@@ -145,7 +145,9 @@ def _refuse_dangerous(line: Line, context: Context, where: str) -> None:
         return
     row = line.row
     if row.refused and not (
-        row.harmless is not None and row.harmless.issuperset(line.values)
+        row.harmless is not None
+        and row.harmless.issuperset(line.values)
+        and row.harmless.issuperset(letter for letter, _ in line.quoted)
     ):
         raise RejectedError.forbidden(
             f"{where}: {line.code} {row.refused} (printers.allowed permits it)"

@@ -13,7 +13,8 @@ Smoothieware, ``t`` Teacup, ``y`` Malyan. The facts name fields of
 * ``by=E:-1=bed,-2=chamber:tool``: the letter that selects the heater, the numbers that
   are not tools, and the heater of all others;
 * ``blocked=M28``, ``refused=M92``: the reason, from :data:`REASONS`;
-* ``must=SR``: letters of which it must have one;
+* ``must=SR``: letters of which it must have one; ``must=H,B``: both;
+* ``pairs=F:B``: with the first letter it must have the second;
 * ``harmless=PS``: with no other letters than these it is not refused.
 """
 
@@ -30,6 +31,9 @@ REASONS = {
     "G76": "heats the bed and the hotend to temperatures of its own",
     "M37": "later lines would be simulated, not carried out",
     "M42": "can switch the pin of a heater",
+    "M106": "drives a heater with the power S and without a temperature, if P is its "
+    "number",
+    "M140": "assigns other heaters to the bed or the chamber",
     "M92": "changes the steps of a millimetre, and so how far every later move goes",
     "M143": "changes the highest temperatures that the firmware itself allows",
     "M144": "lets the bed heat to its standby temperature",
@@ -39,19 +43,24 @@ REASONS = {
     "M206": "moves the coordinates, and so the places that all later numbers mean",
     "M209": "makes moves of E retractions of other lengths than they say",
     "M211": "turns the printer's own axis limits off, or changes them",
+    "M226": "waits for a pin, perhaps forever, and a printer without an emergency "
+    "parser reads no stop meanwhile",
     "M253": "reads or writes the firmware's memory",
     "M305": "changes what a temperature sensor measures, and so what targets mean",
     "M306": "heats the hotend to a temperature of its own",
     "M510": "later lines would not be carried out",
     "M505": "changes which files the printer runs",
     "M551": "changes the printer's network or its passwords",
+    "M558": "changes the probe, or the pin at which it detects the bed",
     "M562": "makes the printer heat again after a heater's fault",
     "M563": "changes which heaters belong to which tool or pin",
     "M570": "changes how the firmware monitors its heaters",
     "M575": "changes the baud rate, and no later line, not even a stop, would be read",
     "M584": "changes which motors move an axis, and in which direction",
+    "M592": "makes later moves extrude more than they say",
     "M605": "gives another hotend a different temperature than the one that is checked",
     "M810": "stores G-code that runs later, without being checked",
+    "M915": "moves the z axis beyond its end to align it",
     "M928": "writes lines into a file",
     "M951": "changes where the head goes when it changes the tool",
     "M993": "copies or overwrites the firmware's memory",
@@ -75,7 +84,7 @@ m         | G12          | anywhere long    | clean the nozzle
 m1pkdrs   | G17 G18 G19  |                  | select the plane of arcs
 all       | G20          | refused=G20      | use inches
 all       | G21          |                  | use millimetres
-m         | G26          | anywhere long heats=H:tool,B:bed preset=I | print a mesh test
+m | G26 | anywhere long must=H,B heats=H:tool,B:bed preset=I | print a mesh test
 m         | G27          | anywhere         | park the head
 all       | G28          | home long        | home
 s         | G28.1        |                  | save the place to park
@@ -164,13 +173,17 @@ m1pdrst   | M92          | refused=M92 harmless= | set the steps of a millimetre
 d         | M98          | anywhere long uncovered quoted=P | run a macro
 m         | M100         | reads            | report the memory
 t         | M101 M102 M103 | uncovered        | extruder on or off
-m1pkdrsy | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
+m1py | M104 | target pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
+kdrs | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
 t | M104 | target must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | set a heater
 all       | M105         | reads tool=T     | report the temperatures
-all       | M106         | fan              | set a fan
+m1pkdrsy  | M106         | fan              | set a fan
+t         | M7           | refused=M106 harmless=S | set a fan
+t         | M106         | fan refused=M106 harmless=S | set a fan
 all       | M107         | fan_off          | turn a fan off
 m1pdry    | M108         | urgent answers   | stop waiting
-m1pkdrsy | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for it
+m1py | M109 | target long pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | wait
+kdrs | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for it
 t | M109 | target long must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | wait
 all       | M110         |                  | set the line number
 m1pdrst   | M111         |                  | debug
@@ -192,9 +205,11 @@ m         | M123         | reads            | report the fans
 mp        | M125         | anywhere         | park and pause
 t         | M130 M131 M132 M133 M134 |                  | PID of a heater
 t         | M135 M136    |                  | report a heater
-m1pkdrsy  | M140         | target heats=S:bed,R:bed preset=I | set the bed's heat
+m1pkrsy   | M140         | target heats=S:bed,R:bed preset=I | set the bed's heat
+d | M140 | target refused=M140 harmless=PRS heats=S:bed,R:bed | set the bed's heat
 t         | M140         | target must=SR heats=S:bed,R:bed | set the bed's heat
-m1pkdr    | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
+m1pkr     | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
+d | M141 | target refused=M140 harmless=PRS heats=S:chamber,R:chamber | set its heat
 ds        | M143         | refused=M143 harmless= | set the highest temperatures
 d         | M144         | refused=M144     | bed to standby
 m1p       | M145         | heats=H:tool,B:bed,C:chamber | set a preset's temperatures
@@ -205,8 +220,10 @@ m1p       | M155         | interval         | report temperatures regularly
 r         | M155         |                  | report temperatures regularly
 r         | M161 M170 M171 |                  | brake and case
 m1r       | M163 M164 M165 |                  | mix filaments
-all       | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
-m1pkdr    | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
+m1pkrsty  | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
+d | M190 | target long refused=M140 harmless=PRS heats=S:bed,R:bed | wait for the bed
+m1pkr     | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
+d | M191 | target long refused=M140 harmless=PRS heats=S:chamber,R:chamber | wait
 mk        | M192 M193    | long             | wait for a probe or cooler
 m1pkdrs   | M200         |                  | set the filament's diameter
 m1pkdrs   | M201 M203 M204 |                  | set accelerations and feedrates
@@ -223,7 +240,8 @@ m         | M217         |                  | set the tool change
 m1pd      | M218         |                  | set a tool's offset
 all       | M220         | speed            | set the speed factor
 all       | M221         | flow tool=T      | set the flow factor
-m1pdr     | M226         | asks long             | wait for a pin
+m1pr      | M226         | asks long refused=M226 | wait for a pin
+d         | M226         | asks long        | pause a print
 mpr       | M232 M234    | reads            | report
 m         | M240         | anywhere         | take a photograph
 1pkd      | M240         |                  | take a photograph
@@ -241,10 +259,10 @@ d         | M292         |                  | answer a message
 m1pkd     | M300         |                  | beep
 m1pdrs    | M301 M304    |                  | set the PID of a heater
 m1pdr     | M302         |                  | set the extrusion temperature
-m1py | M303 | long cycles=CR heats=S:tool by=E:-1=bed,-2=chamber:tool | tune a heater
-d         | M303         | long cycles=CR heats=S:tool by=H:0=bed:tool | tune a heater
-r         | M303         | long cycles=CR heats=S:tool by=P:0=tool:any | tune a heater
-st        | M303         | long cycles=CR heats=S:tool by=E:0=tool:any | tune a heater
+m1py | M303 | long must=S cycles=CR heats=S:tool by=E:-1=bed,-2=chamber:tool | tune PID
+d | M303 | long bare must=S cycles=CR heats=S:tool by=H:0=bed:tool | tune PID
+r | M303 | long must=S cycles=CR heats=S:tool by=P:0=tool:any | tune PID
+st | M303 | long must=S cycles=CR heats=S:tool by=E:0=tool:any | tune PID
 m1pdrs    | M305         | refused=M305 harmless= | set a temperature sensor
 m         | M306         | long refused=M306 harmless=ACEFHPR | tune a heater's model
 s         | M306         | refused=M206 harmless= | set home offsets
@@ -291,7 +309,7 @@ d         | M551 M586 M587 M588 M589 | quoted=PS refused=M551 | set up the netwo
 d         | M552 M553 M554 M555 |                  | report on the network
 ds        | M556 M579    | refused=M206 harmless= | skew or scale the axes
 s         | M557         |                  | set points to probe
-d         | M558         |                  | set up the probe
+d         | M558         | refused=M558 harmless=ABFHIKRST | set up the probe
 d         | M585         | anywhere long refused=M206 harmless= | measure a tool
 d         | M562         | refused=M562 harmless= | clear a heater's fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
@@ -307,8 +325,11 @@ m1dr      | M575         | refused=M575 harmless= | set the baud rate
 m         | M576         | reads            | report the buffers
 d         | M581 M582 M911 | quoted=P refused=M810 | set what runs at an event
 m         | M587         | quoted=PS refused=M551 | set up the network
-d | M591 M594 M595 M596 M597 M598 |  | set filament sensor, queues
-mpd       | M592 M593    |                  | set the input shaping
+d | M591 M594 M595 M597 M598 |  | set filament sensor, queues
+d         | M596         | anywhere         | select another queue of moves
+mp        | M592         | refused=M592 harmless=S | set nonlinear extrusion
+d         | M592         | refused=M592 harmless=D | set nonlinear extrusion
+mpd       | M593         |                  | set the input shaping
 m1p | M600 | asks anywhere long heats=R:tool tool=T | change the filament
 kdrs      | M600         | asks anywhere long    | change the filament
 dp        | M601         | anywhere pause   | pause a print
@@ -343,7 +364,9 @@ m         | M909 M910 M911 M912 |                  | report on the motors' drive
 p         | M910 M911 M912 M913 M914 M915 |                  | set the motors' drivers
 p         | M916 M917 M918 M919 |                  | set the motors' drivers
 s         | M910 M911    |                  | set the motors' drivers
-md        | M913 M914 M915 M919 |                  | set the motors' drivers
+md        | M913 M914 M919 |                  | set the motors' drivers
+d         | M915         |                  | set the motors' drivers
+m         | M915         | anywhere long refused=M915 | align the z axis
 m1p       | M928         | file refused=M928 | log lines into a file
 d         | M929         | quoted=P         | log events
 m         | M993 M994    | refused=M993     | copy the firmware's memory

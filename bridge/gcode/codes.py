@@ -127,8 +127,11 @@ class Code:
         blocked: why it is in the default of ``printers.blocked``.
         refused: why it is refused unless ``printers.allowed`` names it: the numbers of
             later lines would mean something else, or a protection would be off.
-        must: letters of which it must have one, because the firmware would take the
-            number of another line.
+        must: letters of which it must have one, because the firmware would take a
+            number of its own, or that of another line; groups that it must have one of
+            each are separated by commas.
+        pairs: letters that must not be without another one, for the same reason.
+        bare: without letters it does nothing but report.
         uncovered: it moves something, or runs lines, that no limit covers.
         harmless: with no other letters than these it is not refused; ``None``: it is
             refused with any and without.
@@ -161,6 +164,8 @@ class Code:
     blocked: str = ""
     refused: str = ""
     must: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+    bare: bool = False
     uncovered: bool = False
     harmless: frozenset[str] | None = None
 
@@ -386,6 +391,8 @@ def _given(name: str, value: str) -> dict[str, Any]:
     if name == "heats":
         pairs = [pair.split(":") for pair in value.split(",")]
         return {name: tuple((letter, heater) for letter, heater in pairs)}
+    if name == "pairs":
+        return {name: tuple((pair[0], pair[2]) for pair in value.split(","))}
     if name == "by":
         letter, numbers, other = value.split(":")
         special = [pair.split("=") for pair in numbers.split(",") if pair]
@@ -417,6 +424,8 @@ def _merged(rows: Iterable[Code]) -> Code:
             preset=first.preset or other.preset,
             tool=first.tool or other.tool,
             must=first.must or other.must,
+            pairs=first.pairs or other.pairs,
+            bare=first.bare and other.bare,
             uncovered=first.uncovered or other.uncovered,
             moves=first.moves if first.moves is not Moves.NO else other.moves,
             reads=first.reads and other.reads,

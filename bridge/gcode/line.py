@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from bridge.gcode import codes, texts
-from bridge.gcode.codes import UNKNOWN, Argument, Code, Syntax
+from bridge.gcode.codes import UNKNOWN, Argument, Code, Moves, Syntax
 
 _NUMBER = r"(?:-(?!0(?:\.0+)?(?: |$)))?(?:0|[1-9]\d{0,8}+)(?:\.\d++)?+"
 _CANONICAL = re.compile(
@@ -381,7 +381,8 @@ class _Parser:
     def _more_numbers(self, text: str, row: Code) -> str:
         """Return the further numbers of a list, ``:420:420``, as they are sent."""
         numbers = ""
-        if not self._syntax.lists or row.is_move or (row.heats and not row.lists):
+        moves = row.moves is not Moves.NO and row.name[0] == "G"
+        if not self._syntax.lists or moves or (row.heats and not row.lists):
             return numbers
         while more := _MORE.match(text, self._at):
             numbers += ":" + self._decimal(more[1], more.start(1))

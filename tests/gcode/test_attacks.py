@@ -232,18 +232,46 @@ def fate(attempt: str, family: str) -> str:
     return "warned of" if warnings(lines, context) else "sent"
 
 
+_MARLINS = "marlin marlin1 prusa malyan unknown"
 AFTER_OF = {
-    "marlin": "M240 X900|M86 E300",
-    "reprapfirmware": "M208 X900|M569 P0 S0|M558 H900;G31 Z50|G10 R300",
-    "teacup": "M104|M140|M109|M140 S-1",
-    "unknown": "M104|M140|M208 X900",
+    "marlin": "M240 X900|M86 E300|M226 P5 S1|M915|M915 Z50|T0 F90000|M592 S1 C9",
+    "prusa": "M226 P5 S1|M860 S999|M592 A50 B9",
+    "reprapfirmware": "M208 X900|M569 P0 S0|M558 H900;G31 Z50|G10 R300|G30 X5:900 Y5",
+    "repetier": "M226 P5 S1|M402 F90000",
+    "teacup": "M104|M140|M109|M140 S-1|M106 P0 S255|M106 P1 S9|M7 P0 S255|M130 P0 S-5",
+    "unknown": "M104|M140|M208 X900|M106 P0 S255|M226 P5 S1|M140 H1 S80|M7 P0 S255",
+    _MARLINS: "M104 S200 F9|M109 S200 F1|M109 F1|M104 S200 B300 F1|M303|M303 D",
+    "marlin unknown": "G26|G26 H200|G26 B60|M240 I900|M240 J-900|M240 A200|M240 B-60",
+    "reprapfirmware unknown": "M140 H1 S80|M140 H1|M141 H0 S50|M190 H1 S80|M191 H1 S50",
+    "reprapfirmware teacup": "M92 E9:9|M220 S100:9999|M221 S100:9999|M207 S1:900",
+    "repetier smoothieware teacup": "M303|M303 E0 C8|M303 P0",
+    "marlin reprapfirmware": "M592 C9|M592 A50 B9|M592 D0 A9 B9 L9|G31 T1 Z1|G31 C5",
 }
-"""Attempts that mean something else, or nothing, for other families."""
+"""Attempts that mean something else, or nothing, for other families; by families."""
+
+AFTER_TOO = [
+    "G29 P6 C9;G29 P6 C9|M421 I0 J0 Q9;M421 I1 J0 Q9|G29 P6 C-6;M421 I0 J0 Q-6",
+    "M423 X1 Z-50|M422 S1 X900|M851 X900|M851 Y-200|M217 Z900|M217 P90000|G425 U900",
+    "M240 Z900|M240 F90000|M207 F90000|M208 F90000|G29 S90000|T0 F90000|M192 S999",
+    "M192 R999|SET_RETRACTION RETRACT_SPEED=9000|PROBE PROBE_SPEED=9000|M301 P-10",
+    "SET_RETRACTION UNRETRACT_SPEED=1e9|BED_MESH_CALIBRATE LIFT_SPEED=9000|M304 I-1",
+    "PROBE_ACCURACY PROBE_SPEED=1e9|MANUAL_PROBE SPEED=9000|M0 S9999999|M1 P999999999",
+    "M558 P0|M558 F90000|M558 F600:90000|M558 T90000|M558 H900|G30 H50|G92 E0:900",
+    'M558 K0 C"io1"|M308 P"temp0"|M570 P"a"|M563 S"a"|M572 D0 S0.1:50|G4 S1:999999',
+    "M300 P1:99999999|M596 P1;G91;G1 X200|G30 S-2;G91;G1 Z-100|G92.9 X0;G1 X200",
+    "G0 X50 Y5;G18;G2 X50 Y5 Z100 I60 K0|G0 X5 Y50;G19;G2 X5 Y50 Z100 J30 R-60",
+]
+"""Further attempts for all families: settings with which later codes go further, faster
+or hotter, lists, and arcs in a plane that the firmware may not have."""
+
+
+def attempts_of(family: str) -> set[str]:
+    own = [rows for families, rows in AFTER_OF.items() if family in families.split()]
+    return {one for row in (*AFTER, *AFTER_TOO, *own) for one in row.split("|") if one}
 
 
 @pytest.mark.parametrize("family", SYNTAXES)
 def test_what_is_beyond_the_limits_is_refused_or_warned_of(family: str) -> None:
-    rows = [*AFTER, *AFTER_OF.get(family, "").split("|")]
-    attempts = {one for row in rows for one in row.split("|")} - {""}
-    assert len(attempts) > 140
+    attempts = attempts_of(family)
+    assert len(attempts) > 180
     assert {one for one in attempts if fate(one, family) == "sent"} == set()

@@ -180,7 +180,7 @@ def test_moves_within_the_limits(
         (["G92"], {}),
         (["G92 X"], {"y": 0.0, "z": 0.0, "e": 0.0}),
         (["G29"], {"e": 0.0}),
-        (["G26 H200"], {}),
+        (["G26 H200 B60"], {}),
         (["M600"], {}),
         (["T1"], {}),
         (["M9999"], {}),
@@ -488,7 +488,7 @@ def test_while_modes_are_restored_an_earlier_shift_is_not_known() -> None:
         (["G3 X5 Y100 J25 P1"], {"x": 5.0, "y": 50.0}, "x would be at -20 mm"),
         # Other planes: the whole circle counts.
         (["G18", "G2 X60 Z0 I-30"], {"x": 120.0, "z": 0.0}, "z would be at -"),
-        (["G19", "G2 Y60 Z100 J-30"], {"y": 120.0, "z": 100.0}, None),
+        (["G19", "G2 Y60 Z100 J-30"], {"x": 50.0, "y": 120.0, "z": 100.0}, None),
         (["G18", "G17", "G3 X5 Y100 J25"], {"x": 5.0, "y": 50.0}, None),
         # A curve stays within its control points.
         (["G5 X100 Y100 I0 J50 P0 Q-50"], {"x": 50.0, "y": 100.0}, None),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode.codes import Argument
+from bridge.gcode.codes import Argument, Sets
 from bridge.gcode.line import Line, format_number
 
 MAX_CYCLES = 50.0
@@ -17,8 +17,15 @@ MAX_PROBE_OFFSET = 10.0
 """mm by which the probe's offset may be changed along z: with a wrong one the next
 homing leaves the nozzle inside the bed, as far as the firmware knows above it."""
 
-_SECONDS = {"G4": ("S",), "M400": ("S",)}
-_MILLISECONDS = {"G4": ("P",), "M400": ("P",), "M300": ("P",), "M240": ("D", "P")}
+MAX_PROBE_DISTANCE = 100.0
+"""mm from the nozzle to the probe along x and y: the head goes as much further to put
+the probe over a place."""
+
+_SECONDS = dict.fromkeys(("G4", "M0", "M1", "M400"), ("S",))
+_MILLISECONDS = {
+    **dict.fromkeys(("G4", "M0", "M1", "M300", "M400"), ("P",)),
+    "M240": ("D", "P"),
+}
 _FILAMENT: Mapping[str, tuple[str, ...]] = {
     "G26": ("P", "O"),
     "M125": ("L",),
@@ -56,6 +63,10 @@ MAX_ADVANCE = 2.0
 """Seconds of pressure advance: it moves as much more filament as is pushed in that
 time. Long tubes need up to 1."""
 
+MAX_COEFFICIENT = 0.1
+"""mm by which the height of the probe's trigger may change with each °C; real ones are
+a few micrometres."""
+
 MAX_OLD_ADVANCE = 200.0
 """``K`` of ``M900`` in versions that count in other units, in which 30 to 100 are
 common; those that count in seconds take up to 10 by themselves."""
@@ -66,37 +77,86 @@ _FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
     "G12": (("R", MAX_PATTERN, "mm"), ("S", MAX_STROKES, ""), ("T", MAX_STROKES, "")),
     "G28": (("R", MAX_PATTERN, "mm"),),
     "G29": (("Z", MAX_RAISE, "mm"), ("C", MAX_RAISE, "mm")),
-    "G31": (("Z", MAX_PROBE_OFFSET, "mm"),),
+    "G30": (("H", MAX_RAISE, "mm"),),
+    "G31": (
+        ("Z", MAX_PROBE_OFFSET, "mm"),
+        *(("C", MAX_COEFFICIENT, "mm/°C"), ("T", MAX_COEFFICIENT, "mm/°C")),
+    ),
     "G34": (("Z", MAX_PATTERN, "mm"),),
     "M207": (("Z", MAX_RAISE, "mm"),),
+    "G425": (("U", MAX_PATTERN, "mm"),),
+    "M217": (("Z", MAX_PATTERN, "mm"),),
+    "M240": (("Z", MAX_PATTERN, "mm"),),
     "M303": (("C", MAX_CYCLES, "cycles"), ("R", MAX_CYCLES, "cycles")),
     "M421": (("Z", MAX_RAISE, "mm"), ("Q", MAX_RAISE, "mm")),
+    "M423": (("Z", MAX_RAISE, "mm"),),
     "M425": (
         *(("X", MAX_BACKLASH, "mm"), ("Y", MAX_BACKLASH, "mm")),
         *(("Z", MAX_BACKLASH, "mm"), ("F", 1.0, "")),
     ),
     "M572": (("S", MAX_ADVANCE, "s"),),
-    "M851": (("Z", MAX_PROBE_OFFSET, "mm"),),
+    "M558": (("H", MAX_PATTERN, "mm"),),
+    "M851": (
+        *(("X", MAX_PROBE_DISTANCE, "mm"), ("Y", MAX_PROBE_DISTANCE, "mm")),
+        ("Z", MAX_PROBE_OFFSET, "mm"),
+    ),
     "M871": (("V", 1000 * MAX_PROBE_OFFSET, "µm"),),
     "M900": (("K", MAX_OLD_ADVANCE, ""),),
     "SET_PRESSURE_ADVANCE": (("ADVANCE", MAX_ADVANCE, "s"),),
     "TESTZ": (("Z", MAX_TEST, "mm"),),
 }
-_SPEEDS: Mapping[str, tuple[str, float]] = {
-    **dict.fromkeys(("G30", "G42", "G61", "M125"), ("F", 1.0)),
-    **dict.fromkeys((f"G38{sub}" for sub in ("", ".2", ".3", ".4", ".5")), ("F", 1.0)),
-    "M240": ("S", 1.0),
-    "MANUAL_STEPPER": ("SPEED", _SECONDS_PER_MINUTE),
-    "RESTORE_GCODE_STATE": ("MOVE_SPEED", _SECONDS_PER_MINUTE),
-    "SET_GCODE_OFFSET": ("MOVE_SPEED", _SECONDS_PER_MINUTE),
+_SPEEDS: Mapping[str, tuple[tuple[str, float], ...]] = {
+    **dict.fromkeys(("G30", "G42", "G61", "M125", "M402", "T"), (("F", 1.0),)),
+    **{f"G38{sub}": (("F", 1.0),) for sub in ("", ".2", ".3", ".4", ".5")},
+    **dict.fromkeys(("M207", "M208", "M558"), (("F", 1.0), ("T", 1.0))),
+    "G29": (("S", 1.0),),
+    "M217": (("P", 1.0), ("R", 1.0), ("U", 1.0)),
+    "M240": (("F", 1.0), ("S", 1.0)),
+    "MANUAL_STEPPER": (("SPEED", _SECONDS_PER_MINUTE),),
+    "SET_RETRACTION": (
+        ("RETRACT_SPEED", _SECONDS_PER_MINUTE),
+        ("UNRETRACT_SPEED", _SECONDS_PER_MINUTE),
+    ),
+    **dict.fromkeys(
+        ("RESTORE_GCODE_STATE", "SET_GCODE_OFFSET"),
+        (("MOVE_SPEED", _SECONDS_PER_MINUTE),),
+    ),
+    **dict.fromkeys(
+        (
+            *("PROBE", "PROBE_ACCURACY", "PROBE_CALIBRATE", "BED_MESH_CALIBRATE"),
+            *("QUAD_GANTRY_LEVEL", "Z_TILT_ADJUST", "SCREWS_TILT_CALCULATE"),
+            *("BED_TILT_CALIBRATE", "DELTA_CALIBRATE", "MANUAL_PROBE"),
+            *("Z_ENDSTOP_CALIBRATE", "AXIS_TWIST_COMPENSATION_CALIBRATE"),
+        ),
+        tuple(
+            (name, _SECONDS_PER_MINUTE)
+            for name in ("SPEED", "PROBE_SPEED", "LIFT_SPEED")
+        ),
+    ),
 }
 """Letters that are speeds of moves to other places than numbers say, and by what they
-are multiplied to become mm/min."""
+are multiplied to become mm/min; ``T``: all tools."""
 
-_PLACES = {"M217": "XY"}
+_PLACES = {"M217": "XY", "M422": "XY"}
 """Letters that are places to which a later code goes."""
 
-_AWAITED = "TEMPERATURE_WAIT"
+_AWAITED = {
+    "TEMPERATURE_WAIT": (("MINIMUM", "tool"),),
+    "M192": (("R", "bed"), ("S", "bed")),
+    "M860": (("S", "bed"),),
+}
+"""Temperatures that a code waits for, and the heater that must be able to reach them: a
+probe gets no warmer than the bed below it."""
+
+_NOT_NEGATIVE = {"M130", "M131", "M132", "M133", "M301", "M304"}
+"""A controller with a negative factor heats more, the hotter it is."""
+
+_DECIMAL_ONLY = {
+    *("SET_GCODE_OFFSET", "RESTORE_GCODE_STATE", "SET_RETRACTION"),
+    *("SET_PRESSURE_ADVANCE", "MANUAL_STEPPER", "TEMPERATURE_WAIT", "TESTZ"),
+}
+"""Commands with names of which all values but a few names are numbers."""
+
 _DEBUG, _DRY_RUN = "M111", 8
 _STEPS = {"+", "-", "++", "--"}
 """What ``TESTZ`` takes instead of a number (https://www.klipper3d.org/G-Codes.html)."""
@@ -109,6 +169,11 @@ _FACTORS = {"M220", "M221"}
 _MAX_MILLI = 1000.0
 
 
+def key_of(line: Line) -> str:
+    """Return under what a line's limits are in this module; one of all tools is T."""
+    return "T" if line.row.sets is Sets.TOOL else line.code
+
+
 def check(line: Line, profile: Profile) -> None:
     """Refuse a line with a number that is too large, whatever came before it.
 
@@ -116,21 +181,12 @@ def check(line: Line, profile: Profile) -> None:
         RejectedError: ``out_of_limits``.
 
     """
-    code = line.code
+    code = key_of(line)
     _check_waits(line, profile)
-    for letter in _FILAMENT.get(code, ()):
-        _check(line, letter, profile.max_extrusion, "mm (profile.max_extrusion)")
-    for letter, most, unit in _FIXED.get(code, ()):
-        _check(line, letter, most, unit)
-    if code in _SPEEDS:
-        _check_speed(line, profile, *_SPEEDS[code])
-    if code == _AWAITED:
-        _check(
-            line, "MINIMUM", profile.max_temperature.tool, "°C, so it would never end"
-        )
-    for letter in _PLACES.get(code, ""):
-        _check_place(line, letter, profile)
-    if code in _FACTORS:
+    _check_letters(line, code, profile)
+    if code in _NOT_NEGATIVE:
+        _check_signs(line)
+    elif code in _FACTORS:
         _check_factor(line)
     elif code == "M200":
         _check_diameter(line)
@@ -141,13 +197,48 @@ def check(line: Line, profile: Profile) -> None:
         _check_offset(line)
 
 
+def _check_letters(line: Line, code: str, profile: Profile) -> None:
+    for letter in _FILAMENT.get(code, ()):
+        _check(line, letter, profile.max_extrusion, "mm (profile.max_extrusion)")
+    for letter, most, unit in _FIXED.get(code, ()):
+        _check(line, letter, most, unit)
+    for letter, unit_of_speed in _SPEEDS.get(code, ()):
+        _check_speed(line, profile, letter, unit_of_speed)
+    for letter, heater in _AWAITED.get(code, ()):
+        highest = getattr(profile.max_temperature, heater)
+        _check(line, letter, highest, "°C, so it would never end")
+    for letter in _PLACES.get(code, ""):
+        _check_place(line, letter, profile)
+
+
+def _numbers(line: Line, letter: str) -> tuple[float, ...]:
+    """Return a letter's numbers: a list has several of them (``F600:180``)."""
+    value = line.values.get(letter)
+    if value is None:
+        return ()
+    text = dict(line.parameters).get(letter, "") if ":" in line.text else ""
+    if ":" in text:
+        return tuple(float(number) for number in text.split(":"))
+    return (value,)
+
+
 def _check_waits(line: Line, profile: Profile) -> None:
     for letter in _SECONDS.get(line.code, ()):
-        _check_wait(line, line.values.get(letter), profile)
+        for seconds in _numbers(line, letter):
+            _check_wait(line, seconds, profile)
     for letter in _MILLISECONDS.get(line.code, ()):
-        milliseconds = line.values.get(letter)
-        seconds = None if milliseconds is None else milliseconds / _MAX_MILLI
-        _check_wait(line, seconds, profile)
+        for milliseconds in _numbers(line, letter):
+            _check_wait(line, milliseconds / _MAX_MILLI, profile)
+
+
+def _check_signs(line: Line) -> None:
+    for letter in line.values:
+        for number in _numbers(line, letter):
+            if number < 0:
+                raise _beyond(
+                    f"{line}: {letter}{format_number(number)} must not be negative: "
+                    "the heater would heat more, the hotter it is"
+                )
 
 
 def _check_debug(line: Line) -> None:
@@ -169,7 +260,7 @@ def _check_place(line: Line, letter: str, profile: Profile) -> None:
 
 
 def _check_speed(line: Line, profile: Profile, letter: str, unit: float) -> None:
-    speed = (line.values.get(letter) or 0.0) * unit
+    speed = max(_numbers(line, letter), default=0.0) * unit
     if speed > profile.max_speed:
         raise _beyond(
             f"{line}: {format_number(speed)} mm/min is faster than "
@@ -184,7 +275,10 @@ def _check_decimal(line: Line) -> None:
     """
     names = {"NAME", "EXTRUDER", "STEPPER", "SENSOR"}
     steps = _STEPS if line.code == "TESTZ" else ()
+    bounded = {name for name, _ in _SPEEDS.get(line.code, ())}
     for key, value in line.parameters:
+        if key not in bounded and line.code not in _DECIMAL_ONLY:
+            continue
         if key not in line.values and key not in names and value not in steps:
             raise RejectedError.invalid(
                 f"{line}: {key} must be a decimal number, not {value!r}"
@@ -212,16 +306,16 @@ def _check_offset(line: Line) -> None:
 
 
 def _check(line: Line, letter: str, most: float, unit: str) -> None:
-    number = line.values.get(letter)
-    if number is not None and abs(number) > most:
-        raise _beyond(
-            f"{line}: {letter}{format_number(number)} is more than "
-            f"{format_number(most)} {unit}"
-        )
+    for number in _numbers(line, letter):
+        if abs(number) > most:
+            raise _beyond(
+                f"{line}: {letter}{format_number(number)} is more than "
+                f"{format_number(most)} {unit}"
+            )
 
 
-def _check_wait(line: Line, seconds: float | None, profile: Profile) -> None:
-    if seconds is not None and not 0 <= seconds <= profile.max_dwell:
+def _check_wait(line: Line, seconds: float, profile: Profile) -> None:
+    if not 0 <= seconds <= profile.max_dwell:
         raise _beyond(
             f"{line}: {format_number(seconds)} s are not between 0 and "
             f"{format_number(profile.max_dwell)} s (profile.max_dwell); meanwhile the "
@@ -230,12 +324,12 @@ def _check_wait(line: Line, seconds: float | None, profile: Profile) -> None:
 
 
 def _check_factor(line: Line) -> None:
-    factor = line.values.get("S")
-    if factor is not None and not 0 <= factor <= MAX_FACTOR:
-        raise _beyond(
-            f"{line}: {format_number(factor)} % is not between 0 and "
-            f"{format_number(MAX_FACTOR)} %"
-        )
+    for factor in _numbers(line, "S"):
+        if not 0 <= factor <= MAX_FACTOR:
+            raise _beyond(
+                f"{line}: {format_number(factor)} % is not between 0 and "
+                f"{format_number(MAX_FACTOR)} %"
+            )
     if line.code == "M220" and "R" in line.values:
         raise RejectedError.invalid(
             f"{line}: the factor that M220 B stored is not known here, so the limits "
@@ -252,10 +346,12 @@ BOUNDED = frozenset(
         *_FACTORS,
         *_SPEEDS,
         *_PLACES,
-        *("M200", _AWAITED, _DEBUG),
+        *_AWAITED,
+        *_NOT_NEGATIVE,
+        *("M200", _DEBUG),
     }
 )
-"""The codes that have such a number."""
+"""The codes that have such a number; see :func:`key_of`."""
 
 
 def _beyond(message: str) -> RejectedError:

@@ -32,7 +32,8 @@ class Frame:
         plane: the axes of the plane of arcs.
         relative_known: whether axes are relative is known.
         relative_e_known: whether the extruder is relative is known.
-        baby: mm by which ``M290`` and ``SET_GCODE_OFFSET Z`` moved an axis.
+        baby: mm by which ``M290`` and ``SET_GCODE_OFFSET Z`` moved an axis, and by
+            which codes that add to the bed's mesh moved that (``mesh``).
         retraction: mm that ``G10`` takes back; ``None``: what the printer has stored.
         recovery: mm that ``G11`` pushes more than that, at least and at most.
         factors: the highest speed and flow factors so far, in percent.
@@ -98,6 +99,7 @@ class Frame:
         shifts: dict[Key, float | None] = dict.fromkeys(self.shifts)
         return Frame(
             shifts=shifts,
+            baby=self.baby,
             retraction=self.retraction,
             recovery=self.recovery,
             factors=self.factors,

@@ -212,7 +212,7 @@ def check_value(line: Line, rules: SafetyRules) -> None:
         _check_allowed(line, rules)
     if row.heats or row.tool or row.sets is Sets.TOOL:
         targets.check(line, rules.start.profile, rules.start.dialect)
-    if line.code in amounts.BOUNDED:
+    if code in amounts.BOUNDED or row.sets is Sets.TOOL:
         amounts.check(line, rules.start.profile)
 
 

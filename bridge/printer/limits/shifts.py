@@ -19,6 +19,12 @@ MAX_BABY = 2.0
 """mm by which small steps (``M290``, ``SET_GCODE_OFFSET Z``) may move an axis in all:
 they move it without regard to its range, so this is not counted in the range here."""
 
+MAX_MESH = 10.0
+"""mm by which the bed's mesh may be moved or bent in all by codes that add to it: the
+head follows it without regard to the range of z."""
+
+_MESH = "mesh"
+
 Shifting = Callable[[Coordinates, Line, int], Coordinates]
 """Returns the coordinates after a line, for the number of the selected tool."""
 
@@ -206,6 +212,33 @@ def _babysteps(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     return here.without(AXES).in_frame(frame)
 
 
+def _mesh(here: Coordinates, line: Line, _tool: int) -> Coordinates:
+    """Follow ``G29 P6 C``, which moves the mesh, and ``M421 Q``, which moves a point.
+
+    Both add to what is there (https://marlinfw.org/docs/gcode/G029-ubl.html,
+    https://marlinfw.org/docs/gcode/M421.html).
+    """
+    is_probing = line.code == "G29"
+    shifts_all = is_probing and line.values.get("P") == _SHIFT_MESH
+    letter = "C" if shifts_all else "Q"
+    frame, more = here.frame, 0.0
+    if shifts_all or not is_probing:
+        more = line.values.get(letter) or 0.0
+    if more:
+        total = frame.baby.get(_MESH, 0.0) + more
+        if abs(total) > MAX_MESH + _SLACK:
+            raise RejectedError.invalid(
+                f"{line}: the mesh would be moved by {format_number(total)} mm in all, "
+                f"more than {format_number(MAX_MESH)} mm",
+                error="out_of_limits",
+            )
+        frame = replace(frame, baby={**frame.baby, _MESH: total})
+    return (here.without(AXES) if is_probing else here).in_frame(frame)
+
+
+_SHIFT_MESH = 6
+
+
 def _with_baby(frame: Frame, line: Line, axis: str, total: float) -> Frame:
     if abs(total) > MAX_BABY + _SLACK:
         raise RejectedError.invalid(
@@ -296,6 +329,9 @@ MOVED_BY = {
 }
 """Codes that change the coordinates of a head that stays, and what they change."""
 
+MESHES = frozenset({"G29", "M421"})
+"""Codes that may move the bed's mesh."""
+
 SPACES = frozenset({*_WORKSPACES, "G10"})
 """Codes of workspaces."""
 
@@ -308,6 +344,7 @@ FOLLOWED: Mapping[str, Shifting] = {
     **dict.fromkeys(RETRACTIONS, _retraction),
     "M206": _home_offset,
     "M218": _tool_offset,
+    **dict.fromkeys(MESHES, _mesh),
     "M290": _babysteps,
     "M428": _home_offset,
     "SET_GCODE_OFFSET": _gcode_offset,

@@ -34,21 +34,41 @@ def check(line: Line, profile: Profile, dialect: Dialect) -> None:
 
 def _check_targets(line: Line, profile: Profile, dialect: Dialect) -> None:
     row = line.row
-    if row.must and line.values.keys().isdisjoint(row.must):
-        raise RejectedError.invalid(
-            f"{line}: must have {' or '.join(row.must)}, because some versions of the "
-            "firmware would take the number of another line"
-        )
     for target in heating.targets(line):
         if target.tool is not None:
             _check_tool(line, target.tool, profile)
         _check_lowest(line, target.celsius, dialect)
         _check_target(line, target.heater, target.celsius, profile)
+    _check_given(line, profile)
     if row.preset and row.preset in line.values:
         raise RejectedError.invalid(
             f"{line}: the temperature of the preset after {row.preset} is not known "
             "here, so the limits cannot be checked; give the temperature itself"
         )
+
+
+def _check_given(line: Line, profile: Profile) -> None:
+    """Refuse a line without the temperature that it heats to.
+
+    Firmwares take one of their own then (Marlin's ``M303`` 150 °C, ``G26`` 205 °C and
+    60 °C, its autotemp, ``F``, the maximum of its configuration), or that of another
+    line, as Teacup does.
+    """
+    row, given = line.row, line.values.keys()
+    if row.bare and not given:
+        return
+    groups = [group for group in row.must.split(",") if group]
+    groups += [letter for first, letter in row.pairs if first in given]
+    heaters = dict(row.heats)
+    for group in groups:
+        if heaters.get(group) == "bed" and not profile.heated_bed:
+            continue
+        if given.isdisjoint(group):
+            raise RejectedError.invalid(
+                f"{line}: must have {' or '.join(group)}, because some versions of the "
+                "firmware would take a temperature of their own, or that of another "
+                "line"
+            )
 
 
 def _number_of(code: str) -> float | None:

@@ -47,8 +47,9 @@ _OTHER_AXES = frozenset("ABCUVW")
 _FACTORS = {Sets.SPEED: "speed", Sets.FLOW: "flow"}
 _PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
 _PARKS = {"M125", "M240", "M600", "M601"}
-_RETURNS = {"M240"}
-"""Goes back to where it came from."""
+_RETURNS = "M240"
+"""Goes back to where it came from, or to A and B mm from there, after it was at I and J
+(https://marlinfw.org/docs/gcode/M240.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,8 @@ class InitialState:
 
 def follows(code: str) -> bool:
     """Return whether a code changes how later numbers are understood, or is checked."""
+    if code in shifts.MESHES:
+        return False
     return code in shifts.FOLLOWED or code in _PROBES or code in _PARKS
 
 
@@ -548,16 +551,38 @@ class Walk:
 
     def _arc(self, line: Line) -> None:
         plane = "xy" if line.code == "G5" else self._here.frame.plane
-        if any(axis in self._reach for axis in plane):
-            self._check_path(line, plane)
+        # Many builds do not know G18 and G19, and then the plane is still that of X, Y.
+        for number, each in enumerate(dict.fromkeys((plane, "xy"))):
+            if any(axis in self._reach for axis in each):
+                self._check_path(line, each, must_be=number == 0)
         self._straight(line)
 
-    def _check_path(self, line: Line, plane: str) -> None:
+    def _check_path(self, line: Line, plane: str, *, must_be: bool) -> None:
+        """Check the path of an arc or curve in a plane, in which it must be or may."""
         if len(self._axes_relative) > 1:
             raise RejectedError.conflict(
                 f"{line}: it is not known whether it is relative; send G90 or G91",
                 UNKNOWN,
             )
+        start, end = self._ends(line, plane)
+        if line.code == "G5":
+            box: paths.Box | None = _curve(line, start, end)
+        else:
+            box = _arc(line, plane, start, end)
+        if box is None:
+            if must_be:
+                raise _no_arc(line, plane)
+            return
+        for index, axis in enumerate(plane):
+            shift = self._here.frame.shift(axis, self._modal.tool)
+            if shift is None:
+                raise self._unknown(line, axis)
+            for corner in box:
+                at = start[index] + shift
+                self._check_inside(line, axis, corner[index] + shift, at)
+
+    def _ends(self, line: Line, plane: str) -> tuple[paths.Point, paths.Point]:
+        """Return where an arc begins and ends, along the axes of a plane."""
         ends = []
         for axis in plane:
             before = self._here.position.get(axis)
@@ -568,18 +593,7 @@ class Walk:
             if value is not None:
                 after = before + value if self._axes_relative[0] else value
             ends.append((before, after))
-        start, end = (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1])
-        if line.code == "G5":
-            box = _curve(line, start, end)
-        else:
-            box = _arc(line, plane, start, end)
-        for index, axis in enumerate(plane):
-            shift = self._here.frame.shift(axis, self._modal.tool)
-            if shift is None:
-                raise self._unknown(line, axis)
-            for corner in box:
-                at = start[index] + shift
-                self._check_inside(line, axis, corner[index] + shift, at)
+        return (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1])
 
     # Other codes
 
@@ -633,11 +647,27 @@ class Walk:
                 self._check_end(line, axis, before, number, number)
             else:
                 self._check_reach(line, axis, before, number)
-        if line.code not in _RETURNS:
-            self._anywhere(line)
-        if line.code == "G30" and "Z" in line.values:
-            # Smoothieware then calls the place where the bed is Z.
+        if line.code == _RETURNS:
+            self._check_photo(line)
+            return
+        self._anywhere(line)
+        if line.code == "G30" and ("Z" in line.values or line.values.get("S", 0)):
+            # Smoothieware then calls the place where the bed is Z; RepRapFirmware's
+            # S-2 sets the tool's offset by what was probed.
             self._here = self._here.in_frame(self._here.frame.unsure(SET, ("z",)))
+
+    def _check_photo(self, line: Line) -> None:
+        """Check the places of ``M240`` besides X and Y."""
+        for letter, axis in (("I", "x"), ("J", "y"), ("A", "x"), ("B", "y")):
+            number = line.values.get(letter)
+            if number is None or axis not in self._reach:
+                continue
+            before = self._here.position.get(axis)
+            after: float | None = number
+            if letter in "AB":
+                after = None if before is None else before + number
+                self._here = self._here.without((axis,))
+            self._check_end(line, axis, before, after, number)
 
 
 def _curve(line: Line, start: paths.Point, end: paths.Point) -> paths.Box:
@@ -653,7 +683,9 @@ def _curve(line: Line, start: paths.Point, end: paths.Point) -> paths.Box:
     )
 
 
-def _arc(line: Line, plane: str, start: paths.Point, end: paths.Point) -> paths.Box:
+def _arc(
+    line: Line, plane: str, start: paths.Point, end: paths.Point
+) -> paths.Box | None:
     values, clockwise = line.values, line.code == "G2"
     radius = values.get("R")
     letters = [_CENTRES[axis] for axis in plane]
@@ -666,15 +698,20 @@ def _arc(line: Line, plane: str, start: paths.Point, end: paths.Point) -> paths.
     else:
         centre = None
     if centre is None:
-        raise RejectedError.invalid(
-            f"{line}: there is no such arc; it needs its centre, {letters[0]} and "
-            f"{letters[1]}, or a radius R that reaches from its start to its end"
-        )
+        return None
     # With P Marlin adds full circles; seen from which side an arc in another plane is
     # clockwise differs.
     if plane != "xy" or values.get("P"):
         return paths.circle(start, end, centre)
     return paths.arc(start, end, centre, clockwise=clockwise)
+
+
+def _no_arc(line: Line, plane: str) -> RejectedError:
+    first, second = (_CENTRES[axis] for axis in plane)
+    return RejectedError.invalid(
+        f"{line}: there is no such arc; it needs its centre, {first} and {second}, "
+        "or a radius R that reaches from its start to its end"
+    )
 
 
 def _beyond(message: str) -> RejectedError:
