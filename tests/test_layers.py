@@ -1,6 +1,7 @@
 """Which part may know which, read from the imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,6 +199,38 @@ def test_a_library_has_one_owner(library: str, owner: str) -> None:
         if any(name.partition(".")[0] == library for name in imports(module))
     }
     assert all(name.startswith(owner) for name in knowing)
+
+
+def test_connections_to_a_broker_have_one_client() -> None:
+    """The long-lived ones, and one context manager for everything that is done once."""
+    opening = {ids(m) for m in modules() if "paho.mqtt.client" in {*imports(m)}}
+    opening |= {ids(m) for m in modules() if "paho.mqtt" in {*imports(m)}}
+    assert opening <= {"mqtt/client.py", "mqtt/connect.py", "mqtt/error_text.py"}
+    using = {ids(m) for m in modules() if "bridge.mqtt.client.Client" in {*imports(m)}}
+    assert using - {"mqtt/session.py"} == {
+        "mqtt/broker.py",
+        "mqtt/emergency.py",
+        "mqtt/one_shot.py",
+    }
+
+
+def private_parts(module: Path) -> Iterator[str]:
+    """Yield the private attributes that a module reads from what is not its own."""
+    tree = ast.parse(module.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_[a-zA-Z]", node.attr):
+            of = node.value
+            if not (isinstance(of, ast.Name) and of.id in {"self", "cls"}):
+                yield node.attr
+
+
+def test_private_parts_of_libraries_are_used_where_an_adr_says_so() -> None:
+    """docs/adr/0022 for paho, docs/adr/0056 for argparse; tests notice a change."""
+    using = {ids(m): {*private_parts(m)} - {"_replace"} for m in modules()}
+    assert {name: parts for name, parts in using.items() if parts} == {
+        "cli/completion.py": {"_actions", "_choices_actions", "_SubParsersAction"},
+        "mqtt/connect.py": {"_handle_publish"},
+    }
 
 
 @pytest.mark.parametrize("library", ["jinja2", "prometheus_client", "h11", "multipart"])

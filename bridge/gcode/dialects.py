@@ -43,7 +43,9 @@ class Dialect:
     it executes lines whatever their number and checksum, and never says ``Resend:``
     (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
     longest_line: int = MAX_COMMAND
-    """Bytes that a line of a file must stay below."""
+    """Bytes that a line of a file must stay below: what exceeds Marlin's buffer of a
+    command is cut off without a word (:data:`~bridge.gcode.framing.MAX_COMMAND`).
+    Klipper reads pieces of 4096 bytes and keeps what has no line end yet."""
     checks_sequence: bool | None = True
     """Asks for a line that is missing, and drops one that it has. Where a firmware only
     checks sums, a lost line cannot be distinguished from a lost ``ok``, and nothing
@@ -59,7 +61,8 @@ class Dialect:
     flight that shows that the line or its ``ok`` was lost. It is never taken for an
     ``ok``."""
     ok_before_output: bool = False
-    """Sends the ``ok`` when a line is accepted, and its output later (Q-13)."""
+    """Sends the ``ok`` when a line is accepted, and its output later (Q-13),
+    as Repetier does. Elsewhere the ``ok`` is the end of the output."""
     refuses_late: bool = False
     """Refuses an unknown line after its ``ok``. So the first line with a code that is
     not in its table waits for that (``output_wait``)."""
@@ -170,7 +173,10 @@ class Dialect:
     """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
 
     heater_timeout: str = ""
-    """The timeout of its own after which it turns heaters off, for people."""
+    """The timeout of its own after which it turns heaters off, for people, who read in
+    ``info`` what still protects the printer without the bridge; empty: none is known
+    (https://marlinfw.org/docs/gcode/M086.html,
+    https://www.klipper3d.org/Config_Reference.html#idle_timeout)."""
 
     # Its SD card
 

@@ -34,10 +34,12 @@ RECEIVE_BUFFER = 127
 commands."""
 
 _SENDS_UNSENT = frozenset({ExchangeState.READY, ExchangeState.PROBE_DUE})
+"""States in which the next line has a number already, and so must go first."""
 
 _OK = Ok()
 
 NO_ANSWER = "the printer stopped answering"
+"""The error of what waits when ``dialect.max_probes`` probes had no answer."""
 
 UNCERTAIN = 2
 """Plain ``ok``s to probes until the last line is certain to have arrived. The first may

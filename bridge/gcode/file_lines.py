@@ -58,6 +58,8 @@ def host_command(text: str) -> str:
 
 
 _FOR_SCREENS = re.compile(
+    # Pictures for the screens of some vendors; Prusa's checks of the model (M862) and
+    # of the firmware's version (M115 U); the name of an object (M486 A).
     r"(?:W22[0-2]|M4010|M10086|M99123|M862(?:\.\d)?)(?!\d)|M486\s*A|M115\s*U",
     re.ASCII | re.IGNORECASE,
 )

@@ -36,6 +36,7 @@ _OLDEST = 2008
 1980 or another fixed early year in the files they write."""
 
 
+# The beginning of a folder's entries: ``DIR_ENTER: /SUB/ "Long name"``.
 _ENTER = re.compile(r'DIR_ENTER:\s*(?P<path>/?\S+?)/?(?:\s+".*")?$')
 _FOLDER = re.compile(r"[^.]*/|.*\.DIR(?:\s+\d+)?|\*.*|NONE", re.IGNORECASE)
 """Entries that are no files: folders with a slash behind (Repetier), with a star before

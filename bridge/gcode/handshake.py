@@ -46,8 +46,10 @@ take ``M110 N…`` only as an unnumbered line, or not at all, and go on asking f
 after a boot."""
 
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
+"""At a wrong rate nothing, or only noise, is received."""
 
 NOT_HEARD = "the printer reports its state, but does not answer"
+"""The rate is right then; the line towards the printer is broken, or it waits."""
 
 SLOWLY = 5
 """Greetings without an answer until fewer are sent to a firmware that reports: what it

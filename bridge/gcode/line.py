@@ -26,6 +26,8 @@ _CANONICAL = re.compile(
 _BARE_POINT = re.compile(r"\.(?<!\d\.)", re.ASCII)
 """Slicers save a zero: ``E.02``, ``E-.8``."""
 
+# What people and slicers write. Firmwares read letters in either case and with or
+# without blanks before numbers (https://reprap.org/wiki/G-code#Fields).
 _CODE = re.compile(
     r"(?P<letter>[GMT])\s*(?P<number>\d+)(?:\.(?P<sub>\d+))?", re.ASCII | re.IGNORECASE
 )
@@ -33,8 +35,11 @@ _PAIR = re.compile(
     r"\s*(?P<letter>[A-Z])\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+))?",
     re.ASCII | re.IGNORECASE,
 )
+# RepRapFirmware's lists, such as ``G10 P0 S200:210`` and ``M204 P500:800``.
 _MORE = re.compile(r":([-+]?(?:\d+\.?\d*|\.\d+))", re.ASCII)
 _QUOTE = re.compile(r'"((?:[^"]|"")*)"', re.ASCII)
+# Klipper's commands with names, and their parameters ``NAME=value``
+# (https://www.klipper3d.org/G-Codes.html#extended-g-code-commands).
 _NAME = re.compile(r"[A-Z_]+\d*(?=\s|$)", re.ASCII | re.IGNORECASE)
 _NAMED = re.compile(
     r'\s+(?P<key>[A-Z_]\w*)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"=]*))(?=\s|$)',
@@ -44,6 +49,8 @@ _DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _OPTIONS = re.compile(
     r"\s*([PS])\s*(\d+\.?\d*|\.\d+)(?=\s|$)", re.ASCII | re.IGNORECASE
 )
+# Mistakes that get a message of their own: a line number, a second command in the line,
+# and a number with an exponent, whose ``E`` firmwares read as the extruder.
 _NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(
     r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d[\d.]*(?![\w.])", re.ASCII | re.IGNORECASE
@@ -52,12 +59,12 @@ _EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
 _SHELL = frozenset("\"'\\#;*`$")
 """What would end a value in Klipper's line, or be taken out of it."""
 
-_LONGEST_NUMBER = 24
+_LONGEST_NUMBER = 24  # characters; more cannot be meant, and slow down the parser
 _LONGEST_CODE = 4
 """Digits of a code. Firmwares keep 16 bits of it, or 8: ``M65640`` is ``M104`` then."""
 
 _LINE_NUMBERS = "must not have line numbers (N, M110), because the bridge adds them"
-_SHOWN = 60
+_SHOWN = 60  # characters of a line in a message
 MOVES = frozenset({"G0", "G1", "G2", "G3"})
 """Codes of plain moves, as most lines of a print are: they have no output, are accepted
 at once, and set nothing but the feedrate and where the head is."""

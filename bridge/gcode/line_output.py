@@ -20,6 +20,7 @@ of Marlin and Klipper, ``Invalid M code.`` of Prusa, ``Bad command`` of RepRapFi
 that answers a query of the bridge and concerns nobody else."""
 
 
+# A refusal repeats the line, with the frame in which it was sent: ``N12 M999*55``.
 _QUOTE = re.compile(r'Unknown (?:command|code):\s*"?(.*?)"?$', re.IGNORECASE)
 _FRAME = re.compile(r"^N\d+\s*|\s*\*\d+$", re.ASCII)
 _ECHO = re.compile(r"echo:\s*N-?\d+\s", re.ASCII | re.IGNORECASE)

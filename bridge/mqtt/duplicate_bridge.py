@@ -42,6 +42,7 @@ LONGEST_NAME = 100
 """Characters of an instance, which is part of messages; ours have 32."""
 
 ONLINE = b"online"
+"""What is retained on ``availability`` while a bridge is connected."""
 
 
 def instance_of(payload: bytes) -> str | None:

@@ -148,6 +148,8 @@ first match counts."""
 
 MAX_REFERENCE = 100
 """Characters of a Server Reference that a message shows."""
+# Reason codes of CONNACK and DISCONNECT (MQTT 5.0, 2.4). paho translates the return
+# codes of MQTT 3.1.1 into them.
 CLIENT_ID_REFUSED = 0x85
 NOT_AUTHORIZED = 0x87
 WRONG_ACCOUNT = (0x86, NOT_AUTHORIZED, 0x8A)
@@ -161,10 +163,9 @@ KEEP_ALIVE_TIMEOUT = 0x8D
 SESSION_TAKEN_OVER = 0x8E
 UNSUPPORTED_VERSION = 0x84
 
+# Errors of OpenSSL's verification (``openssl/x509_vfy.h``).
 _EXPIRED, _NOT_YET_VALID = 10, 9
-_WRONG_NAME = (62, 64)
-"""OpenSSL's verification errors for a host name and for an IP address
-(``openssl/x509_vfy.h``)."""
+_WRONG_NAME = (62, 64)  # of a host, of an IP address
 
 
 def endpoint(config: Mqtt) -> str:

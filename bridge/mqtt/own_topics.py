@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.errors import BridgeInTheWayError
-from bridge.mqtt.duplicate_bridge import conflict, instance_of
+from bridge.mqtt.duplicate_bridge import ONLINE, conflict, instance_of
 from bridge.mqtt.messages import Filter, Message, Publication, Version
 from bridge.mqtt.outbox import Outbox
 from bridge.topics import Topics
@@ -38,7 +38,8 @@ two clients that contradict each other do not flood the broker."""
 REMEMBERED = 32
 """Values of a topic that are remembered to recognise our own on MQTT 3.1.1."""
 
-ONLINE, OFFLINE = b"online", b"offline"
+OFFLINE = b"offline"
+"""The last will; :data:`ONLINE` is its opposite."""
 
 
 class Reporter(Protocol):

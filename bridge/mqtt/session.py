@@ -16,6 +16,7 @@ from bridge.config import Mqtt
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
 from bridge.mqtt.client import FAILURE, Client
+from bridge.mqtt.duplicate_bridge import ONLINE
 from bridge.mqtt.error_text import Loss
 from bridge.mqtt.messages import (
     BrokerLimits,
@@ -27,7 +28,7 @@ from bridge.mqtt.messages import (
 )
 from bridge.mqtt.missing_rights import MissingRights, Use
 from bridge.mqtt.outbox import InFlight, Outbox, OversizeDetector, OwnEchoes
-from bridge.mqtt.own_topics import OFFLINE, ONLINE, ClientIdentity, OwnTopics
+from bridge.mqtt.own_topics import OFFLINE, ClientIdentity, OwnTopics
 from bridge.mqtt.retained_copies import RetainedCopies
 from bridge.mqtt.takeover import Conflicts
 from bridge.state_files import TopicRecord
