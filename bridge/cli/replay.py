@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -240,6 +241,10 @@ def _dialect(replies: Iterable[object], dialect: Dialect) -> Dialect:
 
 
 def _changes(before: PrinterState, after: PrinterState) -> Iterator[str]:
+    # All that the flags depend on: to build them takes longer than the rest of a line.
+    decides = attrgetter("phase", "link", "card")
+    if decides(before) == decides(after):
+        return
     old, new = (flags(one).model_dump() for one in (before, after))
     for name, value in new.items():
         if value != old[name]:

@@ -31,6 +31,10 @@ _ENTRIES = [
         rf"(?P<path>\S+){_TAIL}",
     )
 ]
+_NAME = re.compile(r'"[^"]+"|.*\.[A-Z]\w{0,7}', re.ASCII | re.IGNORECASE)
+"""A name without a size. Other lines that come in between, or parts of them, have no
+ending."""
+
 _OLDEST = 2008
 """The first year of a date that is believed. Most printers have no clock, and leave
 1980 or another fixed early year in the files they write."""
@@ -81,7 +85,8 @@ def parse_file(line: str) -> FileEntry | None:
 
     Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
     longname``, names in quotes or with blanks. A line without a whole number as its
-    size is a name. Names that could not be sent back are left out.
+    size is a name if it has an ending or is in quotes. Names that could not be sent
+    back are left out.
     """
     text = line.replace("\0", "").strip()
     if not text or text.startswith(("//", "echo:")):
@@ -101,7 +106,7 @@ def _entry(text: str) -> FileEntry:
         if match := pattern.match(text):
             path, name = match["path"], (match["long"] or "").strip().strip('"')
             return FileEntry(path, int(match["size"]), name, _date(match["date"]))
-    return FileEntry(text.strip('"'))
+    return FileEntry(text.strip('"') if _NAME.fullmatch(text) else "")
 
 
 def _date(stamp: str | None) -> str | None:

@@ -40,11 +40,22 @@ _ENTRY = re.compile(
 _DECORATION = re.compile(r"(?:^|(?<=\s))=+(?=[A-Z])", re.ASCII)
 """Creality's firmware of the CR-10S Pro writes ``==T:195.00 /195.00 ==B:45.33``."""
 
-_NAME = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
-"""What heaters and sensors are called: a letter, and a number where there are several.
-Longer words that look like readings are noise (``OOOOT:199.8``)."""
+_NAME = re.compile(r"(?P<letter>[ACHLMPRSX])\d{0,3}", re.ASCII)
+"""What sensors beside hotends and the bed are called: ambient (A), chamber (C), cooler
+(L), board (M), probe (P), redundant (R) and others of forks, with a number where there
+are several (https://marlinfw.org/docs/gcode/M105.html). Longer words that look like
+readings are noise (``OOOOT:199.8``). Other letters are those of axes and numbers: two
+lines may arrive as one (``T:20.1 /0.0 X:6.65 Y:0.00``, ``T:20.1 /0.0ok N:14``). Only
+Prusa's firmware for the MK4 and the like calls its heatbreak ``X``, with a target
+(``X:36.0/36.0``)."""
 
-_ANY_NAME = re.compile(r"[A-Za-z]\w{0,31}", re.ASCII)
+_FIRST = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
+
+_ANY_NAME = re.compile(r"(?![E-KU-Z]\d*$)[A-Za-z]\w{0,31}", re.ASCII)
+"""What the owner of a Klipper can call a sensor, apart from letters of axes."""
+
+_OWNERS = re.compile(r"\S+: ?\S+ ?/\S+", re.ASCII)
+"""How Klipper reports it, always with a target (tests/transcripts/klipper)."""
 
 _COLDEST, _HOTTEST = -273.0, 1000.0
 """°C; no sensor of a printer measures anything outside. RepRapFirmware reports -273.1
@@ -53,11 +64,10 @@ for a sensor that is missing and 2000 for one that is broken
 
 _TOOL = re.compile(r"T\d{1,3}", re.ASCII)
 _HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
-_PSEUDO = {"E", "W"}
-"""No heaters, though they look like it: during ``M109`` the extruder that is waited for
-(``T:60.4 E:0 W:?``), and the seconds that its temperature must still hold."""
-
 _WAITING = re.compile(r"\s(?P<name>[EW]):\s*[\d?]", re.ASCII)
+"""During ``M109``, the extruder that is waited for (``T:60.4 E:0 W:?``), and the
+seconds that its temperature must still hold."""
+
 _POSITION = re.compile(
     rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})[\s,]*Y:\s*(?P<y>{_NUMBER})"
     rf"[\s,]*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
@@ -82,12 +92,12 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """
     text = _DECORATION.sub("", text)
     first = _ENTRY.match(text)
-    if first is None:
+    if first is None or not _begins_report(first["name"], dialect):
         return None
     readings: dict[str, Reading] = {}
     for match in _ENTRY.finditer(text):
         name = match["name"]
-        if not _is_reading(name, dialect):
+        if not _is_reading(match, dialect):
             continue
         name = dialect.extra_sensors.get(name, name)
         if name not in readings or _TOOL.fullmatch(name):
@@ -100,11 +110,18 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     return TemperatureReport(readings, waiting=waiting)
 
 
-def _is_reading(name: str, dialect: Dialect) -> bool:
-    if name in dialect.extra_sensors:
+def _begins_report(name: str, dialect: Dialect) -> bool:
+    return dialect.names_sensors or _FIRST.fullmatch(name) is not None
+
+
+def _is_reading(entry: re.Match[str], dialect: Dialect) -> bool:
+    name = entry["name"]
+    if name in dialect.extra_sensors or _HEATER.fullmatch(name):
         return True
-    names = _ANY_NAME if dialect.names_sensors else _NAME
-    return name not in _PSEUDO and names.fullmatch(name) is not None
+    if found := _NAME.fullmatch(name):
+        return found["letter"] != "X" or entry["slashed"] is not None
+    named = dialect.names_sensors and _ANY_NAME.fullmatch(name) is not None
+    return named and _OWNERS.fullmatch(entry[0]) is not None
 
 
 def _has_heater(names: Iterable[str]) -> bool:

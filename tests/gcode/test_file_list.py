@@ -33,7 +33,7 @@ NEW = "0x4c6a4a00"  # 2018-03-10 09:16:00
         ('"quoted name" 12', FileEntry("quoted name", 12)),
         ("NOSUFFIX 12", FileEntry("NOSUFFIX", 12)),
         ("NAME.GCO", FileEntry("NAME.GCO")),
-        ("NAME.GCO big", FileEntry("NAME.GCO big")),
+        ('"quoted name"', FileEntry("quoted name")),
         ("a.gco 5 \x07", FileEntry("a.gco", 5, "a.gco")),
     ],
 )
@@ -46,6 +46,23 @@ def test_an_entry_of_the_list(line: str, file: FileEntry) -> None:
     "line", ["", " ", "//action:notification x", "echo:hi", "ÜBER.GCO 5", '""', "\x01"]
 )
 def test_what_could_not_be_sent_back_is_left_out(line: str) -> None:
+    assert parse_file(line) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NAME.GCO big",
+        "x_min: open",
+        "Home XYZ First",
+        'own command: "M100',
+        "nozzle to 200",
+        "ok T",
+        ".  May include directories.",
+        "0.37 /0.00 @:13",
+    ],
+)
+def test_other_lines_within_a_list_are_no_files(line: str) -> None:
     assert parse_file(line) is None
 
 
