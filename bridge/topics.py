@@ -371,7 +371,9 @@ class Topics:
         )
 
 
-def response_topic_allowed(topic: str, topics: Topics, prefixes: Iterable[str]) -> bool:
+def response_topic_allowed(
+    topic: str, topics: Topics, prefixes: Iterable[str], bases: Iterable[str] = ()
+) -> bool:
     """Return whether a sender may have its response on this topic.
 
     Whoever can send a request could otherwise publish wherever the bridge can, command
@@ -381,17 +383,25 @@ def response_topic_allowed(topic: str, topics: Topics, prefixes: Iterable[str]) 
         topic: the MQTT 5 Response Topic of the request.
         topics: the topics of the printer that was asked.
         prefixes: what it may begin with, besides ``<base>/``.
+        bases: those of all printers of the process; a prefix may include them.
 
     """
+    if not _is_publishable(topic) or topics.is_command(topic) or topics.is_told(topic):
+        return False
+    if topic.startswith(f"{topics.base}/"):
+        return True
+    if topic.startswith(tuple(f"{base}/" for base in bases)):
+        return False  # another printer would carry the response out
+    return topic.startswith(tuple(filter(None, prefixes)))
+
+
+def _is_publishable(topic: str) -> bool:
+    """Return whether a broker lets anybody publish on such a topic."""
     if not topic or any(mark in topic for mark in "+#") or topic.startswith("$"):
         return False
-    if not topic.isprintable():
-        return False  # a broker may close the connection for it, again and again
-    if len(topic.encode(errors="replace")) > LONGEST:
-        return False
-    if topics.is_command(topic) or topics.is_told(topic):
-        return False
-    return topic.startswith((f"{topics.base}/", *filter(None, prefixes)))
+    # For a character that cannot be printed, a broker may close the connection, again
+    # and again.
+    return topic.isprintable() and len(topic.encode(errors="replace")) <= LONGEST
 
 
 def _is_request(suffix: str) -> bool:

@@ -157,6 +157,18 @@ def test_no_answer_is_taken_for_a_state(topic: str) -> None:
     assert not response_topic_allowed(topic, TOPICS, ("printers/", "reply/"))
 
 
+@pytest.mark.parametrize(
+    "rest", ["emergency", "head", "state", "response", "reply/1", "nothing"]
+)
+def test_no_answer_goes_to_another_printer(rest: str) -> None:
+    """Whatever prefix allows it: it would be carried out there."""
+    bases, prefixes = ("printers/ender", "printers/other"), ("printers/", "reply/")
+    topic = f"printers/other/{rest}"
+    assert not response_topic_allowed(topic, TOPICS, prefixes, bases)
+    assert response_topic_allowed("printers/elsewhere", TOPICS, prefixes, bases)
+    assert response_topic_allowed("printers/ender/me", TOPICS, prefixes, bases)
+
+
 def test_a_suffix_has_one_row() -> None:
     assert len({row.suffix for row in TABLE}) == len(TABLE)
     assert {*PUBLISHED, *RECEIVED} == {*TABLE}

@@ -143,6 +143,7 @@ class RequestHandler:
         refused: Callable[[Response], None],
     ) -> None:
         self._config = config
+        self._bases = config.bases
         self._topics = topics
         self._execute = execute
         self._stop = stop
@@ -164,6 +165,7 @@ class RequestHandler:
     def configure(self, config: Config) -> None:
         """Use other rights and limits for what arrives from now on."""
         self._config = config
+        self._bases = config.bases
         self._refusals = RateLimiter(config.limits.rate)
         self._admission.allow(config.limits.rate)
 
@@ -429,7 +431,7 @@ class RequestHandler:
         wanted = message.response_topic
         if wanted is not None:
             prefixes = self._config.mqtt.response_prefixes
-            if response_topic_allowed(wanted, self._topics, prefixes):
+            if response_topic_allowed(wanted, self._topics, prefixes, self._bases):
                 return Sender(wanted, message.correlation)
             if self._warnings.allows("", time.monotonic()):
                 log.warning("the response topic %s is not allowed", wanted)

@@ -104,11 +104,16 @@ class Config(Section):
             return printer.topic
         return "printer" if len(self.printers) == 1 else f"printers/{printer.id}"
 
+    @property
+    def bases(self) -> list[str]:
+        """The base topics of all printers."""
+        return [self.base(printer) for printer in self.printers]
+
     @model_validator(mode="after")
     def _apart(self) -> Self:
         for what, values in (
             ("id", [p.id for p in self.printers]),
-            ("topic", [self.base(p) for p in self.printers]),
+            ("topic", self.bases),
             ("serial.port", [p.serial.port for p in self.printers if _exclusive(p)]),
         ):
             for index, value in enumerate(values):
