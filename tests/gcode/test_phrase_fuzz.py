@@ -73,19 +73,21 @@ CALLED = {("prusa", "P"): "pinda", ("prusa", "A"): "ambient"}
 def sensors_meant(text: str, family: str) -> set[str]:
     """Return the sensors that a line may name."""
     if family == "klipper":  # its owner chooses the names; a target is always reported
-        found = re.findall(rf"(?<!\S)([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text)
+        found: list[str] = re.findall(
+            rf"(?<!\S)([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text
+        )
         letters = sensors_meant(text, "marlin")
         return {name for name in found if name not in "XYZEFWN"} | letters
     if not re.match(r"(?:ok\b[^:]*? |=*)?=*(?:T\d*|B|[A-Z]\d*):", text.strip()):
         return set()
-    found = set()
+    names: set[str] = set()
     for letter in LETTERS:
         target = rf"\s*/\s*{NUMBER}" if letter == "X" else ""
         for match in re.finditer(
             rf"(?:^|\s)=*({letter}\d*):\s*\S*\d\S*?{target}", text
         ):
-            found.add(CALLED.get((family, match[1]), match[1]))
-    return found
+            names.add(CALLED.get((family, match[1]), match[1]))
+    return names
 
 
 # Halts
