@@ -74,7 +74,10 @@ class Service:
             with first_failure():
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(supervisor.run())
-                    await self._supervise(tasks, supervisor, apply, config)
+                    try:
+                        await self._supervise(tasks, supervisor, apply, config)
+                    finally:
+                        uploads.leave()  # they may wait for the files that end now
         finally:
             await uploads.close()
             await endpoint.close()

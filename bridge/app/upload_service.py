@@ -80,6 +80,13 @@ class UploadService:
         else:
             await self._stop_serving()
 
+    def leave(self) -> None:
+        """Accept nothing more, and give up what is under way; :meth:`close` waits."""
+        if self._inbox is not None:
+            self._inbox.cancel()
+        if self._server is not None:
+            self._server.leave()
+
     async def close(self) -> None:
         """Stop everything; uploads that are under way leave nothing behind."""
         await self._watch(None)

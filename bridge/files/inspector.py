@@ -12,11 +12,16 @@ from bridge.files.check import CheckRules
 from bridge.files.metadata import Thumbnail
 from bridge.files.stored import FileError, Picture
 from bridge.files.worker import Task, WorkerResult
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
 
 IDLE = 10.0
 """Seconds without a task after which the worker ends: it takes some 30 MB."""
+
+KILLED = 2.0
+"""Seconds to wait for the end of a worker that was killed. One that reads from a disk
+that does not answer ends only when the disk does."""
 
 _LONGEST_ANSWER = 16 * 1024 * 1024
 _ATTEMPTS = 2
@@ -30,6 +35,7 @@ class Inspector:
         self._process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[int]] = set()
+        self._closed = False
 
     @property
     def process_id(self) -> int | None:
@@ -62,10 +68,11 @@ class Inspector:
         return Picture(data, found.media_type, found.width, found.height)
 
     async def close(self) -> None:
-        """End the worker."""
-        async with self._turn:
-            await self._end()
-        await asyncio.gather(*self._ending)
+        """End the worker, also in the middle of a file; whoever waits gets an error."""
+        self._closed = True
+        await self._end()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=KILLED)
 
     async def _ask(self, task: Task) -> WorkerResult:
         async with self._turn:
@@ -84,6 +91,8 @@ class Inspector:
 
     async def _exchange(self, request: bytes) -> WorkerResult:
         for _ in range(_ATTEMPTS):
+            if self._closed:
+                raise FailedError.disconnected("the bridge is shutting down")
             with suppress(ConnectionError):
                 if reply := await self._reply(request):
                     return WorkerResult.model_validate_json(reply)
@@ -132,4 +141,6 @@ class Inspector:
             return
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        with suppress(TimeoutError):
+            async with timeout(KILLED):
+                await process.wait()

@@ -12,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from bridge.files.store import FileStore, Incoming, OnDisk
 from bridge.files.stored import FileError, Picture, StoredFile
 from bridge.files.worker import WorkerResult
 from bridge.threads import SerialThread, in_thread
+from bridge.timeout import timeout
 
 log = logging.getLogger("bridge.printer")
 
@@ -34,6 +35,11 @@ _Result = TypeVar("_Result")
 
 _BLOCK = 256 * 1024
 """Bytes that are written at once, and the memory that a file takes on its way."""
+
+
+ABORTED = 5.0
+"""Seconds that whoever gives up a file waits until it is removed. The disk may stand
+still, or be writing all of it, and a bridge that ends must not wait for that."""
 
 
 def _nothing(*_: object) -> None:
@@ -237,7 +243,7 @@ class Library:
             commit = self._commit(path, incoming.commit, entry, replace=replace)
             return await self._finished(commit)
         finally:
-            await self._finished(_in_thread(incoming.abort))
+            await self._give_up(incoming)
 
     async def adopt(self, path: str, file: Path, *, replace: bool = True) -> StoredFile:
         """Take over a file that is complete, from the same disk or another one.
@@ -441,6 +447,15 @@ class Library:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _give_up(self, incoming: Incoming) -> None:
+        """Remove a file that was not committed; a disk may be too slow for that.
+
+        Then it is removed as soon as the disk answers, or at the next start.
+        """
+        with suppress(TimeoutError):
+            async with timeout(ABORTED):
+                await self._finished(_in_thread(incoming.abort))
 
     async def _finished(self, work: Coroutine[None, None, _Result]) -> _Result:
         """Finish what must not be left half-way, also if its caller is cancelled."""

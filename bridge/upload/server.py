@@ -495,14 +495,19 @@ class Server:
         name = self._server.sockets[0].getsockname()
         return int(name[1])
 
-    async def close(self) -> None:
-        """Stop listening, and disconnect the clients."""
+    def leave(self) -> None:
+        """Stop listening, and give up every request."""
         if self._server is not None:
             self._server.close()
             self._server = None
+        for client in self._clients:
+            if not client.cancelling():  # it may be removing its file
+                client.cancel()
+
+    async def close(self) -> None:
+        """Stop listening, and disconnect the clients."""
         clients = [*self._clients]
-        for client in clients:
-            client.cancel()
+        self.leave()
         await asyncio.gather(*clients, return_exceptions=True)
 
     def _arrived(self, client: ClientSocket) -> None:
