@@ -144,16 +144,24 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
     away = known.link != "operational"
     own = work.streamed
     on_card = work.active and not own
-    unread = away or (on_card and known.counter_stale)
-    counted = known.counted_at if on_card and not away else None
-    return documents.Job(
-        state=None if away else work.phase,
+    not_known: set[str] = set()
+    if away:
+        not_known |= {"state", "measured_at", "elapsed"}
+    if not on_card:
+        not_known.add("measured_at")
+    if away or (on_card and known.counter_stale):
+        not_known |= {"progress", "progress_from", "remaining", "finish_at"}
+        if on_card:
+            not_known.add("position")
+    counted = known.counted_at
+    document = documents.Job(
+        state=work.phase,
         job=work.job or None,
         origin=work.origin,
         file=work.file,
         display=_display(known.files, work.file),
         size=work.size,
-        position=None if unread and on_card else work.position,
+        position=work.position,
         measured_at=None if counted is None else counted + epoch,
         line=work.line,
         layer=work.layer,
@@ -163,19 +171,18 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         starved=work.starved if own else None,
         objects=work.objects,
         excluded=work.excluded,
-        progress=None if unread else tenths(print_job.progress(work)),
-        progress_from=None if unread else print_job.progress_from(work),
-        elapsed=None if away else _seconds(print_table.elapsed(work, now)),
-        remaining=None if unread else _seconds(print_job.remaining(work, now)),
+        progress=tenths(print_job.progress(work)),
+        progress_from=print_job.progress_from(work),
+        elapsed=_seconds(print_table.elapsed(work, now)),
+        remaining=_seconds(print_job.remaining(work, now)),
         started_at=whole_second(print_table.start_time(work), epoch),
-        finish_at=None
-        if unread
-        else whole_second(print_job.finish_time(work, now), epoch),
+        finish_at=whole_second(print_job.finish_time(work, now), epoch),
         heating=work.heating,
         reason=work.reason,
         result=None if work.active else _result(work.result, epoch),
         time=now + epoch,
     )
+    return document.model_copy(update=dict.fromkeys(not_known))
 
 
 def job_result(
