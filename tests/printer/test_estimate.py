@@ -109,6 +109,28 @@ def test_what_the_slicer_says_waits_for_the_heater() -> None:
     assert finish_time(printer.state.job, 310) == 310 + 2992
 
 
+def test_a_wait_at_the_target_is_one_wait_and_not_one_each_second() -> None:
+    """Marlin reports with ``W`` while it waits; M155's reports in between have none."""
+    printer, shown = starts(), []
+    for second in range(1, 31):
+        printer.at(second).says(f"T:200 /200 B:60 /60 W:{9 - second % 10}")
+        shown.append(printer.state.job.heating)
+        if second % 2:
+            printer.at(second + 0.4).says(
+                f"T:200 /200 B:60 /60\nSD printing byte 9/{SIZE}"
+            )
+            shown.append(printer.state.job.heating)
+    assert all(shown)
+    # It ends with the next line, or when nothing is reported of it any more.
+    printer.at(30.5).says(f"SD printing byte 40/{SIZE}")
+    assert not printer.state.job.heating
+    printer.at(40).says("T:200 /200 B:60 /60 W:1")
+    printer.at(42).says("T:200 /200 B:60 /60")
+    assert printer.state.job.heating
+    printer.at(44).says("T:200 /200 B:60 /60")
+    assert not printer.state.job.heating
+
+
 def test_a_bed_that_sags_in_the_print_is_no_heating() -> None:
     printer = starts()
     for _ in range(30):

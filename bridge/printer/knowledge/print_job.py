@@ -235,13 +235,21 @@ def report_heat(job: PrintJob, now: float, *, waiting: bool, cold: bool) -> Prin
     """
     if job.phase not in RUNS or job.lost_at is not None:
         return heated_up(job, now)
+    job = replace(job, waited_at=now) if waiting else job
     heating = waiting or (cold and now - job.risen_at > STANDSTILL)
     if not heating:
-        return job if cold else heated_up(job, now)
+        waits = cold or now < job.waited_at + WAIT_REPORTS
+        return job if waits else heated_up(job, now)
     left = None if job.remaining is None else remaining(job, now)
     estimate = job.estimate.heated((progress(job) or 0.0) / 100)
     return replace(job, heating=True, remaining=left, estimate=estimate)
 
+
+WAIT_REPORTS = 3.0
+"""Seconds for which a report counts that the firmware waits for a heater. Marlin sends
+one each second (``T:… W:9``), also while a heater has only to stay at its target, and in
+between those without ``W`` that ``M155`` asks for. The next line of the print ends the
+wait at once."""
 
 STANDSTILL = 3.0
 """Seconds without a byte after which a print with a cold heater waits for it; the card

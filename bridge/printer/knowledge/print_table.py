@@ -251,6 +251,7 @@ class PrintJob:
         reported_at: how long the print had taken at that report, in seconds.
         estimate: the time of its end as far as it follows from its progress.
         heating: it waits for a heater.
+        waited_at: when the firmware last reported that.
         risen_at: when the byte counter rose last.
         began: when the print was first noticed.
         start_seen: its start was seen, so ``began`` is when it started.
@@ -300,6 +301,7 @@ class PrintJob:
     reported_at: float = 0.0
     estimate: Estimate = field(default_factory=Estimate)
     heating: bool = False
+    waited_at: float = float("-inf")
     risen_at: float = 0.0
     began: float = 0.0
     start_seen: bool = False
