@@ -247,9 +247,9 @@ def report_heat(job: PrintJob, now: float, *, waiting: bool, cold: bool) -> Prin
 
 WAIT_REPORTS = 3.0
 """Seconds for which a report counts that the firmware waits for a heater. Marlin sends
-one each second (``T:… W:9``), also while a heater has only to stay at its target, and in
-between those without ``W`` that ``M155`` asks for. The next line of the print ends the
-wait at once."""
+one each second (``T:… W:9``), also while a heater has only to stay at its target. In
+between there are those that ``M155`` asks for, without ``W``. The next line of the
+print ends the wait at once."""
 
 STANDSTILL = 3.0
 """Seconds without a byte after which a print with a cold heater waits for it; the card
