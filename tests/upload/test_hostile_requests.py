@@ -1,7 +1,10 @@
 """Whoever sends something else than a slicer does must harm nobody."""
 
+import asyncio
 import socket
 import ssl
+import time
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -167,6 +170,35 @@ async def test_chunks_old_versions_and_pipelines(tmp_path: Path) -> None:
         await client.send(old + b"\r\n\r\n")
         assert (await client.reply()).status == 200
         assert await client.ended()
+
+
+async def test_many_requests_or_chunks_at_once_do_not_keep_the_event_loop_busy(
+    tmp_path: Path,
+) -> None:
+    """A line may wait for its acknowledgement meanwhile, and a stop arrive."""
+    head = get("/left/api/job", "Transfer-Encoding: chunked", method="POST")
+    chunks = b"1\r\n \r\n" * 20_000 + b"2\r\n{}\r\n0\r\n\r\n"
+    async with serving(tmp_path) as served:
+        for sent, count in (
+            (get("/left/api/version") * 1000, 1000),
+            (head + chunks, 1),
+        ):
+            client = await served.client()
+            turns: list[float] = []
+            asked = asyncio.create_task(replies(client, sent, count))
+            while not asked.done():
+                turns.append(time.process_time())
+                await asyncio.sleep(0)
+            await asked
+            longest = max(after - before for before, after in pairwise(turns))
+            assert longest < (turns[-1] - turns[0]) / 4
+
+
+async def replies(client: Client, sent: bytes, count: int) -> None:
+    sending = asyncio.create_task(client.send(sent))
+    for _ in range(count):
+        assert (await client.reply()).status < 500
+    await sending
 
 
 async def test_a_body_that_is_longer_than_it_says(tmp_path: Path) -> None:
