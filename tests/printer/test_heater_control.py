@@ -1,12 +1,16 @@
 """Heaters that have no reason to be on, of printers that obey and that do not."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import cycle
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from bridge.printer.control.heater_control import AWAY, UNCONFIRMED
+from bridge.simulator.personalities import PERSONALITIES
+from tests.support.cases import case
 from tests.support.live import Live, live
 from tests.support.printers import scripted
 from tests.support.waiting import until
@@ -244,7 +248,7 @@ async def test_a_lease_ends() -> None:
         await it.does("bed", command="target", target=60, hold=2)
         await until(lambda: it.printer.state.heat_reason == "hold")
         await until(lambda: bool(told(it, "heaters_off")), 20)
-        assert it.sent == ["M140 S60", "M140 S0"]
+        assert [x for x in it.sent if x[0] == "M"] == ["M140 S60", "M140 S0"]
         assert told(it, "heaters_off") == [{"heaters": ["bed"], "cause": "hold"}]
         assert "heaters_idle" not in it.event_names
         await until(lambda: it.printer.state.heat_reason is None)
@@ -370,6 +374,48 @@ async def test_a_printer_that_is_busy_is_told_without_waiting(
             (event,) = told(it, "heaters_stay_on")
             # M108 ends the wait, so that the line is acknowledged.
             assert event["reason"] == ("it keeps heating" if parser else UNCONFIRMED)
+
+
+# On each simulated family, side by side
+
+
+async def on_each_family(story: Callable[[Live], Awaitable[None]], **how: Any) -> None:  # noqa: ANN401 - those of `live`
+    async def one(family: str) -> None:
+        with case(family):
+            async with live(f"simulator://{family}?speed=30", **how) as it:
+                await story(it)
+
+    async with asyncio.TaskGroup() as tasks:
+        for family in PERSONALITIES:
+            tasks.create_task(one(family))
+
+
+async def test_each_family_is_left_cold() -> None:
+    async def story(it: Live) -> None:
+        await it.does("command", commands=["M104 S200", "M140 S60"])
+        await until(lambda: it.printer.state.heat_reason == "use", 30)
+        await it.end()
+        (off,) = told(it, "heaters_off")
+        assert off["cause"] == "exit"
+        assert sorted(cast("list[str]", off["heaters"])) == ["bed", "tool0"]
+        assert {"M104 S0", "M140 S0"} <= set(it.sent)
+
+    await on_each_family(story)
+
+
+async def test_heaters_of_each_family_go_off_in_time() -> None:
+    """The bed after its lease, and the nozzle because nobody uses the printer."""
+
+    async def story(it: Live) -> None:
+        await it.does("command", command="M104 S200")
+        await it.does("bed", command="target", target=60, hold=1)
+        await until(lambda: len(told(it, "heaters_off")) >= 2, 60)
+        causes = {str(off["cause"]): off["heaters"] for off in told(it, "heaters_off")}
+        assert causes == {"hold": ["bed"], "idle": ["tool0"]}
+        sent = sorted(line for line in it.sent if line.startswith("M1"))
+        assert sent == ["M104 S0", "M104 S200", "M140 S0", "M140 S60"]
+
+    await on_each_family(story, idle_heaters=MINUTES)
 
 
 async def test_a_printer_without_heat_is_left_in_peace() -> None:
