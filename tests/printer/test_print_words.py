@@ -6,7 +6,7 @@ it is missing or wrong.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -15,6 +15,8 @@ from bridge.gcode.events import Restarted
 from bridge.gcode.reply_types import Refusal
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.print_table import PHASES, Phase, PrintJob
+from bridge.printer.link.events import Closed
+from bridge.printer.published.safety_flags import attention
 from tests.printer.test_print_matrix import ENDS, SIZE, STATES, World, bytes_
 from tests.support.cases import case
 
@@ -311,3 +313,27 @@ def test_a_print_of_the_bridge_ends_with_the_link(phase: Phase) -> None:
     assert ended.result.outcome == ("cancelled" if cancelled else "failed")
     assert ended.result.reason == ("" if cancelled else "connection_lost")
     assert "no such port" in ended.result.detail
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "idle"])
+def test_that_a_print_of_the_bridge_has_failed_is_said_until_somebody_knows(
+    phase: Phase,
+) -> None:
+    """The error about the connection ends when the printer is back, and this stays."""
+    world = World(DIALECTS["marlin"])
+    job = PrintJob(phase=phase, origin="local", file="a.gcode", began=1.0)
+    world.observer.set_state(replace(world.observer.state, job=job))
+    world.events.clear()
+    world.observer.handle(Closed("no such port", "connection"))
+    assert attention(world.observer.state) == "error"
+    world.connect()
+    world.says("T:20 /0 B:20 /0", "Not SD printing")
+    told = [e.data["reason"] for e in world.events if e.name == "error"]
+    failed = phase != "cancelling"
+    assert told == ["connection", "connection_lost"][: 1 + failed]
+    assert attention(world.observer.state) == ("error" if failed else "none")
+    world.restart()
+    world.connect()
+    assert attention(world.observer.state) == ("error" if failed else "none")
+    world.observer.acknowledge_problem()
+    assert attention(world.observer.state) == "none"

@@ -196,7 +196,8 @@ def with_print_failure(before: PrinterState, after: PrinterState) -> PrinterStat
     if result is None or result.outcome != "failed" or wanted:
         return replace(after, print_failure=None)
     known = after.problem
-    gone = known is not None and known.consequence == "disconnected"
+    here = after.link != "offline"
+    gone = here and known is not None and known.consequence == "disconnected"
     return replace(
         after,
         print_failure=print_failure(result),

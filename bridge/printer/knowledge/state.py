@@ -116,7 +116,8 @@ def disconnected(
     """Return the state after the link was closed, or could not be opened.
 
     The heaters stay known by name, their temperatures do not. A print from the card
-    goes on without the bridge, so it is kept; the next connection shows its state.
+    goes on without the bridge, so it is kept; the next connection shows its state. One
+    that the bridge streams has failed.
 
     Args:
         state: what is known.
@@ -126,7 +127,7 @@ def disconnected(
         now: the time.
 
     """
-    return replace(
+    away = replace(
         _cold(state),
         link="offline",
         card=None,
@@ -136,6 +137,7 @@ def disconnected(
         away_reason=word,
         job=print_job.link_lost(state.job, now, reason),
     )
+    return with_print_failure(state, away)
 
 
 def is_missed(state: PrinterState) -> bool:
