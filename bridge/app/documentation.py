@@ -170,7 +170,7 @@ Written from the code by `scripts/documents`; do not edit.
 A print from the card may be started, paused and cancelled at the printer's own panel,
 and most firmwares report none of that. The bridge asks for the byte counter every
 second and concludes the rest. `bridge/printer/knowledge/print_table.py` is a table: the
-phase and what is heard give the next phase, the events that are published, and how
+phase and what was observed give the next phase, the events that are published, and how
 the print ended. What is not in the table changes nothing.
 
 * Nothing is reported of a print that was not seen to begin: after a restart of the
@@ -183,7 +183,7 @@ the print ended. What is not in the table changes nothing.
   is `done`. The same holds for a print during which the bridge was restarted: it
   keeps the print in its state folder.
 * Klipper stops at the first line of a file that it refuses. The print has failed
-  (`file_error`) if the byte counter stands still from then on.
+  (`file_error`) if the byte counter no longer advances.
 * A firmware that restarts while it is connected ends the print at once
   (`printer_reset`).
 * A failed print stays on `error` (`consequence`: `print_failed`), and `attention`
@@ -212,7 +212,7 @@ a print that began and ended between two polls.
 
 ## Every transition
 
-| phase | what is heard | next phase | events | outcome |
+| phase | what was observed | next phase | events | outcome |
 |---|---|---|---|---|"""
 
 

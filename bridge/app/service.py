@@ -136,8 +136,8 @@ class Service:
                 done = await supervisor.change(config)
             except ConfigError as error:
                 for line in error.problems:
-                    log.error("the old configuration stays in force: %s", line)  # noqa: TRY400 - the message says it all
-                self._refused = f"the old configuration stays in force: {error}"
+                    log.error("the old configuration remains in effect: %s", line)  # noqa: TRY400 - the message says it all
+                self._refused = f"the old configuration remains in effect: {error}"
                 self._notifier.status(self._refused)
             else:
                 self._refused = None

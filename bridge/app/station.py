@@ -688,7 +688,7 @@ def _internal_error(error: BaseException) -> str:
         error = error.exceptions[0]
     return (
         f"an unexpected error in the bridge ({type(error).__name__}); its log has the "
-        "details, and it serves this printer again after a pause"
+        "details, and the printer is served again shortly"
     )
 
 

@@ -97,7 +97,7 @@ def _ask_broker() -> _Account:
             if _ask("  keep it anyway? (y/n)", "n", _yes):
                 return account
         else:
-            print("  the broker lets us in")
+            print("  the broker accepts the account")
             return account
 
 

@@ -23,7 +23,7 @@ def purge(chosen: argparse.Namespace) -> int:
     config = load(chosen.config, os.environ)
     done = asyncio.run(_clear(config, locate(chosen.config)))
     for topic in done.refused:
-        print(f"not cleared, for want of the right to write it: {topic}")
+        print(f"not cleared, the account may not write it: {topic}")
     print(f"{len(done.cleared)} topics cleared, {len(done.refused)} refused")
     return 1 if done.refused else 0
 

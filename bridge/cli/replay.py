@@ -74,7 +74,7 @@ def _opened(path: Path) -> BinaryIO:
         return sys.stdin.buffer
     kind = path.stat().st_mode
     if stat.S_ISBLK(kind) or (stat.S_ISCHR(kind) and not os.isatty(0)):
-        raise ConfigError(f"{path}: this is a device, and no log")
+        raise ConfigError(f"{path}: this is a device, not a log")
     if stat.S_ISFIFO(kind):
         print(f"{path}: reading from a named pipe until it is closed", file=sys.stderr)
     return path.open("rb")

@@ -300,12 +300,13 @@ class Cancel(Command):
 
 
 class Recover(Command):
-    """Go on with a print of the bridge's files that broke off.
+    """Continue a print of the bridge's files that broke off.
 
-    It begins with the last layer that was surely begun: heats, raises the nozzle, homes
-    X and Y, purges away from the part, and goes on. Z is not homed, because the part is
-    in the way. With `dry_run`, the response has the lines that would be sent. It is
-    rejected where that cannot be done safely; the message says why.
+    It begins with the last layer that had certainly started: heats, raises the
+    nozzle, homes X and Y, purges away from the part, and goes on. Z is not homed,
+    because the part is in the way. With `dry_run`, the response has the lines that
+    would be sent. It is rejected where that cannot be done safely; the message says
+    why.
     """
 
     topic: ClassVar[str] = "job"
@@ -428,7 +429,7 @@ def _not_sure(context: Context) -> tuple[str, ...]:
         return ()
     warning = (
         "the printer has not said yet whether it reads anything while it waits; if it "
-        "goes on waiting, press its button"
+        "keeps waiting, press its button"
     )
     return (warning,)
 

@@ -161,7 +161,7 @@ class ErrorRequest(InformationRequest):
 
 
 class InfoRequest(InformationRequest):
-    """Return what is known of the bridge, the firmware, the machine and its limits."""
+    """Return facts about the bridge, the firmware, the machine and its limits."""
 
     topic: ClassVar[str] = "request/info"
     name: ClassVar[str] = "info"

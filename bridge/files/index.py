@@ -85,7 +85,7 @@ class Index:
                 with self._connected() as database:
                     return _entries(database)
             except sqlite3.Error as error:
-                log.warning("the index %s is built again: %s", self._file, error)
+                log.warning("the index %s is rebuilt: %s", self._file, error)
             self._remove()
             return {}
 

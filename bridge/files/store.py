@@ -377,7 +377,7 @@ class Incoming:
         """
         with self._lock, _explained(self._path):
             if self._file < 0:
-                raise FileError.unusable(f"{self._path}: writing it was given up")
+                raise FileError.unusable(f"{self._path}: writing was aborted")
             name = self._path.rpartition("/")[2]
             os.rename(
                 self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder

@@ -239,7 +239,9 @@ class Handshake:
         self._answer_deadline = None
         if self._foreign:
             return [
-                LinkFailed(f"this is {self._foreign}, which gcode2mqtt does not speak")
+                LinkFailed(
+                    f"this is {self._foreign}, which gcode2mqtt does not support"
+                )
             ]
         if now >= self._end:
             return [LinkFailed(NOT_HEARD if self._reports else NO_ANSWER)]

@@ -296,7 +296,7 @@ class _Parser:
             self._refuse(f"{letter}{value[:20]} is no code that any firmware has")
         name = letter + value
         if letter == "T" and sub is not None:
-            self._refuse("a tool has a whole number")
+            self._refuse("a tool number is a whole number")
         if sub is not None and sub.strip("0"):
             name = f"{name}.{sub.lstrip('0')}"
         if name not in _STOPS and name.startswith(_STOPS):

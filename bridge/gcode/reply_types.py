@@ -204,7 +204,7 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class ForeignFirmware:
-    """The start message of a firmware that does not speak this protocol.
+    """The start message of a firmware that does not use this protocol.
 
     Attributes:
         name: such as ``grbl``.

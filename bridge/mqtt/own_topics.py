@@ -251,7 +251,7 @@ class OwnTopics:
         if self.established:
             self._conflicts.report(
                 f"a message on {message.topic} comes from another bridge, or is "
-                "forged; this bridge goes on. Stop the other bridge, or give one of "
+                "forged; this bridge continues. Stop the other bridge, or give one of "
                 "the two another printers.topic"
             )
         elif other < ours or count >= MAX_REPEATS:

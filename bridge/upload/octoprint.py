@@ -297,7 +297,7 @@ def settings(name: str) -> Document:
 
 
 def login() -> Document:
-    """Return what ``POST api/login`` answers to whoever has a key."""
+    """Return what ``POST api/login`` answers to a client with a key."""
     return {"name": "_api", "active": True, "admin": False, "user": True, "groups": []}
 
 

@@ -137,9 +137,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         file.write_text(file.read_text().replace("{id: printer}", "{topic: other}"))
         done = run_script("purge", "--config", file)
         assert done.returncode == 1
-        assert "not cleared, for want of the right to write it: other/info" in (
-            done.stdout
-        )
+        assert "not cleared, the account may not write it: other/info" in (done.stdout)
         broker.stop()
         done = run_script("purge", "--config", file)
         assert done.returncode == 1

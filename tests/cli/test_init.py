@@ -113,7 +113,7 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         person.answers("MQTT broker", f"{broker.host}:{broker.port}")
         person.answers("account there", "bridge")
         person.answers("password (not shown)", "hunter2")
-        person.reads("the broker lets us in")
+        person.reads("the broker accepts the account")
         person.answers("called? [3D printer]: ", 'Ender "3"')
         person.answers("Its id, in topics [ender-3]: ", "not good")
         person.reads("an id is made of")

@@ -131,7 +131,7 @@ def test_what_cannot_be_opened_is_refused_in_one_line(tmp_path: Path) -> None:
     (locked / "wire.log").write_text("Recv: ok\n")
     for path, why in (
         (tmp_path, "Is a directory"),
-        (Path("/dev/zero"), "this is a device, and no log"),
+        (Path("/dev/zero"), "this is a device, not a log"),
         (tmp_path / "none", "No such file or directory"),
     ):
         with pytest.raises(ConfigError, match=why):

@@ -199,7 +199,7 @@ async def is_refused(process: Daemon, text: str | None, times: int) -> None:
     if text is not None:
         process.config.write_text(text)
     process.signal(signal.SIGHUP)
-    refused = "ERROR   app: the old configuration stays in force: "
+    refused = "ERROR   app: the old configuration remains in effect: "
     await until(lambda: process.log.count(refused) == times)
 
 

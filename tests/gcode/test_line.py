@@ -96,7 +96,7 @@ def test_a_line_is_sent_in_canonical_form(family: str, given: str, sent: str) ->
         ("marlin", "M65640 S300", "M65640 is no code that any firmware has"),
         ("teacup", "M360 S300", "M360 would be read as another code"),
         ("marlin", "M1120", "some firmwares would read M112"),
-        ("marlin", "T1.5", "a tool has a whole number"),
+        ("marlin", "T1.5", "a tool number is a whole number"),
         ("marlin", "G1 X" + "1" * 30, "a number has too many digits"),
         ("marlin", "M23 \u00fc", "printable ASCII"),
         ("marlin", "M23 a\tb", "printable ASCII"),

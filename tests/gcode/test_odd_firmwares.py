@@ -89,7 +89,7 @@ def test_a_firmware_of_another_kind_is_named(
     talk.sends()
     talk.hears(*greeting)
     events = talk.waits(10)
-    assert events == [LinkFailed(f"this is {name}, which gcode2mqtt does not speak")]
+    assert events == [LinkFailed(f"this is {name}, which gcode2mqtt does not support")]
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ async def test_a_forged_info_does_not_disconnect_an_established_bridge(
             await until(lambda: bool(printer.heard))
             assert printer.broker.statistics.connects == 1
             assert printer.broker.connected
-    assert "is forged; this bridge goes on" in caplog.text
+    assert "is forged; this bridge continues" in caplog.text
 
 
 async def test_a_broker_that_accepts_only_one_client_id_is_used_nevertheless(

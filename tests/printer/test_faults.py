@@ -161,7 +161,7 @@ async def test_an_error_to_a_command_that_nobody_waits_for_any_more_is_told(
         printer.held.add("M400")
         async with live(str(printer.link)) as it:
             command = command_of("command", command="M400")
-            with pytest.raises(FailedError, match="the line in flight goes on"):
+            with pytest.raises(FailedError, match="the line in flight continues"):
                 await it.printer.execute(command, Run(), within=0.05)
             assert "complaint" not in it.event_names
             printer.says("Error:endstop hit\nok\n")

@@ -200,7 +200,7 @@ class CommandQueue:
     ) -> None:
         """Carry out a command of so many lines when its turn comes.
 
-        If ``within`` is over, the caller gets its error and the line in flight goes on.
+        If ``within`` is over, the caller gets its error; the line in flight continues.
         A caller that is cancelled takes back what was not transmitted yet.
 
         Raises:
@@ -450,7 +450,7 @@ class QuestionQueue:
     ) -> None:
         async with self._turns.turn(len(lines)) as interrupted:
             if expires is not None and boottime() >= expires:
-                raise ExpiredError("the question waited too long for its turn")
+                raise ExpiredError("the question waited too long in the queue")
             for line in lines:
                 if error := interrupted() or await send_line(self._link, line, run):
                     raise error
@@ -467,7 +467,7 @@ def refuse_expired(expires: float | None) -> None:
 
     """
     if expires is not None and boottime() >= expires:
-        raise ExpiredError("the command waited too long for its turn")
+        raise ExpiredError("the command waited too long in the queue")
 
 
 SLICE = 0.0005
@@ -541,5 +541,5 @@ def timed_out(run: Run, within: float | None) -> CommandError:
             code=408,
         )
     return FailedError.timeout(
-        f"the printer did not finish within {within:g} s; the line in flight goes on"
+        f"the printer did not finish within {within:g} s; the line in flight continues"
     )

@@ -54,7 +54,7 @@ EXIT = 2.0
 """Seconds that the printer has to acknowledge that its heaters go off when the bridge
 ends. Service managers kill a process that takes too long."""
 
-WAITS = "it waits for a person, and obeys nothing until somebody answers it"
+WAITS = "it waits for a person, and carries out nothing until somebody answers it"
 AWAY = "the printer cannot be reached"
 UNCONFIRMED = "it did not acknowledge that in time"
 

@@ -110,7 +110,9 @@ def gate(command: Command, situation: Situation) -> None:
     if command.needs_chamber:
         targets.check_heater("chamber", situation.profile)
     if command.needs_question and not situation.asks:
-        raise RejectedError.conflict(f"{what}: the printer asks nothing", "no_question")
+        raise RejectedError.conflict(
+            f"{what}: the printer is asking nothing", "no_question"
+        )
     _gate_print(command, situation, what)
 
 
