@@ -27,6 +27,8 @@ REASONS = {
     "M999": "restarts a printer that was stopped by an error",
     "G20": "inches would change the meaning of every later move and limit; "
     "the bridge uses millimetres",
+    "G53": "moves to X, Y and Z in machine coordinates in some builds, as the last "
+    "move did",
     "G93": "changes what the numbers after F mean in every later move",
     "G76": "heats the bed and the hotend to temperatures of its own",
     "M37": "later lines would be simulated, not carried out",
@@ -101,7 +103,7 @@ m         | G34          | anywhere long    | align the z axis
 m         | G35          | anywhere long    | measure the bed's corners
 mds       | G38 G38.2 G38.3 G38.4 G38.5 | anywhere long    | probe towards a place
 m         | G42          | anywhere         | move to a mesh point
-md        | G53          | anywhere         | use machine coordinates
+md        | G53          | anywhere refused=G53 harmless= | use machine coordinates
 mds | G54 G55 G56 G57 G58 G59 G59.1 G59.2 G59.3 | anywhere | select a workspace
 md        | G60          | anywhere         | save the position
 md        | G61          | anywhere         | return to a saved position
@@ -289,8 +291,8 @@ m         | M412 M413 M591 |                  | watch filament and power
 m         | M414         |                  | set the language
 m1pk      | M420 M421 M422 M423 |                  | set the levelling
 m         | M425 M430    |                  | set backlash, power monitor
-d         | M470 M471 M550 | quoted=PST       | name the printer, files
-d         | M472 M505 M559 M560 | quoted=PS refused=M505 | change files
+d         | M470 M550    | quoted=PST       | name it, make a folder
+d | M471 M472 M505 M559 M560 | quoted=PST refused=M505 | change files
 mp        | M486         | quoted=A         | cancel an object
 kd        | M486         |                  | cancel an object
 m         | M493 M494    |                  | set the motion
@@ -311,7 +313,7 @@ ds        | M556 M579    | refused=M206 harmless= | skew or scale the axes
 s         | M557         |                  | set points to probe
 d         | M558         | refused=M558 harmless=ABFHIKRST | set up the probe
 d         | M585         | anywhere long refused=M206 harmless= | measure a tool
-d         | M562         | refused=M562 harmless= | clear a heater's fault
+d         | M562         | refused=M562     | clear a heater's fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
 d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool's heat
 m         | M569         |                  | set the motors' mode

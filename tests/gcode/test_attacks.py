@@ -234,9 +234,9 @@ def fate(attempt: str, family: str) -> str:
 
 _MARLINS = "marlin marlin1 prusa malyan unknown"
 AFTER_OF = {
-    "marlin": "M240 X900|M86 E300|M226 P5 S1|M915|M915 Z50|T0 F90000|M592 S1 C9",
+    "marlin": "M240 X900|M86 E300|M86 B91|M226 P5 S1|M915|M915 Z50|M592 S1 C9",
     "prusa": "M226 P5 S1|M860 S999|M592 A50 B9",
-    "reprapfirmware": "M208 X900|M569 P0 S0|M558 H900;G31 Z50|G10 R300|G30 X5:900 Y5",
+    "reprapfirmware": "M208 X900|M569 P0 S0|G31 Z50|G10 R300|G30 X5:900|G10 P0 L1 S251",
     "repetier": "M226 P5 S1|M402 F90000",
     "teacup": "M104|M140|M109|M140 S-1|M106 P0 S255|M106 P1 S9|M7 P0 S255|M130 P0 S-5",
     "unknown": "M104|M140|M208 X900|M106 P0 S255|M226 P5 S1|M140 H1 S80|M7 P0 S255",
@@ -259,6 +259,16 @@ AFTER_TOO = [
     "M558 P0|M558 F90000|M558 F600:90000|M558 T90000|M558 H900|G30 H50|G92 E0:900",
     'M558 K0 C"io1"|M308 P"temp0"|M570 P"a"|M563 S"a"|M572 D0 S0.1:50|G4 S1:999999',
     "M300 P1:99999999|M596 P1;G91;G1 X200|G30 S-2;G91;G1 Z-100|G92.9 X0;G1 X200",
+    "M562|M562 P1|M557 X0:900|M557 P0 Y-900|G134 P0 S1 Z50|M207 Q90000|G53 X900",
+    "G161 Z F90000|M861 I0 S-9999|M190 S80 T999999|G31 X900|G1 X1:900|G28 X:5",
+    "SET_GCODE_OFFSET Z=-2;G28;SET_GCODE_OFFSET Z_ADJUST=-1",
+    'M471 S"a" T"0:/sys/start.g"|M472 P"a"|M308 S0 P"a"|M950 P0 C"out1"|M586 C"*"',
+    "M290 Z2;G28;M290 Z2;G28;M290 Z2;G28;M290 Z2;G28;M290 Z2;G28;M290 Z1",
+    "G92 X0;G28 Y;G1 X200|G92 X-100;G1 X100|G92 X0;G91;G1 X171|G28 X;G91;G1 Y171",
+    "M82;G1 E300;G92 E0;G1 E300|M83;G1 E-300;G1 E-300|M221 S500;M83;G1 E200",
+    "G1 F12000;M220 S150;G1 X60|M220 B;M220 R|M220 S500;G1 X60 F3000|G0 X60 F12001",
+    "M17 X;G91;G1 X171|M84 X;G91;G1 X171|M600;G91;G1 X1|M24;G91;G1 X1|M702 U501",
+    "M568 P0 R251|M141 P1 S90|M109 T0 S251|M145 S1 B91",
     "G0 X50 Y5;G18;G2 X50 Y5 Z100 I60 K0|G0 X5 Y50;G19;G2 X5 Y50 Z100 J30 R-60",
 ]
 """Further attempts for all families: settings with which later codes go further, faster
@@ -275,3 +285,54 @@ def test_what_is_beyond_the_limits_is_refused_or_warned_of(family: str) -> None:
     attempts = attempts_of(family)
     assert len(attempts) > 180
     assert {one for one in attempts if fate(one, family) == "sent"} == set()
+
+
+FIRST_ROWS = [
+    ("klipper", "N M104 S300", "invalid_payload"),
+    (
+        "klipper",
+        "N SET_HEATER_TEMPERATURE HEATER=extruder TARGET=400",
+        "invalid_payload",
+    ),
+    ("klipper", "SET_HEATER_TEMPERATURE HEATER=extruder TARGET=400", "out_of_limits"),
+    ("prusa", "L M104 S300", "invalid_payload"),
+    ("marlin1", "L M104 S300", "invalid_payload"),
+    ("prusa", "M117 Done! G1 X150 F9000", "M117 done! g1 x150 f9000"),
+    ("marlin1", "M117 Done! G1 X150 F9000", "M117 done! g1 x150 f9000"),
+    ("reprapfirmware", 'M42 P"a"M104 S300', "invalid_payload"),
+    ("reprapfirmware", 'M42 P"a" M104 S300', "invalid_payload"),
+    ("repetier", "M303 P1 S245", "out_of_limits"),
+    ("marlin", "M117 M110 N500", "M117 m110 N500"),
+    ("marlin", "G92 X0;G1 X220", "out_of_limits"),
+    ("marlin", "G92 X0;G1 X170;G92 X0;G1 X1", "out_of_limits"),
+    ("marlin", "M92 X8000", "blocked"),
+    ("marlin", "M211 S0", "blocked"),
+    ("marlin", "T0" + ";G91;G1 X220" * 10, "out_of_limits"),
+]
+"""What was carried out before lines were parsed into values, and what becomes of it."""
+
+
+def becomes(attempt: str, family: str, *, homed: bool = True) -> str:
+    """Return the error of an attempt, or the last of the lines that are sent."""
+    context = Context(profile=PROFILE, dialect=DIALECTS[family])
+    start = InitialState(profile=PROFILE, dialect=DIALECTS[family])
+    before = ["G28", "G0 X50 Y50 Z10 F6000"] if homed else []
+    try:
+        lines = [clean(text, context, "command") for text in attempt.split(";")]
+        sent = [line.text for line in lines]
+        check([*before, *sent], SafetyRules(start=start))
+    except RejectedError as error:
+        return error.error
+    return sent[-1]
+
+
+@pytest.mark.parametrize(("family", "attempt", "result"), FIRST_ROWS)
+def test_what_was_seen_on_real_printers(family: str, attempt: str, result: str) -> None:
+    assert becomes(attempt, family) == result
+
+
+def test_nothing_moves_far_from_a_place_that_is_not_known() -> None:
+    for attempt in ("G92 X0;G1 X220", "T0;G91;G1 X220", "G91;G1 X1", "G92 X0;G1 X5"):
+        for family in SYNTAXES:
+            found = becomes(attempt, family, homed=False)
+            assert found == "position_unknown", (attempt, family)

@@ -12,6 +12,7 @@ from bridge.gcode.codes import rows
 from bridge.gcode.dialects import (
     KLIPPER,
     MARLIN,
+    MARLIN1,
     PRUSA,
     REPETIER,
     REPRAPFIRMWARE,
@@ -157,6 +158,21 @@ MARLIN_LINES = [
     ("M425 F9", "F9 is more than 1"),
     ("M871 P0 V20000", "V20000 is more than 10000 µm"),
     ("M900 K900", "K900 is more than 200"),
+    ("M851 X101", "X101 is more than 100 mm"),
+    ("M423 X1 Z-50", "Z-50 is more than 10 mm"),
+    ("M422 S1 X500", "X500 is outside 0 to 220 mm"),
+    ("M217 Z51", "Z51 is more than 50 mm"),
+    ("M217 P13000", "13000 mm/min is faster than 12000"),
+    ("M240 Z51", "Z51 is more than 50 mm"),
+    ("M240 F13000", "13000 mm/min is faster than 12000"),
+    ("M207 F13000", "13000 mm/min is faster than 12000"),
+    ("G29 S13000", "13000 mm/min is faster than 12000"),
+    ("T1 F13000", "13000 mm/min is faster than 12000"),
+    ("G425 U51", "U51 is more than 50 mm"),
+    ("M192 R101", "R101 is more than 100 °C, so it would never end"),
+    ("M190 S80 T90000", "90000 s are not between 0 and 900 s"),
+    ("M301 P-1", "P-1 must not be negative"),
+    ("M304 D-0.1", "D-0.1 must not be negative"),
 ]
 DUET_LINES = [
     ("M568 P0 S300", "profile.max_temperature.tool"),
@@ -168,6 +184,15 @@ DUET_LINES = [
     ("M104 S-300", "-300 °C is below -273.15 °C"),
     ("M207 S1 R101", "R101 is more than 100 mm"),
     ("M200 D1.75:0.1", "0.1 mm is no filament's diameter"),
+    ("M221 S100:1001", "1001 % is not between 0 and 1000 %"),
+    ("M207 S1:101", "S101 is more than 100 mm"),
+    ("M557 X0:500 Y0:200", "X500 is outside 0 to 220 mm"),
+    ("M558 F600:13000", "13000 mm/min is faster than 12000"),
+    ("M558 H51", "H51 is more than 50 mm"),
+    ("G4 S1:901", "901 s are not between"),
+    ("G30 P0 X5 Y5 H11", "H11 is more than 10 mm"),
+    ("G31 T1", "T1 is more than 0.1 mm/°C"),
+    ("G31 X101", "X101 is more than 100 mm"),
 ]
 KLIPPER_LINES = [
     (
@@ -191,8 +216,16 @@ KLIPPER_LINES = [
     ("TESTZ Z=-6", "Z-6 is more than 5 mm"),
     ("RESTORE_GCODE_STATE NAME=a MOVE=1 MOVE_SPEED=900", "54000 mm/min is faster"),
     ("MANUAL_STEPPER STEPPER=a MOVE=5 SPEED=900", "54000 mm/min is faster"),
+    ("SET_RETRACTION RETRACT_SPEED=900", "54000 mm/min is faster"),
+    ("PROBE PROBE_SPEED=900", "54000 mm/min is faster"),
+    ("BED_MESH_CALIBRATE PROFILE=default LIFT_SPEED=900", "54000 mm/min is faster"),
 ]
 OTHER_LINES = [
+    (PRUSA, "M860 S101", "S101 is more than 100 °C, so it would never end"),
+    (PRUSA, "M861 I1 S-9999", "S-9999 is more than 1000 microsteps"),
+    (REPETIER, "M402 F13000", "13000 mm/min is faster than 12000"),
+    (TEACUP, "G161 Z F13000", "13000 mm/min is faster than 12000"),
+    (TEACUP, "M130 P0 S-5", "S-5 must not be negative"),
     (REPETIER, "M303 P1 S120", "profile.max_temperature.chamber"),
     (UNKNOWN, "M303 E0 S61", "is beyond the chamber's limit"),
     (TEACUP, "M140 S-1", "-1 °C is below 0 °C; some firmwares would read a very high"),
@@ -250,6 +283,12 @@ def test_beyond_a_limit(dialect: Dialect, line: str, message: str) -> None:
         (MARLIN, ["M300 S440 P200", "M851 X-40 Y-10 Z-2.35", "M303 S200 C8"]),
         (MARLIN, ["M207 S5 F2700", "M603 L100 U100", "M220 B", "M400"]),
         (MARLIN, ["G21", "M149 C"]),
+        (MARLIN, ["M109 F1 S200 B210", "G26 H200 B60", "M192 R40", "M422 S1 X10 Y10"]),
+        (REPRAPFIRMWARE, ["M303", "M557 X10:200 Y10:200 S20", "M558 F600:180 H5"]),
+        (REPRAPFIRMWARE, ["G31 P500 X-30 Y-15 Z2.5 T0.001", "M301 H1 P10 I0.1 D100"]),
+        (KLIPPER, ["BED_MESH_CALIBRATE PROFILE=default METHOD=automatic"]),
+        (KLIPPER, ["PROBE PROBE_SPEED=5 SAMPLES=3", "PROBE_ACCURACY LIFT_SPEED=5.0"]),
+        (PRUSA, ["M860 S35", "M861 I1 S50"]),
     ],
 )
 def test_within_the_limits(dialect: Dialect, lines: list[str]) -> None:
@@ -305,6 +344,34 @@ def test_teacup_needs_the_number_in_its_own_line(line: str) -> None:
         error = refused([line], dialect=dialect)
         assert error.error == "invalid_payload"
         assert "must have S or R" in error.message
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line", "letters"),
+    [
+        (MARLIN, "M104 S200 F1", "B"),
+        (MARLIN1, "M109 F1 S200", "B"),
+        (PRUSA, "M109 F1", "B"),
+        (MARLIN, "M303", "S"),
+        (MARLIN, "M303 E-1 C5", "S"),
+        (REPETIER, "M303 P0", "S"),
+        (SMOOTHIEWARE, "M303 E0", "S"),
+        (REPRAPFIRMWARE, "M303 H1", "S"),
+        (MARLIN, "G26 B60", "H"),
+        (MARLIN, "G26 H200", "B"),
+    ],
+)
+def test_no_firmware_chooses_a_temperature_itself(
+    dialect: Dialect, line: str, letters: str
+) -> None:
+    error = refused([line], dialect=dialect)
+    assert error.error == "invalid_payload"
+    assert f"must have {letters}, because" in error.message
+
+
+def test_a_bed_that_is_not_there_needs_no_temperature() -> None:
+    bare = BOX.model_copy(update={"heated_bed": False})
+    check(["G26 H200"], rules(bare))
 
 
 def test_a_factor_that_the_printer_has_stored_cannot_be_checked() -> None:

@@ -121,6 +121,13 @@ def after(
         (["G38.2 Z-5"], MIDDLE, "z would be at -5 mm"),
         (["G91", "G38.2 X150"], MIDDLE, "x would be at 250 mm"),
         (["G91", "G30 X221 Y0"], MIDDLE, "x would be at 221 mm"),
+        (["M290 Z2", *["G28", "M290 Z2"] * 4, "G28", "M290 Z1"], {}, "11 mm in small"),
+        (["G29 P6 C6", "G28", "G29 P6 C5"], {}, "the mesh would be moved by 11 mm"),
+        (["M421 I0 J0 Q-6", "M421 I1 J0 Q-5"], {}, "the mesh would be moved by -11 mm"),
+        (["M240 I900"], MIDDLE, "x would be at 900 mm"),
+        (["M240 J-50"], MIDDLE, "y would be at -50 mm"),
+        (["M240 A121"], MIDDLE, "x would be at 221 mm"),
+        (["M240 A100", "G91", "M240 B-111"], MIDDLE, "y would be at -11 mm"),
     ],
 )
 def test_moves_beyond_a_limit(
@@ -159,6 +166,9 @@ def test_moves_beyond_a_limit(
         (["G1 F0", "G1 X5 F0"], {}),
         (["G29", "G1 E5"], HOME),
         (["M18", "G1 X5"], {}),
+        (["M240 I5 J5 A-5 B5", "G1 X5 Y5"], MIDDLE),
+        (["G29 P6 C0.1", "G29 P1", "M421 I1 J1 Q-0.1", "M421 I1 J1 Z0.1"], {}),
+        (["M290 Z2", "G28", "M290 Z-2", "G28", *["M290 Z2", "G28"] * 5], {}),
     ],
 )
 def test_moves_within_the_limits(
@@ -614,6 +624,55 @@ def test_klipper_may_restore_a_factor_that_was_sent_before() -> None:
         given = rules(BOX, HOME, dialect=KLIPPER, frame=remembered)
         with pytest.raises(RejectedError, match="faster"):
             check(["G90", "G1 X5 F5000"], given)
+
+
+def test_klippers_offset_is_not_ended_by_homing_or_by_restoring() -> None:
+    low, up = "SET_GCODE_OFFSET Z=-2", "SET_GCODE_OFFSET Z_ADJUST=1"
+    down = "SET_GCODE_OFFSET Z_ADJUST=-0.5"
+    restores = [low, "SET_GCODE_OFFSET Z=0", "RESTORE_GCODE_STATE NAME=a"]
+    for program in ([low, "G28", down], [*restores, down], [low, "RESUME", down]):
+        message = refused(program, HOME, dialect=KLIPPER).message
+        assert "z would be moved by -2.5 mm in small steps in all" in message
+    for program in ([low, "G28", up], [*restores, up], [*restores, restores[1], down]):
+        check(program, rules(BOX, HOME, dialect=KLIPPER))
+    frame = after([low], HOME, dialect=KLIPPER).frame.reconnected()
+    with pytest.raises(RejectedError, match="small steps"):
+        check([down], rules(BOX, HOME, dialect=KLIPPER, frame=frame))
+
+
+def test_small_steps_are_counted_over_a_reconnection() -> None:
+    frame = after(["M290 Z2", "G29 P6 C9"], HOME).frame.reconnected()
+    for line in ("M290 Z0.1", "G29 P6 C2"):
+        with pytest.raises(RejectedError, match="more than"):
+            check([line], rules(BOX, HOME, frame=frame))
+
+
+def test_the_plane_of_arcs_may_be_one_that_the_firmware_does_not_know() -> None:
+    start = {"x": 100.0, "y": 5.0, "z": 100.0}
+    full = "G2 X100 Y5 Z100 I60 K0"
+    assert "y would be at -55" in refused(["G18", full], start).message
+    # With K alone there is no arc in the other plane.
+    check(["G18", "G2 Z100 X100 K30"], rules(BOX, start))
+    assert "needs its centre, I and J" in refused(["G2 X9 K30"], start).message
+
+
+def test_the_plane_that_modes_restore_is_not_known() -> None:
+    start = {"x": 100.0, "y": 100.0, "z": 5.0}
+    program = ["G18", "M120", "G17", "M121"]
+    frame = after(program, start, dialect=REPRAPFIRMWARE).frame
+    arc = "G2 X110 Y100 I5 K-50"
+    for known in (frame, after(["G18", "G17"], start).frame.reconnected()):
+        with pytest.raises(RejectedError, match="z would be at -"):
+            check(["G90", arc], rules(BOX, start, frame=known))
+        check(["G90", "G17", arc], rules(BOX, start, frame=known))
+    check(["G90", arc], rules(BOX, start, frame=Frame().reconnected()))
+
+
+def test_a_tool_offset_that_is_probed_is_not_known() -> None:
+    given = rules(BOX, MIDDLE, dialect=REPRAPFIRMWARE)
+    check(["G30 S-1", "G1 Z5"], given)
+    with pytest.raises(RejectedError, match="coordinates of z were shifted"):
+        check(["G30 S-2", "G1 Z5"], given)
 
 
 def test_the_feedrate_that_modes_restore_is_not_known() -> None:

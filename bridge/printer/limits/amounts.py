@@ -21,7 +21,7 @@ MAX_PROBE_DISTANCE = 100.0
 """mm from the nozzle to the probe along x and y: the head goes as much further to put
 the probe over a place."""
 
-_SECONDS = dict.fromkeys(("G4", "M0", "M1", "M400"), ("S",))
+_SECONDS = {**dict.fromkeys(("G4", "M0", "M1", "M400"), ("S",)), "M190": ("T",)}
 _MILLISECONDS = {
     **dict.fromkeys(("G4", "M0", "M1", "M300", "M400"), ("P",)),
     "M240": ("D", "P"),
@@ -67,6 +67,10 @@ MAX_COEFFICIENT = 0.1
 """mm by which the height of the probe's trigger may change with each °C; real ones are
 a few micrometres."""
 
+MAX_MICROSTEPS = 1000.0
+"""Microsteps of the z axis by which Prusa's firmware moves the height of its probe's
+trigger at a temperature: 400 are a millimetre."""
+
 MAX_OLD_ADVANCE = 200.0
 """``K`` of ``M900`` in versions that count in other units, in which 30 to 100 are
 common; those that count in seconds take up to 10 by themselves."""
@@ -79,11 +83,13 @@ _FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
     "G29": (("Z", MAX_RAISE, "mm"), ("C", MAX_RAISE, "mm")),
     "G30": (("H", MAX_RAISE, "mm"),),
     "G31": (
+        *(("X", MAX_PROBE_DISTANCE, "mm"), ("Y", MAX_PROBE_DISTANCE, "mm")),
         ("Z", MAX_PROBE_OFFSET, "mm"),
         *(("C", MAX_COEFFICIENT, "mm/°C"), ("T", MAX_COEFFICIENT, "mm/°C")),
     ),
     "G34": (("Z", MAX_PATTERN, "mm"),),
     "M207": (("Z", MAX_RAISE, "mm"),),
+    "G134": (("Z", MAX_PROBE_OFFSET, "mm"),),
     "G425": (("U", MAX_PATTERN, "mm"),),
     "M217": (("Z", MAX_PATTERN, "mm"),),
     "M240": (("Z", MAX_PATTERN, "mm"),),
@@ -100,15 +106,18 @@ _FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
         *(("X", MAX_PROBE_DISTANCE, "mm"), ("Y", MAX_PROBE_DISTANCE, "mm")),
         ("Z", MAX_PROBE_OFFSET, "mm"),
     ),
+    "M861": (("S", MAX_MICROSTEPS, "microsteps"),),
     "M871": (("V", 1000 * MAX_PROBE_OFFSET, "µm"),),
     "M900": (("K", MAX_OLD_ADVANCE, ""),),
     "SET_PRESSURE_ADVANCE": (("ADVANCE", MAX_ADVANCE, "s"),),
     "TESTZ": (("Z", MAX_TEST, "mm"),),
 }
 _SPEEDS: Mapping[str, tuple[tuple[str, float], ...]] = {
-    **dict.fromkeys(("G30", "G42", "G61", "M125", "M402", "T"), (("F", 1.0),)),
+    **dict.fromkeys(
+        ("G30", "G42", "G61", "G161", "G162", "M125", "M402", "T"), (("F", 1.0),)
+    ),
     **{f"G38{sub}": (("F", 1.0),) for sub in ("", ".2", ".3", ".4", ".5")},
-    **dict.fromkeys(("M207", "M208", "M558"), (("F", 1.0), ("T", 1.0))),
+    **dict.fromkeys(("M207", "M208", "M558"), (("F", 1.0), ("Q", 1.0), ("T", 1.0))),
     "G29": (("S", 1.0),),
     "M217": (("P", 1.0), ("R", 1.0), ("U", 1.0)),
     "M240": (("F", 1.0), ("S", 1.0)),
@@ -137,7 +146,7 @@ _SPEEDS: Mapping[str, tuple[tuple[str, float], ...]] = {
 """Letters that are speeds of moves to other places than numbers say, and by what they
 are multiplied to become mm/min; ``T``: all tools."""
 
-_PLACES = {"M217": "XY", "M422": "XY"}
+_PLACES = dict.fromkeys(("M217", "M422", "M557"), "XY")
 """Letters that are places to which a later code goes."""
 
 _AWAITED = {
@@ -251,12 +260,13 @@ def _check_debug(line: Line) -> None:
 
 def _check_place(line: Line, letter: str, profile: Profile) -> None:
     reach = getattr(profile.volume, letter.lower())
-    at = line.values.get(letter)
-    if reach is not None and at is not None and not reach[0] <= at <= reach[1]:
-        raise _beyond(
-            f"{line}: {letter}{format_number(at)} is outside {format_number(reach[0])} "
-            f"to {format_number(reach[1])} mm (profile.volume.{letter.lower()})"
-        )
+    for at in _numbers(line, letter) if reach is not None else ():
+        if not reach[0] <= at <= reach[1]:
+            raise _beyond(
+                f"{line}: {letter}{format_number(at)} is outside "
+                f"{format_number(reach[0])} to {format_number(reach[1])} mm "
+                f"(profile.volume.{letter.lower()})"
+            )
 
 
 def _check_speed(line: Line, profile: Profile, letter: str, unit: float) -> None:

@@ -29,11 +29,17 @@ class Frame:
         shifts: what is added to a logical coordinate, in mm; ``None`` where it is not
             known. What is missing adds nothing.
         workspace: the number of the selected workspace; 1 is ``G54``.
-        plane: the axes of the plane of arcs.
+        plane: the axes of the plane of arcs; empty: not known.
+        planes: the planes that were selected since the printer started.
         relative_known: whether axes are relative is known.
         relative_e_known: whether the extruder is relative is known.
-        baby: mm by which ``M290`` and ``SET_GCODE_OFFSET Z`` moved an axis, and by
-            which codes that add to the bed's mesh moved that (``mesh``).
+        baby: mm by which ``M290`` moved an axis since it was homed (``z``) and since
+            the printer started (``Z``), and by which codes that add to the bed's mesh
+            moved that (``mesh``).
+        offset: mm of Klipper's ``SET_GCODE_OFFSET Z``, at least and at most; homing
+            does not end it.
+        offsets: the least and the greatest offset since the printer started, one of
+            which may be restored.
         retraction: mm that ``G10`` takes back; ``None``: what the printer has stored.
         recovery: mm that ``G11`` pushes more than that, at least and at most.
         factors: the highest speed and flow factors so far, in percent.
@@ -44,9 +50,12 @@ class Frame:
     shifts: Mapping[Key, float | None] = field(default_factory=dict)
     workspace: int = 1
     plane: str = "xy"
+    planes: tuple[str, ...] = ("xy",)
     relative_known: bool = True
     relative_e_known: bool = True
     baby: Mapping[str, float] = field(default_factory=dict)
+    offset: tuple[float, float] = (0.0, 0.0)
+    offsets: tuple[float, float] = (0.0, 0.0)
     retraction: float | None = None
     recovery: tuple[float, float] = (0.0, 0.0)
     factors: tuple[float, float] = (0.0, 0.0)
@@ -94,12 +103,25 @@ class Frame:
         """Return the frame in which what something shifts is no longer known."""
         return self.shifted(what, dict.fromkeys(axes))
 
+    def in_plane(self, plane: str) -> "Frame":
+        """Return the frame with another plane of arcs."""
+        planes = tuple(dict.fromkeys((*self.planes, plane)))
+        return replace(self, plane=plane, planes=planes)
+
+    def plane_unsure(self) -> "Frame":
+        """Return the frame in which an earlier plane may be selected again."""
+        return replace(self, plane="") if len(self.planes) > 1 else self
+
     def reconnected(self) -> "Frame":
         """Return the frame after the link was away: a reset may have ended shifts."""
         shifts: dict[Key, float | None] = dict.fromkeys(self.shifts)
         return Frame(
             shifts=shifts,
+            plane=self.plane_unsure().plane,
+            planes=self.planes,
             baby=self.baby,
+            offset=self.offset,
+            offsets=self.offsets,
             retraction=self.retraction,
             recovery=self.recovery,
             factors=self.factors,

@@ -19,6 +19,11 @@ MAX_BABY = 2.0
 """mm by which small steps (``M290``, ``SET_GCODE_OFFSET Z``) may move an axis in all:
 they move it without regard to its range, so this is not counted in the range here."""
 
+MAX_STEPS = 10.0
+"""mm of all small steps since the printer started. Some builds of Marlin add each to
+the probe's offset, and so homing does not end them
+(https://marlinfw.org/docs/gcode/M290.html)."""
+
 MAX_MESH = 10.0
 """mm by which the bed's mesh may be moved or bent in all by codes that add to it: the
 head follows it without regard to the range of z."""
@@ -38,6 +43,8 @@ _SLACK = 1e-6
 
 def restored(frame: Frame) -> Frame:
     """Return the frame after earlier shifts may have been restored, or ended."""
+    if frame.offset != frame.offsets:
+        frame = replace(frame, offset=frame.offsets)
     if any(what in {SET, OFFSET} for what, _ in frame.shifts):
         return frame.unsure(SET).unsure(OFFSET)
     return frame
@@ -111,7 +118,7 @@ def _set_shifts(
 
 
 def _plane(here: Coordinates, line: Line, _tool: int) -> Coordinates:
-    return here.in_frame(replace(here.frame, plane=_PLANES[line.code]))
+    return here.in_frame(here.frame.in_plane(_PLANES[line.code]))
 
 
 def _workspace(here: Coordinates, line: Line, tool: int) -> Coordinates:
@@ -208,7 +215,7 @@ def _babysteps(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     for letter, value in line.values.items():
         axis = "z" if letter == "S" else letter.lower()
         if axis in AXES and value is not None:
-            frame = _with_baby(frame, line, axis, frame.baby.get(axis, 0.0) + value)
+            frame = _with_baby(frame, line, axis, value)
     return here.without(AXES).in_frame(frame)
 
 
@@ -239,14 +246,24 @@ def _mesh(here: Coordinates, line: Line, _tool: int) -> Coordinates:
 _SHIFT_MESH = 6
 
 
-def _with_baby(frame: Frame, line: Line, axis: str, total: float) -> Frame:
-    if abs(total) > MAX_BABY + _SLACK:
+def _with_baby(frame: Frame, line: Line, axis: str, step: float) -> Frame:
+    baby = dict(frame.baby)
+    for key, most, since in (
+        (axis, MAX_BABY, "since it was homed"),
+        (axis.upper(), MAX_STEPS, "in all"),
+    ):
+        baby[key] = baby.get(key, 0.0) + step
+        _check_steps(line, axis, baby[key], most, since)
+    return replace(frame, baby=baby)
+
+
+def _check_steps(line: Line, axis: str, total: float, most: float, since: str) -> None:
+    if abs(total) > most + _SLACK:
         raise RejectedError.invalid(
             f"{line}: {axis} would be moved by {format_number(total)} mm in small "
-            f"steps since it was homed, more than {format_number(MAX_BABY)} mm",
+            f"steps {since}, more than {format_number(most)} mm",
             error="out_of_limits",
         )
-    return replace(frame, baby={**frame.baby, axis: total})
 
 
 def _gcode_offset(here: Coordinates, line: Line, _tool: int) -> Coordinates:
@@ -267,8 +284,14 @@ def _adjusted(
 ) -> Frame:
     """Return the frame with an offset of ``value``, or of ``more`` than before."""
     if axis == "z":
-        before = frame.baby.get(axis, 0.0) if value is None else 0.0
-        return _with_baby(frame, line, axis, before + (value or more))
+        least, most = frame.offset if value is None else (0.0, 0.0)
+        step = value or more
+        offset = (least + step, most + step)
+        for total in offset:
+            _check_steps(line, axis, total, MAX_BABY, "in all")
+        lowest, highest = frame.offsets
+        offsets = (min(lowest, offset[0]), max(highest, offset[1]))
+        return replace(frame, offset=offset, offsets=offsets)
     known = frame.shifts.get((OFFSET, axis), 0.0)
     return frame.shifted(OFFSET, {axis: _sum(known, more) if value is None else value})
 

@@ -47,6 +47,7 @@ _OTHER_AXES = frozenset("ABCUVW")
 _FACTORS = {Sets.SPEED: "speed", Sets.FLOW: "flow"}
 _PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
 _PARKS = {"M125", "M240", "M600", "M601"}
+_SETS_TOOL = -2
 _RETURNS = "M240"
 """Goes back to where it came from, or to A and B mm from there, after it was at I and J
 (https://marlinfw.org/docs/gcode/M240.html)."""
@@ -552,7 +553,9 @@ class Walk:
     def _arc(self, line: Line) -> None:
         plane = "xy" if line.code == "G5" else self._here.frame.plane
         # Many builds do not know G18 and G19, and then the plane is still that of X, Y.
-        for number, each in enumerate(dict.fromkeys((plane, "xy"))):
+        # After modes were restored it may be any that was selected.
+        planes = dict.fromkeys((plane, "xy") if plane else self._here.frame.planes)
+        for number, each in enumerate(planes):
             if any(axis in self._reach for axis in each):
                 self._check_path(line, each, must_be=number == 0)
         self._straight(line)
@@ -622,7 +625,7 @@ class Walk:
             frame = shifts.restored(frame)
         if code in _RESTORES_MODES:
             frame = replace(
-                frame,
+                frame.plane_unsure(),
                 relative_known=False,
                 relative_e_known=False,
                 doubtful=_IN_DOUBT,
@@ -651,7 +654,9 @@ class Walk:
             self._check_photo(line)
             return
         self._anywhere(line)
-        if line.code == "G30" and ("Z" in line.values or line.values.get("S", 0)):
+        if line.code == "G30" and (
+            "Z" in line.values or line.values.get("S") == _SETS_TOOL
+        ):
             # Smoothieware then calls the place where the bed is Z; RepRapFirmware's
             # S-2 sets the tool's offset by what was probed.
             self._here = self._here.in_frame(self._here.frame.unsure(SET, ("z",)))
