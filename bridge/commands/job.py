@@ -302,11 +302,13 @@ class Cancel(Command):
 class Recover(Command):
     """Continue a print of the bridge's files that broke off.
 
-    It begins with the last layer that had certainly started: heats, raises the
-    nozzle, homes X and Y, purges away from the part, and goes on. Z is not homed,
-    because the part is in the way. With `dry_run`, the response has the lines that
-    would be sent. It is rejected where that cannot be done safely; the message says
-    why.
+    It begins with the last layer that had certainly started: heats, raises the nozzle,
+    homes X and Y, sets again what the file and people have set (accelerations, pressure
+    advance, speed and flow factors, fans), purges away from the part, and goes on. Z is
+    not homed, because the part is in the way, so a bed that the file has measured
+    (`G29`) is no longer levelled out, unless the file loads it (`M420 S1`). With
+    `dry_run`, the response has the lines that would be sent. It is rejected where that
+    cannot be done safely; the message says why.
     """
 
     topic: ClassVar[str] = "job"

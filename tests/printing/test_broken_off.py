@@ -53,19 +53,25 @@ async def test_it_has_failed_and_nothing_is_sent_again(
 
 async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
     link, kept = tmp_path / "tty", tmp_path / "print.json"
+    file = ["M221 S95", *LINES]
     volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
     with simulated(f"simulator://{SLOW}", link) as printer:
         async with printing(
-            tmp_path, LINES, str(link), print_file=kept, volume=volume
+            tmp_path, file, str(link), print_file=kept, volume=volume
         ) as it:
             it.start()
+            await until(lambda: (it.live.printer.state.job.layer or 0) >= 4)
+            await it.live.does("head", command="feedrate", factor=70)
             await until(lambda: (it.live.printer.state.job.layer or 0) >= 6)
+            motion = printer.firmware.machine.motion
+            assert (motion.speed_factor, motion.flow_factor) == (70, 95)
             printer.reset()
             assert (await it.over()).outcome == "failed"
             await it.live.operational()
         assert flush()
         point = json.loads(kept.read_text())["checkpoint"]
         assert point["layer"] >= 6
+        assert (point["speed_factor"], point["flow_factor"]) == (70, None)
         assert point["targets"] == {"tool0": 190, "bed": 50}
         recover = command_of("job", command="recover", z=point["z"])
         cool = {"tool": 150}
@@ -81,12 +87,16 @@ async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
             lines = planned.program.gcode
             assert lines[:4] == ("M140 S50", "M104 S190", "M190 S50", "M109 S190")
             assert f"G92 Z{point['z']:g}" in lines
+            assert [x for x in lines if x[:3] == "M22"] == ["M221 S95", "M220 S70"]
             assert again.sent == []
+            motion = printer.firmware.machine.motion
+            assert (motion.speed_factor, motion.flow_factor) == (100, 100)
             await again.printer.execute(recover, Run())
             await until(lambda: again.printer.state.job.phase == "printing")
             work = Printing(again, None)  # type: ignore[arg-type] # not needed
             result = await work.over()
             assert (result.outcome, result.job) == ("done", "job-1r")
+            assert (motion.speed_factor, motion.flow_factor) == (70, 95)
             at = again.sent.index("M400")
             rest = again.sent[len(lines) : at]
             assert rest == sent_of(LINES)[-len(rest) :]

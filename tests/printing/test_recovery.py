@@ -1,16 +1,20 @@
 """From where a print that broke off goes on, and when that is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.commands.base import Context
 from bridge.config import Profile
 from bridge.errors import RejectedError
-from bridge.gcode.dialects import KLIPPER, MARLIN
+from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN
+from bridge.gcode.line import of_file
 from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.recovery import Recovery, Scan, plan
+from bridge.printer.printing.tracker import Tracker
 from tests.support.printing import layers
 
 LAYERS = layers(8, 40)
@@ -184,3 +188,137 @@ def test_klipper_is_not_told_where_it_is() -> None:
         scan.follow(lambda: next(pieces), 1000)
     context = replace(CONTEXT, dialect=KLIPPER)
     assert not any("G92 Z" in line for line in plan(at, scan, context, z=1.2).lines)
+
+
+def read(texts: Iterable[str]) -> dict[str, object]:
+    """Return what lines have set, as firmwares read them: the last value counts.
+
+    Values are by code (or what it sets), by what is chosen, and by letter.
+    """
+    now: dict[str, object] = {"tool": 0, "fan 0": 0.0}
+    for text in texts:
+        code, *words = text.split()
+        given = {word[0]: word[1:] for word in words}
+        if code in SWITCH:
+            now |= SWITCH[code]
+        elif code[0] == "T":
+            now["tool"] = int(code[1:])
+        elif code in {"M106", "M107"}:
+            speed = float(given.get("S", 255)) if code == "M106" else 0.0
+            now[f"fan {given.get('P', '0')}"] = speed
+        elif code in {"G0", "G1"} and "F" in given:
+            now["F"] = float(given["F"])
+        elif code in MODES:
+            now |= setting(code, given, str(now["tool"]))
+    return now
+
+
+def setting(code: str, given: dict[str, str], tool: str) -> dict[str, str]:
+    if code == "M204":  # S is the old letter for printing and travel
+        old = {f"M204 {x}": given["S"] for x in "PT" if "S" in given}
+        return old | {f"M204 {x}": given[x] for x in "PT" if x in given}
+    tool = given.pop("T", tool if code in {"M221", "M900"} else "")
+    return {f"{code} {tool} {x}": value for x, value in given.items()}
+
+
+SWITCH: dict[str, dict[str, object]] = {
+    "G90": {"relative": False, "relative_e": False},  # Marlin 2 sets both
+    "G91": {"relative": True, "relative_e": True},
+    "M82": {"relative_e": False},
+    "M83": {"relative_e": True},
+    **{f"G{n}": {"plane": n} for n in (17, 18, 19)},
+}
+MODES = {
+    "M201": ["X{}", "Y{}", "E{}", "X{} Y{}"],
+    "M203": ["X{}", "Z{} E{}"],
+    "M204": ["S{}", "P{}", "T{}", "P{} T{}"],
+    "M205": ["X{}", "Y{} E{}", "J0.{}"],
+    "M207": ["S{}", "S{} F{}", "Z{}"],
+    "M208": ["S{} F{}"],
+    "M220": ["S{}"],
+    "M221": ["S{}", "S{} T1", "S{} T0"],
+    "M900": ["K0.{}", "K0.{} T1"],
+    "M420": ["S1", "S1 Z{}", "S0"],
+    "M593": ["X F{}", "Y F{} D0.1"],
+}
+SWITCHES = (
+    *("G90", "G91\nG90", "M82", "M83", "G17", "G18", "M107", "M107 P1", "T0", "T1"),
+    *("M106 S{}", "M106 P1 S{}", "M106 P2 S{}", "G1 F{}"),
+)
+changes_of_modes = st.one_of(
+    *(st.tuples(st.just(code), st.sampled_from(ways)) for code, ways in MODES.items()),
+    st.tuples(st.just(""), st.sampled_from(SWITCHES)),
+)
+
+
+@given(st.lists(st.tuples(changes_of_modes, st.integers(1, 255), st.integers(0, 160))))
+def test_what_was_set_before_the_layer_is_set_again(
+    changes: list[tuple[tuple[str, str], int, int]],
+) -> None:
+    """The firmware was reset; then it is as if all lines before had been sent."""
+    lines = ["M104 S200", *LAYERS]
+    for (code, way), number, at in sorted(changes, key=lambda one: -one[2]):
+        text = f"{code} {way}".strip().replace("{}", str(number))
+        lines[5 + at : 5 + at] = text.split("\n")
+    text = "".join(f"{line}\n" for line in lines)
+    last = next(i for i, x in enumerate(lines) if x.startswith("G1 Z1.2 "))
+    profile = Profile.model_validate({"volume": VOLUME, "extruders": 2})
+    context = replace(CONTEXT, profile=profile)
+    recovery = recovered(last + 30, text, z=1.2, layer=5, context=context)
+    before = (x for x in lines[: recovery.start.line] if not x.startswith(";"))
+    assert read(recovery.lines) == read(before)
+
+
+def test_settings_are_those_of_their_family() -> None:
+    """Only what a firmware forgets, only the last of each, and in their order."""
+    for family, file, expected in SETTINGS_OF:
+        tracker = Tracker(DIALECTS[family])
+        for text in file.split(";"):
+            line = of_file(text, family)
+            assert line is not None
+            tracker.apply(line)
+        assert ";".join(tracker.settings) == expected, family
+        assert tracker.factor("M220") == (80 if "M220" in file else None)
+
+
+KLIPPER_FILE = (
+    "SET_PRESSURE_ADVANCE ADVANCE=0.1;SET_VELOCITY_LIMIT ACCEL=900;"
+    "SET_PRESSURE_ADVANCE EXTRUDER=extruder1 ADVANCE=0.2;T1;"
+    "SET_PRESSURE_ADVANCE ADVANCE=0.3;BED_MESH_PROFILE LOAD=pei;"
+    "BED_MESH_PROFILE SAVE=x;M204 S900"
+)
+KLIPPER_SETTINGS = (
+    "SET_PRESSURE_ADVANCE ADVANCE=0.1 EXTRUDER=extruder;"
+    "SET_VELOCITY_LIMIT ACCEL=900;"
+    "SET_PRESSURE_ADVANCE EXTRUDER=extruder1 ADVANCE=0.2;"
+    "SET_PRESSURE_ADVANCE ADVANCE=0.3 EXTRUDER=extruder1;"
+    "BED_MESH_PROFILE LOAD=pei;M204 S900"
+)
+SAME = "M201 X1000;M203 X200;M205 X8;M900 K30;M221 S95"
+SETTINGS_OF = (
+    ("marlin", "M204 S800;M204 P700;M204 S900", "M204 P700;M204 S900"),
+    ("marlin", "M106 S9;M106 P1 S9;M107 P1;M107", "M106 P1 S9;M107 P1"),
+    (
+        "marlin",
+        "M900 K0.1;M221 S95;T1;M900 K0.2;M900 K0.3 T0",
+        "M900 K0.1 T0;M221 S95 T0;M900 K0.2 T1;M900 K0.3 T0",
+    ),
+    ("marlin", "M900 K0.1;M900 K0.2;M117 x;M73 P5;G92 E0", "M900 K0.2"),
+    ("prusa", SAME, SAME),
+    (
+        "reprapfirmware",
+        "M566 X600;M572 D0 S0.05;M207 S0.8;M566 Y600",
+        "M566 X600;M572 D0 S0.05;M207 S0.8;M566 Y600",
+    ),
+    ("repetier", "M205;M221 S90;M220 S80", "M221 S90;M220 S80"),
+    ("smoothieware", "M204 S900;M205 X0.05", "M204 S900;M205 X0.05"),
+    ("klipper", KLIPPER_FILE, KLIPPER_SETTINGS),
+)
+
+
+def test_what_people_have_changed_is_set_again() -> None:
+    text = TEXT.replace("M140 S60", "M220 S90")
+    at = first_line(6) + 35
+    assert "M220 S90" in recovered(at, text, z=1.2).lines
+    lines = recovered(at, text, z=1.2, speed_factor=70.0, flow_factor=105.0).lines
+    assert [x for x in lines if x[:3] == "M22"] == ["M220 S90", "M220 S70", "M221 S105"]

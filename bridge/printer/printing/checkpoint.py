@@ -39,6 +39,9 @@ class Checkpoint(BaseModel):
     targets: dict[str, float]
     """°C by heater, with the offsets."""
     excluded: tuple[str, ...] = ()
+    speed_factor: float | None = None
+    """``M220`` in %, if people have changed what the file has set; as the next one."""
+    flow_factor: float | None = None
 
 
 class Kept(BaseModel):
@@ -60,6 +63,8 @@ def checkpoint(  # noqa: PLR0913 - all that is kept
     z: float | None,
     targets: Mapping[str, float],
     excluded: tuple[str, ...],
+    speed_factor: float | None = None,
+    flow_factor: float | None = None,
 ) -> Checkpoint:
     """Return what is kept of a print at this moment."""
     return Checkpoint(
@@ -77,4 +82,6 @@ def checkpoint(  # noqa: PLR0913 - all that is kept
         z=z,
         targets=dict(targets),
         excluded=excluded,
+        speed_factor=speed_factor,
+        flow_factor=flow_factor,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bridge.gcode.modal import Modal
 from bridge.printer.control.heater_policy import heaters_on
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.events import StateEvent
@@ -47,6 +48,7 @@ class JobReport:
         self.point: Checkpoint | None = None if kept is None else kept.checkpoint
         """Where the last print broke off, or the present one is."""
         self._targets: dict[str, float] = {}
+        self._factors: tuple[float | None, float | None] = (None, None)
         self._elapsed: float | None = None
 
     @property
@@ -135,6 +137,7 @@ class JobReport:
         state = self._observer.state
         if state.link == "operational":  # of one that is away nothing is known
             self._targets = heaters_on(state)
+            self._factors = _factors(state.modal, tracker)
         point = self.point = checkpoint(
             file,
             family=self._observer.dialect.name,
@@ -144,6 +147,8 @@ class JobReport:
             z=tracker.layer_z,
             targets=self._targets,
             excluded=feed.objects.excluded,
+            speed_factor=self._factors[0],
+            flow_factor=self._factors[1],
         )
         if self.file is not None:
             remember(self.file, Kept(checkpoint=point))
@@ -153,3 +158,13 @@ class JobReport:
         self.point = None
         if self.file is not None:
             remember(self.file, Kept())
+
+
+def _factors(modal: Modal, tracker: Tracker) -> tuple[float | None, float | None]:
+    """Return the speed and flow in %, where people have changed what the file set."""
+    now = (("M220", modal.speed_factor), ("M221", modal.flow_factor))
+    speed, flow = (
+        None if percent == (tracker.factor(code) or 100.0) else percent
+        for code, percent in now
+    )
+    return speed, flow

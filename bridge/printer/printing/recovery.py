@@ -196,6 +196,7 @@ def plan(
         *_heating(point, start, context),
         *_raising(at, place, context),
         "G28 X Y",
+        *_settings(point, start.tracker),
         *_purging(scan, place, context.profile),
         *_approaching(scan, place, context.profile),
     )
@@ -240,6 +241,14 @@ def _raising(at: float, place: HeadPosition, context: Context) -> Iterator[str]:
         yield f"G92 Z{format_number(at)}"
     yield "G90"
     yield f"G1 Z{format_number(highest)} F{format_number(context.profile.speeds.z)}"
+
+
+def _settings(point: Checkpoint, tracker: Tracker) -> Iterator[str]:
+    """Yield the lines that set what a reset of the firmware has undone."""
+    yield from tracker.settings
+    for code, percent in (("M220", point.speed_factor), ("M221", point.flow_factor)):
+        if percent is not None:
+            yield f"{code} S{format_number(percent)}"
 
 
 def _purging(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]:

@@ -34,6 +34,31 @@ a second one for the same layers."""
 _ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
 """Cura's time at the end of a layer, in seconds."""
 
+SETTINGS: Mapping[str, str] = {
+    **dict.fromkeys(("G17", "G18", "G19"), ""),
+    **dict.fromkeys(("M201", "M203"), "T"),
+    **dict.fromkeys(("M204", "M205", "M566", "M593", "M420"), ""),
+    **dict.fromkeys(("M207", "M208", "M220"), ""),
+    "M218": "T",
+    "M221": "TD",
+    "M900": "T",
+    "M572": "D",
+    "M106": "P",
+    "M107": "P",
+    "SET_PRESSURE_ADVANCE": "EXTRUDER",
+    **dict.fromkeys(("SET_VELOCITY_LIMIT", "SET_RETRACTION"), ""),
+    "SET_INPUT_SHAPER": "",
+    "BED_MESH_PROFILE": "",
+}
+"""Codes that set something until the firmware is reset, and move and heat nothing; with
+the names of what chooses the thing that is set: a tool, an extruder or a fan. What is
+no mode of the head, and is the same for all moves: accelerations, jerk, speed and flow
+factors, pressure advance, retraction by the firmware, offsets of tools, further fans,
+the plane of arcs, and whether the measured bed is levelled out."""
+
+_OF_TOOL = {"M221": " T{}", "M900": " T{}", "SET_PRESSURE_ADVANCE": " EXTRUDER={}"}
+"""Those that concern the selected tool if none is named, and how one is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadPosition:
@@ -99,6 +124,8 @@ class Tracker:
         self.layer_z: float | None = None
         self.elapsed: float | None = None
         self.box: list[float] | None = None
+        self._settings: dict[tuple[str, ...], tuple[Line, int]] = {}
+        self._several_tools = False
         self._marker = ""  # the kind of comment that marks layers in this file
         self._marked_z = 0.0
         self._top = float("-inf")  # the greatest height of a layer
@@ -136,6 +163,34 @@ class Tracker:
             fan=self.fan,
             retracted=self._used - self._fed,
         )
+
+    def factor(self, code: str) -> float | None:
+        """Return the percentage that ``M220`` or ``M221`` has set last, if any did."""
+        found = [
+            line.values.get("S")
+            for line, _ in self._settings.values()
+            if line.code == code
+        ]
+        return found[-1] if found else None
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The lines that set again all of :data:`SETTINGS` that is in force.
+
+        Of lines with the same letters only the last one is kept, and their order is
+        that of the file. So the last line that has set a value is among them, and none
+        behind it sets another one, whatever the letters mean to the firmware.
+        """
+        return tuple(self._for_tool(line, to) for line, to in self._settings.values())
+
+    def _for_tool(self, line: Line, tool: int) -> str:
+        """Return a setting; with its tool, if the file has several and it has none."""
+        named = _OF_TOOL.get(line.code, "")
+        if not self._several_tools or not named or _selectors(line):
+            return line.text
+        klipper = line.code == "SET_PRESSURE_ADVANCE"
+        name = f"extruder{tool or ''}" if klipper else str(tool)
+        return line.text + named.format(name)
 
     def comment(self, text: str) -> bool:
         """Note what a comment says; return whether a layer begins with it."""
@@ -249,6 +304,8 @@ class Tracker:
     def _other(self, line: Line) -> None:
         """Note what a line does that is no move."""
         row = line.row
+        if line.code in SETTINGS:
+            self._setting(line)
         if row.sets is not Sets.NOTHING:
             self._mode(line)
         if row.target:
@@ -260,6 +317,21 @@ class Tracker:
                 self._set(line.values)
             case Moves.ANYWHERE | Moves.SETS if line.values or not _retracts(line):
                 self.x = self.y = self.z = None
+
+    def _setting(self, line: Line) -> None:
+        """Keep a line that sets something, as the last one with its letters."""
+        if line.row.reads:
+            return
+        if line.code == "BED_MESH_PROFILE" and "LOAD=" not in line.text:
+            return
+        if line.code in {"M106", "M107"} and not line.values.get("P"):
+            return  # the part cooling fan is a mode of the head
+        chosen = _selectors(line)
+        whose = "" if chosen or line.code not in _OF_TOOL else str(self.tool)
+        names = sorted(name for name, _ in line.parameters)
+        key = (line.code, whose, *chosen, *names)
+        self._settings.pop(key, None)
+        self._settings[key] = line, self.tool
 
     def _mode(self, line: Line) -> None:
         match line.row.sets:
@@ -273,6 +345,7 @@ class Tracker:
                 self.relative_e = False
             case Sets.TOOL if line.code[1:].isdigit():
                 self.tool = int(line.code[1:])
+                self._several_tools |= self.tool > 0
             case Sets.FAN if not line.values.get("P"):
                 speed = line.values.get("S")
                 self.fan = _FULL if speed is None else max(0.0, min(speed, _FULL))
@@ -304,6 +377,13 @@ class Tracker:
                 moved = _UNKNOWN if before is None else before - value
                 self.shifts[axis] = self.shifts.get(axis, 0.0) + moved
             setattr(self, axis, value)
+
+
+def _selectors(line: Line) -> list[str]:
+    """Return what a setting names of the things that it could set."""
+    wanted = SETTINGS[line.code]
+    chooses = {wanted} if line.code == "SET_PRESSURE_ADVANCE" else set(wanted)
+    return [f"{name}={value}" for name, value in line.parameters if name in chooses]
 
 
 def _retracts(line: Line) -> bool:
