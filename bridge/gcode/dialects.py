@@ -339,6 +339,8 @@ REPETIER = Dialect(
 )
 """Also the Anet A8's fork of it."""
 
+_SMOOTHIE_ALARMS = ("alarm:", "halt asserted", "limit switch ", "halted, m999")
+
 SMOOTHIEWARE = Dialect(
     name="smoothieware",
     homing_ends_shifts=False,
@@ -347,7 +349,7 @@ SMOOTHIEWARE = Dialect(
     bare_t_is_tool_zero=True,
     long_timeout=600.0,
     bang=Bang.FATAL,
-    alarm_prefixes=("alarm:", "halt asserted", "limit switch ", "halted, m999"),
+    alarm_prefixes=_SMOOTHIE_ALARMS,
 )
 """Its buttons and end switches stop it with an ``ALARM:``, or ``Limit switch min_x was
 hit``, without ``Error:``. It then answers each line with ``!!`` alone, until ``M999``
@@ -377,6 +379,7 @@ TEACUP = Dialect(
 
 UNKNOWN = Dialect(
     name="unknown",
+    alarm_prefixes=_SMOOTHIE_ALARMS,  # one that is halted may not answer M115
     homing_ends_shifts=False,
     only_m82_sets_extruder=None,
     checks_sequence=None,

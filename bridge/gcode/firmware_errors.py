@@ -18,6 +18,8 @@ from bridge.gcode.reply_types import (
 FATAL_REASONS: Mapping[str, str] = {
     "thermal runaway": "thermal_runaway",
     "thermal malfunction": "thermal_runaway",
+    "temperature runaway": "thermal_runaway",
+    "temperature took too long": "heating_failed",
     "mintemp": "mintemp",
     "maxtemp": "maxtemp",
     "heating failed": "heating_failed",

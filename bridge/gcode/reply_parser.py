@@ -383,6 +383,9 @@ RULES: Mapping[str, Sequence[Rule]] = {
               "marlin1"),
     ],
     "p": [
+        _rule(rf"(?P<text>Printer stopped due to errors{_NO_FILE}.*)", _fatal,
+              "Printer stopped due to errors. Fix the error and use M999 to restart.",
+              _MARLIN_CODES + "M999.html", "marlin"),
         _rule(r"(?P<text>PID Autotune failed.*)", _refusal,
               "PID Autotune failed! Bad extruder number", _MARLIN_CODES + "M303.html",
               "marlin"),
@@ -484,7 +487,27 @@ def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
             return rule.build(match, dialect)
     if not text:
         return []
-    return parse_report(text, dialect) or [parse_unmarked(text, dialect)]
+    if said := parse_report(text, dialect):
+        return [*said, *_interrupting_ok(text, said)]
+    return [parse_unmarked(text, dialect)]
+
+
+_INTERRUPTING_OK = re.compile(
+    r"(?<=[\d@:])(?:N\d{0,9})?ok(?P<rest>(?:\s+N\d{1,9})?(?:\s+[PB]\d{1,4})*)$",
+    re.ASCII,
+)
+"""An ``ok`` that interrupts a report by itself: Marlin 1.1 writes both at once on some
+boards (``@0:127 @1:10N2ok N238 P1 B3``, ``@0:55 @N780ok``;
+https://github.com/MarlinFirmware/Marlin/issues/9658,
+https://github.com/OctoPrint/OctoPrint/issues/2254). No report ends that way."""
+
+
+def _interrupting_ok(text: str, said: Sequence[Reply]) -> list[Reply]:
+    found = _INTERRUPTING_OK.search(text)
+    if found is None or not isinstance(said[0], TemperatureReport):
+        return []
+    number, _, _ = _counted(found["rest"].strip())
+    return [Ok(number)]
 
 
 def hints_at_start(text: str) -> bool:

@@ -24,7 +24,7 @@ from bridge.gcode.reply_types import (
 )
 
 # Nine digits are more than any machine needs, and keep floats finite.
-_NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
+_NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,20})?|\.\d{1,20})"
 _UNREADABLE = r"nan|[-+]?inf(?:inity)?|ovf|-{2,}|\?+"
 """What stands for a temperature that a firmware cannot measure. ``nan``, ``inf`` and
 ``ovf`` are what Arduino's ``Print`` makes of such a number
@@ -40,13 +40,14 @@ _ENTRY = re.compile(
 _DECORATION = re.compile(r"(?:^|(?<=\s))=+(?=[A-Z])", re.ASCII)
 """Creality's firmware of the CR-10S Pro writes ``==T:195.00 /195.00 ==B:45.33``."""
 
-_NAME = re.compile(r"(?P<letter>[ACHLMPRSX])\d{0,3}", re.ASCII)
-"""What sensors beside hotends and the bed are called: ambient (A), chamber (C), cooler
-(L), board (M), probe (P), redundant (R) and others of forks, with a number where there
-are several (https://marlinfw.org/docs/gcode/M105.html). Longer words that look like
-readings are noise (``OOOOT:199.8``). Other letters are those of axes and numbers: two
-lines may arrive as one (``T:20.1 /0.0 X:6.65 Y:0.00``, ``T:20.1 /0.0ok N:14``). Only
-Prusa's firmware for the MK4 and the like calls its heatbreak ``X``, with a target
+_NAME = re.compile(r"(?P<letter>[ABCHLMPRSX])\d{0,3}", re.ASCII)
+"""What sensors beside hotends and the bed are called: ambient (A), zones of the bed
+(B0, B1; the first is the bed), chamber (C), cooler (L), board (M), probe (P), redundant
+(R) and others of forks, with a number where there are several
+(https://marlinfw.org/docs/gcode/M105.html). Longer words that look like readings are
+noise (``OOOOT:199.8``). Other letters are those of axes and numbers: two lines may
+arrive as one (``T:20.1 /0.0 X:6.65 Y:0.00``, ``T:20.1 /0.0ok N:14``). Only Prusa's
+firmware for the MK4 and the like calls its heatbreak ``X``, with a target
 (``X:36.0/36.0``)."""
 
 _FIRST = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
@@ -101,8 +102,10 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
             continue
         name = dialect.extra_sensors.get(name, name)
         if name not in readings or _TOOL.fullmatch(name):
-            reading = Reading(_measured(match["actual"]), _finite(_target(match)))
+            reading = Reading(_measured(match["actual"]), _wanted(_target(match)))
             readings[name] = reading
+    if "B" not in readings and "B0" in readings:
+        readings["B"] = readings.pop("B0")
     if not _has_heater(readings):
         return None
     told = (match["name"] for match in _WAITING.finditer(text))
@@ -201,6 +204,16 @@ def _finite(text: str | None) -> float | None:
 def _measured(text: str) -> float | None:
     value = _finite(text)
     return value if value is None or _COLDEST < value < _HOTTEST else None
+
+
+def _wanted(text: str | None) -> float | None:
+    """Return a target; one that no heater can have is not known.
+
+    Creality's firmware of the CR-10S Pro says ``/-28416.00`` until one is set
+    (https://github.com/OctoPrint/OctoPrint/issues/2861), RepRapPro's ``/-273.0`` for a
+    tool that is not there (https://github.com/OctoPrint/OctoPrint/issues/104).
+    """
+    return None if text is None else _measured(text)
 
 
 def is_placeholder(readings: Mapping[str, Reading]) -> bool:

@@ -64,7 +64,7 @@ def mutated(chance: random.Random) -> str:
 # Sensors
 
 NUMBER = r"[-+]?\d+(?:\.\d*)?"
-LETTERS = "ACHLMPRSX"
+LETTERS = "ABCHLMPRSX"
 """Ambient, chamber, cooler, board, probe, redundant and others of forks, and Prusa's
 heatbreak; none is a letter of an axis, but for that, which has a target."""
 CALLED = {("prusa", "P"): "pinda", ("prusa", "A"): "ambient"}
@@ -74,7 +74,7 @@ def sensors_meant(text: str, family: str) -> set[str]:
     """Return the sensors that a line may name."""
     if family == "klipper":  # its owner chooses the names; a target is always reported
         found: list[str] = re.findall(
-            rf"(?<!\S)([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text
+            rf"(?:^|\s)=*([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text
         )
         letters = sensors_meant(text, "marlin")
         return {name for name in found if name not in "XYZEFWN"} | letters
@@ -82,10 +82,8 @@ def sensors_meant(text: str, family: str) -> set[str]:
         return set()
     names: set[str] = set()
     for letter in LETTERS:
-        target = rf"\s*/\s*{NUMBER}" if letter == "X" else ""
-        for match in re.finditer(
-            rf"(?:^|\s)=*({letter}\d*):\s*\S*\d\S*?{target}", text
-        ):
+        value = r"\S+?\s*/" if letter == "X" else r"\S*\w"
+        for match in re.finditer(rf"(?:^|\s)=*({letter}\d*):\s*{value}", text):
             names.add(CALLED.get((family, match[1]), match[1]))
     return names
 
@@ -96,13 +94,17 @@ HALTS = (
     "thermal runaway", "thermal malfunction", "mintemp", "maxtemp", "heating failed",
     "not heating at expected rate", "watchdog", "stopped due to errors",
     "kill() called", "printer halted", "halt asserted", "kill button", "fatal:",
+    "temperature runaway", "temperature took too long",
 )  # fmt: skip
 """Whole phrases; behind ``Error:`` at the beginning of a line they stop a machine."""
-HALT_STARTS: Mapping[str, Sequence[str]] = {
-    "smoothieware": ("alarm:", "halt asserted", "limit switch ", "halted, m999"),
-}
-ALWAYS = ("fatal:", ": extruder switched off. mintemp trig",
-          ": extruder switched off. maxtemp trig")  # fmt: skip
+ALARMS = ("alarm:", "halt asserted", "limit switch ", "halted, m999")
+HALT_STARTS: Mapping[str, Sequence[str]] = {"smoothieware": ALARMS, "unknown": ALARMS}
+ALWAYS = (
+    "fatal:",
+    "printer stopped due to errors",
+    ": extruder switched off. mintemp trig",
+    ": extruder switched off. maxtemp trig",
+)
 BANG_REFUSES = {"klipper", "reprapfirmware", "unknown"}
 
 

@@ -62,6 +62,8 @@ def readings(line: str, dialect: Dialect = MARLIN) -> dict[str, Reading]:
         ("!! No trigger on probe after full movement", KLIPPER),
         ("Error:Bed leveling failed. Sensor triggered too high", PRUSA),
         ("Error:STOP called because of BLTouch error - restart with M999", MARLIN),
+        ("Error:!! STOP called because of BLTouch error - restart with M999", MARLIN),
+        ("Error: Bad command: Connection to Linux", REPRAPFIRMWARE),
     ],
 )
 def test_an_operation_that_failed_stops_no_printer(line: str, dialect: Dialect) -> None:
@@ -75,7 +77,21 @@ def test_an_operation_that_failed_stops_no_printer(line: str, dialect: Dialect) 
         ("Error:Printer halted. kill() called!", MARLIN, "killed"),
         ("Error:Probing Failed. Printer halted. kill() called!", MARLIN, "killed"),
         ("Error:Printer stopped due to errors. Fix and use M999", MARLIN1, "stopped"),
+        ("Printer stopped due to errors. Fix and use M999", MARLIN, "stopped"),
         ("fatal:Heater/sensor error", REPETIER, "fatal"),
+        ("HALT asserted - reset or M999 required", UNKNOWN, "killed"),
+        ("Halted, M999 to exit HALT state", UNKNOWN, "fatal"),
+        ("ALARM: Kill button pressed", UNKNOWN, "killed"),
+        (
+            "ERROR: Temperature runaway on B (delta temp 24.5), HALT asserted",
+            SMOOTHIEWARE,
+            "thermal_runaway",
+        ),
+        (
+            "ERROR: Temperature took too long to be reached on B, HALT asserted",
+            SMOOTHIEWARE,
+            "heating_failed",
+        ),
         ("ALARM: Kill button pressed", SMOOTHIEWARE, "killed"),
         (
             "Error:Thermal Runaway, system stopped! Heater_ID: 0",
@@ -204,6 +220,57 @@ def test_of_a_tool_that_is_named_twice_the_list_counts(line: str) -> None:
     assert (found["T0"], found["T1"]) == (Reading(50.44, 0), Reading(220.36, 220))
 
 
+def test_of_the_zones_of_a_bed_the_first_is_the_bed() -> None:
+    for line, bed, zones in (
+        ("T0:210 /210 B0:59.9 /60 B1:36.4 /0 M:44 /0", 59.9, {"B1", "M"}),
+        ("ok T:210 /210 B0:59.9 /60 B1:36.4 /0", 59.9, {"B1"}),
+        ("ok B0:59.9 /60 T0:210 /210", 59.9, set[str]()),
+        ("T:210 /210 B:50 /60 B0:59.9 /60 B1:36.4 /0", 50, {"B0", "B1"}),
+        ("T:210 /210 B:60/60 B_0_0:21.3/0 B_1_0:20.4/0 HBR@:51", 60, set[str]()),
+    ):
+        found = readings(line)
+        assert found["B"].actual == bed
+        assert found["B"].target == 60
+        assert {*found} - {"T", "T0", "B"} == zones
+
+
+def test_a_target_that_no_heater_can_have_is_not_known() -> None:
+    for line, target in (
+        ("==T:32.32 /-28416.00 ==B:33.07 /0.00 @:0 B@:0", None),
+        ("ok T: 32.3/-273.0 B:33 /0", None),
+        ("T:32 /2000 B:33 /0", None),
+        ("T:32 /nan B:33 /0", None),
+        ("T:32 /-10.0 B:33 /0", -10.0),
+        ("T:32 /-0.0 B:33 /0", 0.0),
+    ):
+        assert readings(line)["T"].target == target, line
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("T:220.13 /220.00 @:104 @0:127 @1:10N2ok N238 P1 B3", 238),
+        ("T:204.87 /205.00 B:77.73 /75.00 @:55 B@:0 @0:55 @N780ok", None),
+        ("T:199.93 /200.00 B:77.38 /75.00 @0:56 @1:N2ok", None),
+        ("T:20.1 /0.0 B:20.1 /0.0ok", None),
+        ("T:20.1 /0.0 @:0ok N7", 7),
+        ("T:20.1 /0.0 @:ok P15 B3", None),
+    ],
+)
+def test_an_ok_that_interrupts_a_report_counts(line: str, number: int | None) -> None:
+    report, ok = parse_reply(line)
+    assert isinstance(report, TemperatureReport)
+    assert report.readings["T"].actual is not None
+    assert ok == Ok(number)
+
+
+@pytest.mark.parametrize(
+    "line", ["T:20 /0 hook", "T:20 /0 ok then", "T:20 /0 @:0ok 5", "X:1 Y:2 Z:3 E:0ok"]
+)
+def test_other_words_in_a_report_acknowledge_nothing(line: str) -> None:
+    assert not any(isinstance(reply, Ok) for reply in parse_reply(line))
+
+
 @pytest.mark.parametrize(
     ("line", "e"),
     [
@@ -213,6 +280,7 @@ def test_of_a_tool_that_is_named_twice_the_list_counts(line: str) -> None:
         ("X:1.000 Y:2.000 Z:3.000 U:0.000 E:4.000 E0:9.0", 4.0),
         ("X:1.00 Y:2.00 Z:3.00 A:0.00 B:1.0 C:2.0 E0:4.00 E1:5.00", 4.0),
         ("ok C: X:1.0000 Y:2.0000 Z:3.0000 A:0.0000 E:4.0000", 4.0),
+        ("ok C: X:1.0000000000000000 Y:2.0 Z:3.00000000000000 E:4", 4.0),
         ("X:1.00 Y:2.00 Z:3.00 Count X:0 E:7", None),
     ],
 )
@@ -272,6 +340,7 @@ def test_each_family_has_words_of_its_own(line: str, reply: Reply) -> None:
         "Not SD printing.gcode 9",
         "Grbl plate.gcode 12",
         "Printer locked.gcode 3",
+        "Printer stopped due to errors.gcode 5",
     ],
 )
 def test_the_name_of_a_file_is_no_message(line: str) -> None:
