@@ -204,7 +204,7 @@ stateDiagram-v2
 _HEARD = """\
 ```
 
-`asked_…`: a line was sent. `told_…`: a line or host action of the firmware. `rose`,
+`asked_…`: a line was sent. `announced_…`: a line or host action of it. `rose`,
 `stood`: the byte counter, `_again`: twice in a row, `_still`: three times in a row,
 `reads_on`: five times in a row. `denied`: `Not SD printing`, `_for_good`: three times
 in a row. `ended_unseen`: the same after the link was lost. `short_print`: the end of
@@ -223,17 +223,17 @@ def prints_markdown() -> str:
 
 def _arrows() -> Iterator[str]:
     labels: dict[tuple[str, str], list[str]] = {}
-    for (phase, heard), transition in TABLE.items():
-        labels.setdefault((phase, transition.to), []).append(heard)
+    for (phase, observed), transition in TABLE.items():
+        labels.setdefault((phase, transition.to), []).append(observed)
     for (start, end), words in labels.items():
         yield f"    {start} --> {end}: {', '.join(words)}"
 
 
 def _rows() -> Iterator[str]:
     for phase in PHASES:
-        for (start, heard), transition in TABLE.items():
+        for (start, observed), transition in TABLE.items():
             if start == phase:
-                yield f"| {phase} | `{heard}` | {_next(transition)} |"
+                yield f"| {phase} | `{observed}` | {_next(transition)} |"
 
 
 def _next(transition: Transition) -> str:

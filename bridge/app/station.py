@@ -510,7 +510,7 @@ class Station:
     def _received(self, message: Message) -> None:
         rest = self.topics.split(message.topic)
         if rest is None or rest not in COMMANDS:
-            birth = self._announcer.heard(message)
+            birth = self._announcer.on_message(message)
             retained = message.retain
             if birth or not self.topics.is_asked(message.topic, retained=retained):
                 return

@@ -439,7 +439,7 @@ def _merged(rows: Iterable[Code]) -> Code:
 def _of_selectors(one: Selector | None, other: Selector | None) -> Selector | None:
     """Return what chooses the heater in families of which one has no such letter.
 
-    A line without the letter means the same for both; with it, it cannot be told.
+    A line without the letter means the same for both; with it, that is not clear.
     """
     if one == other:
         return one

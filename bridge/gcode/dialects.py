@@ -138,8 +138,9 @@ class Dialect:
     """The command that echoes its ``MSG``, behind ``PREFIX`` or what its ``TYPE``
     stands for: with it a line could forge any reply (Klipper's ``RESPOND``)."""
     restart: tuple[str, ...] = ()
-    """Lines that bring a halted firmware back. Marlin is deaf after ``kill()``, to
-    ``M999`` too (tests/transcripts/marlin/m21-misc.txt), and needs its reset button."""
+    """Lines that bring a halted firmware back. After ``kill()`` Marlin ignores
+    everything, also ``M999`` (tests/transcripts/marlin/m21-misc.txt), and needs its
+    reset button."""
     pause: tuple[str, ...] = ("M25",)
     """Lines that pause a print from the SD card."""
     resume: tuple[str, ...] = ("M24",)
@@ -204,7 +205,7 @@ class Dialect:
 
         A dwell (``G4 S2``, ``G4 P2000``) says its time itself, and ``M303`` its cycles
         (``C`` in Marlin, ``R`` in Repetier). Other lines that take minutes are marked
-        in the table of codes (Q-25): without ``busy:`` nothing is heard meanwhile.
+        in the table of codes (Q-25): without ``busy:`` nothing is received meanwhile.
         Klipper answers many seconds of ``G28`` or ``M400`` with silence, and then
         everything at once (tests/transcripts/klipper/04_move_home_jog.txt).
         """

@@ -12,7 +12,7 @@ class HeaterTarget:
     """A temperature that a line sets.
 
     Attributes:
-        heater: ``tool``, ``bed``, ``chamber``; ``any`` where it cannot be told.
+        heater: ``tool``, ``bed``, ``chamber``; ``any`` where that is not clear.
         tool: the tool's number, if the line names one.
         celsius: the temperature.
         letter: the letter, or name, that it stands after.

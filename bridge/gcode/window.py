@@ -55,9 +55,9 @@ class QueuedLine:
     Attributes:
         text: the G-code.
         ticket: what its sender was given; ``None``: it is one of our own, or its sender
-            has been told how it ended.
+            has been informed how it ended.
         report_errors: its sender reports what the firmware objects to in it.
-        offset: where it is in its source, as :class:`Stream` was told; -1: nowhere.
+        offset: where it is in its source, as :class:`Stream` has it; -1: nowhere.
         number: its line number; -1 while it waits.
         code: ``G28``, as :func:`code_of` returns it.
         plain: it is a move that is answered soon, and with nothing but an ``ok``; known

@@ -144,7 +144,7 @@ class Announcer:
             )
         self._known = self._known.with_files(printable_files(listed, stored))
 
-    def heard(self, message: Message) -> bool:
+    def on_message(self, message: Message) -> bool:
         """Handle a message; return whether it is about Home Assistant's own state."""
         settings = self._settings
         if not settings.enabled or message.topic != settings.birth_topic:

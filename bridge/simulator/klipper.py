@@ -146,7 +146,7 @@ def refusal(machine: Machine, *between: str) -> RefusedError:
 
 
 def shut_down(machine: Machine, reason: str, end: str = "Printer is shutdown") -> None:
-    """Stop everything; the reason is told only to the next real command."""
+    """Stop everything; the reason is given only in reply to the next real command."""
     if machine.shutdown:
         return
     machine.stale = klipper_heating.temperatures(machine)
@@ -159,7 +159,9 @@ def shut_down(machine: Machine, reason: str, end: str = "Printer is shutdown") -
         machine.say("!! Homing failed due to printer shutdown")
 
 
-def heed(machine: Machine, code: str, _answer: int | None, *, running: bool) -> None:
+def act_at_once(
+    machine: Machine, code: str, _answer: int | None, *, running: bool
+) -> None:
     """Act on a bare M112 that came while a command runs."""
     if running and code == "M112":
         shut_down(machine, BY_COMMAND)

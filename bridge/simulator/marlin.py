@@ -106,7 +106,9 @@ def dispatch(machine: Machine, line: str) -> Steps | None:
     return handler(machine, command)
 
 
-def heed(machine: Machine, code: str, answer: int | None, *, running: bool) -> None:
+def act_at_once(
+    machine: Machine, code: str, answer: int | None, *, running: bool
+) -> None:
     """Act on what the emergency parser saw in a line."""
     if code not in machine.personality.early or not has_emergency_parser(machine):
         return

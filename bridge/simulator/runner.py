@@ -29,7 +29,7 @@ class Ways:
         receiver: its receive buffer.
         accept: takes a line's number off, or answers a bad line.
         dispatch: carries a line out.
-        heed: acts on a line past a running command.
+        act_at_once: acts on a line past a running command.
         room_at: when the card may be read on, as the planner is full before.
         trip: acts on a heater that does not heat.
 
@@ -38,7 +38,7 @@ class Ways:
     receiver: Callable[[int], Receiver | klipper.KlipperReceiver]
     accept: Callable[[Machine, str, Callable[[], None]], str | None]
     dispatch: Callable[[Machine, str], Steps | None]
-    heed: Callable[..., None]
+    act_at_once: Callable[..., None]
     room_at: Callable[[Machine], float]
     trip: Callable[[Machine, SimulatedHeater], None]
 
@@ -48,7 +48,7 @@ WAYS = {
         receiver=Receiver,
         accept=marlin.accept,
         dispatch=marlin.dispatch,
-        heed=marlin.heed,
+        act_at_once=marlin.act_at_once,
         room_at=motion_commands.room_at,
         trip=marlin.trip,
     ),
@@ -56,7 +56,7 @@ WAYS = {
         receiver=klipper.KlipperReceiver,
         accept=klipper.accept,
         dispatch=klipper.dispatch,
-        heed=klipper.heed,
+        act_at_once=klipper.act_at_once,
         room_at=klipper_commands.room_at,
         trip=klipper.trip,
     ),
@@ -115,7 +115,7 @@ class Runner:
         for code, answer in early:
             if not self.machine.stopped:
                 running = self._steps is not None
-                self.ways.heed(self.machine, code, answer, running=running)
+                self.ways.act_at_once(self.machine, code, answer, running=running)
         self.wake()
 
     def wake(self) -> None:

@@ -317,7 +317,7 @@ def test_nothing_done_yet_cannot_be_extrapolated(printer: Knowing) -> None:
 def test_a_clock_that_stands_gives_no_negative_times() -> None:
     assert running_time(PrintJob(phase="printing", began=10), 5) == 0
     paused = PrintJob(phase="paused", began=0, paused_at=10)
-    assert print_table.step(paused, "told_resumed", 5).pauses == 0
+    assert print_table.step(paused, "announced_resumed", 5).pauses == 0
 
 
 def test_the_last_result_stays(printer: Knowing) -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from bridge.gcode.dialects import KLIPPER, MARLIN, MARLIN1, PRUSA, REPETIER, Dialect
 from bridge.printer.knowledge import print_table
 from bridge.printer.knowledge import state as known
-from bridge.printer.knowledge.print_table import PHASES, TABLE, Heard, PrintJob, step
+from bridge.printer.knowledge.print_table import (
+    PHASES,
+    TABLE,
+    Observation,
+    PrintJob,
+    step,
+)
 from bridge.printer.published import views
 from tests.support.knowing import Knowing
 
@@ -22,14 +28,14 @@ NAMES_FILE = {"marlin", "prusa"}
 
 
 def test_every_word_leads_somewhere_and_every_phase_can_be_left() -> None:
-    assert {heard for _, heard in TABLE} == set(get_args(Heard))
+    assert {observed for _, observed in TABLE} == set(get_args(Observation))
     assert {phase for phase, _ in TABLE} == set(PHASES)
     assert {transition.to for transition in TABLE.values()} == set(PHASES)
 
 
 @pytest.mark.parametrize("pair", TABLE, ids="-".join)
 def test_an_end_is_reported_once_and_leaves_a_result(
-    pair: tuple[print_table.Phase, Heard],
+    pair: tuple[print_table.Phase, Observation],
 ) -> None:
     transition = TABLE[pair]
     assert len(ENDS & set(transition.events)) == (transition.outcome is not None)
@@ -45,12 +51,12 @@ def test_an_end_is_reported_once_and_leaves_a_result(
 
 
 @pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.parametrize("heard", get_args(Heard))
+@pytest.mark.parametrize("observed", get_args(Observation))
 def test_what_is_not_in_the_table_changes_nothing(
-    phase: print_table.Phase, heard: Heard
+    phase: print_table.Phase, observed: Observation
 ) -> None:
     job = PrintJob(phase=phase)
-    assert (step(job, heard, 5.0) == job) == ((phase, heard) not in TABLE)
+    assert (step(job, observed, 5.0) == job) == ((phase, observed) not in TABLE)
 
 
 # Laws over what a firmware, a host and a cable may do in any order

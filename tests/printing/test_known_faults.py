@@ -14,7 +14,7 @@ from bridge.gcode.dialects import MARLIN
 from bridge.gcode.events import Done, LinkFailed
 from bridge.gcode.window import HISTORY, NUMBER_GAP, next_first_number
 from bridge.printer.knowledge import print_job
-from bridge.printer.knowledge.print_table import Heard, PrintJob, step
+from bridge.printer.knowledge.print_table import Observation, PrintJob, step
 from tests.support.dialogue import Dialogue, connected
 
 PATIENT = replace(MARLIN, ok_timeout=10.0)
@@ -255,14 +255,14 @@ def test_one_query_at_most_is_between_the_moves() -> None:
 
 def test_a_pause_is_no_time_of_the_print() -> None:
     job = print_job.begin(PrintJob(), PrintJob(file="a", size=9, job="j"), 100)
-    told: tuple[tuple[Heard, float], ...] = (
+    told: tuple[tuple[Observation, float], ...] = (
         ("rose", 101),
         ("asked_pause", 150),
-        ("told_paused", 160),
+        ("announced_paused", 160),
         ("asked_resume", 990),
-        ("told_resumed", 1000),
+        ("announced_resumed", 1000),
         ("all_read", 1090),
-        ("told_done", 1100),
+        ("announced_done", 1100),
     )
     for heard, time in told:
         job = step(job, heard, time)

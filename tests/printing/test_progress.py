@@ -56,7 +56,7 @@ def test_what_concerns_the_card_does_not_concern_it() -> None:
     job = printing()
     assert print_job.card_removed(job, 110) is job
     assert print_job.host_action(job, "paused", "", 110) is job
-    over = step(job, "told_done", 120)
+    over = step(job, "announced_done", 120)
     assert print_job.report_streamed(over, COME, 130) is over
 
 

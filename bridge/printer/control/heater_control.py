@@ -345,8 +345,8 @@ class HeaterControl:
         state, policy = self._observer.state, self.policy
         off_at = None if policy.off_at is None else policy.off_at - self._epoch
         reheat = policy.memory.restore
-        told = (state.heaters_off_at, state.heat_reason, state.reheat)
-        if told != (off_at, policy.reason, reheat):
+        published = (state.heaters_off_at, state.heat_reason, state.reheat)
+        if published != (off_at, policy.reason, reheat):
             self._observer.set_state(
                 replace(
                     state,
@@ -365,8 +365,8 @@ class HeaterControl:
             return False
         await ask(session, "M114")
         self._asked += 1
-        told = self._observer.state.placed_at != state.placed_at
-        if told or self._asked >= LOOKS:
+        reported = self._observer.state.placed_at != state.placed_at
+        if reported or self._asked >= LOOKS:
             self._asked = 0
             return True
         self._ask_at = now + PAUSE
@@ -412,7 +412,7 @@ class HeaterControl:
         self._on_event(StateEvent("heaters_idle", data))
 
     async def _turn_off(self, causes: Mapping[str, Cause]) -> None:
-        told, reason = await self._send_off(causes)
+        sent, reason = await self._send_off(causes)
         # Only this report shows what is off: targets that were sent are assumed to
         # be set until the printer reports them.
         session = self._queue.session
@@ -423,7 +423,7 @@ class HeaterControl:
         self._look()
         self._publish()
         for cause in dict.fromkeys(causes.values()):
-            cold = [name for name in told if causes[name] == cause and name not in on]
+            cold = [name for name in sent if causes[name] == cause and name not in on]
             if cold:
                 self._report_off(cold, cause)
         if left:
@@ -431,16 +431,16 @@ class HeaterControl:
 
     async def _send_off(self, names: Collection[str]) -> tuple[list[str], str]:
         """Turn heaters off; return what was sent, and why the last one failed."""
-        told, reason = [], "it keeps heating"
+        sent, reason = [], "it keeps heating"
         for name in names:
             run = Run(wanted=partial(self._still_due, name))
             off = OwnTargets(targets={name: 0.0})
             try:
                 await self._queue.execute(off, 1, run, expires=None, within=None)
-                told += [name] if run.gcode else []
+                sent += [name] if run.gcode else []
             except CommandError as error:
                 reason = error.message
-        return told, reason
+        return sent, reason
 
     def _still_due(self, heater: str) -> bool:
         self._look()

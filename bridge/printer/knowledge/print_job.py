@@ -24,7 +24,7 @@ from bridge.gcode.codes import Argument, PrintAction
 from bridge.gcode.line import Line
 from bridge.printer.knowledge.print_table import (
     RUNS,
-    Heard,
+    Observation,
     PrintJob,
     begun,
     heated_up,
@@ -115,7 +115,7 @@ def link_lost(job: PrintJob, now: float, why: str = "") -> PrintJob:
     if job.streamed:
         detail = f"the connection was lost: {why}" if why else ""
         job = replace(job, detail=detail)
-        return step(job, "told_failed", now, "connection_lost")
+        return step(job, "announced_failed", now, "connection_lost")
     if not job.active or job.lost_at is not None:
         return job
     return replace(heated_up(job, now), lost_at=now)
@@ -163,8 +163,8 @@ def report_bytes(
         job = step(job, "ended_unseen", now)  # it is selected, and not printed
         return replace(job, position=position, size=size)
     job = _counted(_confirmed(job), position, size, now, in_turn=in_turn)
-    heard = _heard_of_bytes(job, from_start=before == 0)
-    job = job if heard is None else step(job, heard, now)
+    observed = _observed_from_bytes(job, from_start=before == 0)
+    job = job if observed is None else step(job, observed, now)
     if job.phase == "printing" and position >= size:
         job = step(job, "all_read", now)
     return _estimated(job, now)
@@ -197,15 +197,17 @@ def _counted(
     )
 
 
-def _heard_of_bytes(job: PrintJob, *, from_start: bool) -> Heard | None:
+def _observed_from_bytes(job: PrintJob, *, from_start: bool) -> Observation | None:
     if job.rising_reports:
-        return _heard_of_rising_bytes(job, from_start=from_start)
+        return _observed_from_rising_bytes(job, from_start=from_start)
     if job.standing_reports >= _STANDING_REPORTS and job.phase in RUNS:
         return "broke_off" if job.complaint else "stood_still"
     return "stood"
 
 
-def _heard_of_rising_bytes(job: PrintJob, *, from_start: bool) -> Heard | None:
+def _observed_from_rising_bytes(
+    job: PrintJob, *, from_start: bool
+) -> Observation | None:
     match job.phase:
         case "idle":
             return "rose_from_start" if from_start else "rose"
@@ -308,14 +310,14 @@ def report_done(job: PrintJob, now: float, *, certain: bool = True) -> PrintJob:
     ``certain``: it was not cancelled. Otherwise the next report decides.
     """
     if not certain:
-        return step(_confirmed(job), "told_ended", now)
+        return step(_confirmed(job), "announced_ended", now)
     watched = not job.active and job.position is not None
-    return step(_confirmed(job), "short_print" if watched else "told_done", now)
+    return step(_confirmed(job), "short_print" if watched else "announced_done", now)
 
 
 def report_cancelled(job: PrintJob, now: float) -> PrintJob:
     """Return the job after the firmware said that its print was cancelled."""
-    return step(_confirmed(job), "told_cancelled", now)
+    return step(_confirmed(job), "announced_cancelled", now)
 
 
 def report_progress(
@@ -345,7 +347,7 @@ def halted(job: PrintJob, reason: str, now: float) -> PrintJob:
 
 def waits_for_person(job: PrintJob, now: float) -> PrintJob:
     """Return the job after ``busy: paused for user``."""
-    return step(_confirmed(job), "told_paused", now)
+    return step(_confirmed(job), "announced_paused", now)
 
 
 def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJob:
@@ -358,9 +360,9 @@ def host_action(job: PrintJob, action: str, argument: str, now: float) -> PrintJ
         return job  # the bridge acts on it, and then the print changes
     match action:
         case "pause" | "paused":
-            return step(_confirmed(job), "told_paused", now, argument)
+            return step(_confirmed(job), "announced_paused", now, argument)
         case "resumed" | "resume" if job.active:
-            return step(_confirmed(job), "told_resumed", now)
+            return step(_confirmed(job), "announced_resumed", now)
         case "cancel":
             return step(job, "asked_cancel", now)
     return job
@@ -468,8 +470,8 @@ def _cancel_sent(job: PrintJob, now: float) -> PrintJob:
 def cancel_refused(job: PrintJob, now: float) -> PrintJob:
     """Return the print whose cancellation was refused, or not sent: it goes on."""
     paused = job.paused_at is not None
-    heard: Heard = "cancel_refused_in_pause" if paused else "cancel_refused"
-    return step(replace(job, cancel_sent=False), heard, now)
+    observed: Observation = "cancel_refused_in_pause" if paused else "cancel_refused"
+    return step(replace(job, cancel_sent=False), observed, now)
 
 
 def line_acknowledged(job: PrintJob, said: Line, now: float) -> PrintJob:

@@ -136,7 +136,7 @@ def restore(
     job = _job(kept.running, now, epoch)
     unacknowledged, so_far = kept.unacknowledged, kept.totals
     if job.streamed:  # it has ended with the run that sent its lines
-        job = step(job, "told_failed", now, "interrupted")
+        job = step(job, "announced_failed", now, "interrupted")
         job, result = replace(job, happened=0, recent=()), job.result
         so_far = totals.counted(so_far, result)
         unacknowledged = True

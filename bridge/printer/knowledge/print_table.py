@@ -1,6 +1,6 @@
 """The table of a print's transitions, the job that it changes, and the step.
 
-:data:`TABLE` says for each phase and for everything that can be heard (:data:`Heard`)
+:data:`TABLE` says for each phase and for each :data:`Observation`
 which phase follows, what is reported and how the print ended; a pair that is not in it
 changes nothing. ``docs/prints.md`` draws it. What a firmware says, and what it is sent,
 becomes these words in :mod:`bridge.printer.knowledge.print_job`.
@@ -36,7 +36,7 @@ PrintEvent = Literal[
     "filament_runout",
 ]
 
-Heard = Literal[
+Observation = Literal[
     "start",
     "rose_from_start",
     "rose",
@@ -57,20 +57,20 @@ Heard = Literal[
     "cancel_refused",
     "cancel_refused_in_pause",
     "reported_paused",
-    "told_paused",
-    "told_resumed",
-    "told_done",
-    "told_ended",
-    "told_cancelled",
+    "announced_paused",
+    "announced_resumed",
+    "announced_done",
+    "announced_ended",
+    "announced_cancelled",
     "short_print",
     "card_removed",
     "reset",
     "halted",
-    "told_failed",
+    "announced_failed",
 ]
-"""What can be heard of a print:
+"""What can be observed of a print:
 
-* ``start``: it is told to start, or says so.
+* ``start``: it was ordered to start, or says that it does.
 * ``rose_from_start``, ``rose``: the byte counter rose, from 0 or from elsewhere;
   ``rose_again``: twice in a row; ``reads_on``: five times in a row.
 * ``stood``, ``stood_still``: the counter is the same, once or three times in a row.
@@ -81,17 +81,17 @@ Heard = Literal[
 * ``ended_unseen``: the same after the link was lost.
 * ``asked_…``: such a line was sent. ``pause_accepted``: it was acknowledged.
 * ``cancel_refused``, ``cancel_refused_in_pause``: the firmware does not know the line.
-* ``reported_paused``: the answer to the poll. ``told_…``: a line or a host action.
-* ``told_ended``: the end, of which the next line says whether it was cancelled.
+* ``reported_paused``: the answer to the poll. ``announced_…``: a line or a host action.
+* ``announced_ended``: the end, of which the next line says whether it was cancelled.
 * ``short_print``: the end of a print that began and ended between two polls.
 * ``card_removed``, ``reset``, ``halted``: of the printer.
-* ``told_failed``: the bridge, which streams the print, cannot go on with it.
+* ``announced_failed``: the bridge, which streams the print, cannot go on with it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What follows from something heard in a phase.
+    """What follows from something observed in a phase.
 
     Attributes:
         to: the next phase.
@@ -123,7 +123,7 @@ def _ends(outcome: Outcome, reason: str | None = "") -> Transition:
     return Transition("idle", (_END[outcome],), outcome, reason)
 
 
-_Row = tuple[tuple[Phase, ...], Heard, Transition]
+_Row = tuple[tuple[Phase, ...], Observation, Transition]
 
 _PAUSED = Transition("paused", ("print_paused",))
 _RESUMED = Transition("printing", ("print_resumed",))
@@ -134,7 +134,7 @@ _ROWS: tuple[_Row, ...] = (
     (("idle",), "rose_from_start", Transition("printing", ("print_started",))),
     (("idle",), "rose", Transition("printing")),
     (("idle",), "reported_paused", Transition("paused")),
-    (("idle",), "told_done", _ends("done")),
+    (("idle",), "announced_done", _ends("done")),
     (
         ("idle",),
         "short_print",
@@ -149,14 +149,14 @@ _ROWS: tuple[_Row, ...] = (
     (RUNS, "stood_still", _PAUSED),
     (RUNS, "broke_off", _ends("failed", "file_error")),
     (("pausing",), "reads_on", Transition("printing")),
-    ((*RUNS, "pausing", "finishing"), "told_paused", _PAUSED),
+    ((*RUNS, "pausing", "finishing"), "announced_paused", _PAUSED),
     ((*RUNS, "pausing", "finishing"), "reported_paused", _PAUSED),
     # Resuming
     (("pausing", "paused"), "asked_resume", Transition("resuming")),
     (("resuming",), "rose", _RESUMED),
     (("paused",), "rose_again", _RESUMED),
-    (("paused", "resuming"), "told_resumed", _RESUMED),
-    (("pausing",), "told_resumed", Transition("printing")),
+    (("paused", "resuming"), "announced_resumed", _RESUMED),
+    (("pausing",), "announced_resumed", Transition("printing")),
     # Cancelling; rewound and started again, it is another print.
     (_UNDER_WAY, "asked_cancel", Transition("cancelling")),
     (("cancelling",), "reads_on", Transition("printing")),
@@ -170,9 +170,9 @@ _ROWS: tuple[_Row, ...] = (
     # The end
     (("printing",), "all_read", Transition("finishing")),
     (("finishing",), "rose", Transition("printing")),
-    ((*_UNDER_WAY, "cancelling"), "told_done", _ends("done")),
-    ((*RUNS, "pausing", "paused"), "told_ended", Transition("finishing")),
-    ((*_UNDER_WAY, "cancelling"), "told_cancelled", _ends("cancelled")),
+    ((*_UNDER_WAY, "cancelling"), "announced_done", _ends("done")),
+    ((*RUNS, "pausing", "paused"), "announced_ended", Transition("finishing")),
+    ((*_UNDER_WAY, "cancelling"), "announced_cancelled", _ends("cancelled")),
     (("finishing",), "denied", _ends("done")),
     (("cancelling",), "denied", _ends("cancelled")),
     (("cancelling",), "stood", _ends("cancelled")),
@@ -191,13 +191,13 @@ _ROWS: tuple[_Row, ...] = (
     (_UNDER_WAY, "reset", _ends("failed", "printer_reset")),
     (("cancelling",), "reset", _ends("cancelled")),
     ((*_UNDER_WAY, "cancelling"), "halted", _ends("failed", None)),
-    (_UNDER_WAY, "told_failed", _ends("failed", None)),
-    (("cancelling",), "told_failed", _ends("cancelled")),
+    (_UNDER_WAY, "announced_failed", _ends("failed", None)),
+    (("cancelling",), "announced_failed", _ends("cancelled")),
 )
 
-TABLE: Mapping[tuple[Phase, Heard], Transition] = {
-    (phase, heard): transition
-    for phases, heard, transition in _ROWS
+TABLE: Mapping[tuple[Phase, Observation], Transition] = {
+    (phase, observed): transition
+    for phases, observed, transition in _ROWS
     for phase in phases
 }
 """Every transition; what is not in it changes neither the phase nor anything else."""
@@ -370,26 +370,28 @@ def start_time(job: PrintJob) -> float | None:
     return job.began if job.active and job.start_seen else None
 
 
-_DENIED: frozenset[Heard] = frozenset({"denied", "denied_for_good", "stood"})
+_DENIED: frozenset[Observation] = frozenset({"denied", "denied_for_good", "stood"})
 """What proves no cancellation before the firmware has acknowledged it: one that waits
 for a person during a filament change denies the print as well, and goes on later."""
 
 
-def step(job: PrintJob, heard: Heard, now: float, reason: str = "") -> PrintJob:
-    """Return the job after something was heard, as :data:`TABLE` has it.
+def step(
+    job: PrintJob, observed: Observation, now: float, reason: str = ""
+) -> PrintJob:
+    """Return the job after something was observed, as :data:`TABLE` has it.
 
     Args:
         job: what is known.
-        heard: what was heard.
+        observed: what was observed.
         now: the time.
         reason: why it is paused, or has failed if the table leaves that open.
 
     """
-    if job.cancel_sent and heard in _DENIED:
+    if job.cancel_sent and observed in _DENIED:
         return job
-    transition = TABLE.get((job.phase, heard))
+    transition = TABLE.get((job.phase, observed))
     if transition is None:
-        return _with_reason(job, reason) if heard == "told_paused" else job
+        return _with_reason(job, reason) if observed == "announced_paused" else job
     if transition.outcome is not None:
         why = reason if transition.reason is None else transition.reason
         job = _ended(job, transition.outcome, now, why)

@@ -134,8 +134,8 @@ class Streaming:
 class Session:
     """A conversation with a printer, from open to the first :class:`LinkError`.
 
-    ``on_event`` is called for everything but the fate of single lines, in order, from
-    the event loop; it must not block.
+    ``on_event`` is called for everything but the outcome of single lines, in order,
+    from the event loop; it must not block.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_job import Streamed
-from bridge.printer.knowledge.print_table import Heard, PrintJob, step
+from bridge.printer.knowledge.print_table import Observation, PrintJob, step
 from bridge.printer.knowledge.problems import with_print_failure
 from bridge.printer.printing.checkpoint import Checkpoint, Kept, checkpoint
 from bridge.printer.printing.feed import Feed
@@ -73,9 +73,9 @@ class JobReport:
         self._elapsed = None
         self._change(print_job.begin(self.job, chosen, self.now()))
 
-    def hear(self, heard: Heard, reason: str = "") -> None:
+    def note(self, observed: Observation, reason: str = "") -> None:
         """Say a word of the table."""
-        self._change(step(self.job, heard, self.now(), reason))
+        self._change(step(self.job, observed, self.now(), reason))
 
     def stands(self, *, stands: bool) -> None:
         """Say whether the print moves the head."""
@@ -86,7 +86,7 @@ class JobReport:
         """Say that the print has failed, if it has not ended by itself."""
         if self.job.streamed:
             self._change(replace(self.job, detail=text))
-            self.hear("told_failed", reason)
+            self.note("announced_failed", reason)
 
     def _change(self, job: PrintJob) -> None:
         before = self._observer.state

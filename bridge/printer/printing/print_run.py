@@ -197,7 +197,7 @@ class PrintRun:
     def ask_pause(self, reason: str = "", *, quiet: bool = False) -> None:
         """Pause before the next line; ``quiet``: the printer has done so itself."""
         self.wanted, self._reason, self._quiet = "pause", reason, quiet
-        self._report.hear("asked_pause")
+        self._report.note("asked_pause")
         self.feed.asked = True
         self.wake()
 
@@ -212,7 +212,7 @@ class PrintRun:
         if self.cancelled:
             return ()
         self.cancelled = self.feed.asked = True
-        self._report.hear("asked_cancel")
+        self._report.note("asked_cancel")
         warnings = self._end_waits()
         self.wake()
         return warnings
@@ -348,13 +348,13 @@ class PrintRun:
 
     async def _finish(self) -> None:
         if self._report.job.phase == "starting":
-            self._report.hear("rose")  # a file without any line
-        self._report.hear("all_read")
+            self._report.note("rose")  # a file without any line
+        self._report.note("all_read")
         await self._wait_for_moves()
         self._report.stands(stands=True)
         await self._script(_DONE)
         self._report.forget()
-        self._report.hear("told_done")
+        self._report.note("announced_done")
 
     async def _end_cancelled(self) -> None:
         """End a print that was cancelled; its lines are acknowledged."""
@@ -365,7 +365,7 @@ class PrintRun:
             await self._switch_off()
         if self._report.job.streamed:
             self._report.forget()
-        self._report.hear("told_cancelled")
+        self._report.note("announced_cancelled")
 
     async def _end_failed(self, reason: str, text: str) -> None:
         """End a print that cannot go on; the printer may be able to."""
@@ -399,19 +399,19 @@ class PrintRun:
         parts, report = self._parts, self._report
         if stop.because != "asked":
             self.wanted, self._reason, self._quiet = "pause", stop.text, False
-        report.hear("asked_pause")
+        report.note("asked_pause")
         if not self._quiet:
             await self._come_to_rest()
         self._check()
         place = sequences.completed(self.feed.place, parts.state.position)
         homings = parts.state.homings
         report.stands(stands=True)
-        report.hear("told_paused", self._reason)
+        report.note("announced_paused", self._reason)
         self._save()
         if not self._quiet:
             await self._script(hooks.PAUSED)
         await self._until_wanted()
-        report.hear("asked_resume")
+        report.note("asked_resume")
         if not self._quiet:
             await self._return(place, homings)
         elif parts.state.reheat:  # the bridge has turned off what the printer needs
@@ -419,7 +419,7 @@ class PrintRun:
         self._check()
         if self.wanted == "run":
             self._reason, self._quiet = "", False
-            report.hear("told_resumed")
+            report.note("announced_resumed")
 
     async def _until_wanted(self) -> None:
         self.parked = True
@@ -517,9 +517,9 @@ class PrintRun:
             self._refused(text, done)
         phase = self._report.job.phase
         if phase == "starting":
-            self._report.hear("rose")
+            self._report.note("rose")
         elif phase == "paused":  # the firmware waited for a person, who has come
-            self._report.hear("told_resumed")
+            self._report.note("announced_resumed")
         tracker = self._tracker
         if tracker.layer != self._layer and tracker.layer_z is not None:
             self._layer_begun()
