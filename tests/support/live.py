@@ -95,6 +95,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
     print_file: Path | None = None,
     kept: PrinterRecord | None = None,
     broker: Callable[[], bool] = lambda: True,
+    telemetry: Telemetry | None = None,
     **profile: object,
 ) -> AsyncIterator[Live]:
     """Run a printer; the block starts when it is operational, or at once.
@@ -112,7 +113,7 @@ async def live(  # noqa: PLR0913 - what a test may want to be different
     printer = Printer(
         config,
         Listeners(lambda: None, events.append, entries.append),
-        telemetry=Telemetry(),
+        telemetry=telemetry or Telemetry(),
         limits=Limits(queue=queue),
         scripts=Scripts(scripts or {}),
         heat_file=heat_file,
