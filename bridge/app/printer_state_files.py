@@ -1,5 +1,6 @@
 """What is kept of one printer in the state folder, and when it is written."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.config import PrinterConfig
@@ -15,6 +16,7 @@ from bridge.state_files import (
     PRINT,
     KnownFirmware,
     KnownPort,
+    flush,
     recall,
     remember,
 )
@@ -85,6 +87,25 @@ class PrinterStateFiles:
             return
         self._kept, self._kept_at = facts, now
         remember(self._job, print_record.record(state, now=now, epoch=epoch))
+
+
+def hand_down(folder: Path, former: Mapping[str, str]) -> None:
+    """Let printers begin with what is known of them under their former ids.
+
+    That is whether the port is released, the last print, and what nobody has
+    acknowledged. It blocks.
+
+    Args:
+        folder: where the state files are.
+        former: the former ids by the new ones.
+
+    """
+    flush()
+    for name, before in former.items():
+        record = recall(folder / f"{before}{JOB}", PrinterRecord)
+        if record is not None:
+            remember(folder / f"{name}{JOB}", record)
+    flush()
 
 
 def _path(folder: Path | None, printer: PrinterConfig, ending: str) -> Path | None:

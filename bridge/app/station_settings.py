@@ -178,8 +178,18 @@ def _renamed(
     config: Config,
     served: Mapping[str, PrinterConfig],
     devices: Mapping[str, set[str]],
+    *,
+    anywhere: bool = True,
 ) -> dict[str, str]:
-    """Return the present ids of printing printers that have another one, by that."""
+    """Return the present ids of served printers that have another one, by that.
+
+    Args:
+        config: the configuration that was read.
+        served: the settings of the printers that are served now.
+        devices: the ports of those that are asked about.
+        anywhere: one that is to be looked for at all ports may be one of them.
+
+    """
     ids = {printer.id for printer in config.printers}
     new = [printer for printer in config.printers if printer.id not in served]
     renamed: dict[str, str] = {}
@@ -189,11 +199,28 @@ def _renamed(
         ports = {served[name].serial.port, *own}
         heirs = (
             *(one.id for one in new if _device(one.serial.port) in ports),
-            *(one.id for one in new if one.serial.port == "auto"),
+            *(one.id for one in new if anywhere and one.serial.port == "auto"),
         )
         if heir := next((one for one in heirs if one not in renamed), None):
             renamed[heir] = name
     return renamed
+
+
+def former_ids(
+    config: Config,
+    served: Mapping[str, PrinterConfig],
+    ports: Mapping[str, str | None],
+) -> dict[str, str]:
+    """Return the present ids of printers that are to have another one, by that.
+
+    Args:
+        config: what is to be served.
+        served: the settings of the printers that are served now.
+        ports: their ports; ``None``: not known.
+
+    """
+    devices = {name: _devices(served[name], port) for name, port in ports.items()}
+    return _renamed(config, served, devices, anywhere=False)
 
 
 def _devices(printer: PrinterConfig, port: str | None) -> set[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from bridge import logs
 from bridge.app import retained_cleanup
 from bridge.app.file_service import FileService
+from bridge.app.printer_state_files import hand_down
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.retained_cleanup import Share, owner_of
 from bridge.app.station import Carried, Station
@@ -24,6 +25,7 @@ from bridge.app.station_settings import (
     Postponed,
     StationSettings,
     emergency_id,
+    former_ids,
     need_of,
     postpone,
     station_settings,
@@ -42,6 +44,7 @@ from bridge.state_files import (
     flushed,
     installation_digest,
 )
+from bridge.threads import in_thread
 
 log = logging.getLogger("bridge.app")
 
@@ -226,7 +229,11 @@ class Supervisor:
         }
         done = _summary(needs, wanted, now)
         self._carried = self._carry_over(needs)
+        heirs = self._heirs(config)
         await self._stop([name for name, need in needs.items() if need in _AGAIN])
+        if heirs:
+            write = partial(hand_down, state_folder.folder, heirs)
+            await in_thread(write, lambda _: None, name="bridge-state-files")
         await self._replace_emergency_connection(config)
         if state_folder != self._state_folder:
             self._use(state_folder)
@@ -257,6 +264,12 @@ class Supervisor:
         stations = [station for station in self.stations if station.prints]
         printing = {station.name: station.port for station in stations}
         return postpone(config, served, printing)
+
+    def _heirs(self, config: Config) -> dict[str, str]:
+        """Return the former ids of printers that have another one, by that."""
+        served = {name: one.settings.printer for name, one in self._served.items()}
+        ports = {station.name: station.port for station in self.stations}
+        return former_ids(config, served, ports)
 
     def _need(
         self, one: _Served, wanted: StationSettings | None, folder: _StateFolder

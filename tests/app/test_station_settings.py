@@ -9,6 +9,7 @@ import pytest
 from bridge.app.station_settings import (
     Postponed,
     StationSettings,
+    former_ids,
     link_changes,
     need_of,
     postpone,
@@ -163,6 +164,22 @@ def test_a_renamed_printer_is_known_by_the_port_that_was_found() -> None:
     left = postpone(after, served, {"one": "/dev/1"})
     assert left.settings == {"one": ("id", "serial.port")}
     assert postpone(after, served, {"one": "/dev/9"}).settings == {}
+
+
+def test_who_has_another_id_is_known_without_a_print() -> None:
+    """By its port alone: one that is to be looked for may be any printer."""
+    served = {"one": config(ONE).printers[0]}
+    cases: list[tuple[dict[str, Any], dict[str, str]]] = [
+        ({**ONE, "id": "new"}, {"new": "one"}),
+        ({"id": "new"}, {}),
+        (ONE, {}),
+        ({**TWO, "id": "new"}, {}),
+    ]
+    for new, right in cases:
+        with case(new):
+            assert former_ids(config(new), served, {"one": None}) == right
+    found = config({"id": "new", "serial": {"port": "/dev/9"}})
+    assert former_ids(found, served, {"one": "/dev/9"}) == {"new": "one"}
 
 
 def test_simulated_printers_have_ports_of_their_own() -> None:

@@ -338,8 +338,9 @@ async def test_what_needs_another_link_waits_for_the_end_of_a_print(
         await until(lambda: bridge.latest("info")["machine"]["name"] == "Another name")
         assert opened(printer) == before
         names = bridge.event_names
-        await until(lambda: "print_done" in names(), 60)
-        end = names().index("print_done")
+        assert (await bridge.call("job", {"command": "cancel"}))["code"] == 200
+        await until(lambda: "print_cancelled" in names())
+        end = names().index("print_cancelled")
         assert names()[:end].count("connected") == 1
         await until(lambda: "connected" in names()[end:], 30)
         assert opened(printer) > before
@@ -383,7 +384,18 @@ async def test_a_printer_keeps_its_id_until_its_print_has_ended(
         await until(lambda: "connected" in names()[end:], 30)
         assert opened(printer) > before
         await until(lambda: bridge.latest("health")["pending"] == [])
-        # Nothing waits any more, so nothing is applied a second time.
+        await until(lambda: bridge.latest("job/result")["outcome"] == "cancelled")
+        # A released port stays so under yet another id.
+        assert (await bridge.call("link", {"command": "disconnect"}))["code"] == 200
+        config["printers"][0]["id"] = "third-id"
+        before = opened(printer)
+        await reload(bridge.daemon, config)
+        await until(lambda: bridge.latest("info")["machine"]["id"] == "third-id")
+        assert bridge.latest("state")["released"]
+        await bridge.call("request/refresh")
+        assert opened(printer) == before
+        assert bridge.latest("job/result")["outcome"] == "cancelled"
+        # Nothing waited any more, so nothing was applied a second time.
         assert bridge.daemon.log.count("a print has ended") == 1
 
 
