@@ -1,7 +1,7 @@
 """When heaters go off and why they are on, told as dialogues."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bridge.commands.base import Context
 from bridge.commands.heaters import OwnTargets
 from bridge.config import Profile
+from bridge.printer.control.heater_control import HeaterRecord
 from bridge.printer.control.heater_policy import (
     AGAIN,
     CONTRADICTED,
@@ -444,6 +445,27 @@ def test_a_clock_that_was_set_back_prolongs_nothing() -> None:
     assert (back.used, back.warned, back.alone) == (0, {"bed": -10}, -100)
     assert back.holds == {"bed": Hold(60, 500)}
     assert restored(Memory(), 1100, 100) == Memory()
+
+
+def test_everything_that_is_remembered_is_in_the_state_file() -> None:
+    memory = Memory(
+        used=1.0,
+        targets={"tool0": 200.0},
+        place=(1.0, 2.0, 3.0, 4.0),
+        warned={"bed": 2.0},
+        holds={"bed": Hold(60.0, 9.0)},
+        restore={"tool0": 210.0},
+        rewarm=True,
+        alone=3.0,
+    )
+    for name in (f.name for f in fields(Memory)):
+        assert getattr(memory, name) != getattr(Memory(), name), name
+    record = HeaterRecord.of(memory, 5.0).model_dump_json()
+    assert HeaterRecord.model_validate_json(record).memory(5.0) == memory
+    # And all of it follows a clock that was set back.
+    back = HeaterRecord.model_validate_json(record).memory(4.0)
+    assert (back.used, back.warned, back.alone) == (0.0, {"bed": 1.0}, 2.0)
+    assert back.holds == {"bed": Hold(60.0, 8.0)}
 
 
 def test_not_every_move_is_written_to_the_disk() -> None:
