@@ -12,7 +12,7 @@ from bridge.files.documents import FilesState
 from bridge.gcode import reply_types
 from bridge.gcode.codes import SYNTAXES, UNKNOWN, Argument, Code, Moves, rows
 from bridge.gcode.dialects import DIALECTS, MARLIN
-from bridge.gcode.firmware_errors import FAILURES, FATAL_REASONS, HEATER_FAULTS
+from bridge.gcode.firmware_errors import FAILURES, FATAL_REASONS, HEATER_FAULTS, SOURCES
 from bridge.gcode.reply_parser import ECHOED, RULES, Rule, parse_reply
 from bridge.jobs.documents import QueueState
 from bridge.printer.knowledge.print_table import PHASES, TABLE, Transition
@@ -90,11 +90,30 @@ _HEAD = """
 | phrase | meaning | families | source |
 |---|---|---|---|
 """
+_LOGS = "tests/transcripts/reports"
 _REPORTS = (
     ("T:53.6 /100.0 B:19.4 /0.0 @:36 B@:0 W:?", "", "tests/transcripts"),
-    ("ok N5 P7 B15 T:153.4 /0.0 B:60.4 /65.0", "malyan", "public logs"),
-    ("T:inf /200.0 @255 B:60.0 /60.0 @0", "", "public logs"),
-    (" ==T:195.00 /195.00 ==B:45.33 /50.00", "marlin", "public logs"),
+    (
+        "ok N5 P7 B15 T:153.4 /0.0 B:60.4 /65.0",
+        "malyan",
+        f"{_LOGS}/octoprint-malyan.log",
+    ),
+    ("T:inf /200.0 @255 B:60.0 /60.0 @0", "", f"{_LOGS}/bare-numbered.log"),
+    (
+        "==T:195.00 /195.00 ==B:45.33 /50.00",
+        "marlin",
+        "https://github.com/OctoPrint/OctoPrint/issues/2918",
+    ),
+    (
+        "T0:210.9 /210 B0:59.9 /60 B1:36.4 /0 M:44.3 /0",
+        "marlin",
+        "https://github.com/OctoPrint/OctoPrint/issues/4746",
+    ),
+    (
+        "T:220.1 /220.0 @:104 @0:127 @1:10N2ok N238 P1 B3",
+        "marlin",
+        "https://github.com/MarlinFirmware/Marlin/issues/9658",
+    ),
     ("T:20.0 /0.0 B:20.0 /0.0 P:25.0 A:23.8", "prusa", "docs/adr/0015-quirks.md"),
     ("X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0", "", "tests/transcripts"),
 )
@@ -116,10 +135,17 @@ def words() -> str:
         ("A failed operation, which halts nothing", FAILURES),
         ("A heater's fault, at the beginning", HEATER_FAULTS),
     )
-    parts = ["", "| words | what they mark | `reason` |", "|---|---|---|"]
+    parts = [
+        "",
+        "| words | what they mark | `reason` | families | source |",
+        "|---|---|---|---|---|",
+    ]
     for what, marks in lists:
         for mark, word in marks.items():
-            parts.append(f"| `{_plain(mark)}` | {what} | `{word}` |")
+            families, source = SOURCES[mark]
+            known = ", ".join(families.split())
+            row = (f"`{_plain(mark)}`", what, f"`{word}`", known, source)
+            parts.append(f"| {' | '.join(row)} |")
     return "\n".join(parts) + "\n"
 
 

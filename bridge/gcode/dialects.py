@@ -127,7 +127,8 @@ class Dialect:
 
     names_sensors: bool = False
     """Its owner gives sensors names, which appear in temperature reports (Klipper's
-    ``gcode_id``); others have single letters."""
+    ``gcode_id``, Smoothieware's ``designator``); others have the letters that the
+    firmware gives them."""
 
     # What to send for what
 
@@ -351,6 +352,7 @@ SMOOTHIEWARE = Dialect(
     long_timeout=600.0,
     bang=Bang.FATAL,
     alarm_prefixes=_SMOOTHIE_ALARMS,
+    names_sensors=True,  # its designators
 )
 """Its buttons and end switches stop it with an ``ALARM:``, or ``Limit switch min_x was
 hit``, without ``Error:``. It then answers each line with ``!!`` alone, until ``M999``

@@ -71,6 +71,56 @@ HEATER_FAULTS: Mapping[str, str] = {
 stable word for each: RepRapFirmware turns off one heater and continues, Repetier turns
 off all of them and ignores every line that would heat."""
 
+_MARLIN = "https://github.com/MarlinFirmware/Marlin"
+_MARLIN_DOCS = "https://marlinfw.org/docs/configuration/configuration.html"
+_SMOOTHIE = "https://github.com/Smoothieware/Smoothieware"
+_REPETIER = "https://github.com/repetier/Repetier-Firmware"
+SOURCES: Mapping[str, tuple[str, str]] = {
+    "thermal runaway": ("marlin marlin1 prusa", f"{_MARLIN}/issues/25941"),
+    "thermal malfunction": ("marlin", f"{_MARLIN}/pull/23373"),
+    "temperature runaway": ("smoothieware", f"{_SMOOTHIE}/issues/1197"),
+    "temperature took too long": (
+        "smoothieware",
+        "https://github.com/kliment/Printrun/issues/1393",
+    ),
+    "mintemp": ("marlin marlin1 prusa", f"{_MARLIN}/issues/6714"),
+    "maxtemp": ("marlin marlin1 prusa", _MARLIN_DOCS),
+    "heating failed": (
+        "marlin marlin1",
+        "https://github.com/mcheah/Marlin4MPMD/issues/61",
+    ),
+    "not heating at expected rate": (
+        "klipper",
+        "https://github.com/Klipper3d/klipper/issues/630",
+    ),
+    "watchdog": ("marlin", f"{_MARLIN}/pull/8230"),
+    "fatal:": ("repetier", "https://www.repetier.com/documentation/repetier-firmware/"),
+    "stopped due to errors": ("marlin marlin1", f"{_MARLIN}/pull/16145"),
+    "kill() called": ("marlin marlin1 prusa", f"{_MARLIN}/issues/12836"),
+    "printer halted": ("marlin marlin1 prusa", f"{_MARLIN}/issues/12836"),
+    "halt asserted": ("smoothieware", f"{_SMOOTHIE}/pull/782"),
+    "kill button": ("smoothieware", "https://smoothieware.org/on_halt"),
+    "probing failed": ("marlin", f"{_MARLIN}/issues/15432"),
+    "homing failed": ("marlin", f"{_MARLIN}/issues/22718"),
+    "stop called because of": ("marlin", f"{_MARLIN}/issues/8926"),
+    r"heating fault on heater": (
+        "reprapfirmware",
+        "https://github.com/Duet3D/RepRapFirmware/issues/58",
+    ),
+    r"heater \d+ fault:": (
+        "reprapfirmware",
+        "https://github.com/Mellow-3D/FLY-RRF-E3/issues/4",
+    ),
+    r"heater decoupled": ("repetier", f"{_REPETIER}/issues/811"),
+    r"one heater seems decoupled": ("repetier", f"{_REPETIER}/issues/811"),
+    r"[\w ]{0,20}:{0,2} ?temp\.? sensor defect": (
+        "repetier",
+        f"{_REPETIER}/issues/737",
+    ),
+    r"printer set into dry run mode": ("repetier", f"{_REPETIER}/issues/810"),
+}
+"""For each mark, the families that say so, and how that is known."""
+
 _FAULTS = [
     (re.compile(mark, re.IGNORECASE), word) for mark, word in HEATER_FAULTS.items()
 ]

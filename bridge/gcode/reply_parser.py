@@ -263,10 +263,15 @@ def _rule(
 
 
 # How a phrase is known: from logs of firmwares that ran here, from documents, and from
-# public logs in the threads of issue trackers.
+# logs in public threads, of which tests/transcripts/README.md has more.
 _LOG = "tests/transcripts"
-_PUBLIC_LOG = "public logs"
+_REPORTS = "tests/transcripts/reports"
+_OCTOPRINT = "https://github.com/OctoPrint/OctoPrint/issues/"
+_DAVINCI = "https://github.com/luc-github/Repetier-Firmware-4-Davinci/issues/"
+_TEACUP = "https://github.com/Traumflug/Teacup_Firmware/issues/"
+_FELIX = "https://forum.felixprinters.com/viewtopic.php?t=897"
 _MARLIN_CODES = "https://marlinfw.org/docs/gcode/"
+_MARLIN = "https://github.com/MarlinFirmware/Marlin/issues/"
 _REPRAP_WIKI = "https://reprap.org/wiki/G-code"
 _REPETIER_DOCS = "https://www.repetier.com/documentation/repetier-firmware/"
 _DUET_DOCS = "https://docs.duet3d.com/en/User_manual/Reference/Gcodes"
@@ -296,6 +301,8 @@ ECHOED: Sequence[Rule] = [
           "echo:T1 Invalid extruder", _LOG, "marlin"),
     _rule(r"(?P<text>.{0,20}extrusion prevented.*)", _refusal,
           "echo: cold extrusion prevented", _LOG, "marlin"),
+    _rule(r"(?P<text>Homing Failed)$", _refusal, "echo:Homing Failed",
+          _MARLIN + "22718", "marlin"),
     _rule(r"(?P<text>Home [XYZ ]{1,9}First)$", _refusal, "echo:Home XYZ First", _LOG,
           "marlin"),
     _rule(r"Active Extruder:\s*(?P<tool>\d{1,3})$", _active_tool,
@@ -324,11 +331,11 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _rule(r"Cancell?ed printing file\s+(?:\S*/|.*, print time)",
               _is(PrintCancelled()),
               "Cancelled printing file 0:/gcodes/cube.gcode, print time was 0h 5m",
-              _PUBLIC_LOG, "reprapfirmware"),
+              _REPORTS + "/octoprint-rrf-cancel.log", "reprapfirmware"),
         _rule(r"(?P<text>Cannot (?:open|enter).*)", _refusal, "Cannot open subdir foo",
               _LOG, "marlin"),
         _rule(r"(?P<text>Card successfully initialized)(?P<gone>(?!))?", _card,
-              "Card successfully initialized", _PUBLIC_LOG, "repetier"),
+              "Card successfully initialized", _QUIRKS, "repetier"),
     ],
     "d": [
         _rule(r"Done printing file\.?$", _done, "Done printing file", _LOG),
@@ -340,9 +347,9 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _rule(r"Error:\s*(?P<text>.*)", _error, "Error:SD read error", _LOG),
         _rule(r"End file list$", _is(FileListEnd()), "End file list", _LOG),
         _rule(r"(?P<text>error writing to file.*)", _refusal, "error writing to file",
-              _PUBLIC_LOG, "marlin1"),
+              _OCTOPRINT + "1713", "marlin1"),
         _rule(r"E:\s*(?P<text>Bad [GM]-code.*)", _refusal, "E: Bad G-code 999",
-              _PUBLIC_LOG, "teacup"),
+              _TEACUP + "305", "teacup"),
     ],
     "f": [
         _rule(r"FIRMWARE_NAME\s*:.*", _firmware,
@@ -352,7 +359,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _rule(r"File selected\.?$", _is(FileSelected()), "File selected", _LOG),
         _rule(r"Finished printing file\s+(?:\S*/|.*, print time)", _is(PrintDone()),
               "Finished printing file 0:/gcodes/cube.gcode, print time was 0h 5m",
-              _PUBLIC_LOG, "reprapfirmware"),
+              _REPORTS + "/miniterm-duet.log", "reprapfirmware"),
         _rule(r"File deleted.*?(?P<ok>ok)?$", _file_deleted, "File deleted:up.gco",
               _LOG),
         _rule(r"(?P<text>fatal:.*)", _fatal, "fatal:Heater/sensor error",
@@ -403,10 +410,10 @@ RULES: Mapping[str, Sequence[Rule]] = {
         _rule(r"SD print paused$", _is(PrintPaused()), "SD print paused", _PRUSA_DOCS,
               "prusa"),
         _rule(r"SD print (?:stopped|cancell?ed|aborted)(?: by user)?\.?$",
-              _is(PrintCancelled()), "SD print stopped by user.", _PUBLIC_LOG,
-              "repetier"),
+              _is(PrintCancelled()), "SD print stopped by user.",
+              _REPORTS + "/repetier-host.log", "repetier"),
         _rule(r"(?P<text>SD card (?:ok|(?P<gone>released|unmounted|removed)))", _card,
-              "SD card removed", _PUBLIC_LOG, "repetier"),
+              "SD card removed", _FELIX, "repetier"),
         _rule(r"(?P<text>SD init fail.*|SD card not inserted.*)", _no_card,
               "SD init fail", _QUIRKS, "marlin1 repetier"),
     ],
@@ -416,7 +423,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
     "u": [
         _rule(r"(?P<text>Unknown (?:\w )?(?:command|code).*)", _refusal,
-              "Unknown command:N1093 M9876", _PUBLIC_LOG, "repetier prusa"),
+              "Unknown command:N1093 M9876", _DAVINCI + "29", "repetier prusa"),
     ],
     "v": [
         _rule(r"(?P<text>volume\.init failed.*)", _no_card, "volume.init failed",
@@ -437,7 +444,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ],
     "i": [
         _rule(r"(?P<text>Invalid [GM] code.*)", _refusal, "Invalid M code.",
-              _PUBLIC_LOG, "prusa"),
+              _OCTOPRINT + "1713", "prusa"),
     ],
     "!": [
         _rule(rf"!!(?=\s|{_NO_FILE})\s*(?P<text>.*)", _bang, "!! Must home axis first",

@@ -52,8 +52,9 @@ firmware for the MK4 and the like calls its heatbreak ``X``, with a target
 
 _FIRST = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
 
-_ANY_NAME = re.compile(r"(?![E-KU-Z]\d*$)[A-Za-z]\w{0,31}", re.ASCII)
-"""What the owner of a Klipper can call a sensor, apart from letters of axes."""
+_ANY_NAME = re.compile(r"(?![XYZEW]$)[A-Za-z]\w{0,31}", re.ASCII)
+"""What the owner of a Klipper or a Smoothieware can call a sensor, such as ``F`` (a
+safety thermistor, https://smoothieware.org/safety-thermistor)."""
 
 _OWNERS = re.compile(r"\S+: ?\S+ ?/\S+", re.ASCII)
 """How Klipper reports it, always with a target (tests/transcripts/klipper)."""

@@ -72,7 +72,10 @@ CALLED = {("prusa", "P"): "pinda", ("prusa", "A"): "ambient"}
 
 def sensors_meant(text: str, family: str) -> set[str]:
     """Return the sensors that a line may name."""
-    if family == "klipper":  # its owner chooses the names; a target is always reported
+    if family in {
+        "klipper",
+        "smoothieware",
+    }:  # its owner chooses the names; a target is always reported
         found: list[str] = re.findall(
             rf"(?:^|\s)=*([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text
         )

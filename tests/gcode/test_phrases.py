@@ -17,6 +17,12 @@ from bridge.gcode.dialects import (
     detect,
 )
 from bridge.gcode.file_list import Listing
+from bridge.gcode.firmware_errors import (
+    FAILURES,
+    FATAL_REASONS,
+    HEATER_FAULTS,
+    SOURCES,
+)
 from bridge.gcode.reply_parser import ECHOED, RULES, parse_reply
 from bridge.gcode.reply_types import (
     Action,
@@ -55,6 +61,7 @@ def readings(line: str, dialect: Dialect = MARLIN) -> dict[str, Reading]:
         ("Probing failed", MARLIN),
         ("!! Probing failed", UNKNOWN),
         ("Error:Homing Failed", MARLIN),
+        ("echo:Homing Failed", MARLIN),
         ("Error:Failed to probe at X10 Y10", MARLIN),
         ("Error: Z probe was not triggered during probing move", REPRAPFIRMWARE),
         ("Error: G29: probing failed", REPRAPFIRMWARE),
@@ -170,6 +177,8 @@ def test_a_report_by_itself_answers_nothing() -> None:
         ("T:20 /0 P:25.0", MARLIN, {"P"}),
         ("T0:20 /0 heatbreak:31.0 /0.0", KLIPPER, {"heatbreak"}),
         ("T0:20 /0 TEPPING:0", KLIPPER, set[str]()),
+        ("T:20 /0 @0 F:25.0 /0.0 @0", SMOOTHIEWARE, {"F"}),
+        ("T:20 /0 F:25.0 /0.0", MARLIN, set[str]()),
         ("T0:20 /0 X:1.0 Y:2.0 Z:3.0 E:0.0", KLIPPER, set[str]()),
         ("T:20 /0 W:?X:6.65 Y:0.00 Z:0.00 E:0.00 Count X:532", MARLIN, set[str]()),
         ("B:60 /60ok N:14", PRUSA, set[str]()),
@@ -442,3 +451,13 @@ def test_each_rule_has_an_example_that_it_matches(rule: object) -> None:
         assert replies != [OtherText(example)] or example.startswith(
             ("echo:", "File deleted")
         ), f"{dialect.name}: {example}"
+
+
+def test_each_mark_of_a_halt_has_families_and_a_source() -> None:
+    marks = {**FATAL_REASONS, **FAILURES, **HEATER_FAULTS}
+    assert marks.keys() == SOURCES.keys()
+    for families, source in SOURCES.values():
+        assert {*families.split()} <= {*DIALECTS}
+        assert source.startswith("https://")
+    for rule in (rule for rules in (ECHOED, *RULES.values()) for rule in rules):
+        assert rule.source.startswith(("https://", "tests/", "docs/")), rule.example
