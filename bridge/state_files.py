@@ -31,8 +31,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from bridge.validation_errors import sentence, written
 
-# The name that the configuration has for it, since before the module was moved.
-log = logging.getLogger("bridge.mqtt.memory")
+log = logging.getLogger(__name__)
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a state file that are read at most. The largest ones list retained topics:

@@ -83,6 +83,9 @@ def test_nobody_forges_a_line_or_steers_the_terminal() -> None:
         (Log(level="error"), "printer", False),
         (Log(level="error", levels={"mqtt": "debug"}), "mqtt", True),
         (Log(level="debug", levels={"mqtt": "error"}), "mqtt.broker", False),
+        # Names that these parts had before.
+        (Log(level="error", levels={"mqtt.desk": "debug"}), "mqtt.session", True),
+        (Log(level="error", levels={"mqtt.memory": "debug"}), "state_files", True),
     ],
 )
 def test_each_part_has_its_level(log: Log, part: str, *, shows: bool) -> None:

@@ -19,10 +19,13 @@ from bridge.config.values import (
 from bridge.validation_errors import likeliest
 
 PARTS = (
-    *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.desk"),
-    *("mqtt.memory", "printer", "prints", "upload", "wire"),
+    *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.session"),
+    *("printer", "prints", "state_files", "upload", "wire"),
 )
 """The parts of the daemon that log; each line of the log has its part's name."""
+
+_FORMER_PARTS = {"mqtt.desk": "mqtt.session", "mqtt.memory": "state_files"}
+"""Names that parts had before, which configurations may still have."""
 
 
 class Telemetry(Section):
@@ -93,6 +96,7 @@ class HomeAssistant(Section):
 
 
 def _part(name: str) -> str:
+    name = _FORMER_PARTS.get(name, name)
     if name in PARTS:
         return name
     close = likeliest(name, PARTS)

@@ -19,7 +19,7 @@ from bridge.mqtt.messages import Filter, Message, Publication, Version
 from bridge.mqtt.outbox import Outbox
 from bridge.topics import Topics
 
-log = logging.getLogger("bridge.mqtt.desk")
+log = logging.getLogger("bridge.mqtt.session")
 
 START_WINDOW = 10.0
 """Seconds after connecting in which a bridge that has just started gives way to

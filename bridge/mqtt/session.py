@@ -35,7 +35,7 @@ from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
 from bridge.topics import Topics
 
-log = logging.getLogger("bridge.mqtt.desk")
+log = logging.getLogger("bridge.mqtt.session")
 """Not named after this module: users set its level by this name in ``log.levels``."""
 
 MAX_PROVEN = 1000
