@@ -8,7 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from bridge.commands.heaters import OwnTargets
+from bridge.printer.control.command_queue import Run
 from bridge.printer.control.heater_control import AWAY, UNCONFIRMED
+from bridge.printer.link.wire_log import Direction
 from bridge.simulator.personalities import PERSONALITIES
 from tests.support.cases import case
 from tests.support.live import Live, live
@@ -190,6 +193,7 @@ async def test_questions_without_a_pause_keep_nothing_on() -> None:
         assert "M104 S0" in it.sent
 
 
+SENT = Direction.SENT
 FILE = "ARATHE~1.GCO"
 SHORT = {"nozzle": 0.05, "bed": 1}
 PRINTER = "simulator://marlin?speed=30"
@@ -241,6 +245,27 @@ async def test_a_resume_at_the_panel_is_paused_until_the_nozzle_is_hot() -> None
             *("M24", "M25"),
             *("M104 S200", "M109 S200", "M24"),
         ]
+
+
+async def test_what_the_bridge_turns_on_by_itself_is_no_use() -> None:
+    """As a script of an event does, and what is set again after a restart."""
+    async with live(PRINTER) as it:
+        await heat(it)
+        await until(lambda: it.printer.state.heat_reason == "use")
+        control, bed = it.printer.heat, OwnTargets(targets={"bed": 50.0})
+        used = control.policy.memory.used
+        assert used is not None
+        with control.own():
+            await it.printer.queue.execute(bed, 1, Run(), expires=None, within=None)
+        asked = temperatures(it)
+        await until(lambda: temperatures(it) > asked + 1)
+        assert it.printer.state.heaters["bed"].target == 50
+        assert control.policy.memory.used == used
+
+
+def temperatures(it: Live) -> int:
+    """Return how many temperature reports have come."""
+    return sum(b"T:" in x.data and x.direction is not SENT for x in it.entries)
 
 
 async def test_a_lease_ends() -> None:

@@ -20,6 +20,7 @@ from bridge.printer.link.events import Closed, Opened, PortAddress, Ready
 from bridge.printer.link.identity import Identity
 from bridge.printer.link.wire_log import WireLog
 from bridge.printer.published.safety_flags import attention
+from bridge.simulator.personalities import PERSONALITIES
 from tests.support.cases import case
 
 PLACE = PortAddress("/dev/ttyUSB0", 115_200)
@@ -347,6 +348,11 @@ def test_the_matrix_is_complete() -> None:
     assert {"idle", "heating", "printing", "pausing", "paused", "finishing"} < set(
         STATES
     )
+    assert {
+        *("power_cut", "cable_pulled", "firmware_reset", "bridge_killed", "frozen"),
+        *("broker_away", "broker_away_and_back", "reload", "reload_of_the_link"),
+    } < set(INCIDENTS)
+    assert set(DIALECTS) == set(PERSONALITIES), "each family is simulated"
     assert len(list(cells())) == len(STATES) * len(INCIDENTS)
 
 
