@@ -183,13 +183,26 @@ def test_what_is_damage_shows_by_what_is_quoted(text: str, *, damaged: bool) -> 
 # A refusal after the "ok", and echoes
 
 
-def test_a_refusal_that_comes_after_the_ok_belongs_to_its_line() -> None:
+@pytest.mark.parametrize(
+    ("line", "refusal"),
+    [
+        ("M9876", "Unknown command:N{n} M9876"),
+        ("M9876", "Unknown command: N{n} M9876"),
+        ("M9876", "Unknown command:N{n} M9876 *33"),
+        ("M9876", "unknown command:M9876"),
+        ("G9876 X1", "Unknown command:N{n} G9876 X1.00"),
+        ("M9877 S1 P2", "Unknown command:N{n} M9877 S1 P2"),
+    ],
+)
+def test_a_refusal_that_comes_after_the_ok_belongs_to_its_line(
+    line: str, refusal: str
+) -> None:
     talk = connected(REPETIER)
-    ticket = talk.protocol.send("M9876")
-    assert talk.sends() == "M9876"
+    ticket = talk.protocol.send(line)
+    assert talk.sends() == line
     number = talk.protocol.next_number - 1
     assert talk.hears(f"ok {number}") == [], "it is awaited"
-    talk.hears(f"Unknown command:N{number} M9876")
+    talk.hears(refusal.format(n=number))
     (done,) = talk.waits(1)
     assert isinstance(done, Done)
     assert (done.ticket, len(done.errors)) == (ticket, 1)
@@ -209,7 +222,15 @@ def test_a_code_that_was_accepted_once_is_not_waited_for_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "echo", ["Echo:N1002 M114", "echo: N1002 M114", "ECHO:N1002 M114*33", "Echo:N-1 M1"]
+    "echo",
+    [
+        "Echo:N1002 M114",
+        "echo: N1002 M114",
+        "ECHO:N1002 M114*33",
+        "Echo:N-1 M1",
+        "Echo:N1002 M114 *33",
+        "echo:N1002 G1 X5.00 F1500",
+    ],
 )
 def test_echoes_are_no_output(echo: str) -> None:
     talk = connected(REPETIER)

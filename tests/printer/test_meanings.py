@@ -13,8 +13,10 @@ from bridge.gcode.dialects import (
     REPETIER,
     REPRAPFIRMWARE,
     SMOOTHIEWARE,
+    UNKNOWN,
     Dialect,
 )
+from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import Ok
 from bridge.printer.control.planning import question_of
 from bridge.printer.control.polling import wanted_polls
@@ -256,13 +258,34 @@ def test_a_sensor_that_vanishes_is_gone(printer: Knowing) -> None:
     assert printer.state.sensors == {}
 
 
-def test_what_was_read_with_another_dialect_is_forgotten() -> None:
-    printer = Knowing(dialect=PRUSA)
-    printer.says("T:20 /0 B:20 /0 P:25.0 A:23.8")
-    assert printer.state.sensors == {"pinda": 25.0, "ambient": 23.8}
-    state = known.other_dialect(printer.state)
-    assert state.sensors == {}
-    assert state.heaters["tool0"] == HeaterState(None, 0)
+@pytest.mark.parametrize(
+    ("firmware", "report", "sensors"),
+    [
+        (PRUSA, "T:20 /0 B:21 /0 P:25.0 A:23.8", {"pinda": 25.0, "ambient": 23.8}),
+        (PRUSA, "T:20 /0 B:21 /0 @:0 B@:0 P:25.0", {"pinda": 25.0}),
+        (PRUSA, "ok T:20 /0 B:21 /0 T0:20 /0 A:23.8", {"ambient": 23.8}),
+        (PRUSA, "T:20 /0 B:21 /0 C:30 /0 X:36/36 A:23.8", {"X": 36.0, "ambient": 23.8}),
+        (MARLIN, "T:20 /0 B:21 /0 P:25.0 A:23.8", {"P": 25.0, "A": 23.8}),
+        (KLIPPER, "B:21.0 /0.0 T0:20.0 /0.0 P:25.0 /0.0", {"P": 25.0}),
+    ],
+)
+def test_what_was_read_before_the_family_was_known_is_read_again(
+    firmware: Dialect, report: str, sensors: dict[str, float]
+) -> None:
+    printer = Knowing(dialect=UNKNOWN)
+    printer.says(report)
+    printer.become(known.other_dialect(printer.state, firmware))
+    assert printer.state.sensors == sensors
+    assert printer.state.sensed_at.keys() == sensors.keys()
+    assert printer.state.heaters["tool0"] == HeaterState(20.0, 0)
+    assert printer.state.heaters["bed"] == HeaterState(21.0, 0)
+    # Another report may have been parsed before the link learned the family.
+    for reply in parse_reply(report, UNKNOWN):
+        state = known.apply(
+            printer.state, reply, now=1, dialect=firmware, profile=printer.profile
+        )
+        printer.become(state)
+    assert printer.state.sensors == sensors
 
 
 # How prints end
@@ -547,7 +570,16 @@ def test_an_answer_that_is_taken_ends_the_question(printer: Knowing) -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["out_of_filament T0", "out_of_filament", "filament_runout T1"]
+    "action",
+    [
+        "out_of_filament T0",
+        "out_of_filament",
+        "filament_runout T1",
+        "filament_runout",
+        "pause filament_runout",
+        "pause filament_runout 0",
+        "paused filament_runout T0",
+    ],
 )
 def test_filament_that_ran_out_is_an_event(action: str) -> None:
     printer = printing()
@@ -555,14 +587,57 @@ def test_filament_that_ran_out_is_an_event(action: str) -> None:
     assert printer.happened() == ["print_paused", "filament_runout"]
 
 
-def test_a_card_whose_files_changed_is_listed_again(printer: Knowing) -> None:
-    printer.says("echo:SD card ok", "Begin file list", "End file list")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("//action:sd_updated",),
+        ("// action:sd_updated",),
+        ("//action:sd_inserted",),
+        ("//action:sd_ejected", "//action:sd_inserted"),
+        ("SD card removed", "SD card ok"),
+        ("echo:SD card released", "echo:SD card ok"),
+        ("SD init fail", "Card successfully initialized"),
+    ],
+)
+def test_a_card_whose_files_changed_is_listed_again(
+    printer: Knowing, lines: tuple[str, ...]
+) -> None:
+    printer.says("echo:SD card ok", "Begin file list", "A.GCO 5", "End file list")
     assert "M20" not in asked(printer)
-    printer.says("//action:sd_updated")
+    printer.says(*lines)
     assert "M20" in asked(printer)
 
 
-@pytest.mark.parametrize("line", ["echo:Active Extruder: 2", "Active Extruder: 2"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("//action:sd_ejected",),
+        ("SD card removed",),
+        ("echo:SD card released",),
+        ("echo:No SD card",),
+        ("No media",),
+        ("SD init fail",),
+    ],
+)
+def test_a_card_that_is_gone_has_no_files(
+    printer: Knowing, lines: tuple[str, ...]
+) -> None:
+    printer.says("echo:SD card ok", "Begin file list", "A.GCO 5", "End file list")
+    printer.says(*lines)
+    assert (printer.state.card, printer.state.files) == (False, ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo:Active Extruder: 2",
+        "Active Extruder: 2",
+        "echo:Active Extruder:2",
+        "echo: Active Extruder: 2",
+        "active extruder: 2",
+        "echo:Active Extruder: 2 ",
+    ],
+)
 def test_the_tool_is_what_the_firmware_says(line: str) -> None:
     printer = Knowing(profile=Profile(extruders=3))
     printer.says(line)

@@ -276,7 +276,7 @@ class Observer:
         dialect = detect(firmware)
         if self.dialect.name == UNKNOWN.name != dialect.name:
             self.dialect = dialect
-            self.set_state(knowledge.other_dialect(self.state))
+            self.set_state(knowledge.other_dialect(self.state, dialect))
 
     def _report_position(self, position: Mapping[str, float]) -> None:
         self.coordinates = self.coordinates.reported(position)

@@ -44,7 +44,7 @@ def observe(
     before, work = state, state.job
     match reply:
         case replies.TemperatureReport():
-            state = _measured(state, reply, profile, now)
+            state = _measured(state, _named(reply, dialect), profile, now)
             state = _heated(state, now, waiting=reply.waiting)
         case replies.Targets(targets) if dialect.repetier_targets:
             retargeted = heaters.retarget(state.heaters, targets, profile)
@@ -131,6 +131,21 @@ def _measured(
     if report.asked:  # a locked printer answers nothing
         return evolve(state, locked="") if state.locked else state
     return _reported_by_itself(state, "M155", now)
+
+
+def _named(
+    report: replies.TemperatureReport, dialect: Dialect
+) -> replies.TemperatureReport:
+    """Return a report with this family's names; it may have been parsed without them.
+
+    Lines are still parsed with the unknown dialect for a moment after the firmware has
+    named itself.
+    """
+    names = dialect.extra_sensors
+    if names.keys().isdisjoint(report.readings):
+        return report
+    readings = {names.get(name, name): one for name, one in report.readings.items()}
+    return replace(report, readings=readings)
 
 
 def _reported_by_itself(state: PrinterState, code: str, now: float) -> PrinterState:

@@ -268,16 +268,16 @@ def identified(
     return replace(state, firmware=FirmwareReport(name, fields))
 
 
-def other_dialect(state: PrinterState) -> PrinterState:
-    """Return the state without temperatures that were read with another dialect."""
+def other_dialect(state: PrinterState, dialect: Dialect) -> PrinterState:
+    """Return the state with the temperatures read again, with another dialect.
+
+    The dialects differ in the names of the sensors.
+    """
+    names = dialect.extra_sensors
     return replace(
         state,
-        heaters={
-            name: HeaterState(target=heater.target)
-            for name, heater in state.heaters.items()
-        },
-        sensors={},
-        sensed_at={},
+        sensors={names.get(name, name): value for name, value in state.sensors.items()},
+        sensed_at={names.get(name, name): at for name, at in state.sensed_at.items()},
     )
 
 
