@@ -348,6 +348,24 @@ async def test_an_expiry_goes_along() -> None:
     assert it.expiries[1] is None
 
 
+@pytest.mark.parametrize("back", [1, 60, 3600, 31_536_000, 1_700_000_000])
+async def test_a_wall_clock_that_was_set_back_prolongs_nothing(
+    monkeypatch: pytest.MonkeyPatch, back: int
+) -> None:
+    """What was sent before then looks as if it came from the future."""
+    it, sent, real = bench(), time.time(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() - back)
+    before = boottime()
+    await it.hears("head", {**JOG, "issued_at": sent, "ttl": 5})
+    await it.hears("head", {**JOG, "ttl": 5})
+    await it.hears("head", {**JOG, "issued_at": sent, "ttl": 600}, expiry=5)
+    for expires in it.expiries:
+        assert expires is not None
+        assert before < expires <= boottime() + 5
+    late = await it.hears("head", {**JOG, "issued_at": sent, "ttl": 5}, waited=6.0)
+    assert late.status == "expired"
+
+
 async def test_too_old_when_its_turn_came() -> None:
     async def work() -> object:
         raise ExpiredError("waited too long")

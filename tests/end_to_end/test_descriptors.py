@@ -65,7 +65,7 @@ async def test_what_cannot_connect_is_said_in_a_line_and_the_others_go_on(
                     await until(lambda: "Too many open files" in process.log)
                     await is_served(client, "one", one)
                 process.signal(signal.SIGHUP)
-                await until(lambda: "the old configuration stays" in process.log)
+                await until(lambda: "the old configuration remains" in process.log)
                 with socket.create_connection(("127.0.0.1", port)):
                     await until(lambda: "out of system resource" in process.log)
                 await is_served(client, "one", one)
@@ -75,6 +75,11 @@ async def test_what_cannot_connect_is_said_in_a_line_and_the_others_go_on(
             assert latest(client, "one", "availability") == b"online"
             lines = [x for x in process.log.splitlines() if "Too many" in x]
             assert len(lines) <= 12, lines
+            before = len(one.wire.chunks)
+            with none_left(process):
+                await client.publish("printers/one/emergency")
+                await until(lambda: "M112" in one.wire.sent(before))
+            assert process.running
 
 
 async def test_a_broker_that_is_back_is_reached_as_soon_as_there_are_descriptors(
