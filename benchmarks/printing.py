@@ -24,6 +24,7 @@ from pathlib import Path
 import stand
 import streaming
 
+from bridge.cli.run import event_loop
 from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.printer.printer import Listeners, Printer
 from bridge.printer.printing.print_file import PrintFile
@@ -158,7 +159,8 @@ def check(counted: dict[str, int], lines: int) -> None:
 def main() -> None:
     """Read the command line and measure."""
     if sys.argv[1:2] == ["print"]:
-        asyncio.run(print_all(int(sys.argv[2]), sys.argv[3:]))
+        with asyncio.Runner(loop_factory=event_loop(stand.EVENT_LOOP)) as runner:
+            runner.run(print_all(int(sys.argv[2]), sys.argv[3:]))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=60_000)

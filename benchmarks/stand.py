@@ -18,6 +18,8 @@ import yaml
 HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 DEADLINE = 60.0
+EVENT_LOOP = os.environ.get("TEST_EVENT_LOOP", "asyncio")
+"""What the bridge runs on; ``uvloop`` has to be installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def daemon(
     """Run the bridge as its users do."""
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(dict(config)))
-    command = (sys.executable, "-m", "bridge", "run", "--config", file)
+    loop = ("--event-loop", EVENT_LOOP)
+    command = (sys.executable, "-m", "bridge", "run", "--config", file, *loop)
     with process(*command, log=folder / "bridge.log") as running:
         yield running
 

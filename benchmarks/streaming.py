@@ -146,8 +146,10 @@ def chosen_hosts(host: Path, arguments: argparse.Namespace) -> list[Host]:
         "execute": "bridge, Printer.execute in batches",
         "stream": "bridge, Session.start_stream",
     }
+    loops = {"": ""} | ({"+uvloop": ", on uvloop"} if arguments.uvloop else {})
     hosts += [
-        Host(name, child(*ours, lane, "PORT", "LINES"))
+        Host(name + on, child(*ours, lane + loop, "PORT", "LINES"))
+        for loop, on in loops.items()
         for lane, name in lanes.items()
         if arguments.only is None or lane in arguments.only
     ]
@@ -225,6 +227,7 @@ def main() -> None:
     parser.add_argument("--delay", type=int, default=0, help="ms, each way")
     parser.add_argument("--noise", type=int, default=0, help="damaged lines a million")
     parser.add_argument("--windows", action="store_true", help="several in flight too")
+    parser.add_argument("--uvloop", action="store_true", help="sessions on it too")
     parser.add_argument(
         "--only", nargs="*", help="asyncio session execute stream print mqtt"
     )

@@ -1,6 +1,7 @@
 """What `streaming.py` runs in processes of their own: one host each.
 
 streaming_hosts.py asyncio|session|execute|stream|stream4 PORT LINES
+streaming_hosts.py asyncio+uvloop|… PORT LINES
 streaming_hosts.py publish BROKER LINES
 """
 
@@ -12,12 +13,13 @@ import termios
 import time
 import tty
 from collections.abc import Awaitable, Callable
-from functools import reduce
+from functools import partial, reduce
 from operator import xor
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from bridge.cli.run import event_loop
 from bridge.commands import parse
 from bridge.config import Limits, PrinterConfig, Serial, Telemetry
 from bridge.gcode.dialects import MARLIN
@@ -204,19 +206,19 @@ def publish(broker: int, lines: int) -> None:
 def main() -> None:
     """Run one host."""
     host, port, lines = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    match host:
-        case "asyncio":
-            asyncio.run(with_asyncio(port, lines))
-        case "session":
-            asyncio.run(with_session(port, lines))
-        case "stream":
-            asyncio.run(with_stream(port, lines))
-        case "stream4":
-            asyncio.run(with_stream(port, lines, 4))
-        case "execute":
-            asyncio.run(with_printer(port, lines))
-        case "publish":
-            publish(int(port), lines)
+    host, _, loop = host.partition("+")
+    if host == "publish":
+        publish(int(port), lines)
+        return
+    hosts = {
+        "asyncio": with_asyncio,
+        "session": with_session,
+        "stream": with_stream,
+        "stream4": partial(with_stream, lines_in_flight=4),
+        "execute": with_printer,
+    }
+    with asyncio.Runner(loop_factory=event_loop(loop or "asyncio")) as runner:
+        runner.run(hosts[host](port, lines))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed settings ar
 applied while the printers go on; those of a serial port wait for the end of a print. If
 the file has an error, the daemon keeps its current configuration.
 
+If uvloop is installed, the daemon runs on it, which takes less processor time.
+
 examples:
   gcode2mqtt run
   BRIDGE_LOG__LEVEL=debug gcode2mqtt run --config my.yaml
@@ -206,7 +208,7 @@ def build() -> argparse.ArgumentParser:
         )
 
     _add_config(add("init", "create a configuration interactively", _INIT))
-    _add_config(add("run", "run the daemon", _RUN))
+    _add_run(add("run", "run the daemon", _RUN))
     _add_app(add("app", "run the daemon as an app of Home Assistant OS", _APP))
     _add_demo(add("demo", "run everything with a simulated printer", _DEMO))
     _add_simulate(add("simulate", "run only the simulated printer", _SIMULATE))
@@ -228,6 +230,16 @@ def build() -> argparse.ArgumentParser:
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the configuration file"
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument(
+        "--event-loop",
+        choices=("auto", "asyncio", "uvloop"),
+        default="auto",
+        help="auto (the default) uses uvloop if it is installed",
     )
 
 

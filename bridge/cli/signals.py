@@ -9,19 +9,28 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_until_signal(
-    work: Coroutine[None, None, None], on_hangup: Callable[[], None] | None = None
+    work: Coroutine[None, None, None],
+    on_hangup: Callable[[], None] | None = None,
+    *,
+    make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
     """Run a coroutine; SIGINT and SIGTERM cancel it, and that is a good end.
 
     A second signal ends the process at once: something hangs, and the broker will
     publish the last will. SIGHUP calls ``on_hangup``; without that it ends us, too.
 
+    Args:
+        work: the coroutine.
+        on_hangup: called for SIGHUP.
+        make_loop: returns the event loop; by default asyncio's.
+
     Raises:
         Exception: What the work raised, or a callback of the event loop: without that
             callback the work would go on and tell what is no longer true.
 
     """
-    asyncio.run(_stoppable(work, on_hangup))
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(_stoppable(work, on_hangup))
 
 
 async def _stoppable(

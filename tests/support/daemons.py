@@ -33,7 +33,10 @@ def run_script(
 
 
 class Daemon:
-    """``gcode2mqtt run``, with its log in a file."""
+    """``gcode2mqtt run``, with its log in a file.
+
+    It runs on asyncio, as most users' does, unless TEST_EVENT_LOOP says otherwise.
+    """
 
     def __init__(
         self,
@@ -44,9 +47,10 @@ class Daemon:
         self.config = folder / "config.yaml"
         self.write(config)
         self._log = folder / "log"
+        loop = os.environ.get("TEST_EVENT_LOOP", "asyncio")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [SCRIPT, "run", "--config", self.config],
+                [SCRIPT, "run", "--config", self.config, "--event-loop", loop],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
