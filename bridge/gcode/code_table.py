@@ -96,9 +96,9 @@ s         | G28.5        | anywhere         | forget that axes are homed
 s         | G28.6        | reads            | report which axes are homed
 m1pkdrs   | G29          | anywhere long    | probe the bed
 m1pdrs    | G30          | anywhere long    | probe a point
-m1pds     | G31          |                  | dock the probe or report it
+m1pdrs    | G31          |                  | dock the probe or report it
 m1pdrs    | G32          | anywhere long    | probe several points
-m1pd      | G33          | anywhere long    | calibrate a delta
+m1pdr     | G33          | anywhere long    | calibrate a delta
 m         | G34          | anywhere long    | align the z axis
 m         | G35          | anywhere long    | measure the bed's corners
 mds       | G38 G38.2 G38.3 G38.4 G38.5 | anywhere long    | probe towards a place
@@ -195,7 +195,7 @@ t         | M113         |                  | set the extruder's PWM
 all       | M114         | reads            | report the position
 s         | M114.1 M114.2 M114.3 M114.4 | reads            | report the position
 all       | M115         | reads            | report the firmware
-m1pkdr    | M116         | long             | wait for all heaters
+m1pkdrt   | M116         | long             | wait for all heaters
 m1pkdrsy  | M117         | display          | show a text
 m1pky     | M118         | echo             | send a text back
 d         | M118         | quoted=SLP       | send a text
@@ -242,7 +242,7 @@ m         | M217         |                  | set the tool change
 m1pd      | M218         |                  | set a tool's offset
 all       | M220         | speed            | set the speed factor
 all       | M221         | flow tool=T      | set the flow factor
-m1pr      | M226         | asks long refused=M226 | wait for a pin
+m1pr      | M226         | asks long refused=M226 harmless= | wait for a pin
 d         | M226         | asks long        | pause a print
 mpr       | M232 M234    | reads            | report
 m         | M240         | anywhere         | take a photograph
@@ -268,12 +268,14 @@ st | M303 | long must=S cycles=CR heats=S:tool by=E:0=tool:any | tune PID
 m1pdrs    | M305         | refused=M305 harmless= | set a temperature sensor
 m         | M306         | long refused=M306 harmless=ACEFHPR | tune a heater's model
 s         | M306         | refused=M206 harmless= | set home offsets
-d         | M307 M563 M950 | refused=M563 harmless= | set up heaters, tools or pins
-d         | M308         | refused=M305 harmless= | set a temperature sensor
+d         | M563 M950    | refused=M563 harmless= | set up tools or pins
+d         | M307         | refused=M563 harmless=H | set up a heater
+d         | M308         | refused=M305 harmless=S | set a temperature sensor
 p | M310 | long refused=M306 harmless=BCDEFIPRSTUVW | tune a heater's model
 r         | M320 M321 M322 M323 | anywhere         | level the bed
 r         | M340         |                  | set a servo
 p         | M330 M331 M332 M333 |                  | send metrics
+p         | M74 M142 M555 M591 |                  | say what is printed, and how
 m1pdrs    | M350 M351    | refused=M92 harmless= | set the microsteps
 m1pkdr    | M355         |                  | set the case light
 mp        | M360         | reads            | report the configuration
@@ -317,7 +319,8 @@ d         | M562         | refused=M562     | clear a heater's fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
 d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool's heat
 m         | M569         |                  | set the motors' mode
-d         | M569 M584    | refused=M584 harmless= | set up motors
+d         | M584         | refused=M584 harmless= | set up motors
+d         | M569         | refused=M584 harmless=P | set up a motor
 d         | M570         | refused=M570 harmless= | set the monitoring of heaters
 d         | M574         | refused=M206 harmless= | set up end stops
 d         | M571 M670    |                  | set an output

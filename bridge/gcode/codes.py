@@ -132,7 +132,8 @@ class Code:
             each are separated by commas.
         pairs: letters that must not be without another one, for the same reason.
         bare: without letters it does nothing but report.
-        uncovered: it moves something, or runs lines, that no limit covers.
+        uncovered: it moves something, or runs lines, that no limit covers; only with
+            other letters than those of ``harmless``, if it has any.
         harmless: with no other letters than these it is not refused; ``None``: it is
             refused with any and without.
 
@@ -349,6 +350,9 @@ def _row_of_unknown(row: Code, found: Mapping[str, Mapping[str, Code]]) -> Code:
     if len(takes) < len(_EAGER) or len(set(takes)) > 1:
         # Some family would find letters, and so other codes, in the text.
         row = replace(row, argument=Argument.LETTERS)
+    if row.sets is Sets.FAN:
+        # Only Teacup's further fans may be heaters, and slicers use those of others.
+        row = replace(row, refused="", uncovered=True)
     return replace(row, quoted="")
 
 

@@ -72,6 +72,8 @@ def test_a_line_is_sent_in_canonical_form(family: str, given: str, sent: str) ->
         ("marlin", "N5 G28", "must not have line numbers"),
         ("marlin", "M110 N5", "must not have line numbers"),
         ("marlin", "m0110.1", "must not have line numbers"),
+        ("marlin", "M110", "must not have line numbers"),
+        ("marlin", "M110 S5", "must not have line numbers"),
         ("klipper", "N M104 S300", "(column 1 of 'N M104 S300')"),
         ("marlin", "X10", "must begin with its code"),
         ("marlin", "@pause", "must begin with a letter"),
