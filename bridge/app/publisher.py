@@ -31,6 +31,10 @@ so that those of a bridge that has crashed do not look current for ever."""
 SETTLE_TIME = 0.5
 """Seconds after a new connection until its counters are worth publishing."""
 
+CLOCK_STEP = 0.05
+"""Seconds by which the clock has to be set, or to drift, until published times follow:
+less would give one moment two times."""
+
 _TIME = {"time"}
 
 
@@ -77,6 +81,7 @@ class Publisher:
         self._started_at = time.time()
         self._health_due = 0.0
         self._pending: tuple[str, ...] = ()
+        self._epoch = 0.0
 
     @staticmethod
     def now() -> float:
@@ -84,8 +89,16 @@ class Publisher:
         return asyncio.get_running_loop().time()
 
     def epoch(self) -> float:
-        """Return what to add to :meth:`now` to get Unix time."""
-        return time.time() - self.now()
+        """Return what to add to :meth:`now` to get Unix time.
+
+        It stays the same until the clock is set, so that a moment has one time wherever
+        it is published. Event loops read :func:`time.monotonic`, some of them once for
+        each pass.
+        """
+        exact = time.time() - time.monotonic()
+        if abs(exact - self._epoch) > CLOCK_STEP:
+            self._epoch = exact
+        return self._epoch
 
     def changed(self) -> None:
         """Publish what has changed in the printer's state."""

@@ -64,7 +64,7 @@ def event_loop(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
             f"--event-loop uvloop: it cannot be imported ({error}); install it with: "
             'pip install "gcode2mqtt[uvloop]"'
         ) from error
-    log.info("event loop: uvloop %s", uvloop.__version__)
+    log.debug("event loop: uvloop %s", uvloop.__version__)
     make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return make
 

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 pytest.importorskip("uvloop")
 
-LOG = {"log": {"level": "info"}}
+LOG = {"log": {"level": "debug"}}
 
 
 @pytest.mark.parametrize("loop", ["auto", "uvloop", "asyncio"])
