@@ -203,7 +203,7 @@ the print ended. What is not in the table changes nothing.
   bridge there is no second `print_started`, and each `print_started` has exactly one
   end.
 * When the link is lost, a print keeps its phase and is not confirmed any more. If the
-  printer is back and prints, it goes on, and the time counts. If the printer denies
+  printer is back and prints, it continues, and the time counts. If the printer denies
   the print three times, the print has `failed` with the reason `connection_lost`, at
   the moment at which it was last seen. If all of the file had been read by then, it
   is `done`. The same holds for a print during which the bridge was restarted: it
