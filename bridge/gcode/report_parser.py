@@ -94,7 +94,7 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """
     text = _DECORATION.sub("", text)
     first = _ENTRY.match(text)
-    if first is None or not _begins_report(first["name"], dialect):
+    if first is None or not _begins_report(first, dialect):
         return None
     readings: dict[str, Reading] = {}
     for match in _ENTRY.finditer(text):
@@ -114,18 +114,29 @@ def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     return TemperatureReport(readings, waiting=waiting)
 
 
-def _begins_report(name: str, dialect: Dialect) -> bool:
-    return dialect.names_sensors or _FIRST.fullmatch(name) is not None
+def _begins_report(entry: re.Match[str], dialect: Dialect) -> bool:
+    return _FIRST.fullmatch(entry["name"]) is not None or _is_owners(entry, dialect)
 
 
 def _is_reading(entry: re.Match[str], dialect: Dialect) -> bool:
     name = entry["name"]
     if name in dialect.extra_sensors or _HEATER.fullmatch(name):
         return True
-    if found := _NAME.fullmatch(name):
-        return found["letter"] != "X" or entry["slashed"] is not None
-    named = dialect.names_sensors and _ANY_NAME.fullmatch(name) is not None
-    return named and _OWNERS.fullmatch(entry[0]) is not None
+    if dialect.names_sensors:
+        return _is_owners(entry, dialect)
+    found = _NAME.fullmatch(name)
+    return found is not None and (
+        found["letter"] != "X" or entry["slashed"] is not None
+    )
+
+
+def _is_owners(entry: re.Match[str], dialect: Dialect) -> bool:
+    """Return whether an entry is one whose name its owner may have given it."""
+    return (
+        dialect.names_sensors
+        and _ANY_NAME.fullmatch(entry["name"]) is not None
+        and _OWNERS.fullmatch(entry[0]) is not None
+    )
 
 
 def _has_heater(names: Iterable[str]) -> bool:

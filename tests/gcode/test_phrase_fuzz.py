@@ -79,8 +79,7 @@ def sensors_meant(text: str, family: str) -> set[str]:
         found: list[str] = re.findall(
             rf"(?:^|\s)=*([A-Za-z]\w*): ?{NUMBER} ?/{NUMBER}", text
         )
-        letters = sensors_meant(text, "marlin")
-        return {name for name in found if name not in "XYZEFWN"} | letters
+        return {name for name in found if name not in "XYZEW"}
     if not re.match(r"(?:ok\b[^:]*? |=*)?=*(?:T\d*|B|[A-Z]\d*):", text.strip()):
         return set()
     names: set[str] = set()
