@@ -75,7 +75,7 @@ REASONS = {
 
 CODES = """
 all       | G0 G1        | straight         | move
-m1pkdrs   | G2 G3        | arc              | move along an arc
+m1pkdrsy  | G2 G3        | arc              | move along an arc
 md        | G5           | arc              | move along a curve
 all       | G4           | long dwell       | dwell
 m         | G6           | anywhere refused=FORCE_MOVE | move motors by steps
@@ -210,7 +210,7 @@ t         | M135 M136    |                  | report a heater
 m1pkrsy   | M140         | target heats=S:bed,R:bed preset=I | set the bed's heat
 d | M140 | target refused=M140 harmless=PRS heats=S:bed,R:bed | set the bed's heat
 t         | M140         | target must=SR heats=S:bed,R:bed | set the bed's heat
-m1pkr     | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
+m1pkrsty  | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
 d | M141 | target refused=M140 harmless=PRS heats=S:chamber,R:chamber | set its heat
 ds        | M143         | refused=M143 harmless= | set the highest temperatures
 d         | M144         | refused=M144     | bed to standby
@@ -224,7 +224,7 @@ r         | M161 M170 M171 |                  | brake and case
 m1r       | M163 M164 M165 |                  | mix filaments
 m1pkrsty  | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
 d | M190 | target long refused=M140 harmless=PRS heats=S:bed,R:bed | wait for the bed
-m1pkr     | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
+m1pkrsty  | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
 d | M191 | target long refused=M140 harmless=PRS heats=S:chamber,R:chamber | wait
 mk        | M192 M193    | long             | wait for a probe or cooler
 m1pkdrs   | M200         |                  | set the filament's diameter

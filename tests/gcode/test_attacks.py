@@ -337,3 +337,11 @@ def test_nothing_moves_far_from_a_place_that_is_not_known() -> None:
         for family in SYNTAXES:
             found = becomes(attempt, family, homed=False)
             assert found == "position_unknown", (attempt, family)
+
+
+def test_a_code_that_is_allowed_allows_no_other() -> None:
+    context = Context(profile=PROFILE, allowed=frozenset({"M92", "TUNING_TOWER"}))
+    assert clean("m092 X80", context, "command").text == "M92 X80"
+    for line in ("M92.1 X80", "M211 S0", "FORCE_MOVE STEPPER=x DISTANCE=9"):
+        with pytest.raises(RejectedError):
+            clean(line, context, "command")

@@ -7,9 +7,11 @@ import pytest
 from bridge.commands import parse
 from bridge.commands.base import Context
 from bridge.commands.scripts import Scripts
-from bridge.config import Profile
-from bridge.errors import RejectedError
+from bridge.config import MaxTemperature, Profile, Volume
+from bridge.errors import CommandError, RejectedError
+from bridge.gcode.dialects import DIALECTS
 from bridge.printer.limits.safety import Situation
+from tests.support.cases import case
 from tests.support.knowing import plan, rules
 
 PROFILE = Profile(extruders=2)
@@ -63,3 +65,70 @@ def test_what_is_wrong_at_any_time_is_told_before_what_is_wrong_now(
     with pytest.raises(RejectedError) as caught:
         plan(parse(topic, payload).command, CONTEXT, away, blocking)
     assert (caught.value.code, caught.value.error) == (code, error)
+
+
+SMALL = Profile(
+    extruders=2,
+    heated_chamber=True,
+    max_temperature=MaxTemperature(tool=250, bed=90, chamber=60),
+    volume=Volume(x=(0, 220), y=(0, 220), z=(0, 250)),
+    max_speed=12_000,
+    max_extrusion=100,
+)
+MIDDLE = {"x": 50.0, "y": 50.0, "z": 10.0, "e": 0.0}
+BEYOND = [
+    ("head", '{"command": "jog", "x": 171}'),
+    ("head", '{"command": "jog", "z": -11}'),
+    ("head", '{"command": "jog", "x": 221, "absolute": true}'),
+    ("head", '{"command": "jog", "x": 1e300}'),
+    ("head", '{"command": "jog", "x": NaN}'),
+    ("head", '{"command": "jog", "x": "5 M104 S300"}'),
+    ("head", '{"command": "jog", "x": 5, "speed": 12001}'),
+    ("head", '{"command": "jog", "e": 500}'),
+    ("head", '{"command": "home", "axes": ["x", "e"]}'),
+    ("head", '{"command": "feedrate", "factor": 1001}'),
+    ("head", '{"command": "babystep", "z": 1.1}'),
+    ("head", '{"command": "z_offset", "offset": -1.1}'),
+    ("tool", '{"command": "target", "targets": {"tool0": 251}}'),
+    ("tool", '{"command": "target", "targets": {"tool1": 250.01}, "hold": 60}'),
+    ("tool", '{"command": "target", "targets": {"tool0": -1}}'),
+    ("tool", '{"command": "target", "targets": {"tool2": 100}}'),
+    ("tool", '{"command": "target", "targets": {"bed": 100}}'),
+    ("tool", '{"command": "target", "targets": {"tool0": 1e400}}'),
+    ("tool", '{"command": "target", "targets": {"tool0": "250 M104"}}'),
+    ("tool", '{"command": "target", "targets": {"tool0": 200}, "hold": 1e12}'),
+    ("tool", '{"command": "offset", "offsets": {"tool0": 51}}'),
+    ("tool", '{"command": "select", "tool": "tool2"}'),
+    ("tool", '{"command": "select", "tool": "tool1 M104 S300"}'),
+    ("tool", '{"command": "extrude", "amount": 101}'),
+    ("tool", '{"command": "extrude", "amount": -101}'),
+    ("tool", '{"command": "extrude", "amount": 5, "speed": 1e9}'),
+    ("tool", '{"command": "flowrate", "factor": 1001}'),
+    ("bed", '{"command": "target", "target": 90.5}'),
+    ("bed", '{"command": "target", "target": -1}'),
+    ("bed", '{"command": "offset", "offset": 51}'),
+    ("chamber", '{"command": "target", "target": 61}'),
+    ("chamber", '{"command": "offset", "offset": 51}'),
+    ("fan", '{"command": "speed", "percent": 101}'),
+    ("fan", '{"command": "speed", "percent": 9, "fan": "1 M104 S300"}'),
+    ("display", '{"command": "show", "text": "a\\nM104 S300"}'),
+    ("command", '{"command": "M104 S{t}", "parameters": {"t": 300}}'),
+    ("command", '{"command": "M104 S{t}", "parameters": {"t": "200 M104 S300"}}'),
+    ("command", '{"command": "M117 {t}", "parameters": {"t": "a\\nM104 S300"}}'),
+    ("command", '{"command": "{t}", "parameters": {"t": "M104 S300"}}'),
+    ("command", '{"commands": ["M104 S200", "M104 S251"]}'),
+    ("command", '{"script": "hot", "parameters": {"t": 251}}'),
+    ("command", '{"script": "hot", "parameters": {"t": "200\\nM140 S91"}}'),
+    ("command", '{"script": "far", "context": {"x": 221}}'),
+]
+
+
+@pytest.mark.parametrize("family", DIALECTS)
+def test_no_command_goes_beyond_the_limits(family: str) -> None:
+    scripts = {"hot": "M104 S{{ parameters.t }}", "far": "G0 X{{ context.x }}"}
+    context = Context(profile=SMALL, dialect=DIALECTS[family], scripts=Scripts(scripts))
+    here = Situation(profile=SMALL)
+    given = rules(SMALL, MIDDLE, dialect=DIALECTS[family])
+    for topic, payload in BEYOND:
+        with case(topic, payload), pytest.raises(CommandError):
+            plan(parse(topic, payload.encode()).command, context, here, given)

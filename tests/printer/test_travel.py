@@ -491,6 +491,12 @@ def test_while_modes_are_restored_an_earlier_shift_is_not_known() -> None:
         (["G3 X5 Y100 R-25"], {"x": 5.0, "y": 50.0}, None),
         (["G2 X5 Y100 R30"], {"x": 5.0, "y": 50.0}, "x would be at -8.416"),
         (["G2 X5 Y100 R-30"], {"x": 5.0, "y": 50.0}, "x would be at -41.583"),
+        # Each side of the circle.
+        (["G3 X100 Y5 I20"], {"x": 60.0, "y": 5.0}, "y would be at -15 mm"),
+        (["G2 X100 Y210 I20"], {"x": 60.0, "y": 210.0}, "y would be at 230 mm"),
+        (["G3 X210 Y100 J20"], {"x": 210.0, "y": 60.0}, "x would be at 230 mm"),
+        # Whose end is nearly its start, so it may be nothing or all of the circle.
+        (["G3 X100 Y100.03 I-150"], {"x": 100.0, "y": 100.0}, "x would be at -200"),
         # Full circles.
         (["G2 I30"], {"x": 100.0, "y": 100.0}, None),
         (["G2 I-60"], {"x": 100.0, "y": 100.0}, "x would be at -20 mm"),
