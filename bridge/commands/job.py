@@ -8,7 +8,7 @@ paused print, for example).
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bridge.commands import gcode_lines
 from bridge.commands.base import Command, Context, Finite, NotNull, Program, Question
@@ -314,13 +314,50 @@ class Recover(Command):
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "recover"
     needs_no_print: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"layer": 41, "z": 8.2})
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = (
+        {},
+        {"layer": 41, "z": 8.2},
+        {"planned": True},
+    )
 
     layer: Annotated[int | None, Field(ge=1, le=1_000_000), NotNull] = None
     """The layer to begin with, counted from 1."""
     z: Annotated[Finite | None, Field(ge=0, le=10_000), NotNull] = None
     """The nozzle's height above the bed in mm, if it was measured. It is needed if the
-    nozzle moved up or down just before the print broke off."""
+    nozzle moved up or down just before the print broke off, or has been moved since."""
+    planned: bool = False
+    """Only as `recovery` in `state` says. It is rejected if that was worked out more
+    than 15 minutes ago, or would be different now."""
+
+    @model_validator(mode="after")
+    def _plan_has_all(self) -> "Recover":
+        if self.planned and not (self.layer is None and self.z is None):
+            raise ValueError("planned goes with neither layer nor z: the plan has them")
+        return self
+
+    def program(self, _context: Context, /) -> Program:
+        """Return no lines, because the bridge itself acts on it."""
+        return Program()
+
+
+class PlanRecovery(Command):
+    """Work out how a print that broke off could go on; nothing is sent.
+
+    `recovery` in `state` then has the layer, the height at which the nozzle has to
+    stand, and the lines that would be sent, or says why it cannot go on. Look at the
+    printer before `recover` with `planned`: the part still sticks to the bed, nothing
+    is in the way, and nobody has turned the Z axis.
+    """
+
+    topic: ClassVar[str] = "job"
+    name: ClassVar[str] = "plan_recovery"
+    needs_no_print: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, object], ...]] = ({}, {"layer": 41, "z": 8.2})
+
+    layer: Annotated[int | None, Field(ge=1, le=1_000_000), NotNull] = None
+    """As for `recover`."""
+    z: Annotated[Finite | None, Field(ge=0, le=10_000), NotNull] = None
+    """As for `recover`."""
 
     def program(self, _context: Context, /) -> Program:
         """Return no lines, because the bridge itself acts on it."""
@@ -487,6 +524,6 @@ class Release(Command):
 
 COMMANDS = (
     *(Init, Refresh, Release),
-    *(Select, Start, Reprint, Restart, Recover),
+    *(Select, Start, Reprint, Restart, Recover, PlanRecovery),
     *(Pause, Resume, Cancel, Exclude, Answer),
 )

@@ -27,6 +27,8 @@ _BUTTONS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "cancel": ("job", {"command": "cancel"}),
     "start": ("job", {"command": "start"}),
     "reprint": ("job", {"command": "reprint"}),
+    "plan_recovery": ("job", {"command": "plan_recovery"}),
+    "recover": ("job", {"command": "recover", "planned": True}),
     "queue_release": ("queue", {"command": "release"}),
     "home": ("head", {"command": "home", "axes": ["x", "y", "z"]}),
     "motors_off": ("head", {"command": "motors_off"}),
@@ -97,6 +99,8 @@ def _job(device: Device) -> Iterator[Entity]:
     yield _known(device, "cancel", "Cancel print", "stop", when="cancel")
     yield _known(device, "start", "Start print", "printer-3d-nozzle", when="start")
     yield _known(device, "reprint", "Print again", "repeat", when="reprint")
+    yield _known(device, "plan_recovery", "Plan recovery", "map", when="plan_recovery")
+    yield _known(device, "recover", "Recover print", "backup-restore", when="recover")
     # Also while the printer is off: an automation switches it on for the next print.
     bed_clear = _known(device, "queue_release", "Bed is clear", "tray-arrow-down")
     yield replace(bed_clear, alone=True)

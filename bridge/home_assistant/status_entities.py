@@ -55,6 +55,7 @@ def status(device: Device) -> Iterator[Entity]:
     yield from _layers(device)
     yield from _queue(device)
     yield from _result(device)
+    yield _recovery(device)
     yield from _totals(device)
     if device.thumbnail:
         yield _thumbnail(device)
@@ -186,6 +187,31 @@ def _layers(device: Device) -> Iterator[Entity]:
         platform="sensor",
         name="Filament used",
         fields=_LENGTH | read(job, _metres("value_json.filament")),
+    )
+
+
+def _recovery(device: Device) -> Entity:
+    """Return how a print that broke off could go on; the lines are an attribute."""
+    plan = "value_json.recovery"
+    return Entity(
+        key="recovery",
+        platform="sensor",
+        name="Recovery",
+        alone=True,
+        fields={"icon": "mdi:map"}
+        | read(
+            device.topics.state,
+            f"'none' if not {plan} else ('Not possible: ' ~ {plan}.refused"
+            f" if {plan}.refused else {plan}.file ~ ' from layer ' ~ {plan}.layer"
+            f" ~ '; the nozzle must stand at ' ~ {plan}.height ~ ' mm')[:{LONGEST}]",
+        )
+        | {
+            "json_attributes_topic": device.topics.state,
+            "json_attributes_template": "{{ {'lines':"
+            f" ({plan} or {{}}).get('lines') or [],"
+            f" 'layer': ({plan} or {{}}).get('layer'),"
+            f" 'height': ({plan} or {{}}).get('height')}} | tojson }}}}",
+        },
     )
 
 

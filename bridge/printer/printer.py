@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge.commands import Command, Program
 from bridge.commands.base import ScriptLibrary, completed
 from bridge.commands.job import (
+    PlanRecovery,
     Recover,
 )
 from bridge.commands.link import (
@@ -287,9 +288,9 @@ class Printer:
             CommandError: The printer was stopped or reset meanwhile.
 
         """
-        if isinstance(command, Recover):
+        if isinstance(command, Recover | PlanRecovery):
             self._planner.gate(command)
-            recovery = await self.printing.plan_recovery(command.layer, command.z)
+            recovery = await self.prints.recovery(command)
             program = Program(recovery.lines)
             return Plan(program, (Coordinates(),) * len(program.lines))
         if self.prints.concerns(command):

@@ -257,6 +257,8 @@ ROWS = (
     pressed("script_preheat", "M140 S60"),
     pressed("emergency_stop", "M112"),
     # What needs no G-code
+    pressed("plan_recovery"),
+    pressed("recover"),
     pressed("queue_release"),
     pressed("reconnect"),
     pressed("disconnect"),

@@ -120,10 +120,12 @@ def test_ids_never_change() -> None:
         "button.my_ender_jog_z_plus",
         "button.my_ender_motors_off",
         "button.my_ender_pause",
+        "button.my_ender_plan_recovery",
         "button.my_ender_preset_it_s_hot",
         "button.my_ender_preset_pla",
         "button.my_ender_queue_release",
         "button.my_ender_reconnect",
+        "button.my_ender_recover",
         "button.my_ender_reprint",
         "button.my_ender_resume",
         "button.my_ender_retract",
@@ -184,6 +186,7 @@ def test_ids_never_change() -> None:
         "sensor.my_ender_question",
         "sensor.my_ender_queue",
         "sensor.my_ender_reconnects",
+        "sensor.my_ender_recovery",
         "sensor.my_ender_resends",
         "sensor.my_ender_sensor_pinda",
         "sensor.my_ender_started",
@@ -209,6 +212,28 @@ def test_what_the_printer_asks_is_shown_even_if_its_words_are_not_known() -> Non
         assert ha.shown(fields["value_template"], document) == shown
     # It may ask before it has answered the bridge.
     assert [at["topic"] for at in fields["availability"]] == ["printer/availability"]
+
+
+def test_how_a_print_could_go_on_is_shown_or_why_not() -> None:
+    fields = components(device())["recovery"]
+    plan = {"file": "a.gco", "layer": 41, "height": 8.2, "lines": ["G90"]}
+    for recovery, shown, told in (
+        (None, "none", [None, []]),
+        (
+            {**plan, "refused": ""},
+            "a.gco from layer 41; the nozzle must stand at 8.2 mm",
+            [41, ["G90"]],
+        ),
+        (
+            {**plan, "layer": None, "lines": [], "refused": "measure it" + "!" * 300},
+            ("Not possible: measure it" + "!" * 300)[:255],
+            [None, []],
+        ),
+    ):
+        document = {"recovery": recovery}
+        assert ha.shown(fields["value_template"], document) == shown
+        told_of = json.loads(ha.shown(fields["json_attributes_template"], document))
+        assert [told_of["layer"], told_of["lines"]] == told
 
 
 def test_a_printer_that_is_called_nothing_but_marks_has_an_entity_id() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.home_assistant.discovery import config_topic
-from tests.home_assistant.conftest import PICTURE, STORED
+from tests.home_assistant.conftest import PICTURE, STORED, TOWER
 from tests.support.daemons import wait_for
 from tests.support.mqtt_client import connected
 
@@ -258,10 +258,11 @@ def test_a_stored_file_is_chosen_seen_and_printed(home: "Home") -> None:
     options = attribute(home, entity, "options")
     assert isinstance(options, list)
     assert STORED in options
-    chosen(home, entity, STORED)
     picture = "image.ender_thumbnail"
-    wait_for(lambda: hass.image(picture) == PICTURE, picture, SOON)
-    assert hass.state(picture) not in {"unknown", "unavailable"}
+    shown = hass.state(picture)
+    chosen(home, entity, STORED)
+    wait_for(lambda: hass.state(picture) != shown, picture, SOON)
+    wait_for(lambda: hass.image(picture) == PICTURE, "the picture itself")
     hass.becomes("sensor.ender_file", STORED, within=SOON)
     before = len(home.printer.wire.chunks)
     able(home, "button.ender_start")
@@ -408,6 +409,46 @@ def test_a_problem_is_acknowledged(home: "Home") -> None:
     hass.call("button.press", "button.ender_acknowledge")
     hass.becomes("binary_sensor.ender_problem", "off", within=SOON)
     hass.becomes("sensor.ender_attention_reason", "none", within=SOON)
+
+
+def test_a_print_that_broke_off_is_planned_and_goes_on(home: "Home") -> None:
+    hass, plan = home.hass, "sensor.ender_recovery"
+    hass.becomes("sensor.ender_state", "operational", within=30)
+    hass.publish("printer/job", {"command": "start", "file": TOWER})
+    hass.becomes("sensor.ender_layer", "3", within=120)
+    sent = len(home.printer.wire.sent())
+    wait_for(lambda: len(home.printer.wire.sent()) > sent + 80, "it goes on", 60)
+    home.kill("printer")
+    hass.becomes("sensor.ender_attention_reason", "error", within=30)
+    home.start("printer")
+    hass.becomes("sensor.ender_state", "operational", within=60)
+    assert hass.state("button.ender_recover") == "unavailable"
+    hass.becomes("button.ender_plan_recovery", "unknown", within=SOON)
+    pressed(home, "plan_recovery")
+    shown = f"{TOWER} from layer 3; the nozzle must stand at 0.6 mm"
+    hass.becomes(plan, shown, within=SOON)
+    lines = attribute(home, plan, "lines")
+    assert isinstance(lines, list)
+    assert "G92 Z0.6" in lines
+    assert "G28 X Y" in lines
+    # Whoever moves the head has to measure.
+    hass.becomes("button.ender_recover", "unknown", within=SOON)
+    hass.call("button.press", "button.ender_jog_z_plus")
+    hass.becomes("button.ender_recover", "unavailable", within=SOON)
+    hass.becomes(plan, "none", within=SOON)
+    pressed(home, "plan_recovery")
+    wait_for(lambda: "moved since" in hass.state(plan), plan, SOON)
+    refusal = "event.ender_refused"
+    wait_for(lambda: "measure" in str(attribute(home, refusal, "message")), "it", SOON)
+    hass.publish("printer/job", {"command": "plan_recovery", "z": 1.0})
+    shown = f"{TOWER} from layer 3; the nozzle must stand at 1.0 mm"
+    hass.becomes(plan, shown, within=SOON)
+    hass.call("button.press", "button.ender_recover")
+    hass.becomes("sensor.ender_state", "printing", within=10)
+    hass.becomes(plan, "none", within=SOON)
+    wait_for(lambda: "G28 X Y" in home.printer.wire.sent(), "it homes", 120)
+    hass.call("button.press", "button.ender_cancel")
+    hass.becomes("sensor.ender_state", "operational", within=60)
 
 
 def test_every_control_that_is_announced_was_used(home: "Home") -> None:

@@ -121,6 +121,10 @@ def test_nothing_kept_is_nothing_known() -> None:
     released = replace(first, released=True)
     kept = record(released, now=1, epoch=EPOCH)
     assert restore(first, kept, now=1, epoch=EPOCH) == released
+    displaced = replace(first, displaced=True)
+    assert facts(displaced) != facts(first), "it is written at once"
+    kept = record(displaced, now=1, epoch=EPOCH)
+    assert restore(first, kept, now=1, epoch=EPOCH) == displaced
 
 
 def test_only_what_counts_is_kept_at_once() -> None:

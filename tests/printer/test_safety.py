@@ -36,6 +36,7 @@ SITUATIONS = {
 
 BEYOND_THE_GATE = {
     ("job", "recover"): {"operational"},
+    ("job", "plan_recovery"): {"operational"},
     ("job", "restart"): {"printing"},
     ("job", "exclude"): {"printing", "paused"},
 }

@@ -7,6 +7,9 @@ import re
 import resource
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ import pytest
 from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.errors import RejectedError
 from bridge.printer.control.command_queue import Run
+from bridge.printer.printing import runner
+from bridge.printer.published import documents, views
 from bridge.state_files import flush
 from tests.support.live import command_of, live
 from tests.support.peers import PtyPeer
@@ -107,6 +112,103 @@ async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
             assert "G28" not in again.sent
             with pytest.raises(RejectedError, match="no print has broken off"):
                 await again.does("job", command="recover")
+
+
+PLANNED = {"command": "recover", "planned": True}
+
+
+class Broken(Printing):
+    """A print that broke off."""
+
+    @property
+    def shown(self) -> documents.State:
+        """What `state` holds."""
+        return views.state(self.live.printer.state, now=0.0, epoch=0.0)
+
+    async def refused(self, text: str, **payload: object) -> None:
+        """Check that a command of `job` is refused with this text."""
+        with pytest.raises(RejectedError, match=text) as refusal:
+            await self.live.does("job", **payload)
+        assert refusal.value.error == "not_recoverable"
+
+
+@asynccontextmanager
+async def broken_off(folder: Path) -> AsyncIterator[Broken]:
+    volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
+    async with printing(folder, LINES, f"simulator://{SLOW}", volume=volume) as work:
+        it = Broken(work.live, work.file)
+        await it.refused("no print has broken off", command="plan_recovery")
+        assert not it.shown.can.plan_recovery
+        it.start()
+        await until(lambda: (it.live.printer.state.job.layer or 0) >= 6)
+        await it.live.printer.printing.leave("pause")
+        assert (await it.over()).outcome == "failed"
+        assert it.shown.can.plan_recovery
+        assert it.shown.recovery is None
+        await it.refused("nothing was planned", **PLANNED)
+        yield it
+
+
+async def test_a_print_goes_on_as_it_was_planned(tmp_path: Path) -> None:
+    """Somebody looks at the plan and at the printer first."""
+    async with broken_off(tmp_path) as it:
+        count = len(it.sent)
+        await it.live.does("job", command="plan_recovery", z=2.0)
+        plan = it.shown.recovery
+        assert plan is not None
+        assert (plan.file, plan.height, plan.refused) == ("part.gcode", 2.0, "")
+        assert plan.layer is not None
+        assert plan.layer >= 4
+        assert "G92 Z2" in plan.lines
+        assert it.shown.can.recover
+        assert len(it.sent) == count, "nothing is sent"
+        await it.live.does("bed", command="target", target=40)  # it may be preheated
+        count = len(it.sent)
+        dry = await it.live.printer.plan_in_slices(command_of("job", **PLANNED))
+        assert dry.program.gcode == plan.lines
+        await it.live.does("job", **PLANNED)
+        assert it.shown.recovery is None
+        assert not it.shown.can.plan_recovery
+        assert (await it.over()).outcome == "done"
+        assert it.sent[count : count + len(plan.lines)] == list(plan.lines)
+        await it.refused("nothing was planned", **PLANNED)
+
+
+async def test_a_print_goes_on_by_no_plan_that_is_not_true_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with broken_off(tmp_path) as it:
+        await it.live.does("job", command="plan_recovery", z=2.0)
+        # Whoever moves the head has to plan again, and to measure.
+        await it.live.does("head", command="jog", z=1)
+        assert it.shown.recovery is None
+        await it.refused("nothing was planned", **PLANNED)
+        await it.refused("the head was moved since", command="plan_recovery")
+        told = it.shown.recovery
+        assert told is not None
+        assert "measure it" in told.refused
+        assert not told.lines
+        assert not it.shown.can.recover
+        await it.refused("nothing was planned", **PLANNED)
+        # It is old, or would be different.
+        await it.live.does("job", command="plan_recovery", z=3.0, layer=4)
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "PLAN_LASTS", -1.0)
+            await it.refused("15 minutes", **PLANNED)
+        state = it.live.printer.state
+        assert state.recovery is not None
+        other = replace(state.recovery, lines=("G28",))
+        it.live.printer.observer.set_state(replace(state, recovery=other))
+        await it.refused("would be different", **PLANNED)
+        # Somebody stops the printer while the file is read.
+        await it.live.does("job", command="plan_recovery", z=3.0, layer=4)
+        begun = it.live.begins("job", **PLANNED)
+        await asyncio.sleep(0)
+        stop = RejectedError.conflict("stop", "stopped")
+        it.live.printer.queue.interrupt(lambda: stop)
+        with pytest.raises(RejectedError, match="stop"):
+            await begun
+        assert not it.live.printer.printing.active
 
 
 async def test_a_file_that_has_changed_is_not_recovered(tmp_path: Path) -> None:

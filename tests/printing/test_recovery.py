@@ -12,9 +12,13 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN
 from bridge.gcode.line import of_file
+from bridge.printer.knowledge.model import RecoveryPlan
+from bridge.printer.knowledge.print_table import Phase
 from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.recovery import Recovery, Scan, plan
 from bridge.printer.printing.tracker import Tracker
+from tests.support.knowing import Knowing
+from tests.support.live import command_of
 from tests.support.printing import layers
 
 LAYERS = layers(8, 40)
@@ -65,8 +69,9 @@ def recovered(
     context: Context = CONTEXT,
     **changes: object,
 ) -> Recovery:
+    displaced = changes.pop("displaced", False) is True
     at = point(line, text, **changes)
-    return plan(at, scanned(at, text, layer), context, z=z)
+    return plan(at, scanned(at, text, layer), context, z=z, displaced=displaced)
 
 
 def refused(line: int, text: str = TEXT, **more: object) -> str:
@@ -110,6 +115,34 @@ def test_a_person_can_choose_the_layer_and_measure_the_height() -> None:
     assert recovery.start.number == 3
     assert "G92 Z1.3" in recovery.lines
     assert "first layer" in refused(first_line(7), layer=20, z=1)
+
+
+def test_where_the_head_stands_is_known_unless_it_was_moved_since() -> None:
+    """By a person, by a script, or by moves of a pause."""
+    known = Knowing()
+    plan_of = RecoveryPlan(job="j", file="part.gcode", time=1.0)
+
+    def after(phase: Phase, *lines: str) -> bool:
+        job = replace(known.state.job, phase=phase)
+        known.become(replace(known.state, job=job, recovery=plan_of))
+        known.sends(*lines)
+        return known.state.displaced
+
+    assert not after("printing", "G1 X1", "G92 E0", "G1 Z5")
+    assert after("paused", "G91", "G1 Z5", "G90")
+    assert after("resuming", "M105")
+    assert not after("printing", "G1 X1"), "its own lines tell where it is"
+    assert not after("idle", "M104 S200", "M105", "G90", "M117 G1 Z5")
+    assert known.state.recovery is plan_of, "heating changes nothing"
+    for line in ("G1 Z1", "G28", "G92 Z3", "M600", "MY_MACRO", "G2 X1 I1"):
+        assert not after("printing", "G1 X1")
+        assert after("idle", line), line
+        known.become(replace(known.state, recovery=plan_of))
+        known.sends(line)
+        assert known.state.recovery is None
+    late = first_line(6) + 35
+    assert "measure it" in refused(late, displaced=True)
+    assert recovered(late, z=1.2, displaced=True).height == 1.2
 
 
 def test_without_marks_layers_are_found_by_their_height() -> None:
@@ -322,3 +355,9 @@ def test_what_people_have_changed_is_set_again() -> None:
     assert "M220 S90" in recovered(at, text, z=1.2).lines
     lines = recovered(at, text, z=1.2, speed_factor=70.0, flow_factor=105.0).lines
     assert [x for x in lines if x[:3] == "M22"] == ["M220 S90", "M220 S70", "M221 S105"]
+
+
+def test_a_plan_has_its_own_layer_and_height() -> None:
+    for more in ({"layer": 3}, {"z": 1.2}):
+        with pytest.raises(RejectedError, match="the plan has them"):
+            command_of("job", command="recover", planned=True, **more)

@@ -52,6 +52,7 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("job", "reprint"): (NO_PRINT, "card"),
     ("job", "restart"): ({**PRINT, "printing": "printing"}, ""),
     ("job", "recover"): ({**NO_PRINT, "operational": "not_recoverable"}, ""),
+    ("job", "plan_recovery"): ({**NO_PRINT, "operational": "not_recoverable"}, ""),
     ("job", "exclude"): (CARD_PRINT, ""),
     ("job", "pause"): (PRINT, ""),
     ("job", "resume"): (PRINT, ""),

@@ -115,6 +115,32 @@ it is information: Marlin shows ``Resuming SD`` with ``Dismiss`` at each start o
 print."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlan:
+    """How a print that broke off could go on, as it was worked out on request.
+
+    Attributes:
+        job: the id of the print that broke off.
+        file: what was printed.
+        layer: the layer to begin with, counted from 1; ``None``: none can be.
+        height: where the nozzle has to stand, in mm above the bed; likewise.
+        lines: what is sent before that layer; empty if none can be.
+        refused: why the print cannot go on, else ``""``.
+        asked: the layer and the height that a person has chosen, each or ``None``.
+        time: when it was worked out.
+
+    """
+
+    job: str
+    file: str
+    layer: int | None = None
+    height: float | None = None
+    lines: tuple[str, ...] = ()
+    refused: str = ""
+    asked: tuple[int | None, float | None] = (None, None)
+    time: float
+
+
 @dataclass(frozen=True, kw_only=True)  # no slots: evolve() copies the dictionary
 class PrinterState:
     """Everything known about one printer.
@@ -143,6 +169,8 @@ class PrinterState:
             that they are not known.
         position: as last reported.
         moved: the position may have changed since it was reported.
+        displaced: the last line that moved the head was no line of a print that runs,
+            so it does not stand where the print left it.
         modal: the modal state, as far as it follows from what was sent.
         accessories: fans, the light, babysteps and the display; likewise.
         card: an SD card is mounted.
@@ -150,6 +178,8 @@ class PrinterState:
         listed: the list was read since the card was inserted.
         listing: the list that is being received.
         job: the print that is under way, and how the last one ended.
+        broken_off: the last print was one of the bridge's files, and broke off.
+        recovery: how that print could go on, if somebody has asked.
         totals: all prints so far.
         problem: why the printer stopped.
         fault: why one of its heaters is off while the firmware goes on.
@@ -200,6 +230,7 @@ class PrinterState:
     counter_stale: bool = False
     position: PositionReport | None = None
     moved: bool = False
+    displaced: bool = False
     modal: Modal = field(default_factory=Modal)
     accessories: Accessories = field(default_factory=Accessories)
     card: bool | None = None
@@ -207,6 +238,8 @@ class PrinterState:
     listed: bool = False
     listing: Listing | None = None
     job: PrintJob = field(default_factory=PrintJob)
+    broken_off: bool = False
+    recovery: RecoveryPlan | None = None
     totals: Totals = field(default_factory=Totals)
     problem: Problem | None = None
     fault: Problem | None = None

@@ -85,6 +85,8 @@ class PrinterRecord(_Record):
     unseen: bool = False
     """There was a print or heat when the bridge ended, and the connection was not lost
     before that."""
+    displaced: bool = False
+    """The head was moved since its last print broke off."""
     running: RunningPrint | None = None
     """The print under way."""
     result: LastPrint | None = None
@@ -107,6 +109,7 @@ def record(state: PrinterState, *, now: float, epoch: float) -> PrinterRecord:
         unacknowledged=state.print_failure is not None,
         lost=_lost(state),
         unseen=_unseen(state),
+        displaced=state.displaced,
         running=_running(state.job, now, epoch),
         result=_last(state.job.result, epoch),
         totals=state.totals,
@@ -119,6 +122,7 @@ def facts(state: PrinterState) -> object:
     return (
         (state.released, state.print_failure, job.result, state.totals),
         (_lost(state), _unseen(state)),
+        state.displaced,
         (job.phase, job.origin, job.file, job.size, job.reason),
         (job.began, job.start_seen, job.paused_at, job.pauses, job.lost_at),
     )
@@ -141,7 +145,13 @@ def restore(
         so_far = totals.counted(so_far, result)
         unacknowledged = True
     job = replace(job, result=result)
-    state = replace(state, job=job, released=kept.released, totals=so_far)
+    state = replace(
+        state,
+        job=job,
+        released=kept.released,
+        totals=so_far,
+        displaced=kept.displaced,
+    )
     state = _without_link(state, kept, now)
     if result is None or not unacknowledged:
         return state

@@ -309,6 +309,8 @@ def sent(
         tool_before=tool,
     )
     state = with_print_failure(before, with_modes_of_print(work, state, profile))
+    if travel.moves(said) or said.row.moves is Moves.SETS:
+        state = _displaced(state)
     if said.row.interval and "S" in said.values:
         others = state.autoreports - {said.code}
         on = others | {said.code} if said.values["S"] else others
@@ -326,13 +328,27 @@ def moved(state: PrinterState, line: str, said: Line) -> PrinterState:
 
     It changes nothing that a document or an event shows.
     """
-    return evolve(
+    moving = travel.moves(said)
+    after = evolve(
         state,
         modal=modal.track(state.modal, said),
-        moved=state.moved or travel.moves(said),
+        moved=state.moved or moving,
         line=line,
         tool_before=state.modal.tool,
     )
+    return _displaced(after) if moving else after
+
+
+def _displaced(state: PrinterState) -> PrinterState:
+    """Return the state after a line was sent that moves, or sets coordinates.
+
+    A print that is paused, or begins again, has moves of its own and those of scripts
+    and people; only its lines tell where the head stands.
+    """
+    displaced = state.job.phase not in {"printing", "finishing"}
+    if state.displaced is displaced and (state.recovery is None or not displaced):
+        return state
+    return evolve(state, displaced=displaced, recovery=None)
 
 
 _OF_CANCELLING = {PrintAction.CANCEL, PrintAction.PAUSE, PrintAction.SEEK}
@@ -371,6 +387,7 @@ def _cold(state: PrinterState) -> PrinterState:
         prompt=None,
         waiting=False,
         occupied=False,
+        recovery=None,
         listing=None,
         heaters_off_at=None,
         heat_reason=None,

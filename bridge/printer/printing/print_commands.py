@@ -9,6 +9,7 @@ from bridge.commands.job import (
     Cancel,
     Exclude,
     Pause,
+    PlanRecovery,
     Recover,
     Reprint,
     Restart,
@@ -21,6 +22,7 @@ from bridge.printer.control.command_queue import Run, refuse_expired
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.printing.print_file import PrintFile
+from bridge.printer.printing.recovery import Recovery
 from bridge.printer.printing.runner import HostPrinting
 
 
@@ -57,7 +59,7 @@ class PrintCommands:
         """Return whether a command is about a print that the bridge streams."""
         job = self._observer.state.job
         match command:
-            case Recover():
+            case Recover() | PlanRecovery():
                 return True
             case Start() | Select() | Reprint():
                 return self._chosen_file(command) is not None
@@ -144,8 +146,10 @@ class PrintCommands:
                 await self._start(command, expires)
             case Select():
                 self._select(command)
-            case Recover(layer=layer, z=z):
-                await self._recover(layer, z)
+            case PlanRecovery(layer=layer, z=z):
+                await printing.show_recovery(layer, z)
+            case Recover():
+                await self._recover(command)
             case Restart():
                 await self._restart(run)
             case Pause(at=at):
@@ -167,9 +171,11 @@ class PrintCommands:
             raise error
         self._printing.start(file)
 
-    async def _recover(self, layer: int | None, z: float | None) -> None:
-        point = self._printing.interrupted
-        recovery = await self._printing.plan_recovery(layer, z)
+    async def _recover(self, command: Recover) -> None:
+        point, interrupted = self._printing.interrupted, self._printing.arrival()
+        recovery = await self.recovery(command)
+        if error := interrupted():  # it was stopped or reset: nothing begins by itself
+            raise error
         if point is None or self._printing.interrupted is not point:
             raise RejectedError.conflict(
                 "job recover: another print has begun meanwhile", "printing"
@@ -184,6 +190,17 @@ class PrintCommands:
             filament=point.filament,
         )
         self._printing.start(file, recovery)
+
+    async def recovery(self, command: Recover | PlanRecovery) -> Recovery:
+        """Return how the print that broke off goes on; nothing is sent.
+
+        Raises:
+            RejectedError: It cannot go on, or not as it was planned.
+
+        """
+        if isinstance(command, Recover) and command.planned:
+            return await self._printing.planned_recovery()
+        return await self._printing.plan_recovery(command.layer, command.z)
 
     async def _restart(self, run: Run) -> None:
         job = self._observer.state.job

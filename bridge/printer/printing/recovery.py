@@ -161,15 +161,22 @@ class Recovery:
     Attributes:
         start: the layer to begin with.
         lines: what is sent before its lines.
+        height: where the nozzle has to stand, in mm above the bed.
 
     """
 
     start: LayerStart
     lines: tuple[str, ...]
+    height: float
 
 
 def plan(
-    point: Checkpoint, scan: Scan, context: Context, *, z: float | None = None
+    point: Checkpoint,
+    scan: Scan,
+    context: Context,
+    *,
+    z: float | None = None,
+    displaced: bool = False,
 ) -> Recovery:
     """Return how a print goes on.
 
@@ -178,6 +185,7 @@ def plan(
         scan: has followed the file up to there.
         context: the printer.
         z: the nozzle's height above the bed in mm, if a person has measured it.
+        displaced: the head was moved since.
 
     Raises:
         RejectedError: ``not_recoverable`` (409); the message says why.
@@ -191,7 +199,7 @@ def plan(
     place = start.tracker.place
     if None in {place.x, place.y, place.z, place.feedrate} or place.shifts:
         _refuse("its file does not say where the layer begins")
-    at = _height(scan, z)
+    at = _height(scan, z, displaced=displaced)
     lines = (
         *_heating(point, start, context),
         *_raising(at, place, context),
@@ -200,17 +208,22 @@ def plan(
         *_purging(scan, place, context.profile),
         *_approaching(scan, place, context.profile),
     )
-    return Recovery(start, lines)
+    return Recovery(start, lines, at)
 
 
 def _refuse(why: str) -> NoReturn:
     raise RejectedError.conflict(f"job recover: {why}", "not_recoverable")
 
 
-def _height(scan: Scan, measured: float | None) -> float:
+def _height(scan: Scan, measured: float | None, *, displaced: bool) -> float:
     """Return the height at which the nozzle stands."""
     if measured is not None:
         return measured
+    if displaced:
+        _refuse(
+            "the head was moved since the print broke off, so its height is not known; "
+            "measure it, and give it as z"
+        )
     heights = {height for height in scan.heights if height is not None}
     if not heights or max(heights) - min(heights) > SAME_HEIGHT:
         _refuse(

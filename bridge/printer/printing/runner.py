@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from bridge.printer.control.command_queue import CommandQueue
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.planning import Planner
 from bridge.printer.knowledge.events import StateEvent
+from bridge.printer.knowledge.model import RecoveryPlan
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.limits import safety
@@ -31,6 +33,10 @@ SETTLED = 10.0
 LAYER_TIME = 45.0
 """Seconds that the bridge waits for the end of a layer when it is stopped. Service
 managers kill a process that takes too long: systemd after 90 seconds."""
+
+PLAN_LASTS = 15 * 60.0
+"""Seconds for which a plan counts that somebody has looked at: who goes to the printer
+and comes back needs some minutes, and later somebody else may have touched it."""
 
 At = Literal["now", "layer"]
 OnExit = Literal["pause", "cancel", "finish_layer"]
@@ -71,6 +77,13 @@ async def _follow(scan: Scan, point: Checkpoint) -> None:
             raise _changed(reader.error.strerror or str(reader.error))
     finally:
         reader.close()
+
+
+def _outdated(why: str) -> RejectedError:
+    return RejectedError.conflict(
+        f"job recover: {why}; send plan_recovery, and look at recovery in state",
+        "not_recoverable",
+    )
 
 
 def _changed(why: str) -> RejectedError:
@@ -115,6 +128,7 @@ class HostPrinting:
         self._run: PrintRun | None = None
         self._waiters: set[asyncio.Future[None]] = set()
         self._again: tuple[PrintFile, asyncio.Future[None]] | None = None
+        self._show(None)
         self.on_layer: Callable[[int], None] = lambda _: None
         self.on_ended: Callable[[PrintResult], None] = lambda _: None
         self.on_menu: Callable[[str], None] = lambda _: None
@@ -171,6 +185,7 @@ class HostPrinting:
         self.check_start()
         run = self._run = PrintRun(self._parts, file, self._layer_begun, recovery)
         self._report.begin(file)
+        self._show(None)
         self._parts.queue.start(self._print(run))
 
     def _layer_begun(self, layer: int) -> None:
@@ -203,7 +218,11 @@ class HostPrinting:
         self.check_start()
         scan = Scan(point, self._parts.observer.dialect, layer)
         await _follow(scan, point)
-        recovery = plan(point, scan, self._parts.planner.context(), z=z)
+        recovery = plan(
+            *(point, scan, self._parts.planner.context()),
+            z=z,
+            displaced=self._parts.state.displaced,
+        )
         # The limits, or the offsets, may be others than when the print began.
         rules = self._parts.planner.rules_of_files()
         for text in recovery.lines:
@@ -212,11 +231,77 @@ class HostPrinting:
                 safety.check_value(line, rules)
         return recovery
 
+    async def show_recovery(self, layer: int | None, z: float | None) -> None:
+        """Work out how the print that broke off can go on, and publish that.
+
+        Args:
+            layer: as for :meth:`plan_recovery`.
+            z: likewise.
+
+        Raises:
+            RejectedError: As for :meth:`plan_recovery`; that is published as well.
+
+        """
+        point = self.interrupted
+        try:
+            recovery = await self.plan_recovery(layer, z)
+        except RejectedError as error:
+            if point is not None and self.interrupted is point:
+                self._show(
+                    RecoveryPlan(
+                        job=point.job,
+                        file=point.name,
+                        refused=error.message,
+                        time=self._report.now(),
+                    )
+                )
+            raise
+        if point is not None and self.interrupted is point:
+            self._show(
+                RecoveryPlan(
+                    job=point.job,
+                    file=point.name,
+                    layer=recovery.start.number,
+                    height=recovery.height,
+                    lines=recovery.lines,
+                    asked=(layer, z),
+                    time=self._report.now(),
+                )
+            )
+
+    async def planned_recovery(self) -> Recovery:
+        """Return how the print can go on, if that is what was published.
+
+        Raises:
+            RejectedError: As for :meth:`plan_recovery`, or nothing was published, too
+                long ago, or something else (409).
+
+        """
+        shown = self._parts.state.recovery
+        if shown is None or shown.refused:
+            raise _outdated("nothing was planned, or the head was moved since")
+        if self._report.now() > shown.time + PLAN_LASTS:
+            raise _outdated("the plan is more than 15 minutes old")
+        recovery = await self.plan_recovery(*shown.asked)
+        same = recovery.lines == shown.lines and recovery.start.number == shown.layer
+        if not same or self._parts.state.recovery is not shown:
+            raise _outdated("the plan would be different now")
+        return recovery
+
+    def _show(self, plan: RecoveryPlan | None) -> None:
+        """Publish whether the last print broke off, and how it could go on."""
+        observer = self._parts.observer
+        broken_off = self.interrupted is not None
+        observer.set_state(
+            replace(observer.state, broken_off=broken_off, recovery=plan)
+        )
+
     async def _print(self, run: PrintRun) -> None:
         try:
             await run.run()
         finally:
             self._run = None
+            self._show(None)
             self._settle_waiters()
         result = self._report.job.result
         if result is not None and result.job == run.file.job:

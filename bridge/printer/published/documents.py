@@ -161,6 +161,27 @@ class Prompt(PublishedDocument):
     other firmwares, the same texts."""
 
 
+class RecoveryPlan(PublishedDocument):
+    """How a print that broke off could go on; `job` `plan_recovery` works it out.
+
+    It is null again as soon as the head is moved, a print begins, or the connection to
+    the printer is lost.
+    """
+
+    file: str
+    """What was printed."""
+    layer: int | None
+    """The layer to begin with, counted from 1; null if it cannot go on."""
+    height: float | None
+    """Where the nozzle has to stand, in mm above the bed; likewise."""
+    lines: tuple[str, ...]
+    """What would be sent before that layer."""
+    refused: str
+    """Why it cannot go on, or empty."""
+    time: Time
+    """When it was worked out."""
+
+
 class Light(PublishedDocument):
     """The light."""
 
@@ -189,6 +210,10 @@ class Can(PublishedDocument):
     """Cancel the print."""
     move: bool
     """Jog, home and extrude."""
+    plan_recovery: bool
+    """Work out how a print that broke off could go on."""
+    recover: bool
+    """Go on with it as `recovery` says."""
 
 
 class State(PublishedDocument):
@@ -236,6 +261,8 @@ class State(PublishedDocument):
     """The extruder moves relatively (`M83`); null during a print."""
     prompt: Prompt | None
     """What the printer waits for."""
+    recovery: RecoveryPlan | None
+    """How a print that broke off could go on, if that was worked out."""
     message: str
     """The printer's last notification."""
     locked: bool

@@ -125,7 +125,13 @@ def can(known: PrinterState) -> Can:
         resume=stands or waits,
         cancel=runs or stands,
         move=idle or phase == "paused",
+        plan_recovery=idle and known.broken_off,
+        recover=idle and known.broken_off and _planned(known),
     )
+
+
+def _planned(known: PrinterState) -> bool:
+    return known.recovery is not None and not known.recovery.refused
 
 
 def _readable(known: PrinterState, chosen: PrintJob | PrintResult) -> bool:

@@ -66,6 +66,7 @@ def state(known: PrinterState, *, now: float, epoch: float) -> documents.State:
         relative=factors.relative if told else None,
         relative_extruder=factors.relative_e if told else None,
         prompt=_prompt(known),
+        recovery=_recovery(known, epoch),
         message=known.message,
         locked=bool(known.locked),
         attention=safety_flags.attention(known),
@@ -266,6 +267,20 @@ def _prompt(known: PrinterState) -> documents.Prompt | None:
         text=asked.text,
         choices=asked.choices,
         commands=asked.commands,
+    )
+
+
+def _recovery(known: PrinterState, epoch: float) -> documents.RecoveryPlan | None:
+    plan = known.recovery
+    if plan is None:
+        return None
+    return documents.RecoveryPlan(
+        file=plan.file,
+        layer=plan.layer,
+        height=plan.height,
+        lines=plan.lines,
+        refused=plan.refused,
+        time=plan.time + epoch,
     )
 
 
