@@ -13,6 +13,8 @@ Key = tuple[str | int, ...]
 
 _SHOWN = 60  # characters of a value
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{0,20})?")
+# A decimal comma, a unit, or both.
+_NUMBER_WITH_MORE = re.compile(r"(-?\d{1,20})(?:[.,](\d{1,20}))?(?: ?[^\d\s.,]{1,5})?")
 _STEPS = re.compile(r"/|__|\.")
 
 _CLOSE = 0.72
@@ -86,11 +88,25 @@ def no_value(text: str) -> str:
 
 
 def _quoted(error: ErrorDetails) -> str:
-    """Return what to do with a number that was sent as a text."""
-    value = error["input"]
-    is_number = isinstance(value, str) and _NUMBER.fullmatch(value.strip())
-    wanted = error["type"] in {"float_type", "int_type"}
-    return "; remove the quotation marks" if wanted and is_number else ""
+    """Return what to do with a number, true or false that was sent as a text."""
+    value, kind = error["input"], error["type"]
+    if not isinstance(value, str) or kind not in {
+        *("float_type", "int_type", "bool_type"),
+    }:
+        return ""
+    text = value.strip()
+    if not text:
+        return "; a template that renders nothing gives an empty text"
+    if kind == "bool_type":
+        plain = text.lower()
+        hint = f"; write {plain} without quotation marks"
+        return hint if plain in {"true", "false"} else ""
+    if _NUMBER.fullmatch(text):
+        return "; remove the quotation marks"
+    if found := _NUMBER_WITH_MORE.fullmatch(text):
+        number = f"{found[1]}.{found[2]}" if found[2] else found[1]
+        return f"; write {number} without quotation marks"
+    return ""
 
 
 def sentence(error: ErrorDetails, wanted: str = "", given: str | None = None) -> str:

@@ -4,6 +4,7 @@ A sentence says what was received, what is wrong with it and what to write inste
 suites of the parts look at the same mistakes one by one; this table is for reading.
 """
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from bridge.cli.main import main
 from bridge.commands import RequestError, parse
 from bridge.config_file import load
 from bridge.errors import ConfigError
+from tests.support.cases import case
+from tests.support.users import without_rights
 
 _TEMPLATE = (
     "a template renders {} if its entity has no value at the moment: test for that "
@@ -55,7 +58,7 @@ PAYLOADS = [
         (
             "the payload is not JSON: PRESS (Home Assistant sends PRESS unless "
             "payload_press, payload_on and payload_off are set, for example to "
-            '{"command": "pause"})'
+            '{"command": "select", "file": '
         ),
     ),
     (
@@ -124,8 +127,16 @@ PAYLOADS = [
     ),
     ("head", '{command: "home"}', "names need double quotation marks"),
     ("head", '{"command": "home", "axes": [],}', "a comma before the closing bracket"),
-    ("head", '{"command": "home", "axes": []', "it ends too early, line 1 column 31"),
-    ("head", '{"command": "home"', "it ends too early, line 1 column 19"),
+    (
+        "head",
+        '{"command": "home", "axes": []',
+        "it ends too early, a bracket or quotation mark is open, line 1 column 31",
+    ),
+    (
+        "head",
+        '{"command": "home"',
+        "it ends too early, a bracket or quotation mark is open, line 1 column 19",
+    ),
     (
         "head",
         '{"command": "home"} }',
@@ -158,7 +169,11 @@ PAYLOADS = [
     ("head", '{"command": "jog", "X": 1}', 'unknown field "X"; did you mean "x"?'),
     ("head", '{"command": "jog", "x": 1, "sped": 5}', 'did you mean "speed"?'),
     ("head", '{"command": "jog", "x": 1, "x": 2}', 'has the key "x" twice'),
-    ("head", '{"command": "home"}', "axes: is missing"),
+    (
+        "head",
+        '{"command": "home"}',
+        'axes: is missing; for example {"command": "home", "a',
+    ),
     ("head", '{"command": "home", "axes": "e"}', "axes[0]: must be 'x', 'y' or 'z'"),
     ("head", '{"command": "home", "axes": 1}', "axes: must be a list, not 1"),
     (
@@ -186,7 +201,74 @@ PAYLOADS = [
     ("command", '{"command": "G28\\nG1 X1"}', "send several lines of G-code as the"),
     ("command", '{"commands": "G28"}', 'commands: must be a list, not "G28"'),
     ("command", '{"commands": []}', "commands: must have at least 1 entry"),
+    # What Node-RED, JavaScript and templates make of a command.
+    (
+        "head",
+        '{"payload": {"command": "home", "axes": []}}',
+        '; send only what is in "payload"',
+    ),
+    ("head", '{"topic": "head", "payload": "{}"}', 'send only what is in "payload"'),
+    ("head", '"{\\"command\\": \\"home\\"}"', "JSON that was encoded twice; send it"),
+    ("head", "[object Object]", "text of an object; use JSON.stringify"),
+    ("head", '{"command": "jog", "x": [object Object]}', "use JSON.stringify"),
+    ("head", '{"command": "jog", "x": undefined}', _TEMPLATE.format("undefined")),
+    ("head", "{{ states('sensor.x') }}", "this is a template that was not rendered"),
+    ("head", "{% if x %}1{% endif %}", "this is a template that was not rendered"),
+    ("bed", "states.sensor.x", 'such as {"command": "target", "target": 75}'),
+    ("bed", '{"command": "target", "target": [60]}', "a number, not a list"),
+    ("bed", '{"command": "target", "target": {"value": 60}}', "not an object"),
+    ("bed", '{"command": "target", "target": "60 °C"}', "; write 60 without quotation"),
+    (
+        "bed",
+        '{"command": "target", "target": "60,5"}',
+        "; write 60.5 without quotation",
+    ),
+    ("head", '{"command": "jog", "x": "10mm"}', 'not "10mm"; write 10 without quotat'),
+    (
+        "head",
+        '{"command": "feedrate", "percent": "80%"}',
+        "; write 80 without quotatio",
+    ),
+    ("bed", '{"command": "target", "target": ""}', "a template that renders nothing"),
+    ("command", '{"command": "G28", "dry_run": "True"}', "; write true without quotat"),
+    ("command", '{"command": "G28", "ttl": "10"}', "remove the quotation marks"),
+    ("command", '{"command": "G28", "id": 5}', "id: must be a text, not 5"),
+    (
+        "command",
+        '{"command": "G28", "issued_at": "now"}',
+        "such as 2026-11-22T17:05:31Z",
+    ),
+    ("light", "ON", 'for example to {"command": "set", "on": true, "brightness": 50})'),
+    ("fan", "50", 'such as {"command": "speed", "percent": 50}, not 50'),
+    ("display", "Hello", 'such as {"command": "show", "text": "Coffee first"}'),
+    ("script", "preheat", 'such as {"command": "run", "script": "preheat"}'),
+    # Right payloads on wrong topics.
+    ("head", '{"command": "G28"}', 'has no "G28"; G-code is sent on the topic command'),
+    ("tool", '{"command": "M104 S200"}', "G-code is sent on the topic command"),
+    ("command", '{"gcode": "G28"}', 'script; for example {"command": "G28"}'),
+    ("command", '{"command": ["G28"]}', "command: must be a text, not a list"),
+    ("command", '{"commands": ["G28", 5]}', "commands[1]: must be a text, not 5"),
+    (
+        "tool",
+        '{"command": "target", "target": 210}',
+        'targets: is missing; for example {"command": "target", "targets": {"tool0"',
+    ),
+    (
+        "bed",
+        '{"command": "target", "targets": {"bed": 60}}',
+        'target: is missing; for example {"command": "target", "target": 75}',
+    ),
+    ("tool", '{"command": "target", "targets": 210}', "must be an object, not 210"),
+    ("tool", '{"command": "target", "targets": {"hotend": 1}}', "must be tool0, tool1"),
+    ("job", '{"command": "Pause"}', 'has no "Pause"; did you mean "pause"?'),
+    ("job", '{"command": "stop"}', 'job has no "stop" (known: answer, cancel, exclude'),
+    ("files", '{"command": "delete"}', 'path: is missing; for example {"command": "d'),
     # Wrong topics.
+    ("gcode", "G28", 'unknown topic "gcode"; did you mean "command"?'),
+    ("status", "", 'unknown topic "status"; did you mean "request/state"?'),
+    ("tool0", "210", 'unknown topic "tool0"; did you mean "tool"?'),
+    ("request", "state", 'unknown topic "request"; did you mean "request/state"?'),
+    ("emergency/now", "", 'did you mean "emergency"?'),
     ("bed/target", "{}", 'unknown topic "bed/target"; did you mean "bed"?'),
     ("printhead", "{}", 'unknown topic "printhead"; did you mean "head"?'),
     ("request/temprature", "", 'did you mean "request/temperature"?'),
@@ -221,6 +303,23 @@ def test_what_editors_and_other_programs_add_is_no_mistake(payload: bytes) -> No
 _PRINTER = "printers:\n- {}\n"
 
 FILES = [
+    # A section or a list where a word was written.
+    (f"{_PRINTER}log: debug", ['a section, not "debug"; its settings are level, l']),
+    (f"{_PRINTER}metrics: 9464", ['not "9464"; its settings are port, host']),
+    (f"{_PRINTER}rights: all", ["its settings are read, safe, control, raw"]),
+    (f"{_PRINTER}home_assistant: no", ["write home_assistant.enabled: no"]),
+    (f"{_PRINTER}mqtt: {{hosts: b.lan}}", ['a text, not "b.lan"; write [b.lan]']),
+    # Ports, and files with secrets.
+    (f"{_PRINTER}metrics: {{port: 70000}}", ['from 1 to 65535, not "70000"']),
+    (f"{_PRINTER}mqtt: {{hosts: ['b:99999']}}", ["must be HOST or HOST:PORT, not b:9"]),
+    (f"{_PRINTER}mqtt: {{hosts: ['mqtt://b']}}", ["must be HOST or HOST:PORT, not m"]),
+    (f"{_PRINTER}upload: {{listen: ':5000'}}", ["such as 127.0.0.1:5000, or 0.0.0.0"]),
+    (f"{_PRINTER}mqtt: {{password_file: .}}", ["mqtt.password_file cannot be read: "]),
+    (
+        f"{_PRINTER}mqtt: {{password_file: config.yaml, password: x}}",
+        ["mqtt.password and mqtt.password_file are both given; keep one"],
+    ),
+    (f"{_PRINTER}mqtt: {{password: [x]}}", ["mqtt.password must be a text"]),
     # YAML.
     ("mqtt:\n\thost: x", [":2: the line begins with a tab; YAML allows only spaces"]),
     (
@@ -234,7 +333,10 @@ FILES = [
         "a: [1, 2",
         [":1: a bracket, opened in line 1, is never closed; add the missing ]"],
     ),
-    ("a: {b: 1", ["add the missing }, or a comma between the entries"]),
+    (
+        "a: {b: 1",
+        ["add the missing }, a comma between the entries, or quotes around a text"],
+    ),
     ("a: {b: 1}}", [":1: there is a } too many"]),
     ('a: "x\nb: 1', ["a quotation mark is never closed; it is opened in line 1"]),
     (
@@ -296,7 +398,10 @@ FILES = [
         f"{_PRINTER}mqtt: {{host: 'me:secret@broker.lan'}}",
         ["the password belong in mqtt.port, mqtt.username and mqtt.password_file"],
     ),
-    (f"{_PRINTER}mqtt: {{host: ''}}", ["mqtt.host must be only a host name"]),
+    (
+        f"{_PRINTER}mqtt: {{host: ''}}",
+        ["mqtt.host must not be empty; write a name or address, or localhost"],
+    ),
     (
         f"{_PRINTER}mqtt: {{transport: websockets, path: mqtt}}",
         ["mqtt.path must begin with a slash; write /mqtt"],
@@ -310,10 +415,16 @@ FILES = [
         f"{_PRINTER}mqtt: {{prot: 1}}",
         [":3: mqtt.prot is not a known key; did you mean mqtt.port?"],
     ),
-    (f"{_PRINTER}mqtt: {{tls: true}}", ["mqtt.tls must be a section, not "]),
+    (
+        f"{_PRINTER}mqtt: {{tls: true}}",
+        ['must be a section, not "true"; write mqtt.tls.enabled: true'],
+    ),
     # Printers and their ports.
     ("mqtt: {}", ["printers is missing; it must be a list of 1 to 1000"]),
-    ("printers: {id: a}", ["printers must be a list of 1 to 1000, each a section"]),
+    (
+        "printers: {id: a}",
+        ["not a mapping; begin each of its entries with a hyphen and a space"],
+    ),
     ("printers: []", ["printers must be a list of 1 to 1000, each a section"]),
     ("printer:\n- {}", ["printer is not a known key; did you mean printers?"]),
     (
@@ -390,10 +501,25 @@ def test_a_configuration_file(tmp_path: Path, text: str, sentences: list[str]) -
 
 ENVIRONMENTS = [
     ({"BRIDGE_FOO": "1"}, "BRIDGE_FOO is set, but there is no such setting; see"),
+    ({"BRIDGE_MQTT_HOST": "x"}, "did you mean BRIDGE_MQTT__HOST?"),
+    ({"BRIDGE__MQTT__HOST": "x"}, "did you mean BRIDGE_MQTT__HOST?"),
+    ({"BRIDGE_PRINTERS__ID": "x"}, "did you mean BRIDGE_PRINTERS__0__ID?"),
+    ({"BRIDGE_PRINTERS__X__ID": "x"}, "did you mean BRIDGE_PRINTERS__0__ID?"),
+    ({"BRIDGE_PRINTERS": "ender"}, "printers must be a list of 1 to 1000"),
+    ({"BRIDGE_PRINTERS__0": "ender"}, "printers[0] must be a section, not "),
+    ({"BRIDGE_MQTT__HOSTS": "a, b"}, 'a text, not "a, b"; write [a, b]'),
+    ({"BRIDGE_MQTT__TLS": "on"}, 'not "on"; write mqtt.tls.enabled: on'),
+    ({"BRIDGE_MQTT__TLS__ENABLED": "maybe"}, "must be true or false, not "),
+    ({"BRIDGE_MQTT__PASSWORD_FILE": "/nowhere"}, "cannot be read: /nowhere: No such"),
+    ({"BRIDGE_LOG__LEVEL": "verbose"}, "log.level must be debug, info, warning or er"),
+    ({"BRIDGE_METRICS__PORT": "http"}, "metrics.port must be a whole number from 1"),
     ({"BRIDGE_MQTT__HOTS": "x"}, "did you mean BRIDGE_MQTT__HOST?"),
     ({"BRIDGE_MQTT": "[1]"}, "BRIDGE_MQTT: mqtt must be a section, not a list of 1"),
     ({"BRIDGE_MQTT__PORT": "x"}, "BRIDGE_MQTT__PORT: mqtt.port must be a whole"),
-    ({"BRIDGE_PRINTERS__5__ID": "x"}, "only 1 come before it; number them from 0"),
+    (
+        {"BRIDGE_PRINTERS__5__ID": "x"},
+        "but number 1 is missing before it; number them from 0",
+    ),
     (
         {"BRIDGE_LOG__LEVELS__MQTT": "debug"},
         (
@@ -429,8 +555,28 @@ LINES = [
     (["send", "head", "{}", "--broker", "::1:1883"], "write [ADDRESS]:PORT"),
     (["simulate", "--tcp", "x:99999"], "'x:99999' is not HOST:PORT"),
     (["simulate", "--pty", "x", "--speed", "0"], "is not a number above 0 and up to"),
-    (["rnu"], "invalid choice: 'rnu'"),
-    ([], "the following arguments are required: COMMAND"),
+    (["rnu"], "COMMAND: there is no 'rnu'; did you mean run? (known: init, run"),
+    ([], "arguments are required: COMMAND; gcode2mqtt --help lists them"),
+    (["run", "--confg", "x"], "--confg x; gcode2mqtt COMMAND --help lists what there"),
+    (["run", "x.yaml"], "unrecognized arguments: x.yaml; gcode2mqtt COMMAND --help"),
+    (["health", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
+    (["doctor", "--config", "."], ".: cannot be read: Is a directory"),
+    (["purge", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
+    (["send"], "the following arguments are required: TOPIC"),
+    (["send", "printer/head", "{}"], 'topic "printer/head"; did you mean "head"?'),
+    (["send", "request/state", "now"], "is not JSON: now (it must be a JSON object)"),
+    (["watch", "--broker", "lan"], "with a port up to 65535, as localhost:1883"),
+    (["watch", "--topic"], "--topic: expected one argument"),
+    (["schema", "xml"], "form: there is no 'xml' (known: json, asyncapi)"),
+    (["completion", "powershell"], "there is no 'powershell' (known: bash, zsh, fish)"),
+    (["completion", "bsh"], "there is no 'bsh'; did you mean bash?"),
+    (["replay"], "the following arguments are required: file"),
+    (["replay", "."], ".: Is a directory"),
+    (["demo", "--seconds", "soon"], "'soon' is not a number above 0"),
+    (["simulate"], "one of the arguments --pty --tcp is required"),
+    (["simulate", "--pty", "a", "--tcp", "b:1"], "not allowed with argument --pty"),
+    (["app", "--port", "web"], "--port: must be a whole number, not 'web'"),
+    (["init", "--config"], "--config: expected one argument"),
 ]
 
 
@@ -451,3 +597,75 @@ def test_a_command_line(
     assert code == 2
     assert sentence in said
     assert "Traceback" not in said
+
+
+SECRETS = [
+    (b"hunter2\n", None),
+    (b"hunter2", None),
+    (b"hunter2\r\nmore", None),
+    (b"\xef\xbb\xbfhunter2\n", None),
+    (b"\xef\xbb\xbfhunter2\r\n", None),
+    (b"", "has an empty first line"),
+    (b"\nhunter2", "has an empty first line"),
+    (b"\xef\xbb\xbf\r\n", "has an empty first line"),
+    (b"\xff\xfeh\0u\0", "is not a text in UTF-8"),
+    (b"h\xfcnter", "is not a text in UTF-8"),
+]
+
+
+def test_a_file_with_the_password(tmp_path: Path) -> None:
+    """Editors add a byte order mark and CR; neither belongs to the password."""
+    file, secret = tmp_path / "config.yaml", tmp_path / "secret"
+    file.write_text(f"{_PRINTER}mqtt: {{username: a, password_file: secret}}")
+    for content, problem in SECRETS:
+        with case(content):
+            secret.write_bytes(content)
+            if problem is None:
+                password = load(file, {}).mqtt.password
+                assert password is not None
+                assert password.get_secret_value() == "hunter2"
+                continue
+            with pytest.raises(ConfigError) as caught:
+                load(file, {})
+            assert problem in str(caught.value)
+            assert str(secret) in str(caught.value)
+
+
+def test_files_that_may_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever checks is told before the bridge is."""
+    texts = {
+        "mqtt: {username: a, password_file: private/secret}": (
+            2,
+            "/private/secret: Permission denied",
+        ),
+        "mqtt: {tls: {enabled: true, ca_file: private/secret}}": (
+            0,
+            "warning: mqtt.tls.ca_file cannot be read: Permission denied",
+        ),
+        "mqtt: {tls: {enabled: true, cert_file: private/secret}}": (
+            0,
+            "warning: mqtt.tls.cert_file or mqtt.tls.key_file cannot be read: Perm",
+        ),
+        "mqtt: {tls: {enabled: true, ca_file: nowhere}}": (
+            0,
+            "warning: mqtt.tls.ca_file cannot be read: No such file or directory",
+        ),
+        "home_assistant: {scripts: [preheet]}": (
+            2,
+            'home_assistant.scripts: no printer has a script "preheet"',
+        ),
+    }
+    # The folder of pytest's own may be closed to others.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        private = folder / "private"
+        private.mkdir()
+        (private / "secret").write_text("hunter2")
+        for text, (code, sentence) in texts.items():
+            with case(text):
+                file = folder / "config.yaml"
+                file.write_text(f"{_PRINTER}{text}\n")
+                with without_rights(private):
+                    assert main(["check", "--quiet", "--config", str(file)]) == code
+                assert sentence in capsys.readouterr().err

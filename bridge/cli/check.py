@@ -6,7 +6,10 @@ import sys
 
 from bridge.app import upload_service
 from bridge.app.scripts_folder import check_scripts
+from bridge.config import Config
 from bridge.config_file import dump, load
+from bridge.mqtt.connect import tls_context
+from bridge.mqtt.error_text import AttemptError
 from bridge.printer.port.errors import permission_problem
 
 
@@ -14,8 +17,8 @@ def check(chosen: argparse.Namespace) -> int:
     """Print the configuration in force, unless ``--quiet``; return 0.
 
     A port that exists and that this user may not open is a warning on standard error,
-    and so is what keeps slicers from uploading: the bridge starts and serves the other
-    printers.
+    and so are what keeps slicers from uploading, and files for TLS that this user may
+    not read: the bridge starts and serves the other printers.
 
     Raises:
         ConfigError: It cannot be used.
@@ -28,7 +31,19 @@ def check(chosen: argparse.Namespace) -> int:
     for printer in config.printers:
         if problem := permission_problem(printer.serial.port):
             print(f"warning: {printer.id}: {problem}", file=sys.stderr)
+    if problem := _tls_problem(config):
+        print(f"warning: {problem}", file=sys.stderr)
     for finding in upload_service.examine(config):
         if finding.verdict == "wrong":
             print(f"warning: {finding.text}", file=sys.stderr)
     return 0
+
+
+def _tls_problem(config: Config) -> str | None:
+    if not config.mqtt.tls.enabled:
+        return None
+    try:
+        tls_context(config.mqtt.tls)
+    except AttemptError as error:
+        return error.message
+    return None

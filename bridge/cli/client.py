@@ -8,13 +8,14 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bridge.cli.progress import dots
 from bridge.cli.signals import run_until_signal
+from bridge.commands import command_names
 from bridge.commands.json_payload import read
 from bridge.commands.registry import TOPICS
 from bridge.config import Config, Mqtt
@@ -75,9 +76,10 @@ def send(chosen: argparse.Namespace) -> int:
 
     """
     topic = chosen.to.strip("/")
-    payload = _object(chosen.payload)
+    payload = _object(chosen.payload, command_names(topic))
     if topic not in {*TOPICS, "emergency"}:
-        raise ConfigError(f'unknown topic "{topic}"{nearest(topic, TOPICS)}')
+        last = next((one for one in TOPICS if topic.endswith(f"/{one}")), None)
+        raise ConfigError(f'unknown topic "{topic}"{nearest(topic, TOPICS, last)}')
     target = _target(chosen)
     if len(target.topics) > 1:
         raise ConfigError("the configuration has several printers; choose --printer")
@@ -237,9 +239,10 @@ def _bases(config: Config, wanted: str | None) -> Sequence[str]:
     ]
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str, commands: Container[str]) -> dict[str, Any]:
+    content = text.encode(errors="surrogateescape")
     try:
-        return dict(read(text.encode(errors="surrogateescape"), _MAX_BYTES))
+        return dict(read(content, _MAX_BYTES, commands=commands))
     except RejectedError as error:
         raise ConfigError(error.message) from None
 

@@ -1,8 +1,11 @@
 """The command line: commands, options, help texts and the types of their values."""
 
 import argparse
+import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
 
 from bridge import __version__
 
@@ -185,9 +188,36 @@ examples:
 """
 
 
+_CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)")
+
+
+_NUMBER = re.compile(r"argument (\S+): invalid int value: (.+)")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Suggests what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        if message.endswith("are required: COMMAND"):
+            message += f"; {self.prog} --help lists them"
+        elif found := _CHOICE.fullmatch(message):
+            word = found[2].strip("'")
+            known = [choice.strip("'") for choice in found[3].split(", ")]
+            close = get_close_matches(word, known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            message = f"{found[1]}: there is no {word!r}{hint} "
+            message += f"(known: {', '.join(known)})"
+        elif found := _NUMBER.fullmatch(message):
+            message = f"{found[1]}: must be a whole number, not {found[2]}"
+        elif message.startswith("unrecognized arguments:"):
+            message += f"; {self.prog} COMMAND --help lists what there is"
+        super().error(message)
+
+
 def build() -> argparse.ArgumentParser:
     """Return the parser, whose result has ``command`` and the command's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gcode2mqtt",
         description="Connects 3D printers on serial ports to an MQTT broker.",
         epilog=_MAIN,
@@ -395,7 +425,9 @@ def address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST:PORT with a port up to 65535, as localhost:1883"
+        )
     return host.strip("[]"), number
 
 
@@ -410,7 +442,9 @@ def broker(text: str) -> tuple[str, int]:
     if not port:
         raise argparse.ArgumentTypeError(f"{text!r}: port 0 is not valid")
     if ":" in host and not text.startswith("["):
-        raise argparse.ArgumentTypeError(f"{text!r}: write [ADDRESS]:PORT")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write [ADDRESS]:PORT, such as [::1]:1883"
+        )
     return host, port
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +30,7 @@ __all__ = [
     "Request",
     "RequestError",
     "Response",
+    "command_names",
     "origin_of",
     "parse",
     "stops_at_once",
@@ -52,7 +53,15 @@ _BEGINS = re.compile(
 quotation mark, so the time is linear."""
 _ESCAPED = re.compile(rb"\\u00[0-7]")
 """An escaped character of ASCII, which may stand for a part of it."""
-_OTHER_NAMES = {"printhead": "head", "storage": "sd", "request": "request/state"}
+_OTHER_NAMES = {
+    "printhead": "head",
+    "storage": "sd",
+    "request": "request/state",
+    "gcode": "command",
+    "status": "request/state",
+    "state": "request/state",
+}
+_CODE = re.compile(r"[GMTgmt]\d{1,4}(?:[ .]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
     document: Json = {}
     try:
         if payload or not topic.startswith(_QUESTION):
-            document = read(payload, max_bytes, _example(topic))
+            document = read(payload, max_bytes, _example(topic), command_names(topic))
         check(document)
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
@@ -193,6 +202,12 @@ def _unknown(topic: str, payload: bytes) -> RequestError:
     return RequestError(cause, origin_of(topic, payload).id, None)
 
 
+def command_names(topic: str) -> Container[str]:
+    """Return the commands of a topic whose payloads have the field ``command``."""
+    named = topic != _RAW and not topic.startswith(_QUESTION)
+    return TOPICS.get(topic, ()) if named else ()
+
+
 @lru_cache(maxsize=len(TOPICS))
 def _example(topic: str) -> str:
     """Return what a payload on this topic looks like, for a message."""
@@ -200,9 +215,11 @@ def _example(topic: str) -> str:
         return 'a JSON object such as {"id": "1"}, or empty'
     if topic == _RAW:
         return 'a JSON object such as {"command": "G28"}'
-    kind = next(iter(TOPICS[topic].values()))
-    payload = {"command": kind.name, **next(iter(kind.examples), {})}
-    return f"a JSON object such as {json.dumps(payload)}"
+    return f"a JSON object such as {_payload(next(iter(TOPICS[topic].values())))}"
+
+
+def _payload(kind: type[Command]) -> str:
+    return json.dumps({"command": kind.name, **next(iter(kind.examples), {})})
 
 
 def _kind(
@@ -214,19 +231,22 @@ def _kind(
         given = [name for name in names if name in document]
         if len(given) != 1:
             raise RejectedError.invalid(
-                f"the payload must have exactly one of {', '.join(names)}"
+                f"the payload must have exactly one of {', '.join(names)}; for example "
+                '{"command": "G28"}'
             )
         return names[given[0]]
     if "command" not in document:
+        inside = '; send only what is in "payload"' if "payload" in document else ""
         raise RejectedError.invalid(
-            f"command: is missing; it must be one of {', '.join(names)}"
+            f"command: is missing; it must be one of {', '.join(names)}{inside}"
         )
     name = document["command"]
     if not isinstance(name, str):
         raise RejectedError.invalid(f"command: must be a text, not {shown(name)}")
     if name not in names:
+        code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
         raise RejectedError.invalid(
-            f"command: {topic} has no {shown(name)}{nearest(name, names)}"
+            f"command: {topic} has no {shown(name)}{code}{nearest(name, names)}"
         )
     return names[name]
 
@@ -241,7 +261,10 @@ def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
     try:
         return Envelope.model_validate(around), kind.model_validate(own)
     except ValidationError as error:
-        raise RejectedError.invalid(first_problem(error, known)) from None
+        missing = error.errors(include_url=False)[0]["type"] == "missing"
+        hint = f"; for example {_payload(kind)}" if missing and kind.examples else ""
+        text = f"{first_problem(error, known)}{hint}"
+        raise RejectedError.invalid(text) from None
 
 
 def _id(document: Json) -> str | None:

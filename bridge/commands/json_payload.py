@@ -5,6 +5,7 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -14,8 +15,6 @@ from bridge.validation_errors import NO_VALUE, no_value, shown
 _DEEPEST = 20
 _LONGEST_INTEGER = 20
 _LONGEST_KEY = 100
-MAY_BE_EMPTY = "or empty"
-"""How the description of a payload ends that no command has to be in."""
 _SHOWN = 80  # characters of a payload
 
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
@@ -32,10 +31,21 @@ class _Unusable:
     problem: str
 
 
-def read(payload: bytes, max_bytes: int, wanted: str = "a JSON object") -> Json:
+def read(
+    payload: bytes,
+    max_bytes: int,
+    wanted: str = "a JSON object",
+    commands: Container[str] = (),
+) -> Json:
     """Return the JSON object in a payload.
 
     It has no duplicate keys and is not deeply nested; its values are not checked yet.
+
+    Args:
+        payload: what was received.
+        max_bytes: its greatest length.
+        wanted: what it must be, with an example, for a message.
+        commands: the names of commands that may be meant by a single word.
 
     Raises:
         RejectedError: It is not such an object; ``invalid_json`` if it is not JSON.
@@ -53,7 +63,12 @@ def read(payload: bytes, max_bytes: int, wanted: str = "a JSON object") -> Json:
     try:
         document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        _invalid(_explained(text.strip(), error, wanted))
+        _invalid(_explained(text.strip(), error, wanted, commands))
+    if isinstance(document, str) and document.lstrip().startswith("{"):
+        raise RejectedError.invalid(
+            "the payload is JSON that was encoded twice; send it without the outer "
+            "quotation marks"
+        )
     if not isinstance(document, dict):
         raise RejectedError.invalid(
             f"the payload must be {wanted}, not {_shown(document)}"
@@ -135,10 +150,14 @@ _LOOKS_LIKE = tuple(
     for pattern, words in (
         # The first pattern that is found in the payload says what it looks like.
         (
+            r"\[object Object\]",
+            "JavaScript made a text of an object; use JSON.stringify",
+        ),
+        (
             r"^(PRESS|ON|OFF)$",
             (
                 "Home Assistant sends {0} unless payload_press, payload_on and "
-                'payload_off are set, for example to {{"command": "pause"}}'
+                "payload_off are set, for example to {example}"
             ),
         ),
         (r"^([a-z_]{2,40})$", _COMMAND),
@@ -172,28 +191,33 @@ _DECODER_WORDS = {
 _BARE_NO_VALUE = re.compile(rf":\s*({'|'.join(NO_VALUE)})\s*[,}}]")
 
 
-def _explained(text: str, error: json.JSONDecodeError, wanted: str) -> str:
+def _explained(
+    text: str, error: json.JSONDecodeError, wanted: str, commands: Container[str]
+) -> str:
     """Return why a text is not JSON, what it looks like, and what to write instead."""
     given = text if text.isprintable() else json.dumps(text)
     given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
-    return f"the payload is not JSON: {given} ({_hint(text, error, wanted)})"
+    return f"the payload is not JSON: {given} ({_hint(text, error, wanted, commands)})"
 
 
-def _hint(text: str, error: json.JSONDecodeError, wanted: str) -> str:
+def _hint(
+    text: str, error: json.JSONDecodeError, wanted: str, commands: Container[str]
+) -> str:
     if text.lower() in NO_VALUE:
         return no_value(text)
     if found := _BARE_NO_VALUE.search(text):
         return no_value(found[1])
     for pattern, words in _LOOKS_LIKE:
-        if words is _COMMAND and wanted.endswith(MAY_BE_EMPTY):
-            continue  # a question has no command
+        if words is _COMMAND and text not in commands:
+            continue
         if found := pattern.search(text):
-            return words.format(*found.groups())
+            example = wanted.partition("such as ")[2] or "a JSON object"
+            return words.format(*found.groups(), example=example)
     if error.pos == 0:
         return f"it must be {wanted}"
     where = f"line {error.lineno} column {error.colno}"
     if error.pos >= len(text):
-        return f"it ends too early, {where}"
+        return f"it ends too early, a bracket or quotation mark is open, {where}"
     words = _DECODER_WORDS.get(error.msg, f"{error.msg[:1].lower()}{error.msg[1:]}")
     return f"{words}, {where}"
 

@@ -96,7 +96,10 @@ class FactorOrPercent(Command):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.factor is None) == (self.percent is None):
-            raise ValueError("exactly one of factor and percent is required")
+            raise ValueError(
+                "exactly one of factor and percent is required; for example "
+                '"percent": 80'
+            )
         return self
 
     @property

@@ -37,8 +37,10 @@ _HOST_PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)", re.ASCI
 def _host(value: str) -> str:
     if value.startswith("/"):  # the path of a Unix socket
         return value
+    if not value:
+        raise ValueError("must not be empty; write a name or address, or localhost")
     # Logs and messages contain the host, so a password in it would be disclosed.
-    if not value or "://" in value or "@" in value:
+    if "://" in value or "@" in value:
         raise ValueError(
             "must be only a host name or an address; the port, the user name and the "
             "password belong in mqtt.port, mqtt.username and mqtt.password_file"

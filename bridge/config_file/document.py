@@ -49,7 +49,7 @@ _MISTAKES = tuple(
             r"flow (?:sequence|mapping): expected ',' or '(.)'",
             (
                 "a bracket, opened in line {begin}, is never closed; add the missing "
-                "{0}, or a comma between the entries"
+                "{0}, a comma between the entries, or quotes around a text with a colon"
             ),
         ),
         (r"found '([\]}])'", "there is a {0} too many"),
@@ -83,7 +83,10 @@ _MISTAKES = tuple(
             r"expected chomping|anchor|tag",
             f"a text must not begin with |, >, & or !; {_QUOTES}",
         ),
-        (r"<document start>", "the text does not belong to any setting"),
+        (
+            r"<document start>",
+            "the text does not belong to any setting; write name: value",
+        ),
     )
 )
 """What PyYAML reports, and how to say it to people who edit the file."""
@@ -191,7 +194,9 @@ class _Reader:
             text = self._key_text(name)
             if text in found:
                 before = self.places[*key, text]
-                raise self._error(name, f"the key {text} is already at {before}")
+                raise self._error(
+                    name, f"the key {text} is already at {before}; keep one"
+                )
             self.places[*key, text] = self._place(name)
             found[text] = self.value(value, (*key, text))
         for name, value in self._merged_entries(node, len(key)):

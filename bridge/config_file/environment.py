@@ -69,6 +69,9 @@ def _likeliest(name: str, key: Key) -> str | None:
         variable(tuple(index if step == 0 else step for step in setting))
         for setting, _ in schema.leaves(schema.root())
     ]
+    for other in known:  # the number of a printer was left out
+        if other.replace(f"__{index}__", "__") == name:
+            return other
     return likeliest(name, known)
 
 
@@ -86,8 +89,8 @@ def _put(owner: Value, key: Key, value: Value, name: str) -> Value:
         items = list(owner) if isinstance(owner, list) else []
         if step > len(items):
             raise ConfigError(
-                f"{name} is set, but only {len(items)} come before it; number them "
-                "from 0, without a gap"
+                f"{name} is set, but number {len(items)} is missing before it; number "
+                "them from 0, without a gap"
             )
         before = items[step] if step < len(items) else None
         items[step : step + 1] = [_put(before, tuple(rest), value, name)]

@@ -12,6 +12,7 @@ from bridge.config_file import document, schema
 from bridge.config_file.document import Document, Value
 from bridge.config_file.environment import overlay
 from bridge.errors import ConfigError
+from bridge.schema_words import Schema
 from bridge.validation_errors import SHARED, Key, likeliest, sentence, shown, written
 
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
@@ -202,7 +203,28 @@ def _sentence(details: ErrorDetails, key: Key) -> str:
         return f"{name} is not a known key; {_meant(key)}"
     wanted = schema.at(key) or {}
     given = "" if schema.is_secret(wanted) else _shown(details["input"])
-    return f"{name} {sentence(details, schema.wanted(wanted), given)}"
+    text = f"{name} {sentence(details, schema.wanted(wanted), given)}"
+    if details["type"] == "missing":
+        return text
+    return text + _remedy(name, wanted, details["input"])
+
+
+_SWITCHES = {"true", "false", "yes", "no", "on", "off"}
+
+
+def _remedy(name: str, wanted: Schema, given: Value) -> str:
+    """Return what to write where a section or a list was meant, in common cases."""
+    known = schema.keys(wanted)
+    if isinstance(given, str) and "enabled" in known and given.lower() in _SWITCHES:
+        return f"; write {name}.enabled: {given}"
+    if isinstance(given, str) and known:
+        return f"; its settings are {', '.join(known)}"
+    if isinstance(given, str) and schema.is_list_of_texts(wanted):
+        items = [item.strip() for item in given.split(",")]
+        return f"; write [{', '.join(items)}]"
+    if isinstance(given, dict) and schema.section_of_list(wanted) is not None:
+        return "; begin each of its entries with a hyphen and a space"
+    return ""
 
 
 def _meant(key: Key) -> str:

@@ -73,6 +73,15 @@ def section_of_list(schema: Schema) -> Schema | None:
     return item if keys(item) else None
 
 
+def is_list_of_texts(schema: Schema) -> bool:
+    """Return whether a list of any number of texts is expected."""
+    return any(
+        option.get("type") == "array"
+        and option.get("items", {}).get("type") == "string"
+        for option in options(schema)
+    )
+
+
 def is_free_mapping(schema: Schema) -> bool:
     """Return whether any keys may be given."""
     kinds = [option.get("type") for option in options(schema)]

@@ -5,14 +5,18 @@ import os
 import re
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from bridge.cli.client import shown
 from bridge.config import Config
+from bridge.mqtt.messages import Message
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.daemons import SCRIPT, Daemon, daemon, run_script
 from tests.support.mqtt_client import TestClient, connected
@@ -218,6 +222,59 @@ async def test_watch_can_show_events_and_responses_only(
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(DEADLINE) == 0
     await seen.publish("printer/noisy/response", b"", retain=True)
+
+
+WIDTH = 40
+LONG = b"x" * 100
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_watch_shortens_lines_for_a_terminal_only(
+    broker: Mosquitto,
+    seen: TestClient,
+    full: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """What is read by a program is whole (see the test before)."""
+    await seen.publish("printer/wide/state", LONG, retain=True)
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (24, WIDTH))
+    options = ["--full"] if full else []
+    with subprocess.Popen(  # noqa: ASYNC220 - the test waits for nothing else
+        [SCRIPT, "watch", *place(broker), "--topic", "printer/wide", *options],
+        stdout=slave,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
+        start_new_session=True,
+    ) as process:
+        os.close(slave)
+        with os.fdopen(master, encoding="utf-8", newline="\n") as terminal:
+            line = terminal.readline().rstrip("\r\n")
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait(DEADLINE) == 0
+    assert len(line) == (
+        WIDTH if not full else len("00:00:00 printer/wide/state ") + 100
+    )
+    assert line.endswith("…") is not full
+    await seen.publish("printer/wide/state", b"", retain=True)
+
+
+@pytest.mark.parametrize(
+    ("payload", "line"),
+    [
+        (b"plain", "12:30:00 a/b plain"),
+        ("é…".encode(), "12:30:00 a/b é…"),
+        (b"two\nlines", r"12:30:00 a/b two\nlines"),
+        (b"\x1b[2J", r"12:30:00 a/b \x1b[2J"),
+        (b"\x9b2J", r"12:30:00 a/b \x9b2J"),
+        ("\u202egnp".encode(), r"12:30:00 a/b \u202egnp"),
+        (b"\xff\x00", r"12:30:00 a/b \xff\x00"),
+        (b"", "12:30:00 a/b "),
+    ],
+)
+def test_what_others_send_does_not_control_the_terminal(
+    payload: bytes, line: str
+) -> None:
+    message = Message(topic="a/b", payload=payload)
+    assert shown(message, datetime(2026, 1, 1, 12, 30)) == line  # noqa: DTZ001 - people's own time
 
 
 async def test_broker_topic_and_printer_are_found_in_the_configuration(

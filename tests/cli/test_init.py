@@ -121,7 +121,9 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         person.answers("ath", "COM3")
         person.reads("gcode2mqtt runs on Linux")
         person.answers("ath", str(tmp_path / "prot"))
-        person.reads(f"there is no {tmp_path / 'prot'}; is the printer plugged in")
+        # A message begins on a line of its own, and what is wrong is asked again.
+        wrong = f"\r\n  there is no {tmp_path / 'prot'}; is the printer plugged in"
+        person.reads(f"{wrong} and switched on?\r\n")
         person.answers("keep it anyway? (y/n) [n]: ", "")
         person.answers("ath", str(tmp_path / "port"))
         person.answers("Ask it what it is?", "y")
@@ -140,6 +142,10 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
     assert "hunter2" not in (tmp_path / "config.yaml").read_text()
     assert (printer.id, printer.name) == ("ender-3", 'Ender "3"')
     assert config.base(printer) == "printer"
+    with (tmp_path / "config.yaml").open("a") as file:
+        file.write("  - {id: second, topic: printers/second, serial: {port: x}}\n")
+    two = load(tmp_path / "config.yaml", {})
+    assert [two.base(one) for one in two.printers] == ["printer", "printers/second"]
     assert printer.serial.port == str(tmp_path / "port")
     assert printer.serial.baudrate == 115_200
     assert (printer.profile.extruders, printer.profile.heated_bed) == (2, False)

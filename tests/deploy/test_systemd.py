@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemons import SCRIPT
+from tests.support.daemons import SCRIPT, run_script
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 UNITS = ("gcode2mqtt.service", "gcode2mqtt@.service")
@@ -56,6 +56,32 @@ def test_the_drop_in_for_klipper_is_accepted(tmp_path: Path, name: str) -> None:
     assert analyze(tmp_path, name, "verify") == (0, "")
     (folder / "klipper.conf").write_text("[Service]\nPrivateTmps=no\n")
     assert "PrivateTmps" in analyze(tmp_path, name, "verify")[1]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_reload_with_a_mistake_fails_before_the_bridge_is_told(
+    tmp_path: Path, name: str
+) -> None:
+    """systemd runs the commands of ExecReload in turn, until one fails."""
+    commands = re.findall(r"^ExecReload=(.*)$", unit(name), re.MULTILINE)
+    check, kill = commands
+    assert "kill -HUP" in kill
+    file = tmp_path / "config.yaml"
+    words = check.split()
+    words[words.index("--config") + 1] = str(file)
+    for text, code, sentence in (
+        ("printers: [{}]\n", 0, ""),
+        ("printers: [{}]\nlog: {level: loud}\n", 2, "log.level must be debug"),
+        ("printers: [{}]\ncolour: red\n", 2, "colour is not a known key"),
+        ("printers:\n\t- {}\n", 2, "begins with a tab"),
+        ("", 2, "printers is missing"),
+        ("printers: [{id: a}, {id: a}]\n", 2, "two printers have the same id"),
+    ):
+        file.write_text(text)
+        done = run_script(*words[1:])
+        assert done.returncode == code, text
+        assert sentence in done.stderr
+        assert done.stdout == ""
 
 
 def test_a_key_that_systemd_does_not_know_would_be_found(tmp_path: Path) -> None:

@@ -37,6 +37,32 @@ def test_a_port_that_is_not_there(code: int) -> None:
     )
 
 
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.EACCES])
+def test_a_port_that_a_service_cannot_see(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``ProtectHome=`` makes folders inaccessible, ``PrivateTmp=`` replaces one."""
+    for port, service, named in (
+        ("/tmp/printer", True, True),  # noqa: S108 - no file is made
+        ("/tmp/klipper/tty", True, True),  # noqa: S108 - likewise
+        ("/home/pi/printer_data/comms/klippy.serial", True, True),
+        ("/root/printer", True, True),
+        ("/dev/ttyUSB0", True, False),
+        ("/run/klipper/printer", True, False),
+        ("/tmp/printer", False, False),  # noqa: S108 - likewise
+    ):
+        if service:
+            monkeypatch.setenv("INVOCATION_ID", "0")  # systemd.exec(5)
+        else:
+            monkeypatch.delenv("INVOCATION_ID", raising=False)
+        text = str(serial_error(port, 250_000, serial.SerialException(code, "")))
+        hint = (
+            "a service does not see folders below /tmp and /home, unless a drop-in "
+            "such as deploy/systemd/klipper.conf allows it"
+        )
+        assert (hint in text) is named, port
+
+
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.EBUSY])
 def test_a_port_in_use_by_somebody_we_may_not_see(code: int) -> None:
     assert says(serial.SerialException(code, "lock")) == (

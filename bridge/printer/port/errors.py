@@ -137,7 +137,7 @@ def permission_problem(port: str) -> str | None:
 
 
 def _forbidden(port: str) -> str:
-    return f"no permission to open {port}: {permission_remedy(port)}"
+    return f"no permission to open {port}: {permission_remedy(port)}{_hidden(port)}"
 
 
 def permission_remedy(port: str) -> str:
