@@ -240,6 +240,16 @@ def test_the_daemon_starts_without_what_not_everybody_needs(library: str) -> Non
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_a_class_name_is_used_once() -> None:
+    """An import or a traceback then identifies the class (docs/adr/0055)."""
+    places: dict[str, list[str]] = {}
+    for module in modules():
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(ids(module))
+    assert {name: at for name, at in places.items() if len(at) > 1} == {}
+
+
 def test_a_wrong_import_would_be_found() -> None:
     assert not allowed("mqtt", "printer.link.session.Session")
     assert not allowed("simulator", "gcode.reply_parser")

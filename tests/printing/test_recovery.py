@@ -12,7 +12,7 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import DIALECTS, KLIPPER, MARLIN
 from bridge.gcode.line import of_file
-from bridge.printer.knowledge.model import RecoveryPlan
+from bridge.printer.knowledge.model import PlannedRecovery
 from bridge.printer.knowledge.print_table import Phase
 from bridge.printer.printing.checkpoint import Checkpoint
 from bridge.printer.printing.recovery import Recovery, Scan, plan
@@ -120,7 +120,7 @@ def test_a_person_can_choose_the_layer_and_measure_the_height() -> None:
 def test_where_the_head_stands_is_known_unless_it_was_moved_since() -> None:
     """By a person, by a script, or by moves of a pause."""
     known = Knowing()
-    plan_of = RecoveryPlan(job="j", file="part.gcode", time=1.0)
+    plan_of = PlannedRecovery(job="j", file="part.gcode", time=1.0)
 
     def after(phase: Phase, *lines: str) -> bool:
         job = replace(known.state.job, phase=phase)

@@ -116,7 +116,7 @@ print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryPlan:
+class PlannedRecovery:
     """How a print that broke off could go on, as it was worked out on request.
 
     Attributes:
@@ -239,7 +239,7 @@ class PrinterState:
     listing: Listing | None = None
     job: PrintJob = field(default_factory=PrintJob)
     broken_off: bool = False
-    recovery: RecoveryPlan | None = None
+    recovery: PlannedRecovery | None = None
     totals: Totals = field(default_factory=Totals)
     problem: Problem | None = None
     fault: Problem | None = None

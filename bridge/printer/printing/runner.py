@@ -14,7 +14,7 @@ from bridge.printer.control.command_queue import CommandQueue
 from bridge.printer.control.hook_runner import HookRunner
 from bridge.printer.control.planning import Planner
 from bridge.printer.knowledge.events import StateEvent
-from bridge.printer.knowledge.model import RecoveryPlan
+from bridge.printer.knowledge.model import PlannedRecovery
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.limits import safety
@@ -248,7 +248,7 @@ class HostPrinting:
         except RejectedError as error:
             if point is not None and self.interrupted is point:
                 self._show(
-                    RecoveryPlan(
+                    PlannedRecovery(
                         job=point.job,
                         file=point.name,
                         refused=error.message,
@@ -258,7 +258,7 @@ class HostPrinting:
             raise
         if point is not None and self.interrupted is point:
             self._show(
-                RecoveryPlan(
+                PlannedRecovery(
                     job=point.job,
                     file=point.name,
                     layer=recovery.start.number,
@@ -288,7 +288,7 @@ class HostPrinting:
             raise _outdated("the plan would be different now")
         return recovery
 
-    def _show(self, plan: RecoveryPlan | None) -> None:
+    def _show(self, plan: PlannedRecovery | None) -> None:
         """Publish whether the last print broke off, and how it could go on."""
         observer = self._parts.observer
         broken_off = self.interrupted is not None
