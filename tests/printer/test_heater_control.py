@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
@@ -261,6 +262,31 @@ async def test_what_the_bridge_turns_on_by_itself_is_no_use() -> None:
         await until(lambda: temperatures(it) > asked + 1)
         assert it.printer.state.heaters["bed"].target == 50
         assert control.policy.memory.used == used
+
+
+@pytest.mark.parametrize("lease", [True, False])
+async def test_a_command_with_a_lease_is_no_use(tmp_path: Path, *, lease: bool) -> None:
+    """Not even while the printer takes its time to acknowledge it."""
+    with scripted(tmp_path / "printer", HOT) as printer:
+        async with live(str(printer.link)) as it:
+            await until(lambda: it.printer.state.heat_reason == "use")
+            used = it.printer.heat.policy.memory.used or 0
+            printer.held.add("M140")
+            hold: dict[str, Any] = {"hold": 600} if lease else {}
+            waits = it.begins("bed", command="target", target=60, **hold)
+            await it.has_sent("M140 S60")
+            for actual in (201, 202):  # each report has the rule look again
+                printer.says(f"T:{actual} /200.0 B:20.0 /0.0\n")
+                await until(partial(is_measured, it, actual))
+            printer.answers["M105"] = "ok T:200 /200 B:20 /60"
+            printer.release()
+            await waits
+            await until(lambda: it.printer.state.heaters["bed"].target == 60)
+            assert (it.printer.heat.policy.memory.used == used) == lease
+
+
+def is_measured(it: Live, actual: float) -> bool:
+    return it.printer.state.heaters["tool0"].actual == actual
 
 
 def temperatures(it: Live) -> int:

@@ -532,6 +532,23 @@ def test_a_lease_ends_without_a_warning() -> None:
     assert watched.at(600) == Decision(off={"bed": "hold"})
 
 
+def test_an_old_report_makes_no_use_of_a_lease() -> None:
+    """The report crosses the command; the nozzle must not stay on because of that."""
+    watched = Watched()
+    watched.printer.says("T:210.0 /210.0 B:20.0 /0.0")
+    watched.at(0)
+    used = watched.rule.memory.used
+    watched.rule.commanded({"bed": 60.0}, 100, 600)
+    for now, bed in ((101, 0), (103, 60), (105, 60)):
+        watched.printer.says(f"T:210.0 /210.0 B:20.0 /{bed}")
+        watched.at(now)
+    assert watched.rule.memory.used == used
+    assert watched.reason() == "hold"
+    watched.printer.says("T:210.0 /210.0 B:20.0 /70")
+    watched.at(107)
+    assert watched.rule.memory.used == 107, "a person at the panel"
+
+
 def test_a_lease_outlasts_the_idle_timeout() -> None:
     watched = leased(3 * HOUR)
     assert watched.at(3 * HOUR - 1) == NOTHING

@@ -380,13 +380,18 @@ class HeaterPolicy:
         if own:
             return self.memory.used is None and bool(on)
         working = busy and state.line != "" and is_use(state.line)
-        before = self.memory.targets
-        changed = any(
-            abs(target - before.get(name, 0.0)) > SAME_TARGET
-            for name, target in on.items()
-        )
+        changed = any(self._is_new(name, target) for name, target in on.items())
         moved = _moved(self.memory.place, _place(state.position))
         return working or answered or changed or moved
+
+    def _is_new(self, heater: str, target: float) -> bool:
+        """Return whether somebody has set a target, other than by a lease.
+
+        A report that is older than the command may come between it and its effect.
+        """
+        hold = self.memory.holds.get(heater)
+        known = (self.memory.targets.get(heater, 0.0), hold.target if hold else 0.0)
+        return all(abs(target - one) > SAME_TARGET for one in known)
 
     def _note(self, state: PrinterState, on: Mapping[str, float], now: float) -> None:
         """Remember what is on, and where the head is.
