@@ -96,6 +96,7 @@ def test_a_line_is_sent_in_canonical_form(family: str, given: str, sent: str) ->
         ("marlin", "G28*33", "must not contain '*'"),
         ("marlin", 'M42 P"a"', "P takes no text here"),
         ("reprapfirmware", 'G1 X"a"', "X takes no text here"),
+        ("reprapfirmware", 'M104 S"300"', "S takes no text here"),
         ("reprapfirmware", 'M42 P"a"M104 S300', "must have only one code"),
         ("reprapfirmware", 'M98 P"a*b"', "must not contain '*'"),
         ("reprapfirmware", 'M98 P"a', "P takes no text here"),

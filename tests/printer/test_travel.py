@@ -375,6 +375,7 @@ def test_within_the_limits_of_shifted_coordinates(
         (["G92 X0", "G28", "G1 X5"], REPETIER, "position_unknown"),
         (["G10 P0 X5", "G1 X5"], REPRAPFIRMWARE, "position_unknown"),
         (["G10 P1 X5", "T1", "G1 X5"], REPRAPFIRMWARE, "position_unknown"),
+        (["G10 L2 P2 X5", "G55", "G1 Y5"], REPRAPFIRMWARE, "position_unknown"),
         (["SET_GCODE_OFFSET X=10", "G1 X211"], KLIPPER, "out_of_limits"),
         (["SET_GCODE_OFFSET X=121 MOVE=1"], KLIPPER, "out_of_limits"),
         (["SET_GCODE_OFFSET Z=2.1"], KLIPPER, "out_of_limits"),
