@@ -171,6 +171,10 @@ class Dialect:
     homing_ends_shifts: bool = True
     """``G28`` ends the shift of ``G92`` for the axes that it homes (Marlin, Klipper).
     Where it does not, or that is not known, an axis that was shifted stays unknown."""
+    own_g0_feedrate: bool = False
+    """``G0`` without ``F`` has the feedrate of the last ``G0``, not of the last move, as
+    in Smoothieware, which has a ``default_seek_rate`` beside its
+    ``default_feed_rate``."""
     default_feedrate: float = 1500.0
     """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
 
@@ -347,6 +351,7 @@ SMOOTHIEWARE = Dialect(
     name="smoothieware",
     homing_ends_shifts=False,
     detect=("smoothie",),
+    own_g0_feedrate=True,
     sends_busy=False,
     bare_t_is_tool_zero=True,
     long_timeout=600.0,
@@ -382,6 +387,7 @@ TEACUP = Dialect(
 
 UNKNOWN = Dialect(
     name="unknown",
+    own_g0_feedrate=True,
     alarm_prefixes=_SMOOTHIE_ALARMS,  # one that is halted may not answer M115
     homing_ends_shifts=False,
     only_m82_sets_extruder=None,

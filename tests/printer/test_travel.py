@@ -698,6 +698,15 @@ def test_a_position_that_smoothieware_is_told_holds_until_it_is_homed() -> None:
     check(["G54", "G1 X5", "G28.6", "G1 X6"], rules(BOX, HOME, dialect=SMOOTHIEWARE))
 
 
+def test_the_feedrate_of_g0_may_be_its_own() -> None:
+    program = ["G0 X5 F12000", "G1 X6 F100", "M220 S150"]
+    message = refused([*program, "G0 X7"], MIDDLE, dialect=SMOOTHIEWARE).message
+    assert "18000 mm/min is faster" in message
+    for line in ("G1 X7", "G0 X7 F8000"):
+        check([*program, line], rules(BOX, MIDDLE, dialect=SMOOTHIEWARE))
+    check([*program, "G0 X7"], rules(BOX, MIDDLE))
+
+
 def test_an_arc_in_coordinates_that_are_shifted_by_an_unknown_length() -> None:
     frame = Frame(shifts={("M206", "x"): None})
     with pytest.raises(RejectedError, match="coordinates of x were shifted"):

@@ -129,6 +129,7 @@ class Walk:
             if (limits := getattr(volume, axis)) is not None
         }
         self._checked = frozenset({*self._reach, "e"})
+        self._own_g0 = start.dialect.own_g0_feedrate
         self._special = _SPECIAL.get(start.dialect.name, "")
         self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
         # How much filament the command has pushed so far, at least and at most, and the
@@ -363,6 +364,8 @@ class Walk:
         elif len(line.values) == ("F" in line.values):
             return
         speed = self._feedrate * self._speed
+        if self._speed > 1 and line.code == "G0" and not feedrate and self._own_g0:
+            speed = self._profile.max_speed * self._speed  # that of an earlier G0
         if speed <= self._profile.max_speed:
             return
         limit = f"{format_number(self._profile.max_speed)} mm/min (profile.max_speed)"
