@@ -22,12 +22,16 @@ class Build:
         rate: how fast it heats from cold with full power, in °C per second.
         tau: how slowly it cools: the time constant in seconds.
         maximum: the highest target that the firmware takes, in °C.
+        period: seconds of a swing around the target.
+        share: how far it swings, compared with a hotend.
 
     """
 
     rate: float
     tau: float
     maximum: float
+    period: float = 60.0
+    share: float = 1 / 3
 
     @property
     def reach(self) -> float:
@@ -35,7 +39,7 @@ class Build:
         return self.rate * self.tau
 
 
-HOTEND = Build(rate=5.0, tau=80.0, maximum=260.0)
+HOTEND = Build(rate=5.0, tau=80.0, maximum=260.0, period=23.0, share=1.0)
 BED = Build(rate=0.8, tau=200.0, maximum=140.0)
 CHAMBER = Build(rate=0.3, tau=400.0, maximum=70.0)
 
@@ -50,6 +54,7 @@ class SimulatedHeater:
         speed: how much faster than in reality it heats and cools.
         actual: the temperature at ``time``.
         target: what the controller holds; 0 is off.
+        swing: °C by which the readings of a hotend swing around a target that is held.
         broken: the cartridge is dead: it only cools.
         trips_at: when the firmware's thermal protection will act, if ever.
 
@@ -62,6 +67,7 @@ class SimulatedHeater:
     actual: float = AMBIENT
     target: float = 0.0
     time: float = 0.0
+    swing: float = 0.0
     broken: bool = False
     trips_at: float | None = field(default=None)
 
@@ -72,6 +78,18 @@ class SimulatedHeater:
             self.time = now
             self.actual = self._after(elapsed)
         return self.actual
+
+    def reading(self, now: float) -> float:
+        """Let time pass and return what the sensor says.
+
+        It swings as a heater under control does, with a ripple for the noise.
+        """
+        actual = self.advance(now)
+        if not self.swing or self.target <= self.ambient or actual != self.target:
+            return actual
+        wave = math.sin(now * math.tau / self.build.period)
+        ripple = math.sin(now * math.tau / 3.1) / 6
+        return actual + self.swing * self.build.share * (wave + ripple)
 
     def _after(self, elapsed: float) -> float:
         decay = math.exp(-elapsed / self.build.tau)

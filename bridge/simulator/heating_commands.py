@@ -26,7 +26,7 @@ def temperatures(machine: Machine) -> str:
     digits = personality.digits
     parts = []
     for label, heater, _ in [*first, *rest, *named]:
-        actual = heater.advance(machine.now)
+        actual = heater.reading(machine.now)
         value = f"{actual:.{digits}f}{personality.slash}{heater.target:.{digits}f}"
         power = f" @{heater.power}" if personality.powers is Powers.INLINE else ""
         parts.append(f"{label}:{value}{power}")

@@ -14,7 +14,7 @@ def temperatures(machine: Machine) -> str:
     """Return the report: the bed first, one decimal."""
     order = sorted(machine.heaters.items(), key=lambda item: item[0])
     return " ".join(
-        f"{_label(name)}:{heater.advance(machine.now):.1f} /{heater.target:.1f}"
+        f"{_label(name)}:{heater.reading(machine.now):.1f} /{heater.target:.1f}"
         for name, heater in order
     )
 

@@ -204,6 +204,8 @@ def build(personality: Personality, options: Options, now: float = 0.0) -> Machi
         heaters["bed"] = SimulatedHeater("bed", BED, speed, time=now)
     if options.get("chamber"):
         heaters["chamber"] = SimulatedHeater("chamber", CHAMBER, speed, time=now)
+    for heater in heaters.values():
+        heater.swing = options.get("swing", 0.0)
     klipper = personality.family is Family.KLIPPER
     files = options.get("files", KLIPPER_FILES if klipper else MARLIN_FILES)
     if personality.lower_names:

@@ -10,7 +10,13 @@ MAX_TOOLS = 8
 
 SCHEME = "simulator"
 DEFAULT = "marlin"
-_NUMBERS = {"extruders": int, "room": int, "speed": float, "boot": float}
+_NUMBERS = {
+    "extruders": int,
+    "room": int,
+    "speed": float,
+    "boot": float,
+    "swing": float,
+}
 _FLAGS = (
     "bed",
     "chamber",
@@ -40,6 +46,7 @@ class Options(TypedDict, total=False):
         card: a card is in the slot.
         files: what is on it.
         speed: how much faster than in reality it moves and heats.
+        swing: °C by which a hotend's readings swing around the target that it holds.
         emergency_parser: it sees M108, M112, M410 and M876 past a running command.
         advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
         park: M25 parks the head and waits for a person (Marlin only).
@@ -60,6 +67,7 @@ class Options(TypedDict, total=False):
     card: bool
     files: tuple[CardFile, ...]
     speed: float
+    swing: float
     emergency_parser: bool
     advanced_ok: bool
     park: bool
@@ -85,6 +93,8 @@ def check(options: Options) -> None:
         raise ValueError(f"extruders must be 1 to {MAX_TOOLS}")
     if not 0 < options.get("speed", 1.0) < math.inf:
         raise ValueError("speed must be above 0")
+    if not 0 <= options.get("swing", 0.0) < math.inf:
+        raise ValueError("swing must be 0 or more")
     if not 0 <= options.get("boot", 0.0) < math.inf:
         raise ValueError("boot must be 0 or more")
     if options.get("room", 1) < 1:

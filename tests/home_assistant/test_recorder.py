@@ -1,7 +1,6 @@
-"""How many rows Home Assistant's recorder gets: one for each change of a state."""
+"""How many rows Home Assistant's recorder writes."""
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +16,12 @@ from tests.support.printers import SimulatedPrinter
 pytestmark = pytest.mark.home_assistant
 
 MINUTES = 5
-SLOW = "simulator://marlin?speed=1&extruders=2&chamber=1&outputs=1"
+SLOW = "simulator://marlin?speed=1&outputs=1&extruders=2"
 PRINT = ("sensor.ender_progress", "sensor.ender_print_time", "sensor.ender_time_left")
+HEATERS = ("sensor.ender_tool0_temperature", "sensor.ender_bed_temperature")
+SWINGS = {0.0: 0, 0.1: 400, 0.3: 1200, 0.5: 1800}
+"""°C by which the hotend swings around its target, the bed a third of that, and how
+many rows an hour the temperatures may make with the default settings."""
 FILE = "LONG.GCO"
 
 
@@ -28,11 +31,12 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with mosquitto(Spec(options=BROKER)) as broker:
         printer = SimulatedPrinter(SLOW, folder / "printer")
         moves = "".join(f"G1 X{100 + n % 2 * 50} F600\n" for n in range(2000))
-        heat = "G28\nM104 S200\nM140 S60\n"
+        heat = "G28\nM140 S60\nM109 S200\nM190 S60\n"
         card = printer.firmware.machine.card
         card.files = {**card.files, FILE: CardFile(FILE, (heat + moves).encode())}
-        with home_assistant((broker.host, broker.port)) as hass:
-            home = Home(broker, hass, folder, printer)
+        recorder = "recorder: {commit_interval: 1}\n"
+        with home_assistant((broker.host, broker.port), recorder) as hass:
+            home = Home(broker, hass, folder, printer, chamber=False, telemetry={})
             home.start("bridge")
             hass.becomes("sensor.ender_state", "operational", within=60)
             yield home
@@ -40,31 +44,35 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         home.printer.close()
 
 
-def changes(home: Home, seconds: float) -> Counter[str]:
-    """Count the changes of each entity's state or attributes."""
-    seen: dict[str, set[str]] = {}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for entity, entry in home.hass.states().items():
-            seen.setdefault(entity, set()).add(str(entry["last_updated"]))
-        time.sleep(0.3)
-    return Counter({entity: len(times) - 1 for entity, times in seen.items()})
+def an_hour(home: Home, minutes: float, *entities: str) -> float:
+    """Return how many rows these entities make in an hour, counted for some minutes."""
+    begun = time.time()
+    time.sleep(minutes * 60 + 2)  # it is what is measured; then the last are committed
+    rows = home.hass.rows(begun)
+    return sum(rows[entity] for entity in entities) * 60 / minutes
 
 
 def test_a_print_makes_few_rows_and_idling_none(slow: Home, tmp_path: Path) -> None:
     hass = slow.hass
     hass.enable("sensor.ender_print_time")
-    # Home Assistant sets up everything again, half a minute later.
-    wait_for(lambda: changes(slow, 10)["sensor.ender_state"], "the change", 120)
-    wait_for(lambda: not changes(slow, 15)["sensor.ender_state"], "its end", 120)
-    idle = changes(slow, 60)
-    assert not [name for name in PRINT if idle[name]], +idle
+    wait_for(lambda: not hass.rows(time.time() - 15), "nothing happens", 120)
+    assert an_hour(slow, 1, *PRINT, *HEATERS) == 0
     slow.printer.press("start", FILE)
     hass.becomes("sensor.ender_state", "printing", within=60)
-    counted = changes(slow, MINUTES * 60)
-    rows = sum(counted[name] for name in PRINT) * 60 / MINUTES
-    told = [f"{name}: {count}" for name, count in counted.most_common(12) if count]
-    report = (f"{rows:.0f} rows an hour", f"idle: {idle.most_common(4)}", *told)
-    (tmp_path / "rows").write_text("\n".join(report))
-    assert hass.state("sensor.ender_state") == "printing"
-    assert rows < 200, told
+    hass.becomes("binary_sensor.ender_heating", "on", within=60)
+    for entity, target in zip(HEATERS, ("200.0", "60.0"), strict=True):
+        hass.becomes(entity, target, within=300)
+    hass.becomes("binary_sensor.ender_heating", "off", within=60)
+    counted = {}
+    for swing, most in SWINGS.items():
+        for heater in slow.printer.firmware.machine.heaters.values():
+            heater.swing = swing
+        begun = time.time()
+        temperatures = an_hour(slow, MINUTES, *HEATERS)
+        rows = hass.rows(begun)
+        prints = sum(rows[entity] for entity in PRINT) * 60 / MINUTES
+        counted[swing] = (prints, temperatures, rows.most_common(8))
+        (tmp_path / "rows").write_text("\n".join(map(str, counted.items())))
+        assert hass.state("sensor.ender_state") == "printing"
+        assert prints < 200, counted
+        assert temperatures <= most, counted

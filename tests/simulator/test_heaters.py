@@ -137,3 +137,19 @@ def test_it_heats_like_a_printer() -> None:
     bed = heater(BED)
     bed.set_target(60.0, 0.0)
     assert 30 < bed.seconds_to(59.0) < 120
+
+
+def test_readings_swing_around_a_target_that_is_held_and_nothing_else_does() -> None:
+    """A hotend by what was asked for, a bed a third as much."""
+    for build, most in ((HOTEND, 0.35), (BED, 0.35 / 3)):
+        it = SimulatedHeater("E0", build, swing=0.3)
+        it.set_target(60.0, 0.0)
+        assert it.reading(1.0) == it.actual, "it heats"
+        readings = [it.reading(1000.0 + second) for second in range(120)]
+        assert max(readings) - 60 == pytest.approx(most, rel=0.1)
+        assert 60 - min(readings) == pytest.approx(most, rel=0.1)
+        assert it.actual == 60.0
+        assert it.near
+        it.set_target(0.0, 2000.0)
+        assert it.reading(9000.0) == it.actual, "it is cold"
+    assert SimulatedHeater("E0", BED).swing == 0.0

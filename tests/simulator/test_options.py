@@ -56,6 +56,7 @@ def test_the_name_may_be_left_out(url: str, name: str) -> None:
         ("simulator://marlin?speed=0", "speed must be above 0"),
         ("simulator://marlin?speed=inf", "speed must be above 0"),
         ("simulator://marlin?boot=-1", "boot must be 0 or more"),
+        ("simulator://marlin?swing=-1", "swing must be 0 or more"),
         ("simulator://marlin?boot=nan", "boot must be 0 or more"),
         ("simulator://marlin?room=0", "room must be 1 or more"),
         ("simulator://marlin?bed=", "option bed must be 1 or 0, not ''"),

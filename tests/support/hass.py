@@ -148,6 +148,7 @@ class HomeAssistant:
             if not entities or entry["entity_id"] in entities
         ]
         assert len(wanted) >= len(entities), wanted
+        connects = self.connects
         update = {"type": "config/entity_registry/update", "disabled_by": None}
         answers = self.ask(*({**update, "entity_id": entity} for entity in wanted))
         assert all(answer["success"] for answer in answers), answers
@@ -158,6 +159,7 @@ class HomeAssistant:
             listed = [states.get(entity, missing) for entity in wanted]
             return not any(entry["attributes"].get("restored") for entry in listed)
 
+        self._wait_for(lambda: self.connects > connects)
         self._wait_for(there)
 
     def rows(self, since: float) -> Counter[str]:
