@@ -52,6 +52,20 @@ def test_the_dashboard_shows_entities_that_there_are() -> None:
     assert len(shown) > 25
 
 
+def test_the_manual_names_every_entity_as_home_assistant_does() -> None:
+    """Apart from those of which there is one for each heater, preset or answer."""
+    text = (DEPLOY.parent / "docs" / "home-assistant.md").read_text()
+    many = re.compile(r"(.* (temperature|target)|Preheat .*|Answer \d)")
+    named = [
+        str(entity.name)
+        for entity in entities(PRINTER)
+        if entity.fields.get("enabled_by_default", True)
+        and not many.fullmatch(str(entity.name))
+    ]
+    assert len(named) > 60
+    assert [name for name in named if f"*{name}*" not in text] == []
+
+
 @pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
 def test_a_blueprint_uses_all_that_it_asks_for(path: Path) -> None:
     document = yaml.load(path.read_text(), Loader)  # noqa: S506 - a safe loader

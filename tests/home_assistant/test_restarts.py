@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.home_assistant.test_entities import SHOWN
 from tests.support.daemons import wait_for
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def untrue(home: "Home") -> dict[str, str]:
         for entity, entry in states.items()
         if ".ender_" in entity
         and entry["state"] == "unavailable"
-        and entity.split("_", 1)[1] not in {"pause", "resume", "cancel", "start"}
-        and not entity.startswith("climate.")
+        and SHOWN.get(entity, ("",))[0] != "unavailable"
     }
     return wrong | gone
 
