@@ -172,9 +172,8 @@ class Dialect:
     """``G28`` ends the shift of ``G92`` for the axes that it homes (Marlin, Klipper).
     Where it does not, or that is not known, an axis that was shifted stays unknown."""
     own_g0_feedrate: bool = False
-    """``G0`` without ``F`` has the feedrate of the last ``G0``, not of the last move, as
-    in Smoothieware, which has a ``default_seek_rate`` beside its
-    ``default_feed_rate``."""
+    """``G0`` without ``F`` has the feedrate of the last ``G0``, not of the last move:
+    Smoothieware has a ``default_seek_rate`` beside its ``default_feed_rate``."""
     default_feedrate: float = 1500.0
     """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
 
