@@ -225,6 +225,22 @@ def test_a_print_or_heat_that_a_restarted_bridge_does_not_find_is_an_error() -> 
             assert errors(world) == expected, "once"
 
 
+def test_what_only_cools_down_may_be_switched_off_while_the_bridge_is_away() -> None:
+    world = in_state("hot")
+    world.says("T:180 /0 B:55 /0")
+    world.restart()
+    assert tries(world, after=FOUND_WITHIN) == "none"
+    assert errors(world) == []
+
+
+def test_what_was_turned_off_at_the_end_is_not_missed() -> None:
+    """Or was left on, as `heaters_on_exit` has it: the link was closed on purpose."""
+    world = in_state("hot")
+    world.observer.disconnected()
+    world.restart()
+    assert tries(world, after=FOUND_WITHIN) == "none"
+
+
 def test_what_was_acknowledged_stays_so_over_restarts() -> None:
     for state in AT_STAKE:
         with case(state):

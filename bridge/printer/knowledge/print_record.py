@@ -21,7 +21,6 @@ from bridge.printer.knowledge.print_table import (
     step,
 )
 from bridge.printer.knowledge.problems import print_failure
-from bridge.printer.knowledge.state import is_at_stake
 from bridge.printer.knowledge.totals import Totals
 
 EVERY = 300.0
@@ -166,9 +165,13 @@ def _lost(state: PrinterState) -> str:
 
 
 def _unseen(state: PrinterState) -> bool:
-    """Return whether nobody knows yet what the next run may not find."""
+    """Return whether nobody knows yet what the next run may not find.
+
+    What only cools down after the bridge has ended may be switched off.
+    """
     if state.link == "operational":
-        return is_at_stake(state)
+        heats = any(heater.target for heater in state.heaters.values())
+        return state.job.active or heats
     return state.unseen or (state.job.active and state.away_reason != LOST)
 
 

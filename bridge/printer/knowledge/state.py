@@ -146,18 +146,11 @@ def is_missed(state: PrinterState) -> bool:
     It is in a print, and while something is hot, heating or not known: then nobody
     watches it. A printer that is cold and idle may be switched off.
     """
-    heaters = state.heaters.values()
-    return is_at_stake(state) or all(heater.actual is None for heater in heaters)
-
-
-def is_at_stake(state: PrinterState) -> bool:
-    """Return whether there is a print or heat that somebody has to watch."""
-    if state.job.active or state.fault is not None:
+    known = [heater for heater in state.heaters.values() if heater.actual is not None]
+    if state.job.active or state.fault is not None or not known:
         return True
     return any(
-        bool(heater.target) or heater.actual >= TOUCHABLE
-        for heater in state.heaters.values()
-        if heater.actual is not None
+        bool(heater.target) or (heater.actual or 0.0) >= TOUCHABLE for heater in known
     )
 
 
