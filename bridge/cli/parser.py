@@ -194,7 +194,7 @@ _CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)
 _NUMBER = re.compile(r"argument (\S+): invalid int value: (.+)")
 
 
-class _Parser(argparse.ArgumentParser):
+class _HintingParser(argparse.ArgumentParser):
     """Suggests what may have been meant."""
 
     def error(self, message: str) -> NoReturn:
@@ -217,7 +217,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build() -> argparse.ArgumentParser:
     """Return the parser, whose result has ``command`` and the command's arguments."""
-    parser = _Parser(
+    parser = _HintingParser(
         prog="gcode2mqtt",
         description="Connects 3D printers on serial ports to an MQTT broker.",
         epilog=_MAIN,
