@@ -135,7 +135,9 @@ class JobReport:
         """Keep how far the print has come; a slow disk delays nothing."""
         self.saved_at = self.now()
         state = self._observer.state
-        if state.link == "operational":  # of one that is away nothing is known
+        # Nothing is known of a printer that is away, and what is turned off after the
+        # end of a print was on in it.
+        if state.link == "operational" and self.job.streamed:
             self._targets = heaters_on(state)
             self._factors = _factors(state.modal, tracker)
         point = self.point = checkpoint(
