@@ -104,3 +104,48 @@ def check(family: str, state: str, incident: str) -> None:
         assert all((cause == "broker") == unseen for _, cause in off)
         if unseen:
             assert all(moment <= BROKER for moment, _ in off)
+
+
+LEASE = 7200.0
+"""Seconds for which a command holds the bed: longer than the limit without use."""
+
+
+@pytest.mark.parametrize("family", DIALECTS)
+def test_a_lease_lasts_as_long_as_it_was_asked_for_over_each_incident(
+    family: str,
+) -> None:
+    for incident in INCIDENTS:
+        with case(incident):
+            check_lease(family, incident)
+
+
+def check_lease(family: str, incident: str) -> None:
+    world = World(DIALECTS[family])
+    STATES["idle"](world)
+    world.says("T:200 /200 B:20 /0")
+    rule = HeaterPolicy(LIMITS)
+    rule.look(world.observer.state, world.now)
+    world.sends("M140 S60")
+    rule.commanded({"bed": 60.0}, world.now, LEASE)
+    until = world.now + LEASE
+    world.says(HOT)
+    rule.look(world.observer.state, world.now)
+    INCIDENTS[incident](world)
+    if "killed" in incident or incident == "reload_of_the_link":
+        rule = restarted(rule, world.now)
+    world.says(COLD if incident in ENDS_PRINT else HOT)
+    if incident not in UNNOTICED:
+        rule.connected(world.now)
+    alone = incident == "broker_away"
+    rule.look(world.observer.state, world.now, broker=not alone)
+    begun = world.now
+    off = left_alone(world, rule, broker=not alone)
+
+    assert not heaters_on(world.observer.state)
+    if incident in ENDS_PRINT:
+        assert off == []
+        return
+    moments = {cause: begun + moment for moment, cause in off}
+    assert set(moments) == {"hold", "broker" if alone else "idle"}
+    assert until <= moments["hold"] <= until + STEP
+    assert min(moments.values()) < until, "the lease of the bed keeps nothing else on"
