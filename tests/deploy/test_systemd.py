@@ -58,6 +58,18 @@ def test_the_drop_in_for_klipper_is_accepted(tmp_path: Path, name: str) -> None:
     assert "PrivateTmps" in analyze(tmp_path, name, "verify")[1]
 
 
+def test_the_drop_in_for_the_broker_is_accepted(tmp_path: Path) -> None:
+    assert ANALYZE is not None
+    file = tmp_path / "mosquitto.service"
+    file.write_text("[Service]\nExecStart=/bin/true\nRestart=on-failure\n")
+    folder = tmp_path / f"{file.name}.d"
+    folder.mkdir()
+    shutil.copy(DEPLOY / "mosquitto" / "memory.conf", folder)
+    command = [ANALYZE, "verify", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_a_reload_with_a_mistake_fails_before_the_bridge_is_told(
     tmp_path: Path, name: str
