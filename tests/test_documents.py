@@ -128,6 +128,25 @@ def test_a_command_in_a_document_is_tested_or_marked() -> None:
             assert os.access(ROOT / script, os.X_OK), block.place
 
 
+LANGUAGES = {"sh", "json", "yaml", "text", "mermaid", "jinja", "xml"}
+PROMPT = re.compile(
+    r"^ *(?:[$#>] )?(?:sudo |gcode2mqtt |mosquitto_|scripts/|pip |apt-get |docker )",
+    re.MULTILINE,
+)
+
+
+def test_no_command_hides_in_another_kind_of_block() -> None:
+    """Only blocks of shell commands are looked at, so commands stand nowhere else."""
+    for document in documents():
+        text = document.read_text()
+        opened = re.findall(r"^```(.*)$", text, re.MULTILINE)[::2]
+        for fence in opened:
+            assert fence.split(" ")[0] in LANGUAGES, (document.name, fence)
+    for language in ("text", "yaml"):
+        for block in blocks(language):
+            assert not PROMPT.search(block.text), block.place
+
+
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     for target in links(path):

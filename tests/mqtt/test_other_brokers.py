@@ -12,9 +12,10 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from bridge.app.doctor import examine
 from bridge.config import Config, Mqtt, PrinterConfig
 from bridge.findings import Finding
+from bridge.mqtt import broker_addresses
 from tests.support.bridges import TOPICS, bridge
 from tests.support.mqtt_client import Account, connected
-from tests.support.other_brokers import BROKERS, other_broker
+from tests.support.other_brokers import BROKERS, nats_cluster, other_broker
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.other_brokers
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.other_brokers
 # RabbitMQ has this account, and the others take any; ejabberd takes nobody without one.
 GUEST = {"username": "guest", "password": "guest"}
 OLD = Account(version=MQTTProtocolVersion.MQTTv311, **GUEST)
+ELECTION = 200.0
+"""Seconds that a cluster may take to agree on its leaders, three times a node."""
 FORBIDDEN = ("publish printer/state", "subscribe printer/head")
 
 
@@ -131,3 +134,34 @@ async def test_a_topic_that_is_forbidden_is_left_out(
         return
     for topic in ("publishes on printer/state", "subscribes to printer/head"):
         assert f"'guest' {topic}, so that is left out" in caplog.text
+
+
+async def test_a_cluster_of_three_loses_the_node_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NATS elects a leader first, so nobody connects for a while."""
+    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 3600.0)
+    with nats_cluster() as nodes:
+        if nodes is None:
+            pytest.skip("NATS is not installed")
+        first, *further = nodes
+        update = {
+            "hosts": tuple(f"127.0.0.1:{port}" for port in further),
+            "protocol": "3.1.1",
+            "connect_timeout": 60.0,
+        }
+        async with bridge(config(first).model_copy(update=update)) as printer:
+            await until(lambda: printer.broker.connected, ELECTION)
+            await until(lambda: printer.broker.waiting == 0, ELECTION)
+            used = int(printer.broker.endpoint.rpartition(":")[2])
+            connects = printer.broker.statistics.connects
+            nodes[used].kill()
+            await until(lambda: printer.broker.statistics.connects > connects, ELECTION)
+            await until(lambda: printer.broker.waiting == 0, ELECTION)
+            alive = int(printer.broker.endpoint.rpartition(":")[2])
+            assert alive != used
+            assert printer.broker.failovers >= 1
+            with connected(alive, TOPICS.availability, account=OLD) as home:
+                await home.hears(TOPICS.availability, b"online")
+                await home.publish("printer/head", b"{}")
+                await until(lambda: bool(printer.heard))

@@ -40,6 +40,8 @@ def documents() -> list[Path]:
         ROOT.glob("*.md"),
         ROOT.glob("docs/**/*.md"),
         ROOT.glob("deploy/**/*.md"),
+        ROOT.glob("benchmarks/*.md"),
+        ROOT.glob("tests/**/*.md"),
     ]
     return sorted(path for folder in folders for path in folder)
 

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +64,15 @@ EVERY_TOPIC = (
     *(*_TOPICS.commands, *_TOPICS.near_misses, _TOPICS.heaters),
     *("printer/doctor", "homeassistant/status", "homeassistant/device/+/config"),
 )
+NATS_NODE = """
+server_name: node{number}
+host: 127.0.0.1
+port: -1
+jetstream {{ store_dir: "{folder}/{number}" }}
+cluster {{ name: test, host: 127.0.0.1, port: {route}, routes: [{routes}] }}
+mqtt {{ host: 127.0.0.1, port: {port}, stream_replicas: 3 }}
+"""
+NODES = 3
 RABBIT_CONFIG = """
 listeners.tcp = none
 mqtt.listeners.tcp.1 = 127.0.0.1:{port}
@@ -205,6 +214,42 @@ def other_broker(name: str, *forbidden: str) -> Iterator[int | None]:
             yield port
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def nats_cluster() -> Iterator[Mapping[int, "subprocess.Popen[bytes]"] | None]:
+    """Run three nodes and yield the process of each by its port; ``None``: no NATS."""
+    program = shutil.which("nats-server")
+    if program is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        ports = [_free_port() for _ in range(2 * NODES)]
+        routes = ", ".join(f"nats://127.0.0.1:{port}" for port in ports[NODES:])
+        nodes = {}
+        for number, port in enumerate(ports[:NODES]):
+            config = Path(name) / f"{number}.conf"
+            places = {"number": number, "folder": name, "routes": routes, "port": port}
+            config.write_text(NATS_NODE.format(route=ports[NODES + number], **places))
+            node = subprocess.Popen(
+                [program, "-c", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(_end, node)
+            nodes[port] = node
+        yield nodes
+
+
+def _free_port() -> int:
+    with held_port() as port:
+        return port
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
 
 
 @contextmanager
