@@ -9,6 +9,7 @@ from datetime import datetime
 
 from bridge.config import Config, Mqtt
 from bridge.config_file import load
+from bridge.logs import escaped
 from bridge.mqtt.one_shot import subscribed_to
 from bridge.timeout import timeout
 from bridge.topics import Topics
@@ -42,7 +43,7 @@ async def _all_well(config: Config) -> int:
         topics = Topics(config.base(printer))
         found = await _retained(config.mqtt, [topics.availability, topics.health])
         problem = _problem(found, topics, longest)
-        print(f"{printer.id}: {problem or 'online'}")
+        print(escaped(f"{printer.id}: {problem or 'online'}"))
         problems += bool(problem)
     return 1 if problems else 0
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from bridge.logs import escaped
 from bridge.printer.port.ports import list_ports
 
 
@@ -11,7 +12,8 @@ def ports(_chosen: argparse.Namespace) -> int:
     for port in found:
         device = f" ({port.device})" if port.stable else ""
         what = " ".join(filter(None, [port.manufacturer, port.description]))
-        print(f"{port.best_name}{device}  {what}".rstrip())
+        # A device says itself what it is.
+        print(escaped(f"{port.best_name}{device}  {what}".rstrip()))
     if not found:
         print("no serial port: is the printer switched on, and its cable plugged in?")
     return 0

@@ -10,6 +10,7 @@ from bridge.app.retained_cleanup import purge as clear
 from bridge.cli.progress import dots
 from bridge.config import Config
 from bridge.config_file import load, locate
+from bridge.logs import escaped
 
 
 def purge(chosen: argparse.Namespace) -> int:
@@ -23,7 +24,7 @@ def purge(chosen: argparse.Namespace) -> int:
     config = load(chosen.config, os.environ)
     done = asyncio.run(_clear(config, locate(chosen.config)))
     for topic in done.refused:
-        print(f"not cleared, the account may not write it: {topic}")
+        print(escaped(f"not cleared, the account may not write it: {topic}"))
     print(f"{len(done.cleared)} topics cleared, {len(done.refused)} refused")
     return 1 if done.refused else 0
 

@@ -17,6 +17,7 @@ from bridge.errors import ConfigError
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import FirmwareReport, OtherText, Reply
+from bridge.logs import escaped
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.link.log_text import read_lines
@@ -87,10 +88,10 @@ def _replay(file: BinaryIO, chosen: argparse.Namespace) -> None:
     entries = read_any(lines, summary.unread)
     for line in explained(entries, chosen.firmware, summary):
         if not chosen.summary:
-            print(line)
+            print(escaped(line))
     pieces.end()
     for line in summary.lines():
-        print(line)
+        print(escaped(line))
 
 
 class _Pieces:
