@@ -182,7 +182,9 @@ def test_each_print_is_reported_once(home: Home, pocket: Phone) -> None:
     home.hass.publish("printer/job", {"command": "start", "file": STORED})
     shown = pocket.shows(f"{STORED} is finished")
     assert shown["data"]["image"] == "/api/image_proxy/image.ender_thumbnail"
-    assert home.hass.image("image.ender_thumbnail") == PICTURE
+    # A process of its own reads it, which may have to start first.
+    picture = "image.ender_thumbnail"
+    wait_for(lambda: home.hass.image(picture) == PICTURE, picture)
     for part in ("bridge", "broker", "hass"):
         restart(home, part)
     # Home Assistant is not there when this one ends.
@@ -329,6 +331,40 @@ def test_a_print_that_waits_is_printed_when_the_bed_is_clear(
     wait_for(lambda: "M117 printed" in home.printer.wire.sent(), "the print", 120)
     home.hass.becomes("sensor.ender_queue", "0", within=60)
     home.hass.becomes("sensor.ender_last_result", "done", within=60)
+
+
+def test_attention_names_the_question_and_the_file(home: Home, pocket: Phone) -> None:
+    """Whatever the reason is, and once, whatever is restarted."""
+    hass, reason = home.hass, f"{SENSOR}attention_reason"
+    hass.becomes(reason, "none", within=120)
+    reasons = ["error", "prompt", "filament_runout", "paused"]
+    install(home, pocket, notify={"reasons": reasons})
+    hass.becomes(f"{SENSOR}state", "operational", within=120)
+    for said in ("begin Level the bed?", "button Yes", "show"):
+        home.printer.press("say", f"//action:prompt_{said}")
+    asked = "It asks a question: Level the bed?"
+    assert pocket.shows(asked)["message"].startswith(asked)
+    home.printer.press("say", "//action:prompt_end")
+    hass.becomes(reason, "none", within=60)
+    home.printer.press("start", FILE)
+    hass.becomes(f"{SENSOR}state", "printing", within=30)
+    home.printer.press("runout")
+    told = "The filament has run out: Nozzle Parked (printing "
+    pocket.shows(told)
+    count = len(pocket.messages(told))
+    for part in ("hass", "broker"):
+        home.kill(part)
+        home.start(part)
+    hass.started()
+    hass.becomes(f"{SENSOR}question", "Nozzle Parked", within=120)
+    assert hass.state(reason) == "filament_runout"
+    hass.call("button.press", f"{BUTTON}answer_1")
+    hass.becomes(reason, "none", within=60)
+    assert len(pocket.messages(told)) <= count + 1, "a restart replaces it at most"
+    hass.becomes(f"{SENSOR}state", "printing", within=60)
+    hass.call("button.press", f"{BUTTON}cancel")
+    hass.becomes(f"{SENSOR}state", "operational", within=60)
+    install(home, pocket)
 
 
 def test_preheating_ends_by_itself(home: Home, pocket: Phone) -> None:
