@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.brokers import Mosquitto
+from tests.support.brokers import Mosquitto, mosquitto
+from tests.support.daemons import daemon
+from tests.support.mqtt_client import connected
 from tests.support.ports import held_port
 from tests.support.printers import ScriptedPrinter, SimulatedPrinter, scripted
 from tests.support.stages import Stage, config_of, stage
@@ -203,3 +205,28 @@ async def reload(
     running.daemon.write(config_of(broker, printer.link, running.base, sections))
     running.daemon.signal(signal.SIGHUP)
     await until(lambda: running.daemon.log.count("read again") > before)
+
+
+async def test_the_broker_in_use_and_the_failovers_are_counted(
+    tmp_path: Path,
+) -> None:
+    """In ``health`` and the metrics, when the first of ``mqtt.hosts`` is killed."""
+    with mosquitto() as first, mosquitto() as second, held_port() as held:
+        config = config_of(first, "simulator://marlin?speed=1000", "moved")
+        config["mqtt"]["hosts"] = [f"{second.host}:{second.port}"]
+        config["metrics"] = {"port": held}
+        with daemon(tmp_path, config):
+            for broker, failovers in ((first, 0), (second, 1)):
+                where = broker.host, f"{broker.host}:{broker.port}"
+                with connected(broker.port, "moved/+", host=where[0]) as client:
+                    await client.hears("moved/connection", b"online")
+                    await client.publish("moved/request/health", b"")
+                    response = json.loads(
+                        (await client.hears("moved/response")).payload
+                    )
+                    health = response["data"]
+                    assert health["broker"] == where[1]
+                    assert health["mqtt"]["failovers"] == failovers
+                name = "mqtt_failovers_total"
+                assert of(samples(held), name, printer="moved") == failovers
+                broker.kill()
