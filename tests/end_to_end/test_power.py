@@ -159,6 +159,30 @@ async def test_the_power_is_cut(
     assert lasting(bridge) == ["print_started", "print_failed"]
 
 
+async def test_a_restart_while_the_power_is_off_hides_nothing(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    base, url = "power-marlin-off", "simulator://marlin?speed=5"
+    with (
+        simulated(url, tmp_path / "printer") as printer,
+        stage(broker, printer, tmp_path, base, state_in(tmp_path)) as bridge,
+    ):
+        await prints(bridge)
+        await kept(bridge, tmp_path, _is_kept_as_printing)
+        printer.unplug()
+        printer.reset()
+        assert (await bridge.becomes("offline"))["attention"] == "error"
+        await kept(bridge, tmp_path, lambda it: it["lost"])
+        states = len(bridge.client.payloads(f"{base}/state"))
+        async with killed_and_restarted(bridge, broker, tmp_path, online=False):
+            await until(lambda: len(bridge.client.payloads(f"{base}/state")) > states)
+            assert bridge.latest("state")["attention"] == "error"
+            assert bridge.event_names().count("error") == 1
+            printer.plug()
+            await until(lambda: "print_failed" in bridge.event_names(), 3 * ABSENT)
+            assert bridge.latest("state")["attention"] == "error"
+
+
 async def test_the_cable_is_pulled_in_a_print(
     bridge: Stage[SimulatedPrinter],
 ) -> None:
