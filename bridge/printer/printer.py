@@ -246,6 +246,7 @@ class Printer:
 
     async def run(self) -> None:
         """Keep the printer connected until cancelled; then free its port."""
+        self.printing.show_broken_off()
         if self._interrupted_print:
             self.printing.report_interrupted()
         link = asyncio.create_task(self.link.run())

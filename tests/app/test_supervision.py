@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ from bridge.notify import Notifier
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import connected
-from tests.support.printers import scripted
+from tests.support.printers import scripted, simulated
+from tests.support.printing import layers
 from tests.support.waiting import until
 
 
@@ -232,3 +234,71 @@ async def test_what_ends_the_process_lets_each_printer_say_offline(
         assert isinstance(result, BaseException)
         for base in bases:
             await client.hears(f"{base}/availability", b"offline")
+
+
+@pytest.mark.parametrize(
+    "inject", [in_a_periodic_task, in_the_task_of_the_link, in_a_timer]
+)
+async def test_a_bug_in_a_print_fails_it_and_leaves_nothing_hot(
+    broker: Mosquitto, tmp_path: Path, inject: Callable[[Station], None]
+) -> None:
+    """What is printed by then is not sent again, and a person can go on with it."""
+    name = f"printing-{inject.__name__}"
+    base, link = f"printers/{name}", tmp_path / "tty"
+    (tmp_path / "files" / name).mkdir(parents=True)
+    text = "M104 S200\n" + "".join(f"{line}\n" for line in layers(400, 20))
+    (tmp_path / "files" / name / "a.gcode").write_text(text)
+    state = str(tmp_path / "state")
+    serial = {"port": str(link), "baudrate": 115_200}
+    config = Config.model_validate(
+        {
+            "mqtt": {"host": broker.host, "port": broker.port, "state_folder": state},
+            "printers": [{"id": name, "topic": base, "serial": serial}],
+            "files": {"folder": str(tmp_path / "files"), "keep_free": 0},
+        }
+    )
+    with (
+        simulated("simulator://marlin?speed=100", link) as printer,
+        connected(broker.port, f"{base}/#") as client,
+    ):
+        async with running(config) as app:
+            (sick,) = app.stations
+            await until(
+                lambda: (
+                    b'"count":1'
+                    in b"".join(client.payloads(f"{base}/files/state")[-1:])
+                )
+            )
+            await until(lambda: sick.printer.state.link == "operational")
+            start = {"command": "start", "file": "a.gcode"}
+            await client.publish(f"{base}/job", json.dumps(start).encode())
+            await until(lambda: (sick.printer.state.job.layer or 0) >= 4)
+            inject(sick)
+            await until(lambda: len(app.stations) == 2)
+            app.stations.remove(sick)
+            (well,) = app.stations
+            await until(lambda: well.printer.state.link == "operational")
+            sent = printer.wire.sent()
+            moves = [x for x in sent if x.startswith("G1 X") and " E" in x]
+            expected = [x for x in layers(400, 20) if x.startswith("G1 X")]
+            assert moves == expected[: len(moves)]
+            result = well.printer.state.job.result
+            assert result is not None
+            assert (result.outcome, result.file) == ("failed", "a.gcode")
+            assert result.reason in {"bridge_stopped", "connection_lost"}
+            assert not well.printer.printing.active
+            point = well.printer.printing.interrupted
+            assert point is not None
+            assert point.targets["tool0"] == 200
+            # Off before the link was closed, and not first by the next station.
+            heaters = printer.firmware.machine.heaters
+            if inject is not in_the_task_of_the_link:  # then there is no way to say so
+                assert heaters["tool0"].target == 0
+            readers = [x.name for x in threading.enumerate() if "print" in x.name]
+            assert not [x for x in readers if x != f"printer {link.name}"]
+            # The queue does not begin another one on a bed that is not clear.
+            assert printer.wire.sent().count("M104 S200") == 1
+            await client.publish(f"{base}/job", json.dumps(start).encode())
+            await until(lambda: well.printer.printing.active)
+            await client.publish(f"{base}/job", b'{"command": "cancel"}')
+            await until(lambda: not well.printer.printing.active)

@@ -128,7 +128,6 @@ class HostPrinting:
         self._run: PrintRun | None = None
         self._waiters: set[asyncio.Future[None]] = set()
         self._again: tuple[PrintFile, asyncio.Future[None]] | None = None
-        self._show(None)
         self.on_layer: Callable[[int], None] = lambda _: None
         self.on_ended: Callable[[PrintResult], None] = lambda _: None
         self.on_menu: Callable[[str], None] = lambda _: None
@@ -142,6 +141,10 @@ class HostPrinting:
     def progress(self) -> PrintJob:
         """How far it has come."""
         return self._report.job
+
+    def show_broken_off(self) -> None:
+        """Publish whether an earlier print broke off, as soon as somebody listens."""
+        self._show(None)
 
     def report_interrupted(self) -> None:
         """Say that the last print broke off because an earlier run of ours did."""
