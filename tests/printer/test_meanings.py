@@ -542,11 +542,34 @@ def test_the_buttons_of_klipper_have_a_text_and_a_command(klipper: Knowing) -> N
 
 
 @pytest.mark.parametrize(
+    ("button", "label", "command"),
+    [
+        ("PLA|LOAD_PLA", "PLA", "LOAD_PLA"),
+        ("PLA", "PLA", "PLA"),
+        ("PLA|", "PLA", "PLA"),
+        ("PLA||primary", "PLA", "PLA"),
+        ("Load PLA |LOAD T=2 | warning", "Load PLA", "LOAD T=2"),
+        ("|G28", "G28", "G28"),
+        ("A|SAY MSG=b|c|d", "A", "SAY MSG=b"),
+    ],
+)
+def test_a_button_has_a_label_and_a_command(
+    klipper: Knowing, button: str, label: str, command: str
+) -> None:
+    klipper.says(*dialog("Which one?", button))
+    prompt = klipper.state.prompt
+    assert prompt is not None
+    assert (prompt.choices, prompt.commands) == ((label,), (command,))
+
+
+@pytest.mark.parametrize(
     ("line", "refusal"),
     [
         ("M876 S0", '// Unknown command:"M876"'),
         ("M108", '// Unknown command:"M108"'),
         ("M876 S9", 'echo:Unknown command: "M876 S9"'),
+        ("LOAD", '// Unknown command:"LOAD"'),
+        ("LOAD", "!! Malformed command 'LOAD'"),
     ],
 )
 def test_a_refused_answer_leaves_the_question(

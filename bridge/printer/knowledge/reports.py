@@ -241,8 +241,8 @@ def _asked(prompt: UserPrompt | None, action: str, argument: str) -> UserPrompt 
             text = f"{prompt.text}\n{argument}"[:_MAX_PROMPT]
             return replace(prompt, text=text)
         case "prompt_choice" | "prompt_button" | "prompt_footer_button":
-            label, _, rest = argument.partition("|")
-            command = rest.partition("|")[0].strip() or label
+            label, command = (*map(str.strip, argument.split("|")), "")[:2]
+            label, command = label or command, command or label
             return replace(
                 prompt,
                 choices=(*prompt.choices, label)[:_MAX_CHOICES],
