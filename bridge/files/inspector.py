@@ -19,7 +19,7 @@ log = logging.getLogger("bridge.printer")
 IDLE = 10.0
 """Seconds without a task after which the worker ends: it takes some 30 MB."""
 
-KILLED = 2.0
+KILLED = 5.0
 """Seconds to wait for the end of a worker that was killed. One that reads from a disk
 that does not answer ends only when the disk does."""
 
@@ -34,7 +34,7 @@ class Inspector:
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[int]] = set()
+        self._ending: dict[asyncio.Task[int], asyncio.subprocess.Process] = {}
         self._closed = False
 
     @property
@@ -71,8 +71,11 @@ class Inspector:
         """End the worker, also in the middle of a file; whoever waits gets an error."""
         self._closed = True
         await self._end()
+        for process in self._ending.values():  # one at the lowest priority takes long
+            with suppress(ProcessLookupError):
+                process.kill()
         if self._ending:
-            await asyncio.wait(self._ending, timeout=KILLED)
+            await asyncio.wait([*self._ending], timeout=KILLED)
 
     async def _ask(self, task: Task) -> WorkerResult:
         async with self._turn:
@@ -130,8 +133,8 @@ class Inspector:
         if process is not None and process.stdin is not None:
             process.stdin.close()
             ending = asyncio.ensure_future(process.wait())
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
+            self._ending[ending] = process
+            ending.add_done_callback(self._ending.pop)
 
     async def _end(self) -> None:
         if self._idle is not None:

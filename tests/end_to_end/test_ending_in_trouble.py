@@ -82,9 +82,15 @@ def settings(folder: Path, port: int) -> Json:
 
 
 def worker_of(pid: int) -> int | None:
-    """Return the process that checks files."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0]) if children else None
+    """Return the process that checks files, once it is that program.
+
+    One that is stopped before would stop the bridge, too: its parent waits in vfork(2).
+    """
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            if b"bridge.files.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
 
 
 async def test_files_are_on_their_way(broker: Mosquitto, tmp_path: Path) -> None:
