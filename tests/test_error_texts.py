@@ -231,6 +231,7 @@ PAYLOADS = [
     ),
     ("bed", '{"command": "target", "target": ""}', "a template that renders nothing"),
     ("command", '{"command": "G28", "dry_run": "True"}', "; write true without quotat"),
+    ("command", '{"command": "G28", "dry_run": "yes"}', 'true or false, not "yes"'),
     ("command", '{"command": "G28", "ttl": "10"}', "remove the quotation marks"),
     ("command", '{"command": "G28", "id": 5}', "id: must be a text, not 5"),
     (
