@@ -104,6 +104,7 @@ def test_what_the_slicer_says_waits_for_the_heater() -> None:
     printer.at(10).says("T:30 /200 W:?")
     printer.at(300).says("T:199 /200 W:?")
     assert left(printer) == 2992
+    assert finish_time(printer.state.job, 300) is None, "it is heating"
     printer.at(310).says("T:200 /200", f"SD printing byte 100/{SIZE}")
     assert left(printer) == 2992
     assert finish_time(printer.state.job, 310) == 310 + 2992
