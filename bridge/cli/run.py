@@ -19,7 +19,7 @@ from bridge.config_file import load, locate
 from bridge.errors import ConfigError
 from bridge.notify import Notifier
 
-log = logging.getLogger("bridge")
+log = logging.getLogger("bridge.app")
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -128,7 +128,7 @@ def test_a_further_broker(text: str, found: tuple[str, int]) -> None:
         ("broker:mqtt", "must be HOST or HOST:PORT"),
         ("::1", r"must have the address in brackets; write \[::1\]"),
         ("mqtt://broker", "must"),
-        ("", "must be only a host name"),
+        ("", "must not be empty; write a name or address"),
         ("a b", "must not contain spaces"),
     ],
 )
