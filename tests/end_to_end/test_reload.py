@@ -310,7 +310,7 @@ async def test_no_setting_but_those_of_the_link_touches_the_link_in_a_print(
             assert "disconnected" not in bridge.event_names(), what
         bridge.client.heard.clear()
         await reload(bridge.daemon, original | {"home_assistant": {"enabled": False}})
-        # It connects to the broker again. What is sent before it has subscribed is lost.
+        # It connects to the broker again; until it has subscribed, commands are lost.
         said = bridge.client.payloads
         await until(lambda: b"online" in said(f"{base}/availability"))
         await until(lambda: bool(said(f"{base}/state")))
