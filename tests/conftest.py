@@ -38,6 +38,17 @@ _APART = {
 }
 """Tests that run only on request: their marker, and what they need."""
 
+_LONG_TESTS = (
+    "tests/printer/test_panel_use.py",
+    "tests/end_to_end/test_chaos.py",
+    "tests/mqtt/test_attacks.py",
+    "tests/end_to_end/",
+    "tests/printer/test_heater_control.py",
+    "tests/discovery/test_announcer.py",
+    "tests/demo/",
+)
+"""Where tests take many seconds, as ``--durations=70`` shows."""
+
 HUNG = 240.0 + 0.5 * int(os.environ.get("LAW_EXAMPLES", "0"))
 """Seconds after which a test counts as hung; a law with more examples takes longer."""
 
@@ -114,15 +125,30 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         signal.signal(signal.SIGALRM, before)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Watch the tasks of every asynchronous test, around its own fixtures.
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Watch the tasks of every asynchronous test, and begin with the long tests.
 
-    Not before `_no_leaks`: the event loop's own threads must be gone when that looks.
+    Around the tests' own fixtures, but not before `_no_leaks`: the event loop's own
+    threads must be gone when that looks.
     """
     for item in items:
         if isinstance(item, pytest.Function) and _is_async(item):
             names = item.fixturenames
             names.insert(names.index("_no_leaks") + 1, "_no_leaked_tasks")
+    if workers := getattr(config, "workerinput", {}).get("workercount", 0):
+        items[:] = _long_first(items, workers)
+
+
+def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Return tests in the order in which the last of several workers ends soonest.
+
+    Each worker begins with an equal part of the list (pytest-xdist's worksteal), so
+    each part begins with as many long tests, and none is left for the end.
+    """
+    order = sorted(items, key=lambda item: not item.nodeid.startswith(_LONG_TESTS))
+    return [item for first in range(workers) for item in order[first::workers]]
 
 
 def _is_async(item: pytest.Function) -> bool:
