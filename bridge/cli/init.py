@@ -162,7 +162,7 @@ def _ask_port() -> str:
 
     while True:
         chosen = _ask(hint, "1" if ports else "auto", choice)
-        problem = _port_problem(chosen)
+        problem = port_problem(chosen)
         if problem is None:
             return chosen
         print(f"  {problem}")
@@ -170,12 +170,14 @@ def _ask_port() -> str:
             return chosen
 
 
-def _port_problem(port: str) -> str | None:
+def port_problem(port: str) -> str | None:
     """Return why a port cannot be used at the moment; a URL is tried later."""
     if "://" in port or port == "auto":
         return None
     if not os.path.exists(port):  # noqa: PTH110 - never raises
         return f"there is no {port}; is the printer plugged in and switched on?"
+    if not Path(port).is_char_device():
+        return f"{port} is a {'folder' if Path(port).is_dir() else 'file'}, no port"
     return permission_problem(port)
 
 

@@ -81,6 +81,9 @@ def test_every_button_has_a_script(tmp_path: Path) -> None:
         ),
         ({"warm": "M104 S200"}, 'no printer has a script "preheet" (known: warm)'),
         ({}, 'home_assistant.scripts: no printer has a script "preheet"'),
+        ({"Preheet": "M104 S200"}, 'did you mean "Preheet"?'),
+        ({"preheet ": "M104 S200"}, 'did you mean "preheet "?'),
+        ({"park": "G27", "warm": "M104 S200"}, "(known: park, warm)"),
     ],
 )
 def test_a_button_without_a_script_is_named(

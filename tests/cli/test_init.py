@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.init import short_id
+from bridge.cli.init import port_problem, short_id
 from bridge.config_file import load
 from tests.support.brokers import Spec, mosquitto, password_line
 from tests.support.daemons import SCRIPT, run_script
@@ -169,6 +169,25 @@ def test_without_broker_and_printer_it_is_written_to_be_corrected(
     config = load(tmp_path / "mine.yaml", {})
     assert config.printers[0].id == "3d-printer"
     assert config.printers[0].serial.port == str(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("port", "problem"),
+    [
+        ("/dev/ttyUSB99", "there is no /dev/ttyUSB99; is the printer plugged in"),
+        ("nowhere/port", "there is no nowhere/port"),
+        ("/dev", "/dev is a folder, no port"),
+        ("/etc/passwd", "/etc/passwd is a file, no port"),
+        ("/dev/null/ttyUSB0", "there is no /dev/null/ttyUSB0"),
+        ("/dev/\u0442tyACM0", "there is no"),
+        ("/dev/null", None),
+        ("auto", None),
+        ("socket://printer:23", None),
+    ],
+)
+def test_what_is_wrong_with_a_port_is_said(port: str, problem: str | None) -> None:
+    said = port_problem(port)
+    assert said is None if problem is None else said is not None and problem in said
 
 
 @pytest.mark.parametrize(
