@@ -75,6 +75,34 @@ def test_what_is_published_late_after_an_announcement_is_published_once(
     assert not gate.due(printer.state, 30.1)
 
 
+def test_a_change_after_an_announcement_takes_no_repetition_away(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    gate.announced(10)
+    assert gate.due(printer.state, 10)
+    printer.says("T:25 /0")
+    published = [n / 10 for n in range(101, 400) if gate.due(printer.state, n / 10)]
+    assert published[-len(ANNOUNCED) + 1 :] == [10 + pause for pause in ANNOUNCED[1:]]
+
+
+def test_an_announcement_right_after_a_report_is_followed_by_another(
+    printer: Knowing, gate: TemperatureGate
+) -> None:
+    printer.says("T:25 /0")
+    assert gate.due(printer.state, 2)
+    gate.announced(2.1)
+    assert any(gate.due(printer.state, 2.1 + n / 10) for n in range(30))
+
+
+def test_what_is_not_known_is_repeated_after_an_announcement_too(
+    gate: TemperatureGate,
+) -> None:
+    unknown = Knowing()
+    gate.announced(10)
+    published = [n / 10 for n in range(100, 400) if gate.due(unknown.state, n / 10)]
+    assert published == [10 + pause for pause in ANNOUNCED]
+
+
 def test_a_change_by_the_deadband_is_published(
     printer: Knowing, gate: TemperatureGate
 ) -> None:
