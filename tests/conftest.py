@@ -40,7 +40,6 @@ _APART = {
 
 _LONG_TESTS = (
     "tests/printer/test_panel_use.py",
-    "tests/end_to_end/test_chaos.py",
     "tests/mqtt/test_attacks.py",
     "tests/end_to_end/",
     "tests/printer/test_heater_control.py",
@@ -144,11 +143,20 @@ def pytest_collection_modifyitems(
 def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Return tests in the order in which the last of several workers ends soonest.
 
-    Each worker begins with an equal part of the list (pytest-xdist's worksteal), so
-    each part begins with as many long tests, and none is left for the end.
+    Each worker begins with an equal part of the list (pytest-xdist's worksteal). Half
+    of the parts begin with long tests, which mostly wait, while the others keep the
+    processors busy; so none of them is left for the end.
     """
-    order = sorted(items, key=lambda item: not item.nodeid.startswith(_LONG_TESTS))
-    return [item for first in range(workers) for item in order[first::workers]]
+    long = [item for item in items if item.nodeid.startswith(_LONG_TESTS)]
+    rest = [item for item in items if not item.nodeid.startswith(_LONG_TESTS)]
+    parts = max(1, workers // 2)
+    order: list[pytest.Item] = []
+    for part in range(workers):
+        order += long[part::parts] if part < parts else []
+        more = len(items) * (part + 1) // workers - len(order)
+        order += rest[: max(0, more)]
+        del rest[: max(0, more)]
+    return order + rest
 
 
 def _is_async(item: pytest.Function) -> bool:
