@@ -72,11 +72,11 @@ HEATER = _out(
 SD_FILES = _out("sd/files", "The files on the SD card.", qos=1)
 JOB_STATE = _out("job/state", "The print job, whoever started it.", qos=1)
 JOB_RESULT = _out(
-    "job/result", "How the last print ended; kept over restarts of the bridge.", qos=1
+    "job/result", "How the last print ended; kept across restarts of the bridge.", qos=1
 )
 TOTALS = _out(
     "totals",
-    "How many prints ended and how long they took; kept over restarts of the bridge.",
+    "How many prints ended and how long they took; kept across restarts of the bridge.",
     qos=1,
 )
 FILES_STATE = _out("files/state", "The files that the bridge stores.", qos=1)

@@ -13,8 +13,8 @@ class EmergencyStop(Command):
     invalid one. Only its `id` is read.
 
     While the printer is not connected the response is `failed`, and the stop is kept:
-    it is sent first when the printer is back, unless `acknowledge` on `link` has taken
-    it back.
+    it is sent first when the printer is back, unless `acknowledge` on `link` has
+    cancelled it.
     """
 
     topic: ClassVar[str] = "emergency"

@@ -38,7 +38,7 @@ class Delete(_Files):
 class Move(_Files):
     """Give a file another name, or move it to another folder, which is created.
 
-    Nothing is replaced: if there is a file of the new name, the command is rejected
+    Nothing is replaced: if there is a file with the new name, the command is rejected
     (`exists`).
     """
 
@@ -57,7 +57,7 @@ class Fetch(_Files):
     """Download a file by `https`, from a server in `files.fetch_hosts`.
 
     The response follows when the file is stored, however long the download takes. A
-    file of this path is replaced. Redirects are followed on the same server only.
+    file with this path is replaced. Redirects are followed on the same server only.
     """
 
     name: ClassVar[str] = "fetch"
@@ -72,7 +72,7 @@ class Fetch(_Files):
     url: Annotated[str, Field(min_length=1, max_length=2000)]
     """Where the file is."""
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")]
-    """The SHA-256 of its content, in hexadecimal digits; another content is refused."""
+    """The SHA-256 of its content, in hexadecimal digits; other content is refused."""
     path: Annotated[str, Field(max_length=1000)] = ""
     """Its path; by default the last part of the URL's."""
     print: bool = False

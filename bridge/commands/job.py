@@ -184,7 +184,7 @@ def find_file(name: str, files: Sequence[FileEntry]) -> FileEntry | None:
 
 
 class Restart(Command):
-    """Begin a paused print again from its first line."""
+    """Restart a paused print from its first line."""
 
     topic: ClassVar[str] = "job"
     name: ClassVar[str] = "restart"
@@ -303,11 +303,11 @@ class Recover(Command):
     """Continue a print of the bridge's files that broke off.
 
     It begins with the last layer that had certainly started: heats, raises the nozzle,
-    homes X and Y, sets again what the file and people have set (accelerations, pressure
-    advance, speed and flow factors, fans), purges away from the part, and goes on. Z is
-    not homed, because the part is in the way, so a bed that the file has measured
-    (`G29`) is no longer levelled out, unless the file loads it (`M420 S1`). With
-    `dry_run`, the response has the lines that would be sent. It is rejected where that
+    homes X and Y, restores what the file and people have set (accelerations, pressure
+    advance, speed and flow factors, fans), purges away from the part, and continues. Z
+    is not homed, because the part is in the way, so a bed that the file has measured
+    (`G29`) is no longer compensated for, unless the file loads it (`M420 S1`). With
+    `dry_run`, the response has the lines that would be sent. It is rejected if that
     cannot be done safely; the message says why.
     """
 
@@ -326,8 +326,8 @@ class Recover(Command):
     """The nozzle's height above the bed in mm, if it was measured. It is needed if the
     nozzle moved up or down just before the print broke off, or has been moved since."""
     planned: bool = False
-    """Only as `recovery` in `state` says. It is rejected if that was worked out more
-    than 15 minutes ago, or would be different now."""
+    """Carry out exactly the plan in `recovery` of `state`. It is rejected if the plan
+    was made more than 15 minutes ago, or would be different now."""
 
     @model_validator(mode="after")
     def _plan_has_all(self) -> "Recover":
@@ -341,12 +341,12 @@ class Recover(Command):
 
 
 class PlanRecovery(Command):
-    """Work out how a print that broke off could go on; nothing is sent.
+    """Work out how a print that broke off could continue; nothing is sent.
 
     `recovery` in `state` then has the layer, the height at which the nozzle has to
-    stand, and the lines that would be sent, or says why it cannot go on. Look at the
-    printer before `recover` with `planned`: the part still sticks to the bed, nothing
-    is in the way, and nobody has turned the Z axis.
+    stand, and the lines that would be sent, or says why it cannot continue. Before
+    `recover` with `planned`, check at the printer that the part still sticks to the
+    bed, nothing is in the way, and nobody has turned the Z axis.
     """
 
     topic: ClassVar[str] = "job"
@@ -365,7 +365,7 @@ class PlanRecovery(Command):
 
 
 class Exclude(Command):
-    """Leave an object of the print out from now on; the others go on.
+    """Leave an object of the print out from now on; the others are still printed.
 
     It needs a print from the bridge's files, whose slicer has labelled the objects;
     `job/state` lists them.

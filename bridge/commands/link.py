@@ -42,7 +42,7 @@ class Acknowledge(_Link):
     """Clear the last error on `error`, because somebody has seen it.
 
     A printer that has stopped stays stopped until it is reset. An emergency stop that
-    is kept for a printer that is not connected is taken back.
+    is kept for a printer that is not connected is cancelled.
     """
 
     name: ClassVar[str] = "acknowledge"

@@ -40,7 +40,7 @@ class Add(_Queue):
 
 
 class Remove(_Queue):
-    """Remove a print that waits; the file stays."""
+    """Remove a waiting print; the file is kept."""
 
     name: ClassVar[str] = "remove"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"job": "k3f9x2"},)
@@ -50,7 +50,7 @@ class Remove(_Queue):
 
 
 class MoveInQueue(_Queue):
-    """Give a print that waits another place in the queue."""
+    """Move a waiting print to another place in the queue."""
 
     name: ClassVar[str] = "move"
     examples: ClassVar[tuple[Mapping[str, object], ...]] = ({"job": "k3f9x2", "to": 0},)
@@ -62,13 +62,13 @@ class MoveInQueue(_Queue):
 
 
 class Clear(_Queue):
-    """Remove all prints that wait."""
+    """Remove all waiting prints."""
 
     name: ClassVar[str] = "clear"
 
 
 class HoldQueue(_Queue):
-    """Start no print from the queue until `release`. A running print goes on."""
+    """Start no print from the queue until `release`. A running print continues."""
 
     name: ClassVar[str] = "hold"
 
@@ -76,8 +76,7 @@ class HoldQueue(_Queue):
 class ReleaseQueue(_Queue):
     """Report that the bed is clear, so that the next print may start.
 
-    Each print that starts uses this up, unless `queue.hold` is off for this printer:
-    the bed is clear for one print.
+    A release is valid for one print, unless `queue.hold` is off for this printer.
     """
 
     name: ClassVar[str] = "release"

@@ -133,7 +133,7 @@ class JobRequest(InformationRequest):
 
 
 class HistoryRequest(InformationRequest):
-    """Return the prints that have ended, the latest first, and sums over all of them.
+    """Return the prints that have ended, the latest first, and their totals.
 
     The last 500 prints are kept.
     """
@@ -179,7 +179,7 @@ class FilesRequest(InformationRequest):
 
     Of `local` files, each has its metadata and the counts of its check; they come in
     the order of their paths, `limit` at a time. `next` of the response is the `after`
-    of the next question; it is `null` after the last file.
+    of the next request; it is `null` after the last file.
     """
 
     topic: ClassVar[str] = "request/files"

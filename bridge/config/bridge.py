@@ -125,7 +125,7 @@ class Metrics(Section):
     port: Port | None = Field(default=None, examples=[9464])
     """TCP port of `/metrics` and `/healthz`; without it there is no endpoint."""
     host: str = "127.0.0.1"
-    """Address to bind to; `0.0.0.0` makes it readable for everybody in the network."""
+    """Address to bind to; `0.0.0.0` makes it readable for everybody on the network."""
 
 
 class ServerTls(Section):
@@ -153,13 +153,13 @@ class Upload(Section):
     """Serve slicers."""
     listen: Listen = "127.0.0.1:5000"
     """Address and TCP port; `0.0.0.0:5000`, or `[::]:5000` with IPv6, makes it
-    reachable for everybody in the network who knows a key."""
+    reachable for everybody on the network who knows a key."""
     keys_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/upload-keys"]
     )
     """File with the API keys, one in each line; `ID: KEY` is a key for one printer
-    only. By default it is `upload-keys` in `mqtt.state_folder`, and made with a random
-    key at the first start."""
+    only. By default it is `upload-keys` in `mqtt.state_folder`, and is created with a
+    random key at the first start."""
     hosts: tuple[str, ...] = ()
     """Public names of this machine, such as that of a reverse proxy. Addresses, names
     without a dot, and names that only a local network has (`.local`, `.lan`, …) are
@@ -190,8 +190,8 @@ class FileSettings(Section):
     max_upload: Annotated[int, Field(ge=1, le=65_536)] = 1024
     """Largest file, in MiB."""
     keep_free: Annotated[int, Field(ge=0, le=1_048_576)] = 200
-    """Room that stays free on the disk, in MiB. No file is stored that would need
-    it."""
+    """Space that is kept free on the disk, in MiB. Files that would need it are not
+    stored."""
     inbox: File | None = Field(default=None, examples=["/srv/gcode-inbox"])
     """Folder that is watched: files that are copied into it are stored for a printer
     and disappear from it. It has one folder for each printer, whose name is the

@@ -50,10 +50,10 @@ class Serial(Section):
     """Timeout in seconds for the acknowledgement of a line. The default depends on the
     firmware family."""
     long_timeout: Seconds | None = Field(default=None, examples=[300])
-    """Timeout in seconds for homing, heating and other lines that take long. `M303`
-    (PID tuning) has at least 20 minutes for each of its cycles."""
+    """Timeout in seconds for homing, heating and other lines that take a long time.
+    `M303` (PID tuning) has at least 20 minutes for each of its cycles."""
     long_codes: tuple[str, ...] = ()
-    """Additional codes that take long, such as `G29` or a macro's name."""
+    """Additional codes that take a long time, such as `G29` or a macro's name."""
     lines_in_flight: int = Field(default=1, ge=1, le=8)
     """Number of moves (`G0` to `G3`) that may be sent before the first one is
     acknowledged. More than one takes effect only with Klipper, and with firmwares built
@@ -104,8 +104,8 @@ class QueueSettings(Section):
 
     hold: bool = True
     """Whether each print from the queue needs a `queue` `release` of its own, because
-    nobody but a person or a sensor knows whether the bed is clear. With `false`, a
-    machine that clears its own bed goes on until a print fails or is cancelled."""
+    only a person or a sensor knows whether the bed is clear. With `false`, a
+    machine that clears its own bed continues until a print fails or is cancelled."""
     start_uploads: bool = True
     """Whether a slicer's "Upload and print" starts at once if the printer is ready and
     no print waits. Otherwise, and with `false`, it is added to the queue."""

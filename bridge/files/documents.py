@@ -113,7 +113,7 @@ class FilesState(PublishedDocument):
     count: int
     """How many files there are."""
     bytes: int
-    """How large they are together."""
+    """Their total size in bytes."""
     free: int
     """How many bytes are free for files; `files.keep_free` is not counted."""
     recent: tuple[LocalFile, ...]

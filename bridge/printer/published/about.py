@@ -111,7 +111,7 @@ class Health(PublishedDocument):
     started_at: Time
     """When the bridge started."""
     problem: str | None
-    """What keeps the bridge from serving the printer; null while nothing does."""
+    """What prevents the bridge from serving the printer; null while nothing does."""
     conflict: str | None = None
     """What another client did to the bridge at the broker within the last minute, such
     as using its client id or publishing on its topics; null: nothing."""

@@ -211,9 +211,9 @@ class Can(PublishedDocument):
     move: bool
     """Jog, home and extrude."""
     plan_recovery: bool
-    """Work out how a print that broke off could go on."""
+    """Work out how a print that broke off could continue."""
     recover: bool
-    """Go on with it as `recovery` says."""
+    """Continue it as `recovery` says."""
 
 
 class State(PublishedDocument):
@@ -266,7 +266,7 @@ class State(PublishedDocument):
     message: str
     """The printer's last notification."""
     locked: bool
-    """The printer is locked with a password, and carries nothing out."""
+    """The printer is locked with a password, and executes nothing."""
     attention: Attention
     """Why the printer needs a person, or `none`."""
     can: Can
@@ -412,7 +412,7 @@ class Job(PublishedDocument):
     finish_at: Time | None
     """When it will finish, to the minute; null while it is paused or heating."""
     heating: bool
-    """The print waits for a heater, which is no progress."""
+    """The print waits for a heater, which does not count as progress."""
     reason: str
     """Why it is paused, if the printer reports a reason."""
     result: Result | None
@@ -447,7 +447,7 @@ class Error(PublishedDocument):
     """A stable word, such as `thermal_runaway`."""
     consequence: str = ""
     """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`,
-    `heater_off` (a heater failed, and the firmware goes on with the others), or
+    `heater_off` (a heater failed, and the firmware keeps running), or
     `print_failed` (the printer can be used, and nobody has acknowledged it), or
     `unmeasured` (a heater that should be heating has no temperature)."""
     severity: Severity | Literal[""] = ""
@@ -468,14 +468,14 @@ EVENTS: Mapping[str, str] = {
     "position": "It reported another position; `x`, `y`, `z`, `e` in mm.",
     "print_started": "A print has started; `file`, `size`.",
     "print_paused": "The print is paused; `file`, `reason`.",
-    "print_resumed": "The print goes on; `file`.",
+    "print_resumed": "The print continues; `file`.",
     "print_done": "The print is complete; `file`, `elapsed` in seconds without pauses.",
     "print_cancelled": "The print was cancelled; `file`, `elapsed`.",
     "print_failed": "The print failed; `file`, `elapsed`, `reason`.",
     "layer": "A layer of a print from the bridge's files begins; `file`, `layer`, "
     "`layers`, `z` in mm.",
     "job_interrupted": "A print from the bridge's files had broken off when the bridge "
-    "was started again; `file`, `job`, `layer`. `job` `recover` may go on with it.",
+    "was restarted; `file`, `job`, `layer`. `job` `recover` may continue it.",
     "file_added": "A file was stored; `path`, `size`, `slicer`, `time` (seconds), "
     "`warnings`: how many its check found.",
     "file_removed": "A stored file was deleted or moved; `path`.",
@@ -484,7 +484,7 @@ EVENTS: Mapping[str, str] = {
     "heaters_idle": "Heaters go off soon, because nobody uses them or a print is "
     "paused; `heaters`, `off_at` (ISO 8601), `cause` (`idle` or `pause`).",
     "heaters_off": "Heaters were turned off; `heaters`, `cause`: `idle`, `pause`, "
-    "`hold` (its time is over), `broker` (it is away) or `exit` (the bridge ends).",
+    "`hold` (its time is over), `broker` (not connected) or `exit` (the bridge ends).",
     "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
     "heaters_stay_on": "Heaters should have gone off and did not; `heaters`, `reason`. "
     "The bridge keeps trying.",
@@ -517,6 +517,6 @@ class Event(PublishedDocument):
     event: Annotated[str, WithJsonSchema({"type": "string", "enum": list(EVENTS)})]
     """What happened."""
     seq: int
-    """Rises by one with each event since the bridge started."""
+    """Increases by one with each event since the bridge started."""
     time: Time
     """When."""
