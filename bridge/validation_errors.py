@@ -32,7 +32,7 @@ _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "a text in quotation marks",
     "tuple_type": "a list",
     "dict_type": "an object",
     "model_type": "an object",
@@ -82,8 +82,8 @@ NO_VALUE = ("unknown", "unavailable", "undefined", "none", "nan")
 def no_value(text: str) -> str:
     """Return what it means that a value is ``unknown``, ``None`` and the like."""
     return (
-        f"a template renders {text} if its entity has no value at the moment: test for "
-        "that first, in Home Assistant with has_value or is_number"
+        f"a template renders {text} if its entity or variable has no value at the "
+        "moment: test for that first, in Home Assistant with has_value or is_number"
     )
 
 

@@ -17,8 +17,8 @@ from tests.support.cases import case
 from tests.support.users import without_rights
 
 _TEMPLATE = (
-    "a template renders {} if its entity has no value at the moment: test for that "
-    "first, in Home Assistant with has_value or is_number"
+    "a template renders {} if its entity or variable has no value at the moment: "
+    "test for that first, in Home Assistant with has_value or is_number"
 )
 
 PAYLOADS = [
@@ -109,7 +109,7 @@ PAYLOADS = [
     (
         "bed",
         '{"command": "target", "target": {{ x }}}',
-        "this is a template that was not rendered",
+        "this is a template that was not rendered; send what it renders",
     ),
     # Python's and YAML's ways to write an object.
     (
@@ -130,12 +130,18 @@ PAYLOADS = [
     (
         "head",
         '{"command": "home", "axes": []',
-        "it ends too early, a bracket or quotation mark is open, line 1 column 31",
+        (
+            "it ends too early: a bracket or quotation mark is not closed, line 1 "
+            "column 31"
+        ),
     ),
     (
         "head",
         '{"command": "home"',
-        "it ends too early, a bracket or quotation mark is open, line 1 column 19",
+        (
+            "it ends too early: a bracket or quotation mark is not closed, line 1 "
+            "column 19"
+        ),
     ),
     (
         "head",
@@ -157,7 +163,7 @@ PAYLOADS = [
     ("bed", '{"target": 60}', "command: is missing; it must be one of target, offset"),
     ("bed", '{"command": "set"}', 'bed has no "set" (known: offset, target)'),
     ("head", '{"command": "hoem"}', 'has no "hoem"; did you mean "home"?'),
-    ("head", '{"command": 5}', "command: must be a text, not 5"),
+    ("head", '{"command": 5}', "command: must be a text in quotation marks, not 5"),
     ("head", '{"command": "jog"}', "a jog needs at least one of x, y, z"),
     ("head", '{"command": "jog", "x": "far"}', 'x: must be a number, not "far"'),
     (
@@ -184,10 +190,14 @@ PAYLOADS = [
     (
         "head",
         '{"command": "feedrate", "factor": 0}',
-        "factor: is 0 %, but must be 1 to 1000 %",
+        "factor: is 0 %, but must be 1 to 1000 % (both 100 and 1.0 mean 100 %)",
     ),
     ("head", '{"command": "feedrate", "percent": 0}', "percent: must be at least 1"),
-    ("tool", '{"command": "select", "tool": 1}', "tool: must be a text, not 1"),
+    (
+        "tool",
+        '{"command": "select", "tool": 1}',
+        "tool: must be a text in quotation marks, not 1",
+    ),
     (
         "tool",
         '{"command": "select", "tool": "hotend"}',
@@ -198,7 +208,11 @@ PAYLOADS = [
         '{"command": "G28", "commands": []}',
         "the payload must have exactly one of command, commands, script",
     ),
-    ("command", '{"command": "G28\\nG1 X1"}', "send several lines of G-code as the"),
+    (
+        "command",
+        '{"command": "G28\\nG1 X1"}',
+        "send several lines of G-code as a list: ",
+    ),
     ("command", '{"commands": "G28"}', 'commands: must be a list, not "G28"'),
     ("command", '{"commands": []}', "commands: must have at least 1 entry"),
     # What Node-RED, JavaScript and templates make of a command.
@@ -209,11 +223,19 @@ PAYLOADS = [
     ),
     ("head", '{"topic": "head", "payload": "{}"}', 'send only what is in "payload"'),
     ("head", '"{\\"command\\": \\"home\\"}"', "JSON that was encoded twice; send it"),
-    ("head", "[object Object]", "text of an object; use JSON.stringify"),
+    ("head", "[object Object]", "turned an object into text; use JSON.stringify"),
     ("head", '{"command": "jog", "x": [object Object]}', "use JSON.stringify"),
     ("head", '{"command": "jog", "x": undefined}', _TEMPLATE.format("undefined")),
-    ("head", "{{ states('sensor.x') }}", "this is a template that was not rendered"),
-    ("head", "{% if x %}1{% endif %}", "this is a template that was not rendered"),
+    (
+        "head",
+        "{{ states('sensor.x') }}",
+        "this is a template that was not rendered; send what it renders",
+    ),
+    (
+        "head",
+        "{% if x %}1{% endif %}",
+        "this is a template that was not rendered; send what it renders",
+    ),
     ("bed", "states.sensor.x", 'such as {"command": "target", "target": 75}'),
     ("bed", '{"command": "target", "target": [60]}', "a number, not a list"),
     ("bed", '{"command": "target", "target": {"value": 60}}', "not an object"),
@@ -233,7 +255,11 @@ PAYLOADS = [
     ("command", '{"command": "G28", "dry_run": "True"}', "; write true without quotat"),
     ("command", '{"command": "G28", "dry_run": "yes"}', 'true or false, not "yes"'),
     ("command", '{"command": "G28", "ttl": "10"}', "remove the quotation marks"),
-    ("command", '{"command": "G28", "id": 5}', "id: must be a text, not 5"),
+    (
+        "command",
+        '{"command": "G28", "id": 5}',
+        "id: must be a text in quotation marks, not 5",
+    ),
     (
         "command",
         '{"command": "G28", "issued_at": "now"}',
@@ -247,8 +273,16 @@ PAYLOADS = [
     ("head", '{"command": "G28"}', 'has no "G28"; G-code is sent on the topic command'),
     ("tool", '{"command": "M104 S200"}', "G-code is sent on the topic command"),
     ("command", '{"gcode": "G28"}', 'script; for example {"command": "G28"}'),
-    ("command", '{"command": ["G28"]}', "command: must be a text, not a list"),
-    ("command", '{"commands": ["G28", 5]}', "commands[1]: must be a text, not 5"),
+    (
+        "command",
+        '{"command": ["G28"]}',
+        "command: must be a text in quotation marks, not a list",
+    ),
+    (
+        "command",
+        '{"commands": ["G28", 5]}',
+        "commands[1]: must be a text in quotation marks, not 5",
+    ),
     (
         "tool",
         '{"command": "target", "target": 210}',
@@ -308,12 +342,18 @@ FILES = [
     (f"{_PRINTER}log: debug", ['a section, not "debug"; its settings are level, l']),
     (f"{_PRINTER}metrics: 9464", ['not "9464"; its settings are port, host']),
     (f"{_PRINTER}rights: all", ["its settings are read, safe, control, raw"]),
-    (f"{_PRINTER}home_assistant: no", ["write home_assistant.enabled: no"]),
+    (f"{_PRINTER}home_assistant: no", ["set home_assistant.enabled to no"]),
     (f"{_PRINTER}mqtt: {{hosts: b.lan}}", ['a text, not "b.lan"; write [b.lan]']),
     # Ports, and files with secrets.
     (f"{_PRINTER}metrics: {{port: 70000}}", ['from 1 to 65535, not "70000"']),
-    (f"{_PRINTER}mqtt: {{hosts: ['b:99999']}}", ["must be HOST or HOST:PORT, not b:9"]),
-    (f"{_PRINTER}mqtt: {{hosts: ['mqtt://b']}}", ["must be HOST or HOST:PORT, not m"]),
+    (
+        f"{_PRINTER}mqtt: {{hosts: ['b:99999']}}",
+        ["HOST:PORT with a port from 1 to 65535, not b:9"],
+    ),
+    (
+        f"{_PRINTER}mqtt: {{hosts: ['mqtt://b']}}",
+        ["HOST:PORT with a port from 1 to 65535, not m"],
+    ),
     (f"{_PRINTER}upload: {{listen: ':5000'}}", ["such as 127.0.0.1:5000, or 0.0.0.0"]),
     (f"{_PRINTER}mqtt: {{password_file: .}}", ["mqtt.password_file cannot be read: "]),
     (
@@ -370,22 +410,22 @@ FILES = [
         f"{_PRINTER}mqtt: {{host: 'broker.lan:1883'}}",
         [
             (
-                ":3: mqtt.host must not contain the port; write mqtt.host: broker.lan "
-                "and mqtt.port: 1883"
+                ":3: mqtt.host must not contain the port; set mqtt.host to broker.lan "
+                "and mqtt.port to 1883"
             )
         ],
     ),
     (
         f"{_PRINTER}mqtt: {{host: '[::1]:1884'}}",
-        ["write mqtt.host: ::1 and mqtt.port: 1884"],
+        ["set mqtt.host to ::1 and mqtt.port to 1884"],
     ),
     (
         f"{_PRINTER}mqtt: {{host: '[::1]'}}",
-        ["mqtt.host must not have brackets; write mqtt.host: ::1"],
+        ["mqtt.host must not have brackets; set mqtt.host to ::1"],
     ),
     (
         f"{_PRINTER}mqtt: {{host: broker.lan/mqtt}}",
-        ["write mqtt.host: broker.lan, and for WebSockets mqtt.path: /mqtt"],
+        ["set mqtt.host to broker.lan, and for WebSockets mqtt.path to /mqtt"],
     ),
     (
         f"{_PRINTER}mqtt: {{host: 'broker lan'}}",
@@ -418,7 +458,7 @@ FILES = [
     ),
     (
         f"{_PRINTER}mqtt: {{tls: true}}",
-        ['must be a section, not "true"; write mqtt.tls.enabled: true'],
+        ['must be a section, not "true"; set mqtt.tls.enabled to true'],
     ),
     # Printers and their ports.
     ("mqtt: {}", ["printers is missing; it must be a list of 1 to 1000"]),
@@ -438,8 +478,9 @@ FILES = [
         "printers: [{serial: {port: COM3}}]",
         [
             (
-                "serial.port is a name of Windows; gcode2mqtt runs on Linux, where "
-                "ports are called /dev/ttyUSB0 or /dev/serial/by-id/…: "
+                "serial.port is a name from Windows; gcode2mqtt runs on Linux, where "
+                "ports are called /dev/ttyUSB0 or /dev/serial/by-id/…; to list "
+                "them, run: gcode2mqtt ports"
             )
         ],
     ),
@@ -509,7 +550,7 @@ ENVIRONMENTS = [
     ({"BRIDGE_PRINTERS": "ender"}, "printers must be a list of 1 to 1000"),
     ({"BRIDGE_PRINTERS__0": "ender"}, "printers[0] must be a section, not "),
     ({"BRIDGE_MQTT__HOSTS": "a, b"}, 'a text, not "a, b"; write [a, b]'),
-    ({"BRIDGE_MQTT__TLS": "on"}, 'not "on"; write mqtt.tls.enabled: on'),
+    ({"BRIDGE_MQTT__TLS": "on"}, 'not "on"; set mqtt.tls.enabled to on'),
     ({"BRIDGE_MQTT__TLS__ENABLED": "maybe"}, "must be true or false, not "),
     ({"BRIDGE_MQTT__PASSWORD_FILE": "/nowhere"}, "cannot be read: /nowhere: No such"),
     ({"BRIDGE_LOG__LEVEL": "verbose"}, "log.level must be debug, info, warning or er"),
@@ -529,7 +570,7 @@ ENVIRONMENTS = [
         ),
     ),
     ({"BRIDGE_LOG__LEVELS": "{a"}, "BRIDGE_LOG__LEVELS:1: a bracket, opened in line 1"),
-    ({"BRIDGE_MQTT__HOST": "a:1883"}, "write mqtt.host: a and mqtt.port: 1883"),
+    ({"BRIDGE_MQTT__HOST": "a:1883"}, "set mqtt.host to a and mqtt.port to 1883"),
     ({"BRIDGE_PRINTERS__0__SERIAL__PROT": "x"}, "BRIDGE_PRINTERS__0__SERIAL__PORT?"),
 ]
 
@@ -558,7 +599,10 @@ LINES = [
     (["simulate", "--pty", "x", "--speed", "0"], "is not a number above 0 and up to"),
     (["rnu"], "COMMAND: there is no 'rnu'; did you mean run? (known: init, run"),
     ([], "arguments are required: COMMAND; gcode2mqtt --help lists them"),
-    (["run", "--confg", "x"], "--confg x; gcode2mqtt COMMAND --help lists what there"),
+    (
+        ["run", "--confg", "x"],
+        "--confg x; gcode2mqtt COMMAND --help lists its arguments",
+    ),
     (["run", "x.yaml"], "unrecognized arguments: x.yaml; gcode2mqtt COMMAND --help"),
     (["health", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
     (["doctor", "--config", "."], ".: cannot be read: Is a directory"),
@@ -566,7 +610,7 @@ LINES = [
     (["send"], "the following arguments are required: TOPIC"),
     (["send", "printer/head", "{}"], 'topic "printer/head"; did you mean "head"?'),
     (["send", "request/state", "now"], "is not JSON: now (it must be a JSON object)"),
-    (["watch", "--broker", "lan"], "with a port up to 65535, as localhost:1883"),
+    (["watch", "--broker", "lan"], "with a port up to 65535, such as localhost:1883"),
     (["watch", "--topic"], "--topic: expected one argument"),
     (["schema", "xml"], "form: there is no 'xml' (known: json, asyncapi)"),
     (["completion", "powershell"], "there is no 'powershell' (known: bash, zsh, fish)"),
@@ -606,11 +650,11 @@ SECRETS = [
     (b"hunter2\r\nmore", None),
     (b"\xef\xbb\xbfhunter2\n", None),
     (b"\xef\xbb\xbfhunter2\r\n", None),
-    (b"", "has an empty first line"),
-    (b"\nhunter2", "has an empty first line"),
-    (b"\xef\xbb\xbf\r\n", "has an empty first line"),
-    (b"\xff\xfeh\0u\0", "is not a text in UTF-8"),
-    (b"h\xfcnter", "is not a text in UTF-8"),
+    (b"", "has an empty first line, where the password"),
+    (b"\nhunter2", "has an empty first line, where the password"),
+    (b"\xef\xbb\xbf\r\n", "has an empty first line, where the password"),
+    (b"\xff\xfeh\0u\0", "is not UTF-8 text"),
+    (b"h\xfcnter", "is not UTF-8 text"),
 ]
 
 

@@ -190,7 +190,7 @@ def _keys(file: Path) -> Keys:
     try:
         return Keys.parse(content.decode())
     except UnicodeDecodeError:
-        raise ConfigError(f"{file}: this is not a text in UTF-8") from None
+        raise ConfigError(f"{file}: this is not UTF-8 text") from None
     except ValueError as error:
         raise ConfigError(
             f"{file}: {error}; a line has one key of at least {MIN_KEY} characters, "

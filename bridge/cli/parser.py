@@ -211,7 +211,7 @@ class _HintingParser(argparse.ArgumentParser):
         elif found := _NUMBER.fullmatch(message):
             message = f"{found[1]}: must be a whole number, not {found[2]}"
         elif message.startswith("unrecognized arguments:"):
-            message += f"; {self.prog} COMMAND --help lists what there is"
+            message += f"; {self.prog} COMMAND --help lists its arguments"
         super().error(message)
 
 
@@ -426,7 +426,7 @@ def address(text: str) -> tuple[str, int]:
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not HOST:PORT with a port up to 65535, as localhost:1883"
+            f"{text!r} is not HOST:PORT with a port up to 65535, such as localhost:1883"
         )
     return host.strip("[]"), number
 
@@ -440,7 +440,9 @@ def broker(text: str) -> tuple[str, int]:
     """
     host, port = address(text)
     if not port:
-        raise argparse.ArgumentTypeError(f"{text!r}: port 0 is not valid")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: port 0 is not valid; write 1 to 65535"
+        )
     if ":" in host and not text.startswith("["):
         raise argparse.ArgumentTypeError(
             f"{text!r}: write [ADDRESS]:PORT, such as [::1]:1883"

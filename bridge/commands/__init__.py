@@ -242,7 +242,9 @@ def _kind(
         )
     name = document["command"]
     if not isinstance(name, str):
-        raise RejectedError.invalid(f"command: must be a text, not {shown(name)}")
+        raise RejectedError.invalid(
+            f"command: must be a text in quotation marks, not {shown(name)}"
+        )
     if name not in names:
         code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
         raise RejectedError.invalid(

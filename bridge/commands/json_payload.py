@@ -97,7 +97,7 @@ def check(value: object, place: str = "") -> None:
     elif isinstance(value, str) and not printable(value):
         raise RejectedError.invalid(
             f"{place}: must not contain line breaks or control characters; send "
-            "several lines of G-code as the list `commands`"
+            'several lines of G-code as a list: "commands": ["G28", "G1 X1"]'
             if place == "command"
             else f"{place}: must not contain line breaks or control characters"
         )
@@ -151,7 +151,7 @@ _LOOKS_LIKE = tuple(
         # The first pattern that is found in the payload says what it looks like.
         (
             r"\[object Object\]",
-            "JavaScript made a text of an object; use JSON.stringify",
+            "JavaScript turned an object into text; use JSON.stringify",
         ),
         (
             r"^(PRESS|ON|OFF)$",
@@ -165,7 +165,10 @@ _LOOKS_LIKE = tuple(
             r'^((?:[GMTgmt]\d{1,4}(?:\.\d)?|[A-Z]+(?:_[A-Z0-9]+)+)(?: [^"\\]*)?)$',
             'G-code is written as {{"command": "{0}"}}, on the topic command',
         ),
-        (r"\{\{|\{%", "this is a template that was not rendered"),
+        (
+            r"\{\{|\{%",
+            "this is a template that was not rendered; send what it renders",
+        ),
         (
             r"(?<![\w'\"])(?:True|False|None)(?![\w'\"])",
             f"True, False and None are Python's words, not JSON's; {_TO_JSON}",
@@ -217,7 +220,7 @@ def _hint(
         return f"it must be {wanted}"
     where = f"line {error.lineno} column {error.colno}"
     if error.pos >= len(text):
-        return f"it ends too early, a bracket or quotation mark is open, {where}"
+        return f"it ends too early: a bracket or quotation mark is not closed, {where}"
     words = _DECODER_WORDS.get(error.msg, f"{error.msg[:1].lower()}{error.msg[1:]}")
     return f"{words}, {where}"
 

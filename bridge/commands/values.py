@@ -59,7 +59,8 @@ def _percent(value: float) -> int:
         percent = value * 100
     if not 1 <= percent <= _LARGEST_FACTOR * 100:
         raise ValueError(
-            f"is {percent:.12g} %, but must be 1 to {_LARGEST_FACTOR * 100} %"
+            f"is {percent:.12g} %, but must be 1 to {_LARGEST_FACTOR * 100} % "
+            "(both 100 and 1.0 mean 100 %)"
         )
     return floor(percent + 0.5)
 

@@ -53,16 +53,16 @@ def _host(value: str) -> str:
 def _problem_of_host(value: str) -> str | None:
     if found := _HOST_PORT.fullmatch(value):
         return (
-            f"must not contain the port; write mqtt.host: {found['host'].strip('[]')} "
-            f"and mqtt.port: {found['port']}"
+            f"must not contain the port; set mqtt.host to {found['host'].strip('[]')} "
+            f"and mqtt.port to {found['port']}"
         )
     if value.startswith("["):
-        return f"must not have brackets; write mqtt.host: {value.strip('[]')}"
+        return f"must not have brackets; set mqtt.host to {value.strip('[]')}"
     if "/" in value:
         name, _, path = value.partition("/")
         return (
-            f"must not contain a path; write mqtt.host: {name}, and for WebSockets "
-            f"mqtt.path: /{path}"
+            f"must not contain a path; set mqtt.host to {name}, and for WebSockets "
+            f"mqtt.path to /{path}"
         )
     if " " in value or not value.isprintable():
         return "must not contain spaces or control characters"
@@ -93,7 +93,9 @@ def host_and_port(text: str, port: int) -> tuple[str, int]:
         raise ValueError(f"must have the address in brackets; write [{text}]")
     is_port = number.isascii() and number.isdecimal() and 0 < int(number) <= _MAX_PORT
     if not is_port:
-        raise ValueError(f"must be HOST or HOST:PORT, not {text}")
+        raise ValueError(
+            f"must be HOST or HOST:PORT with a port from 1 to {_MAX_PORT}, not {text}"
+        )
     return _host(host.strip("[]")), int(number)
 
 
@@ -162,8 +164,8 @@ def checked_serial_port(value: str) -> str:
         )
     if re.fullmatch(r"(\\\\\.\\)?COM\d+:?", value, re.IGNORECASE):
         raise ValueError(
-            "is a name of Windows; gcode2mqtt runs on Linux, where ports are called "
-            "/dev/ttyUSB0 or /dev/serial/by-id/…: gcode2mqtt ports lists them"
+            "is a name from Windows; gcode2mqtt runs on Linux, where ports are called "
+            "/dev/ttyUSB0 or /dev/serial/by-id/…; to list them, run: gcode2mqtt ports"
         )
     if re.fullmatch(r"tty\w+|serial/by-(id|path)/.+", value):
         raise ValueError(f"must be the whole path; write /dev/{value}")

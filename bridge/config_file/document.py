@@ -72,7 +72,7 @@ _MISTAKES = tuple(
             r"expected <block end>",
             (
                 "the indentation does not match: entries of the same section begin in "
-                "the same column, like the one in line {begin}"
+                "the same column; compare with line {begin}"
             ),
         ),
         (

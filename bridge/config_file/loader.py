@@ -109,7 +109,7 @@ def _text(file: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigError(f"{file}: this is not a text in UTF-8") from None
+        raise ConfigError(f"{file}: this is not UTF-8 text") from None
 
 
 def _without_empty_sections(value: Value, key: Key) -> Value:
@@ -144,7 +144,8 @@ def _with_password(config: Config, written: Document) -> Config:
         if config.mqtt.username is None:
             return config
         raise ConfigError(
-            f"{place}: mqtt.password_file has an empty first line: {file}"
+            f"{place}: mqtt.password_file has an empty first line, where the password "
+            f"belongs: {file}"
         )
     mqtt = config.mqtt.model_copy(update={"password": SecretStr(password)})
     return config.model_copy(update={"mqtt": mqtt})
@@ -161,7 +162,7 @@ def _first_line(file: Path, place: str) -> str:
         # Editors of Windows begin a file with a byte order mark and end lines with CR.
         return line.removesuffix("\r")
     except UnicodeDecodeError:
-        raise ConfigError(f"{place} is not a text in UTF-8: {file}") from None
+        raise ConfigError(f"{place} is not UTF-8 text: {file}") from None
 
 
 def _config_error(error: ValidationError, document: Document) -> ConfigError:
@@ -216,7 +217,7 @@ def _remedy(name: str, wanted: Schema, given: Value) -> str:
     """Return what to write where a section or a list was meant, in common cases."""
     known = schema.keys(wanted)
     if isinstance(given, str) and "enabled" in known and given.lower() in _SWITCHES:
-        return f"; write {name}.enabled: {given}"
+        return f"; set {name}.enabled to {given}"
     if isinstance(given, str) and known:
         return f"; its settings are {', '.join(known)}"
     if isinstance(given, str) and schema.is_list_of_texts(wanted):

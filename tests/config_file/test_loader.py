@@ -166,7 +166,7 @@ PROBLEMS = [
         ONE_PRINTER + "mqtt: {password_file: config.yaml, password: x}",
         ":3: mqtt.password and mqtt.password_file are both given; keep one",
     ),
-    (b"\xff\xfe\x00", ": this is not a text in UTF-8"),
+    (b"\xff\xfe\x00", ": this is not UTF-8 text"),
     (b"a\x00b", ":1: there is a control character (code 0), which YAML"),
     (b"# " + b"x" * 1_048_576, ": longer than 1048576 bytes; is it the one?"),
 ]
