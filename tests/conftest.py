@@ -147,17 +147,17 @@ def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     of the parts begin with long tests, which mostly wait, while the others keep the
     processors busy; so none of them is left for the end.
     """
-    long = [
-        item
-        for first in _LONG_TESTS
-        for item in items
-        if item.nodeid.startswith(first)
-    ]
-    rest = [item for item in items if not item.nodeid.startswith(_LONG_TESTS)]
+    names = dict.fromkeys(item.nodeid.partition("::")[0] for item in items)
+    long = [name for first in _LONG_TESTS for name in names if name.startswith(first)]
+    by_file: dict[str, list[pytest.Item]] = {name: [] for name in long}
+    rest: list[pytest.Item] = []
+    for item in items:
+        by_file.get(item.nodeid.partition("::")[0], rest).append(item)
     parts = max(1, workers // 2)
     order: list[pytest.Item] = []
     for part in range(workers):
-        order += long[part::parts] if part < parts else []
+        for name in long[part::parts] if part < parts else []:
+            order += by_file[name]
         more = len(items) * (part + 1) // workers - len(order)
         order += rest[: max(0, more)]
         del rest[: max(0, more)]
