@@ -194,32 +194,32 @@ _PRINTS_HEADING = """\
 Written from the code by `scripts/documents`; do not edit.
 
 A print from the card may be started, paused and cancelled at the printer's own panel,
-and most firmwares report none of that. The bridge asks for the byte counter every
-second and concludes the rest. `bridge/printer/knowledge/print_table.py` is a table: the
+and most firmwares report none of that. The bridge queries the byte counter every
+second and infers the rest. `bridge/printer/knowledge/print_table.py` is a table: the
 phase and what was observed give the next phase, the events that are published, and how
 the print ended. What is not in the table changes nothing.
 
-* Nothing is reported of a print that was not seen to begin: after a restart of the
-  bridge there is no second `print_started`, and each `print_started` has exactly one
-  end.
-* When the link is lost, a print keeps its phase and is not confirmed any more. If the
-  printer is back and prints, it continues, and the time counts. If the printer denies
-  the print three times, the print has `failed` with the reason `connection_lost`, at
-  the moment at which it was last seen. If all of the file had been read by then, it
-  is `done`. The same holds for a print during which the bridge was restarted: it
-  keeps the print in its state folder.
+* No events are published for a print whose beginning was not seen: after a restart of
+  the bridge there is no second `print_started`, and each `print_started` has exactly
+  one end.
+* When the link is lost, a print keeps its phase but is no longer confirmed. If the
+  printer is back and prints, it continues, and the time counts. If the printer reports
+  three times that it is not printing, the print has `failed` with the reason
+  `connection_lost`, at the time at which it was last seen. If all of the file had been
+  read by then, it is `done`. The same applies to a print during which the bridge was
+  restarted: it keeps the print in its state folder.
 * Klipper stops at the first line of a file that it refuses. The print has failed
   (`file_error`) if the byte counter no longer advances.
 * A firmware that restarts while it is connected ends the print at once
   (`printer_reset`).
 * A failed print stays on `error` (`consequence`: `print_failed`), and `attention`
-  stays `error`, until somebody acknowledges it or the next print begins; not after an
-  emergency stop, which somebody has asked for.
+  stays `error`, until somebody acknowledges it or the next print begins. This does not
+  apply after an emergency stop, because somebody has requested that.
 * A print that waits for a heater is `heating` in `job/state`. Nothing is estimated
   from that time, and there is no time left until several estimates agree.
-* Old Marlin denies a paused print. That counts only if the same firmware reported the
-  byte counter during the same pause, has no file open any more (`M27 C`), or was
-  disconnected.
+* Old versions of Marlin report a paused print as not printing. That counts only if the
+  same firmware reported the byte counter during the same pause, no longer has a file
+  open (`M27 C`), or was disconnected.
 
 ## The phases
 
