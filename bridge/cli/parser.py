@@ -40,7 +40,7 @@ SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed settings ar
 applied while the printers go on; those of a serial port wait for the end of a print. If
 the file has an error, the daemon keeps its current configuration.
 
-If uvloop is installed, the daemon runs on it, which takes less processor time.
+If uvloop is installed, the daemon runs on it.
 
 examples:
   gcode2mqtt run

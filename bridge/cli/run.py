@@ -43,8 +43,8 @@ def run(chosen: argparse.Namespace) -> int:
 def event_loop(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes the event loop; ``None``: asyncio's own.
 
-    uvloop takes about half of asyncio's processor time for each line on the wire. It is
-    a compiled library, and no package is needed where it cannot be installed.
+    On a busy machine uvloop takes less processor time than asyncio's event loop for a
+    line on the wire. It is a compiled library, and nothing depends on it.
 
     Args:
         choice: ``asyncio``, ``uvloop``, or ``auto``: uvloop if it is installed.
