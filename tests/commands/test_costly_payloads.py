@@ -5,14 +5,13 @@ at most, and that must not take long.
 """
 
 import json
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 
 from bridge.commands import RequestError, origin_of, parse, stops_at_once
+from tests.support.counting import counted_calls
 
 LARGEST = 65_536
 """Bytes of a payload, as ``mqtt.max_payload`` is set by default."""
@@ -73,26 +72,10 @@ PAYLOADS: Mapping[str, bytes] = {
 }
 
 
-@contextmanager
-def counted() -> Iterator[list[int]]:
-    """Count the calls in the block; the only element of the list is their number."""
-    count = [0]
-
-    def profile(_frame: FrameType, event: str, _argument: object) -> None:
-        count[0] += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield count
-    finally:
-        sys.setprofile(before)
-
-
 @pytest.mark.parametrize("topic", ["command", "head", "job", "files", "request/files"])
 def test_no_payload_takes_long_to_read(topic: str) -> None:
     for name, payload in PAYLOADS.items():
-        with counted() as count:
+        with counted_calls() as count:
             stops_at_once(payload, LARGEST)
             with suppress(RequestError):
                 parse(topic, payload, max_bytes=LARGEST)
@@ -102,6 +85,6 @@ def test_no_payload_takes_long_to_read(topic: str) -> None:
 
 def test_no_topic_takes_long_to_refuse() -> None:
     for topic in ("a" * 65_000, "/" * 65_000, "head/" * 13_000, "request/" * 8000):
-        with counted() as count, pytest.raises(RequestError):
+        with counted_calls() as count, pytest.raises(RequestError):
             parse(topic, b"{}", max_bytes=LARGEST)
         assert count[0] < STEPS * LARGEST, topic[:20]

@@ -119,6 +119,10 @@ async def test_example(
 ) -> None:
     if payload.get("command") in RESTORED:
         await fresh(bridge)
+    if topic == "sd":  # the card is mounted, except for the example that mounts it
+        for before in ("init", "release") if gcode == ["M21"] else ("init",):
+            answer = await bridge.call("sd", {"command": before})
+            assert answer["status"] == "finished", answer
     begun = len(bridge.printer.wire.chunks)
     answer = await bridge.call(topic, payload)
     assert answer["status"] == "finished", answer

@@ -1,10 +1,6 @@
 """Received PUBLISH packets: what others put into their properties harms nobody."""
 
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -17,6 +13,7 @@ from bridge.mqtt.connect import properties
 from bridge.mqtt.publish_packets import MAX_PROPERTIES, PacketError, reduced
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto
+from tests.support.counting import counted_calls
 from tests.support.mqtt_client import connected
 from tests.support.waiting import until
 
@@ -140,25 +137,9 @@ def test_beyond_the_first_thousand_properties_a_message_is_taken_for_expired() -
     assert reduced(body(extra), qos=0) == body(REPLY + EXPIRY)
 
 
-@contextmanager
-def calls() -> Iterator[list[int]]:
-    """Count the calls in the block; the only element of the list is their number."""
-    count = [0]
-
-    def profile(_frame: FrameType, event: str, _argument: object) -> None:
-        count[0] += event in {"call", "c_call"}
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield count
-    finally:
-        sys.setprofile(before)
-
-
 def test_sixteen_megabytes_of_properties_are_not_read() -> None:
     whole = body(b"\x26\x00\x00\x00\x00" * 3_300_000)
-    with calls() as count:
+    with counted_calls() as count:
         reduced(whole, qos=0)
     assert count[0] < 20 * MAX_PROPERTIES
 
