@@ -7,11 +7,7 @@ import time
 from pathlib import Path
 
 import stand
-from many import Watcher
-
-SETTLED = 25.0
-"""Seconds after which all that is done once, after connecting, is done. Home Assistant
-is told again after 10 s what has become known, and the temperatures follow for 8 s."""
+from many import SETTLED, Watcher
 
 
 def wakeups(pid: int) -> int:

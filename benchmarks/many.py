@@ -9,6 +9,10 @@ import stand
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+SETTLED = 25.0
+"""Seconds after which all that is done once, after connecting, is done. Home Assistant
+is told again after 10 s what has become known, and the temperatures follow for 8 s."""
+
 
 class Watcher:
     """Counts what the bridge publishes, in paho's own thread."""
@@ -59,7 +63,7 @@ def measure(count: int, seconds: float, interval: float) -> stand.Look:
         ):
             watcher = Watcher(port)
             took = watcher.wait(count)
-            time.sleep(5)  # what is sent once, after connecting
+            time.sleep(SETTLED)
             before, reports = stand.look(bridge.pid), watcher.temperatures
             messages = watcher.messages
             time.sleep(seconds)

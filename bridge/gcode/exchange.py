@@ -297,24 +297,50 @@ class Exchange:
         :meth:`process_ok` would in the end; a print has hundreds of them a second.
         """
         line = self._window.only_line
+        if line is None or self._room > 1 or not self._is_plainly_due(line):
+            return self.process_ok(_OK, now)
+        return self._acknowledge_head(line, now)
+
+    def process_numbered_ok(self, ok: Ok, now: float) -> list[Event]:
+        """Process an ``ok`` that names its line and says nothing else but the room.
+
+        Where it is that of the oldest line in flight, this likewise does no more than
+        :meth:`process_ok`.
+        """
+        line = self._window.head
         if (
             line is None
-            or not line.plain
-            or self.state is not ExchangeState.IN_FLIGHT
-            or self.pause is not SendPause.NO_PAUSE
-            or self._resends.outstanding
-            or self._urgent_ok_due
-            or self._room > 1
+            or line.number != ok.number
+            or not self._is_plainly_due(line)
+            or not self._transmitter.dialect.numbered
         ):
-            return self.process_ok(_OK, now)
-        self._window.acknowledge_all()
-        self._change(Change.ALL_ACKNOWLEDGED)
+            return self.process_ok(ok, now)
+        if ok.room is not None:
+            self._note_room(ok.room)
+        return self._acknowledge_head(line, now)
+
+    def _is_plainly_due(self, line: QueuedLine) -> bool:
+        """Return whether nothing but the ``ok`` of a move in flight is awaited."""
+        return (
+            line.plain
+            and self.state is ExchangeState.IN_FLIGHT
+            and self.pause is SendPause.NO_PAUSE
+            and not self._resends.outstanding
+            and not self._urgent_ok_due
+        )
+
+    def _acknowledge_head(self, line: QueuedLine, now: float) -> list[Event]:
+        """Finish the oldest line in flight, a move."""
+        self._window.acknowledge_head()
+        self._lines_acknowledged()
         self._timeouts = 0
         self._resends.note_acknowledgement()
         if line.transmissions == 1:
             self._transmitter.counters.record_round_trip(now - line.sent_at, now)
         self._busy_until = now
         self._doubt(UNCERTAIN, now)
+        if head := self._window.head:
+            self._answer_deadline = now + head.timeout
         return line.finish()
 
     def process_ok(self, ok: Ok, now: float) -> list[Event]:

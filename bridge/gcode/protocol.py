@@ -32,7 +32,11 @@ from bridge.gcode.events import Connected, Event, Restarted
 from bridge.gcode.exchange import Exchange
 from bridge.gcode.framing import LineReceiver
 from bridge.gcode.handshake import Handshake
-from bridge.gcode.reply_parser import hints_at_start, parse_reply
+from bridge.gcode.reply_parser import (
+    hints_at_start,
+    parse_numbered_ok,
+    parse_reply,
+)
 from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import (
     NUMBER_GAP,
@@ -223,9 +227,14 @@ class Protocol:
         """Process bytes from the firmware; return what they mean."""
         events: list[Event] = []
         for text in self._receiver.feed(data):
-            if text == "ok" and self._connected:  # as most lines in a print
-                found = self._exchange.process_plain_ok(now)
-                events += self.restart() if _RESTARTED in found else found
+            if not self._connected:
+                events += self._process_line(text, now)
+            elif text == "ok":  # as most lines in a print, or as the following
+                events += self._acknowledged(self._exchange.process_plain_ok(now))
+            elif ok := parse_numbered_ok(text):
+                events += self._acknowledged(
+                    self._exchange.process_numbered_ok(ok, now)
+                )
             else:
                 events += self._process_line(text, now)
         return events
@@ -354,4 +363,8 @@ class Protocol:
                 exchange.process_transfer_error(reply)
             case _:
                 exchange.process_wait(now)
-        return self.restart() if Restarted() in events else events
+        return self._acknowledged(events)
+
+    def _acknowledged(self, events: list[Event]) -> list[Event]:
+        """Return the events of an acknowledgement; it may show that of a reset."""
+        return self.restart() if _RESTARTED in events else events

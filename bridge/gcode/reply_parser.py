@@ -86,6 +86,19 @@ Anycubic's has a colon: ``ok N:7395`` (public logs).
 """
 
 
+_NUMBERED_OK = re.compile(r"ok N(\d{1,9}) P\d{1,4} B(\d{1,4})", re.ASCII)
+"""How Marlin with ``ADVANCED_OK`` answers a line in a print, as above."""
+
+
+def parse_numbered_ok(text: str) -> Ok | None:
+    """Return an ``ok`` that names its line, as :func:`parse_reply` would; or ``None``.
+
+    It is found here without the rules, because a print has hundreds of them a second.
+    """
+    found = _NUMBERED_OK.fullmatch(text)
+    return Ok(int(found[1]), room=int(found[2])) if found else None
+
+
 def parse_report(text: str, dialect: Dialect) -> list[Reply]:
     """Return the position or temperatures that a text reports, if it reports any."""
     if found := report_parser.parse_position(text):

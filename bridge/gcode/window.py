@@ -365,9 +365,9 @@ class Window:
         is_only = self.cursor == self.edge - 1 == self.next - 1
         return self._lines[self.cursor] if is_only else None
 
-    def acknowledge_all(self) -> None:
-        """Acknowledge every line that was sent; none is unsent."""
-        self.cursor = self.next
+    def acknowledge_head(self) -> None:
+        """Acknowledge the oldest line in flight."""
+        self.cursor += 1
 
     def acknowledge(self, through: int) -> list[QueuedLine]:
         """Acknowledge all lines up to this number; return those that were not yet."""

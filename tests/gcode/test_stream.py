@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bridge.gcode.dialects import KLIPPER, MARLIN, REPRAPFIRMWARE, Dialect
-from bridge.gcode.events import Connected, Done, Failed
+from bridge.gcode.dialects import (
+    KLIPPER,
+    MARLIN,
+    PRUSA,
+    REPETIER,
+    REPRAPFIRMWARE,
+    SMOOTHIEWARE,
+    Dialect,
+)
+from bridge.gcode.events import Connected, Done, Event, Failed
 from bridge.gcode.protocol import Protocol
 from bridge.gcode.window import HISTORY, Stream
 from tests.support.dialogue import Dialogue
@@ -32,9 +43,9 @@ def sends(talk: Dialogue) -> list[str]:
     return [line.partition(" ")[2].rpartition("*")[0] or line for line in lines]
 
 
-def roomy(lines_in_flight: int = 4) -> Dialogue:
+def roomy(lines_in_flight: int = 4, dialect: Dialect = MARLIN) -> Dialogue:
     """Return a dialogue with a firmware that has said twice that it has room."""
-    talk = talk_to(lines_in_flight=lines_in_flight)
+    talk = talk_to(dialect, lines_in_flight)
     for line in ("M17", "M18"):
         ticket = talk.protocol.send(line)
         assert sends(talk) == [line]
@@ -430,3 +441,93 @@ def test_where_a_lost_line_would_not_be_noticed_one_is_in_flight(
     for _ in range(3):
         assert len(sends(talk)) == 1
         talk.hears(ok(talk))
+
+
+# The usual acknowledgements are processed on a shorter path
+
+SHORT_TO_LONG = {"ok": "OK", "ok N": "ok  N"}
+"""Spellings that mean the same and are not recognised by the shorter path."""
+
+happenings = st.one_of(
+    st.sampled_from(["G1 X1", "G1 X2 E.5", "G28", "M105", "M115", "M400"]).map(
+        lambda text: ("send", text)
+    ),
+    st.integers(-5, 1).flatmap(
+        lambda back: st.integers(0, 5).map(lambda room: ("ok", (back, room)))
+    ),
+    st.just(("plain", None)),
+    st.integers(-3, 1).map(lambda back: ("resend", back)),
+    st.sampled_from(
+        ["wait", "busy: processing", "Error:checksum mismatch", "T:20"]
+    ).map(lambda text: ("says", text)),
+    st.sampled_from([0.01, 1.0, 15.0]).map(lambda seconds: ("waits", seconds)),
+    st.just(("urgent", None)),
+)
+
+
+@given(
+    st.lists(happenings, max_size=40),
+    st.sampled_from([MARLIN, PRUSA, REPETIER, SMOOTHIEWARE]),
+    st.sampled_from([1, 4]),
+    st.integers(0, 20),
+)
+def test_the_short_path_of_an_ok_does_what_the_long_one_does(
+    story: list[tuple[str, Any]], dialect: Dialect, lines_in_flight: int, lines: int
+) -> None:
+    begin = talk_to if lines_in_flight == 1 else _roomy
+    talks = [begin(dialect, lines_in_flight) for _ in range(2)]
+    for talk in talks:
+        talk.protocol.stream(iter(MOVES[:lines]))
+    short, long = (
+        [line for what in story for line in _plays(talk, what, spelling)]
+        for talk, spelling in zip(talks, (None, SHORT_TO_LONG), strict=True)
+    )
+    assert short == long
+
+
+def _roomy(dialect: Dialect, lines_in_flight: int) -> Dialogue:
+    return roomy(lines_in_flight, dialect)
+
+
+def _plays(
+    talk: Dialogue, what: tuple[str, Any], spelling: dict[str, str] | None
+) -> list[object]:
+    """Have one thing happen; return the events, bytes and deadline that follow."""
+    kind, value = what
+    events: list[Event] = []
+    if kind == "send":
+        talk.protocol.send(value)
+    elif kind == "waits":
+        talk.now += value
+        if (due := talk.protocol.next_timeout()) is not None and due <= talk.now:
+            events = talk.protocol.handle_timeout(talk.now)
+    elif kind == "urgent":
+        talk.protocol.send_now("M108")
+        talk.protocol.urgent_data(talk.now)
+    else:
+        text = _said(talk, kind, value)
+        for short, long in (spelling or {}).items():
+            if text == short or (short != "ok" and text.startswith(short)):
+                text = text.replace(short, long, 1)
+                break
+        events = talk.protocol.receive_data(f"{text}\n".encode(), talk.now)
+    talk.now += 0.001
+    counters = talk.protocol.counters
+    return [
+        *events,
+        talk.protocol.data_to_send(talk.now),
+        talk.protocol.next_timeout(),
+        (counters.timeouts, tuple(counters.round_trips), talk.protocol.connected),
+    ]
+
+
+def _said(talk: Dialogue, kind: str, value: Any) -> str:  # noqa: ANN401 - of any kind
+    number = talk.protocol.next_number
+    match kind:
+        case "ok":
+            return f"ok N{number + value[0]} P15 B{value[1]}"
+        case "plain":
+            return "ok"
+        case "resend":
+            return f"Resend: {number + value}"
+    return str(value)
