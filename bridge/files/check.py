@@ -21,8 +21,8 @@ from bridge.gcode.line import Line
 from bridge.printer.limits.file_check import FileCheck, FileFinding
 
 MOST_FINDINGS = 20
-"""Errors, and warnings, that are kept of one file: a wrong profile of the slicer makes
-one in each line."""
+"""Errors, and as many warnings, that are kept for one file: a wrong slicer profile
+causes one in each line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +71,36 @@ class CheckReport:
 
 
 VERSION = 1
-"""Of the check; a file whose report an older one wrote is checked again."""
+"""The version of the check. A file with a report of an older version is checked again.
+"""
 
 HANDLED = frozenset({"M0", "M1", "M25", "M601", "PAUSE", "M600"})
-"""Codes at which the bridge pauses itself; they are not sent, or only where that is
+"""Codes at which the bridge itself pauses. They are not sent, or only where that is
 safe (:mod:`bridge.printer.printing.feed`)."""
 
 HOST_COMMANDS = frozenset({"@pause"})
-"""What the bridge carries out, in lower case."""
+"""Commands for the host that the bridge executes, in lower case. OctoPrint has the same
+(https://docs.octoprint.org/en/master/features/atcommands.html)."""
 
 _PLACEHOLDER = re.compile(r"\{[^{}]*[A-Za-z_][^{}]*\}|\[[A-Za-z_]\w*(?:\[\d+\])?\]")
+"""A variable that the slicer did not replace, such as ``{travel_speed}`` or
+``[first_layer_temperature[0]]`` (https://github.com/guysoft/OctoPi/issues/209)."""
+
 _TWO_COMMANDS = re.compile(
     r"\s*(?P<first>[GM]\d+(?:\.\d+)?)\s(?P<between>[^\"]*?)\b(?P<second>[GMT]\d+)",
     re.ASCII | re.IGNORECASE,
 )
+"""Two commands in one line, such as ``G0 Z0.15 G92 E0``, of which most firmwares
+execute one (https://github.com/OctoPrint/OctoPrint/issues/3448)."""
+
 _WORDS = re.compile(r"\s*(?![GMTNXYZEF]\s*[-+.\d])[^\W\d]{2,}", re.IGNORECASE)
-_LONGEST_TEXT = 240
+"""A line that begins with a word: a comment without its ``;``."""
+
+_LONGEST_TEXT = 240  # characters of a finding, which is published
 
 
 class CheckRules(BaseModel):
-    """What a file is checked against."""
+    """The limits and settings that a file is checked against."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -21,9 +21,9 @@ from bridge.files.store import OnDisk
 log = logging.getLogger("bridge.printer")
 
 NAME = ".index.sqlite3"
-"""Its file in the printer's folder, hidden as all that is no G-code."""
+"""The name of the index in the printer's folder. Names with a dot are never listed."""
 
-_VERSION = 1
+_VERSION = 1  # of the table below, in SQLite's user_version
 _TABLE = """
 CREATE TABLE files (
     path TEXT PRIMARY KEY,
@@ -35,10 +35,11 @@ CREATE TABLE files (
     document TEXT NOT NULL
 ) STRICT
 """
-_BUSY = 5.0
+_BUSY = 5.0  # seconds to wait for a lock of SQLite
 
 DOCUMENT: TypeAdapter[Inspected] = TypeAdapter(Inspected)
-"""How what is known of a file is kept, and how the worker answers."""
+"""Converts the metadata and the report of a file to JSON and back, both for the index
+and for the worker process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bridge.gcode.file_lines import command_of, object_name
 from bridge.gcode.line import Line
 
 LONGEST_LINE = 4 * 1024 * 1024
-"""Bytes of a line. Some slicers write a whole picture into one comment."""
+"""Bytes of one line. Snapmaker Luban writes a whole picture into one comment."""
 
 _COMMENT = ord(";")
 _SECONDS_PER_MINUTE = 60.0

@@ -17,14 +17,14 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.printer")
 
 IDLE = 10.0
-"""Seconds without a task after which the worker ends: it takes some 30 MB."""
+"""Seconds without a task after which the worker ends, because it needs about 30 MB."""
 
 KILLED = 5.0
-"""Seconds to wait for the end of a worker that was killed. One that reads from a disk
-that does not answer ends only when the disk does."""
+"""Seconds to wait for a killed worker to end. If it is reading from a disk that does
+not answer, it ends only when the disk does."""
 
-_LONGEST_ANSWER = 16 * 1024 * 1024
-_ATTEMPTS = 2
+_LONGEST_ANSWER = 16 * 1024 * 1024  # bytes of one line; a thumbnail is in it as base64
+_ATTEMPTS = 2  # the worker may have ended since its last task
 
 
 class Inspector:

@@ -11,22 +11,26 @@ import unicodedata
 from bridge.files.stored import BGCODE, FileError
 
 MOST_BYTES = 200
-"""Bytes of UTF-8 in one part of a path. Most file systems take 255; some that encrypt
-take fewer."""
+"""Bytes of UTF-8 in one part of a path. Most file systems allow 255; some that encrypt
+names allow fewer."""
 
 MOST_PARTS = 8
-"""A file and the folders around it."""
+"""Parts of a path: the folders and the file."""
 
 EXTENSIONS = (".gcode", ".gco", ".g")
-"""What names end in, as OctoPrint takes them."""
+"""Endings of G-code files, the same that OctoPrint accepts."""
 
+# These are refused with a text that says what to do: models must be sliced, packages
+# unpacked or exported as plain G-code.
 _MODELS = (".stl", ".3mf", ".obj", ".step", ".stp", ".amf")
 _PACKAGES = (".ufp", ".zip", ".gz", ".x3g", ".s3g", ".makerbot", ".ctb", ".gx")
+# Characters that Windows does not allow in names; the folder may be shared with it.
 _WINDOWS = re.compile(r'[<>:"|?*]')
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?=\.|$)", re.IGNORECASE
 )
-"""Devices of Windows, whatever follows after a dot."""
+"""Names of devices in Windows, with or without an ending
+(https://learn.microsoft.com/windows/win32/fileio/naming-a-file)."""
 
 
 def clean(path: str) -> str:
@@ -109,7 +113,8 @@ _MAGIC = (
     (b"\xff\xfe", "this is UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "this is UTF-16; save it as UTF-8"),
 )
-"""How files begin that are no text; ``GCDE`` is binary G-code
+"""First bytes of files that are not plain text, and the message for each. ``GCDE`` is
+binary G-code
 (https://github.com/prusa3d/libbgcode/blob/main/doc/specifications.md)."""
 
 

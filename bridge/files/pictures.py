@@ -10,16 +10,18 @@ from typing import Literal
 from bridge.files.stored import Picture
 
 MOST_TEXT = 4 * 1024 * 1024
-"""Bytes of base64 in one thumbnail that are read."""
+"""Bytes of base64 that are read of one thumbnail."""
 
 MOST_PIXELS = 1024 * 1024
-"""Of a QOI picture that is decoded; slicers write 640 by 480 at most."""
+"""Pixels of a QOI picture that is decoded; slicers write 640 by 480 at most."""
 
-_NOT_BASE64 = re.compile(rb"[;\s]+")
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
-_QOI = b"qoif"
-_QOI_HEADER = 14
+_NOT_BASE64 = re.compile(rb"[;\s]+")  # each line of a thumbnail is a comment
+_PNG = b"\x89PNG\r\n\x1a\n"  # https://www.w3.org/TR/png/, 5.2
+_JPEG = b"\xff\xd8\xff"  # start of image, and the first byte of the next marker
+_QOI = b"qoif"  # https://qoiformat.org/qoi-specification.pdf
+_QOI_HEADER = 14  # bytes: magic, width, height, channels, colour space
+# Markers of a JPEG with the size of the picture (ITU-T T.81, table B.1). The three that
+# are left out are DHT, JPG and DAC.
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 

@@ -19,14 +19,15 @@ from bridge.files import names
 from bridge.files.stored import FileError, megabytes
 
 _LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.upload")
-"""The name of a file that is not complete. It is hidden, and in no listing."""
+"""The name of an incomplete file. It is hidden, and never listed."""
 
-_HEAD = 4096
+_HEAD = 4096  # bytes that show whether a file is G-code
 _ROOM_EVERY = 16 * 1024 * 1024
-"""Bytes after which the room on the disk is looked at again."""
+"""Bytes after which the free space on the disk is checked again."""
 
+# Errors of a disk or quota that is full, or of a file larger than allowed.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_COPIED = 1024 * 1024
+_COPIED = 1024 * 1024  # bytes at a time
 
 
 @dataclass(frozen=True, slots=True)

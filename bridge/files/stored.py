@@ -14,10 +14,10 @@ BGCODE = (
     "G-code when the printer supports it (Configuration > Preferences > Other), or "
     "Supports binary G-code (Printer Settings > General), and slice again"
 )
-"""What to do about ``.bgcode``."""
+"""The error for ``.bgcode``, with PrusaSlicer's names of the two settings."""
 
 NO_FILES = "no files are stored (files.enabled)"
-"""What to say where files are switched off."""
+"""The error for every request about files if they are switched off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +176,8 @@ class FileError(RejectedError):
         return error
 
 
-_SHOWN = 80
-_SHOWN_ERRORS = 3
+_SHOWN = 80  # characters of a line that a message shows
+_SHOWN_ERRORS = 3  # errors that a message names; the others are counted
 _MEGA = 1024 * 1024
 
 

@@ -20,12 +20,14 @@ from bridge.files.check import CheckRules
 from bridge.files.inspection import Inspected, Inspection
 
 NICENESS = 15
-"""How far the process stands back behind all others of the machine."""
+"""The nice value of the process: the printers' lines take precedence."""
 
 _AUTOGROUP = Path("/proc/self/autogroup")
-"""How far all processes of the session stand back (``man 7 sched``, autogroup)."""
+"""The nice value of all processes of the session. With autogrouping, which is on in
+most kernels, the nice value of a process counts only within its session (``man 7
+sched``)."""
 
-_BLOCK = 256 * 1024
+_BLOCK = 256 * 1024  # bytes that are read at once
 
 
 class Task(BaseModel):

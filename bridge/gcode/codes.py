@@ -1,8 +1,8 @@
-"""What a code does: the one place that says it, for every firmware family.
+"""What each code does, for every firmware family.
 
 Limits, blocked codes, the state, timeouts, echoes, queue lanes and the documentation
-read the rows of :mod:`bridge.gcode.code_table` through :func:`lookup`. How a family
-reads the bytes of a line is in :data:`SYNTAXES`.
+read the rows of :mod:`bridge.gcode.code_table` through :func:`lookup`.
+:data:`SYNTAXES` says how a family reads the bytes of a line.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -228,19 +228,22 @@ class Syntax:
 
 _REPRAP = "https://reprap.org/wiki/G-code"
 _SEARCHES = (("^", "'"), (":", "."))
+"""Marlin 1 and its forks search every text: a colon ends the line, and Prusa's firmware
+looks for ``^``."""
 
 SYNTAXES: Mapping[str, Syntax] = {
-    # Takes the text of M117 and its like as it is, but looks for M110 in every line:
-    # docs/gcode.md describes what was seen.
+    # Shows the text of M117 and similar codes as it is, but searches every line for
+    # M110; docs/gcode.md describes what was observed.
     "marlin": Syntax(
         documents="https://marlinfw.org/meta/gcode/",
         replaced=(("M110", "m110"),),
         tools=("T?", "Tx", "Tc"),
     ),
-    # Searches the line for the letters G, M and T in this order, in upper case; takes a
-    # colon for the end of a line, and E, INF and NAN for parts of a number.
+    # Searches the line for the letters G, M and T in this order, in upper case. A colon
+    # ends the line, and E, INF and NAN are read as parts of a number.
     "marlin1": Syntax(documents=_REPRAP, style=TextStyle.LOWER, replaced=_SEARCHES),
-    # As its ancestor, Marlin 1; also finds M117, PRUSA and ^ anywhere in a line.
+    # Like Marlin 1, of which it is a fork; it also finds M117, PRUSA and ^ anywhere in
+    # a line.
     "prusa": Syntax(
         documents="https://help.prusa3d.com/article/prusa-firmware-specific-g-code-commands_112173",
         style=TextStyle.LOWER,

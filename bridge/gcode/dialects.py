@@ -1,8 +1,8 @@
 """How firmwares differ: each quirk is a field here, and no other file names a firmware.
 
-The default of a field is the standard behaviour: that of Marlin 2, as documented. What
-is known of a firmware comes from logs (tests/transcripts), its documentation, and from
-OctoPrint's catalogue of quirks, whose numbers (Q-n) docs/adr/0015 explains.
+The default of each field is the documented behaviour of Marlin 2. What is known about a
+firmware comes from logs (tests/transcripts), its documentation, its issue tracker, and
+OctoPrint's list of quirks, whose numbers (Q-n) docs/adr/0015 explains.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,19 @@ from bridge.gcode.framing import MAX_COMMAND
 from bridge.gcode.line import MOVES, Line, code_of, read
 
 TUNING_CYCLES = 5
-"""Cycles of ``M303`` without ``C``, Marlin's default."""
+"""Cycles of an ``M303`` without ``C`` (https://marlinfw.org/docs/gcode/M303.html)."""
 
 
 class Bang(Enum):
     """What a line that starts with ``!!`` means."""
 
     REFUSAL = "refusal"
-    """The line was not carried out; the printer goes on. Klipper answers an unhomed
-    move with ``!! Must home axis first``, and then ``ok``."""
+    """The line was not executed, and the printer keeps running. Klipper answers a move
+    before homing with ``!! Must home axis first: …``, and then ``ok``
+    (tests/transcripts/klipper/04_move_home_jog.txt)."""
     FATAL = "fatal"
-    """The printer has stopped and needs a reset."""
+    """The printer has stopped and needs a reset (https://reprap.org/wiki/G-code,
+    "Replies from the RepRap machine to the host computer")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,179 +41,198 @@ class Dialect:
     # The line protocol
 
     numbered: bool = True
-    """Understands ``N…*checksum``, and asks for a damaged line again. Klipper does not:
-    it executes lines whatever their number and checksum, and never says ``Resend:``
-    (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
+    """The firmware understands ``N…*checksum`` and requests damaged lines again.
+    Klipper does neither: it executes a line whatever its number and checksum, and never
+    says ``Resend:`` (tests/transcripts/klipper/03_line_numbers_checksums.txt)."""
     longest_line: int = MAX_COMMAND
-    """Bytes that a line of a file must stay below: what exceeds Marlin's buffer of a
-    command is cut off without a word (:data:`~bridge.gcode.framing.MAX_COMMAND`).
-    Klipper reads pieces of 4096 bytes and keeps what has no line end yet."""
+    """A line of a file must be shorter than this, in bytes. Marlin cuts off what does
+    not fit its command buffer, without an error
+    (:data:`~bridge.gcode.framing.MAX_COMMAND`). Klipper reads up to 4096 bytes at a
+    time and keeps an unfinished line for the next read (klippy/gcode.py, v0.13); one
+    read is the longest line that was tried."""
     checks_sequence: bool | None = True
-    """Asks for a line that is missing, and drops one that it has. Where a firmware only
-    checks sums, a lost line cannot be distinguished from a lost ``ok``, and nothing
-    but the line in flight is ever sent again (docs/adr/0014). ``None``: that is not
-    known until it says ``Last Line: n``."""
+    """The firmware requests a missing line, and drops one that it already has. If a
+    firmware only compares checksums, a lost line looks like a lost ``ok``, so nothing
+    but the line in flight is ever sent again (docs/adr/0014). ``None``: unknown until
+    it says ``Last Line: n``."""
     resend_ok: bool = True
-    """Sends an ``ok`` after ``Resend: n`` that acknowledges nothing (Q-9). Marlin does;
-    some firmwares do so only in some versions, so it is awaited but not relied on."""
+    """After ``Resend: n`` the firmware sends an ``ok`` that acknowledges nothing (Q-9).
+    Marlin 2 does (tests/transcripts/marlin/m21-lines.txt); other firmwares do in some
+    versions only, so the ``ok`` is awaited but not required."""
     resend_wait: float = 0.5
-    """How long to wait for that ``ok``. Marlin sends it in the same millisecond."""
+    """Seconds to wait for that ``ok``. Marlin 2.1 sends it within 0.1 ms of the request
+    (tests/transcripts/marlin/m21-lines.txt); the rest allows for USB adapters and
+    networks."""
     wait_means_idle: bool = False
-    """Says ``wait`` every second while it has nothing to do (Q-15). With a line in
-    flight that shows that the line or its ``ok`` was lost. It is never taken for an
-    ``ok``."""
+    """The firmware says ``wait`` every second while it has nothing to do (Q-15;
+    tests/transcripts/reports/repetier-server-states.log). If a line is in flight, the
+    line or its ``ok`` was lost. A ``wait`` never counts as an ``ok``."""
     ok_before_output: bool = False
-    """Sends the ``ok`` when a line is accepted, and its output later (Q-13),
-    as Repetier does. Elsewhere the ``ok`` is the end of the output."""
+    """The firmware sends ``ok`` when it accepts a line, and the output later (Q-13).
+    Repetier does; in other firmwares the ``ok`` ends the output."""
     refuses_late: bool = False
-    """Refuses an unknown line after its ``ok``. So the first line with a code that is
-    not in its table waits for that (``output_wait``)."""
+    """The firmware refuses an unknown line after its ``ok``. Therefore the first line
+    with a code that is not in its table waits for the refusal (``output_wait``)."""
     output_wait: float = 0.3
-    """How long after an ``ok`` or the last output more output may follow, where
-    ``ok_before_output``."""
+    """With ``ok_before_output``: seconds after the ``ok``, or after the last output, in
+    which more output may follow."""
     reliable: bool = False
-    """Its link loses and damages nothing, such as Klipper's pseudo-terminal, so several
-    lines may be in flight although it does not number them."""
+    """The link loses and damages nothing, so several lines may be in flight although
+    they are not numbered. True for Klipper, whose port is a pseudo-terminal on the same
+    machine."""
     numbers_oks: bool = False
-    """A build with ``ADVANCED_OK`` says ``ok N12 P15 B3``: the line's number, and the
-    free places in its planner and in its buffer of commands
-    (tests/transcripts/marlin/m21-advok-lines.txt). Then several lines may be in flight:
-    the ``ok`` of a request to send again has no number, so it is not taken for that of
-    a line."""
+    """A build with ``ADVANCED_OK`` says ``ok N12 P15 B3``: the number of the line, and
+    the free places in the planner and in the command buffer
+    (tests/transcripts/marlin/m21-advok-lines.txt). Several lines may then be in flight,
+    because the ``ok`` after a resend request has no number and cannot be mistaken for
+    that of a line."""
     max_probes: int = 3
-    """Unanswered probes before the link is given up. A single one may be lost; three
-    in a row, ``ok_timeout`` apart, are not lost by a link of any use."""
+    """Unanswered probes in a row after which the link is given up. Any line can be lost
+    once; a link that loses three, ``ok_timeout`` apart, is unusable."""
 
     # How long lines take
 
     sends_busy: bool = True
-    """Says ``echo:busy: processing`` every 2 s while it works (Marlin's
-    ``HOST_KEEPALIVE_FEATURE``; tests/transcripts/marlin/m21-motion.txt). Where it does
-    not, any reply at all shows that the firmware is running (Q-24)."""
+    """The firmware says ``echo:busy: processing`` every 2 s while it works (Marlin's
+    ``HOST_KEEPALIVE_FEATURE``, https://marlinfw.org/docs/gcode/M113.html; measured in
+    tests/transcripts/marlin/m21-motion.txt). In other firmwares, any reply shows that
+    it is running (Q-24)."""
     ok_timeout: float = 10.0
-    """How long a short line may stay unanswered until it is probed. Marlin answers
-    within milliseconds, or says ``busy:`` within 2 s; a full planner delays ``G1`` by
-    the time of one move."""
+    """Seconds until an unanswered short line is followed by a probe. Marlin answers
+    within milliseconds, or says ``busy:`` within 2 s; when its planner is full, a
+    ``G1`` waits for the end of one move."""
     long_timeout: float = 300.0
-    """The same for the lines of ``long_codes`` (Q-25)."""
+    """The same for lines that take minutes (Q-25)."""
     tuning_cycle: float = 1200.0
-    """How long one cycle of ``M303`` may take. A bed that cools by itself takes up to
-    20 minutes; meanwhile there are no other reports than those that come anyway."""
+    """Seconds that one cycle of ``M303`` may take. A bed without a fan needs up to 20
+    minutes to cool down, and apart from automatic reports nothing is received
+    meanwhile."""
     runs_macros: bool = False
-    """Runs macros of its owner, which may home and heat, so these lines are long ones:
-    whatever is no G or M code, and a tool change (Q-5)."""
+    """The owner can define macros, which may home and heat. Tool changes and whatever
+    is neither a G nor an M code therefore get ``long_timeout`` (Q-5)."""
     reports_while_heating: bool = False
-    """Reports temperatures unsolicited only while a command waits for them (Klipper,
-    once a second, without ``W:``), so such a report shows that it is running (Q-22)."""
+    """The firmware reports temperatures without being asked only while a command waits
+    for them, so such a report shows that it is running (Q-22). Klipper does so once a
+    second, without ``W:`` (tests/transcripts/klipper/05_temperature.txt)."""
 
     # What its texts mean
 
     bang: Bang = Bang.FATAL
-    """What ``!!`` means. RepRap's convention is a fatal error."""
+    """What ``!!`` means. By RepRap's convention it is a fatal error."""
     alarm_prefixes: tuple[str, ...] = ()
-    """How lines begin, in lower case, that report a stop without being an error, such
+    """Beginnings, in lower case, of lines that report a stop without ``Error:``, such
     as Smoothieware's ``ALARM: Kill button pressed`` (Q-36)."""
     reports_state: bool = False
-    """Says ``// Klipper state: Shutdown`` and then goes on answering ``M105``, with
-    stale temperatures (tests/transcripts/klipper/06_M112_firmware_restart.txt), so its
-    state must be asked for."""
+    """The firmware says ``// Klipper state: Shutdown`` once, and then goes on answering
+    ``M105`` with stale temperatures
+    (tests/transcripts/klipper/06_M112_firmware_restart.txt), so its state must be
+    queried."""
     state_query: str = ""
-    """The command for that."""
+    """The command that queries that state."""
     repetier_targets: bool = False
-    """Reports targets as ``TargetExtr0:200`` and ``TargetBed:60`` (Q-1)."""
+    """Targets are reported as ``TargetExtr0:200`` and ``TargetBed:60`` (Q-1)."""
     bare_t_is_tool_zero: bool = False
-    """``T:`` beside ``T1:`` is tool 0; elsewhere it is the current tool (Q-8)."""
+    """``T:`` beside ``T1:`` is tool 0; in other firmwares it is the selected tool
+    (Q-8)."""
     extra_sensors: Mapping[str, str] = field(default_factory=dict)
-    """Letters of a temperature report that are sensors, not heaters, with their names:
-    Prusa's PINDA probe ``P:`` and its ambient ``A:`` (Q-42)."""
+    """Letters in a temperature report that are sensors without a heater, and their
+    names (Q-42)."""
 
     names_sensors: bool = False
-    """Its owner gives sensors names, which appear in temperature reports (Klipper's
-    ``gcode_id``, Smoothieware's ``designator``); others have the letters that the
-    firmware gives them."""
+    """The owner names sensors, and the names appear in temperature reports: Klipper's
+    ``gcode_id`` (https://www.klipper3d.org/Config_Reference.html) and Smoothieware's
+    ``designator`` (https://smoothieware.org/temperaturecontrol). In other firmwares the
+    letters are fixed."""
 
     # What to send for what
 
     buttons_are_commands: bool = False
-    """The buttons of its dialogs are commands of its own, which a host sends to press
-    one; elsewhere ``M876 S<n>`` presses the n-th."""
+    """Each button of a prompt has a G-code command, which the host sends when the
+    button is pressed. In other firmwares, ``M876 S<n>`` presses the n-th button
+    (https://marlinfw.org/docs/gcode/M876.html)."""
     respond: str = ""
-    """The command that echoes its ``MSG``, behind ``PREFIX`` or what its ``TYPE``
-    stands for: with it a line could forge any reply (Klipper's ``RESPOND``)."""
+    """The command that sends its ``MSG`` back to the host behind any prefix, with which
+    a line could forge any reply (https://www.klipper3d.org/G-Codes.html#respond)."""
     restart: tuple[str, ...] = ()
-    """Lines that bring a halted firmware back. After ``kill()`` Marlin ignores
-    everything, also ``M999`` (tests/transcripts/marlin/m21-misc.txt), and needs its
-    reset button."""
+    """Lines that restart a halted firmware. After ``kill()``, Marlin ignores
+    everything, including ``M999``, until its reset button is pressed
+    (tests/transcripts/marlin/m21-misc.txt)."""
     pause: tuple[str, ...] = ("M25",)
     """Lines that pause a print from the SD card."""
     resume: tuple[str, ...] = ("M24",)
-    """Lines that resume it."""
+    """Lines that resume a print from the SD card."""
     cancel: tuple[str, ...] = ("M25", "M26 S0")
-    """Lines that end it: pausing and rewinding works everywhere. Empty: none of its
-    commands leaves the printer ready."""
+    """Lines that cancel a print from the SD card. Pausing and rewinding works in every
+    firmware. Empty: no command cancels a print and leaves the printer ready."""
 
     named_outputs: bool = False
-    """Pins, lights and further fans have names: ``SET_PIN``, ``SET_LED``,
-    ``SET_FAN_SPEED`` (https://www.klipper3d.org/G-Codes.html); elsewhere numbers."""
+    """Pins, lights and additional fans have names: ``SET_PIN``, ``SET_LED``,
+    ``SET_FAN_SPEED`` (https://www.klipper3d.org/G-Codes.html). In other firmwares they
+    have numbers."""
     babystep: str = ""
-    """The line that moves the nozzle by ``{mm}`` along z and keeps that offset for all
-    later moves; empty: it has none, as far as is known."""
+    """The line that moves the nozzle by ``{mm}`` along z and keeps this offset for all
+    later moves. Empty: no such command is known."""
 
-    # What it keeps in mind
+    # Modal state
 
     g90_sets_extruder: bool = True
-    """``G90`` and ``G91`` set the extruder's mode as well (Marlin 2)."""
+    """``G90`` and ``G91`` also set the extruder's mode
+    (https://marlinfw.org/docs/gcode/G090.html)."""
     only_m82_sets_extruder: bool | None = False
-    """Only ``M82`` and ``M83`` set it. ``None``: not known. Of those with ``False``
-    some versions obey the last code, others are relative while ``G91`` or ``M83`` holds
-    (docs/adr/0012)."""
+    """Only ``M82`` and ``M83`` set the extruder's mode. ``None``: unknown. Of the
+    firmwares with ``False``, some versions follow the last code, and others stay
+    relative as long as either ``G91`` or ``M83`` is in effect (docs/adr/0012)."""
     workspaces: bool = False
-    """Certainly has workspaces (``G54``, ``G10 L2``). In Marlin they depend on how it
-    was built, and where it has none it reports no error either."""
+    """The firmware always has workspaces (``G54``, ``G10 L2``). In Marlin they are a
+    build option, and a build without them reports no error."""
     homing_ends_shifts: bool = True
-    """``G28`` ends the shift of ``G92`` for the axes that it homes (Marlin, Klipper).
-    Where it does not, or that is not known, an axis that was shifted stays unknown."""
+    """``G28`` removes the shift of ``G92`` from the axes that it homes (Marlin,
+    Klipper). If it does not, or if that is not known, the position of a shifted axis
+    stays unknown."""
     own_g0_feedrate: bool = False
-    """``G0`` without ``F`` has the feedrate of the last ``G0``, not of the last move:
-    Smoothieware has a ``default_seek_rate`` beside its ``default_feed_rate``."""
+    """``G0`` without ``F`` uses the feedrate of the last ``G0``, not of the last move.
+    Smoothieware has a ``default_seek_rate`` besides its ``default_feed_rate``
+    (https://smoothieware.org/configuration-options)."""
     default_feedrate: float = 1500.0
-    """The feedrate after a reset, in mm/min (Marlin: 25 mm/s)."""
+    """The feedrate after a reset, in mm/min. Marlin starts with 25 mm/s."""
 
     heater_timeout: str = ""
-    """The timeout of its own after which it turns heaters off, for people, who read in
-    ``info`` what still protects the printer without the bridge; empty: none is known
-    (https://marlinfw.org/docs/gcode/M086.html,
-    https://www.klipper3d.org/Config_Reference.html#idle_timeout)."""
+    """The firmware's own timeout that turns heaters off, in words. It is published in
+    ``info``, so that people know what protects the printer while the bridge is away.
+    Empty: none is known."""
 
     # Its SD card
 
     answers_during_print: bool = True
-    """Answers between two lines of a print from the card, not in the middle of one, so
-    a byte counter that stands still shows a pause."""
+    """During a print from the card, the firmware answers between two lines of the
+    file, and not in the middle of one. So a byte counter that stands still means that
+    the print is paused."""
     done_is_certain: bool = True
-    """``Done printing file`` is not said of a print that was cancelled."""
+    """``Done printing file`` is said only of prints that were not cancelled."""
     lower_case_names: bool = False
-    """Wants file names in lower case (Q-7)."""
+    """File names must be sent in lower case (Q-7)."""
     card_always_present: bool = False
-    """Has a card that is always there and never announced (Q-3)."""
+    """The card is always present, and its insertion is never announced (Q-3)."""
 
     sees_stops: bool | None = None
-    """Acts on a stop while it executes a command, without saying so in a ``Cap:``
-    line; ``None``: that depends on how it was built. Klipper looks for a bare ``M112``
-    in what waits (tests/transcripts/klipper/06b_M112_variants.txt)."""
+    """The firmware acts on ``M112`` while it executes a command, although no ``Cap:``
+    line says so. ``None``: this depends on the build, and ``Cap:EMERGENCY_PARSER``
+    says it. Klipper looks for an ``M112`` without a checksum among the waiting lines
+    (tests/transcripts/klipper/06b_M112_variants.txt), but no longer once 20 lines wait
+    (tests/transcripts/klipper/14_M112_queued.txt)."""
     capabilities: frozenset[str] = frozenset()
-    """What it can do without a ``Cap:`` line that says so."""
+    """Capabilities that the firmware has without a ``Cap:`` line."""
     long_codes: frozenset[str] = frozenset()
-    """Codes of lines that take ``long_timeout`` beside those of the table of codes."""
+    """Codes that get ``long_timeout`` in addition to those in the table of codes."""
 
     def timeout_for(self, line: str) -> float:
         """Return how long a line may stay unanswered, in seconds.
 
-        A dwell (``G4 S2``, ``G4 P2000``) says its time itself, and ``M303`` its cycles
+        A dwell (``G4 S2``, ``G4 P2000``) states its own time, and ``M303`` its cycles
         (``C`` in Marlin, ``R`` in Repetier). Other lines that take minutes are marked
-        in the table of codes (Q-25): without ``busy:`` nothing is received meanwhile.
-        Klipper answers many seconds of ``G28`` or ``M400`` with silence, and then
-        everything at once (tests/transcripts/klipper/04_move_home_jog.txt).
+        in the table of codes (Q-25), because a firmware without ``busy:`` is silent
+        meanwhile. Klipper says nothing for the many seconds of a ``G28`` or ``M400``,
+        and then everything at once (tests/transcripts/klipper/04_move_home_jog.txt).
         """
         code = code_of(line)
         if code in MOVES and code not in self.long_codes:
@@ -252,8 +273,14 @@ MARLIN = Dialect(
     numbers_oks=True,
     heater_timeout="HOTEND_IDLE_TIMEOUT if it was built with it (M86 from 2.2 on)",
 )
-"""Measured: 2.0.9 and 2.1 (tests/transcripts/marlin). ``M524`` aborts a print, and is
-itself not acknowledged while one runs, which a probe finds out."""
+"""Measured with 2.0.9 and 2.1 (tests/transcripts/marlin).
+
+* ``M524`` (2.0.0 and later, https://marlinfw.org/docs/gcode/M024.html) cancels a print
+  from the card. While one runs, it gets no ``ok``; a probe detects that it was executed
+  (tests/transcripts/marlin/m21-sd.txt).
+* ``M290`` needs ``BABYSTEPPING`` (https://marlinfw.org/docs/gcode/M290.html).
+* ``M86`` is documented for 2.2.0 (https://marlinfw.org/docs/gcode/M086.html).
+"""
 
 MARLIN1 = Dialect(
     name="marlin1",
@@ -264,7 +291,9 @@ MARLIN1 = Dialect(
     resend_wait=0.2,
     long_timeout=600.0,
 )
-"""Marlin 1.0, still on many printers. ``busy:`` came with 1.1, ``M524`` with 2.0."""
+"""Marlin 1.0, which many printers still have. It has neither ``busy:`` (1.1 and later)
+nor ``M524`` (2.0.0 and later). Without ``busy:``, ten minutes of silence are possible
+while it heats a bed or levels one."""
 
 PRUSA = Dialect(
     name="prusa",
@@ -274,7 +303,15 @@ PRUSA = Dialect(
     extra_sensors={"P": "pinda", "A": "ambient"},
     heater_timeout="the safety timer, 30 minutes without a print by default",
 )
-"""Prusa's fork of Marlin 1 for the MK3 and its kin, with ``busy:`` of its own."""
+"""Prusa's fork of Marlin 1 for the MK3 and similar printers, which sends ``busy:``.
+
+* ``P:`` is the temperature of the PINDA probe, ``A:`` the ambient temperature
+  (tests/transcripts/reports/octoprint-prusa-pinda.log).
+* File names in upper case are not found
+  (https://github.com/prusa3d/Prusa-Firmware/issues/3115).
+* The safety timer is 30 minutes
+  (https://github.com/prusa3d/Prusa-Firmware/pull/680).
+"""
 
 KLIPPER = Dialect(
     name="klipper",
@@ -305,18 +342,25 @@ KLIPPER = Dialect(
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,
 )
-"""Measured: v0.13 (tests/transcripts/klipper); its fork Kalico, formerly Danger
-Klipper, speaks the same (https://docs.kalico.gg). Slicers give it lines of several
-hundred bytes, ``EXCLUDE_OBJECT_DEFINE`` with the outline of an object. It answers lines
-in their order and says nothing while one takes its time, so even ``M105`` may wait
-behind a move for a minute. The commands for a print need its ``pause_resume`` section,
-as most configurations have it."""
+"""Measured with v0.13 (tests/transcripts/klipper). The fork Kalico, formerly Danger
+Klipper, has the same protocol (https://docs.kalico.gg).
+
+* Slicers write lines of several hundred bytes for it: ``EXCLUDE_OBJECT_DEFINE`` with
+  the outline of an object (https://www.klipper3d.org/Exclude_Object.html).
+* Lines are answered in order, and nothing is said while one is being executed, so even
+  an ``M105`` may wait behind moves for a minute (``ok_timeout``).
+* ``PAUSE``, ``RESUME`` and ``CANCEL_PRINT`` need a ``[pause_resume]`` section, which
+  most configurations have
+  (https://www.klipper3d.org/Config_Reference.html#pause_resume).
+* The timeout of the heaters is described at
+  https://www.klipper3d.org/Config_Reference.html#idle_timeout.
+"""
 
 REPRAPFIRMWARE = Dialect(
     name="reprapfirmware",
     babystep="M290 S{mm}",
     detect=("reprapfirmware", "reprap firmware"),
-    cancel=(),  # M0 does it, and much more
+    cancel=(),  # M0 cancels, but may also turn heaters and motors off
     g90_sets_extruder=False,
     only_m82_sets_extruder=True,
     answers_during_print=False,
@@ -328,7 +372,16 @@ REPRAPFIRMWARE = Dialect(
     runs_macros=True,
     bang=Bang.REFUSAL,
 )
-"""Checks sums, but not the sequence. ``G28`` and tool changes run its owner's files."""
+"""RepRapFirmware, the firmware of Duet boards.
+
+* It verifies checksums, but not the sequence of line numbers.
+* ``G28`` and tool changes run macro files of the owner
+  (https://docs.duet3d.com/User_manual/Tuning/Macros).
+* ``Done printing file`` may also be said of a cancelled print.
+* The serial line and the file have separate queues, so it answers in the middle of a
+  line of the file (https://docs.duet3d.com/User_manual/Reference/Gcodes).
+* ``M290 S`` moves the nozzle (the same page).
+"""
 
 REPETIER = Dialect(
     name="repetier",
@@ -342,9 +395,15 @@ REPETIER = Dialect(
     g90_sets_extruder=False,
     long_timeout=600.0,
 )
-"""Also the Anet A8's fork of it."""
+"""Repetier-Firmware, and its fork for the Anet A8. It acknowledges a line when it
+accepts it, so a dwell or a homing gets its ``ok`` at once
+(https://github.com/OctoPrint/OctoPrint/issues/1506). ``wait`` was seen every second
+(tests/transcripts/reports/repetier-server-states.log)."""
 
 _SMOOTHIE_ALARMS = ("alarm:", "halt asserted", "limit switch ", "halted, m999")
+"""``ALARM: Kill button pressed`` (https://smoothieware.org/on_halt), ``HALT asserted``
+(https://github.com/Smoothieware/Smoothieware/pull/782), ``Limit switch min_x was hit``
+(tests/transcripts/reports/octoprint-smoothie-limit-switch.log)."""
 
 SMOOTHIEWARE = Dialect(
     name="smoothieware",
@@ -356,10 +415,10 @@ SMOOTHIEWARE = Dialect(
     long_timeout=600.0,
     bang=Bang.FATAL,
     alarm_prefixes=_SMOOTHIE_ALARMS,
-    names_sensors=True,  # its designators
+    names_sensors=True,  # designators
 )
-"""Its buttons and end switches stop it with an ``ALARM:``, or ``Limit switch min_x was
-hit``, without ``Error:``. It then answers each line with ``!!`` alone, until ``M999``
+"""Its kill button and limit switches stop it with a line without ``Error:``. From then
+on it answers each line with ``!!`` alone, until ``M999``
 (https://smoothieware.org/stopping-smoothie)."""
 
 MALYAN = Dialect(
@@ -371,8 +430,9 @@ MALYAN = Dialect(
     card_always_present=True,
     long_timeout=600.0,
 )
-"""The Malyan M200, sold as Monoprice Select Mini; it says ``NAME:`` for
-``FIRMWARE_NAME:``."""
+"""The Malyan M200, also sold as Monoprice Select Mini. It says ``NAME:`` instead of
+``FIRMWARE_NAME:`` (https://github.com/OctoPrint/OctoPrint/issues/1762;
+tests/transcripts/reports/octoprint-malyan.log)."""
 
 TEACUP = Dialect(
     name="teacup",
@@ -382,25 +442,27 @@ TEACUP = Dialect(
     resend_ok=False,
     long_timeout=600.0,
 )
-"""Its requests carry more numbers: ``rs N1 expected checksum 9`` (Q-4)."""
+"""Teacup, for small boards. Its resend requests contain further numbers:
+``rs N1 expected checksum 9``
+(https://github.com/OctoPrint/OctoPrint/issues/300, Q-4)."""
 
 UNKNOWN = Dialect(
     name="unknown",
     own_g0_feedrate=True,
-    alarm_prefixes=_SMOOTHIE_ALARMS,  # one that is halted may not answer M115
+    alarm_prefixes=_SMOOTHIE_ALARMS,  # a halted Smoothieware may not answer M115
     homing_ends_shifts=False,
     only_m82_sets_extruder=None,
     checks_sequence=None,
     sends_busy=False,
     answers_during_print=False,
-    respond="RESPOND",  # a firmware that is not known may descend from one that has it
-    ok_before_output=True,  # or a late answer to M115 would be missed
+    respond="RESPOND",  # it may be a fork of Klipper
+    ok_before_output=True,  # otherwise a late answer to M115 would be missed
     wait_means_idle=True,
     long_timeout=600.0,
     bang=Bang.REFUSAL,
 )
-"""A firmware that was not identified (yet): of each quirk the assumption that does the
-least harm where it is wrong."""
+"""A firmware that was not identified, or not yet. Each field has the value that does
+the least harm if it is wrong."""
 
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
@@ -417,12 +479,12 @@ DIALECTS: Mapping[str, Dialect] = {
         UNKNOWN,
     )
 }
-"""By name. The first that matches a firmware is taken, so the particular ones precede
-the general: Prusa's name has Marlin in it, too."""
+"""By name. :func:`detect` returns the first match, so specific names precede general
+ones: the name of Prusa's firmware also contains ``Marlin``."""
 
 
 def detect(firmware: str) -> Dialect:
-    """Return the dialect of a firmware by the name that its ``M115`` gives."""
+    """Return the dialect for the firmware name that ``M115`` reported."""
     name = firmware.lower()
     for dialect in DIALECTS.values():
         if any(mark in name for mark in dialect.detect):

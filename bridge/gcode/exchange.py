@@ -29,25 +29,26 @@ from bridge.gcode.timeouts import (
 from bridge.gcode.window import PROBE, Queue, QueuedLine, Transmitter
 
 RECEIVE_BUFFER = 127
-"""Bytes that may wait in the firmware's receive buffer: Marlin's ``RX_BUFFER_SIZE`` is
-128 by default. While a move waits for the planner, nothing leaves it for the buffer of
-commands."""
+"""Bytes that may wait in the firmware's receive buffer. Marlin's ``RX_BUFFER_SIZE`` is
+128 by default, one of which stays free, and with 60 lines in one write it overran
+(tests/transcripts/marlin/m21-rxdrop-115200.txt). While a move waits for a place in the
+planner, nothing moves from this buffer into the command buffer."""
 
 _SENDS_UNSENT = frozenset({ExchangeState.READY, ExchangeState.PROBE_DUE})
-"""States in which the next line has a number already, and so must go first."""
+"""States in which the next line already has a number, and so must be sent first."""
 
 _OK = Ok()
 
 NO_ANSWER = "the printer stopped answering"
-"""The error of what waits when ``dialect.max_probes`` probes had no answer."""
+"""The error of the waiting lines after ``dialect.max_probes`` unanswered probes."""
 
 UNCERTAIN = 2
-"""Plain ``ok``s to probes until the last line is certain to have arrived. The first may
-be a surplus one; an answer that only a probe gets (``ok T:…``) is enough by itself."""
+"""Plain ``ok``s to probes that show that the last line has arrived. The first may be a
+surplus one; an answer that only a probe gets (``ok T:…``) is enough by itself."""
 
 
 class Exchange:
-    """Sends line after line; reports what became of each."""
+    """Sends one line after the other, and reports the result of each."""
 
     def __init__(
         self,

@@ -66,6 +66,8 @@ _FOR_SCREENS = re.compile(
 
 
 _OBJECT_NAME = re.compile(r"M486\s*A(?P<name>[^;]*)", re.ASCII | re.IGNORECASE)
+"""``M486 AName``: the name of the object that ``M486 S`` selected before
+(https://marlinfw.org/docs/gcode/M486.html; PrusaSlicer writes it)."""
 
 
 def is_for_screens(text: str) -> bool:

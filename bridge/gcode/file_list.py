@@ -20,9 +20,13 @@ from datetime import datetime
 from bridge.gcode.reply_types import FileEntry
 
 ENDING = r"\.g\w{0,4}(?:\s+\d.*)?$"
-"""How the name of a file ends; such a line is not taken for a firmware's message."""
+"""How an entry of the file list ends: ``.gco``, ``.gcode``, ``.g``, and perhaps a size.
+Such a line is not interpreted as a message of the firmware."""
 
 _TAIL = r"\s+(?P<size>\d{1,15})(?:\s+(?P<date>0x[0-9A-F]{1,8}))?(?:\s+(?P<long>\S.*))?$"
+"""What follows the path: the size, then with ``T`` the FAT date in hexadecimal, then
+with ``L`` the long name (https://marlinfw.org/docs/gcode/M020.html)."""
+
 _ENTRIES = [
     re.compile(pattern, re.ASCII | re.IGNORECASE)
     for pattern in (
@@ -32,23 +36,23 @@ _ENTRIES = [
     )
 ]
 _NAME = re.compile(r'"[^"]+"|.*\.[A-Z]\w{0,7}', re.ASCII | re.IGNORECASE)
-"""A name without a size. Other lines that come in between, or parts of them, have no
-ending."""
+"""A name without a size. Other lines that arrive within the list have no ending."""
 
 _OLDEST = 2008
-"""The first year of a date that is believed. Most printers have no clock, and leave
-1980 or another fixed early year in the files they write."""
+"""The first year of a plausible date. Most printers have no clock, and write 1980 or
+another fixed early year into their files; OctoPrint uses the same year (Q-30)."""
 
-
-# The beginning of a folder's entries: ``DIR_ENTER: /SUB/ "Long name"``.
 _ENTER = re.compile(r'DIR_ENTER:\s*(?P<path>/?\S+?)/?(?:\s+".*")?$')
+"""Begins the entries of a folder (Prusa: ``DIR_ENTER: /SUB/ "Long name"``)."""
+
 _FOLDER = re.compile(r"[^.]*/|.*\.DIR(?:\s+\d+)?|\*.*|NONE", re.IGNORECASE)
-"""Entries that are no files: folders with a slash behind (Repetier), with a star before
-(old RepRapFirmware) or with their short name's ``.DIR``, and ``NONE`` for an empty
-list."""
+"""Entries that are not files: folders with a slash at the end (Repetier), with a star
+in front (old RepRapFirmware) or with ``.DIR`` in their short name, and ``NONE`` for an
+empty list."""
 
 _MAX_FILES = 5000
-"""Noise on the line, or a card full of files, must not fill the memory."""
+"""Entries that are kept: neither noise on the line nor a full card may fill the
+memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,12 @@ class Listing:
 
 
 def parse_file(line: str) -> FileEntry | None:
-    """Return the entry in a line of the list; ``None``: the line has none.
+    """Return the entry in a line of the list, or ``None`` if there is none.
 
-    Known are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
-    longname``, names in quotes or with blanks. A line without a whole number as its
-    size is a name if it has an ending or is in quotes. Names that could not be sent
-    back are left out.
+    The forms are ``name``, ``name size``, ``name size longname`` and ``name size 0xdate
+    longname``, with names in quotes or with blanks (Q-30). Without a size, a line is a
+    name if it has an ending or is in quotes. Names that could not be sent back to the
+    firmware are left out.
     """
     text = line.replace("\0", "").strip()
     if not text or text.startswith(("//", "echo:")):

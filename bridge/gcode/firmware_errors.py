@@ -1,4 +1,4 @@
-"""What a firmware complains about: damaged lines, refusals and fatal errors."""
+"""The firmware's error messages: damaged lines, refusals and fatal errors."""
 
 import re
 from collections.abc import Mapping
@@ -32,18 +32,17 @@ FATAL_REASONS: Mapping[str, str] = {
     "halt asserted": "killed",
     "kill button": "killed",
 }
-"""Parts of a text that mark an error after which nothing works until a reset, and the
-stable word for each.
+"""Parts of a text that mark an error after which nothing works until a reset, each with
+the word that is published for it. :data:`SOURCES` says which firmware says them.
 
 The specific ones come first: Marlin reports ``Heating failed, system stopped!
 Heater_ID: E0`` and, some lines later, ``Printer halted. kill() called!``
-(tests/transcripts/marlin/m21-heating-failed.txt); at times both are in one line. The
+(tests/transcripts/marlin/m21-heating-failed.txt); sometimes both are in one line. The
 thermal protection, ``MINTEMP`` and ``MAXTEMP`` always end in ``kill()``
 (https://marlinfw.org/docs/configuration/configuration.html, "Thermal Protection").
-``Printer stopped due to errors`` is Marlin's ``stop()``, which ``M999`` ends
-(https://marlinfw.org/docs/gcode/M999.html); the watchdog's message asks for the power
-switch. ``HALT asserted`` and the kill button are Smoothieware's
-(https://smoothieware.org/on_halt), and ``fatal:`` is Repetier's.
+``Printer stopped due to errors`` comes from Marlin's ``stop()``, after which ``M999``
+restarts the printer (https://marlinfw.org/docs/gcode/M999.html); the watchdog's message
+asks for the printer to be switched off and on.
 """
 
 FAILURES: Mapping[str, str] = {
@@ -51,11 +50,11 @@ FAILURES: Mapping[str, str] = {
     "homing failed": "homing_failed",
     "stop called because of": "stopped",
 }
-"""Parts of a text about one operation that failed, such as ``G29``, and the reason for
-a halt that follows it at once.
+"""Parts of a text about one operation that failed, such as ``G29``. If a halt follows
+at once, this is its reason.
 
-They stop nothing by themselves: Marlin says ``Error:Probing Failed`` and goes on, and
-only with ``G29_HALT_ON_FAILURE`` calls ``kill()`` after it
+They stop nothing by themselves: Marlin says ``Error:Probing Failed`` and continues;
+only a build with ``G29_HALT_ON_FAILURE`` calls ``kill()`` afterwards
 (https://marlinfw.org/docs/gcode/G029-abl-bilinear.html).
 """
 
@@ -67,9 +66,10 @@ HEATER_FAULTS: Mapping[str, str] = {
     r"[\w ]{0,20}:{0,2} ?temp\.? sensor defect": "sensor_defect",
     r"printer set into dry run mode": "heaters_off",
 }
-"""How the report of a heater's fault begins that does not stop the firmware, and the
-stable word for each: RepRapFirmware turns off one heater and continues, Repetier turns
-off all of them and ignores every line that would heat."""
+"""Beginnings of reports of a heater fault that does not stop the firmware, each with
+the word that is published for it. RepRapFirmware turns off the one heater and
+continues; Repetier turns off all heaters and ignores every line that would heat. The
+sources are in :data:`SOURCES`."""
 
 _MARLIN = "https://github.com/MarlinFirmware/Marlin"
 _MARLIN_DOCS = "https://marlinfw.org/docs/configuration/configuration.html"
@@ -119,41 +119,54 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     ),
     r"printer set into dry run mode": ("repetier", f"{_REPETIER}/issues/810"),
 }
-"""For each mark, the families that say so, and how that is known."""
+"""For each of these texts, the firmware families that say it, and where that was found.
+docs/gcode.md is generated from this."""
 
 _FAULTS = [
     (re.compile(mark, re.IGNORECASE), word) for mark, word in HEATER_FAULTS.items()
 ]
 _NAMES = re.compile(r'"[^"]*"|(?<!\S)\S*?\.g\w{0,4}(?!\w)', re.ASCII | re.IGNORECASE)
+"""File names: in quotes, or ending in ``.gcode``, ``.gco``, ``.g`` and the like."""
+
 _ENTRY = re.compile(ENDING, re.ASCII | re.IGNORECASE | re.DOTALL)
+"""A line that ends like an entry of the card's file list, such as ``alarm: 7.gco 51``.
+"""
+
 _UNSPECIFIC = {"killed", "stopped", "fatal"}
-"""Words that say that the firmware stopped, but not why."""
+"""Reasons that say that the firmware stopped, but not why."""
 
 _TRANSFER = ("line number", "linenumber", "checksum", "format error", "expected line")
-"""Parts of a text that says that a line arrived damaged, or not in its turn."""
+"""Parts of a text that says that a line arrived damaged or out of sequence.
+
+Marlin: ``checksum mismatch``, ``Line Number is not Last Line Number+1``, ``No Checksum
+with line number`` (tests/transcripts/marlin/m21-lines.txt). The others are those that
+OctoPrint knows of other firmwares, such as Repetier's ``Format error`` (Q-12)."""
 
 _LAST = re.compile(r"last line:?\s*(-?\d{1,9})", re.ASCII)
+"""``Last Line: 2``, behind each of Marlin's complaints
+(tests/transcripts/marlin/m21-lines.txt). The number can be negative after noise."""
 
 
 def fatal_reason(text: str) -> str | None:
-    """Return the stable word for a fatal error's text; ``None``: it is not fatal.
+    """Return the reason that a fatal error's text gives; ``None``: it is not fatal.
 
-    The names of files do not count: ``File "watchdog.gcode" not found`` stops nothing.
+    File names are disregarded: ``File "watchdog.gcode" not found`` stops nothing.
     """
     text = _NAMES.sub("", text).lower()
     return next((word for mark, word in FATAL_REASONS.items() if mark in text), None)
 
 
 def failure_reason(text: str) -> str | None:
-    """Return the stable word for an operation that failed; ``None``: it is another."""
+    """Return the reason if a text reports a failed operation, and ``None`` if not."""
     lower = text.lower()
     return next((word for mark, word in FAILURES.items() if mark in lower), None)
 
 
 def parse_error(text: str) -> Reply:
-    """Return what follows ``Error:`` on its line.
+    """Return the meaning of what follows ``Error:``.
 
-    A fatal text goes before a damaged line, so that a kill is never taken for noise.
+    A fatal text takes precedence over a damaged line, so that ``kill()`` is never
+    mistaken for noise.
     """
     if reason := fatal_reason(text):
         return Fatal(text, reason)
@@ -167,9 +180,9 @@ def parse_error(text: str) -> Reply:
 
 
 def parse_unmarked(text: str, dialect: Dialect) -> Reply:
-    """Return what a line means that has no mark of an error; mostly nothing special.
+    """Return the meaning of a line that does not begin like an error.
 
-    Without a colon it may as well be the name of a file.
+    Without a colon, it could just as well be the name of a file.
     """
     if text.lower().startswith(dialect.alarm_prefixes) and not _ENTRY.search(text):
         return Fatal(text, fatal_reason(text) or "fatal")
@@ -183,10 +196,10 @@ def _fault(text: str) -> HeaterFault | None:
 
 
 def parse_bang(text: str, dialect: Dialect) -> Reply:
-    """Return what follows ``!!`` on its line.
+    """Return the meaning of what follows ``!!``.
 
-    A firmware that reports its own state distinguishes a refusal from a stop that way;
-    its ``!!`` is always a refusal.
+    A firmware that reports its state (Klipper) reports a stop that way, so its ``!!``
+    is always a refusal.
     """
     if dialect.reports_state:
         return Refusal(text)
@@ -197,10 +210,10 @@ def parse_bang(text: str, dialect: Dialect) -> Reply:
 
 
 def join_fatal(older: Fatal, newer: Fatal) -> Fatal:
-    """Return one error for two lines about the same stop.
+    """Return one error for two lines about the same stop (Q-35).
 
-    The firmware reports the cause first and the kill after it, so an unspecific reason
-    never replaces a specific one.
+    The firmware reports the cause first and the ``kill()`` after it, so an unspecific
+    reason never replaces a specific one.
     """
     if newer.text in older.text:
         return older

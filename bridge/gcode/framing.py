@@ -4,33 +4,40 @@ from functools import reduce
 from operator import xor
 
 MAX_COMMAND = 96
-"""Bytes that a line must stay below, without its line end: Marlin's default
-``MAX_CMD_SIZE``. Longer ones are cut without an error (tests/transcripts/marlin,
-``m21-misc.txt``), which makes another command of them."""
+"""A line must be shorter than this, in bytes without its line end. It is Marlin's
+default ``MAX_CMD_SIZE`` (https://marlinfw.org/docs/configuration/configuration.html).
+Marlin cuts longer lines after 95 bytes without an error, which turns them into other
+commands (``M118 ccc…`` in tests/transcripts/marlin/m21-misc.txt)."""
 
 MAX_REPLY = 4096
-"""Bytes of a line that are kept. Hardly a firmware says that much in one line, and what
-is missing is marked; noise at a wrong baud rate has no line ends at all."""
+"""Bytes that are kept of one line from the firmware. Hardly any firmware writes longer
+lines, and cut ones are marked. Noise at a wrong baud rate has no line ends at all, and
+must not fill the memory."""
 
 LONGEST_NUMBER = 999_999_999
-"""The longest line number that must fit a line beside its text."""
+"""The longest line number that must fit into a line together with its text."""
 
 _FOLDED = 128
-"""Bytes whose checksum is computed by folding; every line that can be sent is shorter.
-"""
+"""Up to this many bytes, the checksum is computed by folding; every line that can be
+numbered is shorter."""
 
 _SHORT = 64
-"""Bytes that need one step less; the lines of most prints are shorter."""
+"""Up to this many bytes, folding takes one step less. Most lines of a print are
+shorter."""
 
 _NUMBERING = len(f"N{LONGEST_NUMBER} *255")
 """Bytes that a line number and a checksum add to a line, at most."""
 
 _SUSPICIOUS = {"", " ", "N"}
-"""How a line begins that must be looked at twice."""
+"""First characters of lines that need a closer look."""
 
 
 def checksum(payload: bytes) -> int:
-    """Return the XOR of all bytes, as RepRap firmwares compute it (0 to 255)."""
+    """Return the XOR of all bytes (0 to 255).
+
+    It covers everything before the ``*``, including ``N`` and the line number
+    (https://reprap.org/wiki/G-code, "Checksum").
+    """
     if len(payload) > _FOLDED:
         return reduce(xor, payload, 0)
     # As one number that is folded in halves: five times as fast as byte by byte, and
@@ -102,11 +109,11 @@ class LineReceiver:
         self._partial = b""
         self._missing = 0  # bytes of the unfinished line that were not kept
         self.noise = 0
-        """Bytes thrown away, and lines that no firmware would say."""
+        """Discarded bytes, plus lines that were not valid UTF-8."""
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines that these bytes complete, without their ends and blanks."""
-        if data == b"ok\n" and not self._partial:  # as most answers in a print
+        """Return the lines that these bytes complete, without line ends and blanks."""
+        if data == b"ok\n" and not self._partial:  # most answers during a print
             return ["ok"]
         *lines, self._partial = (self._partial + data).split(b"\n")
         if len(self._partial) > MAX_REPLY:

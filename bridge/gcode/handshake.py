@@ -41,26 +41,29 @@ INTERVAL = 2.0
 so a shorter interval would only add surplus ``ok``s."""
 
 MAX_IGNORED = 2
-"""Greetings that may have no effect, before the firmware's own numbering is used. Some
-take ``M110 N…`` only as an unnumbered line, or not at all, and go on asking for line 1
-after a boot."""
+"""Greetings without effect after which the firmware's own numbering is used. Some
+firmwares accept ``M110 N…`` only in an unnumbered line, or not at all
+(https://github.com/kliment/Printrun/issues/1421), and keep asking for line 1 after a
+boot."""
 
 NO_ANSWER = "the printer does not answer; wrong baud rate?"
-"""At a wrong rate nothing, or only noise, is received."""
+"""At a wrong baud rate, nothing or only noise is received."""
 
 NOT_HEARD = "the printer reports its state, but does not answer"
-"""The rate is right then; the line towards the printer is broken, or it waits."""
+"""The baud rate is right in this case: either the wire to the printer is broken, or the
+printer is waiting for something."""
 
 SLOWLY = 5
-"""Greetings without an answer until fewer are sent to a firmware that reports: what it
-does not read would fill its receive buffer, and the rest would arrive damaged."""
+"""Unanswered greetings after which a firmware that sends reports is greeted less often.
+What it does not read would fill its receive buffer, and the rest would arrive damaged.
+"""
 
 SILENT = 2
-"""Greetings without an answer until a probe is sent behind one: some firmwares obey
-``M110`` and do not acknowledge it."""
+"""Unanswered greetings after which a probe is sent as well: some firmwares execute
+``M110`` without acknowledging it."""
 
 _ERROR_CODE = re.compile(r"\d{1,3}", re.ASCII)
-"""What grbl says of each line of ours, after ``error:``
+"""What grbl answers to each of our lines, after ``error:``
 (https://github.com/gnea/grbl/wiki/Grbl-v1.1-Interface)."""
 
 

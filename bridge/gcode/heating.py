@@ -63,7 +63,11 @@ _NOTHING = float("nan")
 
 
 def _named_heater(name: str) -> tuple[str, int | None]:
-    """Return what a heater of Klipper's is: only the tools' names are fixed."""
+    """Return which heater a Klipper name stands for.
+
+    Only the names of tools are fixed (``extruder``, ``extruder1``); others are those of
+    ``[heater_generic]`` sections (https://www.klipper3d.org/Config_Reference.html).
+    """
     name = name.lower()
     if match := re.fullmatch(r"extruder(\d*)", name):
         return "tool", int(match[1] or 0)

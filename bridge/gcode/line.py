@@ -15,18 +15,23 @@ from typing import NamedTuple, NoReturn
 from bridge.gcode import codes, texts
 from bridge.gcode.codes import UNKNOWN, Argument, Code, Moves, Syntax
 
+# No "+", no "-0", no leading zeros, and a digit on both sides of a point. Nine digits
+# are more than any machine needs.
 _NUMBER = r"(?:-(?!0(?:\.0+)?(?: |$)))?(?:0|[1-9]\d{0,8}+)(?:\.\d++)?+"
 _CANONICAL = re.compile(
     r"(?:[GM](?!110(?: |$))(?:0|[1-9]\d{0,3}+)|T\d\d?(?!.* T))"
     rf"(?: [A-FH-LO-Z](?:{_NUMBER})?+)*+",
     re.ASCII,
 )
-"""Possessive, because nothing that it has matched can be matched in another way."""
+"""A line that needs no rewriting; most lines that slicers write look like this. The
+quantifiers are possessive, because no part of a match can be matched in another way.
+``M110`` and two tool numbers are left to the parser, which refuses them."""
 
 _BARE_POINT = re.compile(r"\.(?<!\d\.)", re.ASCII)
-"""Slicers save a zero: ``E.02``, ``E-.8``."""
+"""A point without a digit before it: slicers write ``E.02`` and ``E-.8`` to save a
+byte."""
 
-# What people and slicers write. Firmwares read letters in either case and with or
+# What people and slicers write. Firmwares read letters in either case, and with or
 # without blanks before numbers (https://reprap.org/wiki/G-code#Fields).
 _CODE = re.compile(
     r"(?P<letter>[GMT])\s*(?P<number>\d+)(?:\.(?P<sub>\d+))?", re.ASCII | re.IGNORECASE
@@ -35,56 +40,65 @@ _PAIR = re.compile(
     r"\s*(?P<letter>[A-Z])\s*(?P<number>[-+]?(?:\d+\.?\d*|\.\d+))?",
     re.ASCII | re.IGNORECASE,
 )
-# RepRapFirmware's lists, such as ``G10 P0 S200:210`` and ``M204 P500:800``.
+# RepRapFirmware's lists, such as ``G10 P0 S200:210`` and ``M204 P500:800``, and its
+# texts in quotes, in which two quotes stand for one
+# (https://docs.duet3d.com/User_manual/Reference/Gcodes).
 _MORE = re.compile(r":([-+]?(?:\d+\.?\d*|\.\d+))", re.ASCII)
 _QUOTE = re.compile(r'"((?:[^"]|"")*)"', re.ASCII)
-# Klipper's commands with names, and their parameters ``NAME=value``
-# (https://www.klipper3d.org/G-Codes.html#extended-g-code-commands).
+# Klipper's extended commands, and their parameters ``NAME=value``. A name has digits
+# only at its end (https://www.klipper3d.org/Command_Templates.html#naming).
 _NAME = re.compile(r"[A-Z_]+\d*(?=\s|$)", re.ASCII | re.IGNORECASE)
 _NAMED = re.compile(
     r'\s+(?P<key>[A-Z_]\w*)=(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"=]*))(?=\s|$)',
     re.ASCII | re.IGNORECASE,
 )
 _DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+# What may stand before the text of ``M0``: how long it waits
+# (https://marlinfw.org/docs/gcode/M000-M001.html).
 _OPTIONS = re.compile(
     r"\s*([PS])\s*(\d+\.?\d*|\.\d+)(?=\s|$)", re.ASCII | re.IGNORECASE
 )
-# Mistakes that get a message of their own: a line number, a second command in the line,
-# and a number with an exponent, whose ``E`` firmwares read as the extruder.
+# Mistakes with a message of their own: a line number, coordinates without a code, and a
+# number with an exponent, whose ``E`` firmwares read as the extruder.
 _NUMBERED = re.compile(r"N\s*-?\d", re.ASCII | re.IGNORECASE)
 _CONTINUED = re.compile(
     r"[A-CE-FI-KP-RU-Z]\s*[-+]?\.?\d[\d.]*(?![\w.])", re.ASCII | re.IGNORECASE
 )
 _EXPONENT = re.compile(r"[-+]?[\d.]+E[-+]?\d+", re.ASCII | re.IGNORECASE)
 _SHELL = frozenset("\"'\\#;*`$")
-"""What would end a value in Klipper's line, or be taken out of it."""
+"""Characters that end a value in one of Klipper's extended commands, begin a comment,
+or mean something else to the shell-like parser that it reads values with."""
 
 _LONGEST_NUMBER = 24  # characters; more cannot be meant, and slow down the parser
 _LONGEST_CODE = 4
-"""Digits of a code. Firmwares keep 16 bits of it, or 8: ``M65640`` is ``M104`` then."""
+"""Digits of a code. Firmwares store it in 16 bits, or in 8, and would read ``M65640``
+as ``M104`` (65640 - 65536)."""
 
 _LINE_NUMBERS = "must not have line numbers (N, M110), because the bridge adds them"
 _SHOWN = 60  # characters of a line in a message
 MOVES = frozenset({"G0", "G1", "G2", "G3"})
-"""Codes of plain moves, as most lines of a print are: they have no output, are accepted
-at once, and set nothing but the feedrate and where the head is."""
+"""Codes of plain moves, which most lines of a print are. They have no output, are
+accepted at once, and change nothing but the feedrate and the position."""
 
 _STOPS = ("M108", "M112", "M410", "M876")
-"""Marlin looks for these while it works, and does not look at what follows."""
+"""Marlin's ``EMERGENCY_PARSER`` looks for these while another command runs, and
+disregards what follows
+(https://marlinfw.org/docs/configuration/configuration.html)."""
 
 _LETTERS = Argument.LETTERS
 _TEXTS = {Argument.DISPLAY, Argument.ECHO, Argument.FILE, Argument.TEXT}
 _NOWHERE = Code("", "is not in the table")
 
+# Only Klipper has commands with names.
 _OF_NAMES = next(family for family in codes.SYNTAXES if codes.SYNTAXES[family].names)
 
 _KEPT = 4096
-"""Lines that are kept: a line is read several times on its way, and the lines of a
-running command repeat."""
+"""Parsed lines that are kept: each line is read several times on its way, and the lines
+of a running command repeat."""
 
 
 class LineError(ValueError):
-    """A line that cannot be put into canonical form.
+    """A line has no canonical form.
 
     Attributes:
         column: where the problem begins, counted from 1.
@@ -184,10 +198,11 @@ def parse(text: str, family: str) -> Line:
 
 
 def read(text: str, family: str = UNKNOWN) -> Line:
-    """Return the value of a line that was sent; of an odd one, the code alone.
+    """Return the value of a line that was sent; of an invalid one, only the code.
 
-    Never raises: for what is noted down of a line when nothing can be refused any more.
-    Only Klipper has commands with names, so a name is Klipper's, whatever the family.
+    It never raises, because it is used when a line can no longer be refused. Only
+    Klipper has commands with names, so a name is read as Klipper does, whatever the
+    family.
     """
     if text[1:2].isupper() or text[1:2] == "_":
         family = _OF_NAMES
@@ -199,12 +214,11 @@ def read(text: str, family: str = UNKNOWN) -> Line:
 
 
 def of_file(text: str, family: str) -> Line | None:
-    """Return the value of a line of a file; ``None``: it has only blanks or a comment.
+    """Return the value of a line of a file, or ``None`` for blanks and comments.
 
-    A comment is left out wherever it is outside of quotes, also after a text that a
-    display shows. Unlike those of :func:`parse`, the values are not kept, because the
-    lines of a file rarely repeat and would displace those of running commands. The
-    ``text`` of the value is what is sent.
+    A comment outside quotes is removed, even after a text for the display. Unlike those
+    of :func:`parse`, the values are not kept, because the lines of a file rarely repeat
+    and would displace those of running commands. The ``text`` of the value is sent.
 
     Args:
         text: the line, with or without its line end.
@@ -243,8 +257,8 @@ def _without_comment(match: re.Match[str]) -> str:
 def format_number(value: float) -> str:
     """Return a number as firmwares read it: fixed point, no exponent, no ``-0``.
 
-    Marlin reads ``E`` in ``1e-3`` as the next word, the extruder's. There are at most
-    six decimals, which is finer than any machine moves.
+    Marlin reads the ``E`` of ``1e-3`` as the next parameter, the extruder's. The six
+    decimals are finer than any machine can move.
     """
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text

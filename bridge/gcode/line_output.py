@@ -1,4 +1,4 @@
-"""Which of the firmware's lines are the answer to the line it is working on."""
+"""Which of the firmware's lines belong to the line that it is executing."""
 
 import re
 from collections.abc import Sequence
@@ -10,25 +10,31 @@ from bridge.gcode.reply_types import Reply
 from bridge.gcode.window import QueuedLine
 
 MAX_OUTPUT = 2000
-"""Lines of output that are kept for one line; the list of a full SD card has fewer."""
+"""Lines of output that are kept for one line; the file list of a full SD card is
+shorter."""
 
 _UNKNOWN = re.compile(
     r"unknown |invalid [GM] code|bad (?:[GM]-code|command)", re.IGNORECASE
 )
-"""How a refusal begins that says that a code is not known (``Unknown command: "foo"``
-of Marlin and Klipper, ``Invalid M code.`` of Prusa, ``Bad command`` of RepRapFirmware):
-that answers a query of the bridge and concerns nobody else."""
+"""Beginnings of a refusal of an unknown code: ``Unknown command: "foo"`` of Marlin and
+Klipper (tests/transcripts), ``Invalid M code.`` of Prusa
+(https://github.com/OctoPrint/OctoPrint/issues/1713), ``Bad G-code`` of Teacup
+(https://github.com/Traumflug/Teacup_Firmware/issues/305) and ``Bad command`` of
+RepRapFirmware. As the answer to a query of the bridge, it concerns nobody else."""
 
-
-# A refusal repeats the line, with the frame in which it was sent: ``N12 M999*55``.
 _QUOTE = re.compile(r'Unknown (?:command|code):\s*"?(.*?)"?$', re.IGNORECASE)
+"""The line that a refusal quotes."""
+
 _FRAME = re.compile(r"^N\d+\s*|\s*\*\d+$", re.ASCII)
+"""The frame in which that line was sent: ``N12 M999*55``. Repetier quotes it as well
+(https://github.com/luc-github/Repetier-Firmware-4-Davinci/issues/29)."""
+
 _ECHO = re.compile(r"echo:\s*N-?\d+\s", re.ASCII | re.IGNORECASE)
-"""Repetier's echo of a line, where its owner has switched that on (``M111``)."""
+"""Repetier's echo of a received line, if the owner has switched it on (``M111``)."""
 
 
 def is_query(line: str) -> bool:
-    """Return whether a line is sent for the sake of its answer."""
+    """Return whether a line does nothing but query something."""
     return read(line).row.reads
 
 
@@ -36,9 +42,9 @@ def collect(line: QueuedLine, found: Sequence[Reply], text: str) -> None:
     """Add what the firmware said to a line's output, unless it was unsolicited.
 
     Args:
-        line: the line that the firmware works on.
-        found: all replies that one line of the firmware means.
-        text: that line of the firmware.
+        line: the line that the firmware is executing.
+        found: all replies in one line from the firmware.
+        text: that line from the firmware.
 
     """
     mine = [reply for reply in found if _belongs(reply, line)]
@@ -53,11 +59,11 @@ def collect(line: QueuedLine, found: Sequence[Reply], text: str) -> None:
 
 
 def mark_damaged(found: Sequence[Reply], line: QueuedLine | None) -> list[Reply]:
-    """Return replies with a refusal of what noise made of a line as its damage.
+    """Return the replies, with the refusal of a damaged line as a transfer error.
 
-    Noise in the ``N`` of a numbered line makes an unknown command of it, whose checksum
-    nobody checks: ``Unknown command: "O1111 M117 hello"``. The firmware never received
-    the line, and asks for it later.
+    Noise in the ``N`` of a numbered line turns it into an unknown command without a
+    checksum: ``Unknown command: "O1111 M117 hello"``. The firmware has not received the
+    line, and requests it later.
     """
     if line is None or line.number < 0:
         return list(found)
@@ -80,10 +86,10 @@ def _is_damage(text: str, line: QueuedLine) -> bool:
 
 
 def mark_unsolicited(found: Sequence[Reply], line: QueuedLine | None) -> list[Reply]:
-    """Return replies with those refusals marked that no sender of a line reports.
+    """Return the replies, with those refusals marked that no sender reports.
 
-    What our own questions find out, that a code is not known or that there is no card,
-    is not marked, because it is not a problem to report.
+    Answers to the bridge's own queries, for example that a code is unknown or that
+    there is no card, are not marked, because they are not problems.
     """
     if line is not None and line.report_errors:
         return list(found)
@@ -99,7 +105,7 @@ def mark_unsolicited(found: Sequence[Reply], line: QueuedLine | None) -> list[Re
 
 
 def _belongs(reply: Reply, line: QueuedLine) -> bool:
-    """Return whether a reply can be about a line: autoreports are about none."""
+    """Return whether a reply can belong to a line: automatic reports belong to none."""
     match reply:
         case replies.TemperatureReport():
             return line.code == "M105"

@@ -38,7 +38,8 @@ class Modal:
 
 
 _FAN_FULL = 255
-"""``M106`` without ``S`` is full speed; ``S255`` is the same (Marlin)."""
+"""``M106`` without ``S`` means full speed, as ``S255`` does
+(https://marlinfw.org/docs/gcode/M106.html)."""
 
 
 def track(modal: Modal, line: str | Line, *, g90_sets_extruder: bool = True) -> Modal:

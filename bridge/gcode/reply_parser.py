@@ -1,10 +1,11 @@
-"""What a line of the firmware means: one line of text to typed replies.
+"""Parses one line of text from the firmware into typed replies.
 
-A dialect decides where firmwares differ. What firmwares say is known from logs
-(tests/transcripts) and the sources that docs/adr/0015 names. The rules are found by a
-line's first letter, because every line that arrives is matched here. A rule is narrower
-than the message needs where a file's name could match as well: files are called "ok
-then.gcode" and "fatal: error.gcode", and each is a line of the card's list.
+Where firmwares differ, the dialect decides. Each rule names its source: a log in
+tests/transcripts, documentation, or a public thread; docs/gcode.md is generated from
+the rules. They are found by the first letter of a line, because every line that arrives
+is matched here. Where the name of a file could match as well, a rule is narrower than
+the message needs: files are called "ok then.gcode" and "fatal: error.gcode", and each
+of them is a line of the card's file list.
 """
 
 import re
@@ -56,11 +57,11 @@ class Rule:
     """One phrase and its meaning.
 
     Attributes:
-        pattern: what the whole line, or its beginning, looks like.
+        pattern: matches the whole line, or its beginning.
         build: returns the replies.
-        example: a line as firmwares say it.
-        families: the dialects of which it is known; empty: of most.
-        source: how it is known: a log or a document.
+        example: a line as the firmware says it.
+        families: the dialects that are known to say it; empty: most do.
+        source: where it was found: a log, documentation, or a public thread.
 
     """
 
@@ -73,16 +74,23 @@ class Rule:
 
 # What follows is not the name of a file.
 _NO_FILE = rf"(?!.*{ENDING})"
-# Nine digits are more than any firmware counts to, and cheap to convert.
+# Nine digits are more than any line number here (framing.LONGEST_NUMBER), and cheap to
+# convert.
 _OK_NUMBER = re.compile(
     r"(?:N\s*:?\s*(?P<marked>-?\d{1,9})\b|(?P<bare>\d{1,9})(?=\s*$|\s+[A-Z]+\d*[: ]))?"
     r"(?:\s*\b(?:P\d{1,4}|B(?P<room>\d{1,4}))\b(?!:))*\s*",
     re.ASCII,
 )
-"""The line's number, and how many lines (``P``) and bytes (``B``) there is room for:
-``ok N2 P15 B3`` (https://marlinfw.org/docs/configuration/configuration.html,
-"ADVANCED_OK"). Malyan's firmware adds the temperatures: ``ok N5 P7 B15 T:153.4 /0.0``.
-Anycubic's has a colon: ``ok N:7395`` (public logs).
+"""What may follow ``ok``.
+
+* ``ok N2 P15 B3``: the line number, the free places in the planner, and those in the
+  command buffer (Marlin's ``ADVANCED_OK``,
+  tests/transcripts/marlin/m21-advok-lines.txt).
+* ``ok N5 P7 B15 T:153.4 /0.0``: with temperatures (Malyan,
+  tests/transcripts/reports/octoprint-malyan.log).
+* ``ok N:7395``: with a colon (Anycubic,
+  tests/transcripts/reports/octoprint-anycubic-numbered.log).
+* ``ok 2``: the number alone (Repetier).
 """
 
 
@@ -275,8 +283,8 @@ def _rule(
     return Rule(compiled, build, example, tuple(families.split()), source)
 
 
-# How a phrase is known: from logs of firmwares that ran here, from documents, and from
-# logs in public threads, of which tests/transcripts/README.md has more.
+# Where the phrases were found: in logs of firmwares that ran here, in documentation,
+# and in public threads, which tests/transcripts/README.md lists.
 _LOG = "tests/transcripts"
 _REPORTS = "tests/transcripts/reports"
 _OCTOPRINT = "https://github.com/OctoPrint/OctoPrint/issues/"
@@ -487,14 +495,15 @@ _BOOT_HINT = re.compile(
     r".+start|.*(?:PowerUp|(?:External|Brown out|Watchdog|Software) Reset)", re.DOTALL
 )
 """A ``start`` with noise before it, and the cause of a reset, which Marlin reports on
-the next line."""
+the next line (``PowerUp``: tests/transcripts/marlin/m21-basic.txt; ``External Reset``:
+tests/transcripts/reports/octoprint-lulzbot-torn-ok.log)."""
 
 
 def parse_reply(line: str, dialect: Dialect = MARLIN) -> list[Reply]:
-    """Return what a line means; any text means something, a blank line nothing.
+    """Return the replies in a line: at least one, unless the line is blank.
 
-    ``ok T:20.1 /0.0`` means two things: reports come first, the :class:`Ok` last. What
-    no rule matches is an :class:`OtherText`, unless it reports an error.
+    ``ok T:20.1 /0.0`` contains two: reports come first, the :class:`Ok` last. What no
+    rule matches is an :class:`OtherText`, unless it reports an error.
 
     Args:
         line: a line without its line end.
@@ -516,8 +525,8 @@ _INTERRUPTING_OK = re.compile(
     r"(?<=[\d@:])(?:N\d{0,9})?ok(?P<rest>(?:\s+N\d{1,9})?(?:\s+[PB]\d{1,4})*)$",
     re.ASCII,
 )
-"""An ``ok`` that interrupts a report by itself: Marlin 1.1 writes both at once on some
-boards (``@0:127 @1:10N2ok N238 P1 B3``, ``@0:55 @N780ok``;
+"""An ``ok`` in the middle of an automatic report. On some boards, Marlin 1.1 writes
+both at once (``@0:127 @1:10N2ok N238 P1 B3``, ``@0:55 @N780ok``;
 https://github.com/MarlinFirmware/Marlin/issues/9658,
 https://github.com/OctoPrint/OctoPrint/issues/2254). No report ends that way."""
 
@@ -531,8 +540,8 @@ def _interrupting_ok(text: str, said: Sequence[Reply]) -> list[Reply]:
 
 
 def hints_at_start(text: str) -> bool:
-    """Return whether a line may be a boot whose ``start`` arrived damaged.
+    """Return whether the firmware may have booted, with a damaged ``start``.
 
-    ``PID Autotune start`` looks the same, so it is only a reason to ask.
+    ``PID Autotune start`` looks the same, so this is only a reason to send a probe.
     """
     return _BOOT_HINT.fullmatch(text) is not None

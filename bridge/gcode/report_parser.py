@@ -26,71 +26,94 @@ from bridge.gcode.reply_types import (
 # Nine digits are more than any machine needs, and keep floats finite.
 _NUMBER = r"[-+]?(?:\d{1,9}(?:\.\d{0,20})?|\.\d{1,20})"
 _UNREADABLE = r"nan|[-+]?inf(?:inity)?|ovf|-{2,}|\?+"
-"""What stands for a temperature that a firmware cannot measure. ``nan``, ``inf`` and
-``ovf`` are what Arduino's ``Print`` makes of such a number
-(https://docs.arduino.cc/language-reference/en/functions/communication/serial/print/);
-an open thermistor reads as one of them."""
+"""What a firmware prints for a temperature that it cannot measure. Arduino's ``Print``
+turns such a number into ``nan``, ``inf`` or ``ovf``
+(https://docs.arduino.cc/language-reference/en/functions/communication/serial/print/),
+for example if a thermistor is not connected."""
 _UNREAD = re.compile(_UNREADABLE, re.ASCII | re.IGNORECASE)
 _VALUE = rf"{_NUMBER}|{_UNREADABLE}"
+# One reading, with its target behind a slash (Marlin, Klipper) or a blank. The blank is
+# for old firmwares; a name with a colon after it begins the next reading.
 _ENTRY = re.compile(
     rf"(?:^|(?<=\s))(?P<name>[A-Za-z_]\w*):\s*(?P<actual>{_VALUE})(?![\w.])"
     rf"(?:\s*/\s*(?P<slashed>{_VALUE})|\s+(?P<bare>{_NUMBER})(?=\s|$))?",
     re.ASCII | re.IGNORECASE,
 )
 _DECORATION = re.compile(r"(?:^|(?<=\s))=+(?=[A-Z])", re.ASCII)
-"""Creality's firmware of the CR-10S Pro writes ``==T:195.00 /195.00 ==B:45.33``."""
+"""Creality's firmware for the CR-10S Pro writes ``==T:195.00 /195.00 ==B:45.33``
+(https://github.com/OctoPrint/OctoPrint/issues/2861;
+tests/transcripts/reports/octoprint-cr10s-pro-target.log)."""
 
 _NAME = re.compile(r"(?P<letter>[ABCHLMPRSX])\d{0,3}", re.ASCII)
-"""What sensors beside hotends and the bed are called: ambient (A), zones of the bed
-(B0, B1; the first is the bed), chamber (C), cooler (L), board (M), probe (P), redundant
-(R) and others of forks, with a number where there are several
-(https://marlinfw.org/docs/gcode/M105.html). Longer words that look like readings are
-noise (``OOOOT:199.8``). Other letters are those of axes and numbers: two lines may
-arrive as one (``T:20.1 /0.0 X:6.65 Y:0.00``, ``T:20.1 /0.0ok N:14``). Only Prusa's
-firmware for the MK4 and the like calls its heatbreak ``X``, with a target
-(``X:36.0/36.0``)."""
+"""Names of sensors other than hotends and the bed: ambient (A), zones of the bed (B0,
+B1; the first is the bed), chamber (C), cooler (L), board (M), probe (P), redundant (R)
+and those of forks, with a number if there are several
+(https://marlinfw.org/docs/gcode/M105.html; B0 and B1 are a Snapmaker's,
+tests/transcripts/reports/octoprint-snapmaker-zones.log).
+
+Longer words that look like readings are noise (``OOOOT:199.8``). Other letters belong
+to axes and numbers, because two lines may arrive as one (``T:20.1 /0.0 X:6.65 Y:0.00``,
+``T:20.1 /0.0ok N:14``). Only Prusa's firmware for the MK4 and similar printers calls
+its heatbreak ``X``, and reports it with a target (``X1:30.00/36.00`` of an XL,
+tests/transcripts/reports/octoprint-prusa-xl.log)."""
 
 _FIRST = re.compile(r"[A-Z]\d{0,3}", re.ASCII)
+"""How the name of a report's first reading looks: most begin with ``T``, Klipper's with
+``B``."""
 
 _ANY_NAME = re.compile(r"(?![XYZEW]$)[A-Za-z]\w{0,31}", re.ASCII)
-"""What the owner of a Klipper or a Smoothieware can call a sensor, such as ``F`` (a
-safety thermistor, https://smoothieware.org/safety-thermistor)."""
+"""Names that the owner of a Klipper or a Smoothieware can give to a sensor, such as
+``F`` (a safety thermistor, https://smoothieware.org/safety-thermistor). The letters
+left out are those of axes, and Marlin's ``E:`` and ``W:`` (:data:`_WAITING`)."""
 
 _OWNERS = re.compile(r"\S+: ?\S+ ?/\S+", re.ASCII)
-"""How Klipper reports it, always with a target (tests/transcripts/klipper)."""
+"""Such a reading always has a target (tests/transcripts/klipper/05_temperature.txt)."""
 
 _COLDEST, _HOTTEST = -273.0, 1000.0
-"""°C; no sensor of a printer measures anything outside. RepRapFirmware reports -273.1
-for a sensor that is missing and 2000 for one that is broken
+"""°C; readings outside are not temperatures. RepRapFirmware reports -273.1 for a
+missing sensor and 2000 for a broken one
 (https://docs.duet3d.com/User_manual/Troubleshooting/Heater_temperature)."""
 
 _TOOL = re.compile(r"T\d{1,3}", re.ASCII)
 _HEATER = re.compile(r"T\d{0,3}|B", re.ASCII)
 _WAITING = re.compile(r"\s(?P<name>[EW]):\s*[\d?]", re.ASCII)
-"""During ``M109``, the extruder that is waited for (``T:60.4 E:0 W:?``), and the
-seconds that its temperature must still hold."""
+"""During ``M109``: the number of the extruder (``T:60.4 E:0 W:?``, Marlin 1), and the
+seconds for which the temperature must still hold, ``?`` until it is reached
+(Marlin 2.1, tests/transcripts/marlin/m21-heating.txt)."""
 
 _POSITION = re.compile(
     rf"(?:C:\s*)?X:\s*(?P<x>{_NUMBER})[\s,]*Y:\s*(?P<y>{_NUMBER})"
     rf"[\s,]*Z:\s*(?P<z>{_NUMBER})(?P<rest>.*)",
     re.ASCII,
 )
+"""``X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0`` (Marlin,
+tests/transcripts/marlin/m21-basic.txt), ``X:0.000 Y:0.000 Z:0.000 E:0.000`` (Klipper,
+tests/transcripts/klipper/02_basic_queries.txt). Old firmwares put ``C:`` in front of it
+(Smoothieware: ``ok C: X:0.0000 …``)."""
+
 _AXIS = re.compile(
     rf"[\s,]*(?P<axis>[A-Z])(?P<tool>\d{{0,3}}):\s*(?P<value>{_NUMBER})", re.ASCII
 )
+"""What follows: further axes (``U:``, ``A:``) and the extruders, in RepRapFirmware as
+``E:0.000 E0:0.0 E1:0.0`` (Q-2)."""
+
 _TARGET = re.compile(
     rf"Target(?P<heater>Extr\d{{1,3}}|Bed):\s*(?P<target>{_NUMBER})",
     re.ASCII | re.IGNORECASE,
 )
+"""``TargetExtr0:200``, ``TargetBed:60`` (Repetier, Q-1)."""
+
 _KEY = re.compile(r"(?:^|(?<=\s))(?P<key>[A-Z][A-Z0-9_-]*)(?::|\.:?(?=\s))", re.ASCII)
+"""A key in the answer to ``M115``. Malyan writes ``NAME.`` in some versions, and
+``NAME:`` in others (Q-3)."""
 
 
 def parse_temperatures(text: str, dialect: Dialect) -> TemperatureReport | None:
     """Return the readings of a report such as ``T:20.1 /0.0 B:19.4 /0.0 @:0``.
 
-    ``None``: the text is no report. The first reading of a heater counts, but the last
-    of a tool with a number: where several are listed, some firmwares give the active
-    one first, also under the name ``T0``.
+    ``None``: the text is not a report. If a heater is listed twice, the first reading
+    counts; of a tool with a number, the last, because some firmwares list the active
+    tool first, also under the name ``T0``.
     """
     text = _DECORATION.sub("", text)
     first = _ENTRY.match(text)
@@ -219,11 +242,11 @@ def _measured(text: str) -> float | None:
 
 
 def _wanted(text: str | None) -> float | None:
-    """Return a target; one that no heater can have is not known.
+    """Return a target; ``None`` if no heater can have it.
 
-    Creality's firmware of the CR-10S Pro says ``/-28416.00`` until one is set
+    Creality's firmware for the CR-10S Pro says ``/-28416.00`` until a target is set
     (https://github.com/OctoPrint/OctoPrint/issues/2861), RepRapPro's ``/-273.0`` for a
-    tool that is not there (https://github.com/OctoPrint/OctoPrint/issues/104).
+    tool that does not exist (https://github.com/OctoPrint/OctoPrint/issues/104).
     """
     return None if text is None else _measured(text)
 

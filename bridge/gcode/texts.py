@@ -16,11 +16,13 @@ _SPELLED = str.maketrans(
     {"\N{NO-BREAK SPACE}": " ", "\t": " "}
     | dict(pair.split("=", 1) for pair in _LIKE.split())
 )
-"""Letters that their languages spell with others where a display lacks them, and signs
-that look like ASCII ones."""
+"""ASCII spellings: those that are usual in a letter's language, and signs that look
+similar."""
 
 _NEVER = str.maketrans({";": ",", "*": "x"})
-"""``;`` begins a comment and ``*`` a checksum, in a text as elsewhere."""
+"""Firmwares read ``;`` as the beginning of a comment and ``*`` as that of a checksum,
+even in a text: Marlin 2.1 answers a numbered line with a comment in it with ``No
+Checksum with line number`` (tests/transcripts/marlin/m21-lines.txt)."""
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """How long to wait for an answer, given what a line does and what the firmware says.
 
-How long each line takes by itself is :meth:`bridge.gcode.dialects.Dialect.timeout_for`.
+:meth:`bridge.gcode.dialects.Dialect.timeout_for` says how long each line takes by
+itself.
 """
 
 from bridge.gcode.dialects import Dialect
@@ -19,40 +20,42 @@ from bridge.gcode.reply_types import (
 )
 
 SURPLUS_OK_TIME = 0.3
-"""Seconds within which an ``ok`` arrives that acknowledges none of our lines.
+"""Seconds to wait for a surplus ``ok``, one that acknowledges none of our lines.
 
-Marlin answers ``M108`` and ``M876`` with two (tests/transcripts/marlin: the interrupted
-command's and their own); a repeated ``M110`` gets one for each repetition. A round trip
-took about 5 ms there; USB adapters and RFC 2217 servers add up to some 100 ms.
+Marlin answers ``M108`` and ``M876`` with two: the interrupted command's and their own
+(tests/transcripts/marlin/m21-misc.txt). A repeated ``M110`` gets one for each
+repetition. A round trip took about 5 ms there; USB adapters and RFC 2217 servers add up
+to about 100 ms.
 """
 
 WAIT_TIME = 3.0
-"""Seconds after a ``wait`` in which the next one is due; it comes every second."""
+"""Seconds after a ``wait`` within which the next one is due. It comes every second
+(tests/transcripts/reports/repetier-server-states.log)."""
 
 BOOT_TIME = 5.0
-"""Seconds after which a firmware that was reset takes lines again. Boot loaders wait up
-to two seconds for a new firmware, then Marlin looks for its display and card."""
+"""Seconds after a reset until the firmware accepts lines. Arduino's boot loaders wait
+up to two seconds for a new firmware; then Marlin initializes its display and card."""
 
 _UNSOLICITED = (TemperatureReport, PrintProgress, NotPrinting, PositionReport, Action)
-"""What firmwares report by themselves, again and again: autoreports (``M155``,
-``M27 S``, ``M154``) and host actions. None of it shows that a line is worked on."""
+"""Replies that also come without a request: automatic reports (``M155``, ``M27 S``,
+``M154``) and host actions. None of them shows that a line is being executed."""
 
 _AT_ONCE = 2.0
-"""Seconds within which no long line is completed. One that has its ``ok`` sooner was
-only accepted, and the firmware still carries it out. A slow adapter or network may hold
-that ``ok`` back for a second."""
+"""No long line takes less than this many seconds. If its ``ok`` comes sooner, the line
+was only accepted, and the firmware is still executing it. The time includes a slow
+adapter or network, which may delay the ``ok`` by a second."""
 
 
 def extension(reply: Reply, line: str, dialect: Dialect) -> float | None:
-    """Return how many seconds from now a line may take, because of this reply.
+    """Return how many more seconds a line may take because of this reply.
 
     ``None``: the reply changes nothing. A report every few seconds would hide a lost
-    ``ok`` for ever (Q-14), so it extends the time of a long line only, and only if the
-    firmware has no ``busy:`` to say that it works. Any other reply belongs to the line;
-    but where the firmware says ``busy:``, a short line needs none.
+    ``ok`` forever (Q-14), so it extends only the timeout of a long line, and only if
+    the firmware has no ``busy:``. Any other reply belongs to the line; but if the
+    firmware has ``busy:``, the timeout of a short line is not extended.
 
-    It does not matter whose heating a report is about: while a command from the card or
-    the display waits for a heater, no line is accepted.
+    It does not matter which command a heating report belongs to: while a command from
+    the card or the display waits for a heater, no line is accepted.
     """
     timeout = dialect.timeout_for(line)
     is_short = timeout == dialect.ok_timeout
@@ -76,8 +79,8 @@ def _reports_heating(reply: Reply, dialect: Dialect) -> bool:
 def may_print_after_reply(reply: Reply, *, before: bool) -> bool:
     """Return whether a print from the card may be running, after this reply.
 
-    A file that is opened may be one that is started at the display, and its first line
-    may home: then nobody could ask for its progress before the silence began.
+    A file that is opened may have been started at the display, and its first line may
+    home the printer; then its progress could not be queried before the silence began.
     """
     if isinstance(reply, NotPrinting | PrintDone):
         return False
@@ -92,12 +95,12 @@ def starts_print(line: str, dialect: Dialect) -> bool:
 def busy_until(
     line: str, dialect: Dialect, *, sent_at: float, before: float, now: float
 ) -> float:
-    """Return until when the firmware may still carry out an acknowledged line.
+    """Return until when the firmware may still be executing an acknowledged line.
 
-    Where the ``ok`` precedes the work, that is so only for long lines that had it at
-    once, or as soon as the line before them was completed; waiting behind all others
-    would find a lost line late. A dwell ends by itself (Q-26), and is over where its
-    ``ok`` took that long.
+    If the firmware acknowledges before executing, this applies to long lines whose
+    ``ok`` came at once, or as soon as the line before them was completed; waiting
+    after every line would detect lost lines late. A dwell states its own time (Q-26),
+    and is over if its ``ok`` took that long.
 
     Args:
         line: the line that was acknowledged.
@@ -107,7 +110,7 @@ def busy_until(
         now: when its ``ok`` arrived.
 
     Returns:
-        A time in seconds, on the same clock; ``now``: the line is completed.
+        A time in seconds on the same clock; ``now`` if the line is completed.
 
     """
     timeout = dialect.timeout_for(line)

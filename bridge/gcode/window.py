@@ -11,35 +11,39 @@ from bridge.gcode.events import Done, Event, Failed
 from bridge.gcode.line import MOVES, code_of
 
 HISTORY = 128
-"""Acknowledged lines that are kept, in case the firmware asks for one of them.
+"""Acknowledged lines that are kept in case the firmware requests one of them.
 
 A surplus ``ok`` makes a line look acknowledged that is still on its way; the request
-for it then arrives a few lines later. Firmwares ask for what fits their receive buffer.
-OctoPrint keeps 50 lines and PrusaLink 100.
+for it then arrives a few lines later. Firmwares request what fits into their receive
+buffer; eight lines back were seen
+(https://github.com/OctoPrint/OctoPrint/issues/3847). OctoPrint keeps 50 lines and
+PrusaLink 100.
 """
 
 PROBE = "M105"
-"""The line that is sent only to learn what the firmware received.
+"""The line that is sent only to find out what the firmware has received.
 
-Every firmware answers it at once, it changes nothing, and its answer (``ok T:…``) is
-distinguishable from the ``ok`` of any other line.
+Every firmware answers it at once, it changes nothing, and its answer (``ok T:…``)
+differs from the ``ok`` of any other line.
 """
 
 NUMBER_GAP = 1000
-"""Numbers that are skipped where the numbering starts again.
+"""Numbers that are skipped when the numbering restarts.
 
 More than :data:`HISTORY`, so that no request for a line of the old numbering matches
-one of the new. It is also the first number of a bridge: nothing is numbered 1, so a
+one of the new. It is also the first number that is used: no line has the number 1, so a
 request for line 1 always means that the firmware was reset (docs/adr/0014).
 """
 
 HIGHEST_FIRST_NUMBER = 10**8
-"""No numbering starts above this. Firmwares keep the number in 32 bits, and this
-leaves room for 900 million lines within nine digits, which is all that is parsed."""
+"""No numbering starts above this. Firmwares store the number in 32 bits, and
+:mod:`bridge.gcode.reply_parser` reads nine digits of it, so there is room for 900
+million lines."""
 
 
 FRAME = len("N123456 *255\n")
-"""Bytes that its number, its checksum and its end add to a line of a long print."""
+"""Bytes that the number, the checksum and the line end add to a line of a long print.
+"""
 
 
 def next_first_number(number: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 CAPACITY = 500
-"""Prints that are kept; at two a day, those of eight months."""
+"""Prints that are kept: those of eight months at two prints a day."""
 
 Outcome = Literal["done", "cancelled", "failed"]
 
@@ -70,7 +70,8 @@ def same_print(known: Ended, other: Ended) -> bool:
 
 
 _CLOCK_CORRECTION = 2.0
-"""Seconds by which the clock may have been corrected between two records."""
+"""Seconds by which the clock may have been corrected between two records of the same
+print."""
 
 
 def chosen(

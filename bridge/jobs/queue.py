@@ -20,7 +20,7 @@ CAPACITY = 100
 """Prints that may wait. The whole queue is one retained message."""
 
 Source = Literal["mqtt", "upload", "inbox", "fetch"]
-"""Where a print was asked for."""
+"""How a print was requested."""
 
 HoldReason = Literal[
     "bed_not_cleared", "held", "stopped", "print_failed", "cannot_start"

@@ -37,25 +37,26 @@ from bridge.mqtt.takeover import (
 log = logging.getLogger(__name__)
 
 STABLE_AFTER = 10.0
-"""Seconds that a connection must have been up for the back-off to start over."""
+"""Seconds after which a connection counts as stable, and the back-off is reset."""
 
 LONGEST_DELAY = 15.0
-"""Seconds between two attempts to connect at most, unless another client is in the way:
-until a broker that was away has us back, no emergency stop arrives."""
+"""Maximum seconds between two attempts to connect, unless another client prevents the
+connection. Until we are connected again after a failure of the broker, no emergency
+stop arrives."""
 
 MAX_CLOSED = 2
 """Connections closed without CONNACK after which the other MQTT version is tried."""
 
 CONFLICT_DISCONNECT_TIMEOUT = 0.2
-"""Seconds to wait for DISCONNECT to be written where another bridge has our topics."""
+"""Seconds to wait for DISCONNECT to be written if another bridge uses our topics."""
 
 RIGHTS_TIMEOUT = 3.0
-"""Seconds until our own ``online`` must have come back to us with another client id, or
-it has fewer rights."""
+"""Seconds within which our own ``online`` must come back to us under another client id.
+If it does not, that client id has fewer rights."""
 
 SETTLE_TIME = 0.5
 """Seconds after ``online`` in which two bridges that were started at the same moment
-find each other; neither uses its printer until then."""
+detect each other. Neither uses its printer before."""
 
 
 class Broker:

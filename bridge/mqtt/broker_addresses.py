@@ -17,8 +17,9 @@ from bridge.config.values import host_and_port
 _Address = TypeVar("_Address")
 
 FAILBACK_INTERVAL = 60.0
-"""Seconds between two attempts to find the first broker again, while another one is
-used. Each is spread by a quarter, so that a farm does not return in one moment."""
+"""Seconds between two attempts to reach the first broker again while another one is in
+use. Each is varied by up to a quarter, so that the printers of a farm do not all return
+at the same moment."""
 
 
 class Next(Enum):

@@ -30,10 +30,12 @@ RETAINED_TIMEOUT = 0.5
 """Seconds to wait for retained messages after SUBACK."""
 
 CLOSED = 0x100
-"""Instead of a reason code, which is a byte: the broker closes the connection."""
+"""Used in place of a reason code, which is one byte: the broker closed the connection.
+"""
 
 CLOSED_TWICE = 2
-"""Connections that must be closed over the same thing: one may have another cause."""
+"""Connections that must be closed after the same request before the request counts as
+the cause: a single one may have been closed for another reason."""
 
 PROBE = "doctor"
 """The topic below a printer's base on which only this check publishes."""

@@ -42,31 +42,33 @@ from bridge.threads import in_thread
 from bridge.timeout import boottime, timeout
 
 MAX_READS = 32
-"""Packets read in a row before other tasks run; more than one, because the next packet
-may be an emergency stop behind a flood of others."""
+"""Packets read in a row before other tasks run. It is more than one, because an
+emergency stop may be behind a flood of other packets."""
 
 FAILURE = 0x80
-"""Reason codes from here on are failures (MQTT 5.0, 2.4); MQTT 3.1.1 has this one only,
+"""Reason codes from here on are failures (MQTT 5.0, 2.4). MQTT 3.1.1 has only this one,
 in SUBACK (3.9.3)."""
 
 KEEPALIVE_CHECK = 2.0
 """Seconds between checks whether a PINGREQ is due or the broker has gone silent."""
 
 STANDSTILL = 3.0
-"""Seconds without a check of the keepalive after which the event loop stood still."""
+"""Seconds without such a check after which the event loop must have been stopped, for
+example by a suspended computer."""
 
 SETTLE = 1.0
-"""Seconds after a standstill in which what is read may have waited: the network stack
-stood still as well where the whole computer did, and the broker sends again."""
+"""Seconds after such a standstill in which received messages may be old. If the whole
+computer was stopped, so was its network stack, and the broker sends them again."""
 
 MAX_KEEPALIVES = 2
-"""Keepalive intervals after which what waits in the socket is stale. A broker ends the
-connection of a client that is silent for one and a half (MQTT 5.0, 3.1.2.10), so the
-senders know that we were gone."""
+"""Keepalive intervals after which messages that wait in the socket are out of date. A
+broker closes the connection of a client that is silent for one and a half intervals
+(MQTT 5.0, 3.1.2.10), so the senders know that we were offline."""
 
 MAX_FILTERS = 8
-"""Topic filters in one SUBSCRIBE: AWS IoT Core closes the connection over more, and
-other brokers do not mind several packets."""
+"""Topic filters in one SUBSCRIBE. AWS IoT Core closes the connection if there are more
+(https://docs.aws.amazon.com/general/latest/gr/iot-core.html); other brokers accept
+several packets as well."""
 
 _Item = TypeVar("_Item")
 

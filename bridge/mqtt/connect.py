@@ -33,13 +33,14 @@ PACKET_OVERHEAD = 65_536 + 1024
 (MQTT 5.0, 1.5.4) and properties of a usual length."""
 
 SESSION_EXPIRY = 0
-"""Seconds for which the broker keeps our session after the connection ends. None at
-all: commands must not be queued for a printer while its bridge is away, and be carried
-out when it comes back (MQTT 5.0, 3.1.2.11.2; on 3.1.1, Clean Session does the same)."""
+"""Seconds for which the broker keeps our session after the connection ends: none.
+Otherwise it would queue commands while the bridge is offline, and they would be
+executed when it returns (MQTT 5.0, 3.1.2.11.2; with 3.1.1, Clean Session does the
+same)."""
 
 
 _TCP = (socket.AF_INET, socket.AF_INET6)
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT  # looks without taking anything
 
 
 def unique_id(prefix: str) -> str:

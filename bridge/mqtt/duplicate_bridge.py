@@ -36,10 +36,11 @@ DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written; the bridge is waiting to connect."""
 
 LARGEST = 524_288
-"""Bytes of an ``info`` or a discovery message; the latter has some 100 kB."""
+"""Bytes of an ``info`` or discovery message that are read; the latter has up to about
+100 kB."""
 
 LONGEST_NAME = 100
-"""Characters of an instance, which is part of messages; ours have 32."""
+"""Characters of an instance id, which messages show; ours have 32."""
 
 ONLINE = b"online"
 """What is retained on ``availability`` while a bridge is connected."""

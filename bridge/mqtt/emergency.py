@@ -32,15 +32,15 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.mqtt.broker")
 
 STABLE_AFTER = 10.0
-"""Seconds that a connection must have been up to count as accepted for good."""
+"""Seconds after which a connection counts as accepted by the broker."""
 
 MAX_SHORT = 3
-"""Connections in a row that were up for less, after which we wait for
-:data:`LONG_PAUSE`. A broker that allows one connection for each account disconnects the
-printer's connection each time we connect, and that disconnects us a second later."""
+"""Shorter connections in a row after which we wait for :data:`LONG_PAUSE`. A broker
+that allows only one connection per account disconnects the printer's connection each
+time that we connect, and a second later that one disconnects us."""
 
 LONG_PAUSE = 300.0
-"""Seconds to leave such a broker alone."""
+"""Seconds until such a broker is tried again."""
 
 PROBE_PAUSE = 1.0
 """Seconds between two searches for a retained message on the same topic."""

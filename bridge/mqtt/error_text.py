@@ -16,9 +16,10 @@ class Hint(Enum):
     VERSION = "version"
     """The broker does not support this MQTT version."""
     CLOSED = "closed"
-    """It closed the connection without CONNACK, as some do over an unknown version."""
+    """It closed the connection without CONNACK, as some brokers do if they do not know
+    the version."""
     REFUSED = "refused"
-    """It answered, and refuses the connection."""
+    """It refused the connection in its CONNACK."""
 
 
 class ConnectStage(Enum):
@@ -92,8 +93,9 @@ REFUSALS = {
     0x9D: "the broker has moved{reference}; set mqtt.host to its new address",
     0x9F: "the broker says that we connect too often",
 }
-"""CONNACK reason codes (MQTT 5.0, 3.2.2.2). paho translates the return codes of MQTT
-3.1.1 (3.2.2.3) into these."""
+"""CONNACK reason codes (MQTT 5.0, 3.2.2.2). paho-mqtt 2 translates the return codes of
+MQTT 3.1.1 (3.2.2.3) into these: 1 to 0x84 (version), 2 to 0x85 (client id), 3 to 0x88
+(unavailable), 4 to 0x86 (user name or password), 5 to 0x87 (not authorised)."""
 
 LOSSES = {
     0x82: "the broker reports a protocol error",
@@ -114,8 +116,8 @@ LOSSES = {
     "it, or add it to mqtt.hosts",
     0x9D: "the broker has moved{reference}; set mqtt.host to its new address",
 }
-"""DISCONNECT reason codes of a broker (MQTT 5.0, 3.14.2.1); MQTT 3.1.1 has none, there
-a broker just closes the connection."""
+"""DISCONNECT reason codes of a broker (MQTT 5.0, 3.14.2.1). With MQTT 3.1.1, a broker
+simply closes the connection."""
 
 _UNKNOWN_HOST = "the host name {host} is not known; check mqtt.host and the DNS"
 _TLS_FAILED = (
@@ -148,17 +150,17 @@ first match counts."""
 
 MAX_REFERENCE = 100
 """Characters of a Server Reference that a message shows."""
-# Reason codes of CONNACK and DISCONNECT (MQTT 5.0, 2.4). paho translates the return
-# codes of MQTT 3.1.1 into them.
+# Reason codes of CONNACK and DISCONNECT (MQTT 5.0, 2.4).
 CLIENT_ID_REFUSED = 0x85
 NOT_AUTHORIZED = 0x87
 WRONG_ACCOUNT = (0x86, NOT_AUTHORIZED, 0x8A)
-"""CONNACK reason codes over which another attempt may have us banned (MQTT 5.0,
-3.2.2.2)."""
+"""CONNACK reason codes after which further attempts may get the client banned (MQTT
+5.0, 3.2.2.2): wrong password, not authorised, already banned."""
 MISSING_RIGHT = (0x80, 0x83, NOT_AUTHORIZED, 0x8F, 0x90)
-"""Reason codes of a missing right: SUBACK of MQTT 3.1.1 has 0x80 only (3.9.3), and some
-brokers use 0x83, "implementation specific error". ejabberd 23.01 calls a topic that an
-account may not use invalid (0x8F for filters, 0x90 for names), which ours never are."""
+"""Reason codes that mean a missing right. The SUBACK of MQTT 3.1.1 has only 0x80
+(3.9.3); some brokers use 0x83, "implementation specific error". ejabberd 23.01 reports
+a topic that an account may not use as invalid (0x8F for filters, 0x90 for names), which
+ours never are."""
 KEEP_ALIVE_TIMEOUT = 0x8D
 SESSION_TAKEN_OVER = 0x8E
 UNSUPPORTED_VERSION = 0x84

@@ -13,24 +13,26 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 ENOUGH = 6
-"""The sum of evidence from which a topic is left out."""
+"""The sum of :class:`Evidence` at which a topic is no longer used."""
 
 GIVE_UP = 5
-"""Topics that are left out, while the broker has never accepted one, after which all
-are: an account without any rights must not cost dozens of connections."""
+"""Topics without a right after which all are considered forbidden, if the broker has
+never accepted one: an account without any rights must not cost dozens of connections.
+"""
 
 GIVE_UP_OPTIONAL = 2
-"""The same for subscriptions that are not necessary; there are about thirty."""
+"""The same for optional subscriptions, of which there are about thirty."""
 
 MAX_LEFT_OUT = 256
-"""Topics that are remembered; those of responses are chosen by other clients."""
+"""Topics that are remembered. Response topics are chosen by other clients, so there
+could be any number."""
 
 RETRY_AFTER = 3600.0
-"""Seconds after which a topic is tried again on the next connection."""
+"""Seconds after which such a topic is tried again, on the next connection."""
 
 QUICK = 60.0
-"""Seconds: a connection that lasted for less may have been closed over a topic even if
-nothing is known to have been unanswered (a message at QoS 0 never is)."""
+"""Seconds. A shorter connection may have been closed because of a topic, even if no
+acknowledgement is known to be missing; messages at QoS 0 have none."""
 
 
 class Evidence(IntEnum):

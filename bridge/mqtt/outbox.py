@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from bridge.mqtt.messages import Lane, Publication
 
 WINDOW = 20
-"""Messages in flight at a time. The others wait in the outbox, where the latest value
-of a retained topic replaces the one before."""
+"""Unacknowledged messages at a time. The others wait in the outbox, where a new value
+of a retained topic replaces the older one. It is Mosquitto's default of
+``max_inflight_messages`` (mosquitto.conf(5))."""
 
 WINDOW_BYTES = 1_048_576
-"""The same in bytes; a single larger message is sent on its own."""
+"""The same in bytes; a larger message is sent on its own."""
 
 LARGE = 65_536
-"""Bytes that every broker accepts, and more than most messages have."""
+"""Bytes. Smaller messages are accepted by every broker, and most messages are smaller.
+"""
 
 ECHO_TIMEOUT = 10.0
-"""Seconds after which an empty message is no echo of ours, but somebody's command."""
+"""Seconds after which an empty message is not an echo of ours but somebody's command.
+"""
 
 
 class InFlight:
@@ -150,7 +153,8 @@ BOUNDS: Mapping[Lane, Bounds] = {
     Lane.EVENT: Bounds(age=60.0),
     Lane.CONSOLE: Bounds(age=5.0),
 }
-"""Responses wait for as long as the ids of commands are remembered."""
+"""How much of each kind of message may wait for the broker, and for how many seconds.
+Responses wait for as long as the ids of commands are remembered."""
 
 
 class Outbox:

@@ -22,24 +22,25 @@ from bridge.topics import Topics
 log = logging.getLogger("bridge.mqtt.session")
 
 START_WINDOW = 10.0
-"""Seconds after connecting in which a bridge that has just started gives way to
-another one. The two have found each other by then."""
+"""Seconds after connecting in which a bridge that has just started yields to another
+one. They have detected each other by then."""
 
 MAX_REPEATS = 2
-"""How often a bridge publishes its info again because of one other instance."""
+"""How often a bridge republishes its ``info`` because of one other instance."""
 
 MAX_CONFLICTING = 16
 """Other instances that are remembered; they may be forged."""
 
 REPEAT_DELAY = 0.2
-"""Seconds before a value is published again that somebody else has replaced, so that
+"""Seconds until a value that somebody else has overwritten is published again, so that
 two clients that contradict each other do not flood the broker."""
 
 REMEMBERED = 32
-"""Values of a topic that are remembered to recognise our own on MQTT 3.1.1."""
+"""Values per topic that are remembered in order to recognise our own messages. MQTT
+3.1.1 has no "no local" subscriptions (MQTT 5.0, 3.8.3.1)."""
 
 OFFLINE = b"offline"
-"""The last will; :data:`ONLINE` is its opposite."""
+"""The last will; the opposite of :data:`ONLINE`."""
 
 
 class Reporter(Protocol):

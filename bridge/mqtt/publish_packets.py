@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from bridge.mqtt.messages import Publication, Version
 
 MAX_PROPERTIES = 1000
-"""Properties of one packet that are read. Further ones are ignored, and the message
-counts as expired, because the interval after which it expires may be among them."""
+"""Properties that are read of one packet, because user properties may be repeated
+without limit (MQTT 5.0, 3.3.2.3.7). Further ones are ignored, and the message counts as
+expired, because its expiry interval may be among them."""
 
+# Identifiers of properties (MQTT 5.0, 2.2.2.2).
 EXPIRY, RESPONSE_TOPIC, CORRELATION = 0x02, 0x08, 0x09
+# Types of values whose length is in the packet (MQTT 5.0, 1.5): two bytes of length and
+# the data, two of these, and a variable byte integer.
 _BINARY, _PAIR, _NUMBER = -1, -2, -3
 _LENGTHS: Mapping[int, int] = {
     0x01: 1,  # Payload Format Indicator
@@ -29,7 +33,7 @@ _LENGTHS: Mapping[int, int] = {
 }
 """Bytes of the value of each property that a PUBLISH packet may have (2.2.2.2)."""
 
-_EXPIRED = bytes((EXPIRY, 0, 0, 0, 0))
+_EXPIRED = bytes((EXPIRY, 0, 0, 0, 0))  # a Message Expiry Interval of 0 s
 _LONGEST_NUMBER = 4  # bytes of a variable byte integer
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from bridge.mqtt.messages import Message
 
 SEARCH_DELAY = 1.0
-"""Seconds from a command to the search. What follows within that time is found by the
-same search, so a subscription is repeated once a second at most."""
+"""Seconds from a command to the search. The search also covers what follows within that
+time, so a subscription is repeated at most once per second."""
 
 
 class RetainedCopies:

@@ -39,7 +39,7 @@ log = logging.getLogger("bridge.mqtt.session")
 """Not named after this module: users set its level by this name in ``log.levels``."""
 
 MAX_PROVEN = 1000
-"""Topics that are remembered as allowed while one that is not is searched for."""
+"""Topics that are remembered as allowed while the bridge looks for a forbidden one."""
 
 DISCONNECT_TIMEOUT = 0.5
 """Seconds for each step: the last messages, ``offline``, DISCONNECT."""

@@ -21,18 +21,19 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.mqtt.broker")
 
 CONTEST_WINDOW = 60.0
-"""Seconds: a connection that was up for longer was not lost to another client that
-reconnects in turn with ours."""
+"""Seconds. A connection that lasted longer was not lost to a client that reconnects in
+turn with ours."""
 
 MAX_TAKEOVERS = 2
 """Takeovers in a row after which they are reported."""
 
 CHECK_CLIENT_ID = "{client_id}-witness"
-"""What the client id of the takeover check begins with; access lists of brokers may
-contain it."""
+"""Beginning of the client id of the takeover check; it may be in the access lists of
+brokers."""
 
 QUIET = 0.5
-"""Seconds in which a connection that was lost with ours has ended as well."""
+"""Seconds after which another connection would have ended as well, if the network or
+the broker had failed."""
 
 CHECK_TIMEOUT = 2.0
 """Seconds that the broker has to answer the takeover check."""

@@ -13,11 +13,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 MIN_KEY = 16
-"""Characters of the shortest key. A key that :func:`bridge.app.upload_service` makes
-has 32 hexadecimal digits, as OctoPrint's do."""
+"""Characters that a key has at least. Keys that :mod:`bridge.app.upload_service` makes
+have 32 hexadecimal digits, like OctoPrint's."""
 
 _KEY = re.compile(r"[!-9;-~]+")
-"""Printable ASCII without the space and the colon, which separates the printer's id."""
+"""Printable ASCII without spaces and without the colon, which separates the printer's
+id from the key."""
 
 _LOCAL_ENDINGS = (
     ".local",

@@ -21,19 +21,19 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for the connection and the TLS handshake, for each address of the server."""
 
 SILENCE_TIMEOUT = 30.0
-"""Seconds in which the server must send something."""
+"""Seconds of silence after which a download fails."""
 
 LONGEST = 3600.0
-"""Seconds for the whole download."""
+"""Seconds for a whole download."""
 
 MAX_REDIRECTS = 5
-"""Redirects that are followed, on the same server."""
+"""Redirects that are followed, if they stay on the same server."""
 
 _HTTPS = 443
-_READ_SIZE = 64 * 1024
-_BLOCK = 256 * 1024
-_REDIRECTS = {301, 302, 303, 307, 308}
-_SAFE = "/:?&=%@!$'()*+,;~-._"
+_READ_SIZE = 64 * 1024  # bytes that are read from the socket at once
+_BLOCK = 256 * 1024  # bytes that are written to the disk at once
+_REDIRECTS = {301, 302, 303, 307, 308}  # RFC 9110, 15.4, those with a Location to GET
+_SAFE = "/:?&=%@!$'()*+,;~-._"  # not percent-encoded again (RFC 3986, 2.2 and 2.3)
 
 
 @dataclass(frozen=True, slots=True)

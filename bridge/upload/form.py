@@ -18,11 +18,11 @@ MAX_PARTS = 16
 ``plateindex``, ``userdata`` and ``file``."""
 
 MAX_FIELD = 4096
-"""Bytes of a part that is not the file."""
+"""Bytes of each part other than the file."""
 
 MAX_PREAMBLE = 4096
-"""Bytes that may come before the first boundary. No slicer sends any (RFC 2046 allows
-them); without a limit, they would be a second body without one."""
+"""Bytes before the first boundary. RFC 2046 allows any number, no slicer sends any, and
+without a limit they would be a way around the limits of the parts."""
 
 MAX_BOUNDARY = 70
 """Characters of a boundary (RFC 2046, 5.1.1)."""

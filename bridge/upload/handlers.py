@@ -28,8 +28,8 @@ from bridge.upload.server import Body, Cut
 log = logging.getLogger("bridge.upload")
 
 MAX_UPLOADS = 8
-"""Uploads at a time, each with half a megabyte of memory. One too many gets a 503, and
-slicers show its text."""
+"""Uploads at a time; each needs half a megabyte of memory. Further ones get a 503,
+whose text slicers show."""
 
 MAX_JSON = 64 * 1024
 """Bytes of a body that is not a form."""
@@ -39,27 +39,28 @@ FORM_ROOM = 64 * 1024
 
 COMMAND_WAIT = 5.0
 """Seconds to wait for the printer before a command is reported as accepted. OctoPrint
-never waits; a slicer that waits for a printer that is heating would give up."""
+never waits; a slicer that had to wait for a heating printer would give up."""
 
 REFUSAL_INTERVAL = 10.0
 """Seconds between two log lines about wrong keys."""
 
 
 RATE, RATE_IN_PRINT = 16 * 1024 * 1024, 2 * 1024 * 1024
-"""Bytes a second that all uploads together may bring, and while something is printed.
-Faster ones would take processor time from the printers' lines. A large print has 20 MB,
-which arrive in a second, or in ten: an upload may take longer, a print may not."""
+"""Bytes per second of all uploads together: usually, and while something is printed.
+Faster uploads would take processor time from the printers' lines. A large file has
+20 MB, which arrive in one second, or in ten: an upload may take longer, a print may
+not (docs/adr/0058)."""
 
 PIECES_IN_PRINT = 20.0
-"""Pieces a second that all uploads together may bring while something is printed. What
-a slow client sends meanwhile is read at once: most of what a piece takes does not
+"""Reads per second for all uploads together while something is printed. What a slow
+client sends meanwhile is read all at once, because most of the cost of a read does not
 depend on its size."""
 
 REST = 10.0
-"""For how long uploads rest after each piece at least, as a multiple of the time that
-its form took, for machines that are slower. The whole of a piece takes three to four
-times that. So uploads take at most a third of the event loop, and a line that is due
-waits for one piece at most, however many clients send."""
+"""The minimum pause after each read, as a multiple of the time that parsing it took;
+this adapts to slower machines. A read costs three to four times that in total, so
+uploads take at most a third of the event loop, and a line that is due waits for at most
+one read, however many clients send."""
 
 
 class Pace:
@@ -92,9 +93,10 @@ class Pace:
 
 
 QUESTIONS, BURST = 5.0, 10
-"""Questions a second that all clients together get answered while something is printed,
-and how many before that hold. Each takes the event loop some milliseconds, for which a
-printer's line may wait. Programs that follow a print ask once or twice a second."""
+"""While something is printed: requests per second that are answered for all clients
+together, and the burst that is answered at once. Each takes the event loop a few
+milliseconds, for which a printer's line may have to wait. Programs that follow a print
+send one or two requests per second."""
 
 
 class Questions:

@@ -20,33 +20,35 @@ from bridge.threads import in_thread
 log = logging.getLogger("bridge.upload")
 
 LOOK_INTERVAL = 3.0
-"""Seconds between two looks into the folder."""
+"""Seconds between two scans of the folder."""
 
 SETTLED = 6.0
-"""Seconds for which a file must not have changed. A copy over a bad WLAN stands still
-for a second or two."""
+"""Seconds for which a file must be unchanged before it is taken. While a file is being
+copied over a bad WLAN, it can stay the same for a second or two."""
 
 RETRY_INTERVAL = 60.0
-"""Seconds until a file is tried again that cannot be stored now, such as when the disk
-is full or the file of this name is being printed."""
+"""Seconds until another attempt to store a file, for example if the disk was full or
+the file of this name was being printed."""
 
 MOST_FILES = 1000
-"""Files that are looked at; more are for later looks."""
+"""Files per scan; the others follow in later scans."""
 
 REFUSED, REASON = ".refused", ".refused.txt"
-"""What is added to the name of a file that cannot be stored, and to the name of the
-text that says why."""
+"""Endings that are added to the name of a refused file: that of the file itself, and
+that of a text file with the reason."""
 
 _UNFINISHED = (
     *(".part", ".partial", ".filepart", ".tmp", ".temp", ".crdownload", ".download"),
     *("~", REFUSED, REASON),
 )
-"""Ends of names of files that are not complete, or have been dealt with."""
+"""Endings of files that browsers, WinSCP or editors have not finished yet, and of those
+that were refused before."""
 
 _LATER = {409, 503, 507}
-"""Codes of errors that go away: the name is in use, or there is no room."""
+"""Codes of errors that may go away: the name is in use, the bridge is busy, or the disk
+is full."""
 
-_MAX_DEPTH = 8
+_MAX_DEPTH = 8  # folders within each other that are scanned
 
 
 @dataclass(frozen=True, slots=True)

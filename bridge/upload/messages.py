@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 MAX_TEXT, MAX_CURA_TEXT = 1000, 100
-"""Characters of an error's text. Cura's plugin shows no longer ones, and only those
-that are ``text/plain``; the other slicers show what they get."""
+"""Characters of an error's text, in general and for Cura. Cura's OctoPrint plugin
+(3.7.3) shows only texts of at most 100 characters, and only as ``text/plain``; the
+other slicers show whatever they receive."""
 
 TEXT = "text/plain"
 """The type of an error's text. It has no ``charset``, because Cura's plugin compares

@@ -17,14 +17,15 @@ from bridge.upload.ports import Submitted
 Document = Mapping[str, Any]
 
 OCTOPRINT = "1.11.0"
-"""The version that is reported. Slicers compare it with the oldest one that they
-support; PrusaSlicer needs 1.1, Cura's plugin 1.3 for what it does here."""
+"""The version that is reported. Slicers compare it with the oldest version that they
+support: PrusaSlicer needs 1.1, Cura's plugin 1.3."""
 
 LOCAL = "api/files/local"
-"""The resource with the files of a printer."""
+"""The resource with the files of a printer
+(https://docs.octoprint.org/en/master/api/files.html)."""
 
 ONE_FILE = f"{LOCAL}/*"
-"""The resource of one file; :attr:`Route.path` is which."""
+"""The resource of one file, which :attr:`Route.path` names."""
 
 _TEXTS = {
     "offline": "Offline",

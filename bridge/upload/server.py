@@ -22,36 +22,37 @@ from bridge.upload.messages import Head, HttpError, HttpResponse, error_answer
 log = logging.getLogger("bridge.upload")
 
 HEAD_TIMEOUT = 10.0
-"""Seconds for a whole head, from the connection or the end of the last answer on.
-Slicers send it at once; their own connect timeout is as long."""
+"""Seconds for the whole head of a request, counted from the connection or the end of
+the last response. Slicers send it at once; their own connect timeout is also 10 s."""
 
 BODY_TIMEOUT = 60.0
-"""Seconds of silence in a body: a slicer that is suspended, or out of the WLAN."""
+"""Seconds of silence within a body, for example because the computer with the slicer
+was suspended or left the WLAN."""
 
 ANSWER_TIMEOUT = 20.0
-"""Seconds for a client to take an answer."""
+"""Seconds for a client to receive a response."""
 
 LINGER_TIMEOUT, LINGER_BYTES = 5.0, 4 * 1024 * 1024
-"""How long, and how much of, a body that nobody wants is read before the connection is
-closed. A connection that is closed with unread bytes is reset, and then the client
-loses the answer that says why (RFC 9112, 9.6)."""
+"""How long, and how much of, a refused body is read before the connection is closed. A
+connection that is closed with unread bytes is reset, and the client then loses the
+response that says why (RFC 9112, 9.6)."""
 
 MAX_HEAD = 16 * 1024
-"""Bytes of the longest head."""
+"""Bytes of the head of a request."""
 
 READ_SIZE = 256 * 1024
-"""Bytes that are read at once, the most that asyncio reads from a socket. Most of what
-a piece costs does not depend on its size; the copying of this one takes less than half
-a millisecond."""
+"""Bytes that are read at once, which is the most that asyncio reads from a socket. Most
+of the cost of a read does not depend on its size; copying this much takes less than
+half a millisecond."""
 
 EVENTS_AT_ONCE = 8
-"""Requests and chunks after which the event loop gets a turn. A client can send them
-together, and a request takes some 0.2 ms."""
+"""Requests and chunks that are handled before the event loop runs other callbacks. A
+client can send many together, and a request takes about 0.2 ms."""
 
 BODY_GRACE, BODY_RATE = 60.0, 4 * 1024
-"""How long a body may take: so many seconds, and one for each so many bytes. The
-slowest WLAN has ten times this rate; who sends less holds one of a few uploads for
-hours."""
+"""How long a body may take: so many seconds, plus one for each so many bytes. The
+slowest WLAN is ten times as fast; a slower client would occupy one of the few uploads
+for hours."""
 
 
 class Cut(Exception):  # noqa: N818 - it is no error of ours
@@ -455,8 +456,8 @@ def _head(request: h11.Request) -> Head:
 
 
 MAX_CLIENTS = 64
-"""Connections at a time. Another one takes the place of the one that has been idle for
-longest; if none is, it is closed."""
+"""Connections at a time. A new one replaces the one that has been idle for longest; if
+none is idle, the new one is closed."""
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for the TLS handshake."""

@@ -34,7 +34,7 @@ from bridge.printer.link.session import Session
 from bridge.timeout import boottime, timeout
 
 _STILL_CONNECTED = {"firmware_error", "timeout"}
-"""Errors of a line after which the printer can still be told to restore its modes."""
+"""Errors of a line after which lines that restore the modes can still be sent."""
 
 Interrupted = Callable[[], CommandError | None]
 """Returns why a turn has ended early, because the next line would reach a firmware that
@@ -471,9 +471,9 @@ def refuse_expired(expires: float | None) -> None:
 
 
 SLICE = 0.0005
-"""Seconds of work on one command after which the event loop gets its turn: a message
+"""Seconds of work on one command before the event loop runs other callbacks. A message
 needs several passes of the loop until it is a line on the wire, and each of them may
-meet a slice."""
+have to wait for one slice."""
 
 
 async def in_slices(steps: Steps[Result], interrupted: Interrupted) -> Result:

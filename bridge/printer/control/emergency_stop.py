@@ -35,16 +35,16 @@ SENT_LATE = (
 )
 
 IN_DOUBT = 10.0
-"""Seconds after which the end of the link says nothing about a stop that was written
-before. Until then it may still be in a buffer of the adapter that was unplugged."""
+"""Seconds after which a stop counts as delivered. If the link ends earlier, the stop
+may still have been in a buffer of the adapter that was unplugged."""
 
 PAUSE = 1.0
-"""Seconds in which a stopped printer falls silent: what it said before the stop may
+"""Seconds until a stopped printer should be silent: what it said before the stop may
 still be in buffers."""
 
 TIMES = 10
-"""Repetitions. A firmware that reads no further while it waits for a temperature has
-room for this many lines in its serial buffer."""
+"""Repetitions. A firmware that does not read while it waits for a temperature has room
+for this many lines in its receive buffer (Marlin: 128 bytes)."""
 
 Step = Literal["none", "repeat", "give_up"]
 

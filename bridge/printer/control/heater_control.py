@@ -44,15 +44,16 @@ from bridge.timestamps import timestamp
 log = logging.getLogger("bridge.printer")
 
 LOOKS = 3
-"""How often the position is queried before heaters go off without it: a firmware whose
-``M114`` is a bare ``ok`` would otherwise keep them on for ever."""
+"""How often the position is queried before heaters are turned off without it. A
+firmware that answers ``M114`` with a bare ``ok`` would otherwise keep them on forever.
+"""
 
 PAUSE = 1.0
 """Seconds between two of these queries; some firmwares answer after the ``ok``."""
 
 EXIT = 2.0
-"""Seconds that the printer has to acknowledge that its heaters go off when the bridge
-ends. Service managers kill a process that takes too long."""
+"""Seconds to wait for the acknowledgement when heaters are turned off because the
+bridge ends. Service managers kill a process that takes too long."""
 
 WAITS = "it waits for a person, and carries out nothing until somebody answers it"
 AWAY = "the printer cannot be reached"

@@ -28,37 +28,39 @@ WARNING = 300.0
 """Seconds from the warning to the shut-off; a quarter of a limit that is short."""
 
 AGAIN = 60.0
-"""Seconds until heaters that stayed on are turned off again."""
+"""Seconds until another attempt to turn off heaters that stayed on."""
 
 SETTLING = 10.0
-"""Seconds after a connection in which nothing is turned off: a print that has gone on
-without the bridge takes some polls to show. An eighth of a limit that is short."""
+"""Seconds after connecting in which nothing is turned off, because it takes several
+polls to detect a print that continued without the bridge. If the limit is short, an
+eighth of it."""
 
 RESUMING = 3.0
 """Seconds that a firmware has to restore the target itself when its print resumes, as
 Marlin does if its own timeout has turned the nozzle off."""
 
 SAME_TARGET = 0.5
-"""°C by which a target may differ and be the same. Firmwares convert targets, and
-report 60 as 60.01; no person sets a target so finely."""
+"""Two targets that differ by less than this, in °C, are the same. Firmwares convert
+targets and report 60 as 60.01; nobody sets a target more precisely."""
 
 SAME_PLACE = 0.05
-"""Millimetres by which a position may differ and be the same. Firmwares that compute it
-from steps or encoders report values that tremble by 0.01 mm."""
+"""Two positions that differ by less than this, in mm, are the same. Firmwares that
+compute the position from steps or encoders report values that vary by 0.01 mm."""
 
 CONTRADICTED = 10.0
-"""Seconds for which a firmware may report another target than that of a lease before
-the lease counts as ended at the printer: the report may be older than the command."""
+"""Seconds for which the reported target may differ from that of a lease. After that, it
+was changed at the printer, and the lease ends; before, the report may be older than the
+command."""
 
 SAVED_EVERY = 60.0
-"""Seconds by which the last use that is kept on disk may be too old."""
+"""Maximum age, in seconds, of the last use that is saved on disk."""
 
 _STEADY = 60.0
 """Seconds by which the published time may be early, so that it rarely changes."""
 
 Cause = Literal["idle", "pause", "hold", "broker", "exit"]
-"""Why a heater goes off: nobody used it, the pause took too long, the lease is over,
-the broker is away, the bridge ends."""
+"""Why a heater is turned off: nobody used it, the pause was too long, the lease has
+expired, the broker cannot be reached, the bridge ends."""
 
 _ORDER: tuple[HeatReason, ...] = ("print", "pause", "hold", "use", "none")
 _NEVER = float("inf")

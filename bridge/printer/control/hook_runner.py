@@ -17,7 +17,7 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.printer")
 
 LEAVE = 1.0
-"""Seconds for the script that runs before the port is closed."""
+"""Seconds that the script before a disconnection may take."""
 
 
 class HookRunner:

@@ -21,6 +21,8 @@ BY_EVENT: Mapping[str, str] = {
 """An event to its script. A print that was started at the printer is noticed only after
 it has started, so the scripts named ``before…`` run as early as possible."""
 
+# The names are those of OctoPrint's scripts
+# (https://docs.octoprint.org/en/master/features/gcode_scripts.html).
 LEAVING = "beforePrinterDisconnected"
 
 PAUSED, RESUMED, CANCELLED = (

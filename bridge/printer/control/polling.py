@@ -10,9 +10,11 @@ from bridge.printer.knowledge.age import MaxAges
 from bridge.printer.knowledge.model import PrinterState
 
 _CARD = 1.0
-"""Seconds between two ``M27``: a print that is started at the printer's own panel has
-to show within two seconds."""
+"""Seconds between two ``M27``. A print that is started at the printer's panel must be
+visible within two seconds."""
 
+# Seconds between two queries of the selected file's name (``M27 C``) and of the card's
+# list (``M20``), which takes long on a full card.
 _FILE_NAME = 30.0
 _FILE_LIST = 30.0
 
@@ -20,20 +22,22 @@ _POSITION = 2.0
 """Seconds between two ``M114`` until one reports where a move has ended."""
 
 _POSITION_IN_PRINT = 5.0
-"""The same during a print, less often: an answer may wait for planned moves (Q-46)."""
+"""The same during a print. It is longer, because the answer may have to wait for
+planned moves (Q-46)."""
 
 _READINESS = 10.0
-"""Seconds between two queries of a host firmware's state: Klipper may shut down without
-a word on the line."""
+"""Seconds between two queries of Klipper's state, because it may shut down without
+saying so on the serial line."""
 
 MISSING = 2.0
-"""Intervals without a report that should come by itself until it is asked for."""
+"""Intervals without an automatic report after which the value is queried."""
 
 STALE = 3.0
-"""Intervals without a reading after which a value is not known any more."""
+"""Intervals without a reading after which a value is no longer known."""
 
 _REPORTED_BY = {"M105": "M155", "M27": "M27", "M114": "M154"}
-"""A query to the code that makes Marlin send the same report by itself (``M27 S2``)."""
+"""For each query, the code that makes Marlin send the same report automatically
+(``M155 S2``, ``M27 S2``, ``M154 S2``; https://marlinfw.org/meta/gcode/)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,15 @@ from bridge.printer.link.setup import ask
 from bridge.timeout import timeout
 
 POLL_PAUSE = 0.25
-"""Minimum seconds between two checks of what is due; the precision of polling."""
+"""Minimum seconds between two checks of which queries are due; polling is as precise as
+this."""
 
 LOOK = 2.0
 """Maximum seconds between two such checks."""
 
 _LATER = 0.01
-"""Seconds after which a value that becomes too old is certainly older than allowed."""
+"""Seconds that are added to the time at which a value expires, so that it has certainly
+expired when the timer fires."""
 
 
 class StatusPoller:

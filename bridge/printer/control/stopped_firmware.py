@@ -33,12 +33,11 @@ INQUIRY = 10.0
 """Seconds between two queries of the state of a firmware that is not ready."""
 
 STOPPED_ANSWERS = 5.0
-"""Seconds in which a firmware that has stopped acknowledges a line, if it does at all:
-others answer within milliseconds."""
+"""Seconds in which a stopped firmware acknowledges a line, if it does at all; a running
+one answers within milliseconds."""
 
 MOST_TO_STOPPED = 20
-"""Lines of a command that are sent to a firmware that has stopped: one for each of its
-heaters."""
+"""Lines of a command that are sent to a stopped firmware: one for each heater."""
 
 _NOT_READY = {"shutdown", "not_ready", "disconnect"}
 """States of a host firmware in which what was sent to it is lost."""

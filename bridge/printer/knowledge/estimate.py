@@ -14,15 +14,15 @@ KEPT = 6
 """How many of them are compared, so they span about two minutes."""
 
 LEAST_TIME, LEAST_SHARE = 60.0, 0.01
-"""Seconds of printing, and the share of the file, before there is any estimate."""
+"""Seconds of printing, and share of the file, before the first estimate."""
 
 HEATING_COUNTS = 0.02
-"""Share of the file after which a wait for a heater belongs to the print, such as one
-at a tool change; before that, the print has only just begun."""
+"""Share of the file after which waiting for a heater counts as printing time, for
+example at a tool change; before, the print is still starting."""
 
 SPREAD, LEAST_SPREAD = 0.15, 60.0
-"""By what share of the time left, and by how many seconds in any case, the estimates
-may differ."""
+"""How far the compared estimates may differ: by this share of the remaining time, or by
+this many seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ class StateEvent:
 
 
 BURST = 20
-"""Events of one name that are published at once, if the firmware can cause them."""
+"""Events of one name that are published without delay, if the firmware causes them."""
 
 EVERY = 10.0
-"""Seconds after which one more is published. Nobody answers questions faster, and noise
-or a broken firmware must not push everything else out of the broker's queues."""
+"""Seconds between further events of that name. Nobody answers prompts faster, and noise
+or a defective firmware must not fill the broker's queues."""
 
 _FROM_FIRMWARE = {
     "waiting_for_user",

@@ -11,6 +11,8 @@ from bridge.gcode.reply_types import Reading
 # The codes that set a target, and the firmware's name of the heater; M109, M190 and
 # M191 also wait for it.
 _NAMES = {"tool": "T", "bed": "B", "chamber": "C"}
+# S: the target; R: the target, and wait also while it cools down; TARGET: Klipper's
+# SET_HEATER_TEMPERATURE.
 _TARGETS = ("S", "R", "TARGET")
 # Noise on the line must not fill the memory.
 _MAX_SENSORS = 32

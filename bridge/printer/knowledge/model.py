@@ -110,9 +110,9 @@ class UserPrompt:
 
 
 _DISMISS = {"dismiss", "close", "ok", "okay", "got it"}
-"""Buttons that close a dialog and do nothing else, in lower case. With no other button
-it is information: Marlin shows ``Resuming SD`` with ``Dismiss`` at each start of a
-print."""
+"""Buttons that only close a dialog, in lower case. A dialog without other buttons is
+information: Marlin shows ``Resuming SD`` with ``Dismiss`` whenever a print starts
+(tests/transcripts/marlin/m21-sd.txt)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,9 @@ from bridge.printer.link.identity import configured_dialect
 from bridge.printer.link.wire_log import WireLog
 
 FOUND_WITHIN = 30.0
-"""Seconds after the bridge has started in which a printer that printed or was hot when
-the bridge ended may still be missing: ports appear some seconds after the machine has
-started, and a board that was reset takes some to answer."""
+"""Seconds after the start of the bridge in which a printer may still be missing that
+was printing or hot when the bridge ended. Ports appear some seconds after the computer
+has started, and a board that was reset takes some seconds to answer."""
 
 
 class Observer:
@@ -329,7 +329,7 @@ _UNPUBLISHED = {
     *("measured_at", "sensed_at", "placed_at", "counted_at", "reported_at"),
     "expected_since",
 }
-"""Fields that no document shows and no event reports, or only beside others. They
+"""Fields that are in no document and no event, or only together with others. They
 change with each line or report."""
 
 

@@ -33,30 +33,30 @@ from bridge.printer.knowledge.print_table import (
 )
 
 _DENIALS = 3
-"""Answers ``Not SD printing`` in a row that end a print; a single one may be a slip of
-the firmware (Q-34)."""
+"""Answers ``Not SD printing`` in a row that end a print. A single one may be a mistake
+of the firmware; OctoPrint also waits for the third (Q-32)."""
 
 _STANDING_REPORTS = 3
-"""Reports of the same byte count that mean a pause. Each of these answers comes after
-at least one more line of the print, so a print that runs has read on."""
+"""Reports of the same byte count that mean a pause. Between two answers, a running
+print executes at least one more line, so its count would rise."""
 
 _RISING_REPORTS = 2
-"""Reports of a higher byte count that end a pause: the first may be of bytes that were
-read ahead before the print came to a standstill."""
+"""Reports of a higher byte count that end a pause. The first may count bytes that were
+read ahead before the print stopped."""
 
 _READING_ON = 5
-"""Reports of a higher byte count in a row that show that a pause or a cancel was
-ignored: a firmware reads ahead a few lines only."""
+"""Reports of a higher byte count in a row which show that a pause or cancellation was
+ignored, because a firmware reads ahead only a few lines."""
 
 Basis = Literal["slicer", "time", "bytes"]
-"""What a progress is taken from: the slicer's ``M73``, the slicer's time for the whole
-print, or the bytes."""
+"""What the progress is based on: the slicer's ``M73``, the slicer's estimate for the
+whole print, or the bytes."""
 
 _LAST = 99.0
-"""Percent of a print that takes longer than the slicer has estimated."""
+"""Percent that a print shows at most as long as it takes longer than estimated."""
 
 _MAX_BYTES = 1e15
-"""Limit of the number after ``M26 S``; larger floats are no exact counts."""
+"""Limit of the number after ``M26 S``; floats above 2**53 (9e15) are not exact."""
 
 
 def progress(job: PrintJob) -> float | None:
@@ -248,14 +248,14 @@ def report_heat(job: PrintJob, now: float, *, waiting: bool, cold: bool) -> Prin
 
 
 WAIT_REPORTS = 3.0
-"""Seconds for which a report counts that the firmware waits for a heater. Marlin sends
-one each second (``T:… W:9``), also while a heater has only to stay at its target. In
-between there are those that ``M155`` asks for, without ``W``. The next line of the
-print ends the wait at once."""
+"""Seconds for which a report that the firmware waits for a heater is valid. Marlin
+sends one every second (``T:… W:9``), also while the temperature only has to hold
+(tests/transcripts/marlin/m21-heating.txt). The reports of ``M155`` in between have no
+``W``. The next line of the print ends the wait at once."""
 
 STANDSTILL = 3.0
-"""Seconds without a byte after which a print with a cold heater waits for it; the card
-is polled every second. Klipper reports neither that it waits nor any byte meanwhile."""
+"""Seconds without progress in bytes after which a print with a cold heater is waiting
+for that heater; the card is polled every second. Klipper does not report the wait."""
 
 
 def report_paused(job: PrintJob, now: float) -> PrintJob:

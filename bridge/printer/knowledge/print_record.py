@@ -24,8 +24,8 @@ from bridge.printer.knowledge.problems import print_failure
 from bridge.printer.knowledge.totals import Totals
 
 EVERY = 300.0
-"""Seconds until the record of a print is written again although only its progress has
-changed. After a crash, the print was last seen at most so long ago."""
+"""Seconds until the record of a print is written again if only its progress has
+changed. After a crash, the record is at most this old."""
 
 LOST = "connection"
 """The reason of the error that the connection was lost, and of a closed link."""

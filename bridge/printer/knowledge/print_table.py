@@ -345,7 +345,7 @@ class PrintJob:
 
 
 _RECENT = 8
-"""Events that are kept. One report of a firmware leads to three at most."""
+"""Events that are kept. One report of a firmware causes at most three."""
 
 
 def events_between(before: PrintJob, after: PrintJob) -> tuple[PrintEvent, ...]:
@@ -371,8 +371,9 @@ def start_time(job: PrintJob) -> float | None:
 
 
 _DENIED: frozenset[Observation] = frozenset({"denied", "denied_for_good", "stood"})
-"""What proves no cancellation before the firmware has acknowledged it: one that waits
-for a person during a filament change denies the print as well, and goes on later."""
+"""Observations that do not prove a cancellation before the firmware has acknowledged
+it. A firmware that waits for a person during a filament change also says that it is not
+printing, and continues later."""
 
 
 def step(

@@ -13,38 +13,41 @@ from bridge.printer.knowledge.model import Failure, PrinterState, Problem
 from bridge.printer.knowledge.print_table import PrintResult
 
 SHUT_DOWN = "the firmware has shut down"
-"""The error until the firmware gives its reason: Klipper reports the state first."""
+"""The error until the firmware gives its reason. Klipper reports its state first
+(tests/transcripts/klipper/06_M112_firmware_restart.txt)."""
 
 NOT_READY = "the firmware is not ready"
-"""The same for a host firmware that has not started yet."""
+"""The same for a Klipper that has not started yet."""
 
 NO_READING = "no_reading"
-"""The stable word for a heater that should heat and has no temperature."""
+"""The published reason for a heater that should heat and has no temperature."""
 
 CAUSE = 5.0
-"""Seconds after an operation has failed in which a halt is its consequence."""
+"""Seconds after a failed operation in which a halt counts as its consequence."""
 
 EVERY = 600.0
 """Seconds until the same unsolicited error is reported again."""
 
 MOST = 20
-"""Different unsolicited errors that are reported in this time; noise on the line yields
-any number of them."""
+"""Different unsolicited errors that are reported in this time. Noise on the line can
+cause any number of them."""
 
-_MAX_ERROR = 1000  # characters
-_MAX_CODES = 100
-_MAX_NOTES = 12
+_MAX_ERROR = 1000  # characters of an error, which is published
+_MAX_CODES = 100  # unknown codes that are remembered
+_MAX_NOTES = 12  # lines of Klipper's explanation ("// …") of an error
 _TEMPERATURE = re.compile(r"\d+\.\d+", re.ASCII)
+# Texts that differ only in their numbers count as the same error.
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-# Exactly as the bridge writes codes: a firmware that knows M27 refuses "m27" and "M
-# 27".
+# Exactly as the bridge writes codes: even a firmware that has M27 refuses "m27" and
+# "M 27".
 _UNKNOWN = re.compile(
     r'Unknown command:\s*"?(?P<code>[GMT]\d{1,4})(?=[\s"]|$)', re.ASCII
 )
 
 
 _NO_REASON = "the firmware stopped, and did not say why"
-"""For Smoothieware, which answers each line with ``!!`` alone once it has stopped."""
+"""For Smoothieware, which answers each line with ``!!`` alone when it has stopped
+(https://smoothieware.org/stopping-smoothie)."""
 
 
 def stopped(state: PrinterState, fatal: Fatal, now: float) -> PrinterState:

@@ -16,18 +16,20 @@ from bridge.printer.knowledge.print_table import PrintJob
 from bridge.printer.knowledge.problems import with_print_failure
 
 # Limits of what a printer, or noise on its line, can make the bridge remember.
+# What a firmware says is published, and stays in memory; noise can look like any of it.
 _MAX_TEXT = 500  # characters
 _MAX_PROMPT = 2000  # characters
 _MAX_CHOICES = 20
-_MAX_CAPABILITIES = 200
+_MAX_CAPABILITIES = 200  # Marlin 2.1 reports about 30
 
 _PAUSED = ("paused for user", "paused for input")
-"""How the reason after ``busy:`` begins while a person is awaited: Marlin's, and
-``paused for user interaction`` of forks."""
+"""Beginnings of the reason after ``busy:`` while the printer waits for a person
+(Marlin: tests/transcripts/marlin/m21-sd-M25-park-blocks.txt)."""
 
 _COLD = 5.0
-"""°C below its target from which on a heater counts as heating up. While it holds a
-temperature it swings by a degree or two, and by more when the part fan starts."""
+"""A heater that is more than this below its target, in °C, is heating up. While it
+holds a temperature it varies by a degree or two, and by more when the part fan starts.
+"""
 
 _GOES_ON = {"printing", "finishing"}
 

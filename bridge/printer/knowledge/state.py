@@ -61,8 +61,8 @@ __all__ = [
 
 
 TOUCHABLE = 45.0
-"""°C; highest temperature that does not count as hot. ISO 13732-1 has 51 °C as the burn
-threshold for touching metal for one minute."""
+"""°C; the highest temperature that does not count as hot. The burn threshold for
+touching metal for one minute is 51 °C (ISO 13732-1)."""
 
 
 def initial(profile: Profile) -> PrinterState:
@@ -345,7 +345,7 @@ def _displaced(state: PrinterState) -> PrinterState:
 
 
 _OF_CANCELLING = {PrintAction.CANCEL, PrintAction.PAUSE, PrintAction.SEEK}
-"""What the lines do that cancel a print; older firmwares need two of them."""
+"""What lines that cancel a print do; older firmwares need two such lines."""
 
 
 def line_failed(state: PrinterState, line: str, *, now: float) -> PrinterState:

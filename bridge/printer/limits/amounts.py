@@ -11,16 +11,18 @@ MAX_CYCLES = 50.0
 """Cycles of a heater's tuning; one takes up to 20 minutes."""
 
 MAX_FACTOR = 1000.0
-"""The speed and flow factors, in percent, as in the commands that set them."""
+"""Limit of the speed and flow factors in percent, as in the commands that set them."""
 
 MAX_PROBE_OFFSET = 10.0
-"""mm by which the probe's offset may be changed along z: with a wrong one the next
-homing leaves the nozzle inside the bed, as far as the firmware knows above it."""
+"""mm of a probe's offset along z. With a wrong offset, the firmware believes that the
+nozzle is above the bed after homing, while it is pressed into the bed."""
 
 MAX_PROBE_DISTANCE = 100.0
-"""mm from the nozzle to the probe along x and y: the head goes as much further to put
-the probe over a place."""
+"""mm from the nozzle to the probe along x and y. The head moves that much further to
+place the probe over a point."""
 
+# Letters that are times, which are limited because the printer accepts nothing else
+# meanwhile (https://marlinfw.org/meta/gcode/). T of M190 is how long the bed cools.
 _SECONDS = {**dict.fromkeys(("G4", "M0", "M1", "M400"), ("S",)), "M190": ("T",)}
 _MILLISECONDS = {
     **dict.fromkeys(("G4", "M0", "M1", "M300", "M400"), ("P",)),
@@ -39,44 +41,50 @@ _FILAMENT: Mapping[str, tuple[str, ...]] = {
     "M702": ("U",),
     "SET_RETRACTION": ("RETRACT_LENGTH", "UNRETRACT_EXTRA_LENGTH"),
 }
-"""Letters that are lengths of filament, which is moved now or by a later code
-(https://marlinfw.org/docs/gcode/)."""
+"""Letters that are lengths of filament, which this or a later code moves
+(https://marlinfw.org/meta/gcode/, https://www.klipper3d.org/G-Codes.html)."""
 
 MAX_RAISE = 10.0
 """mm by which the head is raised at each retraction (``M207 Z``), and by which a point
-of the bed's mesh may differ (``M421``): neither is counted in the range of z."""
+of the bed's mesh may differ (``M421``). Neither is included in the range of z."""
 
 MAX_BACKLASH = 2.0
-"""mm of backlash, which are moved in addition at each change of the direction."""
+"""mm of backlash, which is moved in addition whenever the direction changes."""
 
 MAX_PATTERN = 50.0
-"""mm of moves around a place that the firmware is configured with: cleaning the nozzle,
-and raising the head."""
+"""mm of moves around a place that is configured in the firmware, for cleaning the
+nozzle and raising the head."""
 
 MAX_STROKES = 100.0
 """Strokes and triangles of a cleaning pattern."""
 
 MAX_TEST = 5.0
-"""mm of one step of ``TESTZ``; Klipper limits their sum by ``position_min``."""
+"""mm of one step of ``TESTZ``; Klipper limits the sum of the steps by ``position_min``
+(https://www.klipper3d.org/G-Codes.html#manual_probe)."""
 
 MAX_ADVANCE = 2.0
-"""Seconds of pressure advance: it moves as much more filament as is pushed in that
-time. Long tubes need up to 1."""
+"""Seconds of pressure advance. It moves as much additional filament as is extruded in
+that time; long Bowden tubes need up to 1."""
 
 MAX_COEFFICIENT = 0.1
-"""mm by which the height of the probe's trigger may change with each °C; real ones are
+"""mm per °C by which the trigger height of the probe may change; real coefficients are
 a few micrometres."""
 
 MAX_MICROSTEPS = 1000.0
-"""Microsteps of the z axis by which Prusa's firmware moves the height of its probe's
-trigger at a temperature: 400 are a millimetre."""
+"""Microsteps of the z axis by which Prusa's firmware corrects the trigger height of its
+probe at a temperature; 400 are one millimetre."""
 
 MAX_OLD_ADVANCE = 200.0
-"""``K`` of ``M900`` in versions that count in other units, in which 30 to 100 are
-common; those that count in seconds take up to 10 by themselves."""
+"""``K`` of ``M900`` in versions with other units (linear advance 1.0), in which 30 to
+100 are common; versions that use seconds have a limit of 10 of their own
+(https://marlinfw.org/docs/features/lin_advance.html)."""
 
 _SECONDS_PER_MINUTE = 60.0
 
+# For each code, the letters with a fixed limit, the limit and its unit. Sources:
+# https://marlinfw.org/meta/gcode/ (G12, G29, G34, G425, M207, M217, M240, M42x, M851),
+# https://docs.duet3d.com/User_manual/Reference/Gcodes (G30 H, G31, M558, M572),
+# Prusa's documentation (M861, M871) and https://www.klipper3d.org/G-Codes.html.
 _FIXED: Mapping[str, tuple[tuple[str, float, str], ...]] = {
     "G12": (("R", MAX_PATTERN, "mm"), ("S", MAX_STROKES, ""), ("T", MAX_STROKES, "")),
     "G28": (("R", MAX_PATTERN, "mm"),),
@@ -143,36 +151,39 @@ _SPEEDS: Mapping[str, tuple[tuple[str, float], ...]] = {
         ),
     ),
 }
-"""Letters that are speeds of moves to other places than numbers say, and by what they
-are multiplied to become mm/min; ``T``: all tools."""
+"""Letters that are speeds of moves whose destination is not in the line, and the factor
+that converts them to mm/min. ``T`` stands for all tools."""
 
 _PLACES = dict.fromkeys(("M217", "M422", "M557"), "XY")
-"""Letters that are places to which a later code goes."""
+"""Letters that are places to which a later code moves."""
 
 _AWAITED = {
     "TEMPERATURE_WAIT": (("MINIMUM", "tool"),),
     "M192": (("R", "bed"), ("S", "bed")),
     "M860": (("S", "bed"),),
 }
-"""Temperatures that a code waits for, and the heater that must be able to reach them: a
-probe gets no warmer than the bed below it."""
+"""Temperatures that a code waits for, and the heater that must be able to reach them. A
+probe does not become warmer than the bed below it."""
 
 _NOT_NEGATIVE = {"M130", "M131", "M132", "M133", "M301", "M304"}
-"""A controller with a negative factor heats more, the hotter it is."""
+"""Codes that set the factors of a PID controller. With a negative factor, a controller
+heats more the hotter it is."""
 
 _DECIMAL_ONLY = {
     *("SET_GCODE_OFFSET", "RESTORE_GCODE_STATE", "SET_RETRACTION"),
     *("SET_PRESSURE_ADVANCE", "MANUAL_STEPPER", "TEMPERATURE_WAIT", "TESTZ"),
 }
-"""Commands with names of which all values but a few names are numbers."""
+"""Extended commands whose values are numbers, apart from a few names."""
 
+# The bit of M111 with the value 8 is the dry run of Marlin and Repetier, in which later
+# lines are not fully executed (https://marlinfw.org/docs/gcode/M111.html).
 _DEBUG, _DRY_RUN = "M111", 8
 _STEPS = {"+", "-", "++", "--"}
 """What ``TESTZ`` takes instead of a number (https://www.klipper3d.org/G-Codes.html)."""
 
 MIN_DIAMETER = 1.2
-"""mm of filament after ``M200``. There is none as thin, and below 1.13 mm a unit of E
-would be more than a millimetre of filament."""
+"""mm of filament diameter in ``M200``. No filament is thinner, and below 1.13 mm one
+unit of E (1 mm³) would be more than a millimetre of filament."""
 
 _FACTORS = {"M220", "M221"}
 _MAX_MILLI = 1000.0

@@ -10,16 +10,17 @@ Point = tuple[float, float]
 Box = tuple[Point, Point]
 """The lowest and the highest coordinates."""
 
-_SLACK = 1e-6
+_SLACK = 1e-6  # mm; rounding errors
 
 _SAME = 0.05
-"""Distance below which the end of an arc may be taken for its start: the arc is then
-nothing for one firmware, and a full circle for another."""
+"""mm. If the end of an arc is closer than this to its start, some firmwares do not move
+at all, and others draw a full circle."""
 
 
 _FULL = 1e-6
-"""Angle below which an arc is a full circle for those firmwares that derive from Grbl,
-which compares with 5e-7, also if it ends in another place."""
+"""Radians. An arc with a smaller angle is a full circle for firmwares that descend from
+Grbl, even if it ends elsewhere. Grbl compares with 5e-7
+(``ARC_ANGULAR_TRAVEL_EPSILON``)."""
 
 
 def around(points: Sequence[Point]) -> Box:

@@ -20,8 +20,8 @@ from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.travel import InitialState
 
 _UNITS = {"G20", "M149"}
-"""Codes that change the units of all numbers: no setting can allow them, because every
-limit is in these units."""
+"""Codes that change the units of all numbers. No setting can allow them, because every
+limit is in millimetres or degrees Celsius."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def gate_lines(texts: Iterable[str], situation: Situation, family: str) -> None:
 
 
 _BABY_STEPS = {"M290", "SET_GCODE_OFFSET"}
-"""Codes that are for a print under way: they change what its numbers mean a little."""
+"""Codes for use during a print; they shift its coordinates slightly."""
 
 _OF_MOVES = {
     *(Sets.RELATIVE, Sets.ABSOLUTE, Sets.RELATIVE_E, Sets.ABSOLUTE_E),

@@ -16,29 +16,32 @@ from bridge.printer.limits.coordinates import (
 )
 
 MAX_BABY = 2.0
-"""mm by which small steps (``M290``, ``SET_GCODE_OFFSET Z``) may move an axis in all:
-they move it without regard to its range, so this is not counted in the range here."""
+"""mm by which baby steps (``M290``, ``SET_GCODE_OFFSET Z``) may move an axis in total.
+Firmwares execute them whatever the range of the axis, so the range does not limit them
+here either."""
 
 MAX_STEPS = 10.0
-"""mm of all small steps since the printer started. Some builds of Marlin add each to
-the probe's offset, and so homing does not end them
+"""mm of all baby steps since the printer started. Some builds of Marlin add each step
+to the probe's offset, so homing does not undo them
 (https://marlinfw.org/docs/gcode/M290.html)."""
 
 MAX_MESH = 10.0
-"""mm by which the bed's mesh may be moved or bent in all by codes that add to it: the
-head follows it without regard to the range of z."""
+"""mm by which codes may shift or bend the bed's mesh in total. The head follows the
+mesh whatever the range of z."""
 
 _MESH = "mesh"
 
 Shifting = Callable[[Coordinates, Line, int], Coordinates]
 """Returns the coordinates after a line, for the number of the selected tool."""
 
+# Planes of arcs, and workspaces (https://linuxcnc.org/docs/html/gcode/g-code.html).
 _PLANES = {"G17": "xy", "G18": "xz", "G19": "yz"}
 _WORKSPACES = ("G54", "G55", "G56", "G57", "G58", "G59", "G59.1", "G59.2", "G59.3")
 _ORIGIN, _PRESENT_PLACE = 2, 20
-"""``G10 L2`` gives the origin of a workspace, ``G10 L20`` what the present place is."""
+"""``G10 L2`` sets the origin of a workspace; ``G10 L20`` sets it so that the present
+position has the given coordinates."""
 
-_SLACK = 1e-6
+_SLACK = 1e-6  # mm; rounding errors
 
 
 def restored(frame: Frame) -> Frame:
@@ -243,7 +246,7 @@ def _mesh(here: Coordinates, line: Line, _tool: int) -> Coordinates:
     return (here.without(AXES) if is_probing else here).in_frame(frame)
 
 
-_SHIFT_MESH = 6
+_SHIFT_MESH = 6  # ``G29 P6 C``: Marlin's Unified Bed Leveling shifts its mesh
 
 
 def _with_baby(frame: Frame, line: Line, axis: str, step: float) -> Frame:

@@ -23,20 +23,22 @@ UNKNOWN = "position_unknown"
 _HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
 _PERCENT = 100.0
+# Letters of a G1 that change what kind of move it is; R returns to a saved position.
 _SPECIAL = {"reprapfirmware": "HRS", "unknown": "HR"}
 _KINDS = {1, 2, 3, 4}
-"""RepRapFirmware's ``G1 H1`` to ``H4``, ``S1`` to ``S3`` before version 3: homing moves
-and moves of single motors, for which the axes' limits do not hold
+"""RepRapFirmware's ``G1 H1`` to ``H4`` (``S1`` to ``S3`` before version 3) are homing
+moves and moves of single motors, which ignore the axis limits
 (https://docs.duet3d.com/User_manual/Reference/Gcodes)."""
 _RETRACTS = {"S"}
-"""Letters of ``G10`` as a retraction: ``S1`` is a long one, for a tool change."""
+"""Letters of a ``G10`` that is a retraction: ``S1`` is a long one, for a tool change
+(https://marlinfw.org/docs/gcode/G010.html)."""
 _AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
 _CENTRES = {"x": "I", "y": "J", "z": "K"}
 
-# What the table calls a move to anywhere, and yet leaves the head where it is: the end
-# of a firmware retraction, and saving a position or the modes.
+# The table says that the position is unknown after these, but the head does not move:
+# they save a position or the modes.
 _STILL = {"G60", "M120", "SAVE_GCODE_STATE"}
-# Neither do they push filament; other codes that move to anywhere may.
+# These do not extrude; other codes after which the position is unknown may.
 _DRY = {"M48", "M401", "M402"}
 _PRINTS = "G26"
 _RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE", "RESUME"}
@@ -49,8 +51,8 @@ _PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
 _PARKS = {"M125", "M240", "M600", "M601"}
 _SETS_TOOL = -2
 _RETURNS = "M240"
-"""Goes back to where it came from, or to A and B mm from there, after it was at I and J
-(https://marlinfw.org/docs/gcode/M240.html)."""
+"""Takes a photograph: moves to I and J, and returns to where it was, or to a point that
+is A and B mm from there (https://marlinfw.org/docs/gcode/M240.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,22 +27,24 @@ from bridge.printer.port.transport import open_transport
 from bridge.timeout import timeout
 
 TRIAL = 7.0
-"""Seconds that a port has to answer if there are others to try. Boards that are reset
-when their port is opened need a few seconds to start."""
+"""Seconds that a port has to answer if there are other ports to try. Boards that are
+reset when their port is opened need a few seconds to start."""
 
 OPENING = 30.0
-"""Seconds after which an attempt to open a port counts as late."""
+"""Seconds after which an attempt to open a port counts as late, for the watchdog."""
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """Bounds of the back-off between two attempts to connect, in seconds."""
 
 CLOSING = 15.0
-"""Seconds until the port is closed: it may just be opened, which takes ten at most."""
+"""Seconds until the port must be closed. If it is just being opened, that takes up to
+ten seconds."""
 
 RELEASED = "the port is released until it is connected again (link connect)"
 
 NOISY = 200
-"""Bytes and lines that no firmware sends, without any answer: a wrong baud rate."""
+"""If more noise than this was received, in bytes and lines, and no answer, the baud
+rate is wrong."""
 
 
 def with_timeouts(dialect: Dialect, config: Serial) -> Dialect:

@@ -16,7 +16,7 @@ from bridge.printer.link.wire_log import WireLog
 from bridge.printer.port import ports
 
 _REPORT_INTERVAL = 2.0
-"""Seconds between two temperature reports of a printer without a configuration."""
+"""Seconds between two temperature reports, for a printer without a configuration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,27 +34,43 @@ from bridge.printer.link.wire_log import (
     read_log,
 )
 
+# Our own wire log, and the logs of tests/transcripts/marlin and klipper.
 _OWN = re.compile(r"\s*(?:(?P<time>\d+\.\d+)\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
+# Python's logging writes a comma before the milliseconds (OctoPrint, Printrun), others
+# a point (Repetier).
 _STAMP = (
     r"(?:\[?(?P<date>\d{4}-\d\d-\d\d)[ T])?(?P<time>\d{1,2}:\d\d:\d\d)"
     r"(?:[.,](?P<part>\d{1,6}))?\]?"
 )
+# A word says who sent the line: OctoPrint (Send, Recv), Pronterface (SENT, RECV,
+# SENDING), Repetier (READ, WRITE), Octolapse. octoprint.log puts the name of its logger
+# in between ("- octoprint.util.comm - INFO -"), and "| " before the last lines that it
+# repeats after an error.
 _MARKED = re.compile(
     rf"\s*(?:\| |{_STAMP}\s*(?:[-:|]\s*)*(?:[\w.]+\s+-\s+[A-Z]+\s+-\s+)?)?"
     r"(?P<side>Send|Recv|SENT|RECV|SENDING|READ|WRITE|Received from printer: line)"
     r"\s*:\s?(?P<body>.*)",
 )
+# The time after the word: "Send:12:34:56.789: N1 M105*37".
 _INNER_STAMP = re.compile(rf"{_STAMP}:\s(?P<body>.*)")
+# Only a time: Repetier-Host, Repetier-Server, minicom and other terminals.
 _STAMPED = re.compile(rf"\s*{_STAMP}(?:\s+|:\s+)(?:[-:|>]\s*)*(?P<body>.*)")
+# The console of Pronterface.
 _CONSOLE = re.compile(r"(?P<side>>>>)\s?(?P<body>.*)")
+# MatterControl, with the seconds since it started.
 _ARROW = re.compile(
     r"(?P<side>->|<-)\s?(?P<body>.*?)(?:\s*\[(?P<seconds>\d{1,9}\.\d{1,6})\])?\s*$"
 )
+# A line that a host sent, in a log without marks.
 _COMMAND = re.compile(
     r"(?:N\d+\s*)?(?:[GM]\d{1,4}|T\d)(?:\s+[A-Z][-+.\d]*\S*)*(?:\s*\*\d+)?$"
     r"|N\d+ .*\*\d+$"
 )
+# A line as Python shows bytes: b'ok\n'
+# (tests/transcripts/reports/pronterface-bytes.log).
 _BYTES = re.compile(r"b?'(?P<body>.*?)(?:\\r)?(?:\\n)?'$")
+# What the programs say themselves between the lines: OctoPrint's and Octolapse's log,
+# Pronterface's console, Repetier-Server, miniterm ("--- "), and cuts that people made.
 _REMARK = re.compile(
     r"\s*(?:\[\.\.\.\]|\.{3}|\|(?! (?:Send|Recv):)|-{3,}|\[ERROR\] "
     r"|->Communication State|[\w.]+ - [A-Z]+ - (?!Send:|Recv:)"
@@ -73,7 +89,7 @@ _DAY = 86_400.0
 
 
 _UNCERTAIN = 10_000
-"""Lines in which a log has to show that it is one."""
+"""Lines after which a file without a single line from a printer is not a log."""
 
 
 def read_any(

@@ -7,6 +7,8 @@ from bridge.gcode.dialects import Dialect
 from bridge.printer.link.identity import Identity, identify
 from bridge.printer.link.session import Session
 
+# Names of capabilities in Marlin's answer to M115
+# (https://marlinfw.org/docs/gcode/M115.html; tests/transcripts/marlin/m21-basic.txt).
 AUTOREPORT_TEMPERATURE = "AUTOREPORT_TEMP"
 AUTOREPORT_CARD = "AUTOREPORT_SD_STATUS"
 _PRINTING = ("SD printing byte", "SD print paused")

@@ -27,10 +27,10 @@ from bridge.errors import BridgeError
 from bridge.gcode.dialects import DIALECTS
 
 _PLAIN_OK = b"ok\n"
-"""What firmwares answer to most lines."""
+"""The answer to most lines."""
 
 LONGEST = 1024
-"""Received bytes that wait for their line feed at most; noise has none."""
+"""Received bytes that are collected until a line feed; noise has none."""
 
 
 class Direction(Enum):
@@ -253,14 +253,16 @@ def _encode(text: str) -> bytes:
 
 
 RUN = 4
-"""Lines that a run of routine lines may take up, the note on missing ones included."""
+"""Lines of the log that a run of routine lines takes up, including the note about the
+omitted ones."""
 
+# Routine lines: the bridge's own queries, plain acknowledgements, reports.
 _QUERIES = "|".join(filter(None, {known.state_query for known in DIALECTS.values()}))
 _POLL = re.compile(
     rf"(?:N\d++ )?(?:M105|M114|M27(?: C)?|{_QUERIES})(?:\*\d+)?\s*".encode()
 )
 _OK = re.compile(rb"ok(?: N?\d+)?(?: [PB]\d+)*")
-# Atomic, so that no line of noise is tried in all the ways it can be cut.
+# Atomic, so that a line of noise is not matched in every possible way.
 _REPORT = re.compile(
     rb"""(?x) (?:ok\ )? \s*+ (?: (?>
         (?: [A-Z]{1,2}+ \d{0,3}+ : | [A-Z]?@ (?: \d{0,3}+ : )? )

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from bridge.printer.port.read_buffer import CHUNK, ReadBuffer
 from bridge.printer.port.write_buffer import WriteBuffer
 
-_READ_SIZE = 65_536
-_WRITE_SIZE = 16_384
+_READ_SIZE = 65_536  # bytes at once
+_WRITE_SIZE = 16_384  # bytes at once, so that an emergency stop is not far behind
 
 
 class DescriptorTransport:

@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 
 from bridge.errors import LinkError
 
+# Errors of open(2): no such file; no device behind it any more (ENODEV, ENXIO); a part
+# of the path is a file.
 _MISSING = {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}
 _GROUP_MAY = stat.S_IRGRP | stat.S_IWGRP
+# Errors of a path that is a plain file or a folder.
 _NOT_A_PORT = {errno.ENOTTY, errno.EISDIR}
 
 

@@ -12,17 +12,17 @@ from serial.tools.list_ports_common import ListPortInfo
 DEV = Path("/dev")
 
 BAUDRATES = (115_200, 250_000, 230_400, 57_600, 38_400, 19_200, 9_600)
-"""The usual rates of printers, the likeliest first (OctoPrint's order)."""
+"""The usual baud rates of printers, the most frequent first, in OctoPrint's order."""
 
 _USB = ("ttyUSB*", "ttyACM*", "ttyXRUSB*")
-"""Linux's names: ``ttyUSB`` for adapter chips such as CH340 or FTDI, ``ttyACM`` for
-boards with USB of their own, ``ttyXRUSB`` for adapters of Exar."""
+"""Linux's names: ``ttyUSB`` for adapter chips such as CH340 and FTDI, ``ttyACM`` for
+boards with their own USB (CDC ACM), ``ttyXRUSB`` for adapters of Exar."""
 
 _BUILT_IN = ("ttyAMA*", "rfcomm*")
 """The UART of a Raspberry Pi, and Bluetooth."""
 
 _STABLE = ("serial/by-id", "serial/by-path")
-"""Folders of udev with links: by the device's own id, and by the USB socket."""
+"""udev's folders of links that are named after the device's id and the USB socket."""
 
 
 @dataclass(frozen=True, slots=True)

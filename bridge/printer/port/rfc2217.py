@@ -20,9 +20,9 @@ from bridge.printer.port.write_buffer import WriteBuffer
 from bridge.threads import in_thread, is_stuck
 from bridge.timeout import timeout
 
-_CHUNK = 1024
+_CHUNK = 1024  # bytes that a thread reads or writes in one call
 _FAILURES = (OSError, AttributeError)
-"""What pyserial raises for a lost link, and if it is closed during a call."""
+"""What pyserial raises when the link is lost, and when it is closed during a call."""
 
 
 class ThreadTransport:

@@ -11,7 +11,7 @@ from bridge.threads import in_thread, is_stuck
 from bridge.timeout import timeout
 
 _SEND_BUFFER = 16_384
-"""Bytes the kernel may hold; more would delay an emergency stop."""
+"""Bytes that the kernel may hold; more would delay an emergency stop."""
 
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 """A peer that does not answer counts as gone after 30 s: 15 s without data, then three

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from bridge.printer.printing.print_file import PrintFile
 
 EVERY = 5.0
-"""Seconds after which it is written again while the print goes on."""
+"""Seconds between two writes of the checkpoint during a print."""
 
 
 class Checkpoint(BaseModel):

@@ -29,23 +29,23 @@ HOST_PAUSES = frozenset({"M0", "M1", "M25", "M601", "PAUSE"})
 for a button at the printer (``M0``, ``M1``), or pause its card (``M25``)."""
 
 HANDLED = HOST_PAUSES | {"M600"}
-"""Codes in a file that the bridge may carry out itself."""
+"""Codes in a file that the bridge may execute itself."""
 
 LONGEST = 1 << 20
-"""Bytes of a file without a line end that are kept; G-code has no such lines."""
+"""Bytes without a line end that are kept of a file; G-code has no such lines."""
 
 _LETTERS = frozenset("GMT")
-"""How most lines begin; these are looked at no further than the parser does."""
+"""First letters of most lines, which go straight to the parser."""
 
 _TEXTS = frozenset({Argument.DISPLAY, Argument.ECHO})
 _RETRACTIONS = frozenset({"G10", "G11"})
 _TRAVEL, _RETRACTION = 3000.0, 1800.0
-"""mm/min of the moves that replace those of an excluded object."""
+"""Feedrates, in mm/min, of the moves that replace those of an excluded object."""
 
 Because = Literal["end", "asked", "layer", "pause", "tool", "after_tool", "error"]
-"""Why no more lines come: the file is over; somebody asked for it; a layer begins, as
-somebody asked for; the file wants a pause; a script has to run before or after a change
-of the tool; a line cannot be sent."""
+"""Why no more lines come: the end of the file; a request; the beginning of a layer, on
+request; a pause in the file; a script that runs before or after a tool change; a line
+that cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)

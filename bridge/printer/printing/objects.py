@@ -15,13 +15,14 @@ _BEGIN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _END = re.compile(r";\s*stop printing object|;MESH:NONMESH", re.ASCII | re.IGNORECASE)
-"""Comments of PrusaSlicer and its kin (``; printing object cube.stl id:0 copy 0``),
+"""Comments of PrusaSlicer and its forks (``; printing object cube.stl id:0 copy 0``),
 Bambu Studio (``; start printing object, unique label id: 15``) and Cura
 (``;MESH:cube.stl``)."""
 
 
 MOST = 256
-"""Objects of one file that can be excluded: all of them are in ``job/state``."""
+"""Objects of one file that can be excluded. All of them are in the retained message
+``job/state``."""
 
 
 class Objects:

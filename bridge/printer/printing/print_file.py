@@ -37,11 +37,11 @@ class PrintFile:
 
 
 BLOCK = 32 * 1024
-"""Bytes that are read at a time: about a thousand lines."""
+"""Bytes that are read at a time, which are about a thousand lines."""
 
 AHEAD = 16
-"""Blocks that are read ahead. A printer at 250,000 baud takes 20 seconds for them, and
-one behind an unlimited line more than a second."""
+"""Blocks that are read ahead. At 250,000 baud, sending them takes 20 seconds, and
+without a limit of the baud rate more than one."""
 
 
 class FileReader:

@@ -45,11 +45,11 @@ from bridge.timeout import timeout
 log = logging.getLogger("bridge.printer")
 
 STANDSTILL = 10.0
-"""Seconds that a printer has to finish its moves and to report its position, until the
-print counts as paused without."""
+"""Seconds that a printer has to finish its moves and report its position. After that,
+the print counts as paused without a known position. OctoPrint waits as long."""
 
 TICK = 1.0
-"""Seconds between two looks at how far the print has come."""
+"""Seconds between two updates of the progress."""
 
 _TOOLS: Mapping[str, str] = {"tool": BEFORE_TOOL, "after_tool": AFTER_TOOL}
 _STARTED, _DONE = "beforePrintStarted", "afterPrintDone"

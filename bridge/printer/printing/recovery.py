@@ -25,8 +25,8 @@ from bridge.printer.printing.sequences import modes
 from bridge.printer.printing.tracker import SAME_HEIGHT, HeadPosition, Tracker
 
 MARGIN = 64
-"""Lines before the last acknowledged one that may not have been carried out: what fits
-the planner and the buffers of a firmware."""
+"""Lines before the last acknowledged one that may not have been executed: as many as
+fit into the planner and the buffers of a firmware (Marlin: 16 to 64 moves)."""
 
 LIFT = 5.0
 """mm that the nozzle is raised before anything else moves."""
@@ -35,7 +35,7 @@ CLEARANCE = 10.0
 """mm between the part and the place where the nozzle is purged."""
 
 PURGE = 10.0
-"""mm of filament that are pushed out there."""
+"""mm of filament that are extruded there."""
 
 
 @dataclass(frozen=True, slots=True)

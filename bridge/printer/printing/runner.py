@@ -28,22 +28,23 @@ from bridge.threads import in_thread
 from bridge.timeout import timeout
 
 SETTLED = 10.0
-"""Seconds for which a command waits until what it asks for has come about."""
+"""Seconds that a command waits for its effect on the print."""
 
 LAYER_TIME = 45.0
 """Seconds that the bridge waits for the end of a layer when it is stopped. Service
-managers kill a process that takes too long: systemd after 90 seconds."""
+managers kill a process that takes too long: systemd after 90 seconds
+(``DefaultTimeoutStopSec``)."""
 
 PLAN_LASTS = 15 * 60.0
-"""Seconds for which a plan counts that somebody has looked at: who goes to the printer
-and comes back needs some minutes, and later somebody else may have touched it."""
+"""Seconds for which a recovery plan that somebody has seen is valid. Going to the
+printer and back takes some minutes; later, somebody else may have touched it."""
 
 At = Literal["now", "layer"]
 OnExit = Literal["pause", "cancel", "finish_layer"]
 
 
 SLICE = 50
-"""Lines of a file that are followed between two turns of the event loop."""
+"""Lines of a file that are followed before the event loop runs other callbacks."""
 
 
 async def _follow(scan: Scan, point: Checkpoint) -> None:

@@ -17,7 +17,8 @@ from bridge.gcode.line import MOVES, Line
 AXES = ("x", "y", "z")
 
 SAME_HEIGHT = 0.005
-"""mm by which two heights of one layer may differ: slicers round to 0.001 mm."""
+"""Two heights that differ by less than this, in mm, are the same layer; slicers round
+to 0.001 mm."""
 
 _LAYER = re.compile(
     r";\s*(?:(?P<cura>LAYER):\s*-?\d+"
@@ -57,7 +58,7 @@ factors, pressure advance, retraction by the firmware, offsets of tools, further
 the plane of arcs, and whether the measured bed is levelled out."""
 
 _OF_TOOL = {"M221": " T{}", "M900": " T{}", "SET_PRESSURE_ADVANCE": " EXTRUDER={}"}
-"""Those that concern the selected tool if none is named, and how one is."""
+"""Those that apply to the selected tool if they do not name one, and how to name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from bridge.printer.knowledge.state import TOUCHABLE
 from bridge.printer.published.documents import Attention, Can
 
 TARGET_MARGIN = 5.0
-"""°C below ``TOUCHABLE`` from which on a target counts as hot, so that the flag of
-a bed held at that temperature does not change all the time."""
+"""A target at most this much below ``TOUCHABLE``, in °C, already counts as hot, so that
+the flag of a bed at that temperature does not change all the time."""
 
 NO_HEAT_CREEP = 50.0
-"""°C; highest temperature of a hotend that can lose its fan. Above it, heat creeps up
-and softens the filament above the hotend, which then jams."""
+"""°C; up to this temperature, a hotend does not need its fan. Above, heat rises and
+softens the filament above the hotend, which then jams."""
 
 
 def attention(known: PrinterState) -> Attention:
@@ -40,10 +40,10 @@ _PHASES = {
     "finishing": "Finishing the print",
 }
 _COLD = 5.0
-"""°C below its target from which on a heater counts as heating up."""
+"""A heater that is more than this below its target, in °C, is heating up."""
 
 _LONGEST_STATUS = 250
-"""Characters; Home Assistant shows no state of more than 255."""
+"""Characters. Home Assistant allows 255 in a state."""
 
 
 def status(known: PrinterState) -> str:

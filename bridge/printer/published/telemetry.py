@@ -12,35 +12,36 @@ _ROUNDING = 1.0  # seconds by which one moment may differ when computed twice
 
 
 ANNOUNCED = (0.0, 2.0, 8.0)
-"""Seconds after an announcement at which the temperatures are published again.
+"""Seconds after a discovery message at which the temperatures are published again.
 
-Home Assistant shows a sensor with ``expire_after`` as unavailable from the moment at
-which its configuration changes until the next value. It applies a discovery message
-entity by entity, which takes seconds on a small machine (seen with 2026.11), so a value
-that follows at once may come too early for some of them."""
+In Home Assistant, a sensor with ``expire_after`` is unavailable from a change of its
+configuration until the next value. A discovery message is applied entity by entity,
+which takes seconds on a small machine (seen with 2026.11), so a value that follows at
+once may be too early for some entities."""
 
 
 AT_ONCE = 15
-"""Times that the progress is published in quick succession, so that a short print is
-followed closely; after that it is published every 75 seconds."""
+"""Updates of the progress that are published in quick succession, so that short prints
+can be followed closely; later ones are published every 75 seconds."""
 
 _ONCE = 75.0
-"""Seconds between two values of the time left, and of the progress in the long run."""
+"""Seconds between two values of the remaining time, and later of the progress. Each
+value is a row in Home Assistant's database."""
 
 _ELAPSED_STEP = 60.0  # seconds
 _SOON, _SOON_STEP, _LATER_STEP = 1800.0, 60.0, 300.0
-"""A time left of up to half an hour is rounded to minutes, a longer one to 5 minutes:
-nobody can tell it better, and every change is a row in a database."""
+"""A remaining time of up to half an hour is rounded to minutes, and a longer one to 5
+minutes. Estimates are not better than that, and every change is a row in a database."""
 
 _WITH_PROGRESS = ("progress", "line", "layer", "z", "filament", "starved")
-"""What moves all the time in a print, and is published together."""
+"""Fields that change all the time during a print, and are published together."""
 
 _BESIDE = ("time", "position", "measured_at")
-"""What is published with other changes only."""
+"""Fields that are published only together with other changes."""
 
 _CLEARLY = 0.75
-"""The share of a step by which the exact time left has to differ from the published one
-before that changes; with a half it would tremble between two values."""
+"""The published remaining time changes when it differs from the exact one by this share
+of a step; with a half, it would alternate between two values."""
 
 
 class TemperatureGate:
