@@ -22,10 +22,10 @@ PARTS = (
     *("app", "commands", "metrics", "mqtt", "mqtt.broker", "mqtt.session"),
     *("printer", "prints", "state_files", "upload", "wire"),
 )
-"""The parts of the daemon that log; each line of the log has its part's name."""
+"""The parts of the daemon that log; each line of the log names its part."""
 
 _FORMER_PARTS = {"mqtt.desk": "mqtt.session", "mqtt.memory": "state_files"}
-"""Names that parts had before, which configurations may still have."""
+"""Former names of parts, which configurations may still contain."""
 
 
 class Telemetry(Section):
@@ -41,8 +41,8 @@ class Telemetry(Section):
     """Longest time between published temperatures, and interval of `health`, in
     seconds."""
     progress_step: Annotated[float, Field(gt=0, le=100)] = 1.0
-    """Smallest change of a print's progress that is published, in percent. In the long
-    run it is published every 75 seconds at most."""
+    """Smallest change of a print's progress that is published, in percent. After the
+    first 15 steps, it is published at most every 75 seconds."""
     history: Annotated[float, Field(ge=0, le=1440)] = 30.0
     """Minutes of temperature history kept for `request/temperature`."""
 
@@ -72,8 +72,9 @@ class Limits(Section):
     `queue_full`. Requests, and cancelling a print, are not queued."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 50.0
     """Rate limit in lines of G-code per second on each topic; bursts of twice as many
-    are accepted. A command that lists no lines counts as one. A longer command than the
-    burst is accepted; then the next ones are rejected until its time is over."""
+    are accepted. A command that lists no lines counts as one. A command with more lines
+    than a burst is accepted, but then further ones are rejected until the rate is back
+    below the limit."""
 
 
 class HomeAssistant(Section):
@@ -90,9 +91,9 @@ class HomeAssistant(Section):
     """Payload of the birth message."""
     scripts: tuple[str, ...] = ()
     """Scripts that are shown as buttons, for each printer that has them. Everybody who
-    may move the printer may run them, on `script`."""
+    may move the printer may run them, on the topic `script`."""
     thumbnails: bool = False
-    """Show the thumbnail of the file in print, from `job/thumbnail`."""
+    """Show the thumbnail of the file that is being printed, from `job/thumbnail`."""
 
 
 def _part(name: str) -> str:
@@ -136,9 +137,9 @@ class ServerTls(Section):
     cert_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/upload.pem"]
     )
-    """Certificate of this machine, followed by those between it and the certificate
-    authority. If slicers do not know that authority, its certificate is what
-    PrusaSlicer and OrcaSlicer call `HTTPS CA File`."""
+    """Certificate of this machine, followed by the intermediate certificates. If
+    slicers do not know the certificate authority, enter the authority's certificate as
+    `HTTPS CA File` in PrusaSlicer or OrcaSlicer."""
     key_file: File | None = Field(default=None, examples=["/etc/gcode2mqtt/upload.key"])
     """Private key of `cert_file`; by default it is in the same file."""
 
@@ -150,27 +151,27 @@ class Upload(Section):
     """
 
     enabled: bool = False
-    """Serve slicers."""
+    """Accept uploads from slicers."""
     listen: Listen = "127.0.0.1:5000"
     """Address and TCP port; `0.0.0.0:5000`, or `[::]:5000` with IPv6, makes it
     reachable for everybody on the network who knows a key."""
     keys_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/upload-keys"]
     )
-    """File with the API keys, one in each line; `ID: KEY` is a key for one printer
-    only. By default it is `upload-keys` in `mqtt.state_folder`, and is created with a
-    random key at the first start."""
+    """File with the API keys, one per line; `ID: KEY` is a key for one printer only. By
+    default it is `upload-keys` in `mqtt.state_folder`, and is created with a random key
+    at the first start."""
     hosts: tuple[str, ...] = ()
     """Public names of this machine, such as that of a reverse proxy. Addresses, names
-    without a dot, and names that only a local network has (`.local`, `.lan`, …) are
-    allowed anyway; other ones are refused because of DNS rebinding."""
+    without a dot, and names of local networks (`.local`, `.lan`, …) are always allowed;
+    others are refused, as protection against DNS rebinding."""
     tls: ServerTls = ServerTls()
     """TLS encryption."""
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the file has
-        """Accept `upload: true`; whoever sets anything else wants it on as well."""
+        """Accept `upload: true`; any other key below `upload` also turns it on."""
         if isinstance(value, bool | str):
             return {"enabled": value}
         if isinstance(value, dict) and value and "enabled" not in value:
@@ -184,9 +185,8 @@ class FileSettings(Section):
     enabled: bool = True
     """Store files. Without it the bridge prints only what is on the SD card."""
     folder: File | None = Field(default=None, examples=["/srv/gcode"])
-    """Folder of the files, with one folder in it for each printer, whose name is the
-    printer's id. By default it is `files` in the folder of the state files
-    (`mqtt.state_folder`)."""
+    """Folder of the files. It contains one folder for each printer, named after the
+    printer's id. By default it is `files` in `mqtt.state_folder`."""
     max_upload: Annotated[int, Field(ge=1, le=65_536)] = 1024
     """Largest file, in MiB."""
     keep_free: Annotated[int, Field(ge=0, le=1_048_576)] = 200
@@ -194,11 +194,12 @@ class FileSettings(Section):
     stored."""
     inbox: File | None = Field(default=None, examples=["/srv/gcode-inbox"])
     """Folder that is watched: files that are copied into it are stored for a printer
-    and disappear from it. It has one folder for each printer, whose name is the
-    printer's id. If there is only one printer, files can also be beside it."""
+    and disappear from it. It contains one folder for each printer, named after the
+    printer's id. If there is only one printer, files can also be copied into the folder
+    itself."""
     fetch_hosts: tuple[FurtherHost, ...] = ()
-    """Servers from which `files` `fetch` may download by `https`, as `HOST` or
-    `HOST:PORT`. Without any, nothing is downloaded."""
+    """Servers from which `files` `fetch` may download over HTTPS, as `HOST` or
+    `HOST:PORT`. If there are none, nothing is downloaded."""
     fetch_ca_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/ca.pem"]
     )
@@ -207,8 +208,8 @@ class FileSettings(Section):
     thumbnails: bool = False
     """Publish the picture of the selected file on `job/thumbnail`."""
     max_thumbnail: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Largest picture that is published, in KiB; of several, the largest one that
-    fits."""
+    """Maximum size of a published picture, in KiB. If a file has several, the largest
+    one that fits is published."""
 
 
 class Tls(Section):
@@ -238,8 +239,8 @@ class Mqtt(Section):
     """TCP port: usually 1883, or 8883 with TLS."""
     hosts: tuple[FurtherHost, ...] = ()
     """Further brokers with the same topics and accounts, such as the other nodes of a
-    cluster, as `HOST` or `HOST:PORT`. They are tried in this order when `host` does not
-    answer; the bridge returns to `host` when that answers again. See `docs/brokers.md`.
+    cluster, as `HOST` or `HOST:PORT`. They are tried in this order if `host` does not
+    answer; the bridge returns to `host` when it answers again. See `docs/brokers.md`.
     """
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """MQTT version; `auto` uses 5, or 3.1.1 if the broker does not support 5."""
@@ -256,15 +257,15 @@ class Mqtt(Section):
     client_id: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, examples=["workshop"]
     )
-    """MQTT client id; if there are several printers, `-<id>` follows. By default it is
-    `gcode2mqtt-<id>-` and 16 digits that other clients cannot guess and that stay the
-    same; anybody who knows it can disconnect the printer, unless the broker binds ids
-    to accounts. Connections for checks and emergency stops have random digits after
-    it."""
+    """MQTT client id; if there are several printers, `-<id>` is appended. By default it
+    is `gcode2mqtt-<id>-` and 16 digits that do not change and that other clients cannot
+    guess; anyone who knows it can disconnect the printer, unless the broker binds ids
+    to accounts. Connections for checks and emergency stops append random digits."""
     username: str | None = Field(default=None, examples=["bridge"])
     """User name at the broker."""
     password: SecretStr | None = Field(default=None, examples=["secret"])
-    """Password; `password_file` or `BRIDGE_MQTT__PASSWORD` keep it out of this file."""
+    """Password; use `password_file` or `BRIDGE_MQTT__PASSWORD` to keep it out of this
+    file."""
     password_file: File | None = Field(
         default=None, examples=["/etc/gcode2mqtt/password"]
     )
@@ -273,9 +274,9 @@ class Mqtt(Section):
     tls: Tls = Tls()
     """TLS encryption."""
     will_delay: Annotated[int, Field(ge=0, le=300)] = 5
-    """MQTT 5: seconds that the broker waits after losing the bridge before it publishes
-    the last will (`offline`). Brokers that end the session together with the
-    connection publish it at once (RabbitMQ, ejabberd)."""
+    """MQTT 5: seconds between the loss of the connection and the last will (`offline`).
+    Brokers that end the session together with the connection publish it at once
+    (RabbitMQ, ejabberd)."""
     clear_retained_commands: bool = True
     """Delete a retained command from the broker after rejecting it."""
     response_prefixes: tuple[str, ...] = ("reply/",)
@@ -286,13 +287,14 @@ class Mqtt(Section):
     """MQTT 5: maximum packet size in bytes. The broker drops larger messages, so they
     get no response."""
     state_folder: File | None = Field(default=None, examples=["/var/lib/gcode2mqtt"])
-    """Folder for the lists of retained topics; by default
+    """Folder for everything that is kept across restarts: the lists of retained topics,
+    the queue, the history and the records of prints and heaters; by default
     `~/.local/state/gcode2mqtt`."""
     console: bool = False
     """Publish all lines sent to and received from the printer on `console`."""
     per_heater_topics: bool = True
     """Publish `temperature/<heater>` in addition to `temperature`."""
     on_broker_loss: OnBrokerLoss = "keep"
-    """What happens to heaters while there is no connection to the broker: `keep`
-    changes nothing; a number of minutes turns them off after that time without use,
-    unless a print is under way or a `hold` lasts."""
+    """What happens to heaters while there is no connection to the broker: `keep` leaves
+    them on; a number turns them off after that many minutes without use, unless a print
+    is under way or a `hold` is in effect."""

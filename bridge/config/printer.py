@@ -42,18 +42,18 @@ class Serial(Section):
     ] = "auto"
     """Firmware family, or `auto` to detect it."""
     dtr: bool = True
-    """Assert DTR when opening the port, which resets most boards; `false` does not
-    change it."""
+    """Assert DTR when opening the port, which resets most boards; with `false`, DTR is
+    not changed."""
     connect_timeout: Seconds = 30.0
     """Timeout in seconds for the printer's first reply after the port was opened."""
     ok_timeout: Seconds | None = Field(default=None, examples=[10])
     """Timeout in seconds for the acknowledgement of a line. The default depends on the
     firmware family."""
     long_timeout: Seconds | None = Field(default=None, examples=[300])
-    """Timeout in seconds for homing, heating and other lines that take a long time.
-    `M303` (PID tuning) has at least 20 minutes for each of its cycles."""
+    """Timeout in seconds for homing, heating and other lines that take a long time. The
+    timeout of `M303` (PID tuning) is at least 20 minutes for each of its cycles."""
     long_codes: tuple[str, ...] = ()
-    """Additional codes that take a long time, such as `G29` or a macro's name."""
+    """Additional codes that take a long time, such as the name of a macro."""
     lines_in_flight: int = Field(default=1, ge=1, le=8)
     """Number of moves (`G0` to `G3`) that may be sent before the first one is
     acknowledged. More than one takes effect only with Klipper, and with firmwares built
@@ -76,7 +76,7 @@ class Speeds(Section):
 
 
 class MaxTemperature(Section):
-    """Highest target temperatures in °C; commands with higher ones are rejected."""
+    """Highest target temperatures in °C; commands that exceed them are rejected."""
 
     tool: Celsius = 275.0
     """Maximum of each hotend."""
@@ -89,12 +89,12 @@ class MaxTemperature(Section):
 class PauseHeaters(Section):
     """Minutes after which the heaters of a paused print are turned off.
 
-    0 means never. The targets are set again when the print resumes, and it goes on when
-    they are reached.
+    0 means never. When the print resumes, the targets are set again, and the print
+    continues when they are reached.
     """
 
     nozzle: Minutes = 30.0
-    """Each hotend: filament that stays in a hot nozzle burns."""
+    """Each hotend; filament that stays in a hot nozzle burns."""
     bed: Minutes = 720.0
     """The bed and the chamber; a part may come off a bed that cools down."""
 
@@ -103,12 +103,14 @@ class QueueSettings(Section):
     """The queue of prints."""
 
     hold: bool = True
-    """Whether each print from the queue needs a `queue` `release` of its own, because
-    only a person or a sensor knows whether the bed is clear. With `false`, a
-    machine that clears its own bed continues until a print fails or is cancelled."""
+    """Whether each print from the queue must be released with `queue` `release`,
+    because only a person or a sensor knows whether the bed is clear. `false` is for a
+    machine that clears its own bed: it continues until a print fails or is cancelled.
+    """
     start_uploads: bool = True
-    """Whether a slicer's "Upload and print" starts at once if the printer is ready and
-    no print waits. Otherwise, and with `false`, it is added to the queue."""
+    """Whether a slicer's "Upload and Print" starts the print at once if the printer is
+    ready and no other print waits. Otherwise, and with `false`, it is added to the
+    queue."""
     release_at_printer: bool = True
     """Whether somebody at the printer can release the queue for its next print, with
     "Start Host Print" in Marlin's menu (`//action:start`) or "Set Ready" in Prusa's
@@ -139,10 +141,11 @@ class LightSettings(Section):
     kind: Literal["auto", "none", "case", "rgb", "pin", "led"] = "auto"
     """`case`: the case light (`M355`); `auto`: the same, if the firmware reports
     `TOGGLE_LIGHTS`; `rgb`: a light with colors (`M150`); `pin`: an output, with
-    Klipper's `SET_PIN`, or `M42` elsewhere; `led`: Klipper's `SET_LED`."""
+    Klipper's `SET_PIN`, or with `M42` in other firmwares; `led`: Klipper's `SET_LED`.
+    """
     name: Output | None = Field(default=None, examples=["caselight"])
-    """The name of the `pin` or `led` in Klipper's configuration; elsewhere the number
-    of the pin."""
+    """The name of the `pin` or `led` in Klipper's configuration; for other firmwares,
+    the number of the pin."""
     dimmable: bool = True
     """Whether the brightness can be set; not for a `pin` that is only on or off."""
 
@@ -164,7 +167,7 @@ FanName = Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class Preset(Section):
-    """Target temperatures in °C that are set together; what is left out stays."""
+    """Target temperatures in °C that are set together; omitted ones do not change."""
 
     tool: Celsius | None = None
     """Target of the selected hotend."""
@@ -196,18 +199,18 @@ class Profile(Section):
     """Longest permitted extrusion or retraction, in mm of filament, of one line and of
     all lines of one command together."""
     max_dwell: Annotated[float, Field(gt=0, le=86_400)] = 900.0
-    """Longest permitted pause (`G4`) of one line, in seconds. During a pause some
-    firmwares do not see an emergency stop."""
+    """Longest permitted dwell (`G4`) of one line, in seconds. Some firmwares do not
+    react to an emergency stop during a dwell."""
     max_temperature: MaxTemperature = MaxTemperature()
     """Highest target temperatures."""
     max_z_offset: Annotated[float, Field(gt=0, le=10)] = 1.0
-    """Largest sum of the babysteps that `head` sets, in mm up or down."""
+    """Largest sum of the babysteps on the topic `head`, in mm up or down."""
     volume: Volume = Volume()
     """Axis ranges."""
     light: LightSettings = LightSettings()
     """The light."""
     fans: dict[FanId, FanName] = Field(default={}, examples=[{1: "Chamber fan"}])
-    """Fans besides the one for part cooling: the number (`M106 P`), or the name of a
+    """Fans other than part cooling: the number (`M106 P`), or the name of a
     `fan_generic` in Klipper's configuration, and the name to display."""
     idle_heaters: Minutes = 60.0
     """Minutes after which unused heaters are turned off; 0 means never."""
@@ -217,8 +220,8 @@ class Profile(Section):
     """Whether the files on the SD card are sliced for relative extrusion (`M83`). A jog
     or an extrusion while the print is paused restores this mode."""
     apply_offsets: Literal["always", "jobs"] = "always"
-    """Which targets the offsets are added to: all that the bridge sets (`always`), or
-    only those of print jobs (`jobs`)."""
+    """Which targets the temperature offsets are added to: all that the bridge sets
+    (`always`), or only those of print jobs (`jobs`)."""
 
 
 BLOCKED = {
@@ -233,7 +236,7 @@ BLOCKED = {
 
 
 _NO_PRESETS = {"none", "off", "unknown", "unavailable"}
-"""What Home Assistant calls a preset that is none."""
+"""Words with which Home Assistant says that no preset is selected."""
 
 About = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -252,10 +255,10 @@ class PrinterConfig(Section):
     manufacturer: About | None = Field(default=None, examples=["Creality"])
     """Manufacturer, for Home Assistant."""
     model: About | None = Field(default=None, examples=["Ender-3 V2"])
-    """Model, for Home Assistant; by default what the firmware reports."""
+    """Model, for Home Assistant; by default the one that the firmware reports."""
     serial_number: About | None = Field(default=None, examples=["E3-12345"])
     """Serial number, for Home Assistant; by default the UUID that the firmware reports,
-    unless all printers with this firmware have the same."""
+    unless it is one that all printers with this firmware have."""
     area: About | None = Field(default=None, examples=["Workshop"])
     """Area that Home Assistant suggests for the printer."""
     serial: Serial = Serial()
@@ -271,24 +274,26 @@ class PrinterConfig(Section):
     scripts: dict[str, str] = {}
     """G-code scripts by name, as Jinja2 templates."""
     scripts_folder: File | None = Field(default=None, examples=["scripts"])
-    """Folder with further scripts, one file for each."""
+    """Folder with further scripts, one per file."""
     blocked: dict[str, str] = BLOCKED
     """G-codes that are rejected, each with the reason."""
     allowed: tuple[str, ...] = Field(default=(), examples=[["PRINT_START"]])
     """G-codes and names of macros that are sent although the bridge does not know what
-    they do, or refuses them because they change what later numbers mean."""
+    they do, or would refuse them because they change what later numbers mean."""
     unknown_codes: UnknownCodes = "send"
-    """Whether to `send` codes and macros that the bridge's table of codes lacks, with a
-    warning that no limit covers them, or to `refuse` those that are not allowed."""
+    """What to do with codes and macros that are not in the bridge's table of codes:
+    `send` them, with a warning that no limit covers them, or `refuse` those that
+    `allowed` does not name."""
     heaters_on_exit: Literal["keep", "off"] = "off"
     """What happens to heaters when the bridge ends or this printer is removed: `off`
     turns them off, unless a print runs, and `keep` leaves them on."""
     on_exit: Literal["pause", "cancel", "finish_layer"] = "pause"
     """What happens to a print of the bridge's files when the bridge ends: it is paused
     at once (`pause`) or at the end of the layer, within 45 seconds (`finish_layer`), or
-    it is cancelled (`cancel`). A paused one has failed, and can be recovered."""
+    it is cancelled (`cancel`). A print that was paused this way counts as failed, and
+    can be recovered."""
     on_broker_loss: OnBrokerLoss | None = Field(default=None, examples=[10])
-    """The same as `mqtt.on_broker_loss`, for this printer alone."""
+    """The same as `mqtt.on_broker_loss`, for this printer only."""
 
     @model_validator(mode="after")
     def _presets_can_be_set(self) -> Self:

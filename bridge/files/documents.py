@@ -20,17 +20,17 @@ class LineFinding(PublishedDocument):
     line: int
     """The number of the line, counted from 1; 0: the file as a whole."""
     code: str
-    """A stable word, such as `placeholder`, `two_commands`, `out_of_limits`,
-    `no_such_tool`, `blocked` or `unknown_code`."""
+    """The kind of finding as a word for programs, such as `placeholder`,
+    `two_commands`, `out_of_limits`, `no_such_tool`, `blocked` or `unknown_code`."""
     text: str
-    """A sentence for people."""
+    """The finding as a sentence for people."""
 
 
 class FileReport(PublishedDocument):
     """What the check of a file found."""
 
     printable: bool
-    """There is no error; a file with errors is not printed."""
+    """Whether it has no errors; a file with errors is not printed."""
     errors: int
     """How many errors there are."""
     warnings: int
@@ -73,7 +73,7 @@ class LocalFile(PublishedDocument):
     slicer: str | None
     """The slicer and its version."""
     time: int | None
-    """The slicer's estimate of the print, in seconds."""
+    """The slicer's estimate of the print time, in seconds."""
     layers: int | None
     """The number of layers."""
     filament: tuple[FilamentUse, ...]
@@ -115,14 +115,14 @@ class FilesState(PublishedDocument):
     bytes: int
     """Their total size in bytes."""
     free: int
-    """How many bytes are free for files; `files.keep_free` is not counted."""
+    """How many bytes are free for files, without `files.keep_free`."""
     recent: tuple[LocalFile, ...]
-    """The 10 files that came last, the newest first."""
+    """The 10 most recent files, the newest first."""
     files: tuple[str, ...]
     """The paths of all files, in alphabetical order; the first 200. `request/files`
     with `origin: local` returns all of them with their metadata."""
     checking: bool
-    """Files that were found in the folder are being checked; more may follow."""
+    """Whether files that were found in the folder are still being checked."""
     problem: str
     """Why no file can be stored, or empty."""
 

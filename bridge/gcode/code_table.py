@@ -30,43 +30,43 @@ REASONS = {
     "G53": "moves to X, Y and Z in machine coordinates in some builds, as the last "
     "move did",
     "G93": "changes what the numbers after F mean in every later move",
-    "G76": "heats the bed and the hotend to temperatures of its own",
+    "G76": "heats the bed and the hotend to temperatures that the firmware chooses",
     "M37": "later lines would be simulated, not carried out",
     "M42": "can switch the pin of a heater",
     "M106": "drives a heater with the power S and without a temperature, if P is its "
     "number",
     "M140": "assigns other heaters to the bed or the chamber",
-    "M92": "changes the steps of a millimetre, and so how far every later move goes",
+    "M92": "changes the steps per millimetre, and so how far every later move goes",
     "M143": "changes the highest temperatures that the firmware itself allows",
     "M144": "lets the bed heat to its standby temperature",
     "M149": "another unit would change the meaning of every later target, limit and "
     "report; the bridge uses degrees Celsius",
     "M200": "changes what the numbers after E mean in every later move",
-    "M206": "moves the coordinates, and so the places that all later numbers mean",
-    "M209": "makes moves of E retractions of other lengths than they say",
+    "M206": "shifts the coordinates, so that all later numbers mean other places",
+    "M209": "turns moves of E into retractions of other lengths",
     "M211": "turns the printer's own axis limits off, or changes them",
     "M226": "waits for a pin, perhaps forever, and a printer without an emergency "
-    "parser reads no stop meanwhile",
+    "parser does not read a stop meanwhile",
     "M253": "reads or writes the firmware's memory",
     "M305": "changes what a temperature sensor measures, and so what targets mean",
-    "M306": "heats the hotend to a temperature of its own",
+    "M306": "heats the hotend to a temperature that the firmware chooses",
     "M510": "later lines would not be carried out",
     "M505": "changes which files the printer runs",
     "M551": "changes the printer's network or its passwords",
     "M558": "changes the probe, or the pin at which it detects the bed",
-    "M562": "makes the printer heat again after a heater's fault",
+    "M562": "makes the printer heat again after a heater fault",
     "M563": "changes which heaters belong to which tool or pin",
     "M570": "changes how the firmware monitors its heaters",
-    "M575": "changes the baud rate, and no later line, not even a stop, would be read",
+    "M575": "changes the baud rate; then no line, not even a stop, would be read",
     "M584": "changes which motors move an axis, and in which direction",
     "M592": "makes later moves extrude more than they say",
     "M605": "gives another hotend a different temperature than the one that is checked",
     "M810": "stores G-code that runs later, without being checked",
-    "M915": "moves the z axis beyond its end to align it",
+    "M915": "moves the z axis beyond its end in order to align it",
     "M928": "writes lines into a file",
     "M951": "changes where the head goes when it changes the tool",
     "M993": "copies or overwrites the firmware's memory",
-    "M1000": "runs a command of the printer's shell",
+    "M1000": "runs a shell command on the printer",
     "INIT_TMC": "writes into the chips that drive the motors",
     "FORCE_MOVE": "moves motors, or changes positions, past every limit",
     "TUNING_TOWER": "runs other commands with numbers that are not checked",
@@ -81,7 +81,7 @@ all       | G4           | long dwell       | dwell
 m         | G6           | anywhere refused=FORCE_MOVE | move motors by steps
 m1pkrs    | G10          | anywhere         | retract
 m1pkdrs   | G11          | anywhere         | undo a retraction
-d         | G10          | target lists heats=S:tool,R:tool tool=P | set a tool's heat
+d | G10 | target lists heats=S:tool,R:tool tool=P | set a tool's temperature
 m         | G12          | anywhere long    | clean the nozzle
 m1pkdrs   | G17 G18 G19  |                  | select the plane of arcs
 all       | G20          | refused=G20      | use inches
@@ -111,7 +111,7 @@ s         | G43 G43.1 G43.2 | refused=M206     | set the length of a tool
 s         | G49          | anywhere         | clear the length of a tool
 d         | G68 G69      | refused=M206 harmless= | rotate the coordinates
 p         | G75          | anywhere long    | print temperature calibration
-mp        | G76          | anywhere long refused=G76 | calibrate the probe's temperature
+mp | G76 | anywhere long refused=G76 | calibrate the probe for temperature
 p         | G80          | anywhere long    | probe the bed
 p         | G81          | reads            | report the mesh
 p         | G82 G83 G84 G85 G86 G87 G88 | anywhere         | calibrate the bed
@@ -168,25 +168,25 @@ m1p       | M79          |                  | set the host's status
 m1pdrs    | M80 M81      |                  | power supply
 all       | M82          | absolute_e       | absolute extruder
 all       | M83          | relative_e       | relative extruder
-m1pdrs    | M85          |                  | turn off when idle
-m  | M86 | heats=B:bed,E:tool,T:tool | set temperatures for when it is idle
-1pdrs     | M86          |                  | turn off when idle
-m1pdrst   | M92          | refused=M92 harmless= | set the steps of a millimetre
+m1pdrs    | M85          |                  | set the idle timeout
+m  | M86 | heats=B:bed,E:tool,T:tool | set the idle temperatures
+1pdrs     | M86          |                  | set the idle timeout
+m1pdrst   | M92          | refused=M92 harmless= | set the steps per millimetre
 d         | M98          | anywhere long uncovered quoted=P | run a macro
 m         | M100         | reads            | report the memory
 t         | M101 M102 M103 | uncovered        | extruder on or off
-m1py | M104 | target pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
-kdrs | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | set a hotend
-t | M104 | target must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | set a heater
+m1py | M104 | target pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | heat a tool
+kdrs | M104 | target heats=S:tool,R:tool,B:tool tool=T preset=I | heat a tool
+t | M104 | target must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | heat a tool
 all       | M105         | reads tool=T     | report the temperatures
 m1pkdrsy  | M106         | fan              | set a fan
 t         | M7           | refused=M106 harmless=S | set a fan
 t         | M106         | fan refused=M106 harmless=S | set a fan
 all       | M107         | fan_off          | turn a fan off
 m1pdry    | M108         | urgent answers   | stop waiting
-m1py | M109 | target long pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | wait
-kdrs | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | wait for it
-t | M109 | target long must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | wait
+m1py | M109 | target long pairs=F:B heats=S:tool,R:tool,B:tool tool=T preset=I | heat up
+kdrs | M109 | target long heats=S:tool,R:tool,B:tool tool=T preset=I | heat up and wait
+t | M109 | target long must=SR heats=S:tool,R:tool,B:tool by=P::any tool=T | heat up
 all       | M110         |                  | set the line number
 m1pdrst   | M111         |                  | debug
 all       | M112         | emergency        | stop the machine
@@ -207,11 +207,11 @@ m         | M123         | reads            | report the fans
 mp        | M125         | anywhere         | park and pause
 t         | M130 M131 M132 M133 M134 |                  | PID of a heater
 t         | M135 M136    |                  | report a heater
-m1pkrsy   | M140         | target heats=S:bed,R:bed preset=I | set the bed's heat
-d | M140 | target refused=M140 harmless=PRS heats=S:bed,R:bed | set the bed's heat
-t         | M140         | target must=SR heats=S:bed,R:bed | set the bed's heat
-m1pkrsty  | M141         | target heats=S:chamber,R:chamber | set the chamber's heat
-d | M141 | target refused=M140 harmless=PRS heats=S:chamber,R:chamber | set its heat
+m1pkrsy   | M140         | target heats=S:bed,R:bed preset=I | set the bed temperature
+d | M140 | target refused=M140 harmless=PRS heats=S:bed,R:bed | set the bed temperature
+t         | M140         | target must=SR heats=S:bed,R:bed | set the bed temperature
+m1pkrsty | M141 | target heats=S:chamber,R:chamber | set the chamber temperature
+d | M141 | target refused=M140 harmless=PRS heats=S:chamber,R:chamber | set its target
 ds        | M143         | refused=M143 harmless= | set the highest temperatures
 d         | M144         | refused=M144     | bed to standby
 m1p       | M145         | heats=H:tool,B:bed,C:chamber | set a preset's temperatures
@@ -222,10 +222,10 @@ m1p       | M155         | interval         | report temperatures regularly
 r         | M155         |                  | report temperatures regularly
 r         | M161 M170 M171 |                  | brake and case
 m1r       | M163 M164 M165 |                  | mix filaments
-m1pkrsty  | M190         | target long heats=S:bed,R:bed preset=I | wait for the bed
-d | M190 | target long refused=M140 harmless=PRS heats=S:bed,R:bed | wait for the bed
-m1pkrsty  | M191         | target long heats=S:chamber,R:chamber | wait for the chamber
-d | M191 | target long refused=M140 harmless=PRS heats=S:chamber,R:chamber | wait
+m1pkrsty | M190 | target long heats=S:bed,R:bed preset=I | heat the bed and wait
+d | M190 | target long refused=M140 harmless=PRS heats=S:bed,R:bed | heat the bed, wait
+m1pkrsty | M191 | target long heats=S:chamber,R:chamber | heat the chamber, wait
+d | M191 | target long refused=M140 harmless=PRS heats=S:chamber,R:chamber | heat, wait
 mk        | M192 M193    | long             | wait for a probe or cooler
 m1pkdrs   | M200         |                  | set the filament's diameter
 m1pkdrs   | M201 M203 M204 |                  | set accelerations and feedrates
@@ -275,7 +275,7 @@ p | M310 | long refused=M306 harmless=BCDEFIPRSTUVW | tune a heater's model
 r         | M320 M321 M322 M323 | anywhere         | level the bed
 r         | M340         |                  | set a servo
 p         | M330 M331 M332 M333 |                  | send metrics
-p         | M74 M142 M555 M591 |                  | say what is printed, and how
+p         | M74 M142 M555 M591 |                  | describe the print
 m1pdrs    | M350 M351    | refused=M92 harmless= | set the microsteps
 m1pkdr    | M355         |                  | set the case light
 mp        | M360         | reads            | report the configuration
@@ -289,11 +289,11 @@ m1p       | M404         | refused=M200 harmless= | set the filament's width
 m         | M405 M406 M407 |                  | measure the filament's width
 d         | M408 M409    | reads            | report as JSON
 m1pdry    | M410         | anywhere urgent  | stop all moves
-m         | M412 M413 M591 |                  | watch filament and power
+m         | M412 M413 M591 |                  | monitor filament and power
 m         | M414         |                  | set the language
 m1pk      | M420 M421 M422 M423 |                  | set the levelling
 m         | M425 M430    |                  | set backlash, power monitor
-d         | M470 M550    | quoted=PST       | name it, make a folder
+d         | M470 M550    | quoted=PST       | set the name, make a folder
 d | M471 M472 M505 M559 M560 | quoted=PST refused=M505 | change files
 mp        | M486         | quoted=A         | cancel an object
 kd        | M486         |                  | cancel an object
@@ -306,7 +306,7 @@ ms        | M504         |                  | check or name the settings
 m         | M510 M512    | refused=M510     | lock, or set a password
 m         | M511         |                  | unlock
 m         | M524         | anywhere cancel  | cancel a print
-r         | M530 M532    |                  | say that a print runs
+r         | M530 M532    |                  | report that a print runs
 r         | M531         | display          | name a print
 m         | M540         |                  | set when end stops stop a print
 d         | M551 M586 M587 M588 M589 | quoted=PS refused=M551 | set up the network
@@ -315,9 +315,9 @@ ds        | M556 M579    | refused=M206 harmless= | skew or scale the axes
 s         | M557         |                  | set points to probe
 d         | M558         | refused=M558 harmless=ABFHIKRST | set up the probe
 d         | M585         | anywhere long refused=M206 harmless= | measure a tool
-d         | M562         | refused=M562     | clear a heater's fault
+d         | M562         | refused=M562     | clear a heater fault
 d         | M564         | refused=M211 harmless= | turn axis limits on or off
-d         | M568         | target lists heats=S:tool,R:tool tool=P | set a tool's heat
+d | M568 | target lists heats=S:tool,R:tool tool=P | set a tool's temperature
 m         | M569         |                  | set the motors' mode
 d         | M584         | refused=M584 harmless= | set up motors
 d         | M569         | refused=M584 harmless=P | set up a motor
@@ -378,7 +378,7 @@ m         | M993 M994    | refused=M993     | copy the firmware's memory
 m1pdr     | M997         | long blocked=M997 | update the firmware
 all       | M999         | blocked=M999     | restart after an error
 m         | M1000        | anywhere long    | resume after a power loss
-s         | M1000        | text refused=M1000 | run a command of the shell
+s         | M1000        | text refused=M1000 | run a shell command
 p | M1600 M1601 M1700 M1701 | refused=M306 anywhere asks long | preheat, load
 p | M1702 M1703 M1704 | refused=M306 anywhere asks long | load filament
 m         | M7219        |                  | set a light

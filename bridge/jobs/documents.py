@@ -21,27 +21,28 @@ class QueuedPrint(PublishedDocument):
     added_at: Time
     """When it was added."""
     source: Source
-    """Where it was asked for: `mqtt`, `upload` (a slicer), `inbox` or `fetch`."""
+    """How it was requested: `mqtt`, `upload` (a slicer), `inbox` or `fetch`."""
 
 
 class QueueState(PublishedDocument):
     """What `queue/state` holds."""
 
     held: bool
-    """No print starts from the queue until it is released."""
+    """Whether the queue is held: no print starts until it is released."""
     reason: HoldReason | None
-    """Why: `bed_not_cleared` (nobody has said that the bed is clear), `held` (somebody
-    asked for it), `stopped` (by an emergency stop, or by the firmware itself),
-    `print_failed` (or it was cancelled), `cannot_start` (see `problem`).
+    """Why it is held: `bed_not_cleared` (nobody has confirmed that the bed is clear),
+    `held` (on request), `stopped` (by an emergency stop, or by the firmware itself),
+    `print_failed` (the last print failed or was cancelled), `cannot_start` (see
+    `problem`).
     """
     problem: str
     """Why the first print could not be started; otherwise empty."""
     length: int
-    """Number of prints that wait."""
+    """Number of waiting prints."""
     next: str | None
     """The file of the first one."""
     prints: tuple[QueuedPrint, ...]
-    """The prints that wait, in order."""
+    """The waiting prints, in order."""
 
 
 class PastPrint(PublishedDocument):
@@ -52,7 +53,7 @@ class PastPrint(PublishedDocument):
     file: str | None
     """The file that was printed."""
     origin: Literal["card", "local"]
-    """Where it was."""
+    """Where the file was."""
     outcome: Outcome
     """How it ended."""
     reason: str
@@ -79,7 +80,7 @@ class PastTotals(PublishedDocument):
     elapsed: int
     """Their durations, in seconds."""
     filament: float
-    """Their filament in mm, as far as it is known."""
+    """The filament that they used, in mm, as far as it is known."""
 
 
 class PastPrints(PublishedDocument):
@@ -88,7 +89,7 @@ class PastPrints(PublishedDocument):
     prints: tuple[PastPrint, ...]
     """The latest first."""
     totals: PastTotals
-    """Sums over all prints that are kept, whatever was asked for."""
+    """Sums over all prints that are kept, not only those of this response."""
 
 
 def queue_state(queue: PrintQueue) -> QueueState:

@@ -21,12 +21,12 @@ class FirmwareInfo(PublishedDocument):
     family: str
     """The dialect that the bridge uses for it."""
     stops_when_busy: bool | None
-    """Whether it acts on an emergency stop while it executes a command, because it has
-    an emergency parser; null if it does not say. Otherwise the stop waits until the
-    command is finished, such as heating or homing."""
+    """Whether the firmware acts on an emergency stop while it executes a command,
+    because it has an emergency parser; null if it does not say. If not, the stop waits
+    until the command is finished, such as heating or homing."""
     heater_timeout: str
-    """The timeout of its own after which firmwares of this family turn heaters off, or
-    empty. The bridge does not change it: it also works without the bridge."""
+    """The timeout after which firmwares of this family turn heaters off by themselves,
+    or empty. The bridge does not change it, and it also works without the bridge."""
 
 
 class MachineInfo(PublishedDocument):
@@ -41,15 +41,15 @@ class MachineInfo(PublishedDocument):
     port: str | None
     """The port it was found on."""
     baudrate: int | None
-    """The speed it was found at, in bits a second."""
+    """The baud rate at which it was found."""
     extruders: int
     """Its number of tools."""
     shared_nozzle: bool
-    """Its tools share one hotend."""
+    """Whether its tools share one hotend."""
     heated_bed: bool
-    """It has a heated bed."""
+    """Whether it has a heated bed."""
     heated_chamber: bool
-    """It has a heated chamber."""
+    """Whether it has a heated chamber."""
 
 
 class LimitsInfo(PublishedDocument):
@@ -62,7 +62,7 @@ class LimitsInfo(PublishedDocument):
     max_extrusion: float
     """Longest extrusion of a line, and of all lines of a command together, in mm."""
     max_dwell: float
-    """Longest pause of a line, in seconds."""
+    """Longest dwell of a line, in seconds."""
     volume: dict[str, tuple[float, float] | None]
     """Axis ranges, in mm."""
 
@@ -73,9 +73,9 @@ class Info(PublishedDocument):
     version: str
     """The bridge's version."""
     instance: str
-    """The id of this run of the bridge; a new one with each start."""
+    """The id of this run of the bridge, which is new with each start."""
     firmware: FirmwareInfo | None
-    """The firmware that answers; null while none does."""
+    """The printer's firmware; null until it answers."""
     machine: MachineInfo
     """The machine."""
     capabilities: dict[str, bool]
@@ -113,13 +113,13 @@ class Health(PublishedDocument):
     problem: str | None
     """What prevents the bridge from serving the printer; null while nothing does."""
     conflict: str | None = None
-    """What another client did to the bridge at the broker within the last minute, such
-    as using its client id or publishing on its topics; null: nothing."""
+    """How another client interfered with the bridge within the last minute, for example
+    by using its client id or publishing on its topics; null if none did."""
     missing_rights: tuple[str, ...] = ()
-    """What the broker does not let the bridge do, such as `publish on printer/event`;
-    the bridge leaves it out."""
+    """What the broker does not allow, such as `publish on printer/event`; the bridge
+    works without it."""
     emergency_connection: bool = False
-    """The separate connection for emergency stops is up."""
+    """Whether the separate connection for emergency stops is up."""
     broker: str | None = None
     """The broker that is in use, as `host:port`."""
     pending: tuple[str, ...] = ()

@@ -39,7 +39,8 @@ class TimedHeater(Heater):
     """What `temperature/<heater>` holds."""
 
     time: Time | None
-    """When this was measured; null if it has not been since the connection began."""
+    """When this was measured; null if it has not been measured since the printer was
+    connected."""
 
 
 class Temperatures(PublishedDocument):
@@ -51,10 +52,10 @@ class Temperatures(PublishedDocument):
     sensors: dict[str, float | None] = Field(default_factory=dict)
     """Temperatures of sensors without a heater, in °C; absent if there are none."""
     time: int
-    """When the temperatures were reported last, in Unix time; before the first report,
+    """When the temperatures were last reported, in Unix time; before the first report,
     when this document was published."""
     measured_at: Time | None
-    """When the temperatures were reported last; null before the first report. A
+    """When the temperatures were last reported; null before the first report. A
     temperature that has not been reported for three intervals is null."""
 
     @model_serializer(mode="wrap")
@@ -90,7 +91,7 @@ class Temperatures(PublishedDocument):
 
 Attention = Literal["none", "error", "prompt", "filament_runout", "paused"]
 """Why the printer needs a person: it stopped, it asks a question, it is out of
-filament, or it paused for another reason of its own."""
+filament, or it paused for another reason."""
 
 
 class Flags(PublishedDocument):
@@ -109,7 +110,7 @@ class Flags(PublishedDocument):
     cancelling: bool
     """It is being cancelled."""
     finishing: bool
-    """The whole file was read; the last moves are being carried out."""
+    """The whole file was read; the last moves are being executed."""
     sdReady: bool  # noqa: N815 - OctoPrint's name
     """An SD card is mounted."""
     error: bool
@@ -130,8 +131,8 @@ class CardStatus(PublishedDocument):
 class Position(PublishedDocument):
     """The position of the head in mm, as last reported.
 
-    It is null if the head may have moved, and was not reported for three intervals: 6
-    seconds, or 15 in a print.
+    It is null if the head may have moved and the position has not been reported for
+    three intervals, which are 6 seconds, or 15 during a print.
     """
 
     x: float
@@ -150,36 +151,37 @@ class Prompt(PublishedDocument):
     """The printer's question to the person in front of it."""
 
     reason: Literal["prompt", "paused"]
-    """It asks a question, or it only waits."""
+    """Whether it asks a question or only waits."""
     text: str
     """The question."""
     choices: tuple[str, ...]
-    """What is written on the buttons. The command `answer` of `job` presses the n-th,
+    """The texts of the buttons. The command `answer` of `job` presses the n-th button,
     counted from 0."""
     commands: tuple[str, ...]
-    """What each button sends, where the buttons are commands, as Klipper's are; for
-    other firmwares, the same texts."""
+    """The command that each button sends, if buttons are commands, as in Klipper; for
+    other firmwares, the same texts as in `choices`."""
 
 
 class RecoveryPlan(PublishedDocument):
-    """How a print that broke off could go on; `job` `plan_recovery` works it out.
+    """How an interrupted print could continue; `job` `plan_recovery` makes the plan.
 
-    It is null again as soon as the head is moved, a print begins, or the connection to
-    the printer is lost.
+    It becomes null when the head is moved, a print begins, or the connection to the
+    printer is lost.
     """
 
     file: str
-    """What was printed."""
+    """The file of the print."""
     layer: int | None
-    """The layer to begin with, counted from 1; null if it cannot go on."""
+    """The layer to continue with, counted from 1; null if the print cannot continue."""
     height: float | None
-    """Where the nozzle has to stand, in mm above the bed; likewise."""
+    """The height at which the nozzle must be, in mm above the bed; null if the print
+    cannot continue."""
     lines: tuple[str, ...]
-    """What would be sent before that layer."""
+    """The lines that would be sent before that layer."""
     refused: str
-    """Why it cannot go on, or empty."""
+    """Why the print cannot continue, or empty."""
     time: Time
-    """When it was worked out."""
+    """When the plan was made."""
 
 
 class Light(PublishedDocument):
@@ -194,7 +196,7 @@ class Light(PublishedDocument):
 
 
 class Can(PublishedDocument):
-    """Which commands the printer's present state allows."""
+    """Which commands the current state of the printer allows."""
 
     select: bool
     """Select a file."""
@@ -205,15 +207,15 @@ class Can(PublishedDocument):
     pause: bool
     """Pause the print."""
     resume: bool
-    """Resume the print, or end the printer's wait for a person."""
+    """Resume the print, or tell a printer that waits for a person to continue."""
     cancel: bool
     """Cancel the print."""
     move: bool
     """Jog, home and extrude."""
     plan_recovery: bool
-    """Work out how a print that broke off could continue."""
+    """Plan how an interrupted print could continue."""
     recover: bool
-    """Continue it as `recovery` says."""
+    """Continue the print according to `recovery`."""
 
 
 class State(PublishedDocument):
@@ -242,12 +244,12 @@ class State(PublishedDocument):
     fan: int | float | None
     """The part cooling fan, in percent."""
     fans: dict[str, float]
-    """The fans besides part cooling in percent, by their ids in the profile, as far as
-    they were set."""
+    """The fans other than part cooling, in percent, by their ids in the profile; those
+    that have not been set are left out."""
     light: Light | None
-    """The light, as it was set last."""
+    """The light, as it was last set."""
     z_offset: float | None
-    """Sum of the babysteps since the connection began, in mm."""
+    """Sum of the babysteps since the printer was connected, in mm."""
     shown: str | None
     """The last text that was sent to the display."""
     jog_distance: float
@@ -255,14 +257,14 @@ class State(PublishedDocument):
     extrude_length: float
     """Length of `tool` `extrude_step`, in mm."""
     relative: bool | None
-    """The axes move relatively (`G91`), judging by what was sent; null during a
-    print."""
+    """The axes move relatively (`G91`), according to the lines that were sent; null
+    during a print."""
     relative_extruder: bool | None
     """The extruder moves relatively (`M83`); null during a print."""
     prompt: Prompt | None
     """What the printer waits for."""
     recovery: RecoveryPlan | None
-    """How a print that broke off could go on, if that was worked out."""
+    """How an interrupted print could continue, if a plan was made."""
     message: str
     """The printer's last notification."""
     locked: bool
@@ -272,21 +274,23 @@ class State(PublishedDocument):
     can: Can
     """Which commands are possible now."""
     released: bool
-    """The port is closed until `link` `connect`, and left to other programs."""
+    """The port is closed until `link` `connect`, so that other programs can use it."""
     hot: bool | None
-    """A heater is at 45 °C or above, or heating to it: do not touch. Null where this is
-    not known: the printer is disconnected, or one of its heaters has failed."""
+    """A heater is at 45 °C or above, or is being heated to that: do not touch it. Null
+    if this is not known, because the printer is disconnected or one of its heaters has
+    failed."""
     safe_to_power_off: bool | None
-    """Nothing is printed, every heater is off, and no hotend is above 50 °C; null where
-    this is not known."""
+    """Nothing is being printed, every heater is off, and no hotend is above 50 °C; null
+    if this is not known."""
     heaters_off_at: Time | None
-    """When the first heater is turned off, unless somebody uses the printer; null if
-    that is not due, such as during a print. It may be a minute early, but is exact
-    after `heaters_idle`."""
+    """When the first heater will be turned off, unless somebody uses the printer; null
+    if none will be, for example during a print. It may be up to a minute early, but is
+    exact after `heaters_idle`."""
     heat_reason: HeatReason | None
-    """Why heaters are on: a `print` runs, it is paused (`pause`), a command holds them
-    for a time (`hold`), or somebody has used the printer (`use`). `none`: they should
-    be off, but the printer does not obey. Null if all are off or not known."""
+    """Why heaters are on: a print runs (`print`) or is paused (`pause`), a command
+    holds them for a time (`hold`), or somebody has used the printer (`use`). `none`:
+    they should be off, but the printer does not obey. Null if all heaters are off, or
+    if this is not known."""
     time: Time
     """When this document was true."""
 
@@ -303,7 +307,7 @@ class File(PublishedDocument):
     display: str
     """Its long name, if the firmware reports one."""
     date: str | None
-    """ISO 8601 without a zone, by the printer's clock."""
+    """ISO 8601 without a time zone, according to the printer's clock."""
 
 
 class CardFiles(RootModel[tuple[File, ...]]):
@@ -328,31 +332,31 @@ class Result(PublishedDocument):
 
 
 class JobResult(PublishedDocument):
-    """What `job/result` holds; every field is null as long as no print has ended."""
+    """What `job/result` holds; every field is null until a print has ended."""
 
     outcome: Outcome | None
     """How the last print ended."""
     file: str | None
     """The file that was printed."""
     origin: Origin | None
-    """Where it was: on the `card`, or `local` to the bridge."""
+    """Where the file was: on the `card`, or `local` to the bridge."""
     job: str | None
     """Its id; null for a print from the card."""
     started_at: Time | None
     """When it started; null if that was not seen."""
     ended_at: Time | None
-    """When it ended, or was last seen if the connection was lost in it."""
+    """When it ended, or was last seen if the connection was lost during the print."""
     elapsed: int | None
     """Its duration without pauses, in seconds; null if its start was not seen."""
     reason: str | None
-    """Why it failed, otherwise empty: `connection_lost`, `printer_reset`,
-    `card_removed`, `not_started`, `file_error` (the firmware refused a line of it), or
-    the reason of the firmware's error."""
+    """Why it failed: `connection_lost`, `printer_reset`, `card_removed`, `not_started`,
+    `file_error` (the firmware refused a line of the file), or the reason of the
+    firmware's error. Empty if it did not fail."""
     filament: float | None
-    """Filament in mm; null for prints from the card, whose firmware does not report
-    it."""
+    """Filament used, in mm; null for prints from the card, because firmwares do not
+    report it."""
     layers: int | None
-    """Number of layers that were printed; likewise."""
+    """Number of printed layers; null for prints from the card."""
 
 
 class Job(PublishedDocument):
@@ -371,58 +375,60 @@ class Job(PublishedDocument):
     size: int | None
     """In bytes."""
     position: int | None
-    """How many bytes were read. In a print from the card, it is null with `progress`,
-    `remaining` and `finish_at` if the printer has not reported it for three
-    intervals."""
+    """Number of bytes that were read. For a print from the card, this, `progress`,
+    `remaining` and `finish_at` are null if the printer has not reported the position
+    for three intervals."""
     measured_at: Time | None
     """When the printer last reported a print from the card; otherwise null."""
     line: int | None
-    """How many lines of the file the printer has acknowledged, with comments; null for
-    a print from the card, like all that follows up to `excluded`."""
+    """Number of lines of the file that the printer has acknowledged, including
+    comments; null for a print from the card, like all the fields up to `excluded`."""
     layer: int | None
-    """The layer that is printed, counted from 1, or as the slicer counts where only
-    `M73 L`, a text for the display or Klipper's `SET_PRINT_STATS_INFO` names it; null
-    before the first, and if nothing does."""
+    """The current layer, counted from 1. If only `M73 L`, a text for the display or
+    Klipper's `SET_PRINT_STATS_INFO` names it, it is counted as the slicer does. Null
+    before the first layer, and if nothing names it."""
     layers: int | None
-    """Number of layers of the file, if its slicer says so."""
+    """Number of layers in the file, if the slicer states it."""
     z: float | None
     """Height of the layer in mm."""
     filament: float | None
-    """Filament so far, in mm."""
+    """Filament used so far, in mm."""
     starved: float | None
     """Seconds in which the printer may have run out of moves because the bridge had no
-    line for it."""
+    line to send."""
     objects: tuple[str, ...]
     """The objects that `exclude` can leave out."""
     excluded: tuple[str, ...]
-    """Those that are left out."""
+    """The objects that are left out."""
     progress: float | None
-    """In percent; `progress_from` says what it is taken from."""
+    """In percent; `progress_from` says what it is based on."""
     progress_from: Basis | None
-    """`slicer` (`M73` in the file), `time` (the slicer's time for the whole print) or
-    `bytes`."""
+    """`slicer` (`M73` in the file), `time` (the slicer's estimate for the whole print)
+    or `bytes`."""
     elapsed: int | None
     """Its duration without pauses, in seconds; null if the start was not seen."""
     remaining: int | None
-    """Seconds left, rounded to 1 or 5 minutes: as reported by the slicer (`M73`),
-    otherwise estimated from the progress since the heating; null until several
+    """Remaining seconds, rounded to 1 or 5 minutes: as reported by the slicer (`M73`),
+    otherwise estimated from the progress since heating ended; null until several
     estimates agree. `request/job` has the exact value."""
     started_at: Time | None
     """When the print started; null if that was not seen."""
     finish_at: Time | None
-    """When it will finish, to the minute; null while it is paused or heating."""
+    """When it is expected to finish, to the minute; null while it is paused or heating.
+    """
     heating: bool
-    """The print waits for a heater, which does not count as progress."""
+    """The print waits for a heater; this time does not count for the estimate."""
     reason: str
     """Why it is paused, if the printer reports a reason."""
     result: Result | None
-    """How the last print ended; kept until the next one starts. `job/result` stays."""
+    """How the last print ended; kept until the next one starts. `job/result` is kept
+    longer."""
     time: Time
     """When this document was true."""
 
 
 class TotalsDocument(PublishedDocument):
-    """What `totals` holds: all prints that the bridge saw end, also in earlier runs."""
+    """What `totals` holds: all prints that ended while the bridge was running."""
 
     done: int
     """Prints that were completed."""
@@ -431,30 +437,30 @@ class TotalsDocument(PublishedDocument):
     failed: int
     """Prints that failed."""
     print_time: int
-    """Their duration without pauses, in seconds; without those whose start was not
-    seen."""
+    """Their duration without pauses, in seconds; prints whose start was not seen are
+    left out."""
     filament: float
-    """Filament that they used, in mm; without those where it is not known, such as
-    prints from the card."""
+    """Filament that they used, in mm; prints for which it is not known are left out,
+    such as those from the card."""
 
 
 class Error(PublishedDocument):
-    """What `error` holds; empty when nothing is wrong."""
+    """What `error` holds; its fields are empty if nothing is wrong."""
 
     error: str = ""
     """The firmware's own words, or the bridge's."""
     reason: str = ""
-    """A stable word, such as `thermal_runaway`."""
+    """The reason as a word for programs, such as `thermal_runaway`."""
     consequence: str = ""
     """`halted` (the firmware needs a reset), `stopped` (on request), `disconnected`,
-    `heater_off` (a heater failed, and the firmware keeps running), or
-    `print_failed` (the printer can be used, and nobody has acknowledged it), or
-    `unmeasured` (a heater that should be heating has no temperature)."""
+    `heater_off` (a heater failed, and the firmware keeps running), `print_failed` (the
+    printer can be used, and nobody has acknowledged the failure), or `unmeasured` (a
+    heater that should be heating has no temperature)."""
     severity: Severity | Literal[""] = ""
     """`warning`, `error` or `critical`."""
     logs: tuple[str, ...] = ()
-    """The last lines of the wire log, at most 20. Of many reports in a row only the
-    newest are kept; `### 57 reports and repetitions left out` stands for the others."""
+    """The last lines of the wire log, at most 20. Of several reports in a row, only the
+    newest are kept; `### 57 reports and repetitions left out` replaces the others."""
     time: str = ""
     """When it happened."""
 
@@ -462,10 +468,10 @@ class Error(PublishedDocument):
 EVENTS: Mapping[str, str] = {
     "connected": "The printer can be used; `firmware`.",
     "disconnected": "The connection ended; `reason`.",
-    "printer_reset": "It was reset while it was connected.",
+    "printer_reset": "The printer was reset while it was connected.",
     "home": "A homing command was sent; `axes`.",
     "tool_change": "Another tool was selected; `old`, `new`.",
-    "position": "It reported another position; `x`, `y`, `z`, `e` in mm.",
+    "position": "The printer reported a new position; `x`, `y`, `z`, `e` in mm.",
     "print_started": "A print has started; `file`, `size`.",
     "print_paused": "The print is paused; `file`, `reason`.",
     "print_resumed": "The print continues; `file`.",
@@ -474,20 +480,20 @@ EVENTS: Mapping[str, str] = {
     "print_failed": "The print failed; `file`, `elapsed`, `reason`.",
     "layer": "A layer of a print from the bridge's files begins; `file`, `layer`, "
     "`layers`, `z` in mm.",
-    "job_interrupted": "A print from the bridge's files had broken off when the bridge "
-    "was restarted; `file`, `job`, `layer`. `job` `recover` may continue it.",
+    "job_interrupted": "The bridge was restarted and found an interrupted print of one "
+    "of its files; `file`, `job`, `layer`. `job` `recover` may continue it.",
     "file_added": "A file was stored; `path`, `size`, `slicer`, `time` (seconds), "
-    "`warnings`: how many its check found.",
+    "`warnings`: how many warnings its check found.",
     "file_removed": "A stored file was deleted or moved; `path`.",
     "filament_runout": "The filament ran out; `file`.",
     "waiting_for_user": "The printer waits for an answer; `prompt`, `choices`.",
-    "heaters_idle": "Heaters go off soon, because nobody uses them or a print is "
-    "paused; `heaters`, `off_at` (ISO 8601), `cause` (`idle` or `pause`).",
+    "heaters_idle": "Heaters will be turned off soon, because nobody uses them or a "
+    "print is paused; `heaters`, `off_at` (ISO 8601), `cause` (`idle` or `pause`).",
     "heaters_off": "Heaters were turned off; `heaters`, `cause`: `idle`, `pause`, "
     "`hold` (its time is over), `broker` (not connected) or `exit` (the bridge ends).",
     "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
-    "heaters_stay_on": "Heaters should have gone off and did not; `heaters`, `reason`. "
-    "The bridge keeps trying.",
+    "heaters_stay_on": "Heaters should have been turned off but are still on; "
+    "`heaters`, `reason`. The bridge keeps trying.",
     "queue_changed": "The queue of prints has changed; `action` (`added`, `removed`, "
     "`moved`, `cleared`, `held`, `released`, `started`, `cannot_start`, `file_gone`), "
     "`job` and `file` of the print, `length`, `held`.",
@@ -496,17 +502,18 @@ EVENTS: Mapping[str, str] = {
     "for its first print, `job` and `file`. Otherwise `reason`: `empty`, `held`, "
     "`stopped`, `print_failed`, `cannot_start`, `busy` or `off` (by "
     "`queue.release_at_printer` or `rights.control`).",
-    "settings_pending": "Changed settings wait for the end of the print, because they "
-    "need another connection to the printer, which would end it; `settings`.",
+    "settings_pending": "Changed settings wait for the end of the print, because "
+    "applying them reconnects the printer, which would end it; `settings`.",
     "error": "Something went wrong; `error`, `reason`, `consequence`.",
     "complaint": "The printer reported an error that belongs to no command, or to one "
     "whose caller no longer waits; `error`, and `left_out`: how many were left out "
     "since the last one.",
     "command_rejected": "A message was rejected; `id`, `topic`, `command`, `code`, "
-    "`error`, `message`, as in its response. In a flood some are left out.",
+    "`error`, `message`, as in its response. In a flood, some are left out.",
 }
-"""Every event, with its fields beside `event`, `seq` and `time`. Events that a firmware
-can cause in any number are limited; `left_out` then says how many are missing."""
+"""Every event, with its fields in addition to `event`, `seq` and `time`. Events that a
+firmware can cause in any number are limited; `left_out` then says how many are missing.
+"""
 
 
 class Event(PublishedDocument):
