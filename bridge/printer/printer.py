@@ -40,8 +40,11 @@ from bridge.printer.control.emergency_stop import (
     EmergencyStopper,
 )
 from bridge.printer.control.heater_control import HeaterControl, limits_of
-from bridge.printer.control.heater_policy import HeaterLimits, heaters_on
 from bridge.printer.control.hook_runner import HookRunner
+from bridge.printer.control.idle_timeout import (
+    HeaterLimits,
+    heaters_on,
+)
 from bridge.printer.control.planning import Plan, Planner
 from bridge.printer.control.status_poller import StatusPoller
 from bridge.printer.control.stopped_firmware import StoppedFirmware

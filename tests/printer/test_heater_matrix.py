@@ -11,8 +11,10 @@ import pytest
 from bridge.gcode.dialects import DIALECTS
 from bridge.printer.control.heater_control import HeaterRecord
 from bridge.printer.control.heater_policy import (
-    HeaterLimits,
     HeaterPolicy,
+)
+from bridge.printer.control.idle_timeout import (
+    HeaterLimits,
     heaters_on,
     print_runs,
 )

@@ -15,12 +15,14 @@ from bridge.printer.control.heater_policy import (
     AGAIN,
     CONTRADICTED,
     RESUMING,
-    SAVED_EVERY,
     SETTLING,
-    WARNING,
     Decision,
-    HeaterLimits,
     HeaterPolicy,
+)
+from bridge.printer.control.idle_timeout import (
+    SAVED_EVERY,
+    WARNING,
+    HeaterLimits,
     Hold,
     Memory,
     heaters_on,

@@ -12,8 +12,10 @@ import pytest
 
 from bridge.printer.control.heater_control import HeaterRecord
 from bridge.printer.control.heater_policy import (
-    HeaterLimits,
     HeaterPolicy,
+)
+from bridge.printer.control.idle_timeout import (
+    HeaterLimits,
     Memory,
     worth_saving,
 )

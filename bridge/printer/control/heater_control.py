@@ -18,10 +18,12 @@ from bridge.errors import CommandError
 from bridge.gcode.line import read
 from bridge.printer.control.command_queue import CommandQueue, Run
 from bridge.printer.control.heater_policy import (
-    Cause,
     Decision,
-    HeaterLimits,
     HeaterPolicy,
+)
+from bridge.printer.control.idle_timeout import (
+    Cause,
+    HeaterLimits,
     Hold,
     Memory,
     heaters_on,

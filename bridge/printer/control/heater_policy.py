@@ -8,24 +8,33 @@ A heater is on only while it has one of these reasons:
 * ``hold``: a command has set the target for a limited time (a lease) that lasts.
 * ``use``: no print is under way, and somebody has used the printer recently.
 
-Use is a command that does more than query, another target, another position of the
-head, and an answer to a printer that waited for a person. Nothing that the bridge does
-by itself is use. The last use is kept over reconnections and restarts, so that no loose
-cable, reload or crash keeps a heater on.
+What counts as use, and when each reason ends, is in
+:mod:`bridge.printer.control.idle_timeout`.
 
-Times are seconds on a clock that goes on over restarts (:func:`restored`).
+Times are seconds on a clock that goes on over restarts.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from bridge.gcode.reply_types import PositionReport
+from bridge.printer.control.idle_timeout import (
+    NEVER,
+    SAME_TARGET,
+    Cause,
+    HeaterLimits,
+    Hold,
+    Memory,
+    ReasonEnd,
+    heaters_on,
+    kept,
+    moved,
+    place_of,
+    print_paused,
+    print_runs,
+    reason_end,
+    was_used,
+)
 from bridge.printer.knowledge.model import HeatReason, PrinterState
-from bridge.printer.knowledge.state import is_use
-
-WARNING = 300.0
-"""Seconds from the warning to the shut-off; a quarter of a limit that is short."""
 
 AGAIN = 60.0
 """Seconds until another attempt to turn off heaters that stayed on."""
@@ -39,96 +48,15 @@ RESUMING = 3.0
 """Seconds that a firmware has to restore the target itself when its print resumes, as
 Marlin does if its own timeout has turned the nozzle off."""
 
-SAME_TARGET = 0.5
-"""Two targets that differ by less than this, in °C, are the same. Firmwares convert
-targets and report 60 as 60.01; nobody sets a target more precisely."""
-
-SAME_PLACE = 0.05
-"""Two positions that differ by less than this, in mm, are the same. Firmwares that
-compute the position from steps or encoders report values that vary by 0.01 mm."""
-
 CONTRADICTED = 10.0
 """Seconds for which the reported target may differ from that of a lease. After that, it
 was changed at the printer, and the lease ends; before, the report may be older than the
 command."""
 
-SAVED_EVERY = 60.0
-"""Maximum age, in seconds, of the last use that is saved on disk."""
-
 _STEADY = 60.0
 """Seconds by which the published time may be early, so that it rarely changes."""
 
-Cause = Literal["idle", "pause", "hold", "broker", "exit"]
-"""Why a heater is turned off: nobody used it, the pause was too long, the lease has
-expired, the broker cannot be reached, the bridge ends."""
-
 _ORDER: tuple[HeatReason, ...] = ("print", "pause", "hold", "use", "none")
-_NEVER = float("inf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaterLimits:
-    """How long heaters stay on, in seconds; 0: for ever.
-
-    Attributes:
-        idle: without use.
-        pause_nozzle: a hotend in a paused print.
-        pause_other: the bed and the chamber in a paused print.
-        broker: without use since the broker is away; ``None``: no limit.
-
-    """
-
-    idle: float = 3600.0
-    pause_nozzle: float = 1800.0
-    pause_other: float = 43_200.0
-    broker: float | None = None
-
-    def pause(self, heater: str) -> float:
-        """Return the limit of a pause for a heater."""
-        nozzle = heater.startswith("tool")
-        return self.pause_nozzle if nozzle else self.pause_other
-
-    @property
-    def shortest(self) -> float:
-        """Return the shortest of the limits that there are."""
-        limits = (self.idle, self.pause_nozzle, self.pause_other)
-        return min((limit for limit in limits if limit), default=_NEVER)
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A lease: a heater's target in °C, and when it ends."""
-
-    target: float
-    until: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What the rule has to remember, also over restarts.
-
-    Attributes:
-        used: the last use, or the last moment of a running print; ``None``: no heater
-            has been on since.
-        targets: °C of the heaters that were on when they were last seen.
-        place: where the head was then.
-        warned: when people were warned that a heater goes off.
-        holds: the leases.
-        restore: °C that a print needs again when it resumes.
-        rewarm: the targets in ``restore`` went off because the bridge ended; they are
-            set again when it is back and the pause still is not too long.
-        alone: since when the broker has been away; ``None``: it is not.
-
-    """
-
-    used: float | None = None
-    targets: Mapping[str, float] = field(default_factory=dict)
-    place: tuple[float, ...] | None = None
-    warned: Mapping[str, float] = field(default_factory=dict)
-    holds: Mapping[str, Hold] = field(default_factory=dict)
-    restore: Mapping[str, float] = field(default_factory=dict)
-    rewarm: bool = False
-    alone: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,64 +79,6 @@ class Decision:
 
     def __bool__(self) -> bool:
         return bool(self.warn or self.off or self.set or self.reheat)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """When a heater's reason ends, why, and how long before that a warning is due."""
-
-    reason: HeatReason
-    at: float = _NEVER
-    cause: Cause = "idle"
-    lead: float = 0.0
-
-
-def heaters_on(state: PrinterState) -> dict[str, float]:
-    """Return the targets of the heaters that are on, in °C."""
-    return {
-        name: heater.target
-        for name, heater in state.heaters.items()
-        if heater.target and heater.target > SAME_TARGET
-    }
-
-
-def print_runs(state: PrinterState) -> bool:
-    """Return whether a print runs; a paused one does not."""
-    return state.job.active and not print_paused(state)
-
-
-def print_paused(state: PrinterState) -> bool:
-    """Return whether a print is paused, or about to pause."""
-    return state.job.phase in {"pausing", "paused"}
-
-
-def worth_saving(saved: Memory, memory: Memory) -> bool:
-    """Return whether what is on disk is too old; not every move is worth a write."""
-    rough = replace(memory, used=saved.used, place=saved.place)
-    if rough != saved or (memory.used is None) != (saved.used is None):
-        return True
-    return abs((memory.used or 0.0) - (saved.used or 0.0)) >= SAVED_EVERY
-
-
-def restored(memory: Memory, saved_at: float, now: float) -> Memory:
-    """Return what an earlier run remembered, by the present clock.
-
-    A clock that was set back meanwhile, such as that of a computer without a battery,
-    must not let heaters stay on for longer: then no time has passed.
-    """
-    back = max(0.0, saved_at - now)
-    if not back:
-        return memory
-    return replace(
-        memory,
-        used=None if memory.used is None else memory.used - back,
-        warned={name: at - back for name, at in memory.warned.items()},
-        holds={
-            name: Hold(hold.target, hold.until - back)
-            for name, hold in memory.holds.items()
-        },
-        alone=None if memory.alone is None else memory.alone - back,
-    )
 
 
 class HeaterPolicy:
@@ -324,7 +194,7 @@ class HeaterPolicy:
         state, memory = self._state, self.memory
         if memory.restore or memory.holds or state.job.active or state.waiting:
             return self._now
-        return min(map(self._next_moment, heaters_on(state)), default=_NEVER)
+        return min(map(self._next_moment, heaters_on(state)), default=NEVER)
 
     def _next_moment(self, heater: str) -> float:
         """Return when a heater is due for a warning, or goes off."""
@@ -381,19 +251,7 @@ class HeaterPolicy:
         answered, self._waiting = self._waiting and not state.waiting, state.waiting
         if own:
             return self.memory.used is None and bool(on)
-        working = busy and state.line != "" and is_use(state.line)
-        changed = any(self._is_new(name, target) for name, target in on.items())
-        moved = _moved(self.memory.place, _place(state.position))
-        return working or answered or changed or moved
-
-    def _is_new(self, heater: str, target: float) -> bool:
-        """Return whether somebody has set a target, other than by a lease.
-
-        A report that is older than the command may come between it and its effect.
-        """
-        hold = self.memory.holds.get(heater)
-        known = (self.memory.targets.get(heater, 0.0), hold.target if hold else 0.0)
-        return all(abs(target - one) > SAME_TARGET for one in known)
+        return answered or was_used(self.memory, state, on, busy=busy)
 
     def _note(self, state: PrinterState, on: Mapping[str, float], now: float) -> None:
         """Remember what is on, and where the head is.
@@ -403,10 +261,10 @@ class HeaterPolicy:
         """
         memory = self.memory
         targets = {
-            name: _kept(memory.targets.get(name), target) for name, target in on.items()
+            name: kept(memory.targets.get(name), target) for name, target in on.items()
         }
-        place = _place(state.position)
-        if memory.place is not None and not _moved(memory.place, place):
+        place = place_of(state.position)
+        if memory.place is not None and not moved(memory.place, place):
             place = memory.place
         noted = (
             memory.used if on or state.job.active else None,
@@ -458,8 +316,8 @@ class HeaterPolicy:
         ]
         self.reason = min(reasons, key=_ORDER.index) if reasons else None
         times = [(self._off_time(name, end), end.lead) for name, end in ends.items()]
-        first, lead = min(times, default=(_NEVER, 0.0))
-        if first == _NEVER:
+        first, lead = min(times, default=(NEVER, 0.0))
+        if first == NEVER:
             self.off_at = None
         elif not self._is_near_enough(first, lead):
             self.off_at = first
@@ -471,35 +329,17 @@ class HeaterPolicy:
             return False
         return 0 <= first - before <= min(_STEADY, left / 60)
 
-    def _end(self, heater: str) -> _End:
-        """Return when a heater's reason ends."""
-        state, memory, limits = self._state, self.memory, self.limits
-        if print_runs(state):
-            return _End("print")
-        used = self._now if memory.used is None else memory.used
-        hold = memory.holds.get(heater)
-        if state.job.active:
-            end = _limited("pause", used, limits.pause(heater), "pause")
-            if hold is not None and hold.until > max(end.at, self._now):
-                return _End("hold", hold.until, "hold")
-            return end
-        if hold is not None:
-            return _End("hold", hold.until, "hold")
-        end = _limited("use", used, limits.idle, "idle")
-        if limits.broker is not None and memory.alone is not None:
-            without = max(memory.alone, used) + limits.broker
-            if without < end.at:
-                return _End("use", without, "broker")
-        return end
+    def _end(self, heater: str) -> ReasonEnd:
+        return reason_end(heater, self._state, self.memory, self.limits, self._now)
 
-    def _end_time(self, heater: str, end: _End) -> float:
+    def _end_time(self, heater: str, end: ReasonEnd) -> float:
         """Return when a reason ends; a late warning leaves half of its time."""
         if not end.lead:
             return end.at
         warned = self.memory.warned.get(heater, self._now)
         return max(end.at, warned + end.lead / 2)
 
-    def _off_time(self, heater: str, end: _End) -> float:
+    def _off_time(self, heater: str, end: ReasonEnd) -> float:
         """Return when a heater is turned off, for the first time or again."""
         again = self._again_at.get(heater, 0.0)
         return max(self._end_time(heater, end), self._settled_at, again)
@@ -544,29 +384,3 @@ class HeaterPolicy:
         # A command of ours that is on its way has the heating lines before the resume.
         late = self._now >= self._cold_since + RESUMING
         return dict(self.memory.restore) if late else {}
-
-
-def _limited(reason: HeatReason, used: float, limit: float, cause: Cause) -> _End:
-    if not limit:
-        return _End(reason)
-    return _End(reason, used + limit, cause, min(WARNING, limit / 4))
-
-
-def _kept(before: float | None, target: float) -> float:
-    same = before is not None and abs(before - target) <= SAME_TARGET
-    return before if same and before is not None else target
-
-
-def _place(position: PositionReport | None) -> tuple[float, ...] | None:
-    if position is None:
-        return None
-    return (position.x, position.y, position.z, position.e or 0.0)
-
-
-def _moved(before: tuple[float, ...] | None, after: tuple[float, ...] | None) -> bool:
-    """Return whether the head moved; a first position, or none, shows no move."""
-    if before is None or after is None:
-        return False
-    return any(
-        abs(now - was) > SAME_PLACE for was, now in zip(before, after, strict=True)
-    )

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.gcode.modal import Modal
-from bridge.printer.control.heater_policy import heaters_on
+from bridge.printer.control.idle_timeout import (
+    heaters_on,
+)
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.observer import Observer

@@ -22,8 +22,10 @@ from bridge.gcode.events import Done
 from bridge.gcode.line import MOVES, Line, code_of, read
 from bridge.printer.control import hooks
 from bridge.printer.control.command_queue import CommandQueue
-from bridge.printer.control.heater_policy import heaters_on
 from bridge.printer.control.hook_runner import HookRunner
+from bridge.printer.control.idle_timeout import (
+    heaters_on,
+)
 from bridge.printer.control.planning import AFTER_TOOL, BEFORE_TOOL, Planner
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.knowledge.model import PrinterState
