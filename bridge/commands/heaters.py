@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bridge.commands import motion
 from bridge.commands.base import Command, Context, Finite, NotNull, Program
+from bridge.commands.head import restoring_modes
 from bridge.commands.offsets import adjusted
 from bridge.commands.values import (
     Distance,
@@ -183,7 +183,7 @@ class Extrude(Command):
         slowest = context.profile.speeds.e
         speed = slowest if self.speed is None else min(self.speed, slowest)
         move = f"G1 E{format_number(self.amount)} F{format_number(speed)}"
-        return motion.program(context, ("G91", "M83", move), "G1")
+        return restoring_modes(context, ("G91", "M83", move), "G1")
 
 
 class ExtrudeStep(Command):
