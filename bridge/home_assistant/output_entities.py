@@ -21,7 +21,7 @@ def outputs(device: Device) -> Iterator[Entity]:
         yield _light(device, device.light)
     yield _display(device)
     if device.presets:
-        yield from _presets(device)
+        yield from _preset_choice(device)
 
 
 def _fan(device: Device, key: str, name: str, fan: str | None) -> Entity:
@@ -108,7 +108,7 @@ def _display(device: Device) -> Entity:
     )
 
 
-def _presets(device: Device) -> Iterator[Entity]:
+def _preset_choice(device: Device) -> Iterator[Entity]:
     """Yield the choice of a preset, and a button for each.
 
     It is chosen if each of its targets is set, with or without the heater's offset.

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bridge.simulator import klipper_card, klipper_commands, klipper_heating
+from bridge.simulator import klipper_card, klipper_commands
 from bridge.simulator.heaters import SimulatedHeater
 from bridge.simulator.klipper_commands import Handler, KlipperLine, classic_words
 from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
@@ -149,7 +149,7 @@ def shut_down(machine: Machine, reason: str, end: str = "Printer is shutdown") -
     """Stop everything; the reason is given only in reply to the next real command."""
     if machine.shutdown:
         return
-    machine.stale = klipper_heating.temperatures(machine)
+    machine.stale = klipper_commands.temperatures(machine)
     machine.shutdown = (reason, *_REMEDY, end)
     machine.switch_off()
     machine.motion.stop(machine.now)
@@ -195,7 +195,7 @@ def read_temperatures(machine: Machine, _line: KlipperLine) -> None:
     if machine.shutdown:
         machine.ok(machine.stale)
     else:
-        machine.ok(klipper_heating.temperatures(machine))
+        machine.ok(klipper_commands.temperatures(machine))
 
 
 def identify(machine: Machine, _line: KlipperLine) -> None:
@@ -297,7 +297,6 @@ ALWAYS = frozenset(
 
 COMMANDS: dict[str, Handler] = {
     **klipper_commands.COMMANDS,
-    **klipper_heating.COMMANDS,
     **klipper_card.COMMANDS,
     "M105": read_temperatures,
     "M110": klipper_commands.accept,
