@@ -28,8 +28,7 @@ from bridge.home_assistant.entities import (
     PrintableFile,
     availability,
 )
-from bridge.home_assistant.heater_entities import heat
-from bridge.home_assistant.output_entities import outputs
+from bridge.home_assistant.output_entities import heat, outputs
 from bridge.home_assistant.status_entities import status
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.published import documents
