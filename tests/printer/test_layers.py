@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from bridge.gcode.dialects import KLIPPER, MARLIN
+from bridge.printer.knowledge.model import Totals, counted
 from bridge.printer.knowledge.print_job import report_layer
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
-from bridge.printer.knowledge.totals import Totals, counted
 from tests.support.knowing import Knowing
 
 

@@ -8,13 +8,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from bridge.commands.accessories import Accessories
 from bridge.gcode.file_list import Listing
 from bridge.gcode.modal import Modal
 from bridge.gcode.reply_types import FileEntry, FirmwareReport, PositionReport
 from bridge.printer.knowledge.heaters import HeaterState
-from bridge.printer.knowledge.print_table import Active, PrintJob
-from bridge.printer.knowledge.totals import Totals
+from bridge.printer.knowledge.print_table import Active, PrintJob, PrintResult
+
+
+class Totals(BaseModel):
+    """All prints that the bridge saw end; kept between runs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    done: int = 0
+    """Prints that were completed."""
+    cancelled: int = 0
+    """Prints that were cancelled."""
+    failed: int = 0
+    """Prints that failed."""
+    seconds: float = 0.0
+    """Their time without pauses, of those whose start was seen."""
+    filament: float = 0.0
+    """mm of filament, of those where it is known."""
+
+
+def counted(totals: Totals, result: PrintResult | None) -> Totals:
+    """Return the totals with the print that has just ended; ``None``: none has."""
+    if result is None:
+        return totals
+    return totals.model_copy(
+        update={
+            result.outcome: getattr(totals, result.outcome) + 1,
+            "seconds": totals.seconds + (result.elapsed or 0.0),
+            "filament": totals.filament + (result.filament or 0.0),
+        }
+    )
+
 
 Consequence = Literal[
     "halted", "stopped", "disconnected", "heater_off", "unmeasured", "print_failed"

@@ -10,7 +10,7 @@ from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.line import MOVES, Line, code_of
-from bridge.printer.knowledge import age, events, print_record, totals
+from bridge.printer.knowledge import age, events, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import (
@@ -18,6 +18,7 @@ from bridge.printer.knowledge.model import (
     PrinterState,
     Problem,
     changed_fields,
+    counted,
     evolve,
 )
 from bridge.printer.knowledge.print_record import LOST, PrinterRecord
@@ -239,9 +240,7 @@ class Observer:
         """Replace the state, and report what has changed."""
         before = self.state
         if state.job.result is not before.job.result:
-            state = replace(
-                state, totals=totals.counted(state.totals, state.job.result)
-            )
+            state = replace(state, totals=counted(state.totals, state.job.result))
         self.state = state = age.follow(state, self.clock())
         changed = changed_fields(before, state) if state is not before else set()
         if _concerns_control(changed, before, state):

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from bridge.printer.knowledge import totals
-from bridge.printer.knowledge.model import PrinterState, Problem
+from bridge.printer.knowledge.model import PrinterState, Problem, Totals, counted
 from bridge.printer.knowledge.print_table import (
     Active,
     Origin,
@@ -21,7 +20,6 @@ from bridge.printer.knowledge.print_table import (
     step,
 )
 from bridge.printer.knowledge.problems import print_failure
-from bridge.printer.knowledge.totals import Totals
 
 EVERY = 300.0
 """Seconds until the record of a print is written again if only its progress has
@@ -141,7 +139,7 @@ def restore(
     if job.streamed:  # it has ended with the run that sent its lines
         job = step(job, "announced_failed", now, "interrupted")
         job, result = replace(job, happened=0, recent=()), job.result
-        so_far = totals.counted(so_far, result)
+        so_far = counted(so_far, result)
         unacknowledged = True
     job = replace(job, result=result)
     state = replace(
