@@ -14,7 +14,9 @@ from bridge.gcode.codes import SYNTAXES, UNKNOWN, Argument, Code, Moves, rows
 from bridge.gcode.dialects import DIALECTS, MARLIN
 from bridge.gcode.firmware_errors import FAILURES, FATAL_REASONS, HEATER_FAULTS, SOURCES
 from bridge.gcode.reply_parser import ECHOED, RULES, Rule, parse_reply
-from bridge.jobs.documents import QueueState
+from bridge.jobs.queue import (
+    QueueState,
+)
 from bridge.printer.knowledge.print_table import PHASES, TABLE, Transition
 from bridge.printer.published import about, documents
 from bridge.schema_words import SchemaWords

@@ -19,10 +19,17 @@ from bridge.config import QueueSettings
 from bridge.errors import CommandError, RejectedError
 from bridge.files.library import Library
 from bridge.files.stored import FileError, StoredFile
-from bridge.jobs import documents, history, queue
-from bridge.jobs.documents import HistoryRecord, QueueRecord
-from bridge.jobs.history import Ended
-from bridge.jobs.queue import PrintQueue, QueueEntry, Source
+from bridge.jobs import history, queue
+from bridge.jobs.history import (
+    Ended,
+    HistoryRecord,
+)
+from bridge.jobs.queue import (
+    PrintQueue,
+    QueueEntry,
+    QueueRecord,
+    Source,
+)
 from bridge.printer.knowledge.events import EventLimiter, StateEvent
 from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.printer import Printer
@@ -58,7 +65,7 @@ class Surroundings:
 
     """
 
-    on_queue: Callable[[documents.QueueState], None]
+    on_queue: Callable[[queue.QueueState], None]
     on_event: Callable[..., None]
     epoch: Callable[[], float]
     may_control: Callable[[], bool]
@@ -170,7 +177,7 @@ class PrintService:
                 self._release()
             case HistoryRequest():
                 return self._past_prints(command)
-        return documents.queue_state(self._queue).model_dump(mode="json")
+        return queue.queue_state(self._queue).model_dump(mode="json")
 
     async def check_file(self, path: str) -> None:
         """Check a file by the printer's present limits, before `job start` prints it.
@@ -195,7 +202,7 @@ class PrintService:
 
     async def run(self) -> None:
         """Start each print when it is due, until cancelled; then release the files."""
-        self._surroundings.on_queue(documents.queue_state(self._queue))
+        self._surroundings.on_queue(queue.queue_state(self._queue))
         try:
             while True:
                 self._touched.clear()
@@ -285,7 +292,7 @@ class PrintService:
             file=request.file,
             limit=request.limit,
         )
-        return documents.history(chosen, self._history).model_dump(mode="json")
+        return history.past_prints(chosen, self._history).model_dump(mode="json")
 
     def _add(self, command: commands.Add) -> object:
         path = self._files().get(command.file).path
@@ -294,7 +301,7 @@ class PrintService:
             taken = [entry.id for entry in added]
             added.append(self._entry(path, "mqtt", taken))
         self._change(queue.add(self._queue, added), "added", added[0])
-        state = documents.queue_state(self._queue).model_dump(mode="json")
+        state = queue.queue_state(self._queue).model_dump(mode="json")
         return {"jobs": [entry.id for entry in added], **state}
 
     def _files(self) -> Library:
@@ -446,7 +453,7 @@ class PrintService:
             length=len(after.entries),
             held=after.held,
         )
-        self._surroundings.on_queue(documents.queue_state(after))
+        self._surroundings.on_queue(queue.queue_state(after))
 
     def _hold_files(self) -> None:
         """Let nobody change the files that are printed, or are about to be."""

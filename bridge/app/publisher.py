@@ -13,7 +13,9 @@ from bridge.config import Config
 from bridge.files.documents import files_state
 from bridge.files.library import Library
 from bridge.files.stored import NO_FILES
-from bridge.jobs.documents import QueueState
+from bridge.jobs.queue import (
+    QueueState,
+)
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.messages import Lane
 from bridge.printer.knowledge.events import StateEvent

@@ -1,4 +1,4 @@
-"""The prints that have ended.
+"""The prints that have ended, and what is published of them.
 
 Times are Unix time, in seconds.
 """
@@ -6,6 +6,11 @@ Times are Unix time, in seconds.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bridge.field_docs import PublishedDocument
+from bridge.timestamps import Time
 
 CAPACITY = 500
 """Prints that are kept: those of eight months at two prints a day."""
@@ -84,3 +89,94 @@ def chosen(
         if outcome in {None, ended.outcome} and file in {None, ended.file}
     )
     return [ended for ended, _ in zip(found, range(limit), strict=False)]
+
+
+class PastPrint(PublishedDocument):
+    """A print that has ended."""
+
+    job: str | None
+    """Its id; null for a print from the card."""
+    file: str | None
+    """The file that was printed."""
+    origin: Literal["card", "local"]
+    """Where it was."""
+    outcome: Outcome
+    """How it ended."""
+    reason: str
+    """Why it failed; otherwise empty."""
+    started_at: Time | None
+    """When it started; null if that was not seen."""
+    ended_at: Time
+    """When it ended."""
+    elapsed: int | None
+    """Its duration without pauses, in seconds."""
+    filament: float | None
+    """Filament in mm."""
+    layers: int | None
+    """Number of layers."""
+
+
+class PastTotals(PublishedDocument):
+    """Sums over the prints that are kept."""
+
+    prints: int
+    """How many there are."""
+    done: int
+    """How many were completed."""
+    elapsed: int
+    """Their durations, in seconds."""
+    filament: float
+    """Their filament in mm, as far as it is known."""
+
+
+class PastPrints(PublishedDocument):
+    """The response to `request/history`."""
+
+    prints: tuple[PastPrint, ...]
+    """The latest first."""
+    totals: PastTotals
+    """Sums over all prints that are kept, whatever was asked for."""
+
+
+def past_print(ended: Ended) -> PastPrint:
+    """Return an entry of the history."""
+    return PastPrint(
+        job=ended.job,
+        file=ended.file,
+        origin=ended.origin,
+        outcome=ended.outcome,
+        reason=ended.reason,
+        started_at=ended.started,
+        ended_at=ended.ended,
+        elapsed=None if ended.elapsed is None else round(ended.elapsed),
+        filament=ended.filament,
+        layers=ended.layers,
+    )
+
+
+def past_prints(chosen: Sequence[Ended], kept: Sequence[Ended]) -> PastPrints:
+    """Return the response to ``request/history``.
+
+    Args:
+        chosen: the prints that were asked for.
+        kept: all of them.
+
+    """
+    return PastPrints(
+        prints=tuple(map(past_print, chosen)),
+        totals=PastTotals(
+            prints=len(kept),
+            done=sum(ended.outcome == "done" for ended in kept),
+            elapsed=round(sum(ended.elapsed or 0.0 for ended in kept)),
+            filament=round(sum(ended.filament or 0.0 for ended in kept), 1),
+        ),
+    )
+
+
+class HistoryRecord(BaseModel):
+    """The prints that have ended, as they are kept over a restart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prints: tuple[Ended, ...]
+    """The latest first."""

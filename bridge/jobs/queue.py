@@ -1,4 +1,4 @@
-"""The queue of prints that wait for a printer.
+"""The queue of prints that wait for a printer: its rules, and what is published.
 
 Nobody but a person, or a sensor, knows whether the bed is clear. So the queue is
 *held*: its first print starts when somebody has released it, and each print that
@@ -14,7 +14,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from bridge.errors import RejectedError
+from bridge.field_docs import PublishedDocument
+from bridge.timestamps import Time
 
 CAPACITY = 100
 """Prints that may wait. The whole queue is one retained message."""
@@ -227,3 +231,65 @@ def _index(queue: PrintQueue, job: str) -> int:
         error="not_found",
         code=404,
     )
+
+
+class QueuedPrint(PublishedDocument):
+    """A print that waits."""
+
+    job: str
+    """Its id; it stays the same while it is printed, and in the history."""
+    file: str
+    """The file's path."""
+    added_at: Time
+    """When it was added."""
+    source: Source
+    """Where it was asked for: `mqtt`, `upload` (a slicer), `inbox` or `fetch`."""
+
+
+class QueueState(PublishedDocument):
+    """What `queue/state` holds."""
+
+    held: bool
+    """No print starts from the queue until it is released."""
+    reason: HoldReason | None
+    """Why: `bed_not_cleared` (nobody has said that the bed is clear), `held` (somebody
+    asked for it), `stopped` (by an emergency stop, or by the firmware itself),
+    `print_failed` (or it was cancelled), `cannot_start` (see `problem`).
+    """
+    problem: str
+    """Why the first print could not be started; otherwise empty."""
+    length: int
+    """Number of prints that wait."""
+    next: str | None
+    """The file of the first one."""
+    prints: tuple[QueuedPrint, ...]
+    """The prints that wait, in order."""
+
+
+def queue_state(queue: PrintQueue) -> QueueState:
+    """Return what ``queue/state`` holds."""
+    return QueueState(
+        held=queue.held,
+        reason=queue.reason,
+        problem=queue.problem,
+        length=len(queue.entries),
+        next=queue.entries[0].path if queue.entries else None,
+        prints=tuple(
+            QueuedPrint(
+                job=entry.id,
+                file=entry.path,
+                added_at=entry.added,
+                source=entry.source,
+            )
+            for entry in queue.entries
+        ),
+    )
+
+
+class QueueRecord(BaseModel):
+    """The queue as it is kept over a restart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    queue: PrintQueue
+    """As it was last."""

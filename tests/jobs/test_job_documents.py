@@ -1,9 +1,15 @@
 """What is published and kept of the queue and of past prints."""
 
-from bridge.jobs import documents
-from bridge.jobs.documents import HistoryRecord, QueueRecord
-from bridge.jobs.history import Ended
-from bridge.jobs.queue import PrintQueue, QueueEntry
+from bridge.jobs import history, queue
+from bridge.jobs.history import (
+    Ended,
+    HistoryRecord,
+)
+from bridge.jobs.queue import (
+    PrintQueue,
+    QueueEntry,
+    QueueRecord,
+)
 
 WAITING = PrintQueue(
     (QueueEntry(id="a", path="parts/hook.gcode", added=1.5, source="upload"),),
@@ -37,7 +43,7 @@ CARD = Ended(
 
 
 def test_an_empty_queue_says_so() -> None:
-    assert documents.queue_state(PrintQueue()).model_dump() == {
+    assert queue.queue_state(PrintQueue()).model_dump() == {
         "held": True,
         "reason": "bed_not_cleared",
         "problem": "",
@@ -48,7 +54,7 @@ def test_an_empty_queue_says_so() -> None:
 
 
 def test_a_queue_lists_its_prints_and_what_holds_it() -> None:
-    assert documents.queue_state(WAITING).model_dump() == {
+    assert queue.queue_state(WAITING).model_dump() == {
         "held": True,
         "reason": "cannot_start",
         "problem": "the bed is not heated",
@@ -66,7 +72,7 @@ def test_a_queue_lists_its_prints_and_what_holds_it() -> None:
 
 
 def test_the_history_has_sums_over_all_prints() -> None:
-    answer = documents.history([CARD], [CARD, CUBE]).model_dump()
+    answer = history.past_prints([CARD], [CARD, CUBE]).model_dump()
     (failed,) = answer["prints"]
     assert failed["outcome"] == "failed"
     assert failed["elapsed"] is None
@@ -76,7 +82,7 @@ def test_the_history_has_sums_over_all_prints() -> None:
         "elapsed": 3500,
         "filament": 1234.5,
     }
-    (done,) = documents.history([CUBE], [CUBE]).model_dump()["prints"]
+    (done,) = history.past_prints([CUBE], [CUBE]).model_dump()["prints"]
     assert done == {
         "job": "a",
         "file": "cube.gcode",

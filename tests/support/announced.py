@@ -5,8 +5,10 @@ import json
 from bridge.config import LightSettings, PrinterConfig, Profile
 from bridge.home_assistant.discovery import discovery, render
 from bridge.home_assistant.entities import Device, PrintableFile
-from bridge.jobs.documents import queue_state
-from bridge.jobs.queue import PrintQueue
+from bridge.jobs.queue import (
+    PrintQueue,
+    queue_state,
+)
 from bridge.printer.published import about, views
 from bridge.topics import Topics
 from tests.support import home_assistant as ha
