@@ -16,7 +16,7 @@ from bridge.commands.base import (
     Tier,
     completed,
 )
-from bridge.commands.offsets import with_offsets
+from bridge.commands.heaters import with_offsets
 from bridge.commands.scripts import printer_profile
 from bridge.errors import RejectedError
 from bridge.gcode.codes import STOP, Moves, PrintAction, Sets

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.commands.base import Context
-from bridge.commands.offsets import with_offsets
+from bridge.commands.heaters import with_offsets
 from bridge.commands.raw import RawCommands, RawScript
 from bridge.commands.scripts import Scripts
 from bridge.config import Profile

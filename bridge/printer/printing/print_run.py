@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from bridge.commands.gcode_lines import check as check_code
-from bridge.commands.heaters import target_lines
+from bridge.commands.heaters import target_lines, with_offsets
 from bridge.commands.job import releasing
-from bridge.commands.offsets import with_offsets
 from bridge.errors import CommandError, FailedError, RejectedError
 from bridge.gcode.dialects import Bang
 from bridge.gcode.events import Done
