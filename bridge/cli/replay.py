@@ -20,8 +20,7 @@ from bridge.gcode.reply_types import FirmwareReport, OtherText, Reply
 from bridge.logs import escaped
 from bridge.printer.knowledge import state
 from bridge.printer.knowledge.model import PrinterState
-from bridge.printer.link.log_text import read_lines
-from bridge.printer.link.replay import Replay, read_any
+from bridge.printer.link.replay import Replay, read_any, read_lines
 from bridge.printer.link.wire_log import Direction, LogFormatError, WireLogEntry
 from bridge.printer.published.views import flags
 

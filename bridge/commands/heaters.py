@@ -437,7 +437,9 @@ def _with_offset(line: Line, context: Context, selected: int, where: str) -> Lin
         return line
     field = f"{where}, {line}"
     offset = {
-        target.letter: adjusted(context, _heater_of(target, selected), target.celsius, field)
+        target.letter: adjusted(
+            context, _heater(target, selected), target.celsius, field
+        )
         for target in targets(line)
         if target.letter in _OFFSET_LETTERS
     }
@@ -448,7 +450,7 @@ def _with_offset(line: Line, context: Context, selected: int, where: str) -> Lin
     return parse(" ".join([line.code, *words]), context.dialect.name)
 
 
-def _heater_of(target: HeaterTarget, selected: int) -> str:
+def _heater(target: HeaterTarget, selected: int) -> str:
     if target.heater != "tool":
         return target.heater
     return f"tool{selected if target.tool is None else target.tool}"

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 
 from bridge.files.check import Checker, CheckReport, CheckRules
-from bridge.files.metadata import Metadata
-from bridge.files.slicer_comments import CommentReader
+from bridge.files.slicer_comments import CommentReader, Metadata
 from bridge.gcode import heating
 from bridge.gcode.codes import PrintAction
 from bridge.gcode.file_lines import command_of, object_name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.errors import FailedError
 from bridge.files.check import CheckRules
-from bridge.files.metadata import Thumbnail
+from bridge.files.slicer_comments import Thumbnail
 from bridge.files.stored import FileError, Picture
 from bridge.files.worker import Task, WorkerResult
 from bridge.timeout import timeout

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bridge.errors import RejectedError
 from bridge.files.check import CheckFinding, CheckReport
-from bridge.files.metadata import Metadata
+from bridge.files.slicer_comments import Metadata
 
 BGCODE = (
     "binary G-code cannot be sent line by line; in PrusaSlicer, switch off Use binary "

@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 from bridge.files.check import CheckFinding, CheckReport
 from bridge.files.documents import LISTED, RECENT, file_list, files_state, full_file
-from bridge.files.metadata import Filament, Metadata
+from bridge.files.slicer_comments import Filament, Metadata
 from bridge.files.stored import FileError, StoredFile, megabytes
 
 

@@ -10,8 +10,7 @@ from bridge.config import MaxTemperature, PrinterConfig, Profile, Volume
 from bridge.files import inspection
 from bridge.files.check import MOST_FINDINGS, CheckFinding, CheckRules
 from bridge.files.inspection import Inspected, Inspection
-from bridge.files.metadata import Filament, Metadata
-from bridge.files.slicer_comments import duration
+from bridge.files.slicer_comments import Filament, Metadata, duration
 from bridge.gcode.dialects import DIALECTS
 from tests.support import corpus
 from tests.support.thumbnails import block, jpeg, png, qoi

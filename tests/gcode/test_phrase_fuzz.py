@@ -15,8 +15,7 @@ from bridge.config import Profile
 from bridge.gcode.dialects import DIALECTS, Dialect
 from bridge.gcode.reply_parser import ECHOED, RULES, parse_reply
 from bridge.gcode.reply_types import Fatal, TemperatureReport
-from bridge.printer.link.log_text import read_lines
-from bridge.printer.link.replay import read_any
+from bridge.printer.link.replay import read_any, read_lines
 from bridge.printer.link.wire_log import Direction, WireLogEntry, read_log
 from tests.support.knowing import Knowing
 

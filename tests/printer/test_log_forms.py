@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.replay import Summary, explained
-from bridge.printer.link.log_text import read_lines
-from bridge.printer.link.replay import read_any
+from bridge.printer.link.replay import read_any, read_lines
 from bridge.printer.link.wire_log import Direction, LogFormatError
 
 REPORTS = Path(__file__).parent.parent / "transcripts" / "reports"

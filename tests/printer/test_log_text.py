@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.printer.link.log_text import LONGEST, read_lines
+from bridge.printer.link.replay import LONGEST, read_lines
 from bridge.printer.link.wire_log import LogFormatError
 
 LOG = "Send: M105\nRecv: ok T:20.1 /0.0\nRecv: 20 °C\n"

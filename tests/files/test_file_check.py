@@ -6,8 +6,8 @@ import pytest
 
 from bridge.commands.base import Context
 from bridge.config import MaxTemperature, Profile, Volume
+from bridge.files.check import FileCheck, FileFinding
 from bridge.gcode.dialects import DIALECTS
-from bridge.printer.limits.file_check import FileCheck, FileFinding
 
 PROFILE = Profile(
     max_temperature=MaxTemperature(tool=250, bed=100),
