@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.app import retained_cleanup
+from bridge.app.file_service import StationFiles
 from bridge.app.print_service import PrintService, Surroundings
 from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.app.publish_scheduler import PublishScheduler
@@ -18,7 +19,6 @@ from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
 from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
-from bridge.app.station_files import StationFiles
 from bridge.backoff import next_turn
 from bridge.commands import Request, Response
 from bridge.commands.files import FilesCommand

@@ -5,7 +5,7 @@ import inspect
 from types import ModuleType
 from typing import get_args
 
-from bridge.app import print_service, publisher, station_files
+from bridge.app import file_service, print_service, publisher
 from bridge.home_assistant import discovery as home_assistant
 from bridge.printer.control import heater_control
 from bridge.printer.knowledge import events, observer
@@ -35,7 +35,7 @@ def told(module: ModuleType) -> set[str]:
 
 def test_every_event_is_documented() -> None:
     made = told(events) | told(heater_control) | told(observer) | told(publisher)
-    made |= told(job_report) | told(station_files) | told(print_service)
+    made |= told(job_report) | told(file_service) | told(print_service)
     assert made | set(get_args(PrintEvent)) == set(documents.EVENTS)
 
 
