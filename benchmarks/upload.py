@@ -40,7 +40,7 @@ from bridge.files.store import FileStore
 from bridge.state_files import flush
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
-from bridge.upload.ports import Submitted
+from bridge.upload.targets import Submitted
 from bridge.upload.server import Server
 
 MEGA = 2**20

@@ -35,7 +35,7 @@ from bridge.printer.knowledge.print_table import PrintJob, PrintResult
 from bridge.printer.printer import Printer
 from bridge.printer.printing.print_file import PrintFile
 from bridge.state_files import HISTORY, QUEUE, recall, remember
-from bridge.upload.ports import Submitted
+from bridge.upload.targets import Submitted
 
 log = logging.getLogger("bridge.prints")
 

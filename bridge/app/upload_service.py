@@ -24,7 +24,13 @@ from bridge.printer.published import views
 from bridge.state_files import default_folder
 from bridge.threads import in_thread
 from bridge.upload.access import MIN_KEY, Keys
-from bridge.upload.ports import CommandResult, Equipment, Source, Submitted, UploadStore
+from bridge.upload.targets import (
+    CommandResult,
+    Equipment,
+    Source,
+    Submitted,
+    UploadStore,
+)
 
 if TYPE_CHECKING:
     from bridge.upload.handlers import Api

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from bridge.files import pictures
+from bridge.files import thumbnails
 from bridge.files.check import CheckRules
 from bridge.files.inspection import Inspected, Inspection
 
@@ -101,10 +101,10 @@ def _picture(path: str, start: int, end: int) -> Decoded | None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     at = os.open(path, flags)
     try:
-        text = os.pread(at, max(0, min(end - start, pictures.MOST_TEXT)), start)
+        text = os.pread(at, max(0, min(end - start, thumbnails.MOST_TEXT)), start)
     finally:
         os.close(at)
-    found = pictures.decode(text)
+    found = thumbnails.decode(text)
     if found is None:
         return None
     return Decoded(

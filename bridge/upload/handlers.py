@@ -22,8 +22,8 @@ from bridge.upload.messages import (
     json_answer,
 )
 from bridge.upload.octoprint import LOCAL, ONE_FILE, Route
-from bridge.upload.ports import CommandResult, Submitted, UploadTarget
 from bridge.upload.server import Body, Cut
+from bridge.upload.targets import CommandResult, Submitted, UploadTarget
 
 log = logging.getLogger("bridge.upload")
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from bridge.files.stored import StoredFile
 from bridge.upload.messages import HttpError
-from bridge.upload.ports import Submitted
+from bridge.upload.targets import Submitted
 
 Document = Mapping[str, Any]
 

@@ -71,7 +71,7 @@ DOES_IO = (
     "upload/fetch.py",
     "upload/handlers.py",
     "upload/inbox.py",
-    "upload/ports.py",  # its methods wait
+    "upload/targets.py",  # its methods wait
 )
 
 

@@ -20,8 +20,8 @@ from bridge.files.store import FileStore
 from bridge.files.stored import StoredFile
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
-from bridge.upload.ports import CommandResult, Equipment, Submitted
 from bridge.upload.server import Server
+from bridge.upload.targets import CommandResult, Equipment, Submitted
 
 KEY = "0123456789abcdef0123456789abcdef"
 LEFT_KEY = "fedcba9876543210"

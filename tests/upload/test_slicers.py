@@ -15,7 +15,7 @@ from bridge.upload.handlers import (
     Pace,
     Questions,
 )
-from bridge.upload.ports import CommandResult, Submitted
+from bridge.upload.targets import CommandResult, Submitted
 from tests.support.uploads import (
     KEY,
     LEFT_KEY,

@@ -15,7 +15,7 @@ from bridge.errors import RejectedError
 from bridge.gcode import line as lines
 from bridge.gcode.codes import Moves, PrintAction, Sets
 from bridge.gcode.line import Line
-from bridge.printer.limits import amounts, targets, travel
+from bridge.printer.limits import amounts, temperatures, travel
 from bridge.printer.limits.coordinates import Coordinates
 from bridge.printer.limits.travel import InitialState
 
@@ -106,9 +106,9 @@ def gate(command: Command, situation: Situation) -> None:
             "not_operational",
         )
     if command.needs_bed:
-        targets.check_heater("bed", situation.profile)
+        temperatures.check_heater("bed", situation.profile)
     if command.needs_chamber:
-        targets.check_heater("chamber", situation.profile)
+        temperatures.check_heater("chamber", situation.profile)
     if command.needs_question and not situation.asks:
         raise RejectedError.conflict(
             f"{what}: the printer is asking nothing", "no_question"
@@ -213,7 +213,7 @@ def check_value(line: Line, rules: SafetyRules) -> None:
     if code in rules.blocked_codes or code in _UNITS or "." in code:
         _check_allowed(line, rules)
     if row.heats or row.tool or row.sets is Sets.TOOL:
-        targets.check(line, rules.start.profile, rules.start.dialect)
+        temperatures.check(line, rules.start.profile, rules.start.dialect)
     if code in amounts.BOUNDED or row.sets is Sets.TOOL:
         amounts.check(line, rules.start.profile)
 

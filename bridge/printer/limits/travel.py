@@ -10,7 +10,7 @@ from bridge.gcode.codes import Moves, Sets
 from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.line import MOVES, Line, format_number
 from bridge.gcode.modal import Modal, track
-from bridge.printer.limits import paths, shifts
+from bridge.printer.limits import arcs, shifts
 from bridge.printer.limits.coordinates import (
     AXES,
     SET,
@@ -33,7 +33,6 @@ _RETRACTS = {"S"}
 """Letters of a ``G10`` that is a retraction: ``S1`` is a long one, for a tool change
 (https://marlinfw.org/docs/gcode/G010.html)."""
 _AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
-_CENTRES = {"x": "I", "y": "J", "z": "K"}
 
 # The table says that the position is unknown after these, but the head does not move:
 # they save a position or the modes.
@@ -573,13 +572,10 @@ class Walk:
                 UNKNOWN,
             )
         start, end = self._ends(line, plane)
-        if line.code == "G5":
-            box: paths.Box | None = _curve(line, start, end)
-        else:
-            box = _arc(line, plane, start, end)
+        box = arcs.box_of(line, plane, start, end)
         if box is None:
             if must_be:
-                raise _no_arc(line, plane)
+                raise arcs.no_arc(line, plane)
             return
         for index, axis in enumerate(plane):
             shift = self._here.frame.shift(axis, self._modal.tool)
@@ -589,7 +585,7 @@ class Walk:
                 at = start[index] + shift
                 self._check_inside(line, axis, corner[index] + shift, at)
 
-    def _ends(self, line: Line, plane: str) -> tuple[paths.Point, paths.Point]:
+    def _ends(self, line: Line, plane: str) -> tuple[arcs.Point, arcs.Point]:
         """Return where an arc begins and ends, along the axes of a plane."""
         ends = []
         for axis in plane:
@@ -678,50 +674,6 @@ class Walk:
                 after = None if before is None else before + number
                 self._here = self._here.without((axis,))
             self._check_end(line, axis, before, after, number)
-
-
-def _curve(line: Line, start: paths.Point, end: paths.Point) -> paths.Box:
-    first = (line.values.get("I") or 0.0, line.values.get("J") or 0.0)
-    last = (line.values.get("P") or 0.0, line.values.get("Q") or 0.0)
-    return paths.around(
-        [
-            start,
-            (start[0] + first[0], start[1] + first[1]),
-            (end[0] + last[0], end[1] + last[1]),
-            end,
-        ]
-    )
-
-
-def _arc(
-    line: Line, plane: str, start: paths.Point, end: paths.Point
-) -> paths.Box | None:
-    values, clockwise = line.values, line.code == "G2"
-    radius = values.get("R")
-    letters = [_CENTRES[axis] for axis in plane]
-    centre: paths.Point | None
-    if radius is not None:
-        centre = paths.centre_of(start, end, radius, clockwise=clockwise)
-    elif any(letter in values for letter in letters):
-        first, second = (values.get(letter) or 0.0 for letter in letters)
-        centre = (start[0] + first, start[1] + second)
-    else:
-        centre = None
-    if centre is None:
-        return None
-    # With P Marlin adds full circles; seen from which side an arc in another plane is
-    # clockwise differs.
-    if plane != "xy" or values.get("P"):
-        return paths.circle(start, end, centre)
-    return paths.arc(start, end, centre, clockwise=clockwise)
-
-
-def _no_arc(line: Line, plane: str) -> RejectedError:
-    first, second = (_CENTRES[axis] for axis in plane)
-    return RejectedError.invalid(
-        f"{line}: there is no such arc; it needs its centre, {first} and {second}, "
-        "or a radius R that reaches from its start to its end"
-    )
 
 
 def _beyond(message: str) -> RejectedError:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.files import pictures
+from bridge.files import thumbnails
 from bridge.files.stored import Picture
 from tests.support.thumbnails import Pixel, jpeg, pixels_of, png, qoi
 
@@ -38,11 +38,11 @@ def test_qoi_becomes_png_pixel_by_pixel(
     pixels = [pixel for pixel, count in runs for _ in range(count)]
     pixels += [RED] * (-len(pixels) % width)
     data = qoi(pixels, width)
-    found = pictures.decode(text_of(data))
+    found = thumbnails.decode(text_of(data))
     assert found is not None
     assert pixels_of(found.data) == (width, pixels)
     assert (found.width, found.height) == (width, len(pixels) // width)
-    assert pictures.decode(text_of(data[: 14 + (len(data) - 22) // 2])) is None
+    assert thumbnails.decode(text_of(data[: 14 + (len(data) - 22) // 2])) is None
 
 
 def test_neighbouring_shades() -> None:
@@ -53,17 +53,17 @@ def test_neighbouring_shades() -> None:
     shades += [(n % 3, (n + 1) % 3, 255 - n % 2, 255) for n in range(32)]
     data = qoi(shades, 16)
     assert {byte >> 6 for byte in data[14:-8]} == {0, 1, 2, 3}
-    found = pictures.decode(text_of(data))
+    found = thumbnails.decode(text_of(data))
     assert found is not None
     assert pixels_of(found.data)[1] == shades
 
 
 def test_png_and_jpeg_are_passed_on_as_they_are() -> None:
     small = png([RED] * 32, 8)
-    found = pictures.decode(text_of(small))
+    found = thumbnails.decode(text_of(small))
     assert found == Picture(small, "image/png", 8, 4)
     photo = jpeg(300, 200)
-    assert pictures.decode(base64.b64encode(photo).rstrip(b"=")) == Picture(
+    assert thumbnails.decode(base64.b64encode(photo).rstrip(b"=")) == Picture(
         photo, "image/jpeg", 300, 200
     )
 
@@ -89,9 +89,9 @@ def test_png_and_jpeg_are_passed_on_as_they_are() -> None:
     ],
 )
 def test_what_is_damaged_or_too_large_is_no_picture(data: bytes) -> None:
-    assert pictures.decode(text_of(data)) is None
+    assert thumbnails.decode(text_of(data)) is None
 
 
 def test_what_is_no_base64_is_no_picture() -> None:
-    assert pictures.decode(b"; not base64 at all!") is None
-    assert pictures.decode(b"; A") is None
+    assert thumbnails.decode(b"; not base64 at all!") is None
+    assert thumbnails.decode(b"; A") is None

@@ -6,11 +6,16 @@ Places and distances are in mm, as pairs of the two axes of the plane.
 from collections.abc import Sequence
 from math import atan2, cos, hypot, pi, sin, sqrt, tau
 
+from bridge.errors import RejectedError
+from bridge.gcode.line import Line
+
 Point = tuple[float, float]
 Box = tuple[Point, Point]
 """The lowest and the highest coordinates."""
 
-_SLACK = 1e-6  # mm; rounding errors
+_CENTRES = {"x": "I", "y": "J", "z": "K"}
+
+_SLACK = 1e-6
 
 _SAME = 0.05
 """mm. If the end of an arc is closer than this to its start, some firmwares do not move
@@ -82,3 +87,57 @@ def centre_of(
 
 def _distance(one: Point, other: Point) -> float:
     return hypot(one[0] - other[0], one[1] - other[1])
+
+
+def box_of(line: Line, plane: str, start: Point, end: Point) -> Box | None:
+    """Return the box around the path of an arc or curve; ``None``: there is none.
+
+    Args:
+        line: ``G2``, ``G3`` or ``G5``.
+        plane: its two axes, such as ``xy``.
+        start: where it begins.
+        end: where it ends.
+
+    """
+    if line.code == "G5":
+        return _of_curve(line, start, end)
+    values, clockwise = line.values, line.code == "G2"
+    radius = values.get("R")
+    letters = [_CENTRES[axis] for axis in plane]
+    centre: Point | None
+    if radius is not None:
+        centre = centre_of(start, end, radius, clockwise=clockwise)
+    elif any(letter in values for letter in letters):
+        first, second = (values.get(letter) or 0.0 for letter in letters)
+        centre = (start[0] + first, start[1] + second)
+    else:
+        centre = None
+    if centre is None:
+        return None
+    # With P Marlin adds full circles; seen from which side an arc in another plane is
+    # clockwise differs.
+    if plane != "xy" or values.get("P"):
+        return circle(start, end, centre)
+    return arc(start, end, centre, clockwise=clockwise)
+
+
+def no_arc(line: Line, plane: str) -> RejectedError:
+    """Return the error about an arc that does not exist."""
+    first, second = (_CENTRES[axis] for axis in plane)
+    return RejectedError.invalid(
+        f"{line}: there is no such arc; it needs its centre, {first} and {second}, "
+        "or a radius R that reaches from its start to its end"
+    )
+
+
+def _of_curve(line: Line, start: Point, end: Point) -> Box:
+    first = (line.values.get("I") or 0.0, line.values.get("J") or 0.0)
+    last = (line.values.get("P") or 0.0, line.values.get("Q") or 0.0)
+    return around(
+        [
+            start,
+            (start[0] + first[0], start[1] + first[1]),
+            (end[0] + last[0], end[1] + last[1]),
+            end,
+        ]
+    )
