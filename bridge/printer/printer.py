@@ -54,8 +54,10 @@ from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import PrinterState
 from bridge.printer.knowledge.observer import Observer
 from bridge.printer.knowledge.print_record import PrinterRecord
+from bridge.printer.limits.coordinates import (
+    UNKNOWN as POSITION_UNKNOWN,
+)
 from bridge.printer.limits.coordinates import Coordinates
-from bridge.printer.limits.travel import UNKNOWN as POSITION_UNKNOWN
 from bridge.printer.link.events import Closed, LinkEvent, PortAddress
 from bridge.printer.link.link import Link
 from bridge.printer.link.session import Session

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 
 AXES = ("x", "y", "z")
 
+UNKNOWN = "position_unknown"
+"""The error of a move that cannot be checked until the position is known."""
+
 Key = tuple[str, str]
 """What shifts the coordinates, and along which axis."""
 

@@ -1,7 +1,7 @@
 """Moves in lines of G-code: where they lead, and whether the machine may go there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import inf
 
 from bridge.config import Profile
@@ -11,16 +11,9 @@ from bridge.gcode.dialects import MARLIN, Dialect
 from bridge.gcode.line import MOVES, Line, format_number
 from bridge.gcode.modal import Modal, track
 from bridge.printer.limits import arcs, shifts
-from bridge.printer.limits.coordinates import (
-    AXES,
-    SET,
-    Coordinates,
-)
+from bridge.printer.limits.coordinates import AXES, SET, UNKNOWN, Coordinates
+from bridge.printer.limits.filament import FilamentLimit
 
-UNKNOWN = "position_unknown"
-"""The error of a move that cannot be checked until the position is known."""
-
-_HINT = "; whether E is relative here differs: send G90 with M82, or G91 with M83"
 _SLACK = 1e-6  # mm; rounding errors in sums of decimals
 _PERCENT = 100.0
 # Letters of a G1 that change what kind of move it is; R returns to a saved position.
@@ -34,8 +27,16 @@ _RETRACTS = {"S"}
 (https://marlinfw.org/docs/gcode/G010.html)."""
 _AXIS_OF = {"X": "x", "Y": "y", "Z": "z", "E": "e"}
 
-# The table says that the position is unknown after these, but the head does not move:
-# they save a position or the modes.
+_Range = tuple[float, float]
+_Inside = dict[str, tuple[str, float, float]]
+"""By the letter: the axis, and the range of the numbers after it."""
+_ALL: _Range = (-inf, inf)
+_NONE: _Range = (inf, -inf)
+_NEVER: _Inside = {letter: (axis, *_NONE) for letter, axis in _AXIS_OF.items()}
+"""If numbers are distances, each is checked closely."""
+
+# What the table calls a move to anywhere, and yet leaves the head where it is: the end
+# of a firmware retraction, and saving a position or the modes.
 _STILL = {"G60", "M120", "SAVE_GCODE_STATE"}
 # These do not extrude; other codes after which the position is unknown may.
 _DRY = {"M48", "M401", "M402"}
@@ -106,6 +107,24 @@ def lost(coordinates: Coordinates, line: Line) -> Coordinates:
     return Coordinates(frame=frame)
 
 
+@lru_cache(maxsize=64)
+def _ranges(
+    x: _Range | None, y: _Range | None, z: _Range | None
+) -> tuple[dict[str, _Range], _Inside, _Inside]:
+    """Return the limits by axis, and which numbers of a move need no closer check.
+
+    The latter if numbers are places on the machine, and if they are shifted.
+    """
+    given = {"x": x, "y": y, "z": z}
+    limits = {axis: known for axis, known in given.items() if known is not None}
+    free = {axis: _ALL for axis in AXES if axis not in limits}
+    inside, shifted = (
+        {letter: (axis, *known.get(axis, _NONE)) for letter, axis in _AXIS_OF.items()}
+        for known in (free | limits, free)
+    )
+    return limits, inside, shifted
+
+
 class Walk:
     """Follows the lines of one command, and refuses the first that leads too far.
 
@@ -119,27 +138,17 @@ class Walk:
     def __init__(self, start: InitialState, *, sums: bool = True) -> None:
         profile = start.profile
         self._profile = profile
-        self._longest_sum = profile.max_extrusion if sums else inf
         self._dialect = start.dialect
         self._modal = start.modal
         self._here = start.coordinates
         volume = profile.volume
-        self._reach: dict[str, tuple[float, float]] = {
-            axis: limits
-            for axis in AXES
-            if (limits := getattr(volume, axis)) is not None
-        }
-        self._checked = frozenset({*self._reach, "e"})
+        ranges = _ranges(volume.x, volume.y, volume.z)
+        self._reach, self._inside, self._shifted = ranges
         self._own_g0 = start.dialect.own_g0_feedrate
-        self._special = _SPECIAL.get(start.dialect.name, "")
+        special = _SPECIAL.get(start.dialect.name, "")
+        self._special = special if self._reach else ""
         self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
-        # How much filament the command has pushed so far, at least and at most, and the
-        # least and the most that it had pushed before.
-        self._pushed = (0.0, 0.0)
-        self._range = (0.0, 0.0)
-        # Whether G10 has taken filament back, and how much; None: nobody knows.
-        self._is_retracted: bool | None = None
-        self._taken_back: float | None = None
+        self._filament = FilamentLimit(profile.max_extrusion, sums=sums)
         self._note_modes()
 
     def step(self, line: Line) -> Coordinates:
@@ -159,7 +168,7 @@ class Walk:
         elif (shifting := shifts.FOLLOWED.get(line.code)) is not None:
             self._shift(line, shifting)
         elif line.code == "G11":
-            self._recover(line)
+            self._filament.recover(line, self._here.frame)
         elif row.moves is not Moves.NO or row.sets is Sets.TOOL or not line.is_known:
             self._move(line)
         sets = row.sets
@@ -202,7 +211,7 @@ class Walk:
             there = shifts.without_workspaces(there, tool)
         self._here = there
         if line.code == "G10" and line.values.keys() <= _RETRACTS:
-            self._note_retraction()
+            self._filament.retract(self._here.frame)
         if not line.values.get("MOVE"):
             return
         for axis in self._reach:
@@ -299,28 +308,27 @@ class Walk:
     # Moves
 
     def _straight(self, line: Line) -> None:
+        # The most frequent code of a print: all moves that need no closer check are
+        # done with one look at a table.
         self._check_speed(line)
+        if self._axes_relative != (False,):
+            inside = _NEVER
+        else:
+            inside = self._shifted if self._here.frame.shifts else self._inside
         position: dict[str, float] | None = None
-        absolute = self._axes_relative == (False,)
-        reach, checked = self._reach, self._checked
-        if absolute and self._here.frame.shifts:
-            reach = {}  # numbers are no places on the machine
         for letter, number in line.values.items():
-            axis = _AXIS_OF.get(letter)
-            if axis is None:
-                if letter in self._special and self._reach:
+            limits = inside.get(letter)
+            if limits is None:
+                if letter in self._special:
                     self._check_kind(line, letter)
                 continue
             if position is None:
                 position = dict(self._here.position)
-            if absolute and number is not None:
-                limits = reach.get(axis)
-                if axis not in checked or (
-                    limits is not None and limits[0] <= number <= limits[1]
-                ):
-                    position[axis] = number
-                    continue
-            self._place(position, line, axis, number)
+            axis, lowest, highest = limits
+            if number is not None and lowest <= number <= highest:
+                position[axis] = number
+            else:
+                self._place(position, line, axis, number)
         if position is not None:
             self._here = self._here.at(position)
 
@@ -331,7 +339,9 @@ class Walk:
         before = position.pop(axis, None)
         value = 0.0 if number is None else number
         if axis == "e":
-            after = self._check_filament(line, axis, before, value)
+            after = self._filament.move(
+                line, before, value, self._e_relative, self._flow
+            )
         else:
             after = self._check_reach(line, axis, before, value)
         if after is not None and number is not None:
@@ -467,89 +477,6 @@ class Walk:
             why = f"it is not known where {axis} is"
         return RejectedError.conflict(
             f"{line}: {why}, so its limits cannot be checked; home it first", UNKNOWN
-        )
-
-    # Filament
-
-    def _check_filament(
-        self, line: Line, axis: str, before: float | None, value: float
-    ) -> float | None:
-        readings = self._e_relative
-        if readings == (True,):
-            self._push(line, (value * self._flow,))
-            return None if before is None else before + value
-        if readings == (False,) and before is not None:
-            self._push(line, ((value - before) * self._flow,))
-            return value
-        ends, lengths = set(), []
-        for relative in readings:
-            if relative:
-                length, after = value, None if before is None else before + value
-            elif before is None:
-                # The first move of a command may be a long one; a short one is none.
-                raise RejectedError.conflict(
-                    f"{line}: it is not known where {axis} is, so its limits cannot be "
-                    "checked; send G92 E0 first, or M83 to move it by a distance",
-                    UNKNOWN,
-                )
-            else:
-                length, after = value - before, value
-            ends.add(after)
-            lengths.append(length * self._flow)
-        self._push(line, lengths)
-        return ends.pop() if len(ends) == 1 else None
-
-    def _note_retraction(self) -> None:
-        """Note that ``G10`` takes filament back, unless it has done so already."""
-        if not self._is_retracted:
-            self._is_retracted = True
-            self._taken_back = self._here.frame.retraction
-
-    def _recover(self, line: Line) -> None:
-        """Count what ``G11`` pushes more than ``G10`` has taken back.
-
-        Firmwares differ in whether it pushes what was taken back, or the present length
-        of a retraction.
-        """
-        if self._is_retracted is False:
-            return
-        frame = self._here.frame
-        least, most = frame.recovery
-        before = self._taken_back if self._is_retracted else 0.0
-        if frame.retraction is not None and frame.retraction != before:
-            more = frame.retraction - (before or 0.0)
-            least, most = min(least, least + more), max(most, most + more)
-        self._is_retracted = False
-        if least or most:
-            self._push(line, [least, most])
-
-    def _push(self, line: Line, lengths: Sequence[float]) -> None:
-        longest = self._profile.max_extrusion
-        for length in lengths:
-            if not -longest - _SLACK <= length <= longest + _SLACK:
-                raise self._too_much(line, length, "at once", sure=len(lengths) == 1)
-        least, most = self._pushed
-        if len(lengths) == 1:
-            least += lengths[0]
-            most += lengths[0]
-        else:
-            least += min(lengths)
-            most += max(lengths)
-        lowest, highest = self._range
-        lowest = least if least < lowest else lowest  # noqa: FURB136 - much faster
-        highest = most if most > highest else highest  # noqa: FURB136
-        if highest - lowest > self._longest_sum + _SLACK:
-            length = highest - lowest
-            raise self._too_much(line, length, "in one command", sure=len(lengths) == 1)
-        self._pushed, self._range = (least, most), (lowest, highest)
-
-    def _too_much(
-        self, line: Line, length: float, how: str, *, sure: bool
-    ) -> RejectedError:
-        longest = format_number(self._profile.max_extrusion)
-        return _beyond(
-            f"{line}: {format_number(length)} mm of filament is more than {longest} mm "
-            f"{how} (profile.max_extrusion){'' if sure else _HINT}"
         )
 
     # Arcs and curves
