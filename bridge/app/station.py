@@ -5,50 +5,35 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bridge.app import retained_cleanup
 from bridge.app.file_service import StationFiles
+from bridge.app.message_router import MessageRouter, Recipients
 from bridge.app.print_service import PrintService, Surroundings
 from bridge.app.printer_state_files import PrinterStateFiles
 from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
-from bridge.app.query_responses import response_data
-from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.app.scripts_folder import read_folder
 from bridge.backoff import next_turn
-from bridge.commands import Request, Response
-from bridge.commands.files import FilesCommand
-from bridge.commands.link import LinkCommand
-from bridge.commands.queue import QueueCommand
-from bridge.commands.requests import (
-    FileRequest,
-    FilesRequest,
-    HistoryRequest,
-    RefreshRequest,
-)
 from bridge.commands.scripts import Scripts
 from bridge.config import Config, PrinterConfig
 from bridge.home_assistant.announcer import Announcer
 from bridge.mqtt import duplicate_bridge
 from bridge.mqtt.broker import Broker
 from bridge.mqtt.emergency import EmergencyConnection
-from bridge.mqtt.messages import Lane, Message, Version
-from bridge.mqtt.outbox import LARGE
+from bridge.mqtt.messages import Message, Version
 from bridge.mqtt.session import Presence
-from bridge.printer.control.command_queue import Run
 from bridge.printer.control.heater_control import limits_of
 from bridge.printer.knowledge.events import StateEvent
 from bridge.printer.link.wire_file import WireFile
 from bridge.printer.link.wire_log import WireLogEntry
 from bridge.printer.printer import Listeners, Printer
-from bridge.state_files import TopicRecord, flush
-from bridge.threads import in_thread
+from bridge.state_files import TopicRecord
 from bridge.timeout import timeout
-from bridge.topics import COMMANDS, EMERGENCY, RESPONSE, Topics
+from bridge.topics import COMMANDS, EMERGENCY, Topics
 
 log = logging.getLogger("bridge.printer")
 wire_log = logging.getLogger("bridge.wire")
@@ -162,7 +147,7 @@ class Station:
         self._announcer = Announcer(
             *parts, folder=folder, stored=lambda: self.files.paths
         )
-        self._handler = self._build_handler(config)
+        self.messages = self._build_router(config)
         log_file = printer.serial.log_file
         self._wire_file = WireFile(log_file) if log_file else None
         self._scheduler = scheduler or PublishScheduler()
@@ -179,11 +164,8 @@ class Station:
         self._ending_since: float | None = None
         self._endless: dict[str, asyncio.Task[None]] = {}
         self._handling: asyncio.TaskGroup | None = None  # None: it is not served
-        self._handled: set[asyncio.Task[None]] = set()
         self._publish_scheduled = False
         self._was_operational = False
-        self._context = copy_context()
-        """Where what other connections receive is handled: logs name the printer."""
 
     def _build_print_service(
         self, printer: PrinterConfig, folder: Path | None
@@ -239,18 +221,15 @@ class Station:
             on_missing_right=partial(self._on_broker_problem, "missing_right"),
         )
 
-    def _build_handler(self, config: Config) -> RequestHandler:
-        return RequestHandler(
-            config,
-            self.topics,
-            execute=self._execute,
-            check_room=self.printer.queue.check_room,
-            stop=self.printer.stop_for,
+    def _build_router(self, config: Config) -> MessageRouter:
+        recipients = Recipients(
+            files=self.files,
+            prints=self.print_service,
+            publisher=self.publisher,
+            remember=self._remember_job,
             poll=self._emergency.poll if self._emergency else _nothing,
-            respond=self._respond,
-            clear=self.broker.clear_command,
-            refused=self.publisher.refused,
         )
+        return MessageRouter(config, self.topics, self.printer, self.broker, recipients)
 
     def _take(self, printer: Printer, settings: PrinterConfig) -> Printer:
         """Return the printer of another station, which serves this one from now on."""
@@ -288,7 +267,7 @@ class Station:
         self.print_service.settings = printer.queue
         self.publisher.configure(config)
         self._announcer.configure(config)
-        self._handler.configure(config)
+        self.messages.configure(config)
         self.files.settings = config.files
         self.files.configured()
         self._on_change()
@@ -356,7 +335,6 @@ class Station:
             Exception: A bug. It was published as ``error`` if that was possible.
 
         """
-        self._context = copy_context()
         async with asyncio.TaskGroup() as broker:
             connection = broker.create_task(self.broker.run())
             self._endless["broker"] = connection
@@ -438,6 +416,7 @@ class Station:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._handling = handling
+                self.messages.open(handling)
                 self._on_change()
                 self._endless["printer"] = tasks.create_task(self._run_printer())
                 self._endless["publisher"] = tasks.create_task(self._tick())
@@ -447,12 +426,11 @@ class Station:
         finally:
             self._endless.clear()
             self._handling = None
-            self._handler.close()
-            if self._handled:
-                # The printer is disconnected now, so what waited for it fails; one that
-                # is carried over finishes what it does.
-                within = LAST_COMMANDS if self._carried_over else LAST_RESPONSES
-                await asyncio.wait(self._handled, timeout=within)
+            # The printer is disconnected now, so what waited for it fails; one that is
+            # carried over finishes what it does.
+            await self.messages.close(
+                LAST_COMMANDS if self._carried_over else LAST_RESPONSES
+            )
 
     async def _run_printer(self) -> None:
         """Run the printer, in a task that may go on without this station."""
@@ -517,80 +495,9 @@ class Station:
         if rest is None:
             return
         if rest == EMERGENCY.suffix:
-            self._handler.handle_stop(message, PRINTER)
+            self.messages.stop(message)
             return
-        self._handle(message, rest)
-
-    async def request(self, rest: str, payload: bytes) -> Response:
-        """Handle what came by another way than MQTT, as if it had come on a topic.
-
-        Args:
-            rest: the topic without the base, such as ``job``; not ``emergency``.
-            payload: the payload; without an id, by which a repetition is known.
-
-        """
-        responses: list[Response] = []
-        sender = Sender(self.topics.response, reply=responses.append)
-        message = Message(topic=f"{self.topics.base}/{rest}", payload=payload)
-        task = self._handle(message, rest, sender)
-        if task is not None:
-            await asyncio.wait({task})
-        if not responses:  # the station ended meanwhile
-            self._handler.decline(message, rest, sender)
-        return responses[0]
-
-    def _handle(
-        self, message: Message, rest: str, sender: Sender | None = None
-    ) -> asyncio.Task[None] | None:
-        if self._handling is None:
-            self._handler.decline(message, rest, sender)
-            return None
-        overtaken = self._handler.overtaken(asyncio.get_running_loop().time())
-        interrupted = overtaken or self.printer.queue.arrival()
-        task = self._handling.create_task(
-            self._handler.handle(message, rest, interrupted, sender)
-        )
-        self._handled.add(task)
-        task.add_done_callback(self._handled.discard)
-        return task
-
-    def on_stop(self, message: Message) -> None:
-        """Stop the printer; called by the connection for emergency stops."""
-        self._context.run(self._handler.handle_stop, message, "emergency")
-
-    def on_retained_stop(self, message: Message) -> None:
-        """Clear a retained stop; called by the connection for emergency stops."""
-        self._context.run(self._handler.clear_retained_stop, message)
-
-    async def _execute(
-        self, request: Request, run: Run, expires: float | None
-    ) -> object:
-        """Carry a request out; see :data:`~bridge.app.request_handler.Execute`."""
-        command, envelope = request.command, request.envelope
-        if envelope.dry_run:
-            planned = await self.printer.plan_in_slices(command)
-            run.gcode.extend(planned.program.gcode)
-            run.warnings.extend(planned.program.warnings)
-            return None
-        if isinstance(command, FilesCommand | FileRequest) or (
-            isinstance(command, FilesRequest) and command.origin == "local"
-        ):
-            return await self.files.execute(command)
-        if isinstance(command, QueueCommand | HistoryRequest):
-            return await self.print_service.execute(command)
-        if isinstance(command, RefreshRequest):
-            self.broker.republish()
-            return None
-        if isinstance(command, LinkCommand):
-            await self.printer.change_link(command)
-            self._remember_job()
-            # A released port stays so, whatever happens after the response.
-            await in_thread(flush, lambda _: None, name="bridge-state-files")
-            return None
-        await self.printer.execute(
-            command, run, expires=expires, within=envelope.timeout
-        )
-        return response_data(command, self.printer, self.publisher)
+        self.messages.handle(message, rest)
 
     def _remember_job(self) -> None:
         now, epoch = self.publisher.now(), self.publisher.epoch()
@@ -622,22 +529,6 @@ class Station:
             reason=reason,
             consequence="",
             severity="warning",
-        )
-
-    def _respond(self, response: Response, sender: Sender) -> None:
-        if sender.reply is not None:
-            sender.reply(response)
-            return
-        payload = response.model_dump_json().encode()
-        short = response.shortened(len(payload)) if len(payload) > LARGE else None
-        self.broker.publish(
-            sender.topic,
-            payload,
-            qos=RESPONSE.qos,
-            retain=RESPONSE.retained,
-            correlation=sender.correlation,
-            lane=Lane.RESPONSE,
-            short=short.model_dump_json().encode() if short else b"",
         )
 
     def _on_change(self) -> None:

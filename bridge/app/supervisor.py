@@ -104,11 +104,11 @@ class _StopRouter:
 
     def on_stop(self, message: Message) -> None:
         if (served := self._served.get(self._name)) is not None:
-            served.station.on_stop(message)
+            served.station.messages.on_stop(message)
 
     def on_retained_stop(self, message: Message) -> None:
         if (served := self._served.get(self._name)) is not None:
-            served.station.on_retained_stop(message)
+            served.station.messages.on_retained_stop(message)
 
 
 class Supervisor:

@@ -391,7 +391,7 @@ class _PrinterTarget:
 
     async def command(self, topic: str, payload: bytes) -> CommandResult:
         """Carry out a command as if it had come on an MQTT topic of the printer."""
-        response = await self._station.request(topic, payload)
+        response = await self._station.messages.request(topic, payload)
         return CommandResult(code=response.code, message=response.message or "")
 
 
