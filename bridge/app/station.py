@@ -121,11 +121,7 @@ class Station:
         self._state_files = PrinterStateFiles(folder, printer)
         self.printer_task = carried.task if carried is not None else None
         """Runs the printer; it may go on when :meth:`run` has ended."""
-        self.printer = (
-            self._take(carried.printer, printer)
-            if carried is not None
-            else self._build_printer(printer, taken)
-        )
+        self.printer = self._take_or_build_printer(carried, printer, taken)
         self._presence = self._build_presence(client_id, instance, record)
         self.broker = self._build_broker(config)
         parts = (config, self.printer, self.topics, self.broker)
@@ -136,20 +132,12 @@ class Station:
             receives_stops=self._receives_stops,
         )
         self.print_service = self._build_print_service(printer, folder)
-        self.files = StationFiles(
-            self.printer,
-            self.publisher,
-            self._state_files,
-            self.print_service,
-            self._on_change,
-        )
-        self.files.settings = config.files
+        self.files = self._build_files(config)
         self._announcer = Announcer(
             *parts, folder=folder, stored=lambda: self.files.paths
         )
         self.messages = self._build_router(config)
-        log_file = printer.serial.log_file
-        self._wire_file = WireFile(log_file) if log_file else None
+        self._wire_file = _wire_file_of(printer)
         self._scheduler = scheduler or PublishScheduler()
 
     def _set_initial_state(self) -> None:
@@ -184,6 +172,27 @@ class Station:
             ),
             folder=folder,
         )
+
+    def _build_files(self, config: Config) -> StationFiles:
+        files = StationFiles(
+            self.printer,
+            self.publisher,
+            self._state_files,
+            self.print_service,
+            self._on_change,
+        )
+        files.settings = config.files
+        return files
+
+    def _take_or_build_printer(
+        self,
+        carried: Carried | None,
+        printer: PrinterConfig,
+        taken: Callable[[], Collection[str]],
+    ) -> Printer:
+        if carried is not None:
+            return self._take(carried.printer, printer)
+        return self._build_printer(printer, taken)
 
     def _build_printer(
         self,
@@ -257,11 +266,10 @@ class Station:
             ConfigError: The scripts folder cannot be read.
 
         """
-        log_file = printer.serial.log_file
-        if log_file != self.printer.config.serial.log_file:
+        if printer.serial.log_file != self.printer.config.serial.log_file:
             if self._wire_file is not None:
                 self._wire_file.close()
-            self._wire_file = WireFile(log_file) if log_file else None
+            self._wire_file = _wire_file_of(printer)
         self._config = config
         self._configure_printer(self.printer, printer)
         self.print_service.settings = printer.queue
@@ -581,6 +589,11 @@ def _internal_error(error: BaseException) -> str:
         f"an unexpected error in the bridge ({type(error).__name__}); its log has the "
         "details, and the printer is served again shortly"
     )
+
+
+def _wire_file_of(printer: PrinterConfig) -> WireFile | None:
+    log_file = printer.serial.log_file
+    return WireFile(log_file) if log_file else None
 
 
 def _nothing() -> None:

@@ -217,20 +217,18 @@ def explained(
                 known, code, now=entry.time, dialect=dialect, profile=profile
             )
             summary.sent()
-            yield line
-            yield from map(_noted, replay.take(entry))
-            yield from _changes(before, known)
-            continue
-        replies = parse_reply(text, dialect)
-        if firmware == "auto":
-            dialect = replay.dialect = _dialect(replies, dialect)
-        summary.family = dialect.name
-        summary.received(replies)
-        for reply in replies:
-            known = state.apply(
-                known, reply, now=entry.time, dialect=dialect, profile=profile
-            )
-        yield f"{line:<{_COLUMN}} {'; '.join(map(repr, replies))}".rstrip()
+        else:
+            replies = parse_reply(text, dialect)
+            if firmware == "auto":
+                dialect = replay.dialect = _dialect(replies, dialect)
+            summary.family = dialect.name
+            summary.received(replies)
+            for reply in replies:
+                known = state.apply(
+                    known, reply, now=entry.time, dialect=dialect, profile=profile
+                )
+            line = f"{line:<{_COLUMN}} {'; '.join(map(repr, replies))}".rstrip()
+        yield line
         yield from map(_noted, replay.take(entry))
         yield from _changes(before, known)
 

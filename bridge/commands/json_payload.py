@@ -64,16 +64,20 @@ def read(
         document: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         _invalid(_explained(text.strip(), error, wanted, commands))
+    if not isinstance(document, dict):
+        raise _no_object(document, wanted)
+    return document
+
+
+def _no_object(document: object, wanted: str) -> RejectedError:
     if isinstance(document, str) and document.lstrip().startswith("{"):
-        raise RejectedError.invalid(
+        return RejectedError.invalid(
             "the payload is JSON that was encoded twice; send it without the outer "
             "quotation marks"
         )
-    if not isinstance(document, dict):
-        raise RejectedError.invalid(
-            f"the payload must be {wanted}, not {_shown(document)}"
-        )
-    return document
+    return RejectedError.invalid(
+        f"the payload must be {wanted}, not {_shown(document)}"
+    )
 
 
 def check(value: object, place: str = "") -> None:

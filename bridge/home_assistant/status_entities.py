@@ -96,7 +96,11 @@ def _printer(device: Device) -> Iterator[Entity]:
         name="Part fan speed",
         fields=_HIDDEN | _PERCENT | {"icon": "mdi:fan"} | read(state, "value_json.fan"),
     )
-    yield Entity(
+    yield _link(device)
+
+
+def _link(device: Device) -> Entity:
+    return Entity(
         key="connected",
         platform="binary_sensor",
         name="Printer link",
@@ -279,43 +283,46 @@ def _queue(device: Device) -> Iterator[Entity]:
     )
 
 
+_REASON = "value_json.reason"
+_LAST_PRINT: tuple[tuple[str, str, str, Fields], ...] = (
+    (
+        "last_result",
+        "Last print",
+        "value_json.outcome",
+        _enum(*OUTCOMES) | {"icon": "mdi:flag-checkered"},
+    ),
+    (
+        "last_file",
+        "Last print file",
+        cut("value_json.file"),
+        {"icon": "mdi:file-check-outline"},
+    ),
+    (
+        "last_ended",
+        "Last print ended",
+        "value_json.ended_at",
+        {"device_class": "timestamp"},
+    ),
+    (
+        "last_duration",
+        "Last print duration",
+        _minutes("elapsed"),
+        {key: value for key, value in _DURATION.items() if key != "state_class"},
+    ),
+    (
+        "last_reason",
+        "Last print failure",
+        f"({_REASON} or 'none') if {_REASON} is not none else none",
+        {"icon": "mdi:alert-circle-outline"},
+    ),
+)
+"""Key, name, template and further fields of the entities about the last print."""
+
+
 def _result(device: Device) -> Iterator[Entity]:
     """Yield how the last print ended; it stays while the printer is switched off."""
     result = device.topics.job_result
-    reason = "value_json.reason"
-    shown: tuple[tuple[str, str, str, Fields], ...] = (
-        (
-            "last_result",
-            "Last print",
-            "value_json.outcome",
-            _enum(*OUTCOMES) | {"icon": "mdi:flag-checkered"},
-        ),
-        (
-            "last_file",
-            "Last print file",
-            cut("value_json.file"),
-            {"icon": "mdi:file-check-outline"},
-        ),
-        (
-            "last_ended",
-            "Last print ended",
-            "value_json.ended_at",
-            {"device_class": "timestamp"},
-        ),
-        (
-            "last_duration",
-            "Last print duration",
-            _minutes("elapsed"),
-            {key: value for key, value in _DURATION.items() if key != "state_class"},
-        ),
-        (
-            "last_reason",
-            "Last print failure",
-            f"({reason} or 'none') if {reason} is not none else none",
-            {"icon": "mdi:alert-circle-outline"},
-        ),
-    )
-    for key, name, expression, fields in shown:
+    for key, name, expression, fields in _LAST_PRINT:
         yield Entity(
             key=key,
             platform="sensor",

@@ -252,11 +252,7 @@ class BrokerDiagnosis:
             async for finding in self._publications(topics, readable=readable):
                 yield finding
             return
-        text = (
-            f"a bridge (instance {other}) is serving {topics.base}/…; only one may, so "
-            "stop it before you start another"
-        )
-        yield Finding("bridge", "note", text)
+        yield _served_by(other, topics)
         for finding in self._reports(topics):
             yield finding
 
@@ -412,6 +408,14 @@ class BrokerDiagnosis:
             version=self._client.version,
             thorough=True,
         )
+
+
+def _served_by(other: str, topics: Topics) -> Finding:
+    text = (
+        f"a bridge (instance {other}) is serving {topics.base}/…; only one may, so "
+        "stop it before you start another"
+    )
+    return Finding("bridge", "note", text)
 
 
 def _encryption(mqtt: Mqtt) -> Finding:

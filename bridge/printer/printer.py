@@ -139,18 +139,8 @@ class Printer:
         touched = asyncio.Event()  # the state has changed
         self._wire = WireLog(listeners.on_entry)
         self.observer = self._build_observer(telemetry, touched, kept)
-        running = None if kept is None else kept.running
-        self._interrupted_print = running is not None and running.origin == "local"
-        self.link = Link(
-            config.serial,
-            interval=telemetry.interval,
-            on_event=self._on_link_event,
-            attend=self._attend,
-            wire=self._wire,
-            taken=taken,
-            found=found,
-            released=self.observer.state.released,
-        )
+        self._interrupted_print = _was_interrupted(kept)
+        self.link = self._build_link(telemetry, taken, found)
         self.queue = CommandQueue(self.link, self.observer, limits.queue, self._due)
         self._questions = QuestionQueue(self.link, limits.queue)
         self._planner = Planner(self.observer, config, scripts)
@@ -158,24 +148,9 @@ class Printer:
         self._stopped = StoppedFirmware(
             self.link, self.observer, self._emergency, self._fail_waiting
         )
-        self.heat = HeaterControl(
-            self.observer,
-            self.queue,
-            on_event=self._on_state_event,
-            limits=heat or limits_of(config, Mqtt()),
-            file=heat_file,
-            broker=broker,
-        )
+        self.heat = self._build_heat(heat, heat_file, broker)
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
-        self.printing = HostPrinting(
-            self.link,
-            self.observer,
-            self.queue,
-            self._planner,
-            self._hooks,
-            on_event=self._on_state_event,
-            file=print_file,
-        )
+        self.printing = self._build_printing(print_file)
         self.prints = PrintCommands(self.observer, self.printing)
         self._poller = StatusPoller(
             self.observer,
@@ -200,6 +175,46 @@ class Printer:
         if kept is not None:
             observer.restore(kept, time.time() - observer.clock())
         return observer
+
+    def _build_link(
+        self,
+        telemetry: Telemetry,
+        taken: Callable[[], Collection[str]],
+        found: PortAddress | None,
+    ) -> Link:
+        return Link(
+            self.config.serial,
+            interval=telemetry.interval,
+            on_event=self._on_link_event,
+            attend=self._attend,
+            wire=self._wire,
+            taken=taken,
+            found=found,
+            released=self.observer.state.released,
+        )
+
+    def _build_heat(
+        self, limits: HeaterLimits | None, file: Path | None, broker: Callable[[], bool]
+    ) -> HeaterControl:
+        return HeaterControl(
+            self.observer,
+            self.queue,
+            on_event=self._on_state_event,
+            limits=limits or limits_of(self.config, Mqtt()),
+            file=file,
+            broker=broker,
+        )
+
+    def _build_printing(self, file: Path | None) -> HostPrinting:
+        return HostPrinting(
+            self.link,
+            self.observer,
+            self.queue,
+            self._planner,
+            self._hooks,
+            on_event=self._on_state_event,
+            file=file,
+        )
 
     def configure(
         self,
@@ -542,3 +557,9 @@ class Printer:
     def _fail_waiting(self, error: Callable[[], CommandError]) -> None:
         self.queue.interrupt(error)
         self._questions.interrupt(error)
+
+
+def _was_interrupted(kept: PrinterRecord | None) -> bool:
+    """Return whether a print of the bridge was under way when it ended."""
+    running = None if kept is None else kept.running
+    return running is not None and running.origin == "local"

@@ -68,12 +68,7 @@ class FilamentLimit:
             if relative:
                 length, after = value, None if before is None else before + value
             elif before is None:
-                # The first move of a command may be a long one; a short one is none.
-                raise RejectedError.conflict(
-                    f"{line}: it is not known where e is, so its limits cannot be "
-                    "checked; send G92 E0 first, or M83 to move it by a distance",
-                    UNKNOWN,
-                )
+                raise _unknown(line)
             else:
                 length, after = value - before, value
             ends.add(after)
@@ -133,3 +128,12 @@ class FilamentLimit:
             f"{how} (profile.max_extrusion){'' if sure else _HINT}",
             error="out_of_limits",
         )
+
+
+def _unknown(line: Line) -> RejectedError:
+    # The first move of a command may be a long one; a short one is none.
+    return RejectedError.conflict(
+        f"{line}: it is not known where e is, so its limits cannot be checked; send "
+        "G92 E0 first, or M83 to move it by a distance",
+        UNKNOWN,
+    )

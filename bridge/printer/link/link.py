@@ -96,9 +96,8 @@ class Link:
         self._on_event = on_event
         self._attend = attend
         self._wire = wire
-        self._taken = taken
+        self._taken, self._found = taken, found
         self._port = ports.FixedPort(config.port)
-        self._found = found
         self._next_number = 0
         self._log = logging.getLogger("bridge.printer")
         self._dedupe = LogDedupe()

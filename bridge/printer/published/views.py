@@ -142,18 +142,6 @@ def files(known: PrinterState) -> documents.CardFiles:
 def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job:
     """Return what ``job/state`` holds."""
     work = known.job
-    away = known.link != "operational"
-    own = work.streamed
-    on_card = work.active and not own
-    not_known: set[str] = set()
-    if away:
-        not_known |= {"state", "measured_at", "elapsed"}
-    if not on_card:
-        not_known.add("measured_at")
-    if away or (on_card and known.counter_stale):
-        not_known |= {"progress", "progress_from", "remaining", "finish_at"}
-        if on_card:
-            not_known.add("position")
     counted = known.counted_at
     document = documents.Job(
         state=work.phase,
@@ -169,7 +157,7 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         layers=work.layers,
         z=work.z,
         filament=work.filament,
-        starved=work.starved if own else None,
+        starved=work.starved if work.streamed else None,
         objects=work.objects,
         excluded=work.excluded,
         progress=tenths(print_job.progress(work)),
@@ -183,7 +171,21 @@ def job_state(known: PrinterState, *, now: float, epoch: float) -> documents.Job
         result=None if work.active else _result(work.result, epoch),
         time=now + epoch,
     )
-    return document.model_copy(update=dict.fromkeys(not_known))
+    return document.model_copy(update=dict.fromkeys(_not_known(known)))
+
+
+def _not_known(known: PrinterState) -> set[str]:
+    """Return the fields of ``job/state`` whose values nothing confirms now."""
+    away = known.link != "operational"
+    on_card = known.job.active and not known.job.streamed
+    fields = set() if on_card else {"measured_at"}
+    if away:
+        fields |= {"state", "measured_at", "elapsed"}
+    if away or (on_card and known.counter_stale):
+        fields |= {"progress", "progress_from", "remaining", "finish_at"}
+        if on_card:
+            fields.add("position")
+    return fields
 
 
 def job_result(
