@@ -40,8 +40,8 @@ from bridge.files.store import FileStore
 from bridge.state_files import flush
 from bridge.upload.access import Keys
 from bridge.upload.handlers import Access, Api
-from bridge.upload.targets import Submitted
 from bridge.upload.server import Server
+from bridge.upload.targets import Submitted
 
 MEGA = 2**20
 KEY = "0123456789abcdef0123456789abcdef"

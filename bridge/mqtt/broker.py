@@ -10,17 +10,16 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
 
 from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.errors import BridgeInTheWayError
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import duplicate_bridge, error_text
-from bridge.mqtt.broker_addresses import BrokerAddresses, Next
 from bridge.mqtt.client import Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
+from bridge.mqtt.fallbacks import BrokerAddresses, Next, ProtocolFallback, WillFallback
 from bridge.mqtt.messages import BrokerLimits, Lane, Message, Publication, Version, Will
 from bridge.mqtt.missing_rights import Evidence, Use
 from bridge.mqtt.one_shot import return_to_first
@@ -43,9 +42,6 @@ LONGEST_DELAY = 15.0
 """Maximum seconds between two attempts to connect, unless another client prevents the
 connection. Until we are connected again after a failure of the broker, no emergency
 stop arrives."""
-
-MAX_CLOSED = 2
-"""Connections closed without CONNACK after which the other MQTT version is tried."""
 
 CONFLICT_DISCONNECT_TIMEOUT = 0.2
 """Seconds to wait for DISCONNECT to be written if another bridge uses our topics."""
@@ -518,86 +514,3 @@ def _evidence(loss: Loss, check: TakeoverCheck, *, connected: bool) -> Evidence:
     if connected:
         return Evidence.ONLY_THIS
     return Evidence.NONE if check.connected else Evidence.ALONE
-
-
-class WillFallback:
-    """Decides whether to connect with a last will.
-
-    A broker may refuse a connection whose last will has a topic that the account may
-    not write (MQTT 5.0, 3.1.2.5 leaves it open), with the same code as a wrong
-    password, or by closing it. So a client that was accepted a moment before, without a
-    last will, is what tells the two apart.
-    """
-
-    def __init__(self) -> None:
-        self.wanted = True
-        self._closed = 0
-
-    def failed(self, error: AttemptError, *, checked: bool) -> bool:
-        """Note a failed attempt; return whether to try at once without a last will.
-
-        Args:
-            error: how it failed.
-            checked: the broker had just accepted the check for other bridges.
-
-        """
-        without, self.wanted = not self.wanted, True
-        if without or not checked:
-            self._closed = 0
-            return False
-        # Once, it may as well have been the network.
-        self._closed = self._closed + 1 if error.hint is Hint.CLOSED else 0
-        refused = error.code in error_text.MISSING_RIGHT
-        self.wanted = not refused and self._closed < MAX_CLOSED
-        return not self.wanted
-
-    def accepted(self) -> bool:
-        """Note an accepted connection; return whether it has no last will.
-
-        The next one has, because the account may have got the right meanwhile.
-        """
-        without, self.wanted = not self.wanted, True
-        self._closed = 0
-        return without
-
-
-class ProtocolFallback:
-    """Chooses MQTT 5, or 3.1.1 for brokers that do not support 5.
-
-    Some brokers refuse the version in CONNACK; others close the connection, or never
-    answer, and so does one that is still starting. After :data:`MAX_CLOSED` of those,
-    the versions are tried in turn until one is accepted, which is then kept.
-    """
-
-    def __init__(self, protocol: Literal["auto", "5", "3.1.1"]) -> None:
-        self._fixed = protocol != "auto"
-        self._current = Version.V311 if protocol == "3.1.1" else Version.V5
-        self._settled = self._fixed
-        self._closed = 0
-
-    @property
-    def current(self) -> Version:
-        """The version to try."""
-        return self._current
-
-    def failed(self, hint: Hint) -> None:
-        """Note how an attempt failed."""
-        if self._fixed or (self._settled and hint is not Hint.VERSION):
-            return
-        if hint is Hint.VERSION:
-            self._change()
-        elif hint is Hint.CLOSED:
-            self._closed += 1
-            if self._current is Version.V311 or self._closed >= MAX_CLOSED:
-                self._change()
-
-    def accepted(self) -> bool:
-        """Note an accepted connection; return whether it is the first one on 3.1.1."""
-        first = not self._settled and self._current is Version.V311
-        self._settled = True
-        return first
-
-    def _change(self) -> None:
-        self._closed = 0
-        self._settled = False
-        self._current = Version.V311 if self._current is Version.V5 else Version.V5

@@ -21,7 +21,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from bridge.backoff import next_turn
 from bridge.mqtt import error_text
-from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.connect import (
     ConnectAttempt,
     DirectWriter,
@@ -30,6 +29,7 @@ from bridge.mqtt.connect import (
     properties,
 )
 from bridge.mqtt.error_text import ConnectStage, Loss
+from bridge.mqtt.fallbacks import BrokerAddresses
 from bridge.mqtt.messages import (
     BrokerLimits,
     Filter,

@@ -19,8 +19,8 @@ from paho.mqtt.properties import Properties
 
 from bridge.config import Mqtt, Tls
 from bridge.mqtt import error_text
-from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.error_text import AttemptError, ConnectStage
+from bridge.mqtt.fallbacks import BrokerAddresses
 from bridge.mqtt.messages import Publication, Version, Will
 from bridge.mqtt.publish_packets import publish_packet, reduced
 

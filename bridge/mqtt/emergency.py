@@ -19,11 +19,16 @@ from bridge.backoff import Backoff
 from bridge.config import Mqtt
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import error_text
-from bridge.mqtt.broker import LONGEST_DELAY, ProtocolFallback
-from bridge.mqtt.broker_addresses import BrokerAddresses
+from bridge.mqtt.broker import (
+    LONGEST_DELAY,
+)
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint, Loss
+from bridge.mqtt.fallbacks import (
+    BrokerAddresses,
+    ProtocolFallback,
+)
 from bridge.mqtt.messages import Filter, Message, Version
 from bridge.mqtt.missing_rights import Evidence, MissingRights, Use
 from bridge.mqtt.one_shot import return_to_first

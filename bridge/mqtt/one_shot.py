@@ -14,11 +14,11 @@ from typing import Self, TypeVar
 
 from bridge.config import Mqtt
 from bridge.errors import BrokerError
-from bridge.mqtt import broker_addresses, error_text
-from bridge.mqtt.broker_addresses import BrokerAddresses, Next
+from bridge.mqtt import error_text, fallbacks
 from bridge.mqtt.client import FAILURE, Client
 from bridge.mqtt.connect import unique_id
 from bridge.mqtt.error_text import AttemptError, Hint
+from bridge.mqtt.fallbacks import BrokerAddresses, Next
 from bridge.mqtt.messages import Filter, Message, Publication, Version
 from bridge.timeout import timeout
 
@@ -273,7 +273,7 @@ async def return_to_first(addresses: BrokerAddresses, client: Client) -> None:
     """Give up a connection to another broker once the first one answers again."""
     spread = random.SystemRandom()
     while (first := addresses.first) is not None:
-        pause = broker_addresses.FAILBACK_INTERVAL
+        pause = fallbacks.FAILBACK_INTERVAL
         await asyncio.sleep(pause * (0.75 + spread.random() / 2))
         with contextlib.suppress(AttemptError):
             async with OneShotClient(first):

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.backoff import Backoff
 from bridge.config import Mqtt
-from bridge.mqtt import broker_addresses, emergency
+from bridge.mqtt import emergency, fallbacks
 from bridge.mqtt.emergency import EmergencyConnection
 from bridge.mqtt.messages import Message
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
@@ -271,7 +271,7 @@ async def test_it_is_read_before_the_event_loop_gets_to_it(
 async def test_it_returns_to_the_first_broker_with_the_printers(
     handler: Handler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 0.2)
+    monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 0.2)
     with mosquitto(start=False) as first, mosquitto() as second:
         mqtt = config(first.port, hosts=[f"{second.host}:{second.port}"])
         async with listening(mqtt, handler) as own:

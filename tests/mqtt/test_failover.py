@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt import broker_addresses
+from bridge.mqtt import fallbacks
 from bridge.mqtt.one_shot import OneShotClient
 from tests.support.bridges import Bridge, bridge, presence
 from tests.support.brokers import Mosquitto, Spec, mosquitto
@@ -33,7 +33,7 @@ def config(*brokers: Mosquitto, **more: object) -> Mqtt:
 async def test_brokers_that_are_killed_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 3600.0)
+    monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 3600.0)
     with mosquitto() as first, mosquitto() as second:
         async with bridge(config(first, second)) as printer:
             await printer.online()
@@ -53,7 +53,7 @@ async def test_brokers_that_are_killed_in_turns(
 async def test_the_first_broker_is_used_again_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 0.2)
+    monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 0.2)
     with mosquitto(start=False) as first, mosquitto() as second:
         async with bridge(config(first, second)) as printer:
             await printer.online()
@@ -103,7 +103,7 @@ async def test_bridged_brokers_that_are_killed_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A client at either node reaches the printer at the other, and sees its states."""
-    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 3600.0)
+    monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 3600.0)
     with mosquitto() as first, mosquitto(joined_to(first)) as second:
         await are_joined(first, second)
         async with bridge(config(first, second)) as printer:

@@ -12,7 +12,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from bridge.app.doctor import examine
 from bridge.config import Config, Mqtt, PrinterConfig
 from bridge.findings import Finding
-from bridge.mqtt import broker_addresses
+from bridge.mqtt import fallbacks
 from tests.support.bridges import TOPICS, bridge
 from tests.support.mqtt_client import Account, connected
 from tests.support.other_brokers import BROKERS, nats_cluster, other_broker
@@ -140,7 +140,7 @@ async def test_a_cluster_of_three_loses_the_node_in_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """NATS elects a leader first, so nobody connects for a while."""
-    monkeypatch.setattr(broker_addresses, "FAILBACK_INTERVAL", 3600.0)
+    monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 3600.0)
     with nats_cluster() as nodes:
         if nodes is None:
             pytest.skip("NATS is not installed")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bridge.config import Mqtt
-from bridge.mqtt.broker_addresses import BrokerAddresses
 from bridge.mqtt.connect import ConnectAttempt, close_socket
 from bridge.mqtt.error_text import AttemptError, ConnectStage
+from bridge.mqtt.fallbacks import BrokerAddresses
 from bridge.mqtt.messages import Version
 from tests.support.servers import saying, server
 from tests.support.sockets import sockets

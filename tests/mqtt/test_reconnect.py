@@ -1,7 +1,9 @@
 """What is tried after a connection failed or was lost, as dialogues."""
 
-from bridge.mqtt.broker import ProtocolFallback
 from bridge.mqtt.error_text import Hint, Loss
+from bridge.mqtt.fallbacks import (
+    ProtocolFallback,
+)
 from bridge.mqtt.messages import Version
 from bridge.mqtt.takeover import ClientId, TakeoverDetector
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from bridge.config import Mqtt
 from bridge.config.values import host_and_port
-from bridge.mqtt.broker_addresses import BrokerAddresses, Next
+from bridge.mqtt.fallbacks import BrokerAddresses, Next
 
 
 def where(addresses: BrokerAddresses) -> str:
