@@ -24,19 +24,19 @@ WARNING = 300.0
 """Seconds from the warning to the shut-off; a quarter of a limit that is short."""
 
 SAME_TARGET = 0.5
-"""°C by which a target may differ and be the same. Firmwares convert targets, and
-report 60 as 60.01; no person sets a target so finely."""
+"""Two targets that differ by less than this, in °C, are the same. Firmwares convert
+targets and report 60 as 60.01; nobody sets a target more precisely."""
 
 SAME_PLACE = 0.05
-"""Millimetres by which a position may differ and be the same. Firmwares that compute it
-from steps or encoders report values that tremble by 0.01 mm."""
+"""Two positions that differ by less than this, in mm, are the same. Firmwares that
+compute the position from steps or encoders report values that vary by 0.01 mm."""
 
 SAVED_EVERY = 60.0
-"""Seconds by which the last use that is kept on disk may be too old."""
+"""Maximum age, in seconds, of the last use that is saved on disk."""
 
 Cause = Literal["idle", "pause", "hold", "broker", "exit"]
-"""Why a heater goes off: nobody used it, the pause took too long, the lease is over,
-the broker is away, the bridge ends."""
+"""Why a heater is turned off: nobody used it, the pause was too long, the lease has
+expired, the broker cannot be reached, the bridge ends."""
 
 NEVER = float("inf")
 

@@ -15,7 +15,7 @@ Box = tuple[Point, Point]
 
 _CENTRES = {"x": "I", "y": "J", "z": "K"}
 
-_SLACK = 1e-6
+_SLACK = 1e-6  # mm; rounding errors
 
 _SAME = 0.05
 """mm. If the end of an arc is closer than this to its start, some firmwares do not move

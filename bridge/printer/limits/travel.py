@@ -35,8 +35,8 @@ _NONE: _Range = (inf, -inf)
 _NEVER: _Inside = {letter: (axis, *_NONE) for letter, axis in _AXIS_OF.items()}
 """If numbers are distances, each is checked closely."""
 
-# What the table calls a move to anywhere, and yet leaves the head where it is: the end
-# of a firmware retraction, and saving a position or the modes.
+# The table says that the position is unknown after these, but the head does not move:
+# they save a position or the modes.
 _STILL = {"G60", "M120", "SAVE_GCODE_STATE"}
 # These do not extrude; other codes after which the position is unknown may.
 _DRY = {"M48", "M401", "M402"}

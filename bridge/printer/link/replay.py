@@ -42,14 +42,15 @@ from bridge.printer.link.wire_log import (
 )
 
 LONGEST = 65_536
-"""Bytes of a line that are read; the rest of a longer one is left out."""
+"""Bytes of a line that are read; the rest of a longer line is left out."""
 
 _HEAD = 4096
-"""Bytes in which the encoding shows."""
+"""Bytes from which the encoding is determined."""
 
 _WITHOUT_END = 1_048_576
-"""Bytes without a line end after which a file is no log."""
+"""Bytes without a line end after which a file is not a log."""
 
+# First bytes of files that people attach to a report instead of the log itself.
 _GZIP = b"\x1f\x8b"
 _PACKED = {
     b"PK\x03\x04": "a zip archive",
@@ -63,7 +64,8 @@ _PACKED = {
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MOSTLY = 0.3
-"""The share of the bytes that are NUL at every other place in UTF-16 without a mark."""
+"""Without a byte order mark, a file is UTF-16 if more than this share of every other
+byte is NUL."""
 
 Note = Callable[[str], None]
 
@@ -172,6 +174,7 @@ def _decoded(line: bytes) -> str:
         return line.decode("latin-1")
 
 
+# Our own wire log, and the logs of tests/transcripts/marlin and klipper.
 _OWN = re.compile(r"\s*(?:(?P<time>\d+\.\d+)\s+)?(?:#|(?:>{1,3}|<{1,3})(?: |$))")
 # Python's logging writes a comma before the milliseconds (OctoPrint, Printrun), others
 # a point (Repetier).
