@@ -99,7 +99,7 @@ class PastPrint(PublishedDocument):
     file: str | None
     """The file that was printed."""
     origin: Literal["card", "local"]
-    """Where it was."""
+    """Where the file was."""
     outcome: Outcome
     """How it ended."""
     reason: str
@@ -126,7 +126,7 @@ class PastTotals(PublishedDocument):
     elapsed: int
     """Their durations, in seconds."""
     filament: float
-    """Their filament in mm, as far as it is known."""
+    """The filament that they used, in mm, as far as it is known."""
 
 
 class PastPrints(PublishedDocument):
@@ -135,7 +135,7 @@ class PastPrints(PublishedDocument):
     prints: tuple[PastPrint, ...]
     """The latest first."""
     totals: PastTotals
-    """Sums over all prints that are kept, whatever was asked for."""
+    """Sums over all prints that are kept, not only those of this response."""
 
 
 def past_print(ended: Ended) -> PastPrint:

@@ -243,27 +243,28 @@ class QueuedPrint(PublishedDocument):
     added_at: Time
     """When it was added."""
     source: Source
-    """Where it was asked for: `mqtt`, `upload` (a slicer), `inbox` or `fetch`."""
+    """How it was requested: `mqtt`, `upload` (a slicer), `inbox` or `fetch`."""
 
 
 class QueueState(PublishedDocument):
     """What `queue/state` holds."""
 
     held: bool
-    """No print starts from the queue until it is released."""
+    """Whether the queue is held: no print starts until it is released."""
     reason: HoldReason | None
-    """Why: `bed_not_cleared` (nobody has said that the bed is clear), `held` (somebody
-    asked for it), `stopped` (by an emergency stop, or by the firmware itself),
-    `print_failed` (or it was cancelled), `cannot_start` (see `problem`).
+    """Why it is held: `bed_not_cleared` (nobody has confirmed that the bed is clear),
+    `held` (on request), `stopped` (by an emergency stop, or by the firmware itself),
+    `print_failed` (the last print failed or was cancelled), `cannot_start` (see
+    `problem`).
     """
     problem: str
     """Why the first print could not be started; otherwise empty."""
     length: int
-    """Number of prints that wait."""
+    """Number of waiting prints."""
     next: str | None
     """The file of the first one."""
     prints: tuple[QueuedPrint, ...]
-    """The prints that wait, in order."""
+    """The waiting prints, in order."""
 
 
 def queue_state(queue: PrintQueue) -> QueueState:
