@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import cast
 
 import h11
 
@@ -144,9 +145,9 @@ class ClientSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait until somebody wants to read."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is TCP
-        self.transport = transport
-        transport.pause_reading()
+        # That of another event loop, such as uvloop's, need not inherit from it.
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.pause_reading()
         self._on_connected(self)
 
     def data_received(self, data: bytes) -> None:
