@@ -196,7 +196,7 @@ class Admission:
             lines: how many it has.
 
         """
-        if kind is MessageClass.COMMAND and lines > 1:
+        if kind is MessageClass.COMMAND:
             self._limiter.spend(rest, lines - 1)
 
     async def wait(self, kind: MessageClass) -> None:

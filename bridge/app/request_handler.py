@@ -383,9 +383,10 @@ class RequestHandler:
 
         """
         lines = request.command.line_count
-        if lines > 1 and not request.envelope.dry_run:
-            self._check_room(lines)
-        self._admission.count_lines(kind, rest, lines)
+        if lines > 1:
+            if not request.envelope.dry_run:
+                self._check_room(lines)
+            self._admission.count_lines(kind, rest, lines)
 
     def _is_repeat(self, request: Request, so_far: _Handling, now: float) -> bool:
         """Return whether a command with this id came before.

@@ -10,8 +10,6 @@ The reasons are in ``docs/adr/0061-what-a-broker-does-not-say.md``.
 import asyncio
 from collections.abc import Callable, Iterable
 
-from bridge.mqtt.messages import Message
-
 SEARCH_DELAY = 1.0
 """Seconds from a command to the search. The search also covers what follows within that
 time, so a subscription is repeated at most once per second."""
@@ -25,31 +23,33 @@ class RetainedCopies:
         subscribe: repeats one; returns the packet identifier, or ``None`` if there is
             no connection.
 
+    Attributes:
+        wanted: there is anything to search; not on MQTT 5.
+
     """
 
     def __init__(
         self, filters: Iterable[str], subscribe: Callable[[str], int | None]
     ) -> None:
         self._filters = frozenset(filters)
+        self.wanted = bool(self._filters)
         self._subscribe = subscribe
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._searched: set[str] = set()
         self._unanswered: set[int] = set()
 
-    def received(self, message: Message) -> None:
-        """Note a command that was passed on, and search in a moment."""
-        wanted = self._subscription(message.topic)
-        if not message.payload or message.retain or wanted is None:
-            return
-        if wanted not in self._timers:
+    def received(self, topic: str) -> None:
+        """Note the topic of a command that was passed on, and search in a moment."""
+        wanted = self._subscription(topic)
+        if wanted is not None and wanted not in self._timers:
             self._timers[wanted] = asyncio.get_running_loop().call_later(
                 SEARCH_DELAY, self._search, wanted
             )
 
-    def found(self, message: Message) -> str | None:
-        """Return the subscription that a copy belongs to; ``None``: it is none."""
-        wanted = self._subscription(message.topic)
-        return wanted if message.retain and wanted in self._searched else None
+    def found(self, topic: str) -> str | None:
+        """Return the subscription of a retained message that is a copy, or ``None``."""
+        wanted = self._subscription(topic)
+        return wanted if wanted in self._searched else None
 
     def is_answer(self, number: int) -> bool:
         """Return whether a SUBACK answers a search."""

@@ -371,12 +371,13 @@ class BrokerSession:
         if self._own.take(message):
             return
         topic = message.topic
-        if (named := self._copies.found(message)) is not None:
+        if message.retain and (named := self._copies.found(topic)) is not None:
             self._clear_copy(topic, named)
         elif message.payload or not self._echoes.is_echo(topic, self._loop.time()):
             self._shared.statistics.received += 1
             self._shared.on_message(message)
-            self._copies.received(message)
+            if self._copies.wanted and message.payload and not message.retain:
+                self._copies.received(topic)
 
     def _searched_topics(self) -> Sequence[str]:
         """Return the subscriptions in which to search for retained copies.

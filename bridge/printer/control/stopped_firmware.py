@@ -83,7 +83,8 @@ class StoppedFirmware:
         session, dialect = self._link.session, self._observer.dialect
         if session is None or session.closed:
             return False
-        if not (session.protocol.halted or self._not_ready):
+        ready = self._observer.state.readiness not in _NOT_READY
+        if ready and not session.protocol.halted:
             return False
         if command.line_count > MOST_TO_STOPPED:
             return False
