@@ -6,7 +6,13 @@ is not a :class:`BridgeError` is a bug: it ends what serves its printer, which s
 again after a back-off (``docs/adr/0026-a-printers-trouble-is-its-own.md``).
 """
 
+import json
 from typing import ClassVar, Literal
+
+
+def quoted(text: str) -> str:
+    """Return a text in double quotation marks, on one line for a message."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 class BridgeError(Exception):

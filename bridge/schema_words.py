@@ -71,12 +71,12 @@ class SchemaWords:
 
     def _list(self, schema: Schema) -> str:
         if fixed := schema.get("prefixItems"):
-            return f"a list of {len(fixed)}, each {self.of(fixed[0])}"
+            return f"a list of {len(fixed)} entries, each {self.of(fixed[0])}"
         least, most = schema.get("minItems", 0), schema.get("maxItems")
-        count = f" of {least} or more" if least else ""
+        count = f"{least} or more " if least else ""
         if most is not None:
-            count = f" of {least} to {most}" if least else f" of up to {most}"
-        return f"a list{count}, each {self.of(schema.get('items', {}))}"
+            count = f"{least} to {most} " if least else f"up to {most} "
+        return f"a list of {count}entries, each {self.of(schema.get('items', {}))}"
 
     def _text(self, schema: Schema) -> str:
         if "pattern" in schema:

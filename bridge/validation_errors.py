@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.errors import quoted
+
 Key = tuple[str | int, ...]
 """The way to a value, such as ``("printers", 0, "serial", "port")``."""
 
@@ -16,6 +18,7 @@ _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{0,20})?")
 # A decimal comma, a unit, or both.
 _NUMBER_WITH_MORE = re.compile(r"(-?\d{1,20})(?:[.,](\d{1,20}))?(?: ?[^\d\s.,]{1,5})?")
 _STEPS = re.compile(r"/|__|\.")
+_SINGLE_QUOTED = re.compile(r"'([^']*)'")
 
 _CLOSE = 0.72
 """Similarity of two words, from 0 to 1, from which one is suggested for the other."""
@@ -67,7 +70,7 @@ def first_problem(error: ValidationError, known: Sequence[str]) -> str:
         return f'unknown field "{place}"{nearest(place, known)}'
     value = first["input"]
     is_empty = isinstance(value, str) and value.lower() in NO_VALUE
-    hint = f"; {no_value(str(value))}" if is_empty else _quoted(first)
+    hint = f"; {no_value(str(value))}" if is_empty else _written_otherwise(first)
     # A union reports one error for each of its members, at the same place.
     kinds = {item["type"] for item in details if item["loc"][:1] == first["loc"][:1]}
     if kinds == {"int_type", "float_type"}:
@@ -87,20 +90,24 @@ def no_value(text: str) -> str:
     )
 
 
-def _quoted(error: ErrorDetails) -> str:
-    """Return what to do with a number, true or false that was sent as a text."""
+def _written_otherwise(error: ErrorDetails) -> str:
+    """Return how to write a number, true, false or a list that was sent as a text."""
     value, kind = error["input"], error["type"]
-    if not isinstance(value, str) or kind not in {
-        *("float_type", "int_type", "bool_type"),
-    }:
+    if not isinstance(value, str):
         return ""
     text = value.strip()
+    if kind == "tuple_type" and 0 < len(value) <= _SHOWN:
+        return f"; write [{shown(value)}]"
+    if kind == "bool_type" and text.lower() in {"true", "false"}:
+        return f"; write {text.lower()} without quotation marks"
+    if kind not in {"float_type", "int_type", "bool_type"}:
+        return ""
     if not text:
         return "; a template that renders nothing gives an empty text"
-    if kind == "bool_type":
-        plain = text.lower()
-        hint = f"; write {plain} without quotation marks"
-        return hint if plain in {"true", "false"} else ""
+    return _number_otherwise(text) if kind != "bool_type" else ""
+
+
+def _number_otherwise(text: str) -> str:
     if _NUMBER.fullmatch(text):
         return "; remove the quotation marks"
     if found := _NUMBER_WITH_MORE.fullmatch(text):
@@ -143,7 +150,9 @@ def _wanted(error: ErrorDetails) -> str:
         word, key, unit = _SIZE[kind]
         count = context[key]
         return f"must have {word} {count} {unit if count == 1 else _PLURAL[unit]}"
-    return _EXPECTED.get(kind) or str(context.get("expected", error["msg"]))
+    # pydantic writes texts in single quotes; all our messages have double ones.
+    expected = str(context.get("expected", error["msg"]))
+    return _EXPECTED.get(kind) or _SINGLE_QUOTED.sub(r'"\1"', expected)
 
 
 def written(key: Iterable[str | int]) -> str:
@@ -159,8 +168,7 @@ def shown(value: object) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
-    plain = isinstance(value, str) and value.isprintable()
-    text = json.dumps(value, ensure_ascii=not plain)
+    text = quoted(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

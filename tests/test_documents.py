@@ -12,12 +12,22 @@ import yaml
 from pydantic import BaseModel
 
 from bridge.cli import parser
+from bridge.cli.main import COMMANDS
 from bridge.commands import Response, parse
 from bridge.config_file import load
 from bridge.printer.published import about
 from bridge.printer.published import documents as published
+from tests.support.cases import case
 from tests.support.documents import GENERATED, ROOT
-from tests.support.markdown import Block, blocks, calls, commands, documents, links
+from tests.support.markdown import (
+    Block,
+    blocks,
+    calls,
+    commands,
+    documents,
+    links,
+    mentioned,
+)
 
 MODELS: Mapping[str, type[BaseModel]] = {
     "response": Response,
@@ -126,6 +136,24 @@ def test_a_command_in_a_document_is_tested_or_marked() -> None:
         assert bool(programs - TESTED) is marked, block.place
         for script in filter(lambda name: name.startswith("scripts/"), programs):
             assert os.access(ROOT / script, os.X_OK), block.place
+
+
+def test_what_the_text_mentions_can_be_typed() -> None:
+    """Such as `gcode2mqtt ports` in a sentence; other programs are only named."""
+    found = list(mentioned())
+    assert len({place.partition(":")[0] for place, _ in found}) >= 10
+    for place, words in found:
+        program, *arguments = words
+        with case(place):
+            if program.startswith("scripts/"):
+                assert os.access(ROOT / program, os.X_OK)
+            elif program == "mosquitto_pub":
+                topic = arguments[arguments.index("-t") + 1].removeprefix("printer/")
+                parse(topic, arguments[arguments.index("-m") + 1].encode())
+            elif len(arguments) == 1:  # a subcommand by its name
+                assert arguments[0] in {*COMMANDS, "--help", "--version"}
+            elif "COMMAND" not in arguments:
+                assert parser.build().parse_args(arguments).command
 
 
 LANGUAGES = {"sh", "json", "yaml", "text", "mermaid", "jinja", "xml"}

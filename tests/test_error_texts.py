@@ -180,7 +180,7 @@ PAYLOADS = [
         '{"command": "home"}',
         'axes: is missing; for example {"command": "home", "a',
     ),
-    ("head", '{"command": "home", "axes": "e"}', "axes[0]: must be 'x', 'y' or 'z'"),
+    ("head", '{"command": "home", "axes": "e"}', 'axes[0]: must be "x", "y" or "z"'),
     ("head", '{"command": "home", "axes": 1}', "axes: must be a list, not 1"),
     (
         "head",
@@ -213,7 +213,11 @@ PAYLOADS = [
         '{"command": "G28\\nG1 X1"}',
         "send several lines of G-code as a list: ",
     ),
-    ("command", '{"commands": "G28"}', 'commands: must be a list, not "G28"'),
+    (
+        "command",
+        '{"commands": "G28"}',
+        'commands: must be a list, not "G28"; write ["G28"]',
+    ),
     ("command", '{"commands": []}', "commands: must have at least 1 entry"),
     # What Node-RED, JavaScript and templates make of a command.
     (
@@ -222,6 +226,17 @@ PAYLOADS = [
         '; send only what is in "payload"',
     ),
     ("head", '{"topic": "head", "payload": "{}"}', 'send only what is in "payload"'),
+    ("command", '{"payload": "G28"}', '{"command": "G28"}; send only what is in "payl'),
+    (
+        "request/state",
+        '{"payload": "{}", "qos": 1}',
+        'ttl); send only what is in "payload"',
+    ),
+    (
+        "bed",
+        '{"command": "target", "payload": 60}',
+        'send only what is in "payload"',
+    ),
     ("head", '"{\\"command\\": \\"home\\"}"', "JSON that was encoded twice; send it"),
     ("head", "[object Object]", "turned an object into text; use JSON.stringify"),
     ("head", '{"command": "jog", "x": [object Object]}', "use JSON.stringify"),
@@ -340,12 +355,39 @@ _PRINTER = "printers:\n- {}\n"
 FILES = [
     # A section or a list where a word was written.
     (f"{_PRINTER}log: debug", ['a section, not "debug"; its settings are level, l']),
-    (f"{_PRINTER}metrics: 9464", ['not "9464"; its settings are port, host']),
+    (f"{_PRINTER}metrics: 9464", ["not 9464; its settings are port, host"]),
+    (
+        f"{_PRINTER}mqtt:\n- host: a",
+        [
+            (
+                ":3: mqtt must be a section, not a list of 1 entry; write its settings "
+                "without hyphens before them"
+            )
+        ],
+    ),
+    (
+        "printers: [{blocked: [M0]}]",
+        [
+            (
+                "blocked must be a section of names and values, not a list of 1 entry; "
+                "write its entries below it, each as NAME: VALUE"
+            )
+        ],
+    ),
+    (f"{_PRINTER}mqtt: {{port: {{a: 1}}}}", ["mqtt.port must be a whole number from"]),
     (f"{_PRINTER}rights: all", ["its settings are read, safe, control, raw"]),
     (f"{_PRINTER}home_assistant: no", ["set home_assistant.enabled to no"]),
     (f"{_PRINTER}mqtt: {{hosts: b.lan}}", ['a text, not "b.lan"; write [b.lan]']),
     # Ports, and files with secrets.
-    (f"{_PRINTER}metrics: {{port: 70000}}", ['from 1 to 65535, not "70000"']),
+    (f"{_PRINTER}metrics: {{port: 70000}}", ["from 1 to 65535, not 70000"]),
+    (
+        f"{_PRINTER}mqtt: {{port: -1}}",
+        ["mqtt.port must be a whole number from 1 to 65"],
+    ),
+    (f"{_PRINTER}mqtt: {{will_delay: 1.5}}", ["a whole number from 0 to 300, not 1.5"]),
+    (f"{_PRINTER}mqtt: {{keepalive: true}}", ["from 5 to 3600, not true"]),
+    (f"{_PRINTER}mqtt: {{keepalive: 1 m}}", ['from 5 to 3600, not "1 m"']),
+    (f"{_PRINTER}mqtt: {{keepalive:}}", ["from 5 to 3600, not empty"]),
     (
         f"{_PRINTER}mqtt: {{hosts: ['b:99999']}}",
         ["HOST:PORT with a port from 1 to 65535, not b:9"],
@@ -367,7 +409,20 @@ FILES = [
         "mqtt:\n  host x\n  port: 1",
         [":3: a colon is not expected here: the line above"],
     ),
-    ("mqtt: {host: a: b}", [":1: "]),
+    ("mqtt: {host: a: b}", [":1: a text with a colon needs quotes, and a comma sepa"]),
+    (
+        "name: Ender: 3",
+        [":1: there is a second colon in this line; put the text in qu"],
+    ),
+    ("a:\n- b: c: d", [":2: there is a second colon in this line; put the text in qu"]),
+    (
+        "a: b\n  c: 1",
+        [":2: a colon is not expected here: the line above may lack a co"],
+    ),
+    (
+        "printers: [{scripts: {a: {{ x }}}}]",
+        [":1: the name of a setting must be a text; put a text with { in quotes"],
+    ),
     ("mqtt:\n  host: x\n port: 1", [":3: the indentation does not match: entries of"]),
     ("printers:\n- id: a\n - id: b", [":3: "]),
     (
@@ -447,7 +502,27 @@ FILES = [
         f"{_PRINTER}mqtt: {{transport: websockets, path: mqtt}}",
         ["mqtt.path must begin with a slash; write /mqtt"],
     ),
-    (f"{_PRINTER}mqtt: {{transport: tls}}", ["mqtt.transport must be tcp, websockets"]),
+    (
+        f"{_PRINTER}mqtt: {{transport: tls}}",
+        [
+            (
+                ':3: mqtt.transport must be tcp, websockets or unix, not "tls"; set '
+                "mqtt.tls.enabled to true"
+            )
+        ],
+    ),
+    (
+        f"{_PRINTER}mqtt: {{transport: SSL}}",
+        ['not "SSL"; set mqtt.tls.enabled to true'],
+    ),
+    (f"{_PRINTER}mqtt: {{transport: websocket}}", ["; did you mean websockets?"]),
+    (f"{_PRINTER}log: {{level: warn}}", ["; did you mean warning?"]),
+    ("printers: [{serial: {firmware: Marlin2}}]", ["; did you mean marlin?"]),
+    ("printers: [{serial: {baud: 1}}]", ["did you mean printers[0].serial.baudrate?"]),
+    (f"{_PRINTER}mqtt: {{user: a}}", ["did you mean mqtt.username?"]),
+    (f"{_PRINTER}mqtt: {{ssl: true}}", ["did you mean mqtt.tls?"]),
+    (f"{_PRINTER}mqtt: {{cafile: a}}", ["did you mean mqtt.tls.ca_file?"]),
+    (f"{_PRINTER}broker: a", ["broker is not a known key; did you mean mqtt?"]),
     (f"{_PRINTER}mqtt: {{port: 70000}}", ["from 1 to 65535, not "]),
     (f"{_PRINTER}mqtt: {{keepalive: 0}}", ["mqtt.keepalive must be a whole number"]),
     (f"{_PRINTER}mqtt: {{protocol: 4}}", ["mqtt.protocol must be auto, 5 or 3.1.1"]),
@@ -458,22 +533,28 @@ FILES = [
     ),
     (
         f"{_PRINTER}mqtt: {{tls: true}}",
-        ['must be a section, not "true"; set mqtt.tls.enabled to true'],
+        ["must be a section, not true; set mqtt.tls.enabled to true"],
     ),
     # Printers and their ports.
-    ("mqtt: {}", ["printers is missing; it must be a list of 1 to 1000"]),
+    (
+        "mqtt: {}",
+        ["printers is missing; it must be a list of 1 to 1000 entries, each a section"],
+    ),
     (
         "printers: {id: a}",
-        ["not a mapping; begin each of its entries with a hyphen and a space"],
+        ["not a section; begin each of its entries with a hyphen and a space"],
     ),
-    ("printers: []", ["printers must be a list of 1 to 1000, each a section"]),
+    (
+        "printers: []",
+        ["printers must be a list of 1 to 1000 entries, each a section, not a list "],
+    ),
     ("printer:\n- {}", ["printer is not a known key; did you mean printers?"]),
     (
         "printers: [{id: My Printer}]",
         ["id must be 1 to 64 lower-case letters, digits, "],
     ),
-    ("printers: [{topic: a/#}]", ["printers[0].topic must not contain '+', '#'"]),
-    ("printers: [{topic: /a}]", ["must not be empty, begin with '/'"]),
+    ("printers: [{topic: a/#}]", ['printers[0].topic must not contain "+", "#"']),
+    ("printers: [{topic: /a}]", ['must not be empty, begin with "/"']),
     (
         "printers: [{serial: {port: COM3}}]",
         [
@@ -565,8 +646,8 @@ ENVIRONMENTS = [
     (
         {"BRIDGE_LOG__LEVELS__MQTT": "debug"},
         (
-            "BRIDGE_LOG__LEVELS__MQTT is set, but there is no such setting; did you "
-            "mean BRIDGE_LOG__LEVELS?"
+            "BRIDGE_LOG__LEVELS__MQTT is set, but there is no such setting; write "
+            "BRIDGE_LOG__LEVELS='{mqtt: VALUE}'"
         ),
     ),
     ({"BRIDGE_LOG__LEVELS": "{a"}, "BRIDGE_LOG__LEVELS:1: a bracket, opened in line 1"),
@@ -589,38 +670,71 @@ LINES = [
     (["check"], "there is neither config.yaml nor /etc/gcode2mqtt/config.yaml; name"),
     (["send", "head", "G28"], 'G-code is written as {"command": "G28"}'),
     (["send", "job", "pause"], 'a command is written as {"command": "pause"}'),
-    (["send", "head", "[]"], "the payload must be a JSON object, not a list"),
+    (
+        ["send", "head", "[]"],
+        'the payload must be a JSON object such as {"command": "jog", ',
+    ),
+    (["send", "bed", "60"], '{"command": "target", "target": 75}, not 60'),
+    (
+        ["send", "display", "Hello"],
+        'such as {"command": "show", "text": "Coffee first"',
+    ),
     (["simulate", "--pty", "x", "--firmware", "marlim"], "marlim"),
     (["replay", "nowhere.log"], "nowhere.log: No such file"),
-    (["send", "head", "{}", "--broker", "lan"], "'lan' is not HOST:PORT"),
+    (["send", "head", "{}", "--broker", "lan"], '"lan" is not HOST:PORT'),
     (["send", "head", "{}", "--broker", "lan:0"], "port 0 is not valid"),
     (["send", "head", "{}", "--broker", "::1:1883"], "write [ADDRESS]:PORT"),
-    (["simulate", "--tcp", "x:99999"], "'x:99999' is not HOST:PORT"),
+    (["simulate", "--tcp", "x:99999"], '"x:99999" is not HOST:PORT'),
     (["simulate", "--pty", "x", "--speed", "0"], "is not a number above 0 and up to"),
-    (["rnu"], "COMMAND: there is no 'rnu'; did you mean run? (known: init, run"),
-    ([], "arguments are required: COMMAND; gcode2mqtt --help lists them"),
+    (["rnu"], 'COMMAND: there is no "rnu"; did you mean run? (known: init, run'),
+    ([], "arguments are required: COMMAND; gcode2mqtt --help explains them"),
     (
         ["run", "--confg", "x"],
-        "--confg x; gcode2mqtt COMMAND --help lists its arguments",
+        "there is no --confg; did you mean --config? (known: --config, --event-loop",
     ),
-    (["run", "x.yaml"], "unrecognized arguments: x.yaml; gcode2mqtt COMMAND --help"),
+    (
+        ["run", "--port=9"],
+        "there is no --port=9 (known: --config, --event-loop, --help",
+    ),
+    (["run", "x.yaml"], "with --config; write: gcode2mqtt run --config x.yaml"),
+    (["check", "x.yaml"], "with --config; write: gcode2mqtt check --config x.yaml"),
+    (["doctor", "x.yaml"], "with --config; write: gcode2mqtt doctor --config x.yaml"),
+    (
+        ["ports", "all"],
+        "all is one word too many; gcode2mqtt ports --help explains the",
+    ),
+    (
+        ["send", "head", "{command:", "home}"],
+        "home} is one word too many; put the payload in single quotes, for example:",
+    ),
+    (
+        ["job", "stop"],
+        'there is no "job"; write: gcode2mqtt send job \'{"command": "select", ',
+    ),
+    (["bed", "60"], 'write: gcode2mqtt send bed \'{"command": "target", "target": 75}'),
+    (["G28"], """write: gcode2mqtt send command '{"command": "G28"}' (known: """),
+    (["request/state"], """gcode2mqtt send request/state '{"id": "1"}' (known: """),
+    (["start"], 'there is no "start" (known: init, run'),
     (["health", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
     (["doctor", "--config", "."], ".: cannot be read: Is a directory"),
     (["purge", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
     (["send"], "the following arguments are required: TOPIC"),
     (["send", "printer/head", "{}"], 'topic "printer/head"; did you mean "head"?'),
-    (["send", "request/state", "now"], "is not JSON: now (it must be a JSON object)"),
+    (
+        ["send", "request/state", "now"],
+        'not JSON: now (it must be a JSON object such as {"id": "1"}, or empty)',
+    ),
     (["watch", "--broker", "lan"], "with a port up to 65535, such as localhost:1883"),
     (["watch", "--topic"], "--topic: expected one argument"),
-    (["schema", "xml"], "form: there is no 'xml' (known: json, asyncapi)"),
-    (["completion", "powershell"], "there is no 'powershell' (known: bash, zsh, fish)"),
-    (["completion", "bsh"], "there is no 'bsh'; did you mean bash?"),
+    (["schema", "xml"], 'form: there is no "xml" (known: json, asyncapi)'),
+    (["completion", "powershell"], 'there is no "powershell" (known: bash, zsh, fish)'),
+    (["completion", "bsh"], 'there is no "bsh"; did you mean bash?'),
     (["replay"], "the following arguments are required: file"),
     (["replay", "."], ".: Is a directory"),
-    (["demo", "--seconds", "soon"], "'soon' is not a number above 0"),
+    (["demo", "--seconds", "soon"], '"soon" is not a number above 0'),
     (["simulate"], "one of the arguments --pty --tcp is required"),
     (["simulate", "--pty", "a", "--tcp", "b:1"], "not allowed with argument --pty"),
-    (["app", "--port", "web"], "--port: must be a whole number, not 'web'"),
+    (["app", "--port", "web"], '--port: must be a whole number, not "web"'),
     (["init", "--config"], "--config: expected one argument"),
 ]
 
@@ -685,19 +799,35 @@ def test_files_that_may_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         "mqtt: {tls: {enabled: true, ca_file: private/secret}}": (
             0,
-            "warning: mqtt.tls.ca_file cannot be read: Permission denied",
+            ":3: mqtt.tls.ca_file cannot be read: {folder}/private/secret: Permission",
         ),
         "mqtt: {tls: {enabled: true, cert_file: private/secret}}": (
             0,
-            "warning: mqtt.tls.cert_file or mqtt.tls.key_file cannot be read: Perm",
+            "mqtt.tls.cert_file cannot be read: {folder}/private/secret: Perm",
         ),
         "mqtt: {tls: {enabled: true, ca_file: nowhere}}": (
             0,
-            "warning: mqtt.tls.ca_file cannot be read: No such file or directory",
+            "mqtt.tls.ca_file cannot be read: {folder}/nowhere: No such file or",
+        ),
+        "mqtt: {tls: {enabled: true, cert_file: config.yaml, key_file: nowhere}}": (
+            0,
+            "mqtt.tls.key_file cannot be read: {folder}/nowhere: No such file or",
+        ),
+        "mqtt: {tls: {enabled: true, cert_file: config.yaml}}": (
+            0,
+            "{folder}/config.yaml: there is no certificate or no key in PEM form",
+        ),
+        "mqtt: {tls: {enabled: true, ca_file: config.yaml}}": (
+            0,
+            "{folder}/config.yaml: there is no certificate in PEM form",
         ),
         "home_assistant: {scripts: [preheet]}": (
             2,
-            'home_assistant.scripts: no printer has a script "preheet"',
+            'config.yaml:3: home_assistant.scripts: no printer has a script "preheet"',
+        ),
+        "home_assistant:\n  scripts:\n  - preheet": (
+            2,
+            'config.yaml:5: home_assistant.scripts: no printer has a script "preheet"',
         ),
     }
     # The folder of pytest's own may be closed to others.
@@ -713,4 +843,4 @@ def test_files_that_may_not_be_read(capsys: pytest.CaptureFixture[str]) -> None:
                 file.write_text(f"{_PRINTER}{text}\n")
                 with without_rights(private):
                     assert main(["check", "--quiet", "--config", str(file)]) == code
-                assert sentence in capsys.readouterr().err
+                assert sentence.format(folder=folder) in capsys.readouterr().err

@@ -33,14 +33,14 @@ WORDS = SchemaWords(
         ({"type": "string", "maxLength": 9}, "a text of 0 to 9 characters"),
         ({"type": "object"}, "an object"),
         ({"type": "object", "properties": {}}, "an object"),
-        ({"type": "array"}, "a list, each anything"),
+        ({"type": "array"}, "a list of entries, each anything"),
         (
             {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            "a list of 1 or more, each a text",
+            "a list of 1 or more entries, each a text",
         ),
         (
             {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]},
-            "a list of 2, each a number",
+            "a list of 2 entries, each a number",
         ),
         ({"const": False}, "`False`"),
         ({"enum": ["a"]}, "`a`"),

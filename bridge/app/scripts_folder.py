@@ -1,32 +1,40 @@
 """The scripts in an operator's folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bridge.config import Config
 from bridge.errors import ConfigError
-from bridge.validation_errors import nearest
+from bridge.validation_errors import Key, nearest
 
 LARGEST = 65_536
 MOST = 1000
 
 
-def check_scripts(config: Config) -> None:
+def check_scripts(config: Config, place: Callable[[Key], str]) -> None:
     """Check that the folders can be read, and that every script button has a script.
+
+    Args:
+        config: the configuration.
+        place: says where a setting is written, such as ``config.yaml:5``.
 
     Raises:
         ConfigError: A folder cannot be read, or no printer has a script that
             ``home_assistant.scripts`` names.
 
     """
-    known = {
-        name
-        for printer in config.printers
-        for name in (*printer.scripts, *read_folder(printer.scripts_folder))
-    }
+    known: set[str] = set()
+    for index, printer in enumerate(config.printers):
+        try:
+            known |= {*printer.scripts, *read_folder(printer.scripts_folder)}
+        except ConfigError as error:
+            key = ("printers", index, "scripts_folder")
+            raise ConfigError(f"{place(key)}: {error}") from error
     problems = [
-        f'home_assistant.scripts: no printer has a script "{name}"'
-        f"{nearest(name, known) if known else ''}"
-        for name in config.home_assistant.scripts
+        f"{place(('home_assistant', 'scripts', index))}: home_assistant.scripts: no "
+        f'printer has a script "{name}"'
+        f"{nearest(name, known) if known else '; add it to printers[0].scripts'}"
+        for index, name in enumerate(config.home_assistant.scripts)
         if name not in known
     ]
     if problems:

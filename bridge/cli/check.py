@@ -7,7 +7,7 @@ import sys
 from bridge.app import upload_service
 from bridge.app.scripts_folder import check_scripts
 from bridge.config import Config
-from bridge.config_file import dump, load
+from bridge.config_file import dump, load, written_at
 from bridge.mqtt.connect import tls_context
 from bridge.mqtt.error_text import AttemptError
 from bridge.printer.port.errors import permission_problem
@@ -25,14 +25,16 @@ def check(chosen: argparse.Namespace) -> int:
 
     """
     config = load(chosen.config, os.environ)
-    check_scripts(config)
+    place = written_at(chosen.config, os.environ)
+    check_scripts(config, place)
     if not chosen.quiet:
         print(dump(config), end="")
-    for printer in config.printers:
+    for index, printer in enumerate(config.printers):
         if problem := permission_problem(printer.serial.port):
-            print(f"warning: {printer.id}: {problem}", file=sys.stderr)
+            where = place(("printers", index, "serial", "port"))
+            print(f"warning: {where}: {printer.id}: {problem}", file=sys.stderr)
     if problem := _tls_problem(config):
-        print(f"warning: {problem}", file=sys.stderr)
+        print(f"warning: {place(('mqtt', 'tls'))}: {problem}", file=sys.stderr)
     for finding in upload_service.examine(config):
         if finding.verdict == "wrong":
             print(f"warning: {finding.text}", file=sys.stderr)

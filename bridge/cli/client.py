@@ -8,14 +8,15 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bridge.cli.progress import dots
 from bridge.cli.signals import run_until_signal
-from bridge.commands import command_names
+from bridge.commands import command_names, payload_form
+from bridge.commands.emergency import EmergencyStop
 from bridge.commands.json_payload import read
 from bridge.commands.registry import TOPICS
 from bridge.config import Config, Mqtt
@@ -76,10 +77,10 @@ def send(chosen: argparse.Namespace) -> int:
 
     """
     topic = chosen.to.strip("/")
-    payload = _object(chosen.payload, command_names(topic))
-    if topic not in {*TOPICS, "emergency"}:
+    if topic not in TOPICS:
         last = next((one for one in TOPICS if topic.endswith(f"/{one}")), None)
         raise ConfigError(f'unknown topic "{topic}"{nearest(topic, TOPICS, last)}')
+    payload = _object(topic, chosen.payload)
     target = _target(chosen)
     if len(target.topics) > 1:
         raise ConfigError("the configuration has several printers; choose --printer")
@@ -239,11 +240,23 @@ def _bases(config: Config, wanted: str | None) -> Sequence[str]:
     ]
 
 
-def _object(text: str, commands: Container[str]) -> dict[str, Any]:
+def _object(topic: str, text: str) -> dict[str, Any]:
+    """Return the payload; any text does for an emergency stop, and none for requests.
+
+    Raises:
+        ConfigError: It is not what the topic takes; the message has an example.
+
+    """
     content = text.encode(errors="surrogateescape")
+    if topic.startswith("request/") and not content.strip():
+        return {}
     try:
-        return dict(read(content, _MAX_BYTES, commands=commands))
+        return dict(
+            read(content, _MAX_BYTES, payload_form(topic), command_names(topic))
+        )
     except RejectedError as error:
+        if topic == EmergencyStop.topic:
+            return {}
         raise ConfigError(error.message) from None
 
 

@@ -35,7 +35,7 @@ WRONG = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was typed and return the exit code."""
-    chosen = parser.build().parse_args(arguments)
+    chosen = parser.parse(arguments)
     try:
         code = _function(chosen.command)(chosen)
         sys.stdout.flush()

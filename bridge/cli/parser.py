@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
@@ -188,34 +188,79 @@ examples:
 """
 
 
+# What argparse says of a wrong value; it has no other way to find out.
 _CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)")
-
-
-_NUMBER = re.compile(r"argument (\S+): invalid int value: (.+)")
+_NUMBER = re.compile(r"argument (\S+): invalid int value: '(.*)'")
+_MISSING = re.compile(r"the following arguments are required: (.+)")
+_GCODE = re.compile(r"[GMTgmt]\d{1,4}")
 
 
 class _HintingParser(argparse.ArgumentParser):
     """Suggests what may have been meant."""
 
+    subcommands: "dict[str, argparse.ArgumentParser]"
+
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit with 2."""
-        if message.endswith("are required: COMMAND"):
-            message += f"; {self.prog} --help lists them"
+        if found := _MISSING.fullmatch(message):
+            message += f"; {self.prog} --help explains them"
         elif found := _CHOICE.fullmatch(message):
             word = found[2].strip("'")
             known = [choice.strip("'") for choice in found[3].split(", ")]
             close = get_close_matches(word, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            message = f"{found[1]}: there is no {word!r}{hint} "
+            hint = f"; did you mean {close[0]}?" if close else _meant_to_send(word)
+            message = f'{found[1]}: there is no "{word}"{hint} '
             message += f"(known: {', '.join(known)})"
         elif found := _NUMBER.fullmatch(message):
-            message = f"{found[1]}: must be a whole number, not {found[2]}"
-        elif message.startswith("unrecognized arguments:"):
-            message += f"; {self.prog} COMMAND --help lists its arguments"
+            message = f'{found[1]}: must be a whole number, not "{found[2]}"'
         super().error(message)
 
 
-def build() -> argparse.ArgumentParser:
+def _meant_to_send(word: str) -> str:
+    """Return how a command is sent to the printer, if a word is a topic or G-code."""
+    # Only for this message: it takes a while, and --help is quick.
+    from bridge.commands import payload_form  # noqa: PLC0415
+    from bridge.commands.registry import TOPICS  # noqa: PLC0415
+
+    topic = "command" if _GCODE.fullmatch(word) else word.strip("/")
+    if topic not in TOPICS:
+        return ""
+    example = payload_form(topic).partition("such as ")[2].removesuffix(", or empty")
+    return f"; write: gcode2mqtt send {topic} '{example}'"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what was typed, as ``command`` and the command's arguments.
+
+    Prints what is wrong with it, and exits with 2.
+    """
+    parser = build()
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        subcommand = parser.subcommands[chosen.command]
+        subcommand.error(_unknown(unknown[0], chosen.command, subcommand))
+    return chosen
+
+
+def _unknown(word: str, command: str, parser: argparse.ArgumentParser) -> str:
+    """Return what to write instead of an argument that there is not."""
+    options = re.findall(r"--[a-z][a-z-]*", parser.format_usage())
+    if word.startswith("-"):
+        close = get_close_matches(word.partition("=")[0], options, 1)
+        known = ", ".join(dict.fromkeys([*options, "--help"]))
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"there is no {word}{hint} (known: {known})"
+    if command == "send":
+        return (
+            f"{word} is one word too many; put the payload in single quotes, for "
+            """example: gcode2mqtt send command '{"command": "G28"}'"""
+        )
+    if "--config" in options:
+        return f"a file is named with --config; write: {parser.prog} --config {word}"
+    return f"{word} is one word too many; {parser.prog} --help explains the arguments"
+
+
+def build() -> _HintingParser:
     """Return the parser, whose result has ``command`` and the command's arguments."""
     parser = _HintingParser(
         prog="gcode2mqtt",
@@ -226,16 +271,19 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version", action="version", version=f"gcode2mqtt {__version__}"
     )
+    parser.subcommands = {}
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, does: str, text: str = "") -> argparse.ArgumentParser:
-        return commands.add_parser(
+        added = commands.add_parser(
             name,
             help=does,
             description=f"{does[0].upper()}{does[1:]}.",
             epilog=text,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        parser.subcommands[name] = added
+        return added
 
     _add_config(add("init", "create a configuration interactively", _INIT))
     _add_run(add("run", "run the daemon", _RUN))
@@ -426,7 +474,7 @@ def address(text: str) -> tuple[str, int]:
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not HOST:PORT with a port up to 65535, such as localhost:1883"
+            f'"{text}" is not HOST:PORT with a port up to 65535, such as localhost:1883'
         )
     return host.strip("[]"), number
 
@@ -441,11 +489,11 @@ def broker(text: str) -> tuple[str, int]:
     host, port = address(text)
     if not port:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: port 0 is not valid; write 1 to 65535"
+            f'"{text}": port 0 is not valid; write 1 to 65535'
         )
     if ":" in host and not text.startswith("["):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: write [ADDRESS]:PORT, such as [::1]:1883"
+            f'"{text}": write [ADDRESS]:PORT, such as [::1]:1883'
         )
     return host, port
 
@@ -460,7 +508,7 @@ def positive(most: float) -> Callable[[str], float]:
             value = -1.0
         if not 0 < value <= most:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is not a number above 0 and up to {most:g}"
+                f'"{text}" is not a number above 0 and up to {most:g}'
             )
         return value
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bridge.config import Profile
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, quoted
 from bridge.gcode.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from bridge.gcode.reply_parser import parse_reply
 from bridge.gcode.reply_types import FirmwareReport, OtherText, Reply
@@ -49,7 +49,9 @@ def replay(chosen: argparse.Namespace) -> int:
     """
     if chosen.firmware not in {"auto", *DIALECTS}:
         known = ", ".join(("auto", *DIALECTS))
-        raise ConfigError(f"--firmware: no {chosen.firmware!r}; there are {known}")
+        raise ConfigError(
+            f"--firmware: no {quoted(chosen.firmware)}; there are {known}"
+        )
     try:
         with _opened(chosen.file) as file:
             _replay(file, chosen)

@@ -33,6 +33,7 @@ __all__ = [
     "command_names",
     "origin_of",
     "parse",
+    "payload_form",
     "stops_at_once",
 ]
 
@@ -122,7 +123,8 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
     document: Json = {}
     try:
         if payload or not topic.startswith(_QUESTION):
-            document = read(payload, max_bytes, _example(topic), command_names(topic))
+            wanted, commands = payload_form(topic), command_names(topic)
+            document = read(payload, max_bytes, wanted, commands)
         check(document)
         kind = _kind(topic, names, document)
         return Request(topic, *_validated(kind, document))
@@ -209,8 +211,8 @@ def command_names(topic: str) -> Container[str]:
 
 
 @lru_cache(maxsize=len(TOPICS))
-def _example(topic: str) -> str:
-    """Return what a payload on this topic looks like, for a message."""
+def payload_form(topic: str) -> str:
+    """Return what a payload on a topic must be, with an example, for a message."""
     if topic.startswith(_QUESTION):
         return 'a JSON object such as {"id": "1"}, or empty'
     if topic == _RAW:
@@ -232,13 +234,13 @@ def _kind(
         if len(given) != 1:
             raise RejectedError.invalid(
                 f"the payload must have exactly one of {', '.join(names)}; for example "
-                '{"command": "G28"}'
+                f'{{"command": "G28"}}{_wrapped(document)}'
             )
         return names[given[0]]
     if "command" not in document:
-        inside = '; send only what is in "payload"' if "payload" in document else ""
         raise RejectedError.invalid(
-            f"command: is missing; it must be one of {', '.join(names)}{inside}"
+            f"command: is missing; it must be one of {', '.join(names)}"
+            f"{_wrapped(document)}"
         )
     name = document["command"]
     if not isinstance(name, str):
@@ -253,6 +255,15 @@ def _kind(
     return names[name]
 
 
+def _wrapped(document: Json) -> str:
+    """Return what to do with a message of Node-RED or a call of Home Assistant.
+
+    Their objects have the MQTT payload in a field (``msg.payload`` of Node-RED's mqtt
+    out, ``payload`` of Home Assistant's action ``mqtt.publish``).
+    """
+    return '; send only what is in "payload"' if "payload" in document else ""
+
+
 def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
     around = {key: document[key] for key in Envelope.model_fields if key in document}
     own = {key: value for key, value in document.items() if key not in around}
@@ -265,7 +276,7 @@ def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
     except ValidationError as error:
         missing = error.errors(include_url=False)[0]["type"] == "missing"
         hint = f"; for example {_payload(kind)}" if missing and kind.examples else ""
-        text = f"{first_problem(error, known)}{hint}"
+        text = f"{first_problem(error, known)}{hint}{_wrapped(document)}"
         raise RejectedError.invalid(text) from None
 
 

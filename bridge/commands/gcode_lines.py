@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bridge.commands.base import Context, Program
-from bridge.errors import RejectedError
+from bridge.errors import RejectedError, quoted
 from bridge.gcode import framing
 from bridge.gcode import reply_types as replies
 from bridge.gcode.codes import STOP, Argument
@@ -114,7 +114,7 @@ def warnings(lines: Iterable[Line], context: Context) -> tuple[str, ...]:
                 )
             continue
         if line.changed:
-            found[f"the text was sent as {line.argument or line.text!r}"] = None
+            found[f"the text was sent as {quoted(line.argument or line.text)}"] = None
         if not line.is_known and line.code not in context.allowed:
             found[
                 f"{line.code} is not in the table of codes of "
@@ -195,8 +195,8 @@ def _problem_of_echo(line: Line, dialect: Dialect) -> str | None:
         said = parse_reply(echo, dialect)
         if any(isinstance(reply, _OF_THE_CONVERSATION) for reply in said):
             return (
-                f"must not make the printer print {echo.strip()!r}: it could not be "
-                "distinguished from a reply; put another word before it"
+                f"must not make the printer print {quoted(echo.strip())}: it could not "
+                "be distinguished from a reply; put another word before it"
             )
     return None
 

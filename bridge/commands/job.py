@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from bridge.commands import gcode_lines
 from bridge.commands.base import Command, Context, Finite, NotNull, Program, Question
 from bridge.commands.heaters import target_lines
-from bridge.errors import RejectedError
+from bridge.errors import RejectedError, quoted
 from bridge.gcode.reply_types import FileEntry
 from bridge.validation_errors import likeliest
 
@@ -437,7 +437,7 @@ class Answer(Command):
                 f"job answer: there is no button {self.choice}; there are {known}"
             )
         if context.dialect.buttons_are_commands and asked.commands:
-            where = f"the button {asked.buttons[self.choice]!r}"
+            where = f"the button {quoted(asked.buttons[self.choice])}"
             pressed = gcode_lines.clean(asked.commands[self.choice], context, where)
             return gcode_lines.program([pressed], context)
         line = f"M876 S{self.choice}" if asked.buttons else "M108"

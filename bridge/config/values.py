@@ -22,9 +22,9 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 
 def _topic(value: str) -> str:
     if not value or value.startswith(("/", "$")) or value.endswith("/"):
-        raise ValueError("must not be empty, begin with '/' or '$', or end with '/'")
+        raise ValueError('must not be empty, begin with "/" or "$", or end with "/"')
     if any(mark in value for mark in "+#\0") or not value.isprintable():
-        raise ValueError("must not contain '+', '#' or control characters")
+        raise ValueError('must not contain "+", "#" or control characters')
     return value
 
 

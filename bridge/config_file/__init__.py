@@ -1,7 +1,15 @@
 """The configuration file: YAML and environment in, a checked `Config` out, and back."""
 
 from bridge.config_file.document import Document, Value
-from bridge.config_file.loader import SEARCHED, checked, find, load, locate, read
+from bridge.config_file.loader import (
+    SEARCHED,
+    checked,
+    find,
+    load,
+    locate,
+    read,
+    written_at,
+)
 from bridge.config_file.writer import dump
 
 __all__ = [
@@ -14,4 +22,5 @@ __all__ = [
     "load",
     "locate",
     "read",
+    "written_at",
 ]

@@ -46,6 +46,10 @@ _MISTAKES = tuple(
         (r"alias", f"a text must not begin with *; {_QUOTES}"),
         (r"another document", "--- begins a second document; remove it"),
         (
+            r"flow mapping: .*got ':'",
+            "a text with a colon needs quotes, and a comma separates two settings",
+        ),
+        (
             r"flow (?:sequence|mapping): expected ',' or '(.)'",
             (
                 "a bracket, opened in line {begin}, is never closed; add the missing "
@@ -125,7 +129,7 @@ def parse(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = name if mark is None else f"{name}:{mark.line + 1}"
-        raise ConfigError(f"{place}: {_mistake(error)}") from None
+        raise ConfigError(f"{place}: {_mistake(error, text)}") from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position] if isinstance(error.position, int) else ""
         raise ConfigError(
@@ -139,9 +143,15 @@ def parse(text: str, name: str) -> Document:
     return Document(value, {(): name, **reader.places})
 
 
-def _mistake(error: yaml.MarkedYAMLError) -> str:
+def _mistake(error: yaml.MarkedYAMLError, text: str) -> str:
     """Return what is wrong in a YAML text, without quoting what may be a password."""
     report = f"{error.context or ''}: {error.problem or ''}"
+    if mark := error.problem_mark:
+        before = "".join(text.split("\n")[mark.line : mark.line + 1])[: mark.column]
+        if "mapping values" in report and ": " in before:
+            return (
+                f"there is a second colon in this line; {_QUOTES} if it belongs to it"
+            )
     begin = error.context_mark or error.problem_mark
     line = begin.line + 1 if begin is not None else 1
     for pattern, words in _MISTAKES:
@@ -221,7 +231,9 @@ class _Reader:
             sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
             for source in sources:
                 if not isinstance(source, yaml.MappingNode):
-                    raise self._error(name, "<< needs a mapping")
+                    raise self._error(
+                        name, "<< needs a section, such as *NAME with &NAME above it"
+                    )
                 if depth > _MAX_DEPTH:
                     raise self._error(name, "nested too deeply")
                 # Merged mappings multiply as values do, also where all have one key.
@@ -234,7 +246,9 @@ class _Reader:
     def _key_text(self, node: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
-        raise self._error(node, "a key must be plain text")
+        raise self._error(
+            node, "the name of a setting must be a text; put a text with { in quotes"
+        )
 
     def _place(self, node: yaml.Node) -> str:
         return f"{self._name}:{node.start_mark.line + 1}"

@@ -49,8 +49,12 @@ def _key(name: str) -> Key:
     key = tuple(int(step) if step.isdecimal() else step for step in steps)
     if schema.at(key) is not None and not _inside_mapping(key):
         return key
-    close = variable(key[:-1]) if _inside_mapping(key) else _likeliest(name, key)
-    hint = f"did you mean {close}?" if close else "see config.example.yaml"
+    if _inside_mapping(key):
+        hint = f"write {variable(key[:-1])}='{{{key[-1]}: VALUE}}'"
+    elif close := _likeliest(name, key):
+        hint = f"did you mean {close}?"
+    else:
+        hint = "see config.example.yaml"
     raise ConfigError(f"{name} is set, but there is no such setting; {hint}")
 
 

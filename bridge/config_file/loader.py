@@ -1,7 +1,8 @@
 """From a path and an environment to a checked configuration."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
@@ -34,6 +35,17 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     file = _found() if path is None else path
     return checked(overlay(read(file), environ), file.absolute().parent)
+
+
+def written_at(path: Path | None, environ: Mapping[str, str]) -> Callable[[Key], str]:
+    """Return a function that says where a setting is written, for messages.
+
+    Args:
+        path: as for :func:`load`, which accepts the file.
+        environ: likewise.
+
+    """
+    return overlay(read(_found() if path is None else path), environ).place
 
 
 def read(file: Path) -> Document:
@@ -202,12 +214,12 @@ def _sentence(details: ErrorDetails, key: Key) -> str:
         return sentence(details)
     if details["type"] == "extra_forbidden":
         return f"{name} is not a known key; {_meant(key)}"
-    wanted = schema.at(key) or {}
-    given = "" if schema.is_secret(wanted) else _shown(details["input"])
-    text = f"{name} {sentence(details, schema.wanted(wanted), given)}"
-    if details["type"] == "missing":
+    wanted, given = schema.at(key) or {}, details["input"]
+    shown_ = "" if schema.is_secret(wanted) else _shown(given)
+    text = f"{name} {sentence(details, schema.wanted(wanted), shown_)}"
+    if details["type"] in {"missing", "value_error"}:
         return text
-    return text + _remedy(name, wanted, details["input"])
+    return text + (_remedy(name, wanted, given) or _choice(key, wanted, given))
 
 
 _SWITCHES = {"true", "false", "yes", "no", "on", "off"}
@@ -215,11 +227,10 @@ _SWITCHES = {"true", "false", "yes", "no", "on", "off"}
 
 def _remedy(name: str, wanted: Schema, given: Value) -> str:
     """Return what to write where a section or a list was meant, in common cases."""
-    known = schema.keys(wanted)
-    if isinstance(given, str) and "enabled" in known and given.lower() in _SWITCHES:
-        return f"; set {name}.enabled to {given}"
-    if isinstance(given, str) and known:
-        return f"; its settings are {', '.join(known)}"
+    if known := schema.keys(wanted):
+        return _section_remedy(name, known, given)
+    if isinstance(given, str | list) and schema.is_free_mapping(wanted):
+        return "; write its entries below it, each as NAME: VALUE"
     if isinstance(given, str) and schema.is_list_of_texts(wanted):
         items = [item.strip() for item in given.split(",")]
         return f"; write [{', '.join(items)}]"
@@ -228,24 +239,92 @@ def _remedy(name: str, wanted: Schema, given: Value) -> str:
     return ""
 
 
+def _section_remedy(name: str, known: list[str], given: Value) -> str:
+    if isinstance(given, list):
+        return "; write its settings without hyphens before them"
+    if isinstance(given, str) and "enabled" in known and given.lower() in _SWITCHES:
+        return f"; set {name}.enabled to {given}"
+    return f"; its settings are {', '.join(known)}"
+
+
+def _choice(key: Key, wanted: Schema, given: Value) -> str:
+    """Return what may be meant by a word that is none of those to choose from."""
+    words = schema.choices(wanted)
+    if not isinstance(given, str) or not words:
+        return ""
+    word = given.lower()
+    if close := likeliest(word, words):
+        return f"; did you mean {close}?"
+    # Encryption is a section beside the transport, not one of the transports.
+    beside = (*key[:-1], _OTHER_NAMES.get(word, word))
+    if "enabled" in schema.keys(schema.at(beside) or {}):
+        return f"; set {written(beside)}.enabled to true"
+    return ""
+
+
+_OTHER_NAMES = {
+    "address": "host",
+    "base_topic": "topic",
+    "baud": "baudrate",
+    "bed_size": "volume",
+    "broker": "mqtt",
+    "ca": "ca_file",
+    "cafile": "ca_file",
+    "cert": "cert_file",
+    "certfile": "cert_file",
+    "device": "port",
+    "discovery": "home_assistant",
+    "discovery_prefix": "prefix",
+    "friendly_name": "name",
+    "hostname": "host",
+    "hotend": "tool",
+    "ip": "host",
+    "key": "key_file",
+    "keyfile": "key_file",
+    "log_level": "level",
+    "login": "username",
+    "loglevel": "level",
+    "macros": "scripts",
+    "mqtts": "tls",
+    "nozzle": "tool",
+    "pass": "password",
+    "passwd": "password",
+    "server": "host",
+    "ssl": "tls",
+    "topic_prefix": "topic",
+    "tty": "port",
+    "url": "host",
+    "user": "username",
+}
+"""What other programs call a setting, and its name here."""
+
+
 def _meant(key: Key) -> str:
     name = str(key[-1])
     known = schema.keys(schema.at(key[:-1]) or {})
-    if close := likeliest(name, known):
+    other = _OTHER_NAMES.get(name.lower(), name)
+    if close := other if other in known else likeliest(name, known):
         return f"did you mean {written((*key[:-1], close))}?"
     settings = [setting for setting, _ in schema.leaves(schema.root())]
     # Rather in the same section than anywhere.
-    for setting in sorted(settings, key=lambda found: found[:1] != key[:1]):
-        if name in setting:
-            place = written(setting[: setting.index(name) + 1])
-            return f"did you mean {place}?"
+    settings.sort(key=lambda found: found[:1] != key[:1])
+    for word in dict.fromkeys((name, other)):
+        for setting in settings:
+            if word in setting:
+                place = written(setting[: setting.index(word) + 1])
+                return f"did you mean {place}?"
     return f"known here are {', '.join(known)}"
 
 
+# Every scalar is a text here; people wrote these without quotation marks.
+_PLAIN = re.compile(r"[-+]?(\d{1,20}|\d{0,20}\.\d{1,20})|true|false", re.IGNORECASE)
+
+
 def _shown(value: Value) -> str:
-    # YAML calls an object a mapping, and nothing is what stands behind a bare key.
-    if value is None:
+    if value is None:  # a bare key
         return "empty"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return "a mapping" if isinstance(value, dict) else shown(value)
+        return f"a list of {len(value)} {'entry' if len(value) == 1 else 'entries'}"
+    if isinstance(value, dict):
+        return "a section"
+    return value if _PLAIN.fullmatch(value) else shown(value)

@@ -57,7 +57,7 @@ place. [config.example.yaml](../config.example.yaml) has every setting with its 
 
 * Relative paths are relative to the folder of the file; `~` is the home folder.
 * Environment variables override the file; the tables show their names below each key.
-  Write lists and mappings as YAML (`BRIDGE_LOG__LEVELS='{mqtt: debug}'`). An empty
+  Write lists and sections as YAML (`BRIDGE_LOG__LEVELS='{mqtt: debug}'`). An empty
   variable is ignored, and an unknown one that starts with `BRIDGE_` is an error.
 * The variables of the second printer have a `1` where those of the first have a `0`.
 * Secrets can come from a file (`password_file`), so that they are neither in the

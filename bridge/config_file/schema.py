@@ -8,7 +8,7 @@ from bridge.field_docs import without_field_docs
 from bridge.schema_words import Schema, SchemaWords
 from bridge.validation_errors import Key
 
-_WORDS = SchemaWords(section="a section", mapping="a mapping")
+_WORDS = SchemaWords(section="a section", mapping="a section of names and values")
 
 
 @cache
@@ -80,6 +80,11 @@ def is_list_of_texts(schema: Schema) -> bool:
         and option.get("items", {}).get("type") == "string"
         for option in options(schema)
     )
+
+
+def choices(schema: Schema) -> list[str]:
+    """Return the words of which one is expected."""
+    return [str(word) for option in options(schema) for word in option.get("enum", ())]
 
 
 def is_free_mapping(schema: Schema) -> bool:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from bridge.commands import gcode_lines
 from bridge.commands.base import Context
 from bridge.config import BLOCKED, PrinterConfig, Profile, UnknownCodes
-from bridge.errors import RejectedError
+from bridge.errors import RejectedError, quoted
 from bridge.gcode import line as lines
 from bridge.gcode.codes import Argument
 from bridge.gcode.dialects import DIALECTS
@@ -424,12 +424,12 @@ def _explained(text: str, line: Line | None, message: str) -> tuple[str, str]:
     if match := _TWO_COMMANDS.match(code):
         first, second = match["first"].upper(), match["second"].upper()
         problem = (
-            f"{code.strip()!r} has two commands, {first} and {second}, of which some "
-            "firmwares carry out only the first; write them in two lines"
+            f"{quoted(code.strip())} has two commands, {first} and {second}, of which "
+            "some firmwares carry out only the first; write them in two lines"
         )
         return "two_commands", problem
     if _WORDS.match(code):
-        return "stray_text", f"{code.strip()!r} is no G-code: {message}"
+        return "stray_text", f"{quoted(code.strip())} is no G-code: {message}"
     return "invalid_line", message
 
 

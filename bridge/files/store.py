@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.errors import quoted
 from bridge.files import names
 from bridge.files.stored import FileError, megabytes
 
@@ -181,7 +182,7 @@ class FileStore:
             except OSError as error:
                 if error.errno in {errno.ELOOP, errno.ENOTDIR}:
                     raise FileError.invalid_name(
-                        path, f"leads through {name!r}, which is no folder"
+                        path, f"leads through {quoted(name)}, which is no folder"
                     ) from None
                 raise
             finally:

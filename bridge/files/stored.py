@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from bridge.errors import RejectedError
+from bridge.errors import RejectedError, quoted
 from bridge.files.check import CheckFinding, CheckReport
 from bridge.files.slicer_comments import Metadata
 
@@ -85,13 +85,13 @@ class FileError(RejectedError):
     @classmethod
     def not_found(cls, path: str) -> "FileError":
         """Return the error of a path without a file."""
-        return cls(f"there is no file {path!r}", error="not_found", code=404)
+        return cls(f"there is no file {quoted(path)}", error="not_found", code=404)
 
     @classmethod
     def in_use(cls, path: str) -> "FileError":
         """Return the error of a file that is being printed, or is about to be."""
         return cls(
-            f"{path!r} is being printed; it can be changed after that",
+            f"{quoted(path)} is being printed; it can be changed after that",
             error="in_use",
             code=409,
         )
@@ -107,20 +107,22 @@ class FileError(RejectedError):
         """
         why = "is there already"
         if path != there:
-            why = f"is {there!r} on many disks, which is there already"
-        return cls(f"{path!r} {why}; choose another name", error="exists", code=409)
+            why = f"is {quoted(there)} on many disks, which is there already"
+        return cls(
+            f"{quoted(path)} {why}; choose another name", error="exists", code=409
+        )
 
     @classmethod
     def invalid_name(cls, path: str, why: str) -> "FileError":
         """Return the error of a name that no file should have."""
-        shown = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
-        return cls(f"the name {shown!r} {why}", error="invalid_name", code=400)
+        start = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
+        return cls(f"the name {quoted(start)} {why}", error="invalid_name", code=400)
 
     @classmethod
     def not_empty(cls, path: str) -> "FileError":
         """Return the error of a folder that has files."""
         return cls(
-            f"the folder {path!r} is not empty; delete its files first",
+            f"the folder {quoted(path)} is not empty; delete its files first",
             error="not_empty",
             code=409,
         )
@@ -129,7 +131,8 @@ class FileError(RejectedError):
     def incomplete(cls, path: str, expected: int, received: int) -> "FileError":
         """Return the error of a file whose end is missing, or that is too long."""
         return cls(
-            f"{path!r}: {received} bytes were received, not {expected}; send it again",
+            f"{quoted(path)}: {received} bytes were received, not {expected}; send it "
+            "again",
             error="incomplete",
             code=400,
         )
@@ -138,7 +141,7 @@ class FileError(RejectedError):
     def too_large(cls, path: str, largest: int) -> "FileError":
         """Return the error of a file beyond ``files.max_upload``, in bytes."""
         return cls(
-            f"{path!r} is larger than {megabytes(largest)} (files.max_upload)",
+            f"{quoted(path)} is larger than {megabytes(largest)} (files.max_upload)",
             error="too_large",
             code=413,
         )
@@ -146,12 +149,14 @@ class FileError(RejectedError):
     @classmethod
     def unsupported_type(cls, path: str, why: str) -> "FileError":
         """Return the error of a file that is no G-code in text."""
-        return cls(f"{path!r}: {why}", error="unsupported_type", code=415)
+        return cls(f"{quoted(path)}: {why}", error="unsupported_type", code=415)
 
     @classmethod
     def no_room(cls, path: str, why: str) -> "FileError":
         """Return the error of a disk that is full, or would be."""
-        return cls(f"there is no room for {path!r}: {why}", error="no_room", code=507)
+        return cls(
+            f"there is no room for {quoted(path)}: {why}", error="no_room", code=507
+        )
 
     @classmethod
     def unusable(cls, why: str) -> "FileError":
@@ -165,10 +170,11 @@ class FileError(RejectedError):
     @classmethod
     def refused(cls, path: str, report: CheckReport) -> "FileError":
         """Return the error of a file that must not be printed."""
-        shown = "; ".join(str(error) for error in report.errors[:_SHOWN_ERRORS])
-        more = report.error_count - min(len(report.errors), _SHOWN_ERRORS)
+        errors = "; ".join(str(error) for error in report.errors[:_SHOWN_ERRORS])
+        left = report.error_count - min(len(report.errors), _SHOWN_ERRORS)
+        more = f" (and {left} more)" if left else ""
         error = cls(
-            f"{path!r} was not stored: {shown}{f' (and {more} more)' if more else ''}",
+            f"{quoted(path)} was not stored: {errors}{more}",
             error="refused",
             code=422,
         )

@@ -485,7 +485,7 @@ class Exchange:
         """End a line whose ``ok`` never came, although a later one was answered."""
         if self._checks_sequence:
             return line.finish()  # lines are accepted in order: it was carried out
-        message = f"the printer did not acknowledge {line.text!r}"
+        message = f'the printer did not acknowledge "{line.text}"'
         return line.fail("timeout", f"{message}; it may have been carried out")
 
     # Lost lines and lost answers

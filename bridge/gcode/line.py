@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
+from bridge.errors import quoted
 from bridge.gcode import codes, texts
 from bridge.gcode.codes import UNKNOWN, Argument, Code, Moves, Syntax
 
@@ -107,7 +108,7 @@ class LineError(ValueError):
 
     def __init__(self, problem: str, text: str, at: int) -> None:
         shown = text if len(text) <= _SHOWN else text[max(0, at - 20) : at + 40]
-        super().__init__(f"{problem} (column {at + 1} of {shown!r})")
+        super().__init__(f"{problem} (column {at + 1} of {quoted(shown)})")
         self.column = at + 1
 
 
@@ -412,7 +413,7 @@ class _Parser:
 
     def _problem_of_word(self, text: str) -> str:
         if text[self._at] == "*":
-            return "must not contain '*', because it begins the checksum"
+            return 'must not contain "*", because it begins the checksum'
         return "expected a letter with a decimal number"
 
     def _quoted(self, text: str, letter: str, row: Code) -> str:
@@ -496,7 +497,7 @@ class _Parser:
     def _check_signs(self, text: str, at: int) -> None:
         for sign in ";*":
             if sign in text:
-                self._refuse(f"must not contain {sign!r}", at + text.index(sign))
+                self._refuse(f'must not contain "{sign}"', at + text.index(sign))
         if not text.isprintable():
             self._refuse("a line must be printable ASCII without line breaks", at)
 
@@ -564,7 +565,7 @@ class _Parser:
             value = texts.harmless(value, self._syntax)
         for index, sign in enumerate(value):
             if sign in _SHELL or not " " <= sign <= "~":
-                self._refuse(f"{key} must not contain {sign!r}", at + index)
+                self._refuse(f"{key} must not contain {quoted(sign)}", at + index)
         return key, given, value
 
     @staticmethod

@@ -111,7 +111,7 @@ class ResendRequests:
         if self._same[1] > MAX_SAME:
             # Whoever reads it knows the command, and not our number of it.
             text = window.text(number)
-            command = f", which is {text!r}" if text else ""
+            command = f', which is "{text}"' if text else ""
             return GiveUp(f"the printer keeps asking for line {number}{command}")
         return Continue(number)
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from bridge.errors import RejectedError
 from bridge.field_docs import PublishedDocument
 from bridge.timestamps import Time
+from bridge.validation_errors import shown
 
 CAPACITY = 100
 """Prints that may wait. The whole queue is one retained message."""
@@ -227,7 +228,7 @@ def _index(queue: PrintQueue, job: str) -> int:
         if entry.id == job:
             return index
     raise RejectedError(
-        f"the queue has no print with the id {job!r}; queue/state lists them",
+        f"the queue has no print with the id {shown(job)}; queue/state lists them",
         error="not_found",
         code=404,
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from bridge.backoff import Backoff
 from bridge.config import Mqtt
-from bridge.errors import BridgeInTheWayError
+from bridge.errors import BridgeInTheWayError, quoted
 from bridge.log_dedupe import LogDedupe
 from bridge.mqtt import duplicate_bridge, error_text
 from bridge.mqtt.client import Client
@@ -479,8 +479,8 @@ class Broker:
         ):
             name = self._presence.client_id
             self._shared.conflicts.report(
-                f"another client took over our client id {name!r} twice in a row; find "
-                "and stop it. Connecting with another client id"
+                f"another client took over our client id {quoted(name)} twice in a "
+                "row; find and stop it. Connecting with another client id"
             )
             if self._client_id.taken_over():
                 self._pauses.reset()

@@ -11,6 +11,7 @@ import socket
 import ssl
 import uuid
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -378,10 +379,13 @@ def password(config: Mqtt) -> str | None:
         return config.password.get_secret_value()
     if config.password_file is None:
         return None
+    file = config.password_file
     try:
-        text = config.password_file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AttemptError(_file_error("mqtt.password_file", error)) from error
+        text = file.read_text("utf-8-sig")
+    except OSError as error:
+        raise _unreadable("mqtt.password_file", file, error) from error
+    except UnicodeDecodeError as error:
+        raise AttemptError(f"mqtt.password_file is not UTF-8 text: {file}") from error
     return text.partition("\n")[0].rstrip("\r")
 
 
@@ -392,6 +396,14 @@ def tls_context(tls: Tls) -> TlsContext:
         AttemptError: A file cannot be used.
 
     """
+    # OpenSSL's own errors do not say which of the files it could not open.
+    for name in ("ca_file", "cert_file", "key_file"):
+        file: Path | None = getattr(tls, name)
+        if file is not None:
+            try:
+                file.open("rb").close()
+            except OSError as error:
+                raise _unreadable(f"mqtt.tls.{name}", file, error) from error
     context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.server_name = tls.server_name
     try:
@@ -400,20 +412,38 @@ def tls_context(tls: Tls) -> TlsContext:
         else:
             context.load_verify_locations(tls.ca_file)
     except OSError as error:
-        raise AttemptError(_file_error("mqtt.tls.ca_file", error)) from error
+        raise _unusable("mqtt.tls.ca_file", tls.ca_file, error) from error
     if tls.cert_file is not None:
         try:
             # Without a password OpenSSL would ask for one on the terminal if the key
             # is encrypted.
             context.load_cert_chain(tls.cert_file, tls.key_file, password="")
         except (OSError, ValueError) as error:
-            fields = "mqtt.tls.cert_file or mqtt.tls.key_file"
-            raise AttemptError(_file_error(fields, error)) from error
+            if tls.key_file is None:
+                raise _unusable("mqtt.tls.cert_file", tls.cert_file, error) from error
+            files = f"{tls.cert_file} and {tls.key_file}"
+            both = "mqtt.tls.cert_file and mqtt.tls.key_file"
+            raise _unusable(both, files, error) from error
     return context
 
 
-def _file_error(fields: str, error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"{fields} cannot be used: {error.reason or error}"
-    detail = error.strerror if isinstance(error, OSError) else str(error)
-    return f"{fields} cannot be read: {detail}"
+_SSL_REASONS = {
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in PEM form",
+    "BAD_PASSWORD_READ": "the key is encrypted; store it without a password",
+    "BAD_DECRYPT": "the key is encrypted; store it without a password",
+}
+"""Names of OpenSSL's errors (``openssl/x509err.h``, ``openssl/pemerr.h``) in words."""
+
+
+def _unreadable(field: str, file: Path, error: OSError) -> AttemptError:
+    return AttemptError(f"{field} cannot be read: {file}: {error.strerror}")
+
+
+def _unusable(fields: str, files: object, error: Exception) -> AttemptError:
+    reason = getattr(error, "reason", None)
+    if reason is None and isinstance(error, ssl.SSLError):
+        words = "there is no certificate or no key in PEM form"
+    else:
+        words = _SSL_REASONS.get(str(reason), str(reason or error))
+    return AttemptError(f"{fields} cannot be used: {files}: {words}")

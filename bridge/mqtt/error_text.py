@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bridge.config import Mqtt
-from bridge.errors import BrokerError
+from bridge.errors import BrokerError, quoted
 
 
 class Hint(Enum):
@@ -75,7 +75,7 @@ REFUSALS = {
     0x81: "the broker considers our CONNECT malformed; try mqtt.protocol: 3.1.1",
     0x82: "the broker reports a protocol error; try mqtt.protocol: 3.1.1",
     0x84: "the broker does not support this MQTT version; set mqtt.protocol",
-    0x85: "the broker does not accept the client id {client_id!r}; set mqtt.client_id",
+    0x85: 'the broker does not accept the client id "{client_id}"; set mqtt.client_id',
     0x86: "wrong user name or password for {user}; "
     "check mqtt.username and mqtt.password or mqtt.password_file",
     0x87: "{user} is not authorised; check mqtt.username, mqtt.password and the rights "
@@ -103,7 +103,7 @@ LOSSES = {
     0x89: "the broker is busy",
     0x8B: "the broker is shutting down",
     0x8D: "the broker received nothing from us within the keep-alive time",
-    0x8E: "another client connected with our client id {client_id!r}; "
+    0x8E: 'another client connected with our client id "{client_id}"; '
     "set mqtt.client_id",
     0x93: "the broker says that we acknowledge too slowly",
     0x95: "a message was larger than the broker accepts",
@@ -180,7 +180,7 @@ def endpoint(config: Mqtt) -> str:
 
 def user(config: Mqtt) -> str:
     """Return what to call our account in a message."""
-    return "an anonymous client" if config.username is None else f"{config.username!r}"
+    return "an anonymous client" if config.username is None else quoted(config.username)
 
 
 def named_server(received: object) -> str:
@@ -293,7 +293,7 @@ def lost(  # noqa: PLR0913 - what is known of the end
     else:
         text = (
             "the broker closed the connection right after accepting it; it may not "
-            "allow a topic to {user}, or another client uses our id {client_id!r}"
+            'allow a topic to {user}, or another client uses our id "{client_id}"'
         )
     reason = text.format(client_id=client_id, user=user(config), reference=reference)
     return Loss(

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import multipart  # type: ignore[import-untyped]  # it has annotations, but no py.typed
 
+from bridge.errors import quoted
 from bridge.upload.messages import HttpError
 
 MAX_PARTS = 16
@@ -139,7 +140,7 @@ class FormParser:
     def _start(self, part: multipart.MultipartSegment) -> Iterator[FormEvent]:
         name = part.name
         if name in self._seen:
-            raise HttpError(400, f"the form has the part {name[:20]!r} twice")
+            raise HttpError(400, f"the form has the part {quoted(name[:20])} twice")
         self._seen.add(name)
         filename = _filename(part)
         if (name == FILE) != (filename is not None):
@@ -156,7 +157,7 @@ class FormParser:
         if self._field is None:
             yield data
         elif len(self._value) + len(data) > MAX_FIELD:
-            raise HttpError(400, f"the part {self._field[:20]!r} is too long")
+            raise HttpError(400, f"the part {quoted(self._field[:20])} is too long")
         else:
             self._value += data
 
@@ -167,7 +168,7 @@ class FormParser:
             return FormField(self._field, self._value.decode())
         except UnicodeDecodeError:
             raise HttpError(
-                400, f"the part {self._field[:20]!r} is not text in UTF-8"
+                400, f"the part {quoted(self._field[:20])} is not text in UTF-8"
             ) from None
 
 

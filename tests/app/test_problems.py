@@ -152,6 +152,6 @@ def test_check_warns_of_a_port_that_may_not_be_opened(
         with without_rights(tmp_path):
             assert main(["check", "--config", str(file)]) == 0
     assert capsys.readouterr().err == (
-        f"warning: printer: no permission to open {tmp_path}/port: the folder it is in "
-        "may not be read by the bridge's user\n"
+        f"warning: {file}:1: printer: no permission to open {tmp_path}/port: the "
+        "folder it is in may not be read by the bridge's user\n"
     )

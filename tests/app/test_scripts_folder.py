@@ -7,6 +7,7 @@ import pytest
 from bridge.app.scripts_folder import LARGEST, check_scripts, read_folder
 from bridge.config import Config
 from bridge.errors import ConfigError
+from bridge.validation_errors import written
 
 
 def test_scripts_are_named_by_their_path(tmp_path: Path) -> None:
@@ -66,10 +67,9 @@ def configured(buttons: list[str], **printer: object) -> Config:
 def test_every_button_has_a_script(tmp_path: Path) -> None:
     (tmp_path / "purge").write_text("G1 E5")
     own = {"preheat": "M104 S200"}
-    check_scripts(
-        configured(["preheat", "purge"], scripts=own, scripts_folder=tmp_path)
-    )
-    check_scripts(configured([]))
+    config = configured(["preheat", "purge"], scripts=own, scripts_folder=tmp_path)
+    check_scripts(config, written)
+    check_scripts(configured([]), written)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_every_button_has_a_script(tmp_path: Path) -> None:
             'a script "preheet"; did you mean "preheat"? (known',
         ),
         ({"warm": "M104 S200"}, 'no printer has a script "preheet" (known: warm)'),
-        ({}, 'home_assistant.scripts: no printer has a script "preheet"'),
+        ({}, "home_assistant.scripts[0]: home_assistant.scripts: no printer has a "),
         ({"Preheet": "M104 S200"}, 'did you mean "Preheet"?'),
         ({"preheet ": "M104 S200"}, 'did you mean "preheet "?'),
         ({"park": "G27", "warm": "M104 S200"}, "(known: park, warm)"),
@@ -90,11 +90,14 @@ def test_a_button_without_a_script_is_named(
     scripts: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_scripts(configured(["preheet", "x" * 9], scripts=scripts))
+        check_scripts(configured(["preheet", "x" * 9], scripts=scripts), written)
     assert problem in caught.value.problems[0]
     assert len(caught.value.problems) == 2
 
 
 def test_the_folder_is_checked_too(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere is not a folder"):
-        check_scripts(configured([], scripts_folder=tmp_path / "nowhere"))
+    problem = (
+        r"^printers\[0\].scripts_folder: scripts_folder: .*/nowhere is not a folder"
+    )
+    with pytest.raises(ConfigError, match=problem):
+        check_scripts(configured([], scripts_folder=tmp_path / "nowhere"), written)

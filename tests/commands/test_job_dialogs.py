@@ -90,7 +90,7 @@ def test_a_button_is_pressed_by_its_number(
 def test_klippers_button_is_its_command() -> None:
     pressed = program("answer", KLIPPERS, dialect=KLIPPER, choice=0)
     assert pressed.lines == ("LOAD_PLA",)
-    with pytest.raises(RejectedError, match="the button 'Bad'"):
+    with pytest.raises(RejectedError, match='the button "Bad"'):
         program("answer", KLIPPERS, dialect=KLIPPER, choice=1)
 
 

@@ -97,10 +97,10 @@ def test_what_is_no_json(payload: bytes, message: str) -> None:
         ({**JOG, "speed": -5}, "speed: must be at least 0.001, not -5"),
         ({**JOG, "speed": "5\nM112"}, "speed: must not contain line breaks"),
         ({"command": "home"}, "axes: is missing"),
-        ({"command": "home", "axes": ["a"]}, "axes[0]: must be 'x', 'y' or 'z', not"),
+        ({"command": "home", "axes": ["a"]}, 'axes[0]: must be "x", "y" or "z", not'),
         (
             {"command": "home", "axes": "xe"},
-            "axes[1]: must be 'x', 'y' or 'z', not \"e\"",
+            'axes[1]: must be "x", "y" or "z", not "e"',
         ),
         ({"command": "home", "axes": ""}, 'axes: must be a list, not ""'),
         ({"command": "home", "axes": None}, "axes: must be a list, not null"),
@@ -268,7 +268,7 @@ def test_what_is_no_head_command(payload: dict[str, Any], message: str) -> None:
         (
             "request/state",
             {"exclude": "foo"},
-            "exclude[0]: must be 'temperature', 'sd'",
+            'exclude[0]: must be "temperature", "sd"',
         ),
         ("request/state", {"exclude": 5}, "exclude: must be a list, not 5"),
         ("request/state", {"limit": -1}, "limit: must be at least 1, not -1"),

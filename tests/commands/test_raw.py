@@ -96,7 +96,7 @@ def test_names_are_tidied(text: str, line: str) -> None:
         ("n 5 G28", "command: must not have line numbers"),
         ("M110 N0", "command: must not have line numbers"),
         ("m0110", "command: must not have line numbers"),
-        ("G28*33", "command: must not contain '*'"),
+        ("G28*33", 'command: must not contain "*"'),
         ("@pause", "command: must begin with a letter"),
         ("/M500", "command: must begin with a letter"),
         ("28", "command: must begin with a letter"),
@@ -131,7 +131,7 @@ def test_lines_are_refused(text: str, message: str) -> None:
 )
 def test_no_echo_may_pass_for_the_printers_own_word(text: str, echo: str) -> None:
     message = refused({"command": text})
-    assert f"command: must not make the printer print '{echo}" in message
+    assert f'command: must not make the printer print "{echo}' in message
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_other_echoes_are_harmless(text: str) -> None:
 )
 def test_no_macro_may_say_the_printers_own_word(text: str, echo: str) -> None:
     message = refused({"command": text}, Context(dialect=KLIPPER))
-    assert f"command: must not make the printer print '{echo}" in message
+    assert f'command: must not make the printer print "{echo}' in message
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_no_quoted_text_may_pass_for_the_printers_own_word(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "context", "warnings"),
     [
-        ("M117 caf\u00e9", Context(), ("the text was sent as 'cafe'",)),
+        ("M117 caf\u00e9", Context(), ('the text was sent as "cafe"',)),
         (
             'RESPOND MSG="a;b"',
             Context(dialect=KLIPPER),
-            ("the text was sent as 'RESPOND MSG=a,b'",),
+            ('the text was sent as "RESPOND MSG=a,b"',),
         ),
         (
             "M4242 S1",

@@ -94,7 +94,11 @@ def test_one_way_to_give_the_password_replaces_the_other(
         ("BRIDGE_PRINTERS__7__NAMED", "a", "did you mean BRIDGE_PRINTERS__7__NAME?"),
         ("BRIDGE_PRINTERS__X__ID", "a", "did you mean BRIDGE_PRINTERS__0__ID?"),
         ("BRIDGE_PRINTERS__2__ID", "a", "BRIDGE_PRINTERS__2__ID is set, but number 1"),
-        ("BRIDGE_LOG__LEVELS__MQTT", "debug", "did you mean BRIDGE_LOG__LEVELS?"),
+        (
+            "BRIDGE_LOG__LEVELS__MQTT",
+            "debug",
+            "write BRIDGE_LOG__LEVELS='{mqtt: VALUE}'",
+        ),
         ("BRIDGE_LOG__LEVELS", "{wire: loud}", "LEVELS: log.levels.wire must be"),
         (
             "BRIDGE_LOG__LEVELS",

@@ -67,7 +67,7 @@ async def test_a_response_warns_of_what_was_changed(
     text = "M117 Gruesse, x m110 N5"
     assert (answer["status"], answer["gcode"][:2]) == ("finished", [text, "M4242 S1"])
     changed, unknown = answer["warning"].split("; ")
-    assert changed == "the text was sent as 'Gruesse, x m110 N5'"
+    assert changed == 'the text was sent as "Gruesse, x m110 N5"'
     assert unknown.startswith("M4242 is not in the table of codes of ")
     await held.fence()
     assert (text in held.printer.wire.sent(before)) is not dry_run

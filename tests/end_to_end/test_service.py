@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.support.brokers import Mosquitto
+from tests.support.cases import case
 from tests.support.daemons import daemon
 from tests.support.managers import Manager, manager
 from tests.support.mqtt_client import connected
@@ -70,15 +71,30 @@ async def test_a_reload_with_an_error_is_said_until_one_succeeds(
         # What docs/troubleshooting.md asks for: lines, replies and responses.
         with connected(broker.port, "mistaken/connection", host=broker.host) as client:
             await client.hears("mistaken/connection", b"online")
-            command = b'{"command": "M117 seen", "id": "seen"}'
-            await client.publish("mistaken/command", command)
+            for topic, payload in (
+                ("command", '{"command": "M117 seen", "id": "seen"}'),
+                ("command", '{"command": "G28", "id": "dry", "dry_run": true}'),
+                ("command", '{"command": "G28", "id": "late", "ttl": 1e-9}'),
+                ("bed", '{"command": "target", "target": 999, "id": "hot"}'),
+                ("head", "home"),
+                ("request/ping", ""),
+                ("head/jog", "{}"),
+            ):
+                await client.publish(f"mistaken/{topic}", payload.encode())
         for said in (
             r"wire: \[.*\] >>> .*M117 seen",
             r"wire: \[.*\] <<< ok",
             r"commands: \[.*\] command command: finished \(id seen, ",
+            r"commands: \[.*\] command command: finished \(id dry, ",
+            r"commands: \[.*\] command command: expired, expired: .* \(id late, ",
+            r"commands: \[.*\] bed target: rejected, out_of_limits: .*999.* \(id hot, ",
+            r"commands: \[.*\] head : rejected, invalid_json: .*not JSON: home ",
+            r"commands: \[.*\] request/ping ping: finished \(id None, ",
+            r"commands: \[.*\] head/jog : rejected, unknown_topic: .*did you mean ",
         ):
             line = re.compile(f"DEBUG   {said}")
-            await until(lambda: line.search(process.log) is not None)  # noqa: B023 - called at once
+            with case(said):
+                await until(lambda: line.search(process.log) is not None)  # noqa: B023 - called at once
 
 
 def stati(listening: Manager) -> list[str]:

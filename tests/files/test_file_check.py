@@ -73,7 +73,7 @@ def test_a_file_is_followed_from_its_first_line_to_its_last() -> None:
         (12, "invalid_payload", True),
         (17, "text_changed", False),
     ]
-    assert "column 14 of 'G1 X1e2 E12.5'" in findings[1].message
+    assert 'column 14 of "G1 X1e2 E12.5"' in findings[1].message
     assert check.coordinates.position == {}  # after the change of the filament
     assert check.modal.relative_e
 

@@ -87,7 +87,7 @@ def test_a_refusal_names_the_first_lines() -> None:
     errors = tuple(CheckFinding(n, "blocked", f"M{n} is blocked") for n in range(1, 6))
     error = FileError.refused("a.gcode", CheckReport(errors=errors, error_count=50))
     assert error.message == (
-        "'a.gcode' was not stored: line 1: M1 is blocked; line 2: M2 is blocked; "
+        '"a.gcode" was not stored: line 1: M1 is blocked; line 2: M2 is blocked; '
         "line 3: M3 is blocked (and 47 more)"
     )
     assert (error.code, error.findings) == (422, errors)

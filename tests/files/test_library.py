@@ -133,7 +133,7 @@ async def test_what_cannot_be_stored_leaves_nothing(tmp_path: Path) -> None:
             await inbox.put("a.gcode", b"G28\nG0 Z0.15 G92 E0\nM104 S999\n")
         assert caught.value.error == "refused"
         assert [one.line for one in caught.value.findings] == [2, 3]
-        assert "line 2: 'G0 Z0.15 G92 E0' has two commands" in caught.value.message
+        assert 'line 2: "G0 Z0.15 G92 E0" has two commands' in caught.value.message
         assert inbox.on_disk() == ["a.gcode"]
         assert (tmp_path / "a.gcode").read_bytes() == SMALL
         assert not (tmp_path / "new").exists()

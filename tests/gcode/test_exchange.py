@@ -119,7 +119,7 @@ def test_an_endless_request_ends_the_link() -> None:
         assert talk.sends() == "G28"
         assert talk.hears("rs N1002 expected checksum 24") == []
     assert talk.hears("rs N1002 expected checksum 24") == [
-        LinkFailed("the printer keeps asking for line 1002, which is 'G28'")
+        LinkFailed('the printer keeps asking for line 1002, which is "G28"')
     ]
 
 

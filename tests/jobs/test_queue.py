@@ -134,9 +134,9 @@ def test_prints_of_files_that_are_gone_leave_the_queue() -> None:
 
 
 def test_a_print_that_is_not_there_is_named() -> None:
-    with pytest.raises(RejectedError, match="'x'") as removal:
+    with pytest.raises(RejectedError, match='"x"') as removal:
         queues.remove(ABC, "x")
-    with pytest.raises(RejectedError, match="'x'") as moving:
+    with pytest.raises(RejectedError, match='"x"') as moving:
         queues.move(ABC, "x", 0)
     for refusal in (removal, moving):
         assert (refusal.value.code, refusal.value.error) == (404, "not_found")

@@ -381,7 +381,7 @@ async def test_a_client_id_taken_over_twice_does_not_end_the_bridge(
             await until(lambda: "twice in a row" in caplog.text)
         await printer.online(connects=3)
         assert not printer.task.done()
-    assert "client id 'gcode2mqtt-printer' twice in a row" in caplog.text
+    assert 'client id "gcode2mqtt-printer" twice in a row' in caplog.text
 
 
 async def test_after_takeovers_another_client_id_is_used(
@@ -403,7 +403,7 @@ async def test_after_takeovers_another_client_id_is_used(
             await until(lambda: bool(printer.heard))
             assert printer.broker.statistics.connects == 3
         assert [text.partition(" twice")[0] for text in conflicts] == [
-            "another client took over our client id 'gcode2mqtt-printer'"
+            'another client took over our client id "gcode2mqtt-printer"'
         ]
         assert printer.broker.conflict == conflicts[0]
 

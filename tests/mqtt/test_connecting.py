@@ -91,7 +91,7 @@ async def test_the_password_is_wrong(
             caplog, config(broker.port, username="printer", password_file=secret)
         )
     assert "guess" not in line
-    assert "'printer'" in line
+    assert '"printer"' in line
     assert "check mqtt.username" in line
 
 
@@ -106,9 +106,12 @@ async def test_anonymous_clients_are_not_welcome(
 async def test_the_password_file_is_missing(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    mqtt = config(1883, username="printer", password_file=tmp_path / "nothing")
+    file = tmp_path / "nothing"
+    mqtt = config(1883, username="printer", password_file=file)
     line = await complaint(caplog, mqtt)
-    assert line == "mqtt.password_file cannot be read: No such file or directory"
+    assert line == (
+        f"mqtt.password_file cannot be read: {file}: No such file or directory"
+    )
 
 
 async def test_the_authority_is_a_stranger(

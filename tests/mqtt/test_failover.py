@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,10 +11,13 @@ import pytest
 
 from bridge.config import Mqtt
 from bridge.mqtt import fallbacks
+from bridge.mqtt.duplicate_bridge import find
 from bridge.mqtt.one_shot import OneShotClient
-from tests.support.bridges import Bridge, bridge, presence
+from bridge.topics import Topics
+from tests.support.bridges import TOPICS, Bridge, bridge, presence
 from tests.support.brokers import Mosquitto, Spec, mosquitto
 from tests.support.mqtt_client import connected
+from tests.support.proxy import proxied
 from tests.support.servers import saying, server
 from tests.support.waiting import DEADLINE, until
 
@@ -72,12 +77,12 @@ async def test_a_one_shot_client_tries_all_of_them() -> None:
             assert await client.publish("x", b"y") == 0x10  # no subscriber
 
 
-def joined_to(other: Mosquitto) -> Spec:
+def joined_to(host: str, port: int) -> Spec:
     """Return a broker that is bridged to another one: they share all topics."""
     return Spec(
         options="allow_anonymous true\n"
         "connection other\n"
-        f"address {other.host}:{other.port}\n"
+        f"address {host}:{port}\n"
         "topic # both 1\n"
         "bridge_protocol_version mqttv50\n"
         "restart_timeout 1\n"
@@ -104,7 +109,7 @@ async def test_bridged_brokers_that_are_killed_in_turns(
 ) -> None:
     """A client at either node reaches the printer at the other, and sees its states."""
     monkeypatch.setattr(fallbacks, "FAILBACK_INTERVAL", 3600.0)
-    with mosquitto() as first, mosquitto(joined_to(first)) as second:
+    with mosquitto() as first, mosquitto(joined_to(first.host, first.port)) as second:
         await are_joined(first, second)
         async with bridge(config(first, second)) as printer:
             await printer.online()
@@ -128,22 +133,104 @@ async def test_bridged_brokers_that_are_killed_in_turns(
         assert len(heard) == len(set(heard)) == 4
 
 
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[Mosquitto, Mosquitto]]:
+    """Return two brokers that share all topics; each has client ids of its own."""
+    with mosquitto() as first, mosquitto(joined_to(first.host, first.port)) as second:
+        yield first, second
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("client_id", ["gcode2mqtt-printer", "another"])
 async def test_two_bridges_at_two_nodes_notice_each_other(
+    nodes: tuple[Mosquitto, Mosquitto],
+    protocol: str,
+    client_id: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each node has client ids of its own, so only the instance tells them apart."""
-    with mosquitto() as first, mosquitto(joined_to(first)) as second:
-        await are_joined(first, second)
-        async with bridge(config(first), presence("one")) as printer:
-            await printer.online()
-            async with bridge(config(second), presence("two")) as other:
-                text = "another bridge (instance one) serves printer/…"
-                await until(lambda: text in caplog.text)
-                assert not other.broker.connected
-                assert printer.broker.connected
-                await printer.end()
-                await other.online()
-                assert other.broker.endpoint == f"{second.host}:{second.port}"
+    """Only the instance tells them apart, whether or not they have one client id."""
+    first, second = nodes
+    await are_joined(first, second)
+    who = replace(presence("two"), client_id=client_id)
+    async with bridge(config(first, protocol=protocol), presence("one")) as printer:
+        await printer.online()
+        async with bridge(config(second, protocol=protocol), who) as other:
+            text = "another bridge (instance one) serves printer/…"
+            await until(lambda: text in caplog.text)
+            assert not other.broker.connected
+            assert printer.broker.statistics.connects == 1
+            await printer.end()
+            await other.online()
+            assert other.broker.endpoint == f"{second.host}:{second.port}"
+
+
+async def test_what_a_crashed_bridge_left_at_both_nodes_prevents_no_start(
+    nodes: tuple[Mosquitto, Mosquitto],
+) -> None:
+    first, second = nodes
+    await are_joined(first, second)
+    with connected(first.port, host=first.host) as past:
+        await past.publish(TOPICS.availability, b"online", retain=True)
+        await past.publish(TOPICS.info, b'{"instance": "crashed"}', retain=True)
+    with connected(second.port, TOPICS.info, host=second.host) as there:
+        await there.hears(TOPICS.info)
+    async with bridge(config(second)) as printer:
+        await printer.online()
+        assert printer.broker.conflict is None
+
+
+async def test_two_printers_at_two_nodes_are_no_duplicates(
+    nodes: tuple[Mosquitto, Mosquitto],
+) -> None:
+    first, second = nodes
+    await are_joined(first, second)
+    who = presence("two", Topics("printers/other"))
+    async with bridge(config(first)) as one, bridge(config(second), who) as other:
+        await one.online()
+        await other.online()
+        for port, host in ((first.port, first.host), (second.port, second.host)):
+            with connected(port, host=host) as home:
+                await home.publish("printer/head", b"%d" % port)
+                await home.publish("printers/other/head", b"%d" % port)
+        await until(lambda: len(one.heard) == len(other.heard) == 2)
+
+
+async def test_a_bridge_at_another_node_is_found_by_who_asks(
+    nodes: tuple[Mosquitto, Mosquitto],
+) -> None:
+    """As `purge` asks; its own instance is nobody else."""
+    first, second = nodes
+    await are_joined(first, second)
+    async with bridge(config(first), presence("one")) as printer:
+        await printer.online()
+        with connected(second.port, TOPICS.availability, host=second.host) as there:
+            await there.hears(TOPICS.availability, b"online")
+        for instance, found in (("two", "one"), ("one", None)):
+            asked = find(config(second), TOPICS, client_id="x", instance=instance)
+            assert await asked == found
+        assert printer.broker.statistics.connects == 1
+
+
+async def test_two_bridges_meet_when_their_brokers_are_joined(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each serves its node, until the connection between the nodes is there."""
+    with mosquitto() as first:
+        async with proxied(first.host, first.port) as between:
+            between.swallowing = True
+            with mosquitto(joined_to("127.0.0.1", between.port)) as second:
+                async with (
+                    bridge(config(second), presence("one")) as one,
+                    bridge(config(first), presence("two")) as two,
+                ):
+                    await one.online()
+                    await two.online()
+                    between.swallowing = False
+                    between.reset()
+                    await until(lambda: "another bridge (instance " in caplog.text)
+                    await until(
+                        lambda: one.broker.connected is not two.broker.connected
+                    )
 
 
 def resolving_to(monkeypatch: pytest.MonkeyPatch, *ports: int) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
+from bridge.app.doctor import examine
 from bridge.backoff import Backoff
-from bridge.config import Mqtt
+from bridge.config import Config, Mqtt, PrinterConfig
+from bridge.mqtt.duplicate_bridge import find
+from bridge.mqtt.error_text import AttemptError
 from bridge.mqtt.messages import Lane
 from bridge.mqtt.missing_rights import (
     GIVE_UP,
@@ -18,8 +21,10 @@ from bridge.mqtt.missing_rights import (
     MissingRights,
     Use,
 )
+from bridge.mqtt.one_shot import OneShotClient
 from tests.support.bridges import TOPICS, Bridge, bridge
 from tests.support.brokers import Mosquitto, Spec, mosquitto, password_line
+from tests.support.cases import case
 from tests.support.closing import closing
 from tests.support.mqtt_client import TestClient, connected
 from tests.support.waiting import until
@@ -253,6 +258,34 @@ async def test_a_wrong_password_is_sent_once_an_attempt(protocol: str) -> None:
     # In turns: the broker may refuse only the client id of the check.
     checks = ["-look-" in one for one in way.ids]
     assert checks[:4] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_whoever_asks_once_logs_in_once(protocol: str) -> None:
+    """A broker may ban an address after a few wrong passwords."""
+    options = "allow_anonymous false\npassword_file {folder}/passwords"
+    files = {"passwords": password_line("bridge", "right").encode()}
+    accounts = (("bridge", "wrong"), ("nobody", "right"), (None, None))
+    with mosquitto(Spec(options=options, files=files)) as strict:
+        async with closing(strict) as way:
+            for name, word in accounts:
+                password = SecretStr(word) if word is not None else None
+                update = {"username": name, "password": password}
+                mqtt = config(way.port, protocol).model_copy(update=update)
+                settings = Config(mqtt=mqtt, printers=(PrinterConfig(),))
+                with case(name):
+                    # `doctor`; `send`, `watch`, `health` and `purge`; the check for
+                    # a second bridge.
+                    found = [one async for one in examine(settings, printers=False)]
+                    assert [one.verdict for one in found].count("wrong") == 1
+                    assert len(way.ids) == 1
+                    with pytest.raises(AttemptError):
+                        await OneShotClient(mqtt).connect()
+                    assert len(way.ids) == 2
+                    with pytest.raises(AttemptError):
+                        await find(mqtt, TOPICS, client_id="x", instance="y")
+                    assert len(way.ids) == 3
+                    way.ids.clear()
 
 
 # What a loss says, as dialogues

@@ -297,7 +297,7 @@ async def test_a_missing_right_to_subscribe_is_named(
 ) -> None:
     [line] = await refusals(refused, caplog)
     assert line == (
-        f"the broker does not let 'bridge' subscribe to {refused} (not authorised): "
+        f'the broker does not let "bridge" subscribe to {refused} (not authorised): '
         "give it the right to read that topic"
     )
 

@@ -112,7 +112,7 @@ async def test_a_broker_that_closes_at_once_is_suspected(
     async with server(accept_and_close) as port, bridge(config(port), presence("")):
         await until(lambda: bool(caplog.records))
     assert "closed the connection right after accepting it" in caplog.text
-    assert "another client uses our id 'gcode2mqtt-printer'" in caplog.text
+    assert 'another client uses our id "gcode2mqtt-printer"' in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_a_takeover_that_the_broker_reports_twice_does_not_end_the_bridge(
     ):
         await until(lambda: "twice in a row" in caplog.text)
         assert not printer.task.done()
-    assert "client id 'gcode2mqtt-printer' twice in a row" in caplog.text
+    assert 'client id "gcode2mqtt-printer" twice in a row' in caplog.text
 
 
 async def test_a_topic_that_is_not_utf_8_is_ignored() -> None:

@@ -143,7 +143,7 @@ def test_who_holds_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (socket.gaierror(socket.EAI_NONAME, "?"), "the name 'printer' in serial.port"),
+        (socket.gaierror(socket.EAI_NONAME, "?"), 'the name "printer" in serial.port'),
         (ConnectionRefusedError(errno.ECONNREFUSED, "?"), "refuses the connection"),
         (OSError(errno.EHOSTUNREACH, "?"), "be reached (No route to host): is printer"),
         (OSError(errno.ETIMEDOUT, "?"), "does not answer: is printer switched on"),

@@ -131,7 +131,7 @@ def test_a_script_around_a_tool_change_has_its_warnings_in_the_response() -> Non
     scripts = Scripts({"afterToolChange": "M117 heiß\nM6543"})
     payload = b'{"command": "select", "tool": "tool1"}'
     assert planned("tool", payload, scripts=scripts).program.warnings == (
-        "the text was sent as 'heiss'",
+        'the text was sent as "heiss"',
         "M6543 is not in the table of codes of marlin, so no limit covers it",
     )
 

@@ -49,7 +49,7 @@ async def test_nobody_listens(server: Rfc2217Server) -> None:
 
 async def test_a_name_that_cannot_be_one() -> None:
     message = await refusal("rfc2217://printer..local:23")
-    assert message.startswith("the name 'printer..local' in serial.port is unknown")
+    assert message.startswith('the name "printer..local" in serial.port is unknown')
 
 
 async def test_an_option_that_there_is_not(server: Rfc2217Server) -> None:

@@ -45,7 +45,7 @@ async def test_nobody_listens() -> None:
 
 async def test_a_name_that_cannot_be_one() -> None:
     message = await refusal("socket://printer..local:23")
-    assert message.startswith("the name 'printer..local' in serial.port is unknown")
+    assert message.startswith('the name "printer..local" in serial.port is unknown')
 
 
 async def test_a_server_that_never_answers() -> None:

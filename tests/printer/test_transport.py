@@ -184,7 +184,7 @@ async def test_what_nobody_reads_stays_with_the_printer(
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://printer", "begins with 'ftp'"),
+        ("ftp://printer", 'begins with "ftp"'),
         ("socket://printer", "write socket://host:port"),
         ("socket://:23", "write socket://host:port"),
         ("socket://printer:99999", "write socket://host:port"),

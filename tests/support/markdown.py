@@ -15,6 +15,10 @@ _FENCE = re.compile(
 )
 _LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
 
+_MENTIONED = re.compile(
+    r"`(?P<text>(?:gcode2mqtt|mosquitto_pub|scripts/\w[\w-]*) [^`]+)`"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -72,6 +76,17 @@ def calls(block: Block) -> Iterator[list[str]]:
         split = shlex.split(line, comments=True)
         if words := list(dropwhile(lambda word: "=" in word, split)):
             yield words
+
+
+def mentioned() -> Iterator[tuple[str, list[str]]]:
+    """Yield each of our commands in running text: the place, and all its words."""
+    for path in documents():
+        # A fenced block leaves its line breaks, so that the lines are counted right.
+        text = _FENCE.sub(lambda found: "\n" * found[0].count("\n"), path.read_text())
+        for match in _MENTIONED.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            place = f"{path.relative_to(ROOT)}:{line}"
+            yield place, shlex.split(match["text"], comments=True)
 
 
 def links(path: Path) -> Iterator[str]:

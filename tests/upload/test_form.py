@@ -122,8 +122,8 @@ FILE = ('"file"; filename="a.gcode"', b"G28")
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (curl_form(FILE, FILE), "the part 'file' twice"),
-        (curl_form(('"path"', b"a"), ('"path"', b"b"), FILE), "the part 'path' twice"),
+        (curl_form(FILE, FILE), 'the part "file" twice'),
+        (curl_form(('"path"', b"a"), ('"path"', b"b"), FILE), 'the part "path" twice'),
         (curl_form(('"file"', b"G28")), "must have a filename"),
         (curl_form(('"other"; filename="a.gcode"', b"G28")), "must have a filename"),
         (curl_form(('"path"', b"a" * (MAX_FIELD + 1)), FILE), "too long"),

@@ -6,6 +6,7 @@ from bridge.config import Profile
 from bridge.errors import RejectedError
 from bridge.gcode.codes import Argument, Sets
 from bridge.gcode.line import Line, format_number
+from bridge.validation_errors import shown
 
 MAX_CYCLES = 50.0
 """Cycles of a heater's tuning; one takes up to 20 minutes."""
@@ -302,7 +303,7 @@ def _check_decimal(line: Line) -> None:
             continue
         if key not in line.values and key not in names and value not in steps:
             raise RejectedError.invalid(
-                f"{line}: {key} must be a decimal number, not {value!r}"
+                f"{line}: {key} must be a decimal number, not {shown(value)}"
             )
 
 

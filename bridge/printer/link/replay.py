@@ -40,6 +40,7 @@ from bridge.printer.link.wire_log import (
     WireLogEntry,
     read_log,
 )
+from bridge.validation_errors import shown
 
 LONGEST = 65_536
 """Bytes of a line that are read; the rest of a longer line is left out."""
@@ -268,8 +269,8 @@ def read_any(
             break
     if kept is not None and first:
         raise LogFormatError(
-            "line 1 of the log is no entry such as '12.3456 > M105\\n', 'Recv: ok' or "
-            f"'ok T:20.1 /0.0': {first[:80]!r}"
+            r'line 1 of the log is no entry such as "12.3456 > M105\n", "Recv: ok" or '
+            f'"ok T:20.1 /0.0": {shown(first)}'
         )
 
 

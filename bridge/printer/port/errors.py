@@ -9,7 +9,7 @@ import termios
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bridge.errors import LinkError
+from bridge.errors import LinkError, quoted
 
 # Errors of open(2): no such file; no device behind it any more (ENODEV, ENXIO); a part
 # of the path is a file.
@@ -34,7 +34,7 @@ def host_and_port(url: str) -> tuple[str, int]:
     if not host or not port:
         scheme = url.partition("://")[0]
         raise LinkError(
-            f"serial.port {url!r} lacks a host or a port: write {scheme}://host:port"
+            f"serial.port {quoted(url)} lacks a host or a port: write {scheme}://host:port"
         )
     return host, port
 
@@ -86,8 +86,8 @@ def network_error(url: str, error: BaseException) -> LinkError:
     host = urlsplit(url).hostname
     if isinstance(error, socket.gaierror | UnicodeError):
         return LinkError(
-            f"the name {host!r} in serial.port is unknown: check its spelling or use "
-            "the IP address"
+            f"the name {quoted(host or url)} in serial.port is unknown: check its "
+            "spelling or use the IP address"
         )
     if isinstance(error, ConnectionRefusedError):
         return LinkError(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from bridge.errors import LinkError
+from bridge.errors import LinkError, quoted
 from bridge.printer.port.read_buffer import ReadBuffer
 from bridge.simulator.firmware import Firmware
 
@@ -78,4 +78,4 @@ def open_simulated(url: str) -> SimulatedTransport:
     try:
         return SimulatedTransport(Firmware.from_url(url))
     except ValueError as error:
-        raise LinkError(f"serial.port {url!r}: {error}") from error
+        raise LinkError(f"serial.port {quoted(url)}: {error}") from error

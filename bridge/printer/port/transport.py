@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from bridge.errors import LinkError
+from bridge.errors import LinkError, quoted
 from bridge.printer.port.serial_port import open_serial
 from bridge.printer.port.tcp import open_tcp
 
@@ -71,6 +71,6 @@ async def open_transport(
             return open_simulated(url)
         case _:
             raise LinkError(
-                f"serial.port {url!r} begins with {scheme!r}: use the path of a serial "
-                "port, socket://, rfc2217:// or simulator://"
+                f"serial.port {quoted(url)} begins with {quoted(scheme)}: use the path "
+                "of a serial port, socket://, rfc2217:// or simulator://"
             )
