@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from bridge.app.admission import (
+from bridge.app.rate_limit import (
     Admission,
     MessageClass,
     RateLimiter,

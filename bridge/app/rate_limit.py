@@ -1,4 +1,4 @@
-"""Which messages may come in, in which order, and how many: class, rate and queue.
+"""The rate limit and the queue of incoming messages, by the class of each message.
 
 A message is classified once, when it arrives, by its topic, and on the topic of raw
 G-code by whether it is an emergency stop. Its payload is read only if it can be one: a

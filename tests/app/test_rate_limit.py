@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.app.admission import (
+from bridge.app.rate_limit import (
     QUEUE_LIMIT,
     Admission,
     MessageClass,
