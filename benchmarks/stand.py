@@ -69,7 +69,7 @@ def environment() -> dict[str, str]:
     """Return the environment of what is measured: with compiled bytecode, as installed.
 
     ``pip`` compiles what it installs. Where a variable forbids to keep bytecode, each
-    start would compile all of it, which takes longer than anything else and some 8 MB.
+    start would compile all of it, which takes longest, and about 8 MB.
     """
     kept = Path(tempfile.gettempdir(), f"gcode2mqtt-bytecode-{os.getuid()}")
     without = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

@@ -197,9 +197,9 @@ def remember(path: Path, document: BaseModel) -> None:
             return
         _FULL.add(path.parent)
         log.warning(
-            "cannot write %s: %s; prints and everything else go on, but what changes "
-            "now (the queue, the history, how far a print has come) is lost if the "
-            "bridge ends before there is room again",
+            "cannot write %s: %s; printing and everything else continues, but changes "
+            "from now on (to the queue, the history, the progress of a print) are lost "
+            "if the bridge ends before there is space again",
             path,
             _reason(error),
         )
@@ -440,7 +440,7 @@ class TopicRecord:
     """The retained topics that one printer has left at the broker, in a file.
 
     Without it the topics of a renamed printer or a removed heater would stay at the
-    broker for ever. Each file says whose it is: several bridges may share a folder, and
+    broker forever. Each file says whose it is: several bridges may share a folder, and
     none may clear what another one publishes. The reasons are in
     ``docs/adr/0013-remembered-topics.md``.
 

@@ -60,7 +60,7 @@ class SerialThread:
     async def run(self, work: Callable[[], Result]) -> Result:
         """Run a blocking call after all before it; what it raises is raised here.
 
-        If the caller is cancelled, the call goes on, and its result is dropped.
+        If the caller is cancelled, the call continues, and its result is dropped.
 
         Raises:
             RuntimeError: There are too many threads; the call is not made.

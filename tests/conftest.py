@@ -102,7 +102,7 @@ async def _no_leaked_tasks() -> AsyncIterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Interrupt a test that hangs, so that it fails by its name and others go on.
+    """Interrupt a test that hangs, so that it fails by its name and others continue.
 
     Again and again, because an event loop only logs what is raised in a callback.
     """

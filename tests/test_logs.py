@@ -279,7 +279,7 @@ def record(text: str) -> logging.LogRecord:
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
 @pytest.mark.parametrize("size", [10, 1_000, 100_000])
 def test_a_log_that_nobody_reads_stops_nobody(size: int, *, terminal: bool) -> None:
-    """It would hang for ever here; how many records are missing is told later."""
+    """It would hang forever here; how many records are missing is told later."""
     with unread_pipe(terminal=terminal) as (stream, reading):
         handler = Handler(stream)
         handler.setFormatter(Text(journal=False, colour=False))

@@ -88,7 +88,7 @@ async def test_a_cancellation_stays_one(before: Callable[[], Awaitable[None]]) -
 
 
 async def test_a_cancellation_in_the_same_moment_as_the_end_wins() -> None:
-    """Otherwise whoever cancels would wait for a task that goes on."""
+    """Otherwise whoever cancels would wait for a task that continues."""
 
     async def work() -> None:
         async with timeout(0):

@@ -59,7 +59,7 @@ class FileService:
     async def apply(self, config: Config, state_folder: Path) -> None:
         """Open libraries of new printers, and close those of printers that are gone.
 
-        A library whose folder and limits stay the same goes on; its files are checked
+        A library whose folder and limits stay the same continues; its files are checked
         again if the printer has other limits now, although it may be switched off. The
         disk is read later, so that no printer waits for it.
 

@@ -29,7 +29,7 @@ class PublishScheduler:
 
     def _run_next(self) -> None:
         callback, context = self._waiting.popleft()
-        # Before the callback, which may raise: the others must not wait for ever.
+        # Before the callback, which may raise: the others must not wait forever.
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._run_next)
         if self._poll is not None:

@@ -28,7 +28,7 @@ from bridge.topics import Topic, Topics
 
 HEARTBEATS = 3
 """Heartbeats after which the broker drops retained temperatures (MQTT 5.0, 3.3.2.3.3),
-so that those of a bridge that has crashed do not look current for ever."""
+so that those of a bridge that has crashed do not look current forever."""
 
 SETTLE_TIME = 0.5
 """Seconds after a new connection until its counters are worth publishing."""

@@ -26,7 +26,7 @@ _HeaterRequest = (
 
 
 def response_data(command: Command, printer: Printer, publisher: Publisher) -> Json:
-    """Return the ``data`` of a response; ``None`` for a command that is no request."""
+    """Return the ``data`` of a response; ``None`` if the command is not a request."""
     match command:
         case requests.StateRequest():
             now, epoch = publisher.now(), publisher.epoch()

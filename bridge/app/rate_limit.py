@@ -188,7 +188,7 @@ class Admission:
             )
 
     def count_lines(self, kind: MessageClass, rest: str, lines: int) -> None:
-        """Count the lines of a command that was parsed, and is no emergency stop.
+        """Count the lines of a command that was parsed, and is not an emergency stop.
 
         Args:
             kind: the class of its message.

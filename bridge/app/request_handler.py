@@ -107,7 +107,7 @@ class _Handling:
 Execute = Callable[[Request, Run, float | None], Awaitable[object]]
 """Carries a request out and returns the ``data`` of its response.
 
-Its arguments are the request, the run to fill while it goes on, and the time of
+Its arguments are the request, the run to fill while it continues, and the time of
 :func:`bridge.timeout.boottime` after which it must not begin.
 """
 
@@ -351,7 +351,7 @@ class RequestHandler:
         """Return what a message asks for, if its sender has the right to it.
 
         Raises:
-            RequestError: It is no request.
+            RequestError: It is not a request.
             RejectedError: Requests of this kind are switched off.
 
         """

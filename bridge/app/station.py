@@ -72,7 +72,7 @@ LAST_RESPONSES = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A printer that goes on while the station that serves it is replaced."""
+    """A printer that continues while the station that serves it is replaced."""
 
     printer: Printer
     task: asyncio.Task[None]
@@ -120,7 +120,7 @@ class Station:
         self._removed = removed or {}
         self._state_files = PrinterStateFiles(folder, printer)
         self.printer_task = carried.task if carried is not None else None
-        """Runs the printer; it may go on when :meth:`run` has ended."""
+        """Runs the printer; it may continue when :meth:`run` has ended."""
         self.printer = self._take_or_build_printer(carried, printer, taken)
         self._presence = self._build_presence(client_id, instance, record)
         self.broker = self._build_broker(config)
@@ -303,9 +303,9 @@ class Station:
         return state.link == "operational" and state.job.active
 
     def carry_over(self) -> Carried | None:
-        """Return the printer, which goes on when :meth:`run` is cancelled.
+        """Return the printer, which continues when :meth:`run` is cancelled.
 
-        ``None``: it is not running, and so cannot go on.
+        ``None``: it is not running, and so cannot continue.
         """
         task = self.printer_task
         if task is None or task.done() or "printer" not in self._endless:
@@ -393,7 +393,7 @@ class Station:
         Nothing does while every task that must not end still runs, and nothing that is
         due is late: a timeout is handled in time, a line that waits has a timeout, a
         port is opened or given up in time. A printer that is switched off, silent or
-        halted is no problem: then the next attempt to connect is what is due.
+        halted is not a problem: then the next attempt to connect is what is due.
 
         Args:
             now: the event loop's time, in seconds.
@@ -441,7 +441,7 @@ class Station:
             )
 
     async def _run_printer(self) -> None:
-        """Run the printer, in a task that may go on without this station."""
+        """Run the printer, in a task that may continue without this station."""
         if self.printer_task is None:
             await self._clear_to_serve()
             name = f"printer {self.name}"
@@ -526,10 +526,10 @@ class Station:
             self._emergency.account_accepted()
 
     def _on_broker_problem(self, reason: str, text: str) -> None:
-        """Publish what another client does to the bridge, or what it may not do.
+        """Publish that another client interferes with the bridge, or a missing right.
 
-        It is no problem in the sense of :meth:`problem`: then the service manager would
-        restart the bridge whenever another client wants it.
+        This is not a :meth:`problem`: otherwise the service manager would restart the
+        bridge whenever another client wants it to.
         """
         self.publisher.event(
             "error",

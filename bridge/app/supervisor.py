@@ -1,4 +1,4 @@
-"""All printers of the process: started, stopped and changed while the others go on."""
+"""Starts, stops and changes the printers of the process while the others continue."""
 
 import asyncio
 import errno
@@ -117,7 +117,7 @@ class Supervisor:
     Each printer has its own connection to the broker, so that its availability is its
     own last will, and one that is stuck does not affect the others. A station that ends
     with an unexpected exception is built and started again after a back-off, while the
-    others go on.
+    others continue.
 
     Args:
         config: what to serve.
@@ -170,7 +170,7 @@ class Supervisor:
         """
         for name, served in self._served.items():
             if served.task is None or served.task.done():
-                return f"nothing serves {name} any more"
+                return f"{name} is no longer served"
             # Between two runs there is nothing that could be late but the next one.
             if served.run is not None and (problem := served.station.problem(now)):
                 return problem
@@ -199,10 +199,10 @@ class Supervisor:
         """Serve another configuration; leave printers alone that it does not change.
 
         Most changes only replace settings. The connection to the broker is made again
-        if its settings, the topics or the heaters change; the printer then says
-        ``offline`` first, and its link goes on. A base topic also changes if there are
-        now several printers, or only one. What needs another link waits for the end of
-        a print.
+        if its settings, the topics or the heaters change; ``offline`` is published
+        first, and the link to the printer is kept. A base topic also changes if there
+        are now several printers, or only one. Settings that need a new link wait for
+        the end of a print.
 
         Returns:
             What was done, for the log.
@@ -281,7 +281,7 @@ class Supervisor:
         return "broker" if elsewhere and need != "link" else need
 
     def _carry_over(self, needs: Mapping[str, Need]) -> dict[str, Carried]:
-        """Return the printers whose links go on while their stations are replaced."""
+        """Return the printers whose links are kept while stations are replaced."""
         found = (
             (name, self._served[name].station.carry_over())
             for name, need in needs.items()

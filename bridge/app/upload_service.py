@@ -334,7 +334,7 @@ class _PrinterTarget:
         for station in self._supervisor.stations:
             if station.name == self._name:
                 return station
-        raise FailedError.disconnected(f"{self._name} is not served any more")
+        raise FailedError.disconnected(f"{self._name} is no longer served")
 
     @property
     def store(self) -> UploadStore:

@@ -46,7 +46,7 @@ def app(chosen: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: The options, or the user's own file, cannot be used.
-        BridgeError: It cannot go on.
+        BridgeError: It cannot continue.
 
     """
     logs.configure(Log())

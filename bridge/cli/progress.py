@@ -1,4 +1,4 @@
-"""A sign that it goes on, for those who watch."""
+"""Shows the progress of a long command."""
 
 import asyncio
 import contextlib

@@ -27,7 +27,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: The configuration cannot be used.
-        BridgeError: It cannot go on.
+        BridgeError: It cannot continue.
 
     """
     config = load(chosen.config, os.environ)
@@ -77,7 +77,7 @@ def serve(
     """Serve the printers until a signal, on asyncio's event loop or another one.
 
     Raises:
-        BridgeError: It cannot go on.
+        BridgeError: It cannot continue.
 
     """
     raise_descriptor_limit()

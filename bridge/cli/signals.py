@@ -26,7 +26,7 @@ def run_until_signal(
 
     Raises:
         Exception: What the work raised, or a callback of the event loop: without that
-            callback the work would go on and tell what is no longer true.
+            callback the work would continue and tell what is no longer true.
 
     """
     with asyncio.Runner(loop_factory=make_loop) as runner:

@@ -137,7 +137,7 @@ def parse(topic: str, payload: bytes, *, max_bytes: int = MAX_BYTES) -> Request:
 def _is_stop(document: Json, counts: Callable[[str], object] = lambda _: True) -> bool:
     """Return whether a document, valid or not, asks for an emergency stop.
 
-    An unknown field, for example, must not be the reason why a machine goes on.
+    An unknown field, for example, must not be the reason why a machine continues.
 
     Args:
         document: the JSON object.

@@ -229,7 +229,7 @@ class Pause(Command):
 
         """
         if self.at == "layer":
-            return _of_card(context, "job pause: its layers are not known")
+            return _of_card(context, "job pause: the layers are not known")
         done = context.phase in {"pausing", "paused"}
         return Program(() if done else context.dialect.pause)
 
@@ -300,7 +300,7 @@ class Cancel(Command):
 
 
 class Recover(Command):
-    """Continue a print of the bridge's files that broke off.
+    """Continue a print of the bridge's files that was interrupted.
 
     It begins with the last layer that had certainly started: heats, raises the nozzle,
     homes X and Y, restores what the file and people have set (accelerations, pressure
@@ -324,10 +324,11 @@ class Recover(Command):
     """The layer to begin with, counted from 1."""
     z: Annotated[Finite | None, Field(ge=0, le=10_000), NotNull] = None
     """The nozzle's height above the bed in mm, if it was measured. It is needed if the
-    nozzle moved up or down just before the print broke off, or has been moved since."""
+    nozzle moved up or down just before the print was interrupted, or has been moved
+    since."""
     planned: bool = False
-    """Carry out exactly the plan in `recovery` of `state`. It is rejected if the plan
-    was made more than 15 minutes ago, or would be different now."""
+    """Execute exactly the plan in `recovery` of `state`. It is rejected if the plan was
+    made more than 15 minutes ago, or would be different now."""
 
     @model_validator(mode="after")
     def _plan_has_all(self) -> "Recover":
@@ -341,7 +342,7 @@ class Recover(Command):
 
 
 class PlanRecovery(Command):
-    """Work out how a print that broke off could continue; nothing is sent.
+    """Work out how a print that was interrupted could continue; nothing is sent.
 
     `recovery` in `state` then has the layer, the height at which the nozzle has to
     stand, and the lines that would be sent, or says why it cannot continue. Before
@@ -388,7 +389,7 @@ class Exclude(Command):
             RejectedError: The print comes from the card (409).
 
         """
-        return _of_card(context, "job exclude: its objects are not known")
+        return _of_card(context, "job exclude: the objects are not known")
 
 
 def _of_card(context: Context, problem: str) -> Program:

@@ -367,8 +367,8 @@ class Checker:
         self.warning(
             number,
             "host_command",
-            f"{word} is for another host program, and is left out; the bridge carries "
-            f"out {', '.join(sorted(HOST_COMMANDS))}",
+            f"{word} is for another host program, and is left out; the bridge executes "
+            f"only {', '.join(sorted(HOST_COMMANDS))}",
         )
 
     def _add(
@@ -429,7 +429,7 @@ def _explained(text: str, line: Line | None, message: str) -> tuple[str, str]:
         )
         return "two_commands", problem
     if _WORDS.match(code):
-        return "stray_text", f"{quoted(code.strip())} is no G-code: {message}"
+        return "stray_text", f"{quoted(code.strip())} is not G-code: {message}"
     return "invalid_line", message
 
 

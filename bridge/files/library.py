@@ -379,7 +379,7 @@ class Library:
         """Read what is new or has changed, and what other rules were checked with."""
         async with self._changing:
             on_disk = await _in_thread(self._store.scan)
-            # Also what is in use: a print goes on with the file that it has opened.
+            # Also what is in use: a print continues with the file that it has opened.
             await self._removed([path for path in self._known if path not in on_disk])
         stale = [path for path in sorted(on_disk) if self._is_stale(path, on_disk)]
         self._now_checking(checking=bool(stale))

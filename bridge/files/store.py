@@ -182,7 +182,7 @@ class FileStore:
             except OSError as error:
                 if error.errno in {errno.ELOOP, errno.ENOTDIR}:
                     raise FileError.invalid_name(
-                        path, f"leads through {quoted(name)}, which is no folder"
+                        path, f"leads through {quoted(name)}, which is not a folder"
                     ) from None
                 raise
             finally:
@@ -230,7 +230,7 @@ class FileStore:
             try:
                 found = os.fstat(at)
                 if not stat.S_ISREG(found.st_mode):
-                    raise FileError.unsupported_type(path, "this is no regular file")
+                    raise FileError.unsupported_type(path, "this is not a regular file")
                 if found.st_size > self.max_upload:
                     raise FileError.too_large(path, self.max_upload)
                 names.check_beginning(path, os.read(at, _HEAD))

@@ -123,7 +123,7 @@ class Dialect:
     """Beginnings, in lower case, of lines that report a stop without ``Error:``, such
     as Smoothieware's ``ALARM: Kill button pressed`` (Q-36)."""
     reports_state: bool = False
-    """The firmware says ``// Klipper state: Shutdown`` once, and then goes on answering
+    """The firmware says ``// Klipper state: Shutdown`` once, and then keeps answering
     ``M105`` with stale temperatures
     (tests/transcripts/klipper/06_M112_firmware_restart.txt), so its state must be
     queried."""

@@ -59,7 +59,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class LinkFailed:
-    """The conversation cannot go on; a new one has to be opened."""
+    """The conversation cannot continue; a new one has to be opened."""
 
     reason: str
 

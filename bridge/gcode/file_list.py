@@ -70,7 +70,7 @@ class Listing:
     folder: str = ""
 
     def add(self, line: str) -> "Listing":
-        """Return the list after another line; folders are no files."""
+        """Return the list after another line; folders are not files."""
         text = line.strip()
         if entered := _ENTER.match(text):
             return replace(self, folder=entered["path"])

@@ -308,7 +308,7 @@ class _Parser:
         letter, number, sub = match["letter"].upper(), match["number"], match["sub"]
         value = number.lstrip("0") or "0"
         if len(value) > _LONGEST_CODE:
-            self._refuse(f"{letter}{value[:20]} is no code that any firmware has")
+            self._refuse(f"{letter}{value[:20]} is not a code of any firmware")
         name = letter + value
         if letter == "T" and sub is not None:
             self._refuse("a tool number is a whole number")

@@ -83,7 +83,7 @@ class Protocol:
                 everything arrived.
             lines_in_flight: how many moves may be in flight together, where the
                 firmware tells its room or its link loses nothing.
-            counters: they go on counting; new ones by default.
+            counters: continue to be incremented; new ones by default.
 
         """
         self._transmitter = Transmitter(

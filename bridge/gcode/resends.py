@@ -105,11 +105,11 @@ class ResendRequests:
         return self._repeat(number, window)
 
     def _repeat(self, number: int, window: Window) -> Decision:
-        """Send a line again, unless that was in vain too often."""
+        """Send a line again, unless that has failed too often."""
         last, times = self._same
         self._same = (number, times + 1 if number == last else 1)
         if self._same[1] > MAX_SAME:
-            # Whoever reads it knows the command, and not our number of it.
+            # People know the command, but not our line number.
             text = window.text(number)
             command = f', which is "{text}"' if text else ""
             return GiveUp(f"the printer keeps asking for line {number}{command}")

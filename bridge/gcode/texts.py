@@ -29,7 +29,7 @@ def plain(text: str) -> str:
     """Return a text in printable ASCII: accents left out, ``ä`` spelled ``ae``.
 
     A sign that has no likeness becomes ``?``. Line breaks and other control characters
-    are not changed, because a text with them is no line.
+    are not changed, because a text with them is not a line.
     """
     if text.isascii() and "\t" not in text:
         return text

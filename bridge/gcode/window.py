@@ -192,7 +192,7 @@ class Stream:
         self.open += 1
 
     def pause(self, now: float) -> None:
-        """Pull no more lines until :meth:`resume`; those that were sent go on."""
+        """Pull no more lines until :meth:`resume`; those that were sent continue."""
         self._paused = True
         self._end_starvation(now)
 

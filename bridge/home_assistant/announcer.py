@@ -98,7 +98,7 @@ class Announcer:
     def tick(self) -> bool:
         """Publish the discovery message if it has changed; to be called every second.
 
-        The message is some 50 kB, and is put together only when what it is made from
+        The message is about 50 kB, and is put together only when what it is made from
         has changed. The configuration and the names of the scripts change only with
         :meth:`configure`.
 

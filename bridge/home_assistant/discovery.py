@@ -228,7 +228,7 @@ class Announcements:
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = dict(known)
         self._payload: Payload | None = None
-        # The message itself would take some 100 kB for each printer.
+        # The message itself would take about 100 kB for each printer.
         self._said = b""
         self._at = float("-inf")
 

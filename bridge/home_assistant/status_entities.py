@@ -195,7 +195,7 @@ def _layers(device: Device) -> Iterator[Entity]:
 
 
 def _recovery(device: Device) -> Entity:
-    """Return how a print that broke off could go on; the lines are an attribute."""
+    """Return how an interrupted print could continue; the lines are an attribute."""
     plan = "value_json.recovery"
     return Entity(
         key="recovery",

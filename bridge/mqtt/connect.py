@@ -330,7 +330,7 @@ class DirectWriter:
         return bool(self._unsent)
 
     def put(self, publication: Publication) -> int:
-        """Add a message; return its number, which is no packet identifier of paho."""
+        """Add a message; return its number, which is not paho's packet identifier."""
         self._unsent += publish_packet(publication, self._version)
         self._last -= 1
         self._numbers.append(self._last)

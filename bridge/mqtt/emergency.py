@@ -123,7 +123,7 @@ class EmergencyConnection:
             try:
                 await self._attempt()
             except Exception:
-                # Whatever is wrong here, the printers' connections go on.
+                # Whatever is wrong here, the printers' connections continue.
                 log.exception("the connection for emergency stops failed")
             if self._refused:
                 await self._wait_for_account()

@@ -254,7 +254,7 @@ class BrokerSession:
         )
 
     async def serve(self, client: Client, limits: BrokerLimits) -> Loss:
-        """Subscribe, publish ``online``, and go on until the connection ends.
+        """Subscribe, publish ``online``, and continue until the connection ends.
 
         Raises:
             BridgeInTheWayError: Another bridge serves our topics.
@@ -427,7 +427,7 @@ class BrokerSession:
                 self._proven.add(use)
 
     def on_subscribed(self, number: int, codes: Sequence[int]) -> None:
-        """Warn about refused subscriptions, and go on."""
+        """Warn about refused subscriptions, and continue."""
         if self._copies.is_answer(number):
             return
         for wanted, code in zip(self._asked, codes, strict=False):
@@ -471,7 +471,7 @@ class BrokerSession:
         return Publication(topic=topic, payload=payload, qos=1, retain=True)
 
     def _send(self, client: Client, publication: Publication) -> bool:
-        """Send a message; return whether to go on with the next."""
+        """Send a message; return whether to continue with the next."""
         limit = self._limits.packet_size
         if limit is not None and publication.size > limit:
             self._shared.too_large(publication, f"it announces {limit} bytes")

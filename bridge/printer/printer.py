@@ -342,7 +342,7 @@ class Printer:
             expires: time of :func:`bridge.timeout.boottime` after which it must not
                 start.
             within: seconds after which the caller gets an error. A line that is in
-                flight then goes on, and is the last one.
+                flight then continues, and is the last one.
 
         Raises:
             RejectedError: Nothing was sent, because of the printer's present state.

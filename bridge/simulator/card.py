@@ -62,7 +62,7 @@ class Card:
         selected: the file that M23 chose.
         position: the next byte of it that will be read.
         printing: it is being read.
-        paused: it was, and may go on.
+        paused: it was, and may continue.
         writing: the name of the file that M28 opened.
 
     """

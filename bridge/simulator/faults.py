@@ -79,7 +79,7 @@ class FaultRates:
 
 
 def draw(rates: FaultRates, seed: int) -> Iterator[Fault | None]:
-    """Yield for ever what happens to each unit; the same seed gives the same plan."""
+    """Yield forever what happens to each unit; the same seed gives the same plan."""
     numbers = _numbers(seed)
     while True:
         left = next(numbers)

@@ -150,7 +150,7 @@ def stop_and_ask(machine: Machine, command: ParsedCommand) -> Steps:
 
 
 def change_filament(machine: Machine, command: ParsedCommand) -> Steps:
-    """M600: park, wait for a person, go on."""
+    """M600: park, wait for a person, continue."""
     if not machine.options.get("filament_change", True):
         raise unknown(machine, command)
     return _change_filament(machine, command)

@@ -15,7 +15,7 @@ BUSY_INTERVAL = 2.0
 
 
 Steps = Generator[float, None, None]
-"""A command that takes time: it yields when to go on, and may yield ``math.inf`` to
+"""A command that takes time: it yields when to continue, and may yield ``math.inf`` to
 wait until somebody releases it."""
 
 
@@ -58,7 +58,7 @@ class Machine:
         parked: a filament change has interrupted the print from the card.
         resets: it is about to restart by itself.
         shutdown: why Klipper refuses everything, line by line; empty: it does not.
-        stale: the temperatures that Klipper goes on reporting then.
+        stale: the temperatures that Klipper keeps reporting then.
         running: the command that is carried out.
         deaf_until: it does not read before; what arrives waits.
         boots_until: what arrives before is lost.

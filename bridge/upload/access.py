@@ -67,7 +67,7 @@ class Keys:
             printer, colon, key = content.rpartition(":")
             key = key.strip()
             if not _KEY.fullmatch(key):
-                raise ValueError(f"line {number} is no key in printable ASCII")
+                raise ValueError(f"line {number} is not a key in printable ASCII")
             if len(key) < MIN_KEY:
                 raise ValueError(
                     f"line {number} has a key of fewer than {MIN_KEY} characters"

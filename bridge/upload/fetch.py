@@ -155,7 +155,7 @@ class Download:
                 place = _redirected(place, location)
             finally:
                 exchange.close()
-        raise _refused(f"{place.server} redirects again and again")
+        raise _refused(f"{place.server} redirects too often")
 
 
 class _Exchange:

@@ -216,7 +216,7 @@ class Api:
         self._access = access
 
     async def close(self) -> None:
-        """Give up waiting for commands; the printer goes on with them."""
+        """Give up waiting for commands; the printer continues with them."""
         for command in self._commands:
             command.cancel()
         await asyncio.gather(*self._commands, return_exceptions=True)
@@ -399,7 +399,7 @@ class Api:
     async def _command(
         self, request: _Request, topic: str, document: Mapping[str, object]
     ) -> HttpResponse:
-        """Carry out a command; one that takes long goes on after the answer."""
+        """Carry out a command; one that takes long continues after the answer."""
         payload = json.dumps(document).encode()
         task = asyncio.ensure_future(request.target.command(topic, payload))
         self._commands.add(task)

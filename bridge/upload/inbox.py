@@ -106,7 +106,7 @@ class Inbox:
                     await self._store(file)
             except Exception:
                 # It must end neither the watching nor the printers.
-                log.exception("an unexpected error while the inbox was looked at")
+                log.exception("an unexpected error while the inbox was scanned")
                 await asyncio.sleep(RETRY_INTERVAL)
             await asyncio.sleep(LOOK_INTERVAL)
 

@@ -56,7 +56,7 @@ slowest WLAN is ten times as fast; a slower client would occupy one of the few u
 for hours."""
 
 
-class Cut(Exception):  # noqa: N818 - it is no error of ours
+class Cut(Exception):  # noqa: N818 - it is not an error of ours
     """The client went away, or stayed silent for too long, in the middle of a request.
 
     There is nobody to answer.
@@ -434,7 +434,7 @@ def _head(request: h11.Request) -> Head:
 
     """
     if request.http_version not in {b"1.0", b"1.1"}:
-        raise HttpError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise HttpError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
     # h11 only limits heads that are not complete yet.
     if sum(len(name) + len(value) for name, value in request.headers) > MAX_HEAD:
         raise HttpError(431, "the head of the request is too large")

@@ -107,7 +107,7 @@ async def test_a_printer_that_nothing_serves_any_more(tmp_path: Path) -> None:
     (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "two"]
     task.cancel()
     await asyncio.wait([task])
-    assert supervisor.problem(now) == "nothing serves two any more"
+    assert supervisor.problem(now) == "two is no longer served"
     serving.cancel()
     await asyncio.wait([serving])
 

@@ -188,7 +188,7 @@ async def test_what_is_not_understood_is_refused() -> None:
 
 
 async def test_a_bug_is_answered_and_raised() -> None:
-    """Whoever serves the printer starts again; the sender must not wait for ever."""
+    """Whoever serves the printer starts again; the sender must not wait forever."""
 
     async def work() -> object:
         raise ZeroDivisionError
@@ -296,7 +296,7 @@ async def test_a_flood() -> None:
     for _ in range(3):
         answer = await it.hears("head", JOG)
         assert (answer.code, answer.error) == (429, "rate_limited")
-    assert len(it.refused) == 1  # a flood of refusals is no news
+    assert len(it.refused) == 1  # a flood of refusals is not news
     for topic in ("request/info", "emergency"):
         for _ in range(3):
             assert (await it.hears(topic)).status == "finished"

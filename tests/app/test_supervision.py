@@ -1,4 +1,4 @@
-"""What goes wrong with one printer is its own trouble; the others go on."""
+"""What goes wrong with one printer is its own trouble; the others continue."""
 
 import asyncio
 import json
@@ -242,7 +242,7 @@ async def test_what_ends_the_process_lets_each_printer_say_offline(
 async def test_a_bug_in_a_print_fails_it_and_leaves_nothing_hot(
     broker: Mosquitto, tmp_path: Path, inject: Callable[[Station], None]
 ) -> None:
-    """What is printed by then is not sent again, and a person can go on with it."""
+    """What is printed by then is not sent again, and a person can continue with it."""
     name = f"printing-{inject.__name__}"
     base, link = f"printers/{name}", tmp_path / "tty"
     (tmp_path / "files" / name).mkdir(parents=True)

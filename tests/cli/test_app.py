@@ -54,7 +54,7 @@ def ok(data: object) -> tuple[int, object]:
 
 @contextmanager
 def supervisor(*responses: tuple[int, object]) -> Iterator[tuple[str, int]]:
-    """Serve as the Supervisor does: the responses in turn, the last one for ever."""
+    """Serve as the Supervisor does: the responses in turn, the last one forever."""
     left = list(responses)
 
     class Handler(BaseHTTPRequestHandler):
@@ -306,7 +306,7 @@ def arguments(port: int) -> list[str]:
 
 
 def user() -> str:
-    """Return the user to go on as: root where only root can read this Python."""
+    """Return the user to continue as: root where only root can read this Python."""
     places = [Path(sys.base_prefix), Path(sys.prefix), ROOT]
     readable = all(
         folder.stat().st_mode & 0o001

@@ -57,7 +57,7 @@ def test_a_log_is_replayed(tmp_path: Path) -> None:
     ("content", "arguments", "code", "problem"),
     [
         (None, [], 2, "No such file or directory"),
-        (b"PK\x03\x04...", [], 1, "wire.log: this is a zip archive, and no log"),
+        (b"PK\x03\x04...", [], 1, "wire.log: this is a zip archive, not a log"),
         (b"\0" * 1_100_000, [], 1, "wire.log: there is no line end in the first"),
         (
             b"1.0 < ok",
@@ -65,7 +65,7 @@ def test_a_log_is_replayed(tmp_path: Path) -> None:
             2,
             '--firmware: no "x"; there are auto, ',
         ),
-        (b"what is this", [], 1, "wire.log: line 1 of the log is no entry"),
+        (b"what is this", [], 1, "wire.log: line 1 of the log is not an entry"),
     ],
 )
 def test_what_is_no_log_is_refused_in_one_line(
@@ -156,7 +156,7 @@ def test_a_long_log_is_read_piece_by_piece() -> None:
 
 
 def test_a_log_has_to_show_early_that_it_is_one() -> None:
-    with pytest.raises(LogFormatError, match="line 1 of the log is no entry"):
+    with pytest.raises(LogFormatError, match="line 1 of the log is not an entry"):
         list(read_any(repeat("blah")))
     late = ["blah"] * 9_000 + ["Recv: ok"]
     assert len(list(read_any(late))) == 9_001

@@ -41,7 +41,7 @@ def test_a_signal_is_a_good_end() -> None:
 
 
 def test_a_bug_in_a_callback_ends_the_work(caplog: pytest.LogCaptureFixture) -> None:
-    """Else the printer would go on, and nobody would be told how it is."""
+    """Else the printer would continue, and nobody would be told how it is."""
     work, begun = Work(), time.monotonic()
     with caplog.at_level(logging.ERROR), pytest.raises(RuntimeError, match="a bug"):
         run_until_signal(work.does())

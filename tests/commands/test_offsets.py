@@ -34,7 +34,7 @@ def offset(texts: list[str], context: Context = CONTEXT) -> list[str]:
         ),
         (["M140 S60", "M190 S60"], ["M140 S62.5", "M190 S62.5"]),
         (["M141 S40", "M191 S40"], ["M141 S41", "M191 S41"]),
-        # Off stays off, and what is no target stays as it is.
+        # Off stays off, and what is not a target stays as it is.
         (["M104 S0", "M140 S0", "M104"], ["M104 S0", "M140 S0", "M104"]),
         (
             ["M106 S210", "G1 X1", "M117 M104 S210"],

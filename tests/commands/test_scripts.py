@@ -270,7 +270,7 @@ ENDLESS = [
     + "a" * 900
     + "{% endfor %}{% endfilter %}",
     "{% autoescape true %}{{ '<' * 9000 }}{% endautoescape %}" * 30,
-    # The filters that count steps are no filters for a template, not even by name.
+    # The filters that count steps are not filters for a template, not even by name.
     (
         "{% for a in [[1]]|map('.rounds', -1000000000)|first %}"
         "{% for b in range(4000) %}{% for c in range(4000) %}"

@@ -15,7 +15,7 @@ FULL = Path("/dev/full")
 async def test_a_state_folder_that_cannot_be_one(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    """Permissions stop nobody who runs the tests as root; a file is no folder."""
+    """Permissions stop nobody who runs the tests as root; a file is not a folder."""
     (tmp_path / "state").write_text("in the way")
     mqtt = {"mqtt": {"state_folder": str(tmp_path / "state")}}
     with (

@@ -44,7 +44,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file(tmp_path: Path) -> None:
-    # Permissions stop nobody who runs the tests as root; a folder is no file for all.
+    # Root may read everything, but nobody can read a folder as a file.
     refuses(tmp_path, str(tmp_path))
 
 

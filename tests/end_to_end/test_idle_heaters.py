@@ -163,7 +163,7 @@ async def test_a_signal_turns_them_off(broker: Mosquitto, tmp_path: Path) -> Non
 async def test_a_bridge_that_is_killed_all_the_time_still_turns_them_off(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    """The printer goes on heating: nothing resets it when its port is opened."""
+    """The printer keeps heating: nothing resets it when its port is opened."""
     seconds = 20.0
     async with watched(broker, tmp_path, "killed", seconds=seconds) as bridge:
         await heat(bridge)

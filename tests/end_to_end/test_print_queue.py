@@ -310,7 +310,7 @@ async def test_what_is_wrong_is_named(broker: Mosquitto, tmp_path: Path) -> None
 
 
 async def test_a_full_disk_loses_nothing(broker: Mosquitto, tmp_path: Path) -> None:
-    """Prints go on, the topics tell the truth, and it is all there afterwards."""
+    """Prints continue, the topics tell the truth, and it is all there afterwards."""
     kind = resource.RLIMIT_FSIZE
     with simulated(PRINTER, tmp_path / "printer") as printer:
         with queueing(broker, tmp_path, printer) as bridge:

@@ -1,4 +1,4 @@
-"""SIGHUP: printers come, change and go while the others go on."""
+"""SIGHUP: printers come, change and go while the others continue."""
 
 import asyncio
 import json

@@ -30,7 +30,7 @@ async def freeze(process: Daemon) -> None:
 
 
 async def stays_frozen(process: Daemon, seconds: float) -> None:
-    """Wait, and then let it go on; nobody else may have let it."""
+    """Wait, and then let it continue; nobody else may have let it."""
     ends = time.monotonic() + seconds
     await until(lambda: time.monotonic() > ends or not is_frozen(process))
     assert is_frozen(process), "something else has sent it SIGCONT"

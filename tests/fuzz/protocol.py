@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of everything that reads a firmware's bytes.
 
-Not part of the suite, since atheris is no dependency of ours:
+Not part of the suite, since atheris is not a dependency of ours:
 
     pip install atheris
     python tests/fuzz/protocol.py -max_total_time=600

@@ -103,7 +103,7 @@ def test_a_line_is_sent_in_canonical_form(family: str, given: str, sent: str) ->
         ("reprapfirmware", 'M98 P"a" P1', "M98 must have each letter once"),
         ("reprapfirmware", "G1 E1:2", "expected a letter with a decimal number"),
         ("reprapfirmware", "M104 S200:300", "expected a letter with a decimal"),
-        ("marlin", "M65640 S300", "M65640 is no code that any firmware has"),
+        ("marlin", "M65640 S300", "M65640 is not a code of any firmware"),
         ("teacup", "M360 S300", "M360 would be read as another code"),
         ("marlin", "M1120", "some firmwares would read M112"),
         ("marlin", "T1.5", "a tool number is a whole number"),

@@ -46,7 +46,7 @@ from bridge.gcode.reply_types import (
 
 
 def readings(line: str, dialect: Dialect = MARLIN) -> dict[str, Reading]:
-    """Return the readings of a report; none where it is no report."""
+    """Return the readings of a report; none where it is not a report."""
     for reply in parse_reply(line, dialect):
         if isinstance(reply, TemperatureReport):
             return dict(reply.readings)

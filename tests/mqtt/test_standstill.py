@@ -84,7 +84,7 @@ async def test_what_waited_for_longer_is_stale_and_the_connection_is_made_again(
 
 @contextmanager
 def proxied_elsewhere(broker: Mosquitto) -> Iterator[tuple[int, Callable[[], object]]]:
-    """Run a proxy that goes on while our event loop stands still.
+    """Run a proxy that continues while our event loop stands still.
 
     Gives its port, and what resets its connections.
     """
@@ -114,7 +114,7 @@ def proxied_elsewhere(broker: Mosquitto) -> Iterator[tuple[int, Callable[[], obj
 
 
 def block(seconds: float) -> None:
-    """Block the event loop on purpose, while others go on."""
+    """Block the event loop on purpose, while others continue."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         pass

@@ -1,4 +1,4 @@
-"""A heater that failed while the firmware goes on, and errors of nobody's command."""
+"""A heater that failed while the firmware continues, and errors of nobody's command."""
 
 from pathlib import Path
 

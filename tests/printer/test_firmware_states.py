@@ -226,7 +226,7 @@ async def test_the_buttons_of_a_dialog_can_be_pressed(
 ) -> None:
     with simulated(url, tmp_path / "port") as printer:
         async with live(str(printer.link)) as it:
-            with pytest.raises(RejectedError, match="is asking nothing"):
+            with pytest.raises(RejectedError, match="is not asking anything"):
                 await it.does("job", command="answer")
             printer.press("dialog")
             await until(lambda: it.printer.state.asks)

@@ -160,7 +160,8 @@ def test_a_server_of_another_kind() -> None:
 
 def test_a_port_that_hangs() -> None:
     assert str(late(PORT)) == (
-        "/dev/ttyUSB7 hangs while it is opened: unplug the printer and plug it in again"
+        "/dev/ttyUSB7 is stuck while being opened: unplug the printer and plug it in "
+        "again"
     )
 
 

@@ -90,7 +90,7 @@ def test_what_never_ends_is_no_log() -> None:
     ids=range(6),  # what gzip writes has the time in it
 )
 def test_what_is_packed_otherwise_is_named(data: bytes, name: str) -> None:
-    with pytest.raises(LogFormatError, match=f"this is {name}, and no log"):
+    with pytest.raises(LogFormatError, match=f"this is {name}, not a log"):
         list(read_lines([data]))
 
 

@@ -1,4 +1,4 @@
-"""Offsets outlive the printer's comings and goings, and are no targets."""
+"""Offsets outlive the printer's comings and goings, and are not targets."""
 
 from bridge.gcode.dialects import MARLIN
 from bridge.printer.knowledge import state as known

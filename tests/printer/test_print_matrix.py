@@ -253,7 +253,7 @@ def broker_away_and_back(world: World) -> None:
 
 
 def reload(world: World) -> None:
-    """Replace the settings of a printer that goes on."""
+    """Replace the settings of a printer that continues."""
     profile = {"max_temperature": {"bed": 90}, "idle_heaters": 60}
     settings = {"name": "Other", "profile": profile, "blocked": {"M500": "no"}}
     world.observer.configure(PrinterConfig.model_validate(settings))
@@ -306,7 +306,7 @@ class Cell:
     """What is right.
 
     Attributes:
-        outcome: how the print ended, and why; ``None``: it goes on, or there is none.
+        outcome: how the print ended, and why; ``None``: it continues, or there is none.
         errors: the reasons of the errors that are reported.
         attention: what is left of it in the end.
 

@@ -208,7 +208,7 @@ def test_a_firmware_that_is_idle_is_known_to_be_within_three_polls(
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=12))
 def test_durations_add_up(spans: list[int]) -> None:
-    """A print that is paused and goes on again, for so many seconds each."""
+    """A print that is paused and continues again, for so many seconds each."""
     printer = Knowing()
     printer.says("File opened: a.gco Size: 100000")
     printer.sends("M24")

@@ -160,7 +160,7 @@ async def test_a_port_that_takes_too_long_to_open(
         opens(port)
 
     monkeypatch.setattr(serial.Serial, "open", waits)
-    with pytest.raises(LinkError, match="hangs while it is opened: unplug"):
+    with pytest.raises(LinkError, match="is stuck while being opened: unplug"):
         await open_transport(printer.url, 115_200, within=0.01)
     responds.set()
     await until(lambda: not is_stuck(f"open {printer.url}"))
@@ -172,7 +172,7 @@ async def test_a_port_that_still_hangs_costs_no_second_thread() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await in_thread(free.wait, lambda _: None, name="open /dev/ttyUSB7")
-    assert "hangs while it is opened" in await refusal("/dev/ttyUSB7")
+    assert "is stuck while being opened" in await refusal("/dev/ttyUSB7")
     free.set()
 
 

@@ -159,7 +159,7 @@ async def test_a_flood_leaves_others_their_turn() -> None:
     await peer.send(line * 150)
     counting = asyncio.create_task(count_passes())
     running = asyncio.create_task(session.run())
-    for _ in range(135):  # it goes on while the first part is processed
+    for _ in range(135):  # it continues while the first part is processed
         await peer.send(line * 10)
     await until(lambda: len(turns) == 1500)
     assert max(map(turns.count, turns)) <= 1 + CHUNK // len(line)

@@ -110,7 +110,7 @@ async def test_it_can_be_recovered_from_the_last_layer(tmp_path: Path) -> None:
                 line.startswith("G28") and "Z" in line for line in again.sent
             )
             assert "G28" not in again.sent
-            with pytest.raises(RejectedError, match="no print has broken off"):
+            with pytest.raises(RejectedError, match="no print was interrupted"):
                 await again.does("job", command="recover")
 
 
@@ -118,7 +118,7 @@ PLANNED = {"command": "recover", "planned": True}
 
 
 class Broken(Printing):
-    """A print that broke off."""
+    """A print that was interrupted."""
 
     @property
     def shown(self) -> documents.State:
@@ -137,7 +137,7 @@ async def broken_off(folder: Path) -> AsyncIterator[Broken]:
     volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
     async with printing(folder, LINES, f"simulator://{SLOW}", volume=volume) as work:
         it = Broken(work.live, work.file)
-        await it.refused("no print has broken off", command="plan_recovery")
+        await it.refused("no print was interrupted", command="plan_recovery")
         assert not it.shown.can.plan_recovery
         it.start()
         await until(lambda: (it.live.printer.state.job.layer or 0) >= 6)
@@ -145,7 +145,7 @@ async def broken_off(folder: Path) -> AsyncIterator[Broken]:
         assert (await it.over()).outcome == "failed"
         assert it.shown.can.plan_recovery
         assert it.shown.recovery is None
-        await it.refused("nothing was planned", **PLANNED)
+        await it.refused("there is no plan", **PLANNED)
         yield it
 
 
@@ -171,7 +171,7 @@ async def test_a_print_goes_on_as_it_was_planned(tmp_path: Path) -> None:
         assert not it.shown.can.plan_recovery
         assert (await it.over()).outcome == "done"
         assert it.sent[count : count + len(plan.lines)] == list(plan.lines)
-        await it.refused("nothing was planned", **PLANNED)
+        await it.refused("there is no plan", **PLANNED)
 
 
 async def test_a_print_goes_on_by_no_plan_that_is_not_true_any_more(
@@ -182,14 +182,14 @@ async def test_a_print_goes_on_by_no_plan_that_is_not_true_any_more(
         # Whoever moves the head has to plan again, and to measure.
         await it.live.does("head", command="jog", z=1)
         assert it.shown.recovery is None
-        await it.refused("nothing was planned", **PLANNED)
+        await it.refused("there is no plan", **PLANNED)
         await it.refused("the head was moved since", command="plan_recovery")
         told = it.shown.recovery
         assert told is not None
         assert "measure it" in told.refused
         assert not told.lines
         assert not it.shown.can.recover
-        await it.refused("nothing was planned", **PLANNED)
+        await it.refused("there is no plan", **PLANNED)
         # It is old, or would be different.
         await it.live.does("job", command="plan_recovery", z=3.0, layer=4)
         with monkeypatch.context() as patch:
@@ -382,7 +382,7 @@ async def test_an_offset_does_not_lift_a_line_of_the_file_beyond_the_limit(
 async def test_a_line_that_is_asked_for_again_and_again_ends_the_print(
     tmp_path: Path,
 ) -> None:
-    """Prusa-Firmware-Buddy#4123: it went on for ever, and nobody knew which line."""
+    """Prusa-Firmware-Buddy#4123: it continued forever, and nobody knew which line."""
     peer = PtyPeer()
     loop, answered = asyncio.get_running_loop(), bytearray()
 
@@ -443,7 +443,7 @@ async def test_a_full_disk_ends_no_print(tmp_path: Path) -> None:
 
 
 async def test_a_paused_print_outlives_the_end_of_the_bridge(tmp_path: Path) -> None:
-    """SIGTERM comes while it is paused: nothing is sent for it, and it can go on."""
+    """SIGTERM comes while it is paused: nothing is sent for it, and it can continue."""
     kept = tmp_path / "p.print.json"
     volume = {"x": [0, 200], "y": [0, 200], "z": [0, 100]}
     link = tmp_path / "printer"

@@ -1,7 +1,7 @@
 """The law of a print: each line of the file that is not a comment arrives exactly once
 and in order, on every firmware, through noise, pauses, cancels and commands.
 
-A print that cannot go on has failed, and what has arrived is the beginning of the file.
+A print that cannot continue has failed, and the beginning of the file has arrived.
 ``scripts/law`` runs as many examples as you like, and ``scripts/law --whole 1`` prints
 all files of the corpus from their first line to their last on every firmware.
 """

@@ -403,7 +403,7 @@ async def test_a_restart_waits_for_a_cancel_that_takes_long(
         it.live.printer.printing._run.ask_pause()  # type: ignore[union-attr]  # noqa: SLF001 - no wait
         await it.phase("paused")
         run = await it.live.does("job", command="restart")
-        assert "begins again when that has ended" in run.warnings[0]
+        assert "starts again when that is done" in run.warnings[0]
         assert it.live.printer.state.job.phase == "cancelling"
         with pytest.raises(RejectedError, match="a print is under way"):
             it.start()

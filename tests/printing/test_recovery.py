@@ -1,4 +1,4 @@
-"""From where a print that broke off goes on, and when that is refused."""
+"""Where an interrupted print continues, and when that is refused."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -157,7 +157,9 @@ def test_it_is_refused_where_it_would_do_harm() -> None:
     late = first_line(6) + 35
     assert "print it again" in refused(first_line(1) + 3, z=0.2)
     assert "another firmware" in refused(late, z=1, family="klipper")
-    assert "how hot" in refused(late, TEXT.replace("M104 S200", ""), z=1, targets={})
+    assert "temperature of the nozzle" in refused(
+        late, TEXT.replace("M104 S200", ""), z=1, targets={}
+    )
     low = Profile.model_validate({"volume": {**VOLUME, "z": [0, 6]}})
     assert "no room" in refused(late, z=1.2, context=replace(CONTEXT, profile=low))
     middle = Profile.model_validate({"volume": {"x": [45, 200], "y": [58, 200]}})

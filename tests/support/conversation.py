@@ -18,7 +18,7 @@ from bridge.simulator.firmware import Firmware
 from bridge.simulator.options import Options
 
 STEPS = 40_000
-"""What takes more goes on for ever. Each ``M108`` that arrives as an ``M1`` takes some
+"""What takes more continues forever. Each ``M108`` that arrives as an ``M1`` takes some
 2,000, until the host gives up and a person presses the button."""
 AFTERWARDS = 120.0  # seconds for the firmware to finish what it has buffered
 WAITING = 3  # lines queued on the host at a time
@@ -54,7 +54,7 @@ class Conversation:
     """Runs until the outcome of every line is known and both sides are idle.
 
     When the host gives the link up it opens a new conversation with the same firmware,
-    as the bridge does, and goes on with the lines that were not tried yet.
+    as the bridge does, and continues with the lines that were not tried yet.
 
     Args:
         dialect: what the host knows the firmware for.

@@ -49,7 +49,7 @@ def _measured() -> Iterator[None]:
     """Trace memory but not lines: coverage keeps two kilobytes for each thread.
 
     A worker is measured twice, as the process that another one has started and as
-    one that runs tests; when the one is stopped, the other goes on.
+    one that runs tests; when the one is stopped, the other continues.
     """
     stopped: list[Coverage] = []
     while (coverage := Coverage.current()) is not None:

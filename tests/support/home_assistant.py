@@ -1,7 +1,7 @@
 """How Home Assistant 2026.11 renders templates, and which fields its platforms accept.
 
 Read in its schemas: what is not listed there is dropped without a word, so that a slip
-in a name would do nothing for ever.
+in a name would do nothing forever.
 """
 
 from collections.abc import Mapping

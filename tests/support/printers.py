@@ -1,6 +1,6 @@
 """Printers behind a real pseudo-terminal, each in its own thread.
 
-So they go on while a test waits, and between tests.
+So they continue while a test waits, and between tests.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ class Proxy:
         port: where it listens.
         connections: how many it has taken.
         swallowing: bytes vanish in both directions, connections stay.
-        thawed: until it is set, bytes of both directions are held, to go on later.
+        thawed: until it is set, bytes of both directions are held, to continue later.
         stalled: nothing more is taken from the client, whose buffers then fill.
         cut_after: bytes from the server after which all connections are reset.
 

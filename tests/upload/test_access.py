@@ -30,9 +30,9 @@ def test_a_file_of_keys() -> None:
         ("", "no key"),
         ("# nothing\n", "no key"),
         (f"{A}\nshort\n", "line 2 has a key of fewer than 16"),
-        (f"{'ä' * 32}", "line 1 is no key in printable ASCII"),
-        (f"left:\n{A}", "line 1 is no key"),
-        (f"{A} {B}", "line 1 is no key"),
+        (f"{'ä' * 32}", "line 1 is not a key in printable ASCII"),
+        (f"left:\n{A}", "line 1 is not a key"),
+        (f"{A} {B}", "line 1 is not a key"),
     ],
 )
 def test_a_file_that_cannot_be_used(text: str, why: str) -> None:

@@ -79,7 +79,7 @@ async def test_what_is_not_fetched(tmp_path: Path) -> None:
     }
     why = {
         "/missing": "404", "/other": "another SHA-256", "/zip": "compressed",
-        "/large": "max_upload", "/larger": "max_upload", "/loop": "again and again",
+        "/large": "max_upload", "/larger": "max_upload", "/loop": "too often",
         "/away": "another server", "/plain": "another server",
         "/short": "HTTP", "/nothing": "closed|HTTP", "/noise": "HTTP",
     }  # fmt: skip

@@ -310,7 +310,7 @@ async def test_who_says_nothing_is_disconnected(
 async def test_a_body_that_trickles_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One byte now and then is no silence, and held an upload for ever."""
+    """One byte now and then is not a silence, and held an upload forever."""
     monkeypatch.setattr(handlers, "MAX_UPLOADS", 1)
     body, job = form(GCODE), post("/left/api/job", {"command": "pause"})
     head = upload_head(0, "Transfer-Encoding: chunked").replace(

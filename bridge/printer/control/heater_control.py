@@ -169,7 +169,7 @@ class HeaterControl:
         self._on_event = on_event
         self._file = file
         self._broker = broker
-        # The policy's clock: it goes on over restarts, and never jumps within a run.
+        # The policy's clock: it continues over restarts, and never jumps within a run.
         self._epoch = time.time() - observer.clock()
         record = recall(file, HeaterRecord) if file is not None else None
         memory = record.memory(self._now()) if record is not None else Memory()
@@ -381,7 +381,7 @@ class HeaterControl:
             self._warn(decision.warn)
         state = self._observer.state
         if state.waiting and (decision.off or decision.set):
-            # Lines that it is sent now would take effect when it goes on, too late.
+            # Lines that it is sent now would take effect when it continues, too late.
             self._report_failure(tuple(decision.off), WAITS)
         elif decision.reheat and not state.job.streamed:  # that heats by itself
             self._start(self._reheat(decision.reheat))

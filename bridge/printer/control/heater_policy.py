@@ -11,7 +11,7 @@ A heater is on only while it has one of these reasons:
 What counts as use, and when each reason ends, is in
 :mod:`bridge.printer.control.idle_timeout`.
 
-Times are seconds on a clock that goes on over restarts.
+Times are seconds on a clock that continues over restarts.
 """
 
 from collections.abc import Collection, Mapping

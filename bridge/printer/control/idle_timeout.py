@@ -9,7 +9,7 @@ crash keeps a heater on.
 The other limits are those of a paused print, of a lease (``hold``), and of a time
 without the broker. :mod:`bridge.printer.control.heater_policy` applies them.
 
-Times are seconds on a clock that goes on over restarts (:func:`restored`).
+Times are seconds on a clock that continues over restarts (:func:`restored`).
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaterLimits:
-    """How long heaters stay on, in seconds; 0: for ever.
+    """How long heaters stay on, in seconds; 0: forever.
 
     Attributes:
         idle: without use.

@@ -26,7 +26,7 @@ from bridge.printer.limits.travel import InitialState
 
 _CONFLICT = 409
 _ANY = Program()
-"""Lines that are not known yet, and are no emergency stop."""
+"""Lines that are not known yet, and are not an emergency stop."""
 
 BEFORE_TOOL, AFTER_TOOL = "beforeToolChange", "afterToolChange"
 
@@ -402,7 +402,7 @@ class Planner:
         return self._last_context[1]
 
     def rules_of_files(self) -> SafetyRules:
-        """Return what the lines of a file are checked against that are no moves."""
+        """Return what the lines of a file are checked against that are not moves."""
         observer = self._observer
         start = InitialState(profile=self._config.profile, dialect=observer.dialect)
         return SafetyRules(start=start, blocked=self._config.blocked)

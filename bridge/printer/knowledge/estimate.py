@@ -1,6 +1,6 @@
 """The time that a print still takes, from its progress over time.
 
-A share of the file is no share of the time: the first bytes are heating, homing and
+A share of the file is not a share of the time: the first bytes are heating, homing and
 probing, and layers differ. So nothing is estimated from what happened while the print
 heated up at its beginning, and an estimate counts only when the last ones agree.
 """

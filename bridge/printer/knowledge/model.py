@@ -79,7 +79,7 @@ class Problem:
         error: the firmware's own words, or ours.
         reason: a stable word such as ``thermal_runaway`` or ``timeout``.
         consequence: ``halted`` (the firmware needs a reset), ``stopped`` (an emergency
-            stop was requested), ``disconnected``, ``heater_off`` (the rest goes on),
+            stop was requested), ``disconnected``, ``heater_off`` (the rest continues),
             ``unmeasured`` (a heater without a temperature) or ``print_failed`` (the
             printer can be used).
         logs: the last lines of the wire.
@@ -149,15 +149,15 @@ information: Marlin shows ``Resuming SD`` with ``Dismiss`` whenever a print star
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRecovery:
-    """How a print that broke off could go on, as it was worked out on request.
+    """How a print that was interrupted could continue, as it was worked out on request.
 
     Attributes:
-        job: the id of the print that broke off.
+        job: the id of the print that was interrupted.
         file: what was printed.
         layer: the layer to begin with, counted from 1; ``None``: none can be.
         height: where the nozzle has to stand, in mm above the bed; likewise.
         lines: what is sent before that layer; empty if none can be.
-        refused: why the print cannot go on, else ``""``.
+        refused: why the print cannot continue, else ``""``.
         asked: the layer and the height that a person has chosen, each or ``None``.
         time: when it was worked out.
 
@@ -210,11 +210,11 @@ class PrinterState:
         listed: the list was read since the card was inserted.
         listing: the list that is being received.
         job: the print that is under way, and how the last one ended.
-        broken_off: the last print was one of the bridge's files, and broke off.
-        recovery: how that print could go on, if somebody has asked.
+        broken_off: the last print was one of the bridge's files, and was interrupted.
+        recovery: how that print could continue, if somebody has asked.
         totals: all prints so far.
         problem: why the printer stopped.
-        fault: why one of its heaters is off while the firmware goes on.
+        fault: why one of its heaters is off while the firmware continues.
         print_failure: the last print failed, and nobody has acknowledged that yet.
         failure: the last operation that failed, such as ``G29``; the firmware may stop
             because of it.
@@ -306,7 +306,7 @@ class PrinterState:
 
     @property
     def trouble(self) -> Problem | None:
-        """The problem, or else what the printer can go on with."""
+        """The problem, or else what the printer can continue with."""
         return self.problem or self.fault or self.print_failure
 
     @property

@@ -108,7 +108,7 @@ def _confirmed(job: PrintJob) -> PrintJob:
 
 
 def link_lost(job: PrintJob, now: float, why: str = "") -> PrintJob:
-    """Return the job after the link was lost: a print goes on, unconfirmed.
+    """Return the job after the link was lost: a print continues, unconfirmed.
 
     One that the bridge streams has failed; ``why`` is half a sentence.
     """
@@ -136,7 +136,7 @@ def reset(job: PrintJob, now: float) -> PrintJob:
 
 
 def select(job: PrintJob, name: str, size: int | None) -> PrintJob:
-    """Return the job after a file was opened; a print goes on."""
+    """Return the job after a file was opened; a print continues."""
     if job.active:
         return replace(job, file=job.file or name or None, size=job.size or size)
     fresh = begun(
@@ -298,7 +298,7 @@ def report_error(job: PrintJob) -> PrintJob:
     """Return the job after an error that belongs to no command.
 
     Klipper stops reading a file at the first line that it refuses, says so once, and
-    goes on reporting the byte at which it stopped
+    keeps reporting the byte at which it stopped
     (tests/transcripts/klipper/07c_sd_error_in_file.txt).
     """
     return replace(job, complaint=True) if job.phase in RUNS else job
@@ -336,7 +336,7 @@ def report_progress(
 
 
 def card_removed(job: PrintJob, now: float) -> PrintJob:
-    """Return the job after the card was removed; what the bridge streams goes on."""
+    """Return the job after the card was removed; what the bridge streams continues."""
     return step(job, "card_removed", now) if job.origin == "card" else job
 
 
@@ -457,7 +457,7 @@ def _seek(job: PrintJob, position: float, now: float) -> PrintJob:
     if not job.active:
         return replace(job, position=int(min(position, _MAX_BYTES)))
     if job.paused_at is not None and not position:
-        # Rewound during a pause: it will not go on from there.
+        # Rewound during a pause: it will not continue from there.
         return _cancel_sent(job, now)
     return job
 
@@ -468,7 +468,7 @@ def _cancel_sent(job: PrintJob, now: float) -> PrintJob:
 
 
 def cancel_refused(job: PrintJob, now: float) -> PrintJob:
-    """Return the print whose cancellation was refused, or not sent: it goes on."""
+    """Return the print whose cancellation was refused, or not sent: it continues."""
     paused = job.paused_at is not None
     observed: Observation = "cancel_refused_in_pause" if paused else "cancel_refused"
     return step(replace(job, cancel_sent=False), observed, now)
@@ -560,7 +560,7 @@ def report_streamed(job: PrintJob, come: Streamed, now: float) -> PrintJob:
 def _timed(job: PrintJob, elapsed: float | None, now: float) -> PrintJob:
     """Return the job with the part of the slicer's time that has passed.
 
-    It goes on with the clock, except in a pause and while a heater is waited for. A
+    It continues with the clock, except in a pause and while a heater is waited for. A
     print that takes longer than the slicer has said has no time left that is known.
     """
     if job.seconds is None or job.percent is not None:

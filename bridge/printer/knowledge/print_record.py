@@ -1,9 +1,9 @@
-"""What is kept of a print over a restart of the bridge.
+"""What is kept of a print across a restart of the bridge.
 
-A print from the card goes on without the bridge. The next run finds it by this record,
-so it reports neither a second beginning nor an end without a beginning, and knows how
-long the print took. A print that the bridge streamed has failed (``interrupted``). The
-moments are in Unix time, because the monotonic clock starts again with the machine.
+A print from the card continues without the bridge. With this record, the next run
+recognises it: it reports neither a second start nor an end without a start, and knows
+how long the print took. A print that the bridge streamed has failed (``interrupted``).
+Times are Unix times, because the monotonic clock restarts with the computer.
 """
 
 from dataclasses import replace
@@ -83,7 +83,7 @@ class PrinterRecord(_Record):
     """There was a print or heat when the bridge ended, and the connection was not lost
     before that."""
     displaced: bool = False
-    """The head was moved since its last print broke off."""
+    """The head was moved since its last print was interrupted."""
     running: RunningPrint | None = None
     """The print under way."""
     result: LastPrint | None = None

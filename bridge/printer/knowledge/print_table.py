@@ -85,7 +85,7 @@ Observation = Literal[
 * ``announced_ended``: the end, of which the next line says whether it was cancelled.
 * ``short_print``: the end of a print that began and ended between two polls.
 * ``card_removed``, ``reset``, ``halted``: of the printer.
-* ``announced_failed``: the bridge, which streams the print, cannot go on with it.
+* ``announced_failed``: the bridge, which streams the print, cannot continue with it.
 """
 
 
@@ -96,7 +96,7 @@ class Transition:
     Attributes:
         to: the next phase.
         events: what is reported, in order.
-        outcome: how the print ended; ``None``: it goes on.
+        outcome: how the print ended; ``None``: it continues.
         reason: a stable word if it failed; ``None``: the caller has it.
 
     """
@@ -283,8 +283,8 @@ class PrintJob:
         objects: the objects of the file that can be excluded.
         excluded: those that are.
         detail: why it fails, as a sentence, in the step that ends it.
-        stands: nothing of a print is being sent, and no move of it goes on, although it
-            is under way.
+        stands: although the print is under way, no line of it is being sent and no move
+            of it is being executed.
         result: how the last print ended.
         happened: how many events there were so far.
         recent: the last of them.
@@ -421,7 +421,7 @@ def _entered(job: PrintJob, transition: Transition, now: float) -> PrintJob:
 def _ended(job: PrintJob, outcome: Outcome, now: float, reason: str) -> PrintJob:
     """Return the job without its print; the file stays selected.
 
-    Its counter is unknown then: a firmware may go on reporting where it stopped.
+    Its counter is unknown then: a firmware may keep reporting where it stopped.
     """
     last = now if job.lost_at is None else job.lost_at
     result = PrintResult(

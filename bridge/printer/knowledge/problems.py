@@ -147,7 +147,7 @@ def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterStat
 def unmeasured(state: PrinterState, heaters: Sequence[str], now: float) -> PrinterState:
     """Return the state where heaters should heat and have no temperature.
 
-    A firmware that goes on heating without one, or has turned the heater off without a
+    A firmware that keeps heating without one, or has turned the heater off without a
     word, needs a person at once.
     """
     for name in heaters:
@@ -160,7 +160,7 @@ def refused(state: PrinterState, text: str, now: float) -> PrinterState:
     """Return the state after a refusal: of an unknown code, or with a late reason.
 
     A tool that the firmware refuses is not selected (Q-27), a print whose cancellation
-    it refuses goes on, and a question that it refuses to have answered still stands.
+    it refuses continues, and a question that it refuses to have answered still stands.
     """
     state = _undone(replace(state, notes=()), now)
     if reason := firmware_errors.failure_reason(text):
@@ -232,11 +232,11 @@ _WHY_FAILED = {
     "it switched off?",
     "printer_reset": "the printer was reset",
     "card_removed": "the SD card was removed",
-    "not_started": "the printer did not start it",
+    "not_started": "the printer did not start the print",
     "file_error": "the printer refused a line of the file",
-    "interrupted": "the bridge was ended in the middle of it",
-    "bridge_stopped": "the bridge was stopped, and paused it first",
-    "no_answer": "the printer did not acknowledge a line of it",
+    "interrupted": "the bridge ended during the print",
+    "bridge_stopped": "the bridge was stopped; it paused the print first",
+    "no_answer": "the printer did not acknowledge a line of the print",
 }
 """The reasons of a failed print in words; those of a halted firmware come with its own
 error."""

@@ -70,7 +70,7 @@ def observe(
 def _settled(before: PrinterState, state: PrinterState) -> PrinterState:
     """Return the state without what the print's new state contradicts.
 
-    A print that goes on waits for nobody: the firmware need not report that its
+    A print that continues waits for nobody: the firmware need not report that its
     question was answered. And a print that is seen again was not lost with the link.
     """
     goes_on = state.job.phase in _GOES_ON and before.job.phase not in _GOES_ON

@@ -115,9 +115,9 @@ def disconnected(
 ) -> PrinterState:
     """Return the state after the link was closed, or could not be opened.
 
-    The heaters stay known by name, their temperatures do not. A print from the card
-    goes on without the bridge, so it is kept; the next connection shows its state. One
-    that the bridge streams has failed.
+    The names of the heaters are kept, their temperatures are not. A print from the card
+    continues without the bridge, so it is kept, and the next connection shows its
+    state. A print that the bridge streams has failed.
 
     Args:
         state: what is known.
@@ -351,7 +351,7 @@ _OF_CANCELLING = {PrintAction.CANCEL, PrintAction.PAUSE, PrintAction.SEEK}
 def line_failed(state: PrinterState, line: str, *, now: float) -> PrinterState:
     """Return the state after a line was refused, not answered or not sent.
 
-    A print whose cancellation failed goes on, as far as anybody knows.
+    A print whose cancellation failed continues, as far as anybody knows.
     """
     if read(line).row.job not in _OF_CANCELLING:
         return state

@@ -312,7 +312,7 @@ def _check_diameter(line: Line) -> None:
     for number in numbers.split(":"):
         if number and not (float(number) == 0 or float(number) >= MIN_DIAMETER):
             raise _beyond(
-                f"{line}: {number} mm is no filament's diameter; the least is "
+                f"{line}: {number} mm is not a filament diameter; it must be at least "
                 f"{format_number(MIN_DIAMETER)} mm"
             )
 
@@ -340,8 +340,8 @@ def _check_wait(line: Line, seconds: float, profile: Profile) -> None:
     if not 0 <= seconds <= profile.max_dwell:
         raise _beyond(
             f"{line}: {format_number(seconds)} s are not between 0 and "
-            f"{format_number(profile.max_dwell)} s (profile.max_dwell); meanwhile the "
-            "printer may not see a stop"
+            f"{format_number(profile.max_dwell)} s (profile.max_dwell); meanwhile, an "
+            "emergency stop may not work"
         )
 
 

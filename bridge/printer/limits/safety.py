@@ -111,7 +111,7 @@ def gate(command: Command, situation: Situation) -> None:
         temperatures.check_heater("chamber", situation.profile)
     if command.needs_question and not situation.asks:
         raise RejectedError.conflict(
-            f"{what}: the printer is asking nothing", "no_question"
+            f"{what}: the printer is not asking anything", "no_question"
         )
     _gate_print(command, situation, what)
 

@@ -224,7 +224,7 @@ class Link:
 
         If :meth:`run` has ended although :meth:`leave` was not called, the next attempt
         to connect has been due since then. If ``attend`` has ended although the session
-        goes on, the next poll has been due since then; a firmware that was halted is
+        continues, the next poll has been due since then; a firmware that was halted is
         not polled.
         """
         due = self._ended_at
@@ -351,7 +351,7 @@ async def _in_own_task(work: Coroutine[object, object, str]) -> str:
     """Await work in a task of its own, and return its result.
 
     A TaskGroup that fails leaves its task with a request to cancel (CPython before
-    3.11.4, gh-102780), which must not reach a task that goes on. And a TaskGroup that
+    3.11.4, gh-102780), which must not reach a task that continues. And a TaskGroup that
     is cancelled at the moment at which it fails reports the failure alone (before
     3.13): here the cancellation is not lost.
 

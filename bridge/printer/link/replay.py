@@ -90,7 +90,7 @@ def read_lines(pieces: Iterable[bytes], note: Note = lambda _: None) -> Iterator
         head, pieces = _peek(_unzipped(pieces, note))
     for mark, name in _PACKED.items():
         if head.startswith(mark):
-            raise LogFormatError(f"this is {name}, and no log; unpack it first")
+            raise LogFormatError(f"this is {name}, not a log; unpack it first")
     if encoding := _utf_16(head):
         pieces = _in_utf_8(pieces, encoding)
     for line in _split(pieces):
@@ -161,8 +161,8 @@ def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
             rest = rest[-1:] if rest.endswith(b"\r") else b""
         if seen > _WITHOUT_END and not ended:
             raise LogFormatError(
-                f"there is no line end in the first {_WITHOUT_END:,} bytes; this is no "
-                "log"
+                f"there is no line end in the first {_WITHOUT_END:,} bytes; this is "
+                "not a log"
             )
     if rest and not dropped:
         yield rest.removesuffix(b"\r")
@@ -269,8 +269,8 @@ def read_any(
             break
     if kept is not None and first:
         raise LogFormatError(
-            r'line 1 of the log is no entry such as "12.3456 > M105\n", "Recv: ok" or '
-            f'"ok T:20.1 /0.0": {shown(first)}'
+            r'line 1 of the log is not an entry such as "12.3456 > M105\n", "Recv: ok" '
+            f'or "ok T:20.1 /0.0": {shown(first)}'
         )
 
 

@@ -65,7 +65,7 @@ class Streaming:
         return self.stream.starved(self._session.time())
 
     def pause(self) -> None:
-        """Pull no more lines until :meth:`resume`; those that were sent go on.
+        """Pull no more lines until :meth:`resume`; those that were sent continue.
 
         Lines of :meth:`Session.send` and of other streams are sent meanwhile.
         """
@@ -159,7 +159,7 @@ class Session:
         self._failed = False
         self._over = False
         self._touched = self._loop.time()
-        self._failure = "the link to the printer broke"
+        self._failure = "the connection to the printer was lost"
 
     @property
     def closed(self) -> bool:
@@ -234,7 +234,7 @@ class Session:
 
         Raises:
             FailedError: The link is gone, and nothing was sent.
-            ValueError: It is no line that can be sent.
+            ValueError: It is not a line that can be sent.
 
         """
         return Sent(*self._send(text, ahead=ahead, report_errors=report_errors))
@@ -283,9 +283,9 @@ class Session:
 
         Each line is pulled when it can be sent, in the callback that read the ``ok`` of
         the one before: no task, future or place in a queue is needed for it. Lines of
-        :meth:`send` and urgent ones go in between. A line that is no move, such as one
-        that waits for a heater, is in flight alone, for as long as the dialect allows
-        it.
+        :meth:`send` and urgent ones go in between. A line that is not a move, such as
+        one that waits for a heater, is in flight alone, for as long as the dialect
+        allows it.
 
         Args:
             source: yields a line, a line and its offset in the source, or ``None``:

@@ -111,8 +111,9 @@ class WireFile:
         self.close()
         if self._failed is None:
             _logger.warning(
-                "%s cannot be written (%s): the printer goes on without this log; free "
-                "disk space or fix its permissions; it is tried again every minute",
+                "%s cannot be written (%s): everything continues without this log; "
+                "free disk space or fix its permissions; it is tried again every "
+                "minute",
                 self._path,
                 error.strerror,
             )

@@ -9,7 +9,7 @@ The text format is that of the logs in ``tests/transcripts``::
 Seconds, direction (``>`` is the host), one blank, the line. Bytes outside printable
 ASCII and the backslash itself are escaped as in Python. What was sent shows its own
 line break; what was received ended in a line feed, unless a single backslash ends the
-entry: then the line goes on in the next one, or was never finished.
+entry: then the line continues in the next one, or was never finished.
 
 The last lines go into error documents. A printer that is queried for its temperatures
 every second says nothing else in twenty lines, so of several routine lines in a row
@@ -180,8 +180,8 @@ def read_log(lines: Iterable[str]) -> Iterator[WireLogEntry]:
         data = None if found is None else _data(found["arrow"], found["body"])
         if found is None or data is None:
             raise LogFormatError(
-                f"line {number} of the log is no entry such as '12.3456 > M105\\n' or "
-                f"'12.3460 < ok': {text[:80]!r}"
+                f"line {number} of the log is not an entry such as '12.3456 > M105\\n' "
+                f"or '12.3460 < ok': {text[:80]!r}"
             )
         if found["time"] is not None:
             if float(found["time"]) + shift < time:
@@ -280,7 +280,7 @@ class RoutineLines:
     """Recognises the lines of one wire that are repeated all the time."""
 
     def __init__(self) -> None:
-        self._commands = 0  # lines that are no queries, and whose "ok" is still to come
+        self._commands = 0  # lines that are not queries and have no "ok" yet
         self._last = b""
 
     def sent(self, line: bytes) -> bool:

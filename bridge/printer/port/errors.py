@@ -118,14 +118,14 @@ def late(port: str) -> LinkError:
             f"{port} does not answer: is {host} switched on and in this network?"
         )
     return LinkError(
-        f"{port} hangs while it is opened: unplug the printer and plug it in again"
+        f"{port} is stuck while being opened: unplug the printer and plug it in again"
     )
 
 
 def permission_problem(port: str) -> str | None:
     """Return why this process may not open a serial port, or ``None``.
 
-    A port that does not exist is no problem of permissions, and neither is a URL.
+    A port that does not exist is not a problem of permissions, and neither is a URL.
     """
     if "://" in port or port == "auto":
         return None

@@ -50,7 +50,7 @@ class Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     checkpoint: Checkpoint | None = None
-    """Of the print under way, or of the last one if it broke off."""
+    """Of the print under way, or of the last one if it was interrupted."""
 
 
 def checkpoint(  # noqa: PLR0913 - all that is kept

@@ -1,8 +1,8 @@
 """The lines of a file as they are sent: which one is next, and where sending stops.
 
-Bytes of the file go in, in blocks; lines in canonical form come out, one at a time and
-only when the next one can be sent. What is no line for the firmware (comments, blanks,
-a pause of the host) never comes out.
+Blocks of bytes from the file go in; lines in canonical form come out, one at a time and
+only when the next one can be sent. What is not meant for the firmware (comments,
+blanks, a pause of the host) never comes out.
 """
 
 from collections import deque
@@ -65,7 +65,8 @@ class Stop:
 
 
 Clean = Callable[[Line, str], Line]
-"""Returns a line, which is no move, as it is sent: with offsets, and within the limits.
+"""Checks a line that is not a move, and returns it as it is sent, with offsets.
+
 Its arguments are the line and the words for where it is.
 
 Raises:
@@ -81,7 +82,7 @@ class Feed:
         tracker: follows the lines.
         objects: the objects of the file.
         dialect: the firmware's.
-        clean: checks a line that is no move.
+        clean: checks a line that is not a move.
         tool_scripts: whether scripts have to run at a change of the tool.
         host_changes_filament: whether ``M600`` is a pause of the bridge.
         line: how many lines of the file precede the first byte.
@@ -98,7 +99,7 @@ class Feed:
 
     """
 
-    def __init__(  # noqa: PLR0913 - what it asks while it goes on
+    def __init__(  # noqa: PLR0913 - what it asks while it continues
         self,
         tracker: Tracker,
         objects: Objects,
@@ -272,7 +273,7 @@ class Feed:
         return None
 
     def _special(self, line: Line) -> Line | None:
-        """Return a line that is no move, unless something else is done about it."""
+        """Return a line that is not a move, unless something else is done about it."""
         if line.code in HANDLED and self._pauses(line):
             self._next.append(Stop("pause", _why(line)))
             return None
@@ -396,7 +397,7 @@ def _why(line: Line) -> str:
 
 
 def _moves_filament(line: Line) -> bool:
-    """Return whether a line that is no move belongs to the moves of an object."""
+    """Return whether a line that is not a move belongs to the moves of an object."""
     if line.code == "G92":
         return set(line.values) <= {"E"}
     return line.code in _RETRACTIONS and not line.values

@@ -1,4 +1,4 @@
-"""Tells the printer's state, and the disk, how a print of the bridge goes on."""
+"""Tells the printer's state, and the disk, how a print of the bridge continues."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +48,7 @@ class JobReport:
         """When the checkpoint was written last."""
         kept = recall(file, Kept) if file is not None else None
         self.point: Checkpoint | None = None if kept is None else kept.checkpoint
-        """Where the last print broke off, or the present one is."""
+        """Where the last print was interrupted, or the present one is."""
         self._targets: dict[str, float] = {}
         self._factors: tuple[float | None, float | None] = (None, None)
         self._elapsed: float | None = None
@@ -127,7 +127,7 @@ class JobReport:
         self._on_event(StateEvent("layer", data))
 
     def interrupted(self) -> None:
-        """Say that the last print broke off because an earlier run of ours did."""
+        """Report that the last print was interrupted when the bridge ended."""
         result = self.job.result
         if result is not None:
             data = {"file": result.file, "job": result.job, "layer": result.layers}

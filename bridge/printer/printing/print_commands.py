@@ -192,10 +192,10 @@ class PrintCommands:
         self._printing.start(file, recovery)
 
     async def recovery(self, command: Recover | PlanRecovery) -> Recovery:
-        """Return how the print that broke off goes on; nothing is sent.
+        """Return how the print that was interrupted continues; nothing is sent.
 
         Raises:
-            RejectedError: It cannot go on, or not as it was planned.
+            RejectedError: It cannot continue, or not as it was planned.
 
         """
         if isinstance(command, Recover) and command.planned:

@@ -118,7 +118,7 @@ class FileReader:
             self._on_ready()
 
     def _add(self, block: bytes) -> bool:
-        """Add a block when there is room; return whether to go on."""
+        """Add a block when there is room; return whether to continue."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._blocks) < AHEAD)
             if self._closed:

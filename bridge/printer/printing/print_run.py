@@ -68,7 +68,7 @@ class _CancelledError(Exception):
 
 
 class _FileError(Exception):
-    """The print cannot go on because of its file; the message is a sentence."""
+    """The print cannot continue because of its file; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Parts:
         queue: carries out commands in between.
         planner: knows what lines may be sent.
         hooks: runs the operator's scripts.
-        report: says how the print goes on.
+        report: says how the print continues.
 
     """
 
@@ -117,7 +117,7 @@ class PrintRun:
         parts: of the printer.
         file: what is printed.
         on_layer: called with the number of each layer.
-        recovery: how to go on with a print of it that broke off.
+        recovery: how to continue with a print of it that was interrupted.
 
     Attributes:
         file: the same.
@@ -159,8 +159,8 @@ class PrintRun:
             Path(file.path), start=start.byte, on_ready=self._on_ready()
         )
         self._streaming: Streaming | None = None
-        self._sent = ""  # the line in flight that is no move
-        self._problem = ""  # why it cannot go on, found out while lines were sent
+        self._sent = ""  # the line in flight that is not a move
+        self._problem = ""  # why it cannot continue, found out while lines were sent
         self._reason = ""  # of the pause
         self._quiet = False  # the printer has paused by itself: it is sent nothing
         self._starved = 0.0  # by the streams that have ended
@@ -274,7 +274,7 @@ class PrintRun:
         except ValueError as error:  # a line that cannot be sent at all
             await self._end_failed("file_error", str(error))
         except Exception:
-            # A print that nobody carries out would keep its heaters on for ever.
+            # A print that nobody carries out would keep its heaters on forever.
             await self._end_failed("internal_error", _BUG)
             raise
         finally:
@@ -369,7 +369,7 @@ class PrintRun:
         self._report.note("announced_cancelled")
 
     async def _end_failed(self, reason: str, text: str) -> None:
-        """End a print that cannot go on; the printer may be able to."""
+        """End a print that cannot continue; the printer may be able to."""
         try:
             self._save()
             if self._report.job.streamed:
@@ -396,7 +396,7 @@ class PrintRun:
     # Pauses
 
     async def _stand(self, stop: Stop) -> None:
-        """Pause, and go on when somebody wants that."""
+        """Pause, and continue when somebody wants that."""
         parts, report = self._parts, self._report
         if stop.because != "asked":
             self.wanted, self._reason, self._quiet = "pause", stop.text, False
@@ -432,7 +432,7 @@ class PrintRun:
         self.parked = False
 
     async def _come_to_rest(self) -> None:
-        """Wait until the head stands, and ask where; not for ever."""
+        """Wait until the head stands, and ask where; not forever."""
         session = self._parts.session()
         with suppress(TimeoutError):
             async with timeout(STANDSTILL):
@@ -457,7 +457,7 @@ class PrintRun:
         if lost := sequences.lost_axes(place, homed):
             raise _FileError(
                 f"{', '.join(lost)} was homed in the pause, and the file had shifted "
-                "it from an unknown place; nobody knows the way back"
+                "it from an unknown place; the position to return to is unknown"
             )
         for line in sequences.returning(
             place,
@@ -481,7 +481,7 @@ class PrintRun:
     # Lines
 
     def _clean(self, line: Line, where: str) -> Line:
-        """Return a line of the file that is no move, as it is sent.
+        """Return a line of the file that is not a move, as it is sent.
 
         Raises:
             RejectedError: It must not be sent.

@@ -1,7 +1,7 @@
-"""How to go on with a print that broke off: from where, and whether that is safe.
+"""How to continue an interrupted print: from where, and whether that is safe.
 
 The printer has lost its position, and up to 64 moves may be missing that it had
-acknowledged. So the print goes on from the beginning of a layer, and the file is
+acknowledged. So the print continues from the beginning of a layer, and the file is
 followed again up to there. The height cannot be found by homing, because the part is in
 the way: the nozzle stands where it stopped, and that has to be known.
 """
@@ -59,12 +59,12 @@ class LayerStart:
 
 
 class Scan:
-    """Follows a file up to where its print broke off.
+    """Follows a file up to where its print was interrupted.
 
     Args:
         point: where that was.
         dialect: the firmware's.
-        layer: the layer from which to go on; ``None``: the last one that is safe.
+        layer: the layer from which to continue; ``None``: the last one that is safe.
 
     Attributes:
         start: the layer to begin with; ``None``: none was found yet.
@@ -156,7 +156,7 @@ def _as_it_is(line: Line, _where: str) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How a print goes on.
+    """How a print continues.
 
     Attributes:
         start: the layer to begin with.
@@ -178,10 +178,10 @@ def plan(
     z: float | None = None,
     displaced: bool = False,
 ) -> Recovery:
-    """Return how a print goes on.
+    """Return how a print continues.
 
     Args:
-        point: where it broke off.
+        point: where it was interrupted.
         scan: has followed the file up to there.
         context: the printer.
         z: the nozzle's height above the bed in mm, if a person has measured it.
@@ -193,12 +193,15 @@ def plan(
     """
     start = scan.start
     if start is None or start.number <= 1:
-        _refuse("it broke off in its first layer; print it again from the beginning")
+        _refuse(
+            "the print was interrupted in its first layer; print it again from the "
+            "beginning"
+        )
     if point.family != context.dialect.name:
         _refuse("the printer has another firmware now")
     place = start.tracker.place
     if None in {place.x, place.y, place.z, place.feedrate} or place.shifts:
-        _refuse("its file does not say where the layer begins")
+        _refuse("the file does not say where the layer begins")
     at = _height(scan, z, displaced=displaced)
     lines = (
         *_heating(point, start, context),
@@ -221,14 +224,14 @@ def _height(scan: Scan, measured: float | None, *, displaced: bool) -> float:
         return measured
     if displaced:
         _refuse(
-            "the head was moved since the print broke off, so its height is not known; "
-            "measure it, and give it as z"
+            "the head was moved since the print was interrupted, so the height of the "
+            "nozzle is not known; measure it, and give it as z"
         )
     heights = {height for height in scan.heights if height is not None}
     if not heights or max(heights) - min(heights) > SAME_HEIGHT:
         _refuse(
-            "the nozzle moved up or down just before, so its height is not known; "
-            "measure it, and give it as z"
+            "the nozzle was moving up or down when the print was interrupted, so its "
+            "height is not known; measure it, and give it as z"
         )
     return max(heights)
 
@@ -239,7 +242,7 @@ def _heating(point: Checkpoint, start: LayerStart, context: Context) -> tuple[st
     if not any(name.startswith("tool") for name in targets):
         targets = {name: t for name, t in start.tracker.targets.items() if t > 0}
     if not any(name.startswith("tool") for name in targets):
-        _refuse("nobody knows how hot the nozzle has to be")
+        _refuse("the temperature of the nozzle is not known")
     return target_lines(targets, context, wait=True)
 
 

@@ -48,7 +48,7 @@ SLICE = 50
 
 
 async def _follow(scan: Scan, point: Checkpoint) -> None:
-    """Follow a file up to where its print broke off.
+    """Follow a file up to where its print was interrupted.
 
     Raises:
         RejectedError: It has changed, or cannot be read (409).
@@ -144,11 +144,11 @@ class HostPrinting:
         return self._report.job
 
     def show_broken_off(self) -> None:
-        """Publish whether an earlier print broke off, as soon as somebody listens."""
+        """Publish whether an earlier print was interrupted, once somebody listens."""
         self._show(None)
 
     def report_interrupted(self) -> None:
-        """Say that the last print broke off because an earlier run of ours did."""
+        """Report that the last print was interrupted when the bridge ended."""
         self._report.interrupted()
 
     def check_start(self) -> None:
@@ -180,7 +180,7 @@ class HostPrinting:
         return self._parts.queue.arrival()
 
     def start(self, file: PrintFile, recovery: Recovery | None = None) -> None:
-        """Begin to print a file, or go on with a print of it that broke off.
+        """Begin to print a file, or continue with a print of it that was interrupted.
 
         Raises:
             RejectedError: See :meth:`check_start`.
@@ -197,27 +197,27 @@ class HostPrinting:
 
     @property
     def interrupted(self) -> Checkpoint | None:
-        """Where the last print broke off; ``None``: it did not, or one is under way."""
+        """Where the last print was interrupted; ``None``: it was not, or one runs."""
         return None if self.active else self._report.point
 
     async def plan_recovery(
         self, layer: int | None = None, z: float | None = None
     ) -> Recovery:
-        """Return how the print that broke off last can go on; nothing is sent.
+        """Return how the print that was interrupted last can continue; nothing is sent.
 
         Args:
             layer: the layer to begin with; by default the last one that is safe.
             z: the nozzle's height in mm, if a person has measured it.
 
         Raises:
-            RejectedError: It cannot go on safely, or not now (409), or it would heat
+            RejectedError: It cannot continue safely, or not now (409), or it would heat
                 beyond a limit (400).
 
         """
         point = self.interrupted
         if point is None:
             raise RejectedError.conflict(
-                "job recover: no print has broken off", "not_recoverable"
+                "job recover: no print was interrupted", "not_recoverable"
             )
         self.check_start()
         scan = Scan(point, self._parts.observer.dialect, layer)
@@ -236,7 +236,7 @@ class HostPrinting:
         return recovery
 
     async def show_recovery(self, layer: int | None, z: float | None) -> None:
-        """Work out how the print that broke off can go on, and publish that.
+        """Work out how the print that was interrupted can continue, and publish that.
 
         Args:
             layer: as for :meth:`plan_recovery`.
@@ -274,7 +274,7 @@ class HostPrinting:
             )
 
     async def planned_recovery(self) -> Recovery:
-        """Return how the print can go on, if that is what was published.
+        """Return how the print can continue, if that is what was published.
 
         Raises:
             RejectedError: As for :meth:`plan_recovery`, or nothing was published, too
@@ -283,7 +283,7 @@ class HostPrinting:
         """
         shown = self._parts.state.recovery
         if shown is None or shown.refused:
-            raise _outdated("nothing was planned, or the head was moved since")
+            raise _outdated("there is no plan, or the head was moved since")
         if self._report.now() > shown.time + PLAN_LASTS:
             raise _outdated("the plan is more than 15 minutes old")
         recovery = await self.plan_recovery(*shown.asked)
@@ -293,7 +293,7 @@ class HostPrinting:
         return recovery
 
     def _show(self, plan: PlannedRecovery | None) -> None:
-        """Publish whether the last print broke off, and how it could go on."""
+        """Publish whether the last print was interrupted, and how it could continue."""
         observer = self._parts.observer
         broken_off = self.interrupted is not None
         observer.set_state(
@@ -415,7 +415,7 @@ class HostPrinting:
             asked.cancel()
         return (
             *warnings,
-            "the print is still being cancelled; it begins again when that has ended",
+            "the print is still being cancelled; it starts again when that is done",
         )
 
     def _drop_restart(self, why: str) -> None:

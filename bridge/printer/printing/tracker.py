@@ -28,9 +28,9 @@ _LAYER = re.compile(
     r"|(?P<kiss>BEGIN_LAYER_OBJECT) z=(?P<z>[\d.]+))",
     re.ASCII | re.IGNORECASE,
 )
-"""How slicers mark a layer: Cura and ideaMaker, PrusaSlicer and its kin, Bambu Studio,
-Simplify3D, KISSlicer (once for each object). Each file has one kind of them; some have
-a second one for the same layers."""
+"""How slicers mark a layer: Cura and ideaMaker, PrusaSlicer and its forks, Bambu
+Studio, Simplify3D, KISSlicer (once for each object). A file has one kind; some have a
+second one for the same layers."""
 
 _ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
 """Cura's time at the end of a layer, in seconds."""
@@ -97,7 +97,7 @@ class HeadPosition:
 class Tracker:
     """Follows the lines of one file; :meth:`apply` is called for each, in order.
 
-    A move takes some 2 µs. Nothing is kept of the lines themselves.
+    A move takes about 2 µs. Nothing is kept of the lines themselves.
 
     Args:
         dialect: how the firmware understands modes.
@@ -303,7 +303,7 @@ class Tracker:
         box[2], box[3] = min(box[2], y - reach), max(box[3], y + reach)
 
     def _other(self, line: Line) -> None:
-        """Note what a line does that is no move."""
+        """Note what a line does that is not a move."""
         row = line.row
         if line.code in SETTINGS:
             self._setting(line)
