@@ -187,6 +187,7 @@ class Printer:
             interval=telemetry.interval,
             on_event=self._on_link_event,
             attend=self._attend,
+            on_failure=self._leave_at_once,
             wire=self._wire,
             taken=taken,
             found=found,
@@ -536,6 +537,9 @@ class Printer:
     async def _attend(self, session: Session) -> None:
         """Look after a connected printer; the poller is built after the link."""
         await self._poller.run(session)
+
+    def _leave_at_once(self, session: Session) -> None:
+        self.heat.leave_at_once(session, self.config.heaters_on_exit)
 
     def _on_link_event(self, event: LinkEvent) -> None:
         match event:

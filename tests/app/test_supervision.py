@@ -46,6 +46,10 @@ def in_a_periodic_task(station: Station) -> None:
     station.publisher.tick = bug  # type: ignore[method-assign]  # injects a bug
 
 
+def in_what_looks_after_the_printer(station: Station) -> None:
+    station.printer.heat.next_due = bug  # type: ignore[method-assign]  # injects a bug
+
+
 def in_the_task_of_the_link(station: Station) -> None:
     station.printer.link._places = bug  # type: ignore[method-assign]  # noqa: SLF001 - injects a bug
     station.printer.link.reconnect()
@@ -76,6 +80,7 @@ def in_a_timer(station: Station) -> None:
     "inject",
     [
         in_a_periodic_task,
+        in_what_looks_after_the_printer,
         in_the_task_of_the_link,
         in_a_listener_of_the_link,
         in_a_message,
@@ -237,7 +242,13 @@ async def test_what_ends_the_process_lets_each_printer_say_offline(
 
 
 @pytest.mark.parametrize(
-    "inject", [in_a_periodic_task, in_the_task_of_the_link, in_a_timer]
+    "inject",
+    [
+        in_a_periodic_task,
+        in_what_looks_after_the_printer,
+        in_the_task_of_the_link,
+        in_a_timer,
+    ],
 )
 async def test_a_bug_in_a_print_fails_it_and_leaves_nothing_hot(
     broker: Mosquitto, tmp_path: Path, inject: Callable[[Station], None]
@@ -292,7 +303,7 @@ async def test_a_bug_in_a_print_fails_it_and_leaves_nothing_hot(
             assert point.targets["tool0"] == 200
             # Off before the link was closed, and not first by the next station.
             heaters = printer.firmware.machine.heaters
-            if inject is not in_the_task_of_the_link:  # then there is no way to say so
+            if inject is not in_the_task_of_the_link:  # then the port is closed before
                 assert heaters["tool0"].target == 0
             readers = [x.name for x in threading.enumerate() if "print" in x.name]
             assert not [x for x in readers if x != f"printer {link.name}"]

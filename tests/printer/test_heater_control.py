@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -16,10 +16,11 @@ from bridge.printer.link.wire_log import Direction
 from bridge.simulator.personalities import PERSONALITIES
 from tests.support.cases import case
 from tests.support.live import Live, live
-from tests.support.printers import scripted
+from tests.support.printers import scripted, simulated
 from tests.support.waiting import until
 
 MINUTES = 0.04
+BOTH = ["bed", "tool0"]
 JOG = 4  # lines that wait, with the question before them
 HOT = {
     "M115": "FIRMWARE_NAME:Marlin 2.1 (Scripted)",
@@ -425,6 +426,126 @@ async def test_a_printer_that_is_busy_is_told_without_waiting(
             (event,) = told(it, "heaters_stay_on")
             # M108 ends the wait, so that the line is acknowledged.
             assert event["reason"] == ("it keeps heating" if parser else UNCONFIRMED)
+
+
+async def test_each_nozzle_is_named_if_nobody_acknowledges(tmp_path: Path) -> None:
+    """`M104 S0` alone turns off the one that is selected."""
+    both = {"M105": "ok T0:200 /200 T1:200 /200 B:20 /20"}
+    tools = {"tool0": "M104 T0 S0", "tool1": "M104 T1 S0"}
+
+    async def ends(extruders: int, shared: bool, sent: dict[str, str]) -> None:  # noqa: FBT001 - a row of the table
+        link = tmp_path / f"printer-{extruders}-{shared}"
+        profile: dict[str, Any] = {"extruders": extruders, "shared_nozzle": shared}
+        with scripted(link, HOT | both) as printer, case(profile):
+            async with live(str(link), **profile) as it:
+                await until(lambda: it.printer.state.heat_reason == "use")
+                printer.silent = True
+                await it.end()
+                assert {"M140 S0", *sent.values()} <= set(it.sent)
+                (event,) = told(it, "heaters_stay_on")
+                assert set(cast("list[str]", event["heaters"])) == {"bed", *tools}
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ends(2, False, tools))  # noqa: FBT003 - likewise
+        tasks.create_task(ends(2, True, dict.fromkeys(tools, "M104 S0")))  # noqa: FBT003
+        tasks.create_task(ends(1, False, tools | {"tool0": "M104 S0"}))  # noqa: FBT003
+
+
+async def test_what_cannot_be_reached_goes_off_after_the_next_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "heaters.json"
+    with simulated("simulator://marlin?speed=30", tmp_path / "printer") as printer:
+        async with live(str(printer.link), heat_file=file) as it:
+            await heat(it)
+            printer.unplug()
+            await until(lambda: it.printer.state.link == "offline")
+            await it.end()
+            assert told(it, "heaters_stay_on")
+        printer.plug()
+        async with live(str(printer.link), heat_file=file, idle_heaters=0.2) as it:
+            await until(lambda: bool(told(it, "heaters_off")))
+            assert it.sent == ["M104 S0"]
+            assert told(it, "heaters_off") == [{"heaters": ["tool0"], "cause": "exit"}]
+            assert "heaters_idle" not in it.event_names
+    assert "the bridge stops, or has stopped, serving this printer" in caplog.text
+
+
+# A bug in what looks after the printer ends the link
+
+
+def bug(*_: object) -> NoReturn:
+    raise ZeroDivisionError
+
+
+async def breaks(it: Live) -> None:
+    """Have a bug end the task of the link, and wait until all has ended."""
+    it.printer.heat.next_due = bug  # type: ignore[method-assign]  # injects a bug
+    with pytest.raises(ExceptionGroup) as caught:
+        await it.task
+    assert caught.group_contains(ZeroDivisionError)
+    it.task = asyncio.create_task(asyncio.sleep(0))  # that is all that has to end
+
+
+async def test_a_bug_leaves_each_family_cold() -> None:
+    async def story(it: Live) -> None:
+        await it.does("command", commands=["M104 S200", "M140 S60"])
+        await until(lambda: it.printer.state.heat_reason == "use", 30)
+        await breaks(it)
+        assert sorted(it.sent[-2:]) == ["M104 S0", "M140 S0"]
+        stay = {str(x["reason"]): x["heaters"] for x in told(it, "heaters_stay_on")}
+        # Repetier may report the new targets at once.
+        off = {str(x["cause"]): x["heaters"] for x in told(it, "heaters_off")}
+        assert stay.keys() <= {UNCONFIRMED}
+        assert off.keys() <= {"exit"}
+        named = [*stay.values(), *off.values()]
+        assert sorted(x for names in named for x in cast("list[str]", names)) == BOTH
+
+    await on_each_family(story)
+
+
+async def test_a_bug_turns_nothing_off_that_shall_stay_on() -> None:
+    async with live(PRINTER, settings={"heaters_on_exit": "keep"}) as it:
+        await heat(it)
+        await breaks(it)
+        assert it.sent == ["M104 S200"]
+    async with live(PRINTER) as it:
+        await begin_print(it)
+        before = list(it.sent)
+        await breaks(it)
+        assert it.sent == before
+        assert not told(it, "heaters_stay_on")
+
+
+async def test_a_bug_in_a_pause_turns_them_off_until_the_bridge_is_back(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "heaters.json"
+    hot = HOT | {"M27": "SD print paused", "M105": "ok T:200 /200 B:60 /60"}
+    with scripted(tmp_path / "printer", hot) as printer:
+        async with live(str(printer.link), heat_file=file) as it:
+            await until(lambda: it.printer.state.heat_reason == "pause")
+            await breaks(it)
+            assert it.sent == ["M104 S0", "M140 S0"]
+        printer.answers["M105"] = "ok T:200 /0 B:60 /0"
+        async with live(str(printer.link), heat_file=file) as it:
+            await it.has_sent("M104 S200")
+            assert it.sent == ["M140 S60", "M104 S200"]
+
+
+async def test_a_bug_while_it_waits_for_a_temperature_ends_the_wait(
+    tmp_path: Path,
+) -> None:
+    capable = {"M115": f"{HOT['M115']}\nCap:EMERGENCY_PARSER:1"}
+    with scripted(tmp_path / "printer", HOT | capable) as printer:
+        async with live(str(printer.link)) as it:
+            await until(lambda: it.printer.state.heat_reason == "use")
+            printer.held.add("M109")
+            wait = it.begins("command", command="M109 S200")
+            await it.has_sent("M109 S200")
+            await breaks(it)
+            await asyncio.gather(wait, return_exceptions=True)
+            assert it.sent == ["M109 S200", "M108", "M104 S0"]
 
 
 # On each simulated family, side by side

@@ -30,6 +30,7 @@ from bridge.printer.control.idle_timeout import (
     worth_saving,
 )
 from bridge.printer.knowledge import state as known
+from tests.support.cases import case
 from tests.support.knowing import Knowing
 
 HOUR = 3600.0
@@ -458,6 +459,7 @@ def test_everything_that_is_remembered_is_in_the_state_file() -> None:
         holds={"bed": Hold(60.0, 9.0)},
         restore={"tool0": 210.0},
         rewarm=True,
+        owed=True,
         alone=3.0,
     )
     for name in (f.name for f in fields(Memory)):
@@ -512,6 +514,57 @@ def test_what_went_off_with_the_bridge_without_a_print_stays_off(
     watched.rule.leaving(BOTH)
     assert not watched.rule.memory.rewarm
     assert watched.rule.memory.restore == {}
+
+
+def test_what_the_bridge_could_not_turn_off_at_its_end_goes_off_when_it_is_back(
+    watched: Watched,
+) -> None:
+    watched.rule.owe()
+    watched.again(30, HERE, HOT)
+    assert watched.at(30 + SETTLING - 1) == NOTHING, "a print would show by then"
+    assert watched.reason() == "use"
+    end = watched.at(30 + SETTLING)
+    assert end.off == {"tool0": "exit", "bed": "exit"}
+    watched.obeys(30 + SETTLING, end)
+    assert not watched.rule.memory.owed
+    # Who heats again has the full time.
+    watched.printer.at(60).sends("M140 S60")
+    assert watched.at(60) == NOTHING
+    assert watched.off_at() == 60 + HOUR
+
+
+def test_nothing_of_that_goes_off_for_which_there_is_a_reason() -> None:
+    uses: dict[str, tuple[str, ...]] = {
+        "the head was moved": (THERE, HOT),
+        "another target was set": (HERE, "T:210.0 /200.0 B:60.0 /60.0"),
+        "a print runs": (HERE, HOT, *PRINTS),
+        "it was turned off by somebody": (HERE, COLD),
+    }
+    for use, told in uses.items():
+        with case(use):
+            watched = Watched()
+            watched.at(0)
+            watched.rule.owe()
+            watched.again(30, *told)
+            assert watched.at(30 + SETTLING) == NOTHING
+            assert not watched.rule.memory.owed
+    watched = Watched()
+    watched.at(0)
+    watched.rule.owe()
+    watched.again(30, HERE, HOT)
+    watched.rule.touch(31)  # a command
+    assert watched.at(30 + SETTLING) == NOTHING
+
+
+def test_a_lease_and_a_pause_go_on_where_the_bridge_ended() -> None:
+    watched = leased()
+    watched.rule.owe()
+    watched.again(30, HERE, "T:20 /0 B:20 /60")
+    assert watched.at(30 + SETTLING) == NOTHING
+    assert watched.reason() == "hold"
+    watched = paused()
+    watched.rule.owe()
+    assert not watched.rule.memory.owed
 
 
 # Leases

@@ -66,7 +66,7 @@ _CAUSES: Mapping[Cause, str] = {
     "pause": "the print has been paused for too long",
     "hold": "the time that it was held for is over",
     "broker": "the broker is away, and nobody used it for {broker:g} minutes",
-    "exit": "the bridge stops serving this printer",
+    "exit": "the bridge stops, or has stopped, serving this printer",
 }
 
 
@@ -90,6 +90,7 @@ class HeaterRecord(BaseModel):
     holds: dict[str, _HoldRecord] = {}
     restore: dict[str, float] = {}
     rewarm: bool = False
+    owed: bool = False
     alone: float | None = None
 
     @classmethod
@@ -107,6 +108,7 @@ class HeaterRecord(BaseModel):
             },
             restore=dict(memory.restore),
             rewarm=memory.rewarm,
+            owed=memory.owed,
             alone=memory.alone,
         )
 
@@ -124,6 +126,7 @@ class HeaterRecord(BaseModel):
             },
             restore=self.restore,
             rewarm=self.rewarm,
+            owed=self.owed,
             alone=self.alone,
         )
         return restored(memory, self.saved_at, now)
@@ -178,6 +181,7 @@ class HeaterControl:
         self._own = 0
         self._acting = False
         self._failure_reported = False
+        self._left_at_once: tuple[str, ...] = ()
         self._asked = 0
         self._ask_at = 0.0
 
@@ -282,6 +286,8 @@ class HeaterControl:
         state = self._observer.state
         self._look()
         on = heaters_on(state) or self._last_known()
+        if gone := [name for name in self._left_at_once if name not in on]:
+            self._report_off(gone, "exit")  # as some firmwares say by themselves
         if on and print_runs(state) and state.link == "operational":
             log.info("%s: heaters stay on, because a print runs", ", ".join(on))
         elif on and mode == "keep":
@@ -289,6 +295,23 @@ class HeaterControl:
         elif on:
             await self._leave_cold(session, on)
         self.save(now=True)
+
+    def leave_at_once(self, session: Session, mode: str) -> None:
+        """Do what :meth:`leave` does without a reply: a bug is about to close the port.
+
+        :meth:`leave` is called later and reports the result.
+
+        Args:
+            session: the conversation with the printer, which is still open.
+            mode: ``off`` or ``keep``.
+
+        """
+        state = self._observer.state
+        on = heaters_on(state)
+        goes_on = print_runs(state) and not state.job.streamed
+        if on and mode == "off" and not goes_on:
+            self._left_at_once = tuple(on)
+            session.urgent(*self._ends_wait(), *self._off_lines(on))
 
     def _last_known(self) -> dict[str, float]:
         """Return what was on when the printer was last seen, if it is not seen now."""
@@ -301,12 +324,11 @@ class HeaterControl:
         names = tuple(on)
         state = self._observer.state
         if session is None or session.closed or state.link != "operational":
-            self._report_failure(names, AWAY, giving_up=True)
+            self._give_up(names, UNCONFIRMED if self._left_at_once else AWAY)
+            if self._left_at_once:
+                self.policy.leaving(names)
             return
-        capabilities = capabilities_of(state, self._observer.dialect)
-        waits = read(state.line).row.waits_for_target
-        if waits and "EMERGENCY_PARSER" in capabilities:
-            session.urgent("M108")  # ends the wait, which the queue waits for
+        session.urgent(*self._ends_wait())
         off = OwnTargets(targets=dict.fromkeys(names, 0.0))
         try:
             with self.own():
@@ -319,9 +341,9 @@ class HeaterControl:
         except (CommandError, TimeoutError) as error:
             # Written into the port's buffer they are carried out as soon as the
             # firmware reads them, whatever it does now.
-            session.urgent(*(f"{code} S0" for code in _urgent_codes(names)))
+            session.urgent(*self._off_lines(names))
             reason = getattr(error, "message", "") or UNCONFIRMED
-            self._report_failure(names, reason, giving_up=True)
+            self._give_up(names, reason)
             return
         finally:
             self.policy.leaving(names)
@@ -330,7 +352,32 @@ class HeaterControl:
         if cold:
             self._report_off(cold, "exit")
         if left:
-            self._report_failure(tuple(left), "it keeps heating", giving_up=True)
+            self._give_up(tuple(left), "it keeps heating")
+
+    def _give_up(self, names: Collection[str], reason: str) -> None:
+        """Leave heaters on, and turn them off after the next connection if possible."""
+        self.policy.owe()
+        self._report_failure(names, reason, giving_up=True)
+
+    def _ends_wait(self) -> tuple[str, ...]:
+        """Return what ends a wait for a temperature, for which all lines wait."""
+        state = self._observer.state
+        capabilities = capabilities_of(state, self._observer.dialect)
+        waits = read(state.line).row.waits_for_target
+        return ("M108",) if waits and "EMERGENCY_PARSER" in capabilities else ()
+
+    def _off_lines(self, names: Collection[str]) -> list[str]:
+        """Return lines that turn heaters off whatever is known of the printer."""
+        profile = self._observer.profile
+        codes = {"bed": "M140 S0", "chamber": "M141 S0"}
+        if profile.extruders == 1 or profile.shared_nozzle:
+            codes["tool0"] = "M104 S0"
+        if profile.shared_nozzle:
+            codes |= dict.fromkeys(
+                (x for x in names if x.startswith("tool")), "M104 S0"
+            )
+        lines = [codes.get(x, f"M104 T{x.removeprefix('tool')} S0") for x in names]
+        return list(dict.fromkeys(lines))
 
     def _now(self) -> float:
         return self._observer.clock() + self._epoch
@@ -507,8 +554,3 @@ class HeaterControl:
         )
         data = {"heaters": list(names), "reason": reason}
         self._on_event(StateEvent("heaters_stay_on", data))
-
-
-def _urgent_codes(names: Collection[str]) -> list[str]:
-    codes = {"bed": "M140", "chamber": "M141"}
-    return list(dict.fromkeys(codes.get(name, "M104") for name in names))

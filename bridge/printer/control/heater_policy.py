@@ -119,7 +119,7 @@ class HeaterPolicy:
 
     def touch(self, now: float) -> None:
         """Note that somebody used the printer."""
-        self.memory = replace(self.memory, used=now, warned={})
+        self.memory = replace(self.memory, used=now, warned={}, owed=False)
         self._again_at.clear()
 
     def commanded(
@@ -219,6 +219,15 @@ class HeaterPolicy:
             restore = {**self.memory.restore, **left}
             self.memory = replace(self.memory, restore=restore, rewarm=bool(restore))
 
+    def owe(self) -> None:
+        """Note that the bridge ends and heaters stay on that should not.
+
+        In a pause the rule goes on where it was, because targets that went off would
+        be set again at once.
+        """
+        if not self._state.job.active:
+            self.memory = replace(self.memory, owed=True)
+
     def turned_off(self, state: PrinterState, now: float) -> tuple[str, ...]:
         """Return the heaters that should be off and are not; they are tried again."""
         self._state, self._now = state, now
@@ -273,13 +282,14 @@ class HeaterPolicy:
             {k: v for k, v in memory.warned.items() if k in on},
             self._valid_holds(state, on, now),
             memory.rewarm and bool(memory.restore),
+            memory.owed and bool(on),
         )
         if noted == (
             *(memory.used, memory.targets, memory.place),
-            *(memory.warned, memory.holds, memory.rewarm),
+            *(memory.warned, memory.holds, memory.rewarm, memory.owed),
         ):
             return  # as nearly always, and a copy takes longer than all the rest
-        used, targets, place, warned, holds, rewarm = noted
+        used, targets, place, warned, holds, rewarm, owed = noted
         self.memory = replace(
             memory,
             used=used,
@@ -288,6 +298,7 @@ class HeaterPolicy:
             warned=warned,
             holds=holds,
             rewarm=rewarm,
+            owed=owed,
         )
 
     def _valid_holds(
@@ -330,7 +341,11 @@ class HeaterPolicy:
         return 0 <= first - before <= min(_STEADY, left / 60)
 
     def _end(self, heater: str) -> ReasonEnd:
-        return reason_end(heater, self._state, self.memory, self.limits, self._now)
+        state, memory = self._state, self.memory
+        end = reason_end(heater, state, memory, self.limits, self._now)
+        if memory.owed and end.reason == "use":
+            return ReasonEnd("use", self._settled_at, "exit")
+        return end
 
     def _end_time(self, heater: str, end: ReasonEnd) -> float:
         """Return when a reason ends; a late warning leaves half of its time."""

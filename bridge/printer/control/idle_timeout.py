@@ -92,6 +92,8 @@ class Memory:
         restore: °C that a print needs again when it resumes.
         rewarm: the targets in ``restore`` went off because the bridge ended; they are
             set again when it is back and the pause still is not too long.
+        owed: the bridge ended and could not turn heaters off without a print; it does
+            so when it is connected again, unless somebody has used the printer.
         alone: since when the broker has been away; ``None``: it is not.
 
     """
@@ -103,6 +105,7 @@ class Memory:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     restore: Mapping[str, float] = field(default_factory=dict)
     rewarm: bool = False
+    owed: bool = False
     alone: float | None = None
 
 

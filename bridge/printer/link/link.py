@@ -65,6 +65,7 @@ class Link:
         interval: seconds between two temperature reports.
         on_event: called with each event, in order, from the event loop.
         attend: runs while the printer can be used; restarted after each reset.
+        on_failure: called with the session before a bug in ``attend`` closes the port.
         wire: logs what is sent and received.
         taken: returns the ports of other printers, which are not tried.
         found: where the printer was the last time.
@@ -81,6 +82,7 @@ class Link:
         interval: float,
         on_event: Callable[[LinkEvent], None],
         attend: Callable[[Session], Awaitable[None]],
+        on_failure: Callable[[Session], None] = lambda _: None,
         wire: WireLog,
         taken: Callable[[], Collection[str]] = tuple,
         found: PortAddress | None = None,
@@ -95,6 +97,7 @@ class Link:
         """Seconds between two temperature reports, from the next connection on."""
         self._on_event = on_event
         self._attend = attend
+        self._on_failure = on_failure
         self._wire = wire
         self._taken, self._found = taken, found
         self._port = ports.FixedPort(config.port)
@@ -345,6 +348,10 @@ class Link:
             await self._attend(session)
         except FailedError:
             return  # the link ends as well, or the printer was stopped or reset
+        except Exception:
+            # It ends the session, whose task closes the port as soon as it runs.
+            self._on_failure(session)
+            raise
 
 
 async def _in_own_task(work: Coroutine[object, object, str]) -> str:
