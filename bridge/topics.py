@@ -154,6 +154,8 @@ TABLE: tuple[Topic, ...] = (
     REQUEST,
 )
 
+_NAMED_STEMS = tuple((row.name, row.stem) for row in TABLE)
+
 PUBLISHED = tuple(row for row in TABLE if row.direction == "out")
 RECEIVED = tuple(row for row in TABLE if row.direction == "in")
 
@@ -340,7 +342,7 @@ class Topics:
 
     def table(self) -> dict[str, str]:
         """Return every topic by its name, as ``info.topics`` lists them."""
-        return {row.name: f"{self.base}/{row.stem}" for row in TABLE}
+        return {name: f"{self.base}/{stem}" for name, stem in _NAMED_STEMS}
 
     def split(self, topic: str) -> str | None:
         """Return what follows the base, or ``None`` for a topic of somebody else."""

@@ -39,6 +39,14 @@ less would give one moment two times."""
 
 _TIME = {"time"}
 
+_NOTHING = PrinterState()
+ONLY_IN_STATE = {
+    name: getattr(_NOTHING, name)
+    for name in ("modal", "accessories", "position", "moved", "displaced")
+}
+"""Fields of the printer's state that no document but ``state`` shows. Commands change
+them all the time, and what follows a command must not delay the next one."""
+
 
 class Publisher:
     """Publishes one printer's documents when their content has changed.
@@ -111,12 +119,16 @@ class Publisher:
         names = tuple(state.heaters), tuple(state.sensors)
         slow = self._is_new("", (rest, names, observer.place, observer.dialect))
         if slow:
-            self._facts(state)
+            facts = evolve(rest, **ONLY_IN_STATE)
+            about = facts, names, observer.place, observer.dialect
+            if self._is_new("facts", about):
+                self._facts(state)
+                self._job(state)
         if slow or self._is_new("state", self._thermal(state)):
             document = views.state(state, now=self.now(), epoch=self.epoch())
             self._state = steady(self._state, document)
             self._document(topics.STATE, self._state)
-        if slow or state.job.active:
+        if state.job.active:
             self._job(state)
         self._telemetry()
 

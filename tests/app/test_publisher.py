@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from bridge.app.publisher import ONLY_IN_STATE
 from bridge.app.station import Station
-from bridge.config import Config
+from bridge.commands.accessories import Accessories
+from bridge.config import Config, PrinterConfig
+from bridge.gcode.modal import Modal
+from bridge.gcode.reply_types import PositionReport
+from bridge.printer.knowledge.model import PrinterState, evolve
+from bridge.printer.knowledge.print_table import PrintJob
+from bridge.printer.published import views
+from bridge.printer.published.about import InfoContext, info
 from tests.support.apps import running
 from tests.support.brokers import Mosquitto, mosquitto
 from tests.support.mqtt_client import TestClient, connected
@@ -149,3 +158,30 @@ def figure(client: TestClient, base: str, side: str, name: str) -> int:
     """Return a figure of the latest ``health``; -1: there is none yet."""
     documents = client.payloads(f"{base}/health")
     return int(json.loads(documents[-1])[side][name]) if documents else -1
+
+
+@pytest.mark.parametrize("job", [PrintJob(), PrintJob(phase="printing", file="a.gco")])
+def test_what_is_only_in_state_changes_no_other_document(job: PrintJob) -> None:
+    def others(state: PrinterState) -> list[BaseModel]:
+        about = InfoContext(version="1", instance="x", family="marlin", topics={})
+        return [
+            info(state, PrinterConfig(), about, now=5.0, epoch=9.0),
+            views.error(state, epoch=9.0),
+            views.files(state),
+            views.totals(state),
+            views.job_state(state, now=5.0, epoch=9.0),
+        ]
+
+    state = PrinterState(link="operational", job=job)
+    changes = {
+        "modal": Modal(relative=True, tool=1, fan=50.0, speed_factor=2.0),
+        "accessories": Accessories(display="Hello", z_offset=0.2),
+        "position": PositionReport(x=1.0, y=2.0, z=3.0),
+        "moved": True,
+        "displaced": True,
+    }
+    assert set(changes) == set(ONLY_IN_STATE)
+    for name, value in changes.items():
+        changed = evolve(state, **{name: value})
+        assert changed != state, name
+        assert others(changed) == others(state), name

@@ -478,7 +478,18 @@ def test_not_every_move_is_written_to_the_disk() -> None:
     assert worth_saving(memory, replace(memory, used=100 + SAVED_EVERY))
     assert worth_saving(memory, replace(memory, used=None))
     assert worth_saving(memory, replace(memory, targets={"bed": 70}))
+    assert worth_saving(memory, replace(memory, used=100, targets={}))
     assert not worth_saving(Memory(), Memory(place=(1, 2, 3, 4)))
+
+
+def test_the_use_of_a_cold_printer_is_not_worth_a_write() -> None:
+    cold = Memory(used=100)
+    for used in (None, 100.1, 100 + 2 * SAVED_EVERY):
+        assert not worth_saving(cold, replace(cold, used=used))
+        assert not worth_saving(replace(cold, used=used), cold)
+    paused = Memory(used=100, restore={"tool0": 200})
+    assert worth_saving(paused, replace(paused, used=None))
+    assert worth_saving(paused, replace(paused, used=100 + SAVED_EVERY))
 
 
 def test_what_went_off_with_the_bridge_in_a_pause_is_on_again_with_it() -> None:

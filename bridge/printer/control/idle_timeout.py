@@ -139,9 +139,17 @@ def print_paused(state: PrinterState) -> bool:
 
 
 def worth_saving(saved: Memory, memory: Memory) -> bool:
-    """Return whether what is on disk is too old; not every move is worth a write."""
+    """Return whether what is on disk is too old.
+
+    Not every move is worth a write, and with all heaters off no use is: it would not
+    let one stay on for longer, and state folders are on cards that wear out.
+    """
     rough = replace(memory, used=saved.used, place=saved.place)
-    if rough != saved or (memory.used is None) != (saved.used is None):
+    if rough != saved:
+        return True
+    if not memory.targets and not memory.restore:
+        return False
+    if (memory.used is None) != (saved.used is None):
         return True
     return abs((memory.used or 0.0) - (saved.used or 0.0)) >= SAVED_EVERY
 
