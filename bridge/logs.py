@@ -17,7 +17,7 @@ from bridge.config import Config, Log
 from bridge.log_dedupe import LogDedupe
 
 ROOT = "bridge"
-_SHORTEST_SECRET = 4
+_SHORTEST_SECRET = 4  # characters; a shorter one would be replaced within other words
 # Characters; at most 4,096 bytes. A pipe that poll(2) calls writable has room for as
 # many (PIPE_BUF, pipe(7)).
 _PIECE = 1024

@@ -74,7 +74,7 @@ most containers."""
 DAMAGED = ".damaged"
 """What is added to the name of a file that cannot be used; a number may follow."""
 
-_MOST_DAMAGED = 10
+_MOST_DAMAGED = 10  # damaged files of one name that are kept for a look
 FLUSH_TIMEOUT = 5.0
 """Seconds to wait for a disk before reading a file again, or at the end."""
 

@@ -7,8 +7,8 @@ from bridge.config import Config
 from bridge.errors import ConfigError
 from bridge.validation_errors import Key, nearest
 
-LARGEST = 65_536
-MOST = 1000
+LARGEST = 65_536  # bytes of a script, the same as sandbox.SOURCE
+MOST = 1000  # scripts in a folder; it may be the wrong one, such as a home folder
 
 
 def check_scripts(config: Config, place: Callable[[Key], str]) -> None:

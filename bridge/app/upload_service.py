@@ -43,7 +43,7 @@ KEYS = "upload-keys"
 
 MEBIBYTE = 2**20
 
-_MAX_KEYS = 64 * 1024
+_MAX_KEYS = 64 * 1024  # bytes of the file with the keys
 _HEAD = """\
 # API keys for slicers: one in each line. A key for one printer only begins with its id
 # and a colon. Reload gcode2mqtt after a change.

@@ -45,15 +45,18 @@ _LONGEST_ID = 64
 _QUESTION = "request/"
 _RAW = "command"
 _STOP = RawCommand(command=STOP)
+# What may begin a placeholder: {name} or %(name)s.
 _PLACEHOLDER = re.compile("[{%]")
+# Blanks in a JSON text, as they are or escaped (RFC 8259, 7).
 _BLANKS = rb"(?:\s|\\[fnrt])*+"
 _BEGINS = re.compile(
     rb'"%(_)b(?:[Nn]%(_)b\d++%(_)b)?[Mm]%(_)b0*+112(?!\d)' % {b"_": _BLANKS}
 )
-"""A text that begins with a stop, spelled in any way. No match reads beyond the next
-quotation mark, so the time is linear."""
+"""A text that begins with ``M112``, spelled in any way. No match extends beyond the
+next quotation mark, so the time is linear."""
 _ESCAPED = re.compile(rb"\\u00[0-7]")
-"""An escaped character of ASCII, which may stand for a part of it."""
+"""An escaped ASCII character, which may be a part of ``M112``."""
+# Topics that people try: those of OctoPrint's API, and words for the same thing.
 _OTHER_NAMES = {
     "printhead": "head",
     "storage": "sd",
@@ -62,6 +65,7 @@ _OTHER_NAMES = {
     "status": "request/state",
     "state": "request/state",
 }
+# G-code where the name of a command belongs.
 _CODE = re.compile(r"[GMTgmt]\d{1,4}(?:[ .]|$)")
 
 

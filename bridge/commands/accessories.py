@@ -15,8 +15,9 @@ from bridge.gcode.line import Line
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255 each."""
 
-_FULL = 255
+_FULL = 255  # M106 S, M150 and M42 S: full power (https://marlinfw.org/meta/gcode/)
 _PERCENT = 100.0
+# The only codes after which something here may have changed.
 _CODES = {
     *("M106", "M107", "M117", "M150", "M290", "M355", "M42"),
     *("SET_FAN_SPEED", "SET_PIN", "SET_LED", "SET_GCODE_OFFSET"),

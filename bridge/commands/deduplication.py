@@ -14,7 +14,7 @@ from bridge.errors import RejectedError
 
 _Waiter = TypeVar("_Waiter")
 
-_MOST_WAITERS = 100
+_MOST_WAITERS = 100  # repetitions of a running command that wait for its response
 
 
 class Verdict(Enum):

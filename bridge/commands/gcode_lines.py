@@ -12,6 +12,7 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import Line, parse
 from bridge.gcode.reply_parser import parse_reply
 
+# M112 as firmwares may read it: behind a line number, with blanks and leading zeros.
 _SPELLED_STOP = re.compile(
     r"\s*(?:N\s*\d+\s*)?M\s*0*112(?!\d)", re.ASCII | re.IGNORECASE
 )
@@ -164,6 +165,8 @@ def _refuse_dangerous(line: Line, context: Context, where: str) -> None:
         )
 
 
+# Replies by which a firmware acknowledges, requests or stops something: an echo must
+# not look like one of them.
 _OF_THE_CONVERSATION = (
     replies.Ok,
     replies.Resend,
@@ -174,13 +177,18 @@ _OF_THE_CONVERSATION = (
     replies.HeaterFault,
     replies.Readiness,
 )
+# M118: A1 sends the text behind "//", E1 behind "echo:", and P chooses the serial port
+# (https://marlinfw.org/docs/gcode/M118.html). RepRapFirmware has S"text" instead
+# (https://docs.duet3d.com/User_manual/Reference/Gcodes).
 _OPTIONS = re.compile(r"\s*(?P<options>(?:[AEP]\s?\d+\s*)*)(?P<text>.*)", re.ASCII)
 _QUOTED_TEXT = re.compile(r'S\s*"(?P<text>[^"]*)"')
 _PREFIXES = {"A1": "//", "E1": "echo:"}
+# RESPOND: what each TYPE puts before the text
+# (https://www.klipper3d.org/G-Codes.html#respond).
 _TYPES = {"echo": "echo: ", "echo_no_space": "echo:", "command": "// ", "error": "!! "}
 _DEFAULTS = ("", "// ")
-"""Prefixes that Klipper's ``[respond]`` section may be configured to put before a
-text."""
+"""Prefixes without ``TYPE``: Klipper's ``[respond]`` section configures them
+(https://www.klipper3d.org/Config_Reference.html#respond)."""
 
 
 def _problem_of_echo(line: Line, dialect: Dialect) -> str | None:

@@ -25,11 +25,12 @@ from bridge.gcode.heating import HeaterTarget, targets
 from bridge.gcode.line import Line, format_number, parse
 from bridge.validation_errors import nearest
 
-_MOST_TOOLS = 17
-_LONGEST_HOLD = 604_800  # a week
+_MOST_TOOLS = 17  # targets in one command: 16 tools, as `profile.extruders`, and `tool`
+_LONGEST_HOLD = 604_800  # seconds; a week
 
 _Hold = Annotated[Finite, Field(gt=0, le=_LONGEST_HOLD)]
 
+# The code that sets a target, and the one that sets it and waits.
 _SET = {"bed": "M140", "chamber": "M141"}
 _WAIT = {"M104": "M109", "M140": "M190", "M141": "M191"}
 

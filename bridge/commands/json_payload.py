@@ -12,12 +12,18 @@ from typing import NoReturn
 from bridge.errors import RejectedError
 from bridge.validation_errors import NO_VALUE, no_value, shown
 
+# Commands need three levels. Python's decoder is recursive, and would raise a
+# RecursionError at some thousand levels.
 _DEEPEST = 20
-_LONGEST_INTEGER = 20
-_LONGEST_KEY = 100
+_LONGEST_INTEGER = 20  # digits; converting long numbers takes quadratic time
+_LONGEST_KEY = 100  # characters
 _SHOWN = 80  # characters of a payload
 
+# Texts as a whole, and single brackets outside of them. Possessive, so that the time is
+# linear.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+# Unicode categories of what a log or a terminal must not get: control characters,
+# surrogates, line and paragraph separators (https://www.unicode.org/reports/tr44/).
 _UNSPEAKABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 Json = dict[str, object]

@@ -266,7 +266,10 @@ def script_lines(
     )
 
 
+# In a script, a comment begins with a blank and a semicolon.
 _COMMENT = re.compile(r"\s;.*")
+# Placeholders as OctoPrint has them, %(name)s and {name}, doubled signs that stand for
+# themselves, and those that are neither.
 _TOKEN = re.compile(
     r"""
     (?P<literal> %% | \{\{ | \}\} )

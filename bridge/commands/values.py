@@ -17,8 +17,8 @@ from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 from bridge.commands.base import Command, Context, Finite, NotNull
 from bridge.errors import RejectedError
 
-_LARGEST = 1_000_000
-_LARGEST_FACTOR = 10
+_LARGEST = 1_000_000  # of any number; no machine has more mm, mm/min or °C
+_LARGEST_FACTOR = 10  # 1000 %
 
 Distance = Annotated[Finite, Field(ge=-_LARGEST, le=_LARGEST)]
 """Millimetres; the printer's own limits are checked later (``out_of_limits``)."""

@@ -15,9 +15,11 @@ from bridge.validation_errors import Key
 
 Value = str | list["Value"] | dict[str, "Value"] | None
 
+# Aliases in YAML can multiply a small file to any size ("billion laughs").
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 20
 _TOO_MUCH = "too many or too deeply nested values; do aliases multiply?"
+# YAML's types (https://yaml.org/spec/1.2.2/, 10).
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + name for name in ("bool", "float", "int", "str", "timestamp")}
 _NULL = _TAG + "null"

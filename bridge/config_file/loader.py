@@ -19,7 +19,7 @@ from bridge.validation_errors import SHARED, Key, likeliest, sentence, shown, wr
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
 """Where a configuration is looked for when none is named."""
 
-_MAX_BYTES = 1_048_576
+_MAX_BYTES = 1_048_576  # of a configuration; a larger file is another one
 _MAX_PASSWORD_BYTES = 4096
 
 
@@ -255,7 +255,7 @@ def _choice(key: Key, wanted: Schema, given: Value) -> str:
     word = given.lower()
     if close := likeliest(word, words):
         return f"; did you mean {close}?"
-    # Encryption is a section beside the transport, not one of the transports.
+    # Encryption is a section besides the transport, not one of the transports.
     beside = (*key[:-1], _OTHER_NAMES.get(word, word))
     if "enabled" in schema.keys(schema.at(beside) or {}):
         return f"; set {written(beside)}.enabled to true"

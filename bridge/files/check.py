@@ -62,7 +62,7 @@ class FileCheck:
     """Follows the lines of one file from its first to its last.
 
     Pure and bounded: it keeps the modes and the position, and no lines. A line of a
-    print takes some 10 µs, so call it in slices, or in a process of its own.
+    print takes about 10 µs, so call it in slices, or in a process of its own.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""The events of a conversation with a firmware, beside the replies themselves."""
+"""The events of a conversation with a firmware, besides the replies themselves."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

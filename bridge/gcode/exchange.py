@@ -79,7 +79,7 @@ class Exchange:
         self._answer_deadline: float | None = None
         self._pause_deadline: float | None = None
         self._probe_at: float | None = None
-        # What the states need to know beside the window.
+        # What the states need to know besides the window.
         self._resend_oks = 0  # the oks of requests that are yet to come
         # The line that has its ok, but perhaps not its output.
         self._output_of: QueuedLine | None = None
@@ -189,7 +189,7 @@ class Exchange:
         return True
 
     def _has_room(self) -> bool:
-        """Return whether one more move may be in flight beside the lines that are.
+        """Return whether one more move may be in flight besides the lines that are.
 
         Not while lines are sent again: what went wrong once may do so again, and each
         burst that is flushed costs a round trip.

@@ -14,7 +14,7 @@ class Ok:
         temperature: a report came in the same line (``ok T:…``), so this is the answer
             to a temperature query and to nothing else.
         room: how many places are free in the firmware's buffer of commands, where it
-            says so beside the number (``B3``).
+            says so besides the number (``B3``).
 
     """
 

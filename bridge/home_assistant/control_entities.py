@@ -12,14 +12,17 @@ from dataclasses import replace
 
 from bridge.home_assistant.entities import Device, Entity, Fields, press, read, send
 
+# https://www.home-assistant.io/integrations/mqtt/ documents the fields.
 _CONFIG: Fields = {"entity_category": "config"}
 _HIDDEN: Fields = {"enabled_by_default": False}
 _LARGEST_FACTOR = 1000  # percent; the limit of `feedrate` and `flowrate`
 _ANSWERS = 4
-"""Buttons for the choices of a question. Marlin's dialogs have two at most."""
+"""Buttons for the choices of a question. Marlin's dialogs have at most two; Klipper's
+owner can define more."""
 
+# mm, the usual choices of printers' own menus.
 _JOG_DISTANCES, _EXTRUDE_LENGTHS = (0.1, 1.0, 10.0, 50.0), (1.0, 5.0, 10.0, 50.0)
-_BABYSTEP = 0.02  # mm of the buttons
+_BABYSTEP = 0.02  # mm per press of a button
 
 _BUTTONS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "pause": ("job", {"command": "pause"}),

@@ -107,7 +107,7 @@ def render(payload: Payload) -> bytes:
 
 
 class KnownDevice(BaseModel):
-    """What is known of a device beside its configuration; kept between runs.
+    """What is known of a device besides its configuration; kept between runs.
 
     With it a bridge that starts before its printer announces the same device as in the
     last run, and removes the components that are no longer there.

@@ -21,6 +21,8 @@ ATTENTION = get_args(Attention)
 HEAT_REASONS = get_args(HeatReason)
 OUTCOMES = get_args(Outcome)
 
+# https://www.home-assistant.io/integrations/sensor/ documents the device classes, and
+# that a state class makes Home Assistant keep long-term statistics.
 _DIAGNOSTIC: Fields = {"entity_category": "diagnostic"}
 _HIDDEN: Fields = {"enabled_by_default": False}
 _MEASURED: Fields = {"state_class": "measurement"}

@@ -1,4 +1,4 @@
-"""A connection of its own for emergency stops, beside those of the printers.
+"""A connection of its own for emergency stops, besides those of the printers.
 
 A broker queues what a subscriber does not read in time, for each connection, and drops
 what does not fit: a flood on a command topic can lose a stop that is sent on the same

@@ -63,7 +63,7 @@ class Personality:
         two_line_heat: heater errors come on two lines, as before Marlin 2.
         halt_answer: what it answers when it is halted; empty: it is deaf.
         mute: it never says anything but ``ok``.
-        status: what it says beside when the display's text changes.
+        status: what it says besides when the display's text changes.
 
     """
 

@@ -222,7 +222,7 @@ class HeaterPolicy:
     def owe(self) -> None:
         """Note that the bridge ends and heaters stay on that should not.
 
-        In a pause the rule goes on where it was, because targets that went off would
+        In a pause the rule continues where it was, because targets that went off would
         be set again at once.
         """
         if not self._state.job.active:

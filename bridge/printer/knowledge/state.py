@@ -177,7 +177,7 @@ def failed(state: PrinterState, problem: Problem) -> PrinterState:
 
 
 def with_logs(state: PrinterState, logs: Sequence[str]) -> PrinterState:
-    """Return the state with the last lines of the wire beside its problem."""
+    """Return the state with the last lines of the wire besides its problem."""
     if state.problem is None:
         return state
     return replace(state, problem=replace(state.problem, logs=tuple(logs)))

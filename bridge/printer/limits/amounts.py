@@ -187,7 +187,7 @@ MIN_DIAMETER = 1.2
 unit of E (1 mm³) would be more than a millimetre of filament."""
 
 _FACTORS = {"M220", "M221"}
-_MAX_MILLI = 1000.0
+_MAX_MILLI = 1000.0  # G4 P counts milliseconds, others seconds
 
 
 def key_of(line: Line) -> str:

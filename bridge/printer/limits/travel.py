@@ -40,16 +40,18 @@ _NEVER: _Inside = {letter: (axis, *_NONE) for letter, axis in _AXIS_OF.items()}
 _STILL = {"G60", "M120", "SAVE_GCODE_STATE"}
 # These do not extrude; other codes after which the position is unknown may.
 _DRY = {"M48", "M401", "M402"}
-_PRINTS = "G26"
+_PRINTS = "G26"  # prints a pattern, whose extrusion its letters state
+# These bring back the modes that M120 or SAVE_GCODE_STATE saved, or a pause.
 _RESTORES_MODES = {"M121", "RESTORE_GCODE_STATE", "RESUME"}
 _IN_DOUBT = frozenset({"feedrate", "speed", "flow"})
 _MOVED = frozenset("XYZE")
+# These change the coordinates as well.
 _RESTORING = {*_RESTORES_MODES, "G53", "G92.1", "G92.2", "G92.3"}
-_OTHER_AXES = frozenset("ABCUVW")
+_OTHER_AXES = frozenset("ABCUVW")  # further axes of RepRapFirmware and Marlin
 _FACTORS = {Sets.SPEED: "speed", Sets.FLOW: "flow"}
 _PROBES = {"G30", "M48", "G38", "G38.2", "G38.3", "G38.4", "G38.5"}
 _PARKS = {"M125", "M240", "M600", "M601"}
-_SETS_TOOL = -2
+_SETS_TOOL = -2  # G30 S-2: RepRapFirmware sets the offset of the tool
 _RETURNS = "M240"
 """Takes a photograph: moves to I and J, and returns to where it was, or to a point that
 is A and B mm from there (https://marlinfw.org/docs/gcode/M240.html)."""

@@ -1,4 +1,4 @@
-"""Events of the link to a printer, beside what the firmware says."""
+"""Events of the link to a printer, besides what the firmware says."""
 
 from dataclasses import dataclass
 from typing import Literal

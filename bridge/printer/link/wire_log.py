@@ -190,6 +190,7 @@ def read_log(lines: Iterable[str]) -> Iterator[WireLogEntry]:
         yield WireLogEntry(time, Direction(found["arrow"][0]), data)
 
 
+# The form that :func:`escape` and the log write: a time, an arrow, the text.
 _NOTE = re.compile(r"\s*(\d+\.\d+\s+)?#")
 _ENTRY = re.compile(
     r"\s*(?:(?P<time>\d+\.\d+)\s+)?(?P<arrow>>{1,3}|<{1,3})(?: (?P<body>.*))?$"

@@ -138,7 +138,7 @@ class Health(PublishedDocument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoContext:
-    """What `info` says beside the printer's state.
+    """What `info` says besides the printer's state.
 
     Attributes:
         version: the bridge's.
