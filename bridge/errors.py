@@ -119,17 +119,17 @@ class FailedError(CommandError):
 
     @classmethod
     def disconnected(cls, message: str) -> "FailedError":
-        """Return the error of a line that waited when the link broke."""
+        """Return the error of a line that was waiting when the link was lost."""
         return cls(message, error="disconnected", code=503)
 
     @classmethod
     def stopped(cls, message: str) -> "FailedError":
-        """Return the error of what waited when the emergency stop came."""
+        """Return the error of what was waiting when the emergency stop came."""
         return cls(message, error="emergency_stopped", code=503)
 
     @classmethod
     def internal(cls) -> "FailedError":
-        """Return the error of a command during which a bug in the bridge was met."""
+        """Return the error of a command during which a bug in the bridge occurred."""
         return cls(
             "an unexpected error in the bridge, which its log describes; how far the "
             "command came is not known",

@@ -31,11 +31,11 @@ HEARTBEATS = 3
 so that those of a bridge that has crashed do not look current forever."""
 
 SETTLE_TIME = 0.5
-"""Seconds after a new connection until its counters are worth publishing."""
+"""Seconds after a new connection until its counters are meaningful."""
 
 CLOCK_STEP = 0.05
-"""Seconds by which the clock has to be set, or to drift, until published times follow:
-less would give one moment two times."""
+"""Seconds by which the clock must change, or drift, until published times follow. With
+less, one moment would have two times."""
 
 _TIME = {"time"}
 
@@ -133,7 +133,7 @@ class Publisher:
         self._telemetry()
 
     def _thermal(self, state: PrinterState) -> object:
-        """Return all in which ``state`` depends on temperatures, and on the clock."""
+        """Return the fields of ``state`` that depend on temperatures and the clock."""
         return (
             safety_flags.status(state),
             safety_flags.hot(state),
@@ -165,7 +165,7 @@ class Publisher:
 
     @property
     def next_due(self) -> float:
-        """When :meth:`tick` has something to publish, if nothing changes before."""
+        """When :meth:`tick` has something to publish if nothing changes before."""
         return min(self._temperatures.next_due(), self._health_due)
 
     def tick(self) -> None:
@@ -204,11 +204,11 @@ class Publisher:
         self._publish(topics.THUMBNAIL, picture)
 
     def queue(self, document: QueueState) -> None:
-        """Publish the prints that wait."""
+        """Publish the waiting prints."""
         self._document(topics.QUEUE_STATE, document)
 
     def configure(self, config: Config) -> None:
-        """Use other settings, and publish again what depends on them."""
+        """Apply other settings, and publish again what depends on them."""
         telemetry = self._config.telemetry
         self._config = config
         if config.telemetry != telemetry:

@@ -47,18 +47,19 @@ from bridge.topics import Topics, response_topic_allowed
 log = logging.getLogger("bridge.commands")
 
 PRINTER = "printer"
-"""The connection of the printer."""
+"""The printer's own connection to the broker."""
 
 CLEARED = (b"", None, None)
-"""How :class:`~bridge.commands.deduplication.Deliveries` knows the message that clears
-a retained one."""
+"""The key under which :class:`~bridge.commands.deduplication.Deliveries` knows the
+message that clears a retained one."""
 
 COPY_TIMEOUT = 2.0
-"""Seconds to wait for the copy of a stop on the printer's connection. The broker keeps
-the order on a connection, so what comes before the copy was sent before the stop."""
+"""Seconds to wait for the copy of a stop on the printer's connection. A broker keeps
+the order of messages on a connection, so what arrives before the copy was sent before
+the stop."""
 
 WARNING_RATE = 0.1
-"""Warnings a second about response topics; a sender can think of any number of them."""
+"""Warnings per second about response topics; a sender can invent any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,10 @@ class _Handling:
 
 
 Execute = Callable[[Request, Run, float | None], Awaitable[object]]
-"""Carries a request out and returns the ``data`` of its response.
+"""Executes a request and returns the ``data`` of its response.
 
-Its arguments are the request, the run to fill while it continues, and the time of
-:func:`bridge.timeout.boottime` after which it must not begin.
-"""
+Its arguments are the request, the run to fill meanwhile, and the time of
+:func:`bridge.timeout.boottime` after which it must not start."""
 
 
 class RequestHandler:
@@ -163,7 +163,7 @@ class RequestHandler:
         self._response_topic = topics.response
 
     def configure(self, config: Config) -> None:
-        """Use other rights and limits for what arrives from now on."""
+        """Apply other rights and limits to the following messages."""
         self._config = config
         self._bases = config.bases
         self._refusals = RateLimiter(config.limits.rate)
@@ -178,7 +178,7 @@ class RequestHandler:
     ) -> None:
         """Handle one message.
 
-        It gets a response also where that takes a bug, which is raised after it.
+        It gets a response even if a bug occurs; the exception is raised afterwards.
 
         Args:
             message: the message.
@@ -214,7 +214,7 @@ class RequestHandler:
     async def _carry_out(
         self, message: Message, rest: str, interrupted: Interrupted, so_far: _Handling
     ) -> bool:
-        """Carry out what a message asks for; return whether it gets a response now.
+        """Execute what a message asks for; return whether it gets a response now.
 
         Raises:
             CommandError: It is not carried out, or was in part.
@@ -225,7 +225,7 @@ class RequestHandler:
         await self._admit(message, rest, kind, begun)
         self._poll()
         request = self._parse(message, rest, arrived, so_far)
-        stops = request.command.stops  # searches all the lines of a long command
+        stops = request.command.stops  # searches all lines of a long command
         if not stops and self._is_repeat(request, so_far, begun):
             return False
         expires = _expiry(request, message, arrived, awake, stops=stops)
@@ -243,7 +243,7 @@ class RequestHandler:
         return True
 
     def handle_stop(self, message: Message, connection: str) -> None:
-        """Stop the machine for a message on the emergency topic, and respond later.
+        """Stop the machine for an emergency message; the response comes later.
 
         The stop comes before everything else, so it must not depend on the payload. The
         message arrives on two connections: it stops the machine twice, which does no
@@ -276,15 +276,15 @@ class RequestHandler:
     def overtaken(self, now: float) -> Interrupted | None:
         """Return what ends a message that was sent before the latest stop.
 
-        The stop has overtaken it on the other connection.
+        The stop overtook it on the other connection.
         """
         return _overtaken if now < self._copy_due else None
 
     def clear_retained_stop(self, message: Message) -> None:
-        """Clear a retained message from the emergency topic, which has done its work.
+        """Clear a retained message from the emergency topic after it was executed.
 
-        The broker sends the clearing to us as well, like any empty message: it stops
-        the machine once more, and gets no response.
+        The broker delivers the empty message to us as well: it stops the machine once
+        more, and gets no response.
         """
         log.warning(
             "a message with the RETAIN flag on %s stopped the machine; send emergency "
@@ -316,7 +316,7 @@ class RequestHandler:
         self._respond(response, sender or self._sender(message))
 
     def close(self) -> None:
-        """Reject what waits to be read as well."""
+        """Reject the messages that are still waiting to be read."""
         self._admission.close()
 
     async def _admit(
@@ -331,7 +331,7 @@ class RequestHandler:
         if message.retain:
             self._refuse_retained(message)
         self._admission.check_rate(kind, rest, now)
-        # What is too large is rejected unread, and so need not wait.
+        # A message that is too large is rejected unread, and need not wait.
         if len(message.payload) <= self._config.mqtt.max_payload:
             await self._admission.wait(kind)
 
@@ -376,7 +376,7 @@ class RequestHandler:
             )
 
     def _count_lines(self, request: Request, rest: str, kind: MessageClass) -> None:
-        """Refuse a command because of the number of its lines, before it is planned.
+        """Reject a command with too many lines for the queue, before it is planned.
 
         Raises:
             RejectedError: The queue has no room for it.
@@ -391,7 +391,7 @@ class RequestHandler:
     def _is_repeat(self, request: Request, so_far: _Handling, now: float) -> bool:
         """Return whether a command with this id came before.
 
-        Its sender then gets the same response, at once or when there is one.
+        Its sender then gets the same response, now or as soon as there is one.
 
         Raises:
             RejectedError: Too many wait for that response.
@@ -421,7 +421,7 @@ class RequestHandler:
             response.id,
             response.duration,
         )
-        # A flood of rejections must not push more important events out of their lane.
+        # A flood of rejections must not displace more important events.
         if response.status == "rejected" and self._refusals.allows("", now):
             self._refused(response)
         if key is not None:
@@ -442,7 +442,7 @@ class RequestHandler:
 def _expiry(
     request: Request, message: Message, arrived: float, awake: float, *, stops: bool
 ) -> float | None:
-    """Return the time of the boot clock after which a request must not begin.
+    """Return the time of the boot clock after which a request must not start.
 
     A standstill of the process does not make an emergency stop too old; only a limit
     that its sender has set does.
@@ -479,9 +479,9 @@ def _acts(request: Request) -> bool:
 
 
 def _happens_once(request: Request) -> bool:
-    """Return whether a repeated id means the same command, not to be executed twice.
+    """Return whether a repeated id means the same command, which is not executed twice.
 
-    A request may be asked again, and what makes the machine safe may be done again: an
+    Requests may be repeated, and so may commands that make the machine safe: an
     emergency stop that arrives twice must stop twice.
     """
     return _acts(request) and request.command.tier != "safe"

@@ -19,7 +19,7 @@ from bridge.threads import in_thread
 log = logging.getLogger("bridge.app")
 
 Apply = Callable[[Config], Awaitable[None]]
-"""Applies a configuration to what serves HTTP."""
+"""Applies a configuration to the HTTP servers."""
 
 CHECK_INTERVAL = 2.0
 """Seconds between two checks of the printers; fewer if the watchdog needs it."""
@@ -56,7 +56,7 @@ class Service:
         self._asked.set()
 
     async def run(self, config: Config) -> None:
-        """Serve a configuration, and those that reloads replace it with.
+        """Serve a configuration, and each one that a reload replaces it with.
 
         Raises:
             BridgeError: No printer can be served.
@@ -89,7 +89,7 @@ class Service:
         apply: Apply,
         config: Config,
     ) -> None:
-        """Do all but serving; never returns."""
+        """Run everything except the supervisor; never returns."""
         try:
             await supervisor.begun.wait()
             await apply(config)
@@ -148,7 +148,7 @@ class Service:
 
 
 def _forget(_config: Config) -> None:
-    """Discard a configuration that arrives too late: it holds nothing to be closed."""
+    """Discard a configuration that arrives too late; it holds nothing to close."""
 
 
 def _status(supervisor: Supervisor) -> str:

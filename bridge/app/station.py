@@ -54,20 +54,22 @@ LOGGED = {
 """Events of the printer that are logged as well."""
 
 GRACE = 10.0
-"""Seconds by which something may be late, on a machine that has much to do."""
+"""Seconds by which something may be late, to allow for a busy machine."""
 
 CLEAR_TIMEOUT = 10.0
-"""Seconds to wait for the broker at the start, before the printer is used without."""
+"""Seconds to wait for the broker at the start, before the printer is used without it.
+"""
 
 TICK, LOOK = 0.25, 2.0
-"""Least and most seconds between two looks at what has to be published although nothing
-changed."""
+"""Minimum and maximum seconds between two checks of what must be published although
+nothing has changed."""
 
 LAST_COMMANDS = 5.0
-"""Seconds for the commands that a printer carries out while its station is replaced."""
+"""Seconds for running commands to finish when the station of their printer is replaced.
+"""
 
 LAST_RESPONSES = 0.5
-"""Seconds for the responses to what still waits when the bridge ends."""
+"""Seconds for the responses to waiting commands when the bridge ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ class Station:
         self._scheduler = scheduler or PublishScheduler()
 
     def _set_initial_state(self) -> None:
-        """Set what changes while the station runs to what it is before."""
+        """Change the settings that can change while the station runs."""
         self._connected = asyncio.Event()
         self.pending: tuple[str, ...] = ()
         """Changed settings that wait for the end of a print."""
@@ -260,7 +262,7 @@ class Station:
         )
 
     def configure(self, config: Config, printer: PrinterConfig) -> None:
-        """Use other settings, for which nothing has to be connected again.
+        """Apply settings that need no new connection.
 
         Raises:
             ConfigError: The scripts folder cannot be read.
@@ -283,9 +285,9 @@ class Station:
     def wait_for_print(
         self, settings: tuple[str, ...], on_end: Callable[[], None] | None
     ) -> None:
-        """Note which settings wait for the end of a print; call ``on_end`` then.
+        """Note which settings wait for the end of a print; then ``on_end`` is called.
 
-        ``None``: it is another printer's print.
+        ``None``: the print is another printer's.
         """
         self._on_print_end = on_end
         if settings == self.pending:
@@ -298,7 +300,7 @@ class Station:
 
     @property
     def prints(self) -> bool:
-        """A print is under way that another link to the printer would end."""
+        """Whether a print is under way that a new link to the printer would end."""
         state = self.printer.state
         return state.link == "operational" and state.job.active
 
@@ -330,14 +332,14 @@ class Station:
 
     @property
     def port(self) -> str | None:
-        """The port that it uses or will open; ``None``: it is still looked for."""
+        """The port that it uses or will open; ``None``: it is still being searched."""
         if self.printer.observer.place is not None:
             return self.printer.observer.place.port
         given = self.printer.config.serial.port
         return None if given == "auto" else given
 
     async def run(self) -> None:
-        """Serve until cancelled; then close the port, and then say ``offline``.
+        """Serve until cancelled; then close the port, and publish ``offline``.
 
         Raises:
             Exception: A bug. It was published as ``error`` if that was possible.
@@ -361,13 +363,13 @@ class Station:
                 connection.cancel()
 
     def fail(self, error: Exception) -> None:
-        """End :meth:`run` with an exception that no task of it has caught."""
+        """End :meth:`run` with an exception that none of its tasks has caught."""
         if not self._failure.done():
             self._failure.set_exception(error)
             self._failure.exception()  # it may come too late for anybody to await it
 
     def hand_over(self, successor: "Station", error: BaseException) -> None:
-        """Let the station that takes the place of this one know what it must.
+        """Hand over to the station that replaces this one.
 
         Args:
             successor: has not run yet.
@@ -388,12 +390,12 @@ class Station:
         self._failure_published = self.broker.connected
 
     def problem(self, now: float) -> str | None:
-        """Return what keeps this printer from being served, or ``None``.
+        """Return what prevents this printer from being served, or ``None``.
 
-        Nothing does while every task that must not end still runs, and nothing that is
-        due is late: a timeout is handled in time, a line that waits has a timeout, a
-        port is opened or given up in time. A printer that is switched off, silent or
-        halted is not a problem: then the next attempt to connect is what is due.
+        Nothing does as long as every task that must not end is running, and nothing is
+        late: timeouts are handled in time, each waiting line has a timeout, and ports
+        are opened or given up in time. A printer that is switched off, silent or halted
+        is not a problem: the next thing that is due is then another attempt to connect.
 
         Args:
             now: the event loop's time, in seconds.
@@ -408,7 +410,7 @@ class Station:
         return None
 
     def _is_ending(self, task: asyncio.Task[None], now: float) -> bool:
-        """Return whether a task has failed a moment ago, which ends :meth:`run`."""
+        """Return whether a task has just failed, which ends :meth:`run`."""
         if task.cancelled() or task.exception() is None:
             return False
         if self._ending_since is None:
@@ -434,8 +436,8 @@ class Station:
         finally:
             self._endless.clear()
             self._handling = None
-            # The printer is disconnected now, so what waited for it fails; one that is
-            # carried over finishes what it does.
+            # The printer is disconnected now, so its waiting commands fail. A printer
+            # that is handed over finishes what it is doing.
             await self.messages.close(
                 LAST_COMMANDS if self._carried_over else LAST_RESPONSES
             )
@@ -460,8 +462,9 @@ class Station:
     async def _clear_to_serve(self) -> None:
         """Wait until no other bridge is known to serve the printer.
 
-        Its port is not opened before: the other bridge may be printing. If the broker
-        does not tell in time, heaters are watched without it.
+        The port is not opened before, because the other bridge may be printing. If the
+        broker does not answer in time, the printer is used without it, so that its
+        heaters are monitored.
         """
         clear = self.broker.clear_to_serve
         while not clear.is_set():
@@ -540,7 +543,7 @@ class Station:
         )
 
     def _on_change(self) -> None:
-        """Publish once for all changes that the received bytes bring about."""
+        """Publish once for all changes caused by the received bytes."""
         if not self._publish_scheduled:
             self._publish_scheduled = True
             self._scheduler.schedule(self._publish)
@@ -560,7 +563,8 @@ class Station:
         self._remember_job()
         if self.printer.state.link == "operational" and not self._was_operational:
             self._was_operational = True
-            # Its heaters are known now, and so which topics an earlier run has left.
+            # Its heaters are known now, and with them the topics that an earlier run
+            # may have left.
             self.broker.clear_leftovers()
             self._state_files.remember_place(self.printer.observer.place)
 
@@ -582,7 +586,7 @@ class Station:
 
 
 def _internal_error(error: BaseException) -> str:
-    """Return the message about a bug; the log has its traceback."""
+    """Return the message about a bug; the traceback is in the log."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return (

@@ -51,24 +51,24 @@ log = logging.getLogger("bridge.app")
 Watch = Callable[[Sequence[Station]], None]
 
 _AGAIN = {"broker", "link"}
-"""Needs for which a station is built again."""
+"""Needs for which a station is rebuilt."""
 
 FIRST_RESTART, LONGEST_RESTART = 1.0, 60.0
-"""Bounds of the back-off between two starts of a station that failed, in seconds."""
+"""Bounds of the back-off, in seconds, between two starts of a station that failed."""
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""Errors that do not go away because something starts again."""
+"""Errors that a restart of the station does not solve."""
 
 PENDING_RETRY = 60.0
 """Seconds until settings that waited for the end of a print are applied again."""
 
 STABLE_AFTER = 300.0
-"""Seconds that a station must have run for its back-off to start over."""
+"""Seconds that a station must run until its back-off is reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class _StateFolder:
-    """Where the state files are, and which of them belong to this configuration."""
+    """The folder of the state files, and which files belong to this configuration."""
 
     folder: Path
     owner: str
@@ -96,7 +96,7 @@ class _Served:
 
 
 class _StopRouter:
-    """Passes emergency stops to the station that serves a printer at the moment."""
+    """Passes emergency stops to the station that currently serves a printer."""
 
     def __init__(self, served: Mapping[str, _Served], name: str) -> None:
         self._served = served
@@ -162,7 +162,7 @@ class Supervisor:
         return tuple(served.station for served in self._served.values())
 
     def problem(self, now: float) -> str | None:
-        """Return what keeps a printer from being served, or ``None``.
+        """Return what prevents a printer from being served, or ``None``.
 
         Args:
             now: the event loop's time, in seconds.
@@ -171,7 +171,7 @@ class Supervisor:
         for name, served in self._served.items():
             if served.task is None or served.task.done():
                 return f"{name} is no longer served"
-            # Between two runs there is nothing that could be late but the next one.
+            # Between two runs, only the next run can be late.
             if served.run is not None and (problem := served.station.problem(now)):
                 return problem
         return None
@@ -246,7 +246,8 @@ class Supervisor:
                 one.station.configure(config, wanted[name].printer)
             one.settings = wanted[name]
             waits = now.settings.get(name, ())
-            # One that waits for the port of another printer waits for that one's print.
+            # A printer that needs another printer's port waits for that printer's
+            # print.
             on_end = self._print_ended.set if name in now.printing else None
             one.station.wait_for_print(waits, on_end)
         if warning := exposed(config.mqtt, raw=config.rights.raw):
@@ -254,7 +255,7 @@ class Supervisor:
         return done
 
     def _without_pending(self, config: Config) -> Postponed:
-        """Return what of a configuration does not end a print.
+        """Return the part of a configuration that does not end a print.
 
         Raises:
             ConfigError: Nothing of it can be applied before a print has ended.
@@ -266,7 +267,7 @@ class Supervisor:
         return postpone(config, served, printing)
 
     def _heirs(self, config: Config) -> dict[str, str]:
-        """Return the former ids of printers that have another one, by that."""
+        """Return the former ids of printers with a new id, by the new id."""
         served = {name: one.settings.printer for name, one in self._served.items()}
         ports = {station.name: station.port for station in self.stations}
         return former_ids(config, served, ports)
@@ -290,7 +291,7 @@ class Supervisor:
         return {name: carried for name, carried in found if carried is not None}
 
     async def _apply_pending(self) -> None:
-        """Apply what waits for the end of a print; never returns."""
+        """Apply settings when the print that they wait for has ended; never returns."""
         while True:
             await self._print_ended.wait()
             self._print_ended.clear()
@@ -301,7 +302,7 @@ class Supervisor:
                 await asyncio.sleep(PENDING_RETRY)
 
     async def _end_carried(self) -> None:
-        """End printers whose stations were to be replaced when the process ended."""
+        """End printers whose stations were being replaced when the process ended."""
         left = [carried.task for carried in self._carried.values()]
         left += [task for station in self.stations if (task := station.printer_task)]
         for task in left:
@@ -328,7 +329,7 @@ class Supervisor:
     async def _stop(self, names: Collection[str]) -> None:
         leaving = [self._served.pop(name) for name in names]
         tasks = [served.task for served in leaving if served.task]
-        # What replaces them has to send an emergency stop that waits for the printer.
+        # Their successors must send an emergency stop that waits for the printer.
         stations = [served.station for served in leaving]
         self._stops_owed = {one.name for one in stations if one.printer.stop_owed}
         for station in stations:
@@ -344,7 +345,7 @@ class Supervisor:
         wanted: Mapping[str, StationSettings],
         state_folder: _StateFolder,
     ) -> None:
-        """Serve new printers; each of the others clears its share of what is left."""
+        """Serve new printers; the others clear their shares of retained topics."""
         tasks = self._tasks
         assert tasks is not None  # noqa: S101 - only called while running
         shares = self._settle(config, state_folder)
@@ -373,7 +374,7 @@ class Supervisor:
                 station.files.use(library)
 
     def _built(self, name: str, build: Callable[..., Station]) -> Station:
-        """Return a new station, with the printer and the stop of the one before."""
+        """Return a new station that takes over the printer and a pending stop."""
         carried = self._carried.pop(name, None)
         station = build(carried=carried)
         if carried is None and name in self._stops_owed:
@@ -381,7 +382,7 @@ class Supervisor:
         return station
 
     async def _keep_served(self, served: _Served) -> None:
-        """Run a printer's station, and start it again after each failure."""
+        """Run a printer's station, and restart it after each failure."""
         name = served.station.name
         logs.about(name)
         clock = asyncio.get_running_loop().time
@@ -400,7 +401,7 @@ class Supervisor:
     async def _rebuild(
         self, served: _Served, error: BaseException, pauses: Backoff
     ) -> None:
-        """Build a station that failed again, after a back-off."""
+        """Rebuild a station that failed, after a back-off."""
         while True:
             pause = pauses.next_delay(random.random())  # noqa: S311 - no secret
             log.error(
@@ -427,9 +428,9 @@ class Supervisor:
     def _catching_callbacks(self) -> Iterator[None]:
         """Let an exception in a callback of the event loop end only its station.
 
-        No task awaits a timer or a callback of a socket. Which printer it belongs to is
-        in its context (:func:`bridge.logs.about`). What belongs to none is left to the
-        handler that was set before, and ends the process.
+        No task awaits a timer or a callback of a socket. The context of the callback
+        says which printer it belongs to (:func:`bridge.logs.about`). If it belongs to
+        none, the previous handler is called, which ends the process.
         """
         loop = asyncio.get_running_loop()
         before = loop.get_exception_handler()
@@ -469,7 +470,7 @@ class Supervisor:
         )
 
     def _poll(self) -> None:
-        """Look for emergency stops, before something that takes long."""
+        """Check for emergency stops before something that takes long."""
         if self._emergency is not None:
             self._emergency.poll()
 
@@ -527,11 +528,11 @@ class Supervisor:
 
 
 async def _failure(run: asyncio.Task[None]) -> BaseException:
-    """Wait until a station's run ends, and return why; cancelled, cancel it as well.
+    """Wait until a station's run ends, and return the reason; if cancelled, cancel it.
 
-    A TaskGroup that is cancelled at the moment at which it fails reports the failure
-    alone (CPython before 3.13), so the run has a task of its own: a cancellation of the
-    caller cannot be lost.
+    A TaskGroup that is cancelled at the moment at which it fails reports only the
+    failure (CPython before 3.13), so the run has its own task: a cancellation of the
+    caller cannot get lost.
     """
     try:
         await asyncio.wait({run})
@@ -573,7 +574,7 @@ def _summary(
 
 @contextmanager
 def first_failure() -> Iterator[None]:
-    """Raise the first of several expected errors alone; a bug stays as it is.
+    """Raise the first of several expected errors by itself; a bug is raised as it is.
 
     A TaskGroup raises an ExceptionGroup, but the operator needs one sentence.
 

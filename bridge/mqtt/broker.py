@@ -1,7 +1,7 @@
 """The broker as the rest of the bridge sees it: it accepts messages at any time.
 
-While there is no connection they wait in the outbox, and this reconnects: with a
-back-off, in the MQTT version that the broker supports, and only where no other bridge
+Without a connection, messages wait in the outbox. The connection is restored with a
+back-off, in the MQTT version that the broker supports, and only if no other bridge
 serves the same topics.
 """
 
@@ -117,22 +117,22 @@ class Broker:
 
     @property
     def conflict(self) -> str | None:
-        """What another client does to this bridge; ``None``: nothing lately."""
+        """What another client has recently done to this bridge; ``None``: nothing."""
         return self._shared.conflicts.latest
 
     @property
     def missing_rights(self) -> tuple[str, ...]:
-        """What the broker does not let us do, such as ``publish on printer/event``."""
+        """The missing rights, such as ``publish on printer/event``."""
         return self._shared.rights.missing
 
     @property
     def endpoint(self) -> str:
-        """Which broker is used, or tried, as ``host:port``."""
+        """The broker that is in use or being tried, as ``host:port``."""
         return f"{self._addresses.config.host}:{self._addresses.config.port}"
 
     @property
     def failovers(self) -> int:
-        """How often the connection was made to another broker than the one before."""
+        """How often the connection was made to a broker other than the previous one."""
         return self._addresses.failovers
 
     @property
@@ -154,8 +154,8 @@ class Broker:
     async def run(self) -> None:
         """Connect, and reconnect whenever the connection is lost, until cancelled.
 
-        When cancelled, or ended by an error in ``on_message``, it publishes ``offline``
-        and disconnects.
+        When it is cancelled, or ended by an error in ``on_message``, it publishes
+        ``offline`` and disconnects.
 
         Raises:
             Exception: What ``on_message`` raised.
@@ -226,9 +226,9 @@ class Broker:
         self._send_waiting()
 
     def clear_leftovers(self) -> None:
-        """Clear the retained topics of earlier runs that this one does not publish.
+        """Clear the retained topics of earlier runs that this run does not publish.
 
-        To be called once all retained topics of the printer have been published.
+        Call it when all retained topics of the printer have been published.
         """
         if self._presence.record is not None:
             # Our availability may not have been published yet.
@@ -255,7 +255,7 @@ class Broker:
     async def _attempt(self) -> Next:
         """Connect once, and return when the connection is lost or was not made.
 
-        Returns what may be tried without a pause.
+        Returns the next attempt that needs no pause.
         """
         version = self._versions.current
         session = BrokerSession(self._shared, version)
@@ -288,7 +288,7 @@ class Broker:
     async def _use(
         self, session: BrokerSession, client: Client, limits: BrokerLimits
     ) -> None:
-        """Serve on a connection until it is lost, and note why."""
+        """Serve on a connection until it is lost, and note the reason."""
         started = time.monotonic()
         rights = self._shared.rights
         check = self._takeover_check(session.version)
@@ -326,9 +326,9 @@ class Broker:
             await asyncio.wait({watch})
 
     def _suspect(self, use: Use, evidence: Evidence) -> bool:
-        """Suspect a topic of having cost the connection; return whether it may have.
+        """Suspect a topic of having caused the loss; return whether it may have.
 
-        The next attempt follows soon: each one brings the search nearer to its end.
+        The next attempt follows soon, because each one narrows the search.
         """
         if evidence is Evidence.NONE:
             return False
@@ -364,7 +364,7 @@ class Broker:
         return asyncio.get_running_loop().call_later(seconds, call, *arguments)
 
     def _check_rights(self, session: BrokerSession, client: Client) -> None:
-        """Give up a client id that differs from the usual one, and has fewer rights."""
+        """Give up a client id that differs from the usual one and has fewer rights."""
         if self._client_id.differs and not session.sees_itself:
             self._client_id.refused()
             where = error_text.endpoint(self._addresses.config)
@@ -378,17 +378,17 @@ class Broker:
         self._versions.failed(error.hint)
         following = self._addresses.failed(refused=error.hint is Hint.REFUSED)
         if following is Next.NOTHING:
-            self.clear_to_serve.set()  # nobody can tell us about another bridge
+            self.clear_to_serve.set()  # no message about another bridge would arrive
         if following is not Next.ADDRESS:
             self._warn(error.message)
         return following
 
     async def _refuse_duplicate(self, session: BrokerSession) -> bool:
-        """Look for another bridge; return whether the broker let us.
+        """Look for another bridge; return whether the broker allowed it.
 
-        Where it refuses the connection it may be the account, or only the client id of
-        the check. A second login with a wrong password would have us banned sooner, so
-        the next attempt connects without the check to find out.
+        If it refuses the connection, the reason may be the account, or only the client
+        id of the check. A second login with a wrong password would get us banned
+        sooner, so the next attempt connects without the check to find out.
 
         Raises:
             AttemptError: The broker cannot be reached, or refuses the connection.
@@ -434,7 +434,7 @@ class Broker:
         try:
             return await session.serve(client, limits)
         except BridgeInTheWayError:
-            # The topics are the other bridge's: neither `offline` nor the last will
+            # The topics belong to the other bridge: neither `offline` nor the last will
             # may be published on them.
             await client.disconnect(CONFLICT_DISCONNECT_TIMEOUT)
             raise

@@ -1,10 +1,12 @@
 """One connection to the broker: paho driven by the event loop.
 
 There is no permanent thread: a short-lived one connects, then the event loop reads and
-writes the socket. Incoming messages at QoS 1 are acknowledged when they arrive, not
-when they have been carried out. Holding PUBACK back would not make a command safer: our
-sessions end with the connection, so the broker would not deliver it again; and it would
-let commands grow old at the broker.
+writes the socket.
+
+Incoming messages at QoS 1 are acknowledged when they arrive, not when they have been
+executed. Holding PUBACK back would not make a command safer: our sessions end with the
+connection, so the broker would not deliver it again, and commands would become outdated
+while they wait at the broker.
 """
 
 import asyncio
@@ -74,10 +76,10 @@ _Item = TypeVar("_Item")
 
 
 class Listener(Protocol):
-    """Is called with what happens on a connection; numbers are packet identifiers."""
+    """Receives what happens on a connection; numbers are packet identifiers."""
 
     def on_message(self, message: Message, /) -> None:
-        """Take a message."""
+        """Process a message."""
 
     def on_published(self, number: int, code: int, /) -> None:
         """Note the code of a PUBACK, or at QoS 0 that a message has been written."""
@@ -131,8 +133,8 @@ class Client:
         self._subscribed = False
         self._subscriptions = PendingSubscriptions()
         self._seen = boottime()
-        self._waited = 0.0  # how long what is read now may have been in the socket
-        self._stale = False  # that is too long for a command to be carried out
+        self._waited = 0.0  # how long data may have been in the socket
+        self._stale = False  # too long for a command to be executed
         self._awake_since = self._seen
 
     async def connect(self) -> BrokerLimits:
@@ -241,7 +243,7 @@ class Client:
         self.close()
 
     async def disconnect(self, within: float) -> None:
-        """Send DISCONNECT and close: the broker does not publish the last will then.
+        """Send DISCONNECT and close, so that the broker does not publish the last will.
 
         Args:
             within: seconds to wait until it is written.
@@ -253,7 +255,7 @@ class Client:
             async with timeout(within):
                 await self.ended()
         except TimeoutError:
-            pass  # the broker does not read any more
+            pass  # the broker no longer reads
         finally:
             self.close()
 
@@ -272,7 +274,7 @@ class Client:
         return self._paho
 
     def _attach(self, client: paho.Client) -> None:
-        """Let the event loop drive it from here on."""
+        """Let the event loop drive the connection from here on."""
         connection = client.socket()
         if connection is None:
             raise error_text.closed_early(self._config)
@@ -323,7 +325,7 @@ class Client:
             self._watcher.acknowledge_at_once()
 
     def _note_standstill(self) -> None:
-        """Measure for how long nothing was read that may have waited in the socket."""
+        """Measure how long data that may have been waiting was not read."""
         before, self._seen = self._seen, boottime()
         gap = self._seen - before
         if gap > STANDSTILL:
@@ -332,9 +334,9 @@ class Client:
             self._awake_since = self._seen
 
     def _end_standstill(self) -> None:
-        """Stop taking what is read for old; after a long gap, connect again for that.
+        """Stop treating received data as old; after a long gap, reconnect first.
 
-        Nothing that is still on its way can then be taken for new.
+        Nothing that is still on its way can then be mistaken for a new message.
         """
         if not self._waited or self._seen - self._awake_since < SETTLE:
             return
@@ -360,10 +362,10 @@ class Client:
             self._drive(self._running.loop_misc)
 
     def _drive(self, step: Callable[[], object]) -> int:
-        """Let paho work, and then call the listener; return how often it was called.
+        """Let paho work, then call the listener; return how often it was called.
 
-        Not from within paho's callbacks: an error in the listener is not the broker's,
-        and has to end the bridge instead of the connection.
+        It is not called within paho's callbacks: an error in the listener is not the
+        broker's, and must end the bridge instead of the connection.
         """
         try:
             step()

@@ -1,10 +1,11 @@
 """Another bridge on our topics: detected before we publish ``online``.
 
-Only one bridge may serve a base topic: two would both carry out each command. What a
-crashed bridge left retained looks like a running one: ``availability`` is ``online``
-and ``info`` names another instance. So a request is sent, which every running bridge
-answers; it is one that needs no printer, because that may be busy. The reasons are in
-``docs/adr/0009-one-bridge-per-topic.md``.
+Only one bridge may serve a base topic, because two would both execute each command.
+Retained messages of a crashed bridge look like those of a running one: ``availability``
+is ``online``, and ``info`` names another instance. So a request is sent that every
+running bridge answers; it needs no printer, because that may be busy.
+
+The reasons are in ``docs/adr/0009-one-bridge-per-topic.md``.
 """
 
 import contextlib
@@ -22,8 +23,8 @@ from bridge.timeout import timeout
 from bridge.topics import AVAILABILITY, Topics
 
 CHECK_CLIENT_ID = "{client_id}-look"
-"""What the client id of this check begins with; access lists of brokers may contain
-it."""
+"""Beginning of the client id of this check; it may be in the access lists of brokers.
+"""
 
 RETAINED_TIMEOUT = 0.3
 """Seconds to wait for retained messages after SUBACK. Brokers send them at once
@@ -43,7 +44,7 @@ LONGEST_NAME = 100
 """Characters of an instance id, which messages show; ours have 32."""
 
 ONLINE = b"online"
-"""What is retained on ``availability`` while a bridge is connected."""
+"""The retained payload of ``availability`` while a bridge is connected."""
 
 
 def instance_of(payload: bytes) -> str | None:
@@ -92,16 +93,16 @@ async def find(  # noqa: PLR0913 - who we are, where, and how well
     """
     other: str | None = None
     async with _client(config, client_id, version) as client:
-        # Whether the bridge itself is allowed to do what fails here will show later.
+        # If the bridge itself is not allowed to do what fails here, that shows later.
         with contextlib.suppress(*(() if thorough else (AttemptError,))):
             other, _ = await _serving(client, topics, instance, thorough=thorough)
     return other
 
 
 def _client(config: Mqtt, client_id: str, version: Version | None) -> OneShotClient:
-    """Return a client with an id of its own.
+    """Return a client with a different id.
 
-    With the usual one it would take over the other bridge's connection.
+    With the usual id, it would take over the other bridge's connection.
     """
     return OneShotClient(
         config,
@@ -184,7 +185,7 @@ async def refuse(  # noqa: PLR0913 - who we are, and where
     """
     silent = b""
     async with _client(config, client_id, version) as client:
-        # Whether the bridge itself is allowed to do what fails here will show later.
+        # If the bridge itself is not allowed to do what fails here, that shows later.
         with contextlib.suppress(AttemptError):
             silent = await _no_conflict(client, topics, instance, discovery)
     return silent
@@ -193,7 +194,7 @@ async def refuse(  # noqa: PLR0913 - who we are, and where
 async def _no_conflict(
     client: OneShotClient, topics: Topics, instance: str, discovery: str | None
 ) -> bytes:
-    """Return the retained ``info``, whose author does not answer.
+    """Return the retained ``info`` of a bridge that does not answer.
 
     Raises:
         AttemptError: The broker does not answer.

@@ -107,9 +107,9 @@ class EmergencyConnection:
         return topic in self._subscribed
 
     def listen(self, handlers: Mapping[str, StopHandler]) -> None:
-        """Replace the topics to listen to, and what handles a message on each."""
+        """Replace the topics, and the handler of each."""
         self._handlers = dict(handlers)
-        # What is no longer wanted has no handler, until the next connection.
+        # Topics that are no longer wanted have no handler until the next connection.
         self._subscribe([topic for topic in handlers if topic not in self._asked_for()])
 
     def account_accepted(self) -> None:
@@ -133,9 +133,9 @@ class EmergencyConnection:
             await asyncio.sleep(pause)
 
     async def _wait_for_account(self) -> None:
-        """Leave it to the printers' connections to try a refused account again.
+        """Let the printers' connections try a refused account first.
 
-        With a wrong password, each further login has us banned sooner.
+        With a wrong password, each further login gets us banned sooner.
         """
         self._refused = False
         self._account_accepted.clear()
@@ -144,10 +144,10 @@ class EmergencyConnection:
                 await self._account_accepted.wait()
 
     def poll(self) -> None:
-        """Handle a stop that has arrived, before other work is begun.
+        """Handle a stop that has arrived, before other work begins.
 
-        The event loop may have much to do until it looks at the socket again. This
-        takes a few microseconds if there is nothing.
+        It may take the event loop long to check the socket again. Without a message,
+        this takes a few microseconds.
         """
         if self._client is not None:
             self._client.read_waiting()
@@ -265,9 +265,10 @@ class EmergencyConnection:
         return True
 
     def _subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe, to one topic at a time while a forbidden one is searched for.
+        """Subscribe, to one topic at a time while searching for a forbidden one.
 
-        A suspected one is the last: the broker has answered the others then.
+        A suspected topic is the last one, because the broker has then answered the
+        others.
         """
         if self._client is None:
             return

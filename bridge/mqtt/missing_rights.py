@@ -36,10 +36,11 @@ acknowledgement is known to be missing; messages at QoS 0 have none."""
 
 
 class Evidence(IntEnum):
-    """How much a loss says about the one thing that the broker had not answered."""
+    """What a loss says about the one use that the broker had not answered."""
 
     NONE = 0
-    """Another connection was lost as well: the network, or the broker restarts."""
+    """Another connection was lost as well: the network failed, or the broker restarts.
+    """
     ALONE = 2
     """There was no other connection to compare with."""
     ONLY_THIS = 3
@@ -50,7 +51,7 @@ class Evidence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What is done with a topic.
+    """A use of a topic: publishing or subscribing.
 
     Attributes:
         topic: a topic, or a topic filter.
@@ -67,17 +68,17 @@ class Use:
 
     @property
     def kind(self) -> tuple[bool, bool]:
-        """Which uses are left out together where none is allowed."""
+        """The uses that are left out together if none of them is allowed."""
         return self.write, self.optional
 
     def __str__(self) -> str:
-        """Return it for people."""
+        """Return the use in words."""
         verb = "publish on" if self.write else "subscribe to"
         return f"{verb} {self.name or self.topic}"
 
 
 class MissingRights:
-    """Finds out what the broker closes the connection over. Times are in seconds.
+    """Finds the topic for which the broker closes the connection.
 
     Attributes:
         searching: the next connection has to send one thing at a time.
@@ -93,9 +94,9 @@ class MissingRights:
         self._refused: dict[Use, None] = {}
 
     def begin(self, now: float) -> None:
-        """Note that a connection was made; what was left out long ago is tried again.
+        """Note a new connection; topics that were left out long ago are tried again.
 
-        Rights may have been granted meanwhile.
+        The rights may have been granted meanwhile.
         """
         for left_out in (self._left_out, self._nothing):
             for old in [one for one, at in left_out.items() if now - at > RETRY_AFTER]:
@@ -109,7 +110,7 @@ class MissingRights:
 
     @property
     def suspected(self) -> tuple[str, ...]:
-        """The topics over which the broker may have closed a connection."""
+        """The topics for which the broker may have closed a connection."""
         return tuple(use.topic for use in self._suspected)
 
     @property
@@ -118,19 +119,19 @@ class MissingRights:
         return bool(self._left_out or self._nothing)
 
     def gave_up(self, use: Use) -> bool:
-        """Return whether all of its kind is left out."""
+        """Return whether all uses of its kind are left out."""
         return use.kind in self._nothing
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What the bridge leaves out, and what the broker refused, for people."""
+        """The uses that are left out or were refused, for people."""
         uses = (*self._left_out, *self._refused)
         return tuple(sorted({str(use) for use in uses if not use.optional}))
 
     def answered(self, use: Use, now: float, *, refused: bool = False) -> None:
         """Note the broker's answer, and leave out what it refused during a search.
 
-        It may have been the refusal after which it closed the connection.
+        It may have closed the connection because of that refusal.
         """
         self._suspected.pop(use, None)
         if not refused:

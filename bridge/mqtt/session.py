@@ -1,7 +1,7 @@
 """One established connection: what is received on it, and what is in flight.
 
-What outlives a connection is in :class:`SharedState`, which all sessions of a broker
-use one after the other.
+:class:`SharedState` holds what outlives a connection; the sessions of a broker use it
+one after the other.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ MAX_PROVEN = 1000
 """Topics that are remembered as allowed while the bridge looks for a forbidden one."""
 
 DISCONNECT_TIMEOUT = 0.5
-"""Seconds for each step: the last messages, ``offline``, DISCONNECT."""
+"""Seconds for each step of ending: the last messages, ``offline``, DISCONNECT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Statistics:
 
 @dataclass(slots=True, kw_only=True)
 class SharedState:
-    """What the sessions of one broker share, and outlives each of them.
+    """What the sessions of one broker share, and what outlives each of them.
 
     Attributes:
         config: how to reach the broker.
@@ -175,7 +175,8 @@ class SharedState:
     def too_large(self, publication: Publication, why: str) -> None:
         """Send the short version of a message that is too large for the broker.
 
-        A retained topic is cleared if there is none: it must not keep an old value.
+        If there is none, a retained topic is cleared, so that it does not keep an
+        outdated value.
         """
         topic = self.topic_for_log(publication)
         self.statistics.refused += 1
@@ -189,18 +190,18 @@ class SharedState:
             self.outbox.put(short)
 
     def leave_out(self, publication: Publication) -> None:
-        """Do not send a message over which the broker closes the connection."""
+        """Leave out a message for which the broker closes the connection."""
         self.statistics.refused += 1
         self.outbox.delivered(publication)
         self._use_common_topic(publication)
 
     def use_of(self, publication: Publication) -> Use:
-        """Return what publishing a message needs the right to."""
+        """Return the right that publishing a message needs."""
         name = self.topic_for_log(publication)
         return Use(publication.topic, write=True, name=name)
 
     def _refused(self, publication: Publication, code: int) -> None:
-        """Warn; publish a response that its sender may not have on the common topic."""
+        """Warn; if a response was refused, publish it on the common topic."""
         topic = self.topic_for_log(publication)
         self.statistics.refused += 1
         text = error_text.no_right(self.config, topic, write=True, code=code)
@@ -231,9 +232,9 @@ class BrokerSession:
         self._alone: tuple[int, Use] | None = None
         self._proven: set[Use] = set()
         self.waiting = False
-        """The broker had not answered everything when the connection ended."""
+        """Whether the broker had not answered everything when the connection ended."""
         self.unanswered: Use | None = None
-        """The only thing that it had not answered and may have no right to."""
+        """The only use that it had not answered, for which a right may be missing."""
         self._all_sent = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._echoes = OwnEchoes()
@@ -265,7 +266,7 @@ class BrokerSession:
         self._limits = limits
         self._in_flight = InFlight(limits.receive_maximum)
         presence = self._shared.presence
-        # Each subscription at QoS 1 is a consumer of its own at some brokers (NATS).
+        # Some brokers (NATS) count each subscription at QoS 1 as a separate consumer.
         optional = [Filter(topic=topic, qos=0) for topic in presence.optional]
         optional += self._own.optional
         self._optional = {wanted.topic for wanted in optional}
@@ -283,9 +284,9 @@ class BrokerSession:
         return self._explained(await client.ended())
 
     def _subscribe_next(self) -> None:
-        """Subscribe to all topics, or to the next one where one is forbidden.
+        """Subscribe to all topics, or only to the next one while searching.
 
-        After the last of them ``online`` is published.
+        After the last of them, ``online`` is published.
         """
         self._stop_timer()
         self._asked = self._unsubscribed.popleft() if self._unsubscribed else ()
@@ -303,8 +304,9 @@ class BrokerSession:
     def _command_filter(self, topic: str) -> Filter:
         """Return the subscription to a command topic.
 
-        What was retained there before is delivered too, so that it is refused and
-        cleared; but a stop that was meant for another time must not stop the machine.
+        Messages that were retained there before are also delivered, so that they are
+        refused and cleared. Retained stops are not, because a stop that was meant for
+        another time must not stop the machine.
         """
         return Filter(
             topic=topic, replay=topic != self._shared.presence.topics.emergency
@@ -313,8 +315,8 @@ class BrokerSession:
     async def disconnect(self) -> None:
         """Publish ``offline`` after everything that still waits, and disconnect.
 
-        Where the broker does not acknowledge that in time, DISCONNECT is left out: then
-        it publishes our last will, which says the same.
+        If the broker does not acknowledge that in time, DISCONNECT is left out, and the
+        broker publishes our last will, which says the same.
         """
         self._own.close()
         client = self._client
@@ -326,7 +328,7 @@ class BrokerSession:
             await client.disconnect(DISCONNECT_TIMEOUT)
 
     def end(self) -> None:
-        """Return what was in flight to the outbox."""
+        """Return the messages that were in flight to the outbox."""
         self._stop_timer()
         self._copies.close()
         self.waiting = bool(self._asked or self._in_flight)
@@ -346,7 +348,7 @@ class BrokerSession:
         self._own.silent = payload
 
     def send_waiting(self) -> None:
-        """Send what waits, as far as the window allows."""
+        """Send waiting messages, as far as the window allows."""
         if self._client is None:
             return
         while self._in_flight.has_room and self._alone is None:
@@ -358,7 +360,7 @@ class BrokerSession:
 
     @property
     def sees_itself(self) -> bool:
-        """Whether our own ``online`` has come back to us."""
+        """Whether our own ``online`` was delivered to us."""
         return self._own.seen
 
     @property
@@ -367,7 +369,7 @@ class BrokerSession:
         return len(self._in_flight)
 
     def on_message(self, message: Message) -> None:
-        """Take a message; those on our own topics are for us."""
+        """Process a message; those on our own topics are not passed on."""
         if self._own.take(message):
             return
         topic = message.topic
@@ -382,7 +384,7 @@ class BrokerSession:
     def _searched_topics(self) -> Sequence[str]:
         """Return the subscriptions in which to search for retained copies.
 
-        Not for stops, which have a connection that searches for itself.
+        Stops are not among them, because their own connection searches for them.
         """
         config, presence = self._shared.config, self._shared.presence
         if self.version is Version.V5 or not config.clear_retained_commands:
@@ -499,10 +501,10 @@ class BrokerSession:
         return True
 
     def _comes_back(self, publication: Publication) -> bool:
-        """Return whether it is a clearing that we get as well, and must not execute.
+        """Return whether a message is our own clearing, which must not be executed.
 
-        An emergency stop must never be taken for one, so that one is executed: it only
-        stops the machine once more.
+        An emergency stop must never be mistaken for one, so a clearing on its topic is
+        executed: it only stops the machine once more.
         """
         if publication.topic == self._shared.topics.emergency:
             return False

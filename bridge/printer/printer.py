@@ -1,4 +1,4 @@
-"""One printer: its link, what is known of it, and the commands that it is given."""
+"""One printer: its link, its known state, and the commands for it."""
 
 import asyncio
 import logging
@@ -69,17 +69,17 @@ from bridge.printer.printing.runner import HostPrinting
 log = logging.getLogger("bridge.printer")
 
 AT_ONCE = 32
-"""Lines of a command that are planned without interruption when it arrives, so that it
-is refused at once if it is wrong. A longer one is planned in slices and in its turn:
-while it is planned nothing may overtake it."""
+"""Lines of a command that are planned without interruption when it arrives, so that a
+wrong command is rejected at once. A longer command is planned in slices when its turn
+comes, because nothing may overtake it while it is being planned."""
 
 _ATTEMPTS = 3
-"""How often a command is planned in slices while the printer's position or modes keep
+"""How often a command is planned in slices if the printer's position or modes keep
 changing; then it is planned without interruption."""
 
 LAST_COMMANDS = 2.0
-"""Seconds for commands to end after the link was closed; each of their lines fails at
-once, so that only a bug can take longer, and must not keep the bridge from ending."""
+"""Seconds for commands to end after the link was closed. Each of their lines fails at
+once, so only a bug can take longer, and it must not prevent the bridge from ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ class Printer:
         scripts: ScriptLibrary | None,
         heat: HeaterLimits,
     ) -> None:
-        """Use other settings from now on, without touching the link.
+        """Apply other settings without touching the link.
 
         Args:
             config: with the same ``serial`` as before.
@@ -254,7 +254,7 @@ class Printer:
         broker: Callable[[], bool],
         heat_file: Path | None,
     ) -> None:
-        """Serve others from now on: their callbacks, and their file for the heaters."""
+        """Use other callbacks, and their file for the heaters, from now on."""
         self._listeners = listeners
         self.observer.listen(listeners.on_change)
         self._wire.listen(listeners.on_entry)
@@ -297,13 +297,13 @@ class Printer:
         return completed(self._planner.plan(command))
 
     def disturbing_scripts(self) -> Mapping[str, bool]:
-        """Return the scripts that are offered; whether each would disturb a print."""
+        """Return the offered scripts, and whether each would disturb a print."""
         return self._planner.disturbing_scripts()
 
     async def plan_in_slices(
         self, command: Command, interrupted: Interrupted = lambda: None
     ) -> Plan:
-        """Return what :meth:`plan` does, without blocking the event loop meanwhile.
+        """Return what :meth:`plan` returns, without blocking the event loop meanwhile.
 
         Raises:
             RejectedError: It must not be sent.
@@ -325,7 +325,7 @@ class Printer:
                 # A print may have begun, or the link been lost, between two slices.
                 self._planner.gate(command, planned.program)
                 return planned
-        return self.plan(command)  # a printer that does not keep still cannot delay it
+        return self.plan(command)  # a printer that keeps changing cannot delay it
 
     async def execute(
         self,
@@ -335,7 +335,7 @@ class Printer:
         expires: float | None = None,
         within: float | None = None,
     ) -> None:
-        """Carry out a command; ``run`` says how far it came, whatever happens.
+        """Execute a command; ``run`` says how far it came, whatever happens.
 
         Args:
             command: what to do.
@@ -355,7 +355,7 @@ class Printer:
             await self._execute(command, run, expires=expires, within=within)
 
     async def _execute_own(self, command: Command, run: Run) -> None:
-        """Carry out a hook, which is no use of the printer."""
+        """Execute a hook, which does not count as use of the printer."""
         with self.heat.own():
             await self._execute(command, run)
 
@@ -410,7 +410,7 @@ class Printer:
             )
 
     def stop(self) -> None:
-        """Stop the machine at once, past everything that waits.
+        """Stop the machine at once, before everything that waits.
 
         Raises:
             FailedError: There is no link to send it over; it is kept until there is.
@@ -423,7 +423,7 @@ class Printer:
 
     @property
     def stop_owed(self) -> bool:
-        """A stop was requested that may not have reached the printer."""
+        """Whether a stop was requested that may not have reached the printer."""
         return self._emergency.owed
 
     def keep_stop(self) -> None:
@@ -461,7 +461,7 @@ class Printer:
         run.gcode.extend(lines)
 
     async def _due(self, command: Command, interrupted: Interrupted) -> Plan:
-        """Return what to send in its turn; by then a script may contain a stop."""
+        """Return the lines at their turn; a script may contain a stop by then."""
         try:
             planned = await self.plan_in_slices(command, interrupted)
         except RejectedError as error:
@@ -474,7 +474,7 @@ class Printer:
         return planned
 
     async def change_link(self, command: LinkCommand) -> None:
-        """Carry out a command that needs no line to the printer.
+        """Execute a command that needs no line to the printer.
 
         Raises:
             RejectedError: The printer's state does not allow it.
@@ -509,7 +509,7 @@ class Printer:
             )
 
     async def _ask_position(self) -> bool:
-        """Ask where the head is; return whether the printer replied."""
+        """Query the position of the head; return whether the printer answered."""
         session, state = self.link.session, self.state
         moving = state.moved_by_print or state.waiting
         if session is None or session.closed or moving:

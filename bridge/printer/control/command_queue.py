@@ -1,9 +1,9 @@
-"""The queue of commands before one printer, and the questions that pass it.
+"""The queue of commands for one printer, and queries that bypass it.
 
-Commands are carried out one at a time, in the order of arrival, and line by line: each
-line waits for the ``ok`` of the one before. A question changes nothing and must be
-answered soon, so it has a queue of its own and its lines go between two lines of the
-command that is being carried out.
+Commands are executed one at a time, in the order of arrival, and line by line: each
+line waits for the ``ok`` of the one before. A query changes nothing and must be
+answered soon, so queries have their own queue, and their lines are sent between two
+lines of the running command.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _STILL_CONNECTED = {"firmware_error", "timeout"}
 
 Interrupted = Callable[[], CommandError | None]
 """Returns why a turn has ended early, because the next line would reach a firmware that
-was stopped or reset since the last one; ``None``: it has not."""
+was stopped or reset since the last one; ``None`` if it has not."""
 
 
 @dataclass(slots=True)
@@ -65,8 +65,8 @@ class Run:
 class Turns:
     """Gives turns one at a time, in the order of arrival; bounded, counted in lines.
 
-    A few callers may go first. They have a limit of their own, so that a flood of
-    others does not keep them out.
+    A few callers may go first. They have their own limit, so that a flood of others
+    does not keep them out.
     """
 
     def __init__(self, limit: int) -> None:
@@ -82,7 +82,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """Lines that wait or are being carried out."""
+        """Lines that are waiting or being executed."""
         return sum(self._lines.values())
 
     @asynccontextmanager
@@ -114,7 +114,7 @@ class Turns:
             self._lines[first] -= lines
 
     def check_room(self, lines: int, *, first: bool = False) -> None:
-        """Refuse a command of so many lines if they are too many to wait.
+        """Refuse a command of so many lines if the queue has no room for them.
 
         Raises:
             RejectedError: The queue is full.
@@ -134,7 +134,7 @@ class Turns:
         return partial(self._since, self._epoch)
 
     def interrupt(self, error: Callable[[], CommandError]) -> None:
-        """End the current turn and all that wait with this error."""
+        """End the current turn and all waiting ones with this error."""
         self._epoch += 1
         self._error = error
 
@@ -143,7 +143,7 @@ class Turns:
 
 
 class CommandQueue:
-    """Carries out commands, one at a time, in the order of arrival.
+    """Executes commands, one at a time, in the order of arrival.
 
     Args:
         link: to the printer.
@@ -172,11 +172,11 @@ class CommandQueue:
 
     @property
     def waiting(self) -> int:
-        """Lines that wait or are being carried out."""
+        """Lines that are waiting or being executed."""
         return self._turns.waiting
 
     def allow(self, limit: int) -> None:
-        """Let so many lines wait from now on; those that wait already may stay."""
+        """Change the number of lines that may wait; lines that are waiting may stay."""
         self._turns.limit = limit
 
     @property
@@ -186,7 +186,7 @@ class CommandQueue:
 
     @property
     def busy(self) -> bool:
-        """Commands wait, or are being carried out."""
+        """Whether commands are waiting or being executed."""
         return self._turns.waiting > 0
 
     async def execute(
@@ -198,10 +198,11 @@ class CommandQueue:
         expires: float | None,
         within: float | None,
     ) -> None:
-        """Carry out a command of so many lines when its turn comes.
+        """Execute a command of so many lines when its turn comes.
 
-        If ``within`` is over, the caller gets its error; the line in flight continues.
-        A caller that is cancelled takes back what was not transmitted yet.
+        After ``within`` seconds, the caller gets an error; the line in flight
+        continues. If the caller is cancelled, lines that have not been transmitted are
+        withdrawn.
 
         Raises:
             CommandError: See :meth:`Printer.execute`.
@@ -218,7 +219,7 @@ class CommandQueue:
                 raise timed_out(run, within)
             task.result()
             return
-        # In the caller's own task: another would cost a turn of the event loop.
+        # In the caller's own task: another one would cost a pass of the event loop.
         task_of_caller = asyncio.current_task()
         if task_of_caller is None or task_of_caller in self._tasks:
             await work
@@ -230,10 +231,10 @@ class CommandQueue:
             self._tasks.discard(task_of_caller)
 
     async def send_own(self, *lines: str) -> tuple[str, ...]:
-        """Send lines of the bridge's own, ahead of the commands that wait.
+        """Send lines of the bridge's own, ahead of the waiting commands.
 
-        They are not checked: they lead back to where the printer has been. Without any
-        line, this only waits until no command is being carried out.
+        They are not checked, because they lead back to where the printer has been.
+        Without any line, this only waits until no command is being executed.
 
         Returns:
             What the printer has answered.
@@ -259,7 +260,7 @@ class CommandQueue:
         return task
 
     async def finished(self, within: float) -> None:
-        """Wait until no command is being carried out; cancel those that are late.
+        """Wait until no command is being executed; cancel those that are late.
 
         Args:
             within: seconds.
@@ -398,14 +399,14 @@ class Batch:
         if done.errors:
             refused = FailedError.firmware("; ".join(done.errors))
             self._error = self._error or refused
-        # The places after a line that was refused were those without the refusal.
+        # The positions after a refused line were computed as if it had been executed.
         self._observer.line_finished(line, place if self._error is None else None)
         if done.errors:
             self._observer.line_failed(line)
 
 
 class QuestionQueue:
-    """Asks between the lines of a command, one question at a time.
+    """Sends queries between the lines of a command, one at a time.
 
     Args:
         link: to the printer.
@@ -419,7 +420,7 @@ class QuestionQueue:
         self.interrupt = self._turns.interrupt
 
     def allow(self, limit: int) -> None:
-        """Let so many lines wait from now on; those that wait already may stay."""
+        """Change the number of lines that may wait; lines that are waiting may stay."""
         self._turns.limit = limit
 
     async def ask(
@@ -441,7 +442,8 @@ class QuestionQueue:
                 await self._ask(tuple(lines), run, expires)
         except TimeoutError:
             error = timed_out(run, within)
-            # Taken back, or transmitted and of no use without its answer.
+            # It was withdrawn, or it was transmitted and is of no use without its
+            # answer.
             run.gcode.clear()
             raise error from None
 
@@ -457,7 +459,7 @@ class QuestionQueue:
 
 
 def refuse_expired(expires: float | None) -> None:
-    """Refuse a command whose time is over.
+    """Refuse a command that has expired.
 
     Args:
         expires: the time of :func:`bridge.timeout.boottime`; ``None``: it never is.
@@ -477,9 +479,9 @@ have to wait for one slice."""
 
 
 async def in_slices(steps: Steps[Result], interrupted: Interrupted) -> Result:
-    """Return the result of a computation, with pauses for the event loop's other work.
+    """Return the result of a computation, with pauses for other work of the event loop.
 
-    What takes less than a slice is done at once.
+    Anything that takes less than one slice is done at once.
 
     Raises:
         CommandError: The computation raised it, or it was interrupted with it.
@@ -502,7 +504,7 @@ async def in_slices(steps: Steps[Result], interrupted: Interrupted) -> Result:
 async def send_line(
     link: Link, line: str, run: Run, observer: Observer | None = None
 ) -> CommandError | None:
-    """Send one line, wait for its ``ok``, and note in ``run`` what became of it.
+    """Send one line, wait for its ``ok``, and note the result in ``run``.
 
     Args:
         link: to the printer.
@@ -533,7 +535,7 @@ async def send_line(
 
 
 def timed_out(run: Run, within: float | None) -> CommandError:
-    """Return the error for a caller whose time is over."""
+    """Return the error for a caller whose timeout has expired."""
     if not run.gcode:
         return RejectedError(
             f"timed out after {within:g} s in the queue; nothing was sent",

@@ -1,11 +1,11 @@
 """The emergency stop, and its repetition while the printer still responds.
 
 Noise on the line can damage the one ``M112`` that was sent, and nothing acknowledges
-it: a firmware that stops falls silent, or says that it was killed. So a printer that
-reports its temperatures after a stop has not stopped, and is stopped again.
+it: a firmware that stops becomes silent, or says that it was killed. So a printer that
+reports its temperatures after a stop has not stopped, and the stop is repeated.
 
-A stop that is requested while the link is away is kept, and sent before anything else
-when the link is back. So is one that was written just before the link broke.
+A stop that is requested while there is no link is kept, and sent before anything else
+when the link is back. So is one that was written just before the link was lost.
 """
 
 from typing import Literal
@@ -58,7 +58,7 @@ class StopRepetition:
         self._given_up = True
 
     def begin(self, now: float) -> None:
-        """Start to count: a stop was sent."""
+        """Start counting: a stop was sent."""
         self._left, self._due, self._given_up = TIMES, now + PAUSE, False
 
     def next_step(self, now: float) -> Step:
@@ -77,7 +77,7 @@ class StopRepetition:
 
 
 class StopDelivery:
-    """Whether a stop still has to reach the printer; times as in StopRepetition."""
+    """Whether a stop must still reach the printer; times are as in StopRepetition."""
 
     def __init__(self) -> None:
         self._kept = False
@@ -85,11 +85,11 @@ class StopDelivery:
 
     @property
     def kept(self) -> bool:
-        """It has to be sent as soon as there is a link."""
+        """Whether a stop must be sent as soon as there is a link."""
         return self._kept
 
     def in_doubt(self, now: float) -> bool:
-        """Return whether a stop was written that may not have left the machine."""
+        """Return whether a stop was written that may not have left the computer."""
         return self._written is not None and now - self._written <= IN_DOUBT
 
     def keep(self) -> None:
@@ -97,7 +97,7 @@ class StopDelivery:
         self._kept = True
 
     def written(self, now: float) -> None:
-        """Note that it was written to a printer that is connected."""
+        """Note that a stop was written to a connected printer."""
         self._kept, self._written = False, now
 
     def link_lost(self, now: float) -> bool:
@@ -108,16 +108,16 @@ class StopDelivery:
         return lost
 
     def reset(self) -> None:
-        """Note that the firmware was reset: what was written to it is over."""
+        """Note a reset of the firmware, after which earlier writes no longer matter."""
         self._written = None
 
     def settled(self) -> None:
-        """Forget it: it has arrived, or a person has taken it back."""
+        """Forget the stop, because it has arrived or a person has withdrawn it."""
         self._kept, self._written = False, None
 
 
 class EmergencyStopper:
-    """Stops one printer past everything that waits, and sees to it that it stays so.
+    """Stops one printer before everything else, and ensures that it stays stopped.
 
     Args:
         link: to the printer.
@@ -133,7 +133,7 @@ class EmergencyStopper:
 
     @property
     def owed(self) -> bool:
-        """A stop was requested that may not have reached the printer."""
+        """Whether a stop was requested that may not have reached the printer."""
         delivery = self._delivery
         return delivery.kept or delivery.in_doubt(self._observer.clock())
 
@@ -154,7 +154,7 @@ class EmergencyStopper:
         if session.protocol.connected or session.protocol.halted:
             self._stop(session, STOP_MESSAGE)
             return
-        # A boot loader swallows what it is sent, so this is not enough.
+        # A boot loader discards what it receives, so this is not enough.
         session.urgent(STOP)
         self.keep()
         raise FailedError.disconnected(
@@ -168,7 +168,7 @@ class EmergencyStopper:
         self._observer.stop_kept(KEPT)
 
     def acknowledge(self) -> None:
-        """Take a stop back that is kept: a person has seen to the printer."""
+        """Withdraw a kept stop, because a person has dealt with the printer."""
         self._delivery.settled()
 
     def reconnecting(self) -> None:
@@ -211,9 +211,9 @@ class EmergencyStopper:
         self._delivery.written(now)
 
     def repeat_if_needed(self) -> Step:
-        """Repeat the stop if it was requested and the printer has just reported.
+        """Repeat the stop if one was requested and the printer has just reported.
 
-        After the last repetition the printer's error says what is left to do.
+        After the last repetition, the printer's error says what people must do.
         """
         state, session = self._observer.state, self._link.session
         if not state.halted or state.problem is None or session is None:

@@ -1,4 +1,4 @@
-"""Applies the rule about heaters to a printer: warns, turns off, and sets again."""
+"""Applies the rule for heaters to a printer: warns, turns off, and restores targets."""
 
 import logging
 import time
@@ -118,7 +118,7 @@ class HeaterRecord(BaseModel):
         memory = Memory(
             used=self.used,
             targets=self.targets,
-            # Four numbers: x, y, z and e. Anything else was not written by us.
+            # Four numbers: x, y, z and e. Anything else was not written by the bridge.
             place=place if place is not None and len(place) == 4 else None,  # noqa: PLR2004
             warned=self.warned,
             holds={
@@ -145,7 +145,7 @@ def limits_of(printer: PrinterConfig, mqtt: Mqtt) -> HeaterLimits:
 
 
 class HeaterControl:
-    """Applies the rule to one printer, over all its connections.
+    """Applies the rule to one printer, across all its connections.
 
     Args:
         observer: what is known of it.
@@ -172,7 +172,7 @@ class HeaterControl:
         self._on_event = on_event
         self._file = file
         self._broker = broker
-        # The policy's clock: it continues over restarts, and never jumps within a run.
+        # The policy's clock continues across restarts, and never jumps within a run.
         self._epoch = time.time() - observer.clock()
         record = recall(file, HeaterRecord) if file is not None else None
         memory = record.memory(self._now()) if record is not None else Memory()
@@ -197,7 +197,7 @@ class HeaterControl:
 
     @contextmanager
     def own(self) -> Iterator[None]:
-        """Let nothing count as use that happens in the block: the bridge does it."""
+        """Let nothing in the block count as use, because the bridge does it."""
         self._own += 1
         try:
             yield
@@ -235,7 +235,7 @@ class HeaterControl:
         self.save()
 
     async def check(self, session: Session) -> None:
-        """Do what is due; to be called after each change, and at :meth:`next_due`.
+        """Do what is due; call it after each change, and at :meth:`next_due`.
 
         Raises:
             FailedError: The link or the printer went away.
@@ -262,7 +262,7 @@ class HeaterControl:
         return self.policy.next_look() - self._epoch
 
     def look(self) -> None:
-        """Note the present state while there is no connection to act on."""
+        """Note the current state while there is no connection."""
         self._look()
         self._publish()
 
@@ -314,7 +314,7 @@ class HeaterControl:
             session.urgent(*self._ends_wait(), *self._off_lines(on))
 
     def _last_known(self) -> dict[str, float]:
-        """Return what was on when the printer was last seen, if it is not seen now."""
+        """Return what was on when the printer was last seen, unless it is seen now."""
         here = self._observer.state.link == "operational"
         return {} if here else dict(self.policy.memory.targets)
 
@@ -339,8 +339,8 @@ class HeaterControl:
                     )
                     await ask(session, "M105")
         except (CommandError, TimeoutError) as error:
-            # Written into the port's buffer they are carried out as soon as the
-            # firmware reads them, whatever it does now.
+            # Once they are in the port's buffer, they are executed as soon as the
+            # firmware reads them, whatever it is doing now.
             session.urgent(*self._off_lines(names))
             reason = getattr(error, "message", "") or UNCONFIRMED
             self._give_up(names, reason)
@@ -367,7 +367,7 @@ class HeaterControl:
         return ("M108",) if waits and "EMERGENCY_PARSER" in capabilities else ()
 
     def _off_lines(self, names: Collection[str]) -> list[str]:
-        """Return lines that turn heaters off whatever is known of the printer."""
+        """Return lines that turn heaters off, whatever is known of the printer."""
         profile = self._observer.profile
         codes = {"bed": "M140 S0", "chamber": "M141 S0"}
         if profile.extruders == 1 or profile.shared_nozzle:
@@ -407,7 +407,7 @@ class HeaterControl:
             )
 
     async def _position_is_known(self, session: Session) -> bool:
-        """Query the position; return whether there is nothing more to wait for."""
+        """Query the position; return whether nothing more is awaited."""
         state, now = self._observer.state, self._observer.clock()
         if "M114" in state.refused or state.waiting or state.job.active:
             return True
@@ -428,7 +428,8 @@ class HeaterControl:
             self._warn(decision.warn)
         state = self._observer.state
         if state.waiting and (decision.off or decision.set):
-            # Lines that it is sent now would take effect when it continues, too late.
+            # Lines that are sent now would take effect when it continues, which is too
+            # late.
             self._report_failure(tuple(decision.off), WAITS)
         elif decision.reheat and not state.job.streamed:  # that heats by itself
             self._start(self._reheat(decision.reheat))
@@ -463,8 +464,8 @@ class HeaterControl:
 
     async def _turn_off(self, causes: Mapping[str, Cause]) -> None:
         sent, reason = await self._send_off(causes)
-        # Only this report shows what is off: targets that were sent are assumed to
-        # be set until the printer reports them.
+        # Only this report shows which heaters are off: targets that were sent are
+        # assumed to be set until the printer reports them.
         session = self._queue.session
         if session is not None:
             await ask(session, "M105")
@@ -504,8 +505,8 @@ class HeaterControl:
     async def _reheat(self, targets: Mapping[str, float]) -> None:
         """Heat up for a print that was resumed at the printer with cold heaters.
 
-        The targets are set first, because that needs no pause; a print that cannot be
-        paused then has at least these.
+        The targets are set first, because that needs no pause: if the print cannot be
+        paused, at least the targets are set.
         """
         names = tuple(targets)
         log.warning(
@@ -542,7 +543,7 @@ class HeaterControl:
     def _report_failure(
         self, names: Collection[str], reason: str, *, giving_up: bool = False
     ) -> None:
-        """Report that something stays on: once for each warning, or in the end."""
+        """Report heaters that stay on: once per warning, and at the end."""
         if self._failure_reported and not giving_up:
             return
         self._failure_reported = True

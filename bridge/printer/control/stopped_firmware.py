@@ -1,8 +1,8 @@
-"""A firmware that has stopped: what it may still be sent, and what it is asked.
+"""A firmware that has stopped: what may still be sent to it, and what is queried.
 
-One that was killed, or a host firmware that is shut down, loses what it is sent. Only
-the lines that restart it and those that turn heaters off are still sent, and a host
-firmware is asked for its state until it is ready again.
+A firmware that was killed, or a Klipper that has shut down, ignores what it receives.
+Only the lines that restart it and those that turn heaters off are still sent, and
+Klipper's state is queried until it is ready again.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _NOT_READY = {"shutdown", "not_ready", "disconnect"}
 
 
 class StoppedFirmware:
-    """Notices that a firmware has stopped, and talks to it until it is ready again.
+    """Detects that a firmware has stopped, and handles it until it is ready again.
 
     Args:
         link: to the printer.
@@ -152,14 +152,14 @@ class StoppedFirmware:
             session.restart()
 
     def _has_halted(self, session: Session) -> None:
-        """Fail what waits for a firmware that has stopped for good."""
+        """Fail everything that waits for a firmware that has stopped for good."""
         problem = self._observer.state.problem
         message = problem.error if problem else "the firmware has stopped"
         self._observer.attach_logs()
         session.halt("firmware_error", message)
         self._fail_waiting(partial(FailedError.firmware, message))
         if query := self._observer.dialect.state_query:
-            session.urgent(query)  # the reason comes late, and only when asked for
+            session.urgent(query)  # the reason comes late, and only if it is queried
 
     def _repeat_stop(self) -> None:
         match self._emergency.repeat_if_needed():
@@ -174,7 +174,7 @@ class StoppedFirmware:
             self._inquiry = loop.call_later(INQUIRY, self._inquire)
 
     def _inquire(self) -> None:
-        """Ask a host firmware that is not ready for its state, and the reason."""
+        """Query the state of a Klipper that is not ready, and the reason."""
         self._inquiry = None
         session, query = self._link.session, self._observer.dialect.state_query
         if session is not None and query and self._not_ready:
@@ -182,7 +182,7 @@ class StoppedFirmware:
             self._inquire_later()
 
     def leave(self) -> None:
-        """Ask no more."""
+        """Stop these queries."""
         if self._inquiry is not None:
             self._inquiry.cancel()
             self._inquiry = None

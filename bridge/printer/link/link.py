@@ -156,7 +156,7 @@ class Link:
             await self._wait_before_retry()
 
     async def _stay_away(self) -> None:
-        """Leave the port to others until somebody wants it back."""
+        """Leave the port to other programs until it is wanted back."""
         self._requested = "connection"
         self._on_event(Closed(RELEASED, "released"))
         self._free.set()
@@ -190,10 +190,10 @@ class Link:
             self._again.set()
 
     def leave(self) -> None:
-        """Connect never again; cancel :meth:`run` after this.
+        """Never connect again; cancel :meth:`run` after this.
 
-        A cancellation alone can get lost: a task group whose parent is cancelled in the
-        moment in which the link breaks reports only the link (before Python 3.13).
+        A cancellation by itself can get lost: a task group whose parent is cancelled at
+        the moment at which the link is lost reports only the link (before Python 3.13).
         """
         self._leaving = True
 
@@ -218,17 +218,17 @@ class Link:
     def is_its_port(self, place: PortAddress) -> bool:
         """Return whether what is at a place is this printer, before it has answered.
 
-        While the port is looked for, it may be anybody's.
+        While the port is being searched, it may be any device.
         """
         return self._config.port != "auto" or place == self._found
 
     def late(self, now: float) -> float:
-        """Return by how many seconds something is late that is due; 0: nothing is.
+        """Return by how many seconds something that is due is late; 0: nothing is.
 
         If :meth:`run` has ended although :meth:`leave` was not called, the next attempt
         to connect has been due since then. If ``attend`` has ended although the session
-        continues, the next poll has been due since then; a firmware that was halted is
-        not polled.
+        continues, the next poll has been due since then; a halted firmware is not
+        polled.
         """
         due = self._ended_at
         if due is None and self.session is not None:
@@ -355,12 +355,12 @@ class Link:
 
 
 async def _in_own_task(work: Coroutine[object, object, str]) -> str:
-    """Await work in a task of its own, and return its result.
+    """Await work in its own task, and return its result.
 
     A TaskGroup that fails leaves its task with a request to cancel (CPython before
     3.11.4, gh-102780), which must not reach a task that continues. And a TaskGroup that
-    is cancelled at the moment at which it fails reports the failure alone (before
-    3.13): here the cancellation is not lost.
+    is cancelled at the moment at which it fails reports only the failure (before 3.13);
+    here the cancellation does not get lost.
 
     Raises:
         asyncio.CancelledError: The caller was cancelled, whatever became of the work.

@@ -104,7 +104,7 @@ class Streaming:
         self.on_sent(line.text, line.offset)
 
     def line_done(self, event: Done) -> None:
-        """Count a line that was acknowledged."""
+        """Count an acknowledged line."""
         self.stream.open -= 1
         self.acknowledged += 1
         self.unacknowledged.popleft()
@@ -117,13 +117,13 @@ class Streaming:
         self._error = self._error or _error(event)
 
     def settle(self) -> None:
-        """Have :meth:`finished` return, or raise what has ended the stream."""
+        """Make :meth:`finished` return, or raise what ended the stream."""
         stream = self.stream
         error = self._error or stream.refused
         if error is None and stream.failure is not None:
             error = _error(Failed(stream.ticket, *stream.failure, sent=False))
         if self._over.done():
-            return  # whoever waited was cancelled
+            return  # the caller was cancelled
         if error is None:
             self._over.set_result(None)
             return
@@ -163,11 +163,11 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Nothing can be sent over it any more."""
+        """Whether nothing can be sent any more."""
         return self._closed or self._failed
 
     def late(self, now: float) -> float:
-        """Return by how many seconds something is late that is due; 0: nothing is."""
+        """Return by how many seconds something that is due is late; 0: nothing is."""
         if self._over:
             return 0.0
         due = self.protocol.next_timeout()
@@ -179,13 +179,13 @@ class Session:
 
     @property
     def _unanswered(self) -> bool:
-        """Whether a line was sent, or could be, that has no outcome yet."""
+        """Whether a line was sent, or could be sent, that has no outcome yet."""
         return bool(self._waiting) or any(
             streaming.stream.open for streaming in self._streams.values()
         )
 
     async def run(self) -> None:
-        """Serve the link until it breaks; always ends in an exception."""
+        """Serve the link until it is lost; always ends in an exception."""
         try:
             self._task = asyncio.current_task()
             self._transmit()
@@ -196,9 +196,9 @@ class Session:
             self.close()
 
     def _receive(self, data: bytes) -> None:
-        """Process some received bytes, and send what they make room for."""
+        """Process some received bytes, and send the lines that may follow."""
         if self.closed or (self._task is not None and self._task.cancelling()):
-            return  # whoever listens is about to end, and can begin nothing
+            return  # the owner is about to end, and can start nothing
         now = self._loop.time()
         self._wire.received(data, now)
         # A listener may stop the conversation after one line, before the next one: a
@@ -369,10 +369,10 @@ class Session:
             self._settle_streams()
         when = self.protocol.next_timeout()
         if when is None:
-            return  # an alarm that comes needlessly does no harm
+            return  # a needless alarm does no harm
         if self._timer is not None:
             if self._timer.when() <= when:
-                return  # it comes early enough, and then finds out when the next is due
+                return  # it comes early, and then sets the next one
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._alarm)
 
@@ -408,7 +408,7 @@ class Session:
         future = self._waiting.pop(ticket, None)
         if future is None:
             self._streams[ticket].line_done(event)
-        elif not future.done():  # whoever waited may have been cancelled
+        elif not future.done():  # the caller may have been cancelled
             future.set_result(event)
 
     def _fail(self, ticket: int, event: Failed) -> None:
