@@ -1,1 +1,1 @@
-"""Prints a file that the bridge has: streaming, pausing, ending, and what is kept."""
+"""Prints a file of the bridge: streaming, pausing, ending, and the checkpoint."""

@@ -1,4 +1,4 @@
-"""What is kept of a print on the disk, in case that it breaks off."""
+"""What is kept of a print on disk, in case it is interrupted."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,10 @@ EVERY = 5.0
 
 
 class Checkpoint(BaseModel):
-    """How far a print has come, and what the printer was set to.
+    """How far a print has come, and which settings people have changed.
 
-    Where the head is and in which modes follows from the lines of the file up to here,
-    so it is not kept; what people have changed meanwhile is.
+    The position and the modes follow from the lines of the file up to here, so they are
+    not kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -40,8 +40,9 @@ class Checkpoint(BaseModel):
     """°C by heater, with the offsets."""
     excluded: tuple[str, ...] = ()
     speed_factor: float | None = None
-    """``M220`` in %, if people have changed what the file has set; as the next one."""
+    """``M220`` in %, if people have changed what the file set."""
     flow_factor: float | None = None
+    """``M221`` in %, likewise."""
 
 
 class Kept(BaseModel):

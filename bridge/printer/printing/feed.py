@@ -124,7 +124,7 @@ class Feed:
         self._read_from = (line, byte)  # and up to its beginning
         self._next: deque[Line | str | Stop] = deque()  # before the next text
         self._left: tuple[HeadPosition, float] | None = (
-            None  # where moves began to be left out
+            None  # where the first omitted move began
         )
         self._pulled: deque[tuple[int, int]] = deque()
         self.stop: Stop | None = None
@@ -135,11 +135,11 @@ class Feed:
 
     @property
     def place(self) -> HeadPosition:
-        """Where the head is after the lines that came out, and in which modes."""
+        """The position and modes of the head after the lines that were yielded."""
         return self._tracker.place if self._left is None else self._left[0]
 
     def done(self) -> None:
-        """Note that the oldest line that came out was acknowledged."""
+        """Note that the oldest yielded line was acknowledged."""
         self.line, self.byte = self._pulled.popleft()
 
     def source(
@@ -184,13 +184,13 @@ class Feed:
                     self._take(block)
 
     def _out(self, line: Line) -> tuple[str, int]:
-        """Return what is sent now."""
+        """Return the line that is sent now."""
         self._tracker.apply(line)
         self._pulled.append(self._read_to)
         return line.text, self._read_to[1]
 
     def _take(self, block: bytes) -> None:
-        """Take the next bytes of the file; none at all are its end."""
+        """Add the next bytes of the file; no bytes mean its end."""
         if not block:
             self._over = True
             if self._rest:
@@ -209,7 +209,7 @@ class Feed:
     # One line of the file
 
     def _read(self, text: str) -> Line | None:
-        """Return the line that a text is, as it is sent, if it is sent at once."""
+        """Return the line in a text, as it is sent, if it is sent at once."""
         line, byte = self._read_from = self._read_to
         self._read_to = (line + 1, byte + len(text) + 1)
         text = text.strip()
@@ -236,7 +236,7 @@ class Feed:
         self._next.append(Stop("error", f"line {self._read_to[0]}: {text}"))
 
     def _cannot_be_read(self, text: str, error: LineError) -> None:
-        """Fail, unless the line only says something that nothing depends on."""
+        """Fail, unless nothing depends on the line."""
         if not is_for_screens(text):
             self._fail(str(error))
         elif name := object_name(text):
@@ -266,14 +266,14 @@ class Feed:
         return self._in_turn(line)
 
     def _in_turn(self, line: Line) -> Line | None:
-        """Return a line, unless something comes before it."""
+        """Return a line, unless something must be sent before it."""
         if not self._next:
             return line
         self._next.append(line)
         return None
 
     def _special(self, line: Line) -> Line | None:
-        """Return a line that is not a move, unless something else is done about it."""
+        """Return a line that is not a move, unless it is handled in another way."""
         if line.code in HANDLED and self._pauses(line):
             self._next.append(Stop("pause", _why(line)))
             return None
@@ -295,7 +295,7 @@ class Feed:
         return line.code != "M600" or self._host_changes_filament()
 
     def _checked(self, line: Line) -> Line | None:
-        """Return a line as it may be sent; a text that is too long is left out."""
+        """Return a line as it may be sent; a text that is too long is omitted."""
         try:
             line = self._clean(line, where := f"line {self._read_to[0]}")
         except RejectedError as error:
@@ -305,7 +305,7 @@ class Feed:
         return line
 
     def _with_scripts(self, line: Line) -> Line | None:
-        """Return a line; with stops around it if scripts run at a tool change."""
+        """Return a line, with stops around it if scripts run at a tool change."""
         if line.row.sets is Sets.TOOL and line.code[1:].isdigit():
             tools = (self._tracker.tool, int(line.code[1:]))
             if tools[0] != tools[1] and self._tool_scripts():
@@ -342,7 +342,7 @@ def rejoining(before: HeadPosition, after: HeadPosition) -> Iterator[str]:
     """Yield the lines that bring the head and the modes from one place to another.
 
     It travels at the greater of both heights. Modes that only other lines set are the
-    same in both.
+    same at both places.
     """
     wanted = [axis for axis in ("x", "y", "z") if getattr(after, axis) is not None]
     moved = [a for a in wanted if getattr(before, a) != getattr(after, a)]

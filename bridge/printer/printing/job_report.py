@@ -1,4 +1,4 @@
-"""Tells the printer's state, and the disk, how a print of the bridge continues."""
+"""Updates the state and the checkpoint while the bridge prints a file."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ from bridge.state_files import recall, remember
 
 
 class JobReport:
-    """Says the words of the table of prints, and keeps the checkpoint.
+    """Feeds the table of prints, and writes the checkpoint.
 
     Args:
         observer: has the state.
@@ -42,20 +42,20 @@ class JobReport:
         self._observer = observer
         self._on_event = on_event
         self.changed = on_change
-        """Tells those who wait for a state to look at it again."""
+        """Notifies those who wait for a state that it may have been reached."""
         self.file = file
         self.saved_at = 0.0
-        """When the checkpoint was written last."""
+        """When the checkpoint was last written."""
         kept = recall(file, Kept) if file is not None else None
         self.point: Checkpoint | None = None if kept is None else kept.checkpoint
-        """Where the last print was interrupted, or the present one is."""
+        """Where the last print was interrupted, or where the current one is."""
         self._targets: dict[str, float] = {}
         self._factors: tuple[float | None, float | None] = (None, None)
         self._elapsed: float | None = None
 
     @property
     def job(self) -> PrintJob:
-        """What is known of the print."""
+        """The known state of the print."""
         return self._observer.state.job
 
     def now(self) -> float:
@@ -63,7 +63,7 @@ class JobReport:
         return self._observer.clock()
 
     def begin(self, file: PrintFile) -> None:
-        """Begin a print."""
+        """Report that a print begins."""
         chosen = PrintJob(
             file=file.name,
             size=file.size,
@@ -76,16 +76,16 @@ class JobReport:
         self._change(print_job.begin(self.job, chosen, self.now()))
 
     def note(self, observed: Observation, reason: str = "") -> None:
-        """Say a word of the table."""
+        """Report an observation of the table."""
         self._change(step(self.job, observed, self.now(), reason))
 
     def stands(self, *, stands: bool) -> None:
-        """Say whether the print moves the head."""
+        """Report whether the print moves the head."""
         if self.job.streamed and self.job.stands is not stands:
             self._change(replace(self.job, stands=stands))
 
     def fail(self, reason: str, text: str = "") -> None:
-        """Say that the print has failed, if it has not ended by itself."""
+        """Report that the print has failed, unless it has already ended."""
         if self.job.streamed:
             self._change(replace(self.job, detail=text))
             self.note("announced_failed", reason)
@@ -100,7 +100,7 @@ class JobReport:
     def progress(
         self, file: PrintFile, feed: Feed, tracker: Tracker, starved: float
     ) -> None:
-        """Say how far the print has come."""
+        """Report how far the print has come."""
         elapsed = tracker.elapsed if tracker.elapsed != self._elapsed else None
         self._elapsed = tracker.elapsed
         come = Streamed(
@@ -117,7 +117,7 @@ class JobReport:
         self._change(print_job.report_streamed(self.job, come, self.now()))
 
     def layer(self, file: PrintFile, tracker: Tracker) -> None:
-        """Say that a layer begins to be extruded."""
+        """Report that the first line of a layer is extruded."""
         data = {
             "file": file.name,
             "layer": tracker.layer,
@@ -134,11 +134,11 @@ class JobReport:
             self._on_event(StateEvent("job_interrupted", data))
 
     def save(self, file: PrintFile, feed: Feed, tracker: Tracker) -> None:
-        """Keep how far the print has come; a slow disk delays nothing."""
+        """Save how far the print has come; a slow disk delays nothing."""
         self.saved_at = self.now()
         state = self._observer.state
-        # Nothing is known of a printer that is away, and what is turned off after the
-        # end of a print was on in it.
+        # Nothing is known of a printer that is disconnected, and heaters that are
+        # turned off after the end of a print were on during it.
         if state.link == "operational" and self.job.streamed:
             self._targets = heaters_on(state)
             self._factors = _factors(state.modal, tracker)
@@ -158,14 +158,14 @@ class JobReport:
             remember(self.file, Kept(checkpoint=point))
 
     def forget(self) -> None:
-        """Keep nothing of a print that has ended as somebody wanted."""
+        """Delete the checkpoint of a print that was completed or cancelled."""
         self.point = None
         if self.file is not None:
             remember(self.file, Kept())
 
 
 def _factors(modal: Modal, tracker: Tracker) -> tuple[float | None, float | None]:
-    """Return the speed and flow in %, where people have changed what the file set."""
+    """Return the speed and flow factors in %, if people have changed them."""
     now = (("M220", modal.speed_factor), ("M221", modal.flow_factor))
     speed, flow = (
         None if percent == (tracker.factor(code) or 100.0) else percent

@@ -1,6 +1,6 @@
-"""Which object of a file is printed at the moment, and which of them are left out.
+"""Which object of a file is being printed, and which are left out.
 
-The bridge leaves the moves of an excluded object out itself, with every firmware. The
+The bridge itself leaves out the moves of an excluded object, with every firmware. The
 firmwares that can do it differ in how, and few are built with it.
 """
 
@@ -54,12 +54,12 @@ class Objects:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names that are known."""
+        """All known names."""
         return tuple(self._names.values())
 
     @property
     def left_out(self) -> bool:
-        """Whether the present object is excluded."""
+        """Whether the current object is excluded."""
         return self.current in self.excluded
 
     def find(self, name: str) -> str | None:
@@ -72,7 +72,7 @@ class Objects:
             self.excluded = (*self.excluded, name)
 
     def comment(self, text: str) -> bool:
-        """Note what a comment says; return whether it is about an object."""
+        """Process a comment; return whether it is about an object."""
         if self._coded:
             return False
         if _END.match(text):
@@ -85,7 +85,7 @@ class Objects:
         return True
 
     def code(self, line: Line) -> None:
-        """Note what a line with one of the codes says."""
+        """Process a line with one of the codes."""
         match line.code:
             case "EXCLUDE_OBJECT_DEFINE":
                 self._name(_named(line))

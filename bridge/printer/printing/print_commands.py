@@ -1,4 +1,4 @@
-"""Carries out commands about the prints that the bridge streams to the printer."""
+"""Executes commands about the prints that the bridge streams to the printer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -27,11 +27,11 @@ from bridge.printer.printing.runner import HostPrinting
 
 
 async def _unchecked(_path: str) -> None:
-    """Let every file be printed: there is nobody who checks them."""
+    """Let every file be printed, because nothing checks them."""
 
 
 class PrintCommands:
-    """The commands of ``job`` where they concern a file of the bridge.
+    """The commands of ``job`` as far as they concern a file of the bridge.
 
     Args:
         observer: what is known of the printer.
@@ -84,7 +84,7 @@ class PrintCommands:
         return self.stored_file(job.file or "") if own else None
 
     async def check(self, command: Command) -> None:
-        """Check the file that a command would print, if it would.
+        """Check the file that a command would print, if any.
 
         Raises:
             CommandError: It must not be printed, or it is gone.
@@ -94,10 +94,10 @@ class PrintCommands:
             await self._checked_file(self._chosen_file(command))
 
     async def _checked_file(self, file: PrintFile | None) -> PrintFile:
-        """Return a file that may be printed by the rules as they are now."""
+        """Return a file that the current rules allow to print."""
         assert file is not None  # noqa: S101 - whoever calls has seen to it
         await self.check_file(file.name)
-        again = self.stored_file(file.name)  # somebody may have replaced it meanwhile
+        again = self.stored_file(file.name)  # it may have been replaced meanwhile
         if again is None:
             raise RejectedError(
                 f'the file "{file.name}" is gone', error="no_such_file", code=404
@@ -127,7 +127,7 @@ class PrintCommands:
     async def execute(
         self, command: Command, run: Run, expires: float | None = None
     ) -> None:
-        """Carry out a command about a print that the bridge streams.
+        """Execute a command about a print that the bridge streams.
 
         Args:
             command: what to do.
@@ -162,7 +162,7 @@ class PrintCommands:
                 printing.exclude(name)
 
     async def _start(self, command: Start | Reprint, expires: float | None) -> None:
-        """Print a file. A long one may have to be checked for minutes before."""
+        """Print a file; checking a long one before may take minutes."""
         self._printing.check_start()
         interrupted = self._printing.arrival()
         file = await self._checked_file(self._chosen_file(command))
@@ -192,7 +192,7 @@ class PrintCommands:
         self._printing.start(file, recovery)
 
     async def recovery(self, command: Recover | PlanRecovery) -> Recovery:
-        """Return how the print that was interrupted continues; nothing is sent.
+        """Return how an interrupted print continues; nothing is sent.
 
         Raises:
             RejectedError: It cannot continue, or not as it was planned.

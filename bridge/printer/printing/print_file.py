@@ -1,4 +1,4 @@
-"""The file in print: what is known of it, and reading ahead in it."""
+"""The file that is being printed: what is known of it, and reading ahead."""
 
 import threading
 from collections import deque
@@ -48,7 +48,7 @@ class FileReader:
     """The bytes of a file from an offset on, in blocks that are ready when needed.
 
     :meth:`take` never blocks. When it had nothing, ``on_ready`` is called from the
-    thread as soon as there is something again.
+    thread as soon as there are bytes again.
 
     Args:
         path: the file.
@@ -79,9 +79,9 @@ class FileReader:
         self._thread.start()
 
     def take(self) -> bytes | None:
-        """Return the next bytes; ``b""`` at the end, ``None`` if none are there yet.
+        """Return the next bytes; ``b""`` at the end, ``None`` if there are none yet.
 
-        An error ends the file as well, and is in :attr:`error` then.
+        An error ends the file as well; it is then in :attr:`error`.
         """
         with self._changed:
             if self._blocks:
@@ -94,7 +94,7 @@ class FileReader:
             return None
 
     def close(self) -> None:
-        """End the thread, as soon as the disk lets it."""
+        """End the thread as soon as the disk allows it."""
         with self._changed:
             self._closed = True
             self._blocks.clear()

@@ -1,7 +1,8 @@
 """One print, from its beginning to its end.
 
-A task goes through it: it sends lines until they stop, and acts upon why they did. What
-people and the printer ask for is noted, and the task acts upon it as soon as it can.
+One task executes it: it sends lines until the feed stops, and acts on the reason.
+Requests of people and of the printer are noted, and the task acts on them as soon as it
+can.
 """
 
 import asyncio
@@ -57,14 +58,14 @@ _STARTED, _DONE = "beforePrintStarted", "afterPrintDone"
 
 
 _REASONS = {"disconnected": "connection_lost"}
-"""The error of a line to the reason of a print that has failed because of it."""
+"""For the error of a line, the reason of the failed print."""
 
 
 _BUG = "an unexpected error in the bridge, which its log describes"
 
 
 class _CancelledError(Exception):
-    """Somebody wants the end of the print."""
+    """The print was cancelled."""
 
 
 class _FileError(Exception):
@@ -94,7 +95,7 @@ class Parts:
 
     @property
     def state(self) -> PrinterState:
-        """What is known of the printer."""
+        """The known state of the printer."""
         return self.observer.state
 
     def session(self) -> Session:
@@ -160,16 +161,16 @@ class PrintRun:
         )
         self._streaming: Streaming | None = None
         self._sent = ""  # the line in flight that is not a move
-        self._problem = ""  # why it cannot continue, found out while lines were sent
+        self._problem = ""  # why it cannot continue, found while lines were sent
         self._reason = ""  # of the pause
-        self._quiet = False  # the printer has paused by itself: it is sent nothing
+        self._quiet = False  # the printer has paused by itself, so nothing is sent
         self._starved = 0.0  # by the streams that have ended
         self._layer = 0  # that was reported last
         self._changed = asyncio.Event()
         self._ticker: asyncio.TimerHandle | None = None
 
     def _beginning(self) -> LayerStart:
-        """Return the beginning of the file, where the printer is as it was left."""
+        """Return the place before the file, where the printer is as it was left."""
         observer = self._parts.observer
         modal, at = observer.state.modal, observer.coordinates.position
         place = HeadPosition(
@@ -193,23 +194,23 @@ class PrintRun:
 
         return ready
 
-    # What is asked for
+    # Requests
 
     def ask_pause(self, reason: str = "", *, quiet: bool = False) -> None:
-        """Pause before the next line; ``quiet``: the printer has done so itself."""
+        """Pause before the next line; ``quiet``: the printer has paused itself."""
         self.wanted, self._reason, self._quiet = "pause", reason, quiet
         self._report.note("asked_pause")
         self.feed.asked = True
         self.wake()
 
     def ask_resume(self, *, quiet: bool = False) -> None:
-        """Go on after a pause; ``quiet``: the printer has done so itself."""
+        """Continue after a pause; ``quiet``: the printer has resumed itself."""
         self.feed.asked_at_layer = False
         self.wanted, self._quiet = "run", self._quiet or quiet
         self.wake()
 
     def ask_cancel(self) -> tuple[str, ...]:
-        """End the print; return what whoever asks for it should know."""
+        """Cancel the print; return what the caller should know."""
         if self.cancelled:
             return ()
         self.cancelled = self.feed.asked = True
@@ -224,7 +225,7 @@ class PrintRun:
         self._note_progress()
 
     def wake(self) -> None:
-        """Let the task look at what has changed."""
+        """Let the task check what has changed."""
         self._changed.set()
         self._ask_again()
 
@@ -257,10 +258,10 @@ class PrintRun:
         )
         return (text,)
 
-    # From its beginning to its end
+    # From beginning to end
 
     async def run(self) -> None:
-        """Print the file; the printer's state says how that has ended."""
+        """Print the file; the state says how that ended."""
         try:
             self._tick()
             await self._carry_out()
@@ -269,12 +270,13 @@ class PrintRun:
         except _FileError as error:
             await self._end_failed("file_error", str(error))
         except CommandError as error:
-            # What ends the conversation has ended the print, too.
+            # What ends the conversation has also ended the print.
             await self._end_failed(error.error, error.message)
-        except ValueError as error:  # a line that cannot be sent at all
+        except ValueError as error:  # a line that can never be sent
             await self._end_failed("file_error", str(error))
         except Exception:
-            # A print that nobody carries out would keep its heaters on forever.
+            # Without a task that executes it, a print would keep its heaters on
+            # forever.
             await self._end_failed("internal_error", _BUG)
             raise
         finally:
@@ -283,7 +285,7 @@ class PrintRun:
                 self._ticker.cancel()
 
     async def _carry_out(self) -> None:
-        # What was being carried out has its effect before the first line.
+        # Commands that are still being executed take effect before the first line.
         await self._parts.queue.send_own()
         await self._script(_STARTED)
         for line in self._before:
@@ -306,7 +308,7 @@ class PrintRun:
                     await self._stand(stop)
 
     def _check(self) -> None:
-        """Go on only if the print is still wanted and possible."""
+        """Continue only if the print is still wanted and possible."""
         if self.cancelled:
             raise _CancelledError
         if not self._report.job.streamed:
@@ -315,7 +317,7 @@ class PrintRun:
             raise _FileError(self._problem)
 
     async def _stream(self) -> Stop:
-        """Send lines until they stop; return why."""
+        """Send lines until the feed stops; return the reason."""
         self._check()
         session = self._parts.session()
         self._report.stands(stands=False)
@@ -344,7 +346,7 @@ class PrintRun:
         if self._reader.error is not None:
             text = self._reader.error.strerror or str(self._reader.error)
             raise _FileError(f"the file cannot be read: {text}")
-        if self.feed.byte + 1 < self.file.size:  # the last line may lack its end
+        if self.feed.byte + 1 < self.file.size:  # the last line may have no line end
             raise _FileError("the file has become shorter since it was checked")
 
     async def _finish(self) -> None:
@@ -358,10 +360,10 @@ class PrintRun:
         self._report.note("announced_done")
 
     async def _end_cancelled(self) -> None:
-        """End a print that was cancelled; its lines are acknowledged."""
+        """End a cancelled print; its lines have been acknowledged."""
         with suppress(CommandError):
             await self._come_to_rest()
-        # A script that has failed may have left heaters on.
+        # A script that failed may have left heaters on.
         if not await self._parts.hooks.succeeds(hooks.CANCELLED):
             await self._switch_off()
         if self._report.job.streamed:
@@ -396,7 +398,7 @@ class PrintRun:
     # Pauses
 
     async def _stand(self, stop: Stop) -> None:
-        """Pause, and continue when somebody wants that."""
+        """Pause, and continue on request."""
         parts, report = self._parts, self._report
         if stop.because != "asked":
             self.wanted, self._reason, self._quiet = "pause", stop.text, False
@@ -432,7 +434,7 @@ class PrintRun:
         self.parked = False
 
     async def _come_to_rest(self) -> None:
-        """Wait until the head stands, and ask where; not forever."""
+        """Wait until the head stands still, and query its position; not forever."""
         session = self._parts.session()
         with suppress(TimeoutError):
             async with timeout(STANDSTILL):
@@ -444,11 +446,11 @@ class PrintRun:
         try:
             await self._parts.queue.send_own("M400")
         except FailedError as error:
-            if error.error != "firmware_error":  # some do not know it
+            if error.error != "firmware_error":  # some firmwares do not know it
                 raise
 
     async def _return(self, place: HeadPosition, homings: int) -> None:
-        """Heat, run the script, and bring the head and the modes back."""
+        """Heat, run the script, and restore the position and the modes."""
         await self._heat()
         await self._script(hooks.RESUMED)
         parts = self._parts
@@ -470,7 +472,7 @@ class PrintRun:
             await parts.queue.send_own(line)
 
     async def _heat(self) -> None:
-        """Set the targets that went off, and wait for all that are on."""
+        """Restore targets of heaters that went off, and wait for all that are on."""
         state = self._parts.state
         wanted = {**heaters_on(state), **state.reheat}
         for line in target_lines(wanted, self._parts.planner.context(), wait=True):
@@ -503,7 +505,7 @@ class PrintRun:
         return runner.has(BEFORE_TOOL) or runner.has(AFTER_TOOL)
 
     def _line_sent(self, text: str, _offset: int) -> None:
-        # Moves are followed by the tracker; most of a print is nothing else.
+        # Moves are followed by the tracker; most lines of a print are moves.
         if code_of(text) not in MOVES:
             self._sent = text
             self._parts.observer.line_sent(text)
@@ -519,7 +521,7 @@ class PrintRun:
         phase = self._report.job.phase
         if phase == "starting":
             self._report.note("rose")
-        elif phase == "paused":  # the firmware waited for a person, who has come
+        elif phase == "paused":  # the firmware was waiting for a person, who has come
             self._report.note("announced_resumed")
         tracker = self._tracker
         if tracker.layer != self._layer and tracker.layer_z is not None:
@@ -528,8 +530,8 @@ class PrintRun:
     def _refused(self, text: str, done: Done) -> None:
         """Decide about a line that the firmware has refused.
 
-        A code that it does not know does no harm, and hardly a file is without one. A
-        tool that it does not have does, and so does a move that Klipper refuses.
+        An unknown code does no harm, and hardly any file is without one. A tool that
+        does not exist does, and so does a move that Klipper refuses.
         """
         unknown = any("nknown command" in error for error in done.errors)
         if code_of(text) == "M600" and unknown:
@@ -546,7 +548,7 @@ class PrintRun:
         else:
             self._parts.observer.report_unsolicited(what)
 
-    # What is known and kept
+    # The state and the checkpoint
 
     def _tick(self) -> None:
         self._note_progress()

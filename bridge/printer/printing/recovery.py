@@ -219,7 +219,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _height(scan: Scan, measured: float | None, *, displaced: bool) -> float:
-    """Return the height at which the nozzle stands."""
+    """Return the height at which the nozzle is."""
     if measured is not None:
         return measured
     if displaced:
@@ -252,7 +252,7 @@ def _raising(at: float, place: HeadPosition, context: Context) -> Iterator[str]:
     highest = max(at, place.z or 0.0) + LIFT
     if volume is not None and highest > volume[1]:
         _refuse("there is no room to raise the nozzle above the part")
-    # Klipper takes G92 for a shift, and refuses the move if it has lost its position.
+    # Klipper treats G92 as a shift, and refuses the move if it has lost its position.
     if context.dialect.name != "klipper":
         yield f"G92 Z{format_number(at)}"
     yield "G90"
@@ -260,7 +260,7 @@ def _raising(at: float, place: HeadPosition, context: Context) -> Iterator[str]:
 
 
 def _settings(point: Checkpoint, tracker: Tracker) -> Iterator[str]:
-    """Yield the lines that set what a reset of the firmware has undone."""
+    """Yield the lines that restore what a reset of the firmware has undone."""
     yield from tracker.settings
     for code, percent in (("M220", point.speed_factor), ("M221", point.flow_factor)):
         if percent is not None:
@@ -268,7 +268,7 @@ def _settings(point: Checkpoint, tracker: Tracker) -> Iterator[str]:
 
 
 def _purging(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]:
-    """Yield the lines that purge the nozzle where it was homed."""
+    """Yield the lines that purge the nozzle at the place where it was homed."""
     box, volume = scan.box, profile.volume
     left = 0.0 if volume.x is None else volume.x[0]
     front = 0.0 if volume.y is None else volume.y[0]
@@ -284,9 +284,9 @@ def _purging(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]
 
 
 def _approaching(scan: Scan, place: HeadPosition, profile: Profile) -> Iterator[str]:
-    """Yield the lines that lead to where the layer begins, at no less than its height.
+    """Yield the lines that lead to the beginning of the layer, not below its height.
 
-    A part of it may be printed already.
+    A part of the layer may already be printed.
     """
     across, down = format_number(profile.speeds.x), format_number(profile.speeds.z)
     x, y, z = place.x or 0.0, place.y or 0.0, place.z or 0.0

@@ -1,4 +1,4 @@
-"""Prints one file at a time on one printer, and does what people ask of the print."""
+"""Prints one file at a time on one printer, and executes requests about the print."""
 
 import asyncio
 from collections.abc import Callable
@@ -135,12 +135,12 @@ class HostPrinting:
 
     @property
     def active(self) -> bool:
-        """A print of ours is under way, or its end is being carried out."""
+        """Whether a print of ours is under way, or is being ended."""
         return self._run is not None
 
     @property
     def progress(self) -> PrintJob:
-        """How far it has come."""
+        """How far the print has come."""
         return self._report.job
 
     def show_broken_off(self) -> None:
@@ -159,7 +159,7 @@ class HostPrinting:
 
         """
         state, session = self._parts.state, self._parts.link.session
-        # The state is told of the end of the conversation a moment later.
+        # The end of the conversation reaches the state a moment later.
         if state.link != "operational" or session is None or session.closed:
             raise RejectedError.conflict(
                 "job start: the printer is not operational; the topics connection, "
@@ -176,11 +176,11 @@ class HostPrinting:
             )
 
     def arrival(self) -> Callable[[], CommandError | None]:
-        """Return what says later why a stop or reset since now lets nothing begin."""
+        """Return a function that says whether a stop or reset prevents a start."""
         return self._parts.queue.arrival()
 
     def start(self, file: PrintFile, recovery: Recovery | None = None) -> None:
-        """Begin to print a file, or continue with a print of it that was interrupted.
+        """Begin to print a file, or continue an interrupted print of it.
 
         Raises:
             RejectedError: See :meth:`check_start`.
@@ -193,7 +193,7 @@ class HostPrinting:
         self._parts.queue.start(self._print(run))
 
     def _layer_begun(self, layer: int) -> None:
-        self.on_layer(layer)  # of whoever listens by then
+        self.on_layer(layer)  # it may have been replaced by then
 
     @property
     def interrupted(self) -> Checkpoint | None:
@@ -203,7 +203,7 @@ class HostPrinting:
     async def plan_recovery(
         self, layer: int | None = None, z: float | None = None
     ) -> Recovery:
-        """Return how the print that was interrupted last can continue; nothing is sent.
+        """Return how the last interrupted print can continue; nothing is sent.
 
         Args:
             layer: the layer to begin with; by default the last one that is safe.
@@ -227,7 +227,7 @@ class HostPrinting:
             z=z,
             displaced=self._parts.state.displaced,
         )
-        # The limits, or the offsets, may be others than when the print began.
+        # The limits or the offsets may have changed since the print began.
         rules = self._parts.planner.rules_of_files()
         for text in recovery.lines:
             line = read(text, self._parts.observer.dialect.name)
@@ -236,7 +236,7 @@ class HostPrinting:
         return recovery
 
     async def show_recovery(self, layer: int | None, z: float | None) -> None:
-        """Work out how the print that was interrupted can continue, and publish that.
+        """Plan how the interrupted print can continue, and publish the plan.
 
         Args:
             layer: as for :meth:`plan_recovery`.
@@ -274,7 +274,7 @@ class HostPrinting:
             )
 
     async def planned_recovery(self) -> Recovery:
-        """Return how the print can continue, if that is what was published.
+        """Return how the print can continue, if this is the plan that was published.
 
         Raises:
             RejectedError: As for :meth:`plan_recovery`, or nothing was published, too
@@ -315,7 +315,7 @@ class HostPrinting:
         )
 
     def _begin_again(self, *, cancelled: bool) -> None:
-        """Print what :meth:`restart` has asked for, as soon as it is possible."""
+        """Print what :meth:`restart` has requested, as soon as possible."""
         if self._again is None:
             return
         (file, asked), self._again = self._again, None
@@ -327,7 +327,7 @@ class HostPrinting:
                 )
             self.start(file)
         except RejectedError as error:
-            if asked.done():  # nobody waits for the answer any more
+            if asked.done():  # the caller no longer waits
                 self._parts.observer.report_unsolicited(
                     f"{file.name} was not started again: {error.message}"
                 )
@@ -358,7 +358,7 @@ class HostPrinting:
         await self._settled({"paused", "idle"})
 
     async def resume(self) -> None:
-        """Go on after a pause; a pause at the next layer is taken back.
+        """Continue after a pause; a pause at the next layer is withdrawn.
 
         Raises:
             RejectedError: Nothing is printed (409).
@@ -371,7 +371,7 @@ class HostPrinting:
             await self._settled({"printing", "finishing", "idle"})
 
     async def cancel(self) -> tuple[str, ...]:
-        """End the print, and turn off what it has turned on.
+        """Cancel the print, and turn off what it has turned on.
 
         Returns:
             What its sender should know.
@@ -388,10 +388,10 @@ class HostPrinting:
         return ("the print is being cancelled, and the printer is still busy",)
 
     async def restart(self, file: PrintFile) -> tuple[str, ...]:
-        """Cancel the print, and print a file as soon as that has ended.
+        """Cancel the print, and print a file as soon as that is done.
 
-        A script, or a heater that is waited for, may take minutes. Then this returns
-        earlier, and the file is begun nevertheless; :meth:`cancel` prevents it.
+        A script, or a wait for a heater, may take minutes. Then this returns earlier,
+        and the file is printed anyway, unless :meth:`cancel` prevents it.
 
         Returns:
             What its sender should know.
@@ -419,7 +419,7 @@ class HostPrinting:
         )
 
     def _drop_restart(self, why: str) -> None:
-        """Begin nothing again when the print has ended."""
+        """Withdraw a requested restart."""
         if self._again is not None:
             (_, asked), self._again = self._again, None
             if not asked.done():
@@ -446,7 +446,7 @@ class HostPrinting:
         run.exclude(found)
 
     async def leave(self, mode: OnExit) -> None:
-        """Bring a print to where it can be recovered from: the bridge ends.
+        """Bring a print to a state that can be recovered, because the bridge ends.
 
         Args:
             mode: pause it at once, cancel it, or pause it at the end of the layer.
@@ -470,23 +470,23 @@ class HostPrinting:
         run.wake()
 
     def handle(self, event: object) -> None:
-        """React to what has happened on the link; the observer has handled it."""
+        """React to an event of the link; the observer has already handled it."""
         run = self._run
         if run is None:
             if isinstance(event, Action):
                 self.on_menu(event.name)
             return
         if not self.progress.streamed:
-            run.wake()  # it was reset, or has gone away
+            run.wake()  # it was reset or disconnected
         elif isinstance(event, Action):
             self._act(run, event.name, event.argument)
 
     @staticmethod
     def _act(run: PrintRun, name: str, argument: str) -> None:
-        """Do what the printer asks for: its button, or its sensor for filament.
+        """Do what the printer requests with its buttons or its filament sensor.
 
-        ``paused`` and ``resumed`` say that it has done so itself, so it is sent nothing
-        (https://docs.octoprint.org/en/master/features/action_commands.html).
+        ``paused`` and ``resumed`` say that the printer has done so itself, so nothing
+        is sent (https://docs.octoprint.org/en/master/features/action_commands.html).
         """
         match name:
             case "pause" | "paused" if run.wanted == "run":

@@ -1,4 +1,4 @@
-"""The lines that the bridge itself sends around those of a file."""
+"""The lines that the bridge itself sends before and after those of a file."""
 
 from collections.abc import Collection, Iterator
 from math import isnan
@@ -14,7 +14,7 @@ from bridge.printer.printing.tracker import AXES, HeadPosition
 def switching_off(context: Context) -> tuple[str, ...]:
     """Return the lines after a print that was cancelled or has failed.
 
-    Heaters, fan and motors go off, unless the operator has a script for it.
+    They turn off heaters, fan and motors, unless the operator has a script for it.
     """
     profile = context.profile
     tools = 1 if profile.shared_nozzle else profile.extruders
@@ -26,9 +26,9 @@ def switching_off(context: Context) -> tuple[str, ...]:
 
 
 def completed(place: HeadPosition, reported: PositionReport | None) -> HeadPosition:
-    """Return a place with what the lines of the file do not tell of it.
+    """Return a place, completed with what the lines of the file do not say.
 
-    After homing, for example, only the firmware knows where the head is.
+    After homing, for example, only the firmware knows the position.
     """
     if reported is None:
         return place
@@ -48,9 +48,10 @@ def completed(place: HeadPosition, reported: PositionReport | None) -> HeadPosit
 
 
 def lost_axes(place: HeadPosition, homed: Collection[str]) -> list[str]:
-    """Return the axes to which nobody knows the way back, after axes were homed.
+    """Return the axes whose position before the pause is unknown after homing.
 
-    Homing ends what a ``G92`` of the file has shifted; the shift has to be known.
+    Homing removes the shifts that a ``G92`` of the file has set, so these must be
+    known.
     """
     return [axis for axis in homed if isnan(place.shifts.get(axis, 0.0))]
 
@@ -63,11 +64,11 @@ def returning(
     tool: int,
     homed: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yield the lines that bring the head and the modes back after a pause.
+    """Yield the lines that restore the position and the modes after a pause.
 
     The head travels at the greater of both heights, so that it does not go through the
-    part. The extruder's position is set and not moved to: whatever a script or a person
-    has pushed out meanwhile is not pulled back.
+    part. The extruder's position is set, not moved to, so that filament which a script
+    or a person has extruded meanwhile is not retracted.
 
     Args:
         place: where the print was paused.
@@ -118,7 +119,7 @@ def _travel(
 
 
 def modes(place: HeadPosition) -> Iterator[str]:
-    """Yield the lines that set the modes, the fan and the feedrate of a place."""
+    """Yield the lines that restore the modes, the fan and the feedrate of a place."""
     yield "G91" if place.relative else "G90"
     yield "M83" if place.relative_e else "M82"
     if place.fan is not None:

@@ -1,7 +1,7 @@
-"""What the lines of a file have done so far: modes, place, layers, filament.
+"""The effects of the lines of a file so far: modes, position, layers, filament.
 
-The bridge knows this of a print that it sends itself, and a print from the card does
-not tell. A pause restores it, a checkpoint keeps it, and ``job/state`` shows it.
+The bridge knows this for a print that it sends itself; a print from the card does not
+report it. A pause restores it, a checkpoint saves it, and ``job/state`` shows it.
 """
 
 import re
@@ -144,13 +144,13 @@ class Tracker:
         return self._used
 
     def forget_filament(self, used: float) -> None:
-        """Count no more filament than this: moves since then were left out."""
+        """Limit the filament to this, because moves since then were left out."""
         retracted = self._used - self._fed
         self._used, self._fed = used, used - retracted
 
     @property
     def place(self) -> HeadPosition:
-        """Where the head is, and in which modes."""
+        """The position and the modes of the head."""
         return HeadPosition(
             x=self.x,
             y=self.y,
@@ -166,7 +166,7 @@ class Tracker:
         )
 
     def factor(self, code: str) -> float | None:
-        """Return the percentage that ``M220`` or ``M221`` has set last, if any did."""
+        """Return the percentage that ``M220`` or ``M221`` last set, if any."""
         found = [
             line.values.get("S")
             for line, _ in self._settings.values()
@@ -176,16 +176,16 @@ class Tracker:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The lines that set again all of :data:`SETTINGS` that is in force.
+        """The lines that restore all :data:`SETTINGS` in effect.
 
-        Of lines with the same letters only the last one is kept, and their order is
-        that of the file. So the last line that has set a value is among them, and none
-        behind it sets another one, whatever the letters mean to the firmware.
+        Of lines with the same letters, only the last one is kept, and the order is that
+        of the file. So the last line that set a value is among them, and no later one
+        changes it, whatever the letters mean to the firmware.
         """
         return tuple(self._for_tool(line, to) for line, to in self._settings.values())
 
     def _for_tool(self, line: Line, tool: int) -> str:
-        """Return a setting; with its tool, if the file has several and it has none."""
+        """Return a setting, with its tool if the file has several and it names none."""
         named = _OF_TOOL.get(line.code, "")
         if not self._several_tools or not named or _selectors(line):
             return line.text
@@ -194,7 +194,7 @@ class Tracker:
         return line.text + named.format(name)
 
     def comment(self, text: str) -> bool:
-        """Note what a comment says; return whether a layer begins with it."""
+        """Process a comment; return whether a layer begins with it."""
         if found := _ELAPSED.match(text):
             self.elapsed = float(found["seconds"])
             return False
@@ -209,14 +209,14 @@ class Tracker:
             if self._marker and z <= self._marked_z:
                 return False
             self._marked_z = z
-        # What was extruded before the first mark, such as a line that primes, was none.
+        # Lines before the first mark, such as a priming line, do not count as a layer.
         self.layer = self.layer + 1 if self._marker else 1
         self._marker = kind
         self.layer_z = None
         return True
 
     def apply(self, line: Line) -> None:
-        """Note what a line does."""
+        """Process a line."""
         if line.code in MOVES:
             before = self.x, self.y
             self._move(line.values)
@@ -228,7 +228,7 @@ class Tracker:
     def begins_layer(self, line: Line) -> bool:
         """Return whether a layer begins with a line, in a file without such comments.
 
-        Then it does with the first line that extrudes higher than all before.
+        It begins with the first line that extrudes at a greater height than all before.
         """
         if self._marker or line.code not in MOVES:
             return False
@@ -303,7 +303,7 @@ class Tracker:
         box[2], box[3] = min(box[2], y - reach), max(box[3], y + reach)
 
     def _other(self, line: Line) -> None:
-        """Note what a line does that is not a move."""
+        """Process a line that is not a move."""
         row = line.row
         if line.code in SETTINGS:
             self._setting(line)
@@ -320,7 +320,7 @@ class Tracker:
                 self.x = self.y = self.z = None
 
     def _setting(self, line: Line) -> None:
-        """Keep a line that sets something, as the last one with its letters."""
+        """Keep a line that sets something, in place of one with the same letters."""
         if line.row.reads:
             return
         if line.code == "BED_MESH_PROFILE" and "LOAD=" not in line.text:
@@ -362,14 +362,14 @@ class Tracker:
                 self.targets[name] = target.celsius
 
     def _home(self, axes: list[str]) -> None:
-        """Note that axes were homed: where that is only the printer knows."""
+        """Note that axes were homed; only the printer knows their position now."""
         for axis in axes:
             setattr(self, axis, None)
             if self._dialect.homing_ends_shifts:
                 self.shifts.pop(axis, None)
 
     def _set(self, values: Mapping[str, float | None]) -> None:
-        """Note a ``G92``: the place has other coordinates from now on."""
+        """Note a ``G92``: the position has other coordinates from now on."""
         named = [letter for letter in "XYZE" if letter in values] or [*"XYZE"]
         for letter in named:
             axis, value = letter.lower(), values.get(letter) or 0.0
@@ -381,7 +381,7 @@ class Tracker:
 
 
 def _selectors(line: Line) -> list[str]:
-    """Return what a setting names of the things that it could set."""
+    """Return what a setting names: a tool, an extruder or a fan."""
     wanted = SETTINGS[line.code]
     chooses = {wanted} if line.code == "SET_PRESSURE_ADVANCE" else set(wanted)
     return [f"{name}={value}" for name, value in line.parameters if name in chooses]
