@@ -6,10 +6,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from bridge import state_files
+from bridge.app import station
+from bridge.mqtt import session
+from bridge.printer import printer
+from bridge.printer.control import heater_control, hook_runner
+from bridge.printer.printing import runner
 from tests.support.daemons import SCRIPT, run_script
+from tests.support.halves import ROOT
 
-DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+DEPLOY = ROOT / "deploy"
 UNITS = ("gcode2mqtt.service", "gcode2mqtt@.service")
 ANALYZE = shutil.which("systemd-analyze")
 EXPOSED = 30
@@ -122,6 +130,25 @@ def test_the_template_differs_only_in_whose_it_is() -> None:
 
 def settings(text: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_everything_waits_until_the_bridge_has_ended() -> None:
+    """A process that is killed earlier leaves the heaters on."""
+    longest = sum(
+        (
+            *(runner.LAYER_TIME, runner.SETTLED, hook_runner.LEAVE),
+            *(heater_control.EXIT, printer.LAST_COMMANDS, station.LAST_RESPONSES),
+            *(2 * session.DISCONNECT_TIMEOUT, state_files.FLUSH_TIMEOUT),
+        )
+    )
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    app = yaml.safe_load((DEPLOY / "home-assistant-os" / "config.yaml").read_text())
+    given = [
+        *(re.findall(r"\nTimeoutStopSec=(\d+)\n", unit(name)) for name in UNITS),
+        re.findall(r"^(\d+)s$", compose["services"]["bridge"]["stop_grace_period"]),
+        [app["timeout"]],
+    ]
+    assert all(int(seconds) > longest for (seconds,) in given), (longest, given)
 
 
 def test_udev_can_read_every_line() -> None:
