@@ -30,8 +30,9 @@ class LightState:
 
     Attributes:
         on: it is on.
-        brightness: in percent; ``None``: not known.
-        color: its color; ``None``: not known, or it has none.
+        brightness: in percent, of one that is off as it was before; ``None``: not
+            known.
+        color: its color, likewise; ``None``: not known, or it has none.
 
     """
 
@@ -147,9 +148,9 @@ def _light(
         case "M355", "case" | "auto":
             return _case_light(known, line)
         case "M150", "rgb":
-            return _rgb(line)
+            return _rgb(line, known)
         case "SET_LED", "led" if _names(line).get("LED") == light.name:
-            return _led(line)
+            return _led(line, known)
         case "SET_PIN", "pin" if _names(line).get("PIN") == light.name:
             return _dimmed(_share(_names(line).get("VALUE")), known)
         case "M42", "pin" if _is_number(line.values.get("P"), light.name or ""):
@@ -168,23 +169,24 @@ def _case_light(known: LightState | None, line: Line) -> LightState | None:
     return LightState(on=lit, brightness=brightness)
 
 
-def _rgb(line: Line) -> LightState:
+def _rgb(line: Line, known: LightState | None) -> LightState:
     red, green, blue, white = (line.values.get(letter) or 0.0 for letter in "RUBW")
     given = line.values.get("P")
     level = percent_of(_FULL if given is None else given)
-    color = (_byte(red), _byte(green), _byte(blue))
-    return LightState(
-        on=level > 0 and bool(any(color) or white), brightness=level, color=color
-    )
+    color: Color | None = (_byte(red), _byte(green), _byte(blue))
+    lit = bool(any((red, green, blue)) or white)
+    if known is not None and not lit:
+        color = known.color  # black is no color to go on with
+    return LightState(on=level > 0 and lit, brightness=level, color=color)
 
 
-def _led(line: Line) -> LightState:
+def _led(line: Line, known: LightState | None) -> LightState:
     """Return the light after ``SET_LED``, whose numbers are brightness and color."""
     names = _names(line)
     parts = [_share(names.get(key)) or 0.0 for key in ("RED", "GREEN", "BLUE")]
     level = max(*parts, _share(names.get("WHITE")) or 0.0)
     if not level:
-        return LightState(on=False)
+        return _off(known)
     red, green, blue = (_byte(part * _FULL / level) for part in parts)
     return LightState(on=True, brightness=level, color=(red, green, blue))
 
@@ -192,7 +194,11 @@ def _led(line: Line) -> LightState:
 def _dimmed(level: float | None, known: LightState | None) -> LightState | None:
     if level is None:
         return known
-    return LightState(on=level > 0, brightness=level if level > 0 else None)
+    return LightState(on=True, brightness=level) if level > 0 else _off(known)
+
+
+def _off(known: LightState | None) -> LightState:
+    return LightState(on=False) if known is None else replace(known, on=False)
 
 
 def _names(line: Line) -> Mapping[str, str]:

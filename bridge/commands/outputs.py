@@ -188,7 +188,9 @@ class SetLight(Command):
 
     def _color(self, context: Context) -> tuple[int, int, int]:
         light = context.accessories.light
-        return self.color or (light and light.color) or _WHITE
+        last = light.color if light is not None else None
+        # Black is that of a light with a white channel of its own.
+        return self.color or (last if last is not None and any(last) else _WHITE)
 
 
 class ShowText(Command):

@@ -92,6 +92,32 @@ def test_a_light_goes_on_as_it_was() -> None:
     assert gcode("light", on, context) == ("M150 R1 U2 B3 P51",)
 
 
+def test_a_light_goes_on_as_it_was_after_it_was_turned_off() -> None:
+    """Home Assistant's switch says nothing but on and off."""
+    on, off = {"command": "set", "on": True}, {"command": "set", "on": False}
+    for family, profile, look in (
+        ("marlin", lit("rgb"), {"brightness": 20, "color": [1, 2, 3]}),
+        ("marlin", lit("rgb"), {"color": [0, 0, 9]}),
+        ("marlin", lit("pin", name="7"), {"brightness": 20}),
+        ("klipper", lit("pin", name="lamp"), {"brightness": 20}),
+        ("klipper", lit("led", name="bar"), {"brightness": 20, "color": [0, 255, 0]}),
+    ):
+        known, sent = Accessories(), []
+        for payload in ({**on, **look}, off, off, on):
+            context = Context(
+                profile=profile, dialect=DIALECTS[family], accessories=known
+            )
+            (line,) = gcode("light", payload, context)
+            known = accessories.after(known, read(line, family), profile)
+            sent.append(line)
+        assert sent[0] == sent[3] != sent[1] == sent[2], sent
+    white = Context(
+        profile=lit("rgb"),
+        accessories=after(lit("rgb"), "M150 W9 P51", "M150 R0 U0 B0 P51"),
+    )
+    assert gcode("light", on, white) == ("M150 R255 U255 B255 P51",)
+
+
 def test_a_light_that_there_is_not() -> None:
     on = {"command": "set", "on": True}
     for profile, dialect, error in (
