@@ -383,7 +383,8 @@ class Api:
         if starts:
             # Cura's plugin sends this after some uploads, so it waits in the queue too.
             await request.target.submit(file, start=True, source="upload")
-        return HttpResponse(status=204)
+            return HttpResponse(status=204)
+        return await self._command(request, "job", octoprint.selection(file.path))
 
     async def _job_command(self, request: _Request) -> HttpResponse:
         phase = str(request.target.state()["state"])
@@ -400,15 +401,20 @@ class Api:
         self, request: _Request, topic: str, document: Mapping[str, object]
     ) -> HttpResponse:
         """Carry out a command; one that takes long continues after the answer."""
+        result = await self._result(request, topic, document)
+        if result.code < HTTPStatus.BAD_REQUEST:
+            return HttpResponse(status=204)
+        return error_answer(result.code, result.message, request.head)
+
+    async def _result(
+        self, request: _Request, topic: str, document: Mapping[str, object]
+    ) -> CommandResult:
         payload = json.dumps(document).encode()
         task = asyncio.ensure_future(request.target.command(topic, payload))
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
         await asyncio.wait({task}, timeout=COMMAND_WAIT)
-        result = task.result() if task.done() else CommandResult(code=200)
-        if result.code < HTTPStatus.BAD_REQUEST:
-            return HttpResponse(status=204)
-        return error_answer(result.code, result.message, request.head)
+        return task.result() if task.done() else CommandResult(code=200)
 
     async def _upload(self, request: _Request) -> HttpResponse:
         """Store a file, and print it if its sender wants that."""
@@ -423,7 +429,7 @@ class Api:
         finally:
             self.uploads -= 1
         log.info("%s was uploaded: %d bytes", file.path, file.size)
-        submitted = Submitted()
+        submitted, selected = Submitted(), False
         try:
             submitted = await request.target.submit(
                 file, start=form.prints, source="upload"
@@ -432,8 +438,13 @@ class Api:
             # The file is there; an error would read as a failed upload.
             submitted = Submitted(reason=error.message)
             log.warning("%s was stored, and is not printed: %s", file.path, error)
+        if form.selects and not form.prints:
+            result = await self._result(request, "job", octoprint.selection(file.path))
+            selected = result.code < HTTPStatus.BAD_REQUEST
+            if not selected:
+                submitted = Submitted(reason=result.message)
         return json_answer(
-            octoprint.uploaded(file, submitted, request.base),
+            octoprint.uploaded(file, submitted, request.base, selected=selected),
             201,
             {"Location": octoprint.file_url(request.base, file.path)},
         )
@@ -531,4 +542,9 @@ class _UploadForm:
     @property
     def prints(self) -> bool:
         """Whether the file is to be printed; known once the form was read."""
-        return self._fields.get("print", "").strip().lower() == "true"
+        return octoprint.is_true(self._fields.get("print"))
+
+    @property
+    def selects(self) -> bool:
+        """Whether the file is to be selected, likewise; printing it does so as well."""
+        return octoprint.is_true(self._fields.get("select"))

@@ -172,17 +172,26 @@ def files_document(files: Iterable[StoredFile], free: int, base: str) -> Documen
     return {"files": listed, "free": free}
 
 
-def uploaded(file: StoredFile, submitted: Submitted, base: str) -> Document:
+def uploaded(
+    file: StoredFile, submitted: Submitted, base: str, *, selected: bool
+) -> Document:
     """Return what ``POST api/files/local`` answers.
 
     OctoPrint has no word for what happened to a print that did not begin at once, nor
     for what the check of the file found; both are in ``gcode2mqtt``.
+
+    Args:
+        file: what was stored.
+        submitted: whether it is printed.
+        base: as for :func:`file_url`.
+        selected: ``POST api/job`` with ``start`` prints it.
+
     """
     begun = submitted.state == "printing"
     return {
         "done": True,
         "effectivePrint": begun,
-        "effectiveSelect": begun,
+        "effectiveSelect": begun or selected,
         "files": {
             "local": {
                 "name": file.name,
@@ -331,7 +340,20 @@ def file_command(document: Document) -> bool:
     """
     if document.get("command") != "select":
         raise HttpError(400, "the command for a file must be select")
-    return document.get("print") in {True, "true"}
+    return is_true(document.get("print"))
+
+
+def is_true(value: object) -> bool:
+    """Return whether a field of a form or a document means yes.
+
+    OctoPrint takes these words (``valid_boolean_trues``), and everything else means no.
+    """
+    return str(value).strip().lower() in {"true", "yes", "y", "1"}
+
+
+def selection(path: str) -> Document:
+    """Return the payload of the topic ``job`` that selects a stored file."""
+    return {"command": "select", "file": path, "origin": "local"}
 
 
 def job_command(document: Document, phase: str) -> str:

@@ -184,6 +184,33 @@ async def test_a_print_that_cannot_begin_is_queued_and_the_upload_succeeds(
         assert reply.document["gcode2mqtt"]["reason"] == "no filament"
 
 
+SELECTED = ("job", {"command": "select", "file": "cube.gcode", "origin": "local"})
+
+
+async def test_a_file_is_selected_so_that_the_job_can_start_it(tmp_path: Path) -> None:
+    """OctoPrint's apps upload with ``select``, or select later, and then start."""
+    one = "/left/api/files/local/cube.gcode"
+    async with serving(tmp_path) as served:
+        commands = served.left.commands
+        reply = await served.ask(upload(GCODE, select="true"))
+        assert (reply.status, reply.document["effectiveSelect"]) == (201, True)
+        assert (reply.document["effectivePrint"], commands.pop()) == (False, SELECTED)
+        for print_it in ({}, {"print": False}, {"print": "no"}):
+            request = post(one, {"command": "select", **print_it})
+            assert (await served.ask(request)).status == 204
+            assert commands.pop() == SELECTED
+        reply = await served.ask(upload(GCODE, select="yes", print="yes"))
+        assert (reply.document["effectivePrint"], commands) == (True, [])
+        assert (await served.ask(upload(GCODE, select="false"))).status == 201
+        assert commands == []
+        served.left.result = CommandResult(code=409, message="it is printing")
+        reply = await served.ask(post(one, {"command": "select"}))
+        assert (reply.status, reply.body) == (409, b"it is printing")
+        reply = await served.ask(upload(GCODE, select="true"))
+        assert (reply.status, reply.document["effectiveSelect"]) == (201, False)
+        assert reply.document["gcode2mqtt"]["reason"] == "it is printing"
+
+
 async def test_errors_are_texts_that_the_slicer_shows(tmp_path: Path) -> None:
     """Cura's plugin shows a hundred characters, other slicers show everything."""
     async with serving(tmp_path) as served:
@@ -220,7 +247,11 @@ async def test_files_are_listed_printed_and_deleted(tmp_path: Path) -> None:
         select = {"command": "select", "print": True}
         assert (await served.ask(post(one, select))).status == 204
         assert served.left.submitted[-1] == ("a/cube.gcode", True, "upload")
-        assert (await served.ask(post(one, {"command": "select"}))).status == 204
+        assert served.left.commands == []
+        for word in ("yes", "1", 1, True):
+            again = {"command": "select", "print": word}
+            assert (await served.ask(post(one, again))).status == 204
+            assert served.left.submitted.pop() == ("a/cube.gcode", True, "upload")
         assert (await served.ask(post(one, {"command": "slice"}))).status == 400
         assert len(served.left.submitted) == 2
         served.left.outcome = RejectedError.conflict("it is printing", "printing")
