@@ -240,7 +240,8 @@ class Resume(Command):
     If the printer waits for somebody to press its button, as during a filament change,
     that wait is ended instead.
 
-    Heaters that went off during the pause are heated first, and waited for.
+    Heaters that went off during the pause are heated first, and waited for, also if
+    somebody turned them off.
     """
 
     topic: ClassVar[str] = "job"

@@ -337,12 +337,36 @@ def test_what_a_firmware_turns_off_in_a_pause_is_needed_on_resume() -> None:
     assert watched.rule.memory.restore == {"tool0": 210, "bed": 60}
 
 
-def test_what_a_client_turns_off_in_a_pause_stays_off() -> None:
+@pytest.mark.parametrize("looked", [False, True])
+def test_what_a_client_turns_off_in_a_pause_is_needed_on_resume(
+    *, looked: bool
+) -> None:
+    """A print that goes on with a cold nozzle is lost, and nobody is told."""
     watched = paused()
+    watched.printer.sends("M104 S0", "M140 S0")
+    if looked:  # before the command has ended
+        assert watched.at(10) == NOTHING
+    watched.rule.commanded(dict.fromkeys(BOTH, 0), 10, None)
+    assert watched.at(11) == NOTHING
+    assert watched.rule.memory.restore == {"tool0": 210, "bed": 60}
+    assert watched.at(10 * MINUTE) == NOTHING, "it stays off in the pause"
+    watched.rule.commanded({"tool0": 0}, 10 * MINUTE, None)
+    assert watched.rule.memory.restore == {"tool0": 210, "bed": 60}
+    watched.printer.sends("M104 S230")
+    watched.rule.commanded({"tool0": 230}, 11 * MINUTE, None)
+    assert watched.rule.memory.restore == {"bed": 60}
+    assert watched.told(HOUR, "//action:resumed") == NOTHING
+    assert watched.at(HOUR + RESUMING).reheat == {"bed": 60}
+
+
+def test_what_a_client_turns_off_in_a_print_stays_off() -> None:
+    watched = paused()
+    watched.told(1, "//action:resumed")
     watched.printer.sends("M140 S0")
     watched.rule.commanded({"bed": 0}, 10, None)
     assert watched.at(11) == NOTHING
     assert watched.rule.memory.restore == {}
+    assert watched.at(HOUR) == NOTHING
 
 
 def test_another_target_in_the_pause_replaces_the_one_to_restore() -> None:
@@ -458,7 +482,7 @@ def test_everything_that_is_remembered_is_in_the_state_file() -> None:
         warned={"bed": 2.0},
         holds={"bed": Hold(60.0, 9.0)},
         restore={"tool0": 210.0},
-        rewarm=True,
+        rewarm=("tool0",),
         owed=True,
         alone=3.0,
     )
@@ -497,13 +521,70 @@ def test_what_went_off_with_the_bridge_in_a_pause_is_on_again_with_it() -> None:
     watched.at(60)
     watched.printer.sends("M104 S0", "M140 S0")
     watched.rule.leaving(BOTH)
-    assert watched.rule.memory.rewarm
+    assert watched.rule.memory.rewarm == BOTH
     watched.again(90, HERE, COLD)
     watched.printer.says("SD print paused")
     assert watched.at(91) == Decision(set={"tool0": 210, "bed": 60})
     watched.printer.sends("M104 S210", "M140 S60")
     assert watched.at(92, own=True) == NOTHING
     assert not watched.rule.memory.rewarm
+
+
+def test_a_printer_that_was_switched_off_meanwhile_does_not_heat_up() -> None:
+    """With the bridge, or alone: its print is gone, and a person may be there."""
+    watched = paused()
+    watched.at(60)
+    watched.printer.sends("M104 S0", "M140 S0")
+    watched.rule.leaving(BOTH)
+    watched.again(90, HERE, COLD)
+    for now in (91, 92, 93, 94):
+        assert watched.told(now, "Not SD printing") == NOTHING
+    assert watched.at(90 + SETTLING) == NOTHING
+    assert watched.rule.memory.restore == {}
+
+    watched = paused()
+    watched.printer.sends("M104 S0")
+    watched.rule.commanded({"tool0": 0}, 10, None)
+    assert watched.told(20, "//action:resumed") == NOTHING
+    watched.again(22, HERE, COLD)
+    assert watched.at(22 + RESUMING) == NOTHING
+    assert watched.told(22 + 2 * RESUMING, *["Not SD printing"] * 3) == NOTHING
+    assert watched.at(22 + 3 * RESUMING) == NOTHING
+
+
+@pytest.mark.parametrize("by", ["the printer's panel", "a client", "the time limit"])
+def test_only_what_went_off_with_the_bridge_is_on_again_with_it(by: str) -> None:
+    """Somebody has turned off the nozzle before, and may have a hand on it."""
+    watched, now = paused(), 60.0
+    watched.at(now)
+    match by:
+        case "the printer's panel":
+            watched.told(now, COLD.replace("60.0 /0.0", "60.0 /60.0"))
+        case "a client":
+            watched.printer.sends("M104 S0")
+            watched.rule.commanded({"tool0": 0}, now, None)
+            watched.rule.touch(now)
+        case _:
+            watched.at(25 * MINUTE)
+            now = 30 * MINUTE
+            watched.obeys(now, watched.at(now))
+            watched.told(now + 1, THERE)  # the head is moved, which is use
+    watched.at(now + 2)
+    watched.printer.sends("M140 S0")
+    watched.rule.leaving(("bed",))
+    watched.again(now + 30, HERE, COLD)
+    watched.printer.says("SD print paused")
+    assert watched.at(now + 31) == Decision(set={"bed": 60})
+    watched.printer.sends("M140 S60")
+    assert watched.at(now + 32, own=True) == NOTHING
+    assert watched.told(now + 60, "//action:resumed") == NOTHING
+    assert watched.at(now + 60 + RESUMING).reheat == {"tool0": 210}
+
+
+def test_the_file_of_an_earlier_version_says_whether_all_is_set_again() -> None:
+    for kept, wanted in ((True, ("tool0",)), (False, ()), (["bed"], ("bed",))):
+        record = HeaterRecord(saved_at=0, restore={"tool0": 210}, rewarm=kept)
+        assert record.memory(1).rewarm == wanted
 
 
 def test_after_a_pause_that_has_taken_too_long_it_waits_for_the_resume() -> None:

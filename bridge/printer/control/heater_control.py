@@ -89,7 +89,8 @@ class HeaterRecord(BaseModel):
     warned: dict[str, float] = {}
     holds: dict[str, _HoldRecord] = {}
     restore: dict[str, float] = {}
-    rewarm: bool = False
+    rewarm: bool | list[str] = False
+    """The heaters; in files of earlier versions, whether it is all in ``restore``."""
     owed: bool = False
     alone: float | None = None
 
@@ -107,7 +108,7 @@ class HeaterRecord(BaseModel):
                 for name, hold in memory.holds.items()
             },
             restore=dict(memory.restore),
-            rewarm=memory.rewarm,
+            rewarm=list(memory.rewarm),
             owed=memory.owed,
             alone=memory.alone,
         )
@@ -115,6 +116,7 @@ class HeaterRecord(BaseModel):
     def memory(self, now: float) -> Memory:
         """Return what was remembered, by the present clock."""
         place = None if self.place is None else (*self.place,)
+        rewarm = self.restore if self.rewarm is True else self.rewarm or ()
         memory = Memory(
             used=self.used,
             targets=self.targets,
@@ -125,7 +127,7 @@ class HeaterRecord(BaseModel):
                 name: Hold(hold.target, hold.until) for name, hold in self.holds.items()
             },
             restore=self.restore,
-            rewarm=self.rewarm,
+            rewarm=tuple(rewarm),
             owed=self.owed,
             alone=self.alone,
         )

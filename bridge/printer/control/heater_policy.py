@@ -128,16 +128,26 @@ class HeaterPolicy:
         """Note that a command has set targets; ``hold``: for so many seconds.
 
         A lease belongs to the command that asked for it. Another target, or the same
-        one without a lease, ends it.
+        one without a lease, ends it. What is turned off in a pause is off until the
+        print resumes, which cannot go on without it.
         """
         known, holds = dict(self.memory.targets), dict(self.memory.holds)
+        restore = dict(self.memory.restore)
         for name, target in targets.items():
+            before = restore.pop(name, 0.0) or known.get(name, 0.0)
+            if target <= SAME_TARGET < before and print_paused(self._state):
+                restore[name] = before
             holds.pop(name, None)
             known[name] = target
             if hold is not None and target > SAME_TARGET:
                 holds[name] = Hold(target, now + hold)
-        restore = {k: v for k, v in self.memory.restore.items() if k not in targets}
-        self.memory = replace(self.memory, targets=known, holds=holds, restore=restore)
+        self.memory = replace(
+            self.memory,
+            targets=known,
+            holds=holds,
+            restore=restore,
+            rewarm=tuple(k for k in self.memory.rewarm if k not in targets),
+        )
 
     def look(
         self,
@@ -217,7 +227,9 @@ class HeaterPolicy:
             targets = self.memory.targets
             left = {name: targets[name] for name in heaters if name in targets}
             restore = {**self.memory.restore, **left}
-            self.memory = replace(self.memory, restore=restore, rewarm=bool(restore))
+            off = (name for name in heaters if name in restore)
+            rewarm = tuple(dict.fromkeys((*self.memory.rewarm, *off)))
+            self.memory = replace(self.memory, restore=restore, rewarm=rewarm)
 
     def owe(self) -> None:
         """Note that the bridge ends and heaters stay on that should not.
@@ -281,7 +293,7 @@ class HeaterPolicy:
             place,
             {k: v for k, v in memory.warned.items() if k in on},
             self._valid_holds(state, on, now),
-            memory.rewarm and bool(memory.restore),
+            tuple(name for name in memory.rewarm if name in memory.restore),
             memory.owed and bool(on),
         )
         if noted == (
@@ -379,19 +391,28 @@ class HeaterPolicy:
     def _to_set(self) -> Mapping[str, float]:
         """Return what went off with the bridge and may be on again."""
         memory = self.memory
-        if not (memory.rewarm and print_paused(self._state)):
+        if not (memory.rewarm and print_paused(self._state) and self._is_confirmed()):
             return {}
         return {
             name: target
             for name, target in memory.restore.items()
-            if self._now < self._end(name).at - self._end(name).lead
+            if name in memory.rewarm
+            and self._now < self._end(name).at - self._end(name).lead
         }
+
+    def _is_confirmed(self) -> bool:
+        """Return whether the printer still has the print, as far as it has said.
+
+        One that was switched off and on meanwhile, maybe by a person who is still
+        there, must not heat up.
+        """
+        return self._state.job.lost_at is None
 
     def _to_reheat(self) -> Mapping[str, float]:
         """Return what a print that has resumed lacks, if the firmware does not care."""
         state = self._state
         running = state.job.phase in {"printing", "resuming"}
-        if not (running and self.memory.restore):
+        if not (running and self.memory.restore and self._is_confirmed()):
             self._cold_since = None
             return {}
         if self._cold_since is None:

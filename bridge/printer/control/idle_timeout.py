@@ -90,8 +90,8 @@ class Memory:
         warned: when people were warned that a heater goes off.
         holds: the leases.
         restore: °C that a print needs again when it resumes.
-        rewarm: the targets in ``restore`` went off because the bridge ended; they are
-            set again when it is back and the pause still is not too long.
+        rewarm: the heaters in ``restore`` that went off because the bridge ended; they
+            are set again when it is back and the pause still is not too long.
         owed: the bridge ended and could not turn heaters off without a print; it does
             so when it is connected again, unless somebody has used the printer.
         alone: since when the broker has been away; ``None``: it is not.
@@ -104,7 +104,7 @@ class Memory:
     warned: Mapping[str, float] = field(default_factory=dict)
     holds: Mapping[str, Hold] = field(default_factory=dict)
     restore: Mapping[str, float] = field(default_factory=dict)
-    rewarm: bool = False
+    rewarm: tuple[str, ...] = ()
     owed: bool = False
     alone: float | None = None
 
