@@ -1,6 +1,7 @@
 """Prints seen from outside, as the firmware tells of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,93 @@ def test_what_a_host_without_a_job_is_asked_for_starts_nothing(
     assert printer.happened() == []
     printer.says("SD printing byte 10/1000")
     assert phase(printer) == "printing", "the bytes show a print from the card"
+
+
+def after_one_of_ours(*, over: bool = True) -> Knowing:
+    """Return a printer whose last print, or present one, came from the bridge."""
+    printer = Knowing()
+    chosen = PrintJob(file="part.gcode", size=100, job="one", layers=9)
+    job = print_job.begin(printer.state.job, chosen, 0.0)
+    for word in ("rose", "announced_done") if over else ("rose",):
+        job = print_table.step(job, word, 1.0)
+    printer.become(replace(printer.state, job=job))
+    printer.happened()
+    return printer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("SD printing byte 10/1000", "SD printing byte 20/1000"),
+        ("SD printing byte 0/1000", "SD printing byte 20/1000"),
+        ("Not SD printing", "SD printing byte 20/1000"),
+        ("SD print paused",),
+    ],
+)
+def test_a_print_that_begins_at_the_panel_after_one_of_ours_is_another(
+    said: tuple[str, ...],
+) -> None:
+    """Not all firmwares name its file. Taken for ours, it would never end."""
+    printer = after_one_of_ours()
+    printer.at(2).says(*said)
+    job = printer.state.job
+    assert (job.active, job.origin, job.file, job.job) == (True, "card", None, "")
+    assert (job.streamed, job.layers) == (False, None)
+    assert job.size in {None, 1000}
+    assert printer.state.displaced, "one of ours cannot be recovered at its height"
+    printer.says("Current file: /OTHER.GCO")
+    assert printer.state.job.file == "/OTHER.GCO"
+    printer.at(9).says("SD printing byte 1000/1000", "Done printing file")
+    result = printer.state.job.result
+    assert result is not None
+    assert (result.origin, result.file, result.job) == ("card", "/OTHER.GCO", "")
+
+
+def test_the_end_of_a_print_that_nobody_saw_is_not_that_of_ours() -> None:
+    for before in ((), ("Not SD printing",)):
+        printer = after_one_of_ours()
+        printer.at(2).says(*before, "Done printing file")
+        result = printer.state.job.result
+        assert result is not None
+        assert (result.origin, result.file, result.job) == ("card", None, "")
+        assert (phase(printer), printer.state.job.size) == ("idle", None)
+
+
+def test_what_the_card_says_leaves_a_stored_file_selected() -> None:
+    printer = after_one_of_ours()
+    printer.says("Not SD printing", "SD printing byte 20/1000")
+    printer = after_one_of_ours()
+    printer.says("SD printing byte 20/1000", "SD printing byte 20/1000")
+    job = printer.state.job
+    assert (job.phase, job.origin) == ("idle", "local")
+    assert (job.file, job.size) == ("part.gcode", 100)
+
+
+def test_a_line_that_starts_the_card_starts_none_of_ours() -> None:
+    printer = after_one_of_ours()
+    printer.sends("M24")
+    assert phase(printer) == "idle", "which file it is shows later"
+    printer.says("SD printing byte 10/1000", "SD printing byte 20/1000")
+    assert printer.state.job.origin == "card"
+
+
+def test_a_print_of_ours_is_not_changed_by_what_the_card_says() -> None:
+    printer = after_one_of_ours(over=False)
+    before = printer.state.job
+    printer.says("SD printing byte 10/1000", "SD printing byte 20/1000")
+    printer.says("SD print paused", "Not SD printing", "Done printing file")
+    printer.sends("M24")
+    assert printer.state.job == before
+
+
+def test_lines_in_a_print_from_the_card_say_nothing_about_the_height_of_ours() -> None:
+    printer = printing()
+    assert printer.state.displaced
+    printer.sends("M290 Z0.1", "G1 Z5")
+    assert printer.state.displaced
+    printer = after_one_of_ours(over=False)
+    printer.sends("G1 Z5")
+    assert not printer.state.displaced
 
 
 def test_a_resume_without_a_file_starts_nothing(printer: Knowing) -> None:

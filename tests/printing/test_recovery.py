@@ -123,7 +123,7 @@ def test_where_the_head_stands_is_known_unless_it_was_moved_since() -> None:
     plan_of = PlannedRecovery(job="j", file="part.gcode", time=1.0)
 
     def after(phase: Phase, *lines: str) -> bool:
-        job = replace(known.state.job, phase=phase)
+        job = replace(known.state.job, phase=phase, origin="local")
         known.become(replace(known.state, job=job, recovery=plan_of))
         known.sends(*lines)
         return known.state.displaced

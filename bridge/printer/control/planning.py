@@ -48,7 +48,7 @@ def context_of(
         refused=state.refused,
         question=question_of(state, dialect),
         phase=state.job.phase,
-        file=state.job.file,
+        file=state.job.file if state.job.origin == "card" else None,
         last_print=_last_print(state),
         files=state.files if state.listed else None,
         accessories=state.accessories,

@@ -24,6 +24,7 @@ from bridge.gcode.codes import Argument, PrintAction
 from bridge.gcode.line import Line
 from bridge.printer.knowledge.print_table import (
     RUNS,
+    TABLE,
     Observation,
     PrintJob,
     begun,
@@ -158,16 +159,41 @@ def report_bytes(
     if size == 0:  # some firmwares say 0/0 where nothing is printed (Q-32)
         return report_no_print(job, now)
     job = _without_other_file(job, size, now)
-    before = job.position
+    before, chosen = job.position, job.size
     if job.lost_at is not None and before is not None and position < before:
         job = step(job, "ended_unseen", now)  # it is selected, and not printed
         return replace(job, position=position, size=size)
     job = _counted(_confirmed(job), position, size, now, in_turn=in_turn)
     observed = _observed_from_bytes(job, from_start=before == 0)
-    job = job if observed is None else step(job, observed, now)
+    job = job if observed is None else _step_of_card(job, observed, now, size)
+    if job.origin == "local":
+        return replace(job, size=chosen)
     if job.phase == "printing" and position >= size:
         job = step(job, "all_read", now)
     return _estimated(job, now)
+
+
+def _step_of_card(
+    job: PrintJob, observed: Observation, now: float, size: int | None = None
+) -> PrintJob:
+    """Return the job after something was observed of a print from the card.
+
+    While nothing is printed, a stored file may be selected, or was printed last: a
+    print that the firmware reports then is of another file, and none of ours.
+    """
+    idle = job.phase == "idle"
+    if idle and job.origin == "local" and (job.phase, observed) in TABLE:
+        job = replace(
+            job,
+            origin="card",
+            file=None,
+            size=size,
+            job="",
+            layers=None,
+            seconds=None,
+            objects=(),
+        )
+    return step(job, observed, now)
 
 
 def _without_other_file(job: PrintJob, size: int, now: float) -> PrintJob:
@@ -260,7 +286,7 @@ for that heater; the card is polled every second. Klipper does not report the wa
 
 def report_paused(job: PrintJob, now: float) -> PrintJob:
     """Return the job after ``SD print paused``; its start may not have been seen."""
-    return step(_confirmed(job), "reported_paused", now)
+    return _step_of_card(_confirmed(job), "reported_paused", now)
 
 
 def report_no_print(job: PrintJob, now: float) -> PrintJob:
@@ -312,7 +338,8 @@ def report_done(job: PrintJob, now: float, *, certain: bool = True) -> PrintJob:
     if not certain:
         return step(_confirmed(job), "announced_ended", now)
     watched = not job.active and job.position is not None
-    return step(_confirmed(job), "short_print" if watched else "announced_done", now)
+    observed: Observation = "short_print" if watched else "announced_done"
+    return _step_of_card(_confirmed(job), observed, now)
 
 
 def report_cancelled(job: PrintJob, now: float) -> PrintJob:
@@ -378,7 +405,7 @@ def line_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
     match said.row.job:
         case PrintAction.START | PrintAction.RESUME if job.active:
             job = step(job, "asked_resume", now)
-        case PrintAction.START if job.file is not None:
+        case PrintAction.START if job.file is not None and job.origin == "card":
             job = step(job, "start", now)
         case PrintAction.PAUSE:
             job = step(job, "asked_pause", now)

@@ -96,7 +96,10 @@ def _heated(state: PrinterState, now: float, *, waiting: bool) -> PrinterState:
 def with_modes_of_print(
     before: PrintJob, state: PrinterState, profile: Profile
 ) -> PrinterState:
-    """Return the state with the modes that a print usually sets when it starts."""
+    """Return the state with the modes that a print usually sets when it starts.
+
+    It moves the head, so a print of the bridge that broke off before has no height.
+    """
     if before.active or not state.job.active:
         return state
     modes = Modal(
@@ -106,7 +109,7 @@ def with_modes_of_print(
         speed_factor=state.modal.speed_factor,
         flow_factor=state.modal.flow_factor,
     )
-    return replace(state, modal=modes)
+    return replace(state, modal=modes, displaced=True, recovery=None)
 
 
 def _measured(

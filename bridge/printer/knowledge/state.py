@@ -338,7 +338,8 @@ def _displaced(state: PrinterState) -> PrinterState:
     A print that is paused, or begins again, has moves of its own and those of scripts
     and people; only its lines tell where the head stands.
     """
-    displaced = state.job.phase not in {"printing", "finishing"}
+    job = state.job
+    displaced = not (job.streamed and job.phase in {"printing", "finishing"})
     if state.displaced is displaced and (state.recovery is None or not displaced):
         return state
     return evolve(state, displaced=displaced, recovery=None)
