@@ -1,9 +1,9 @@
-"""How old a reading may be until its value is not known any more.
+"""How old a reading may be until its value is no longer known.
 
-Temperatures, the position and the byte counter of a print from the card are asked for,
-or reported, at intervals. After a few intervals without a reading the value is
-forgotten, because the old one would look fresh. ADR 60 has the list of all published
-values. Times are seconds on a monotonic clock.
+Temperatures, the position and the byte counter of a print from the card are queried or
+reported at intervals. After a few intervals without a reading, the value is forgotten,
+because the old one would look current. ADR 60 lists all published values. Times are
+seconds on a monotonic clock.
 """
 
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def next_expiry(state: PrinterState, ages: MaxAges) -> float | None:
 
 
 def _dues(state: PrinterState, ages: MaxAges) -> Iterator[tuple[str, float]]:
-    """Yield what is expected, and when it is too old."""
+    """Yield the values that are expected, and when each is too old."""
     for name, since in state.expected_since.items():
         if name == POSITION:
             yield name, max(since, state.placed_at) + ages.position

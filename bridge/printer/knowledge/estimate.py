@@ -1,8 +1,8 @@
-"""The time that a print still takes, from its progress over time.
+"""The remaining time of a print, estimated from its progress over time.
 
 A share of the file is not a share of the time: the first bytes are heating, homing and
-probing, and layers differ. So nothing is estimated from what happened while the print
-heated up at its beginning, and an estimate counts only when the last ones agree.
+probing, and layers differ. So the time in which the print heated up at its beginning is
+left out, and an estimate is valid only if the last ones agree.
 """
 
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ class Estimate:
         return replace(self, totals=(*self.totals, total)[-KEPT:], made_at=ran)
 
     def remaining(self, ran: float) -> float | None:
-        """Return the seconds left at a running time; ``None``: not known yet."""
+        """Return the remaining seconds at a running time; ``None``: not known yet."""
         if len(self.totals) < KEPT:
             return None
         left = max(0.0, sum(self.totals) / KEPT - ran)

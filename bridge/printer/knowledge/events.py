@@ -38,14 +38,11 @@ _FROM_FIRMWARE = {
     "print_resumed",
     "start_requested",
 }
-"""Events of which the firmware can cause any number, by lines that it says."""
+"""Events that a firmware can cause in any number with what it sends."""
 
 
 class EventLimiter:
-    """Leaves out events of which a firmware causes too many; the state is unaffected.
-
-    Times are seconds on a monotonic clock.
-    """
+    """Limits the events that a firmware causes; the state is not affected."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, float]] = {}

@@ -52,7 +52,7 @@ class Heat:
 
 
 def heaters_of(profile: Profile) -> dict[str, HeaterState]:
-    """Return the heaters that a machine has, their temperatures unknown."""
+    """Return the heaters of a machine, with unknown temperatures."""
     tools = [f"tool{number}" for number in range(profile.extruders)]
     bed = ["bed"] if profile.heated_bed else []
     chamber = ["chamber"] if profile.heated_chamber else []

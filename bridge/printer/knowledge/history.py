@@ -1,4 +1,4 @@
-"""Temperatures of the last half hour; they outlive a connection."""
+"""Temperatures of the last half hour, across connections."""
 
 import math
 from array import array
@@ -27,8 +27,10 @@ class Point:
 
 
 _Row = tuple[tuple[str, ...], bytes]
-"""Names of heaters, and the packed temperature and target of each. As objects, the
-points of a hundred printers would fill the memory of a small computer."""
+"""Names of heaters, and the packed temperature and target of each.
+
+As objects, the points of a hundred printers would fill the memory of a small computer.
+"""
 
 
 class History:
@@ -44,7 +46,7 @@ class History:
         self._names: tuple[str, ...] = ()
 
     def keep(self, minutes: float) -> None:
-        """Keep so many minutes from now on."""
+        """Change the number of minutes that are kept."""
         self._window = minutes * 60
         self._spacing = max(_MIN_SPACING, self._window / _MAX_POINTS)
 
@@ -52,7 +54,7 @@ class History:
         return len(self._rows)
 
     def add(self, heaters: Mapping[str, HeaterState], now: float) -> None:
-        """Keep a report, unless the one before it is too recent."""
+        """Add a report, unless the previous one is too recent."""
         self._forget(now)
         too_near = self._times and now - self._times[-1] < self._spacing
         if self._window <= 0 or too_near:

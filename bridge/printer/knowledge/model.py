@@ -19,7 +19,7 @@ from bridge.printer.knowledge.print_table import Active, PrintJob, PrintResult
 
 
 class Totals(BaseModel):
-    """All prints that the bridge saw end; kept between runs."""
+    """All prints that ended while the bridge was running; kept across restarts."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -30,9 +30,9 @@ class Totals(BaseModel):
     failed: int = 0
     """Prints that failed."""
     seconds: float = 0.0
-    """Their time without pauses, of those whose start was seen."""
+    """Their time without pauses, if their start was seen."""
     filament: float = 0.0
-    """mm of filament, of those where it is known."""
+    """mm of filament, if it is known."""
 
 
 def counted(totals: Totals, result: PrintResult | None) -> Totals:
@@ -59,7 +59,7 @@ SEVERITIES: Mapping[Consequence, Severity] = {
     "heater_off": "error",
     "unmeasured": "critical",  # it may be heating without a limit
     "print_failed": "error",
-    "stopped": "warning",  # somebody wanted it
+    "stopped": "warning",  # somebody requested it
 }
 """How bad each consequence is. A printer that is switched off while it is cold and idle
 has no problem at all."""
@@ -101,7 +101,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An operation that failed without stopping the printer, such as a bed probing.
+    """A failed operation that did not stop the printer, such as probing the bed.
 
     Attributes:
         error: the firmware's own words.
@@ -136,7 +136,7 @@ class UserPrompt:
 
     @property
     def asks(self) -> bool:
-        """It is shown, and more can be done about it than to dismiss it."""
+        """Whether it is shown and offers more than to dismiss it."""
         names = {choice.strip().lower() for choice in self.choices}
         return self.shown and not (names and names <= _DISMISS)
 
@@ -149,7 +149,7 @@ information: Marlin shows ``Resuming SD`` with ``Dismiss`` whenever a print star
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRecovery:
-    """How a print that was interrupted could continue, as it was worked out on request.
+    """The plan for continuing an interrupted print, made on request.
 
     Attributes:
         job: the id of the print that was interrupted.
@@ -299,29 +299,29 @@ class PrinterState:
 
     @property
     def phase(self) -> Word:
-        """The published state: the link's, or the job's where there is one."""
+        """The published state: that of the link or, if there is one, of the print."""
         if self.link == "operational" and self.job.phase != "idle":
             return self.job.phase
         return self.link
 
     @property
     def trouble(self) -> Problem | None:
-        """The problem, or else what the printer can continue with."""
+        """The problem, or else one despite which the printer can be used."""
         return self.problem or self.fault or self.print_failure
 
     @property
     def printing(self) -> bool:
-        """A print is under way; while it is paused, the printer can be moved."""
+        """Whether a print is under way and not paused, so that it must not be moved."""
         return self.link == "operational" and self.job.phase not in {"idle", "paused"}
 
     @property
     def moved_by_print(self) -> bool:
-        """A print may be moving the head, so no place of it stays true."""
+        """Whether a print may be moving the head, so that no position stays true."""
         return self.printing and not self.job.stands
 
     @property
     def asks(self) -> bool:
-        """The printer waits for a person."""
+        """Whether the printer waits for a person."""
         return self.waiting or (self.prompt is not None and self.prompt.asks)
 
 

@@ -68,7 +68,7 @@ class Observer:
         self.dialect: Dialect = UNKNOWN
         self.place: PortAddress | None = None
         self.coordinates = Coordinates()
-        """Where the head is, and in which coordinates."""
+        """The position of the head, and its coordinate system."""
 
     def listen(self, on_change: Callable[[], None]) -> None:
         """Call another function after every change of ``state``."""
@@ -80,7 +80,7 @@ class Observer:
         return self._config.profile
 
     def configure(self, config: PrinterConfig) -> None:
-        """Use other settings from now on; what is known stays known.
+        """Apply other settings; the known state is kept.
 
         Heaters that the profile no longer has are forgotten.
         """
@@ -93,7 +93,7 @@ class Observer:
         self.set_state(replace(self.state, heaters={**heaters, **others}))
 
     def handle(self, event: LinkEvent) -> None:
-        """Apply what was received over the link, or a change of the link."""
+        """Process what was received over the link, or a change of the link."""
         match event:
             case Opened():
                 self.dialect = configured_dialect(self._config.serial) or UNKNOWN
@@ -118,7 +118,7 @@ class Observer:
                 self._said(event)
 
     def expire(self, ages: age.MaxAges) -> None:
-        """Forget what is older than this."""
+        """Forget values that are older than this."""
         self.set_state(age.expire(self.state, now=self.clock(), ages=ages))
 
     def line_sent(self, line: str) -> None:
@@ -138,14 +138,14 @@ class Observer:
                 profile=self._config.profile,
             )
             self.set_state(state)
-        # Until it is known how far the move came, the position is not.
+        # Until it is known how far the move came, the position is unknown.
         self.coordinates = travel.lost(self.coordinates, said)
 
     def line_finished(self, line: str, place: Coordinates | None) -> None:
-        """Note where the head is after a line; ``None``: it failed.
+        """Note the position after a line; ``None``: the line failed.
 
-        A report that came meanwhile may have been queried before the line was begun, so
-        the position is queried again.
+        A report that came meanwhile may have been queried before the line began, so the
+        position is queried again.
         """
         read = self._read(line)
         moves = travel.moves(read)
@@ -165,11 +165,11 @@ class Observer:
 
     @property
     def position(self) -> Mapping[str, float]:
-        """Where the head is, in mm by axis, as it reports it; as far as it is known."""
+        """The reported position of the head in mm by axis, as far as it is known."""
         return self.coordinates.position
 
     def line_failed(self, line: str) -> None:
-        """Note that a line was not carried out, or not for certain."""
+        """Note that a line was not executed, or not for certain."""
         now = self.clock()
         self.set_state(knowledge.line_failed(self.state, line, now=now))
 
@@ -183,11 +183,11 @@ class Observer:
             self._apply(replies.Ok())
 
     def set_offsets(self, offsets: Mapping[str, float]) -> None:
-        """Keep heater offsets, in °C."""
+        """Save heater offsets, in °C."""
         self.set_state(knowledge.with_offsets(self.state, offsets))
 
     def choose(self, choices: Mapping[str, float]) -> None:
-        """Keep what later commands use, such as ``jog_distance``."""
+        """Save what later commands use, such as ``jog_distance``."""
         known = accessories.chosen(self.state.accessories, choices)
         self.set_state(replace(self.state, accessories=known))
 
@@ -202,13 +202,13 @@ class Observer:
         self.set_state(_still_stopped(replace(self.state, problem=problem)))
 
     def restore(self, kept: PrinterRecord, epoch: float) -> None:
-        """Start with what an earlier run has kept; nothing of it is an event."""
+        """Start with what an earlier run has saved, without any event."""
         self.state = print_record.restore(
             self.state, kept, now=self.clock(), epoch=epoch
         )
 
     def bridge_failed(self, error: str) -> None:
-        """Note that a fault of the bridge itself has ended the connection."""
+        """Note that a bug in the bridge has ended the connection."""
         problem = self._problem("internal_error", error, "disconnected")
         state, now = self.state, self.clock()
         self.set_state(
@@ -217,7 +217,7 @@ class Observer:
 
     def report_unsolicited(self, text: str) -> None:
         """Report an error that no response will contain."""
-        if self.state.halted:  # it is part of the reason why the printer stopped
+        if self.state.halted:  # it is part of the reason for which the printer stopped
             return
         left_out = self._unsolicited.admit(text, self.clock())
         if left_out is not None:
@@ -237,7 +237,7 @@ class Observer:
         self.set_state(knowledge.disconnected(self.state, now=self.clock()))
 
     def set_state(self, state: PrinterState) -> None:
-        """Replace the state, and report what has changed."""
+        """Replace the state, and report the changes."""
         before = self.state
         if state.job.result is not before.job.result:
             state = replace(state, totals=counted(state.totals, state.job.result))
@@ -271,7 +271,7 @@ class Observer:
             self.report_unsolicited(reply.text)
 
     def _recognise(self, firmware: str) -> None:
-        """Read all that follows with the dialect of the firmware that names itself."""
+        """Use the dialect of the firmware that has named itself from here on."""
         dialect = detect(firmware)
         if self.dialect.name == UNKNOWN.name != dialect.name:
             self.dialect = dialect
@@ -306,9 +306,10 @@ class Observer:
         self.set_state(_still_stopped(away))
 
     def _is_not_found(self, word: str) -> bool:
-        """Return whether there is no sign of what an earlier run has watched.
+        """Return whether a printer that an earlier run watched is missing.
 
-        Not at once: a serial port may appear some seconds after the machine starts.
+        Not at once, because a serial port may appear some seconds after the computer
+        starts.
         """
         late = self.clock() >= self._begun + FOUND_WITHIN
         return word == LOST and self.state.unseen and late
@@ -339,9 +340,9 @@ _MEASURED = {"reported_at", "measured_at", "sensed_at", "sensors"}
 def _concerns_control(
     changed: set[str], before: PrinterState, after: PrinterState
 ) -> bool:
-    """Return whether what is polled, or which heaters may be on, can be another.
+    """Return whether the queries, or the heaters that may be on, can have changed.
 
-    A measured temperature decides neither: only targets do.
+    Measured temperatures do not affect either; only targets do.
     """
     changed = changed - _MEASURED
     if changed != {"heaters"}:
@@ -353,7 +354,7 @@ def _concerns_control(
 
 
 def _matters(changed: set[str], before: PrinterState, after: PrinterState) -> bool:
-    """Return whether anything has changed that somebody wants to know."""
+    """Return whether anything has changed that is published."""
     changed -= _UNPUBLISHED
     if changed == {"modal"}:  # many moves of a print set the feedrate
         return replace(before.modal, feedrate=after.modal.feedrate) != after.modal
@@ -361,7 +362,7 @@ def _matters(changed: set[str], before: PrinterState, after: PrinterState) -> bo
 
 
 def _still_stopped(state: PrinterState) -> PrinterState:
-    """Stay in ``error``: why it stopped matters more than that it is disconnected."""
+    """Stay in ``error``: the reason matters more than that it is disconnected."""
     problem = state.problem
     if problem is None or problem.consequence == "disconnected":
         return state

@@ -61,7 +61,7 @@ _MAX_BYTES = 1e15
 
 
 def progress(job: PrintJob) -> float | None:
-    """Return the progress in percent; the slicer's figure is better than the bytes."""
+    """Return the progress in percent; the slicer's value is better than the bytes."""
     if job.percent is not None:
         return job.percent
     if job.streamed and job.seconds and job.phase != "finishing":
@@ -72,7 +72,7 @@ def progress(job: PrintJob) -> float | None:
 
 
 def progress_from(job: PrintJob) -> Basis | None:
-    """Return what the progress is taken from; ``None``: there is none."""
+    """Return what the progress is based on; ``None``: there is none."""
     if progress(job) is None:
         return None
     if job.percent is not None:
@@ -82,10 +82,10 @@ def progress_from(job: PrintJob) -> Basis | None:
 
 
 def remaining(job: PrintJob, now: float) -> float | None:
-    """Return how long the print still takes, in seconds; ``None``: not known yet.
+    """Return the remaining time of the print in seconds; ``None``: not known yet.
 
     The slicer's ``M73 R`` counts down with the clock. Without it, the time is estimated
-    from the progress, see :class:`~bridge.printer.knowledge.estimate.Estimate`.
+    from the progress; see :class:`~bridge.printer.knowledge.estimate.Estimate`.
     """
     if not job.active:
         return None
@@ -123,9 +123,9 @@ def link_lost(job: PrintJob, now: float, why: str = "") -> PrintJob:
 
 
 def link_back(job: PrintJob) -> PrintJob:
-    """Return the job at a new connection, before the firmware has said anything.
+    """Return the job at a new connection, before the firmware has answered.
 
-    A print that starts meanwhile is not seen from its start.
+    The start of a print that begins meanwhile is not seen.
     """
     fresh = replace(job, denials=0, rising_reports=0, standing_reports=0)
     return fresh if job.active else replace(fresh, position=None)
@@ -156,12 +156,12 @@ def report_bytes(
     ``in_turn``: this is an answer that the firmware gives between two lines of the
     print. Then a counter that stands still shows a pause that nobody announced.
     """
-    if size == 0:  # some firmwares say 0/0 where nothing is printed (Q-32)
+    if size == 0:  # some firmwares say 0/0 if nothing is printed (Q-32)
         return report_no_print(job, now)
     job = _without_other_file(job, size, now)
     before, chosen = job.position, job.size
     if job.lost_at is not None and before is not None and position < before:
-        job = step(job, "ended_unseen", now)  # it is selected, and not printed
+        job = step(job, "ended_unseen", now)  # selected, but not being printed
         return replace(job, position=position, size=size)
     job = _counted(_confirmed(job), position, size, now, in_turn=in_turn)
     observed = _observed_from_bytes(job, from_start=before == 0)
@@ -436,7 +436,7 @@ Filename and Layer on LCD")."""
 
 
 def report_text(job: PrintJob, text: str) -> PrintJob:
-    """Return the job after a text for the display, which may name the layer."""
+    """Return the job after a text for the display, which may contain the layer."""
     found = _LAYER.search(text)
     if found is None:
         return job
@@ -447,7 +447,7 @@ def report_text(job: PrintJob, text: str) -> PrintJob:
 def report_layer(
     job: PrintJob, layer: float | None, layers: float | None = None
 ) -> PrintJob:
-    """Return the job after the slicer said which layer is printed.
+    """Return the job after the slicer named the current layer.
 
     Args:
         job: what is known.
@@ -458,7 +458,7 @@ def report_layer(
     if not job.active or (layer is None and layers is None):
         return job
     if job.streamed and job.layers is not None:
-        return job  # its comments are counted, which texts need not agree with
+        return job  # Its comments are counted, and texts need not agree with that.
     now, total = job.layer, job.layers
     return replace(
         job,
@@ -564,7 +564,7 @@ def begin(job: PrintJob, chosen: PrintJob, now: float) -> PrintJob:
 
 
 def report_streamed(job: PrintJob, come: Streamed, now: float) -> PrintJob:
-    """Return the job after lines of a print were acknowledged that the bridge sends."""
+    """Return the job after lines of a streamed print were acknowledged."""
     if not job.streamed:
         return job
     rose = job.position is not None and come.position > job.position

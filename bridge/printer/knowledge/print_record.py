@@ -70,18 +70,17 @@ class LastPrint(_Record):
 
 
 class PrinterRecord(_Record):
-    """What is kept of a printer."""
+    """What is kept for a printer."""
 
     released: bool = False
-    """Its port is left to others until somebody connects it again."""
+    """The port is released until somebody connects it again."""
     unacknowledged: bool = False
-    """Its last print failed, and nobody has acknowledged that yet."""
+    """The last print failed, and nobody has acknowledged that yet."""
     lost: str = ""
-    """Why the connection was lost with a print or heat, if nobody has acknowledged that
-    yet and the printer has not been back since."""
+    """Why the connection was lost while something was printed or hot, if nobody has
+    acknowledged it and the printer has not been connected since."""
     unseen: bool = False
-    """There was a print or heat when the bridge ended, and the connection was not lost
-    before that."""
+    """Something was printed or hot when the bridge ended, and the connection was up."""
     displaced: bool = False
     """The head was moved since its last print was interrupted."""
     running: RunningPrint | None = None
@@ -136,7 +135,7 @@ def restore(
     result = None if kept.result is None else _result(kept.result, now, epoch)
     job = _job(kept.running, now, epoch)
     unacknowledged, so_far = kept.unacknowledged, kept.totals
-    if job.streamed:  # it has ended with the run that sent its lines
+    if job.streamed:  # it ended with the run that sent its lines
         job = step(job, "announced_failed", now, "interrupted")
         job, result = replace(job, happened=0, recent=()), job.result
         so_far = counted(so_far, result)
@@ -163,9 +162,9 @@ def _lost(state: PrinterState) -> str:
 
 
 def _unseen(state: PrinterState) -> bool:
-    """Return whether nobody knows yet what the next run may not find.
+    """Return whether it matters if the next run does not find the printer.
 
-    What only cools down after the bridge has ended may be switched off.
+    A printer that only cools down after the bridge has ended may be switched off.
     """
     if state.link == "operational":
         heats = any(heater.target for heater in state.heaters.values())

@@ -91,7 +91,7 @@ Observation = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What follows from something observed in a phase.
+    """What follows from an observation in a phase.
 
     Attributes:
         to: the next phase.
@@ -183,7 +183,7 @@ _ROWS: tuple[_Row, ...] = (
         _ends("cancelled"),
     ),
     ((*_UNDER_WAY, "cancelling"), "other_file", _ends("cancelled")),
-    # What breaks. Of a print that was being cancelled somebody wanted the end.
+    # Failures. If the print was being cancelled, it counts as cancelled.
     ((*RUNS, "pausing", "paused"), "ended_unseen", _ends("failed", "connection_lost")),
     (("finishing",), "ended_unseen", _ends("done")),
     (("cancelling",), "ended_unseen", _ends("cancelled")),
@@ -200,7 +200,7 @@ TABLE: Mapping[tuple[Phase, Observation], Transition] = {
     for phases, observed, transition in _ROWS
     for phase in phases
 }
-"""Every transition; what is not in it changes neither the phase nor anything else."""
+"""Every transition; a pair that is not in it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,12 +335,12 @@ class PrintJob:
 
     @property
     def active(self) -> bool:
-        """A print is under way or paused."""
+        """Whether a print is under way or paused."""
         return self.phase != "idle"
 
     @property
     def streamed(self) -> bool:
-        """A print is under way that the bridge itself sends."""
+        """Whether the bridge itself sends the print that is under way."""
         return self.phase != "idle" and self.origin == "local"
 
 
@@ -361,7 +361,7 @@ def running_time(job: PrintJob, now: float) -> float:
 
 
 def elapsed(job: PrintJob, now: float) -> float | None:
-    """Return how long the print took so far; ``None``: there is none, or no start."""
+    """Return the duration so far; ``None``: there is no print, or no known start."""
     return running_time(job, now) if job.active and job.start_seen else None
 
 
@@ -379,7 +379,7 @@ printing, and continues later."""
 def step(
     job: PrintJob, observed: Observation, now: float, reason: str = ""
 ) -> PrintJob:
-    """Return the job after something was observed, as :data:`TABLE` has it.
+    """Return the job after an observation, according to :data:`TABLE`.
 
     Args:
         job: what is known.
@@ -484,7 +484,7 @@ def _timed(job: PrintJob, to: Phase, now: float) -> PrintJob:
 def _with_reason(job: PrintJob, reason: str) -> PrintJob:
     """Return a paused job with its reason; a runout is reported once.
 
-    The filament change that follows a runout is no reason of its own.
+    The filament change that follows a runout is not a separate reason.
     """
     if job.phase != "paused" or not reason or "runout" in job.reason:
         return job

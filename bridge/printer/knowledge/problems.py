@@ -1,4 +1,4 @@
-"""What went wrong with a printer: errors that come in parts, late or repeatedly."""
+"""Problems of a printer: errors that come in parts, late or repeatedly."""
 
 import re
 from collections.abc import Sequence
@@ -88,30 +88,31 @@ def readiness(state: PrinterState, word: str, now: float) -> PrinterState:
 
 
 def _leaves_room(problem: Problem | None, text: str) -> bool:
-    """Return whether a reason, or that there is none, says more than is known."""
+    """Return whether a reason, or the absence of one, adds to what is known."""
     if problem is None or problem.consequence == "disconnected":
         return True
     return bool(text) and problem.error in {SHUT_DOWN, NOT_READY}
 
 
 def note(state: PrinterState, text: str) -> PrinterState:
-    """Return the state after a line of a host firmware that says why it is stopped.
+    """Return the state after a line in which Klipper explains why it has stopped.
 
-    Klipper sends its reason, the way out and its state, each behind ``//``, then the
-    first line again behind ``!!`` (tests/transcripts/klipper).
+    Klipper sends its reason, what to do and its state, each behind ``//``, then the
+    first line again behind ``!!``
+    (tests/transcripts/klipper/09_not_ready_config_error.txt).
     """
     line = text.removeprefix("//").strip()
     return replace(state, notes=(*state.notes, line)[-_MAX_NOTES:])
 
 
 def _reason(notes: Sequence[str]) -> str:
-    """Return what the lines say as one text: the reason, and what to do about it."""
+    """Return the text of these lines: the reason, and what to do about it."""
     reason, *rest = [line for line in notes if line] or [""]
     return (f"{reason}. {' '.join(rest)}" if rest else reason)[:_MAX_ERROR]
 
 
 def _word(text: str, state: str) -> str:
-    """Return the stable word for why a host firmware is not ready."""
+    """Return the published reason for which a Klipper is not ready."""
     if reason := firmware_errors.fatal_reason(text):
         return reason
     if state == "shutdown" or text == NOT_READY or "attempting to connect" in text:
@@ -145,10 +146,10 @@ def at_fault(state: PrinterState, fault: HeaterFault, now: float) -> PrinterStat
 
 
 def unmeasured(state: PrinterState, heaters: Sequence[str], now: float) -> PrinterState:
-    """Return the state where heaters should heat and have no temperature.
+    """Return the state if heaters should heat and have no temperature.
 
-    A firmware that keeps heating without one, or has turned the heater off without a
-    word, needs a person at once.
+    A firmware that keeps heating without one, or has turned the heater off without
+    saying so, needs a person at once.
     """
     for name in heaters:
         text = f"{name} should be heating, but its temperature cannot be measured"
@@ -213,7 +214,7 @@ def _without_print_failure(state: PrinterState) -> PrinterState:
 
 
 def print_failure(result: PrintResult) -> Problem:
-    """Return the problem that a failed print is."""
+    """Return the problem that a failed print causes."""
     what = f"the print of {result.file}" if result.file else "the print"
     return Problem(
         error=f"{what} failed: {result.detail or _why(result.reason)}",

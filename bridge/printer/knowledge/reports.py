@@ -15,8 +15,8 @@ from bridge.printer.knowledge.model import PrinterState, UserPrompt, evolve
 from bridge.printer.knowledge.print_table import PrintJob
 from bridge.printer.knowledge.problems import with_print_failure
 
-# Limits of what a printer, or noise on its line, can make the bridge remember.
-# What a firmware says is published, and stays in memory; noise can look like any of it.
+# Limits of what a printer, or noise on its line, can make the bridge remember. What a
+# firmware says is published and stays in memory, and noise can look like any of it.
 _MAX_TEXT = 500  # characters
 _MAX_PROMPT = 2000  # characters
 _MAX_CHOICES = 20
@@ -68,10 +68,11 @@ def observe(
 
 
 def _settled(before: PrinterState, state: PrinterState) -> PrinterState:
-    """Return the state without what the print's new state contradicts.
+    """Return the state without what the new state of the print contradicts.
 
-    A print that continues waits for nobody: the firmware need not report that its
-    question was answered. And a print that is seen again was not lost with the link.
+    A print that continues does not wait for anybody, although the firmware need not
+    report that its question was answered. And a print that is seen again was not lost
+    with the link.
     """
     goes_on = state.job.phase in _GOES_ON and before.job.phase not in _GOES_ON
     if goes_on and state.asks:

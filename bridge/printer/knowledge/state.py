@@ -2,7 +2,7 @@
 
 ``now`` is always seconds on a monotonic clock, such as the event loop's. The observer
 calls :func:`connecting` and :func:`connected`, then :func:`sent` for each line that is
-sent, and :func:`apply` for everything the firmware says, with an
+sent, and :func:`apply` for everything that the firmware says, with an
 :class:`~bridge.gcode.reply_types.Ok` for each line that it acknowledged.
 """
 
@@ -155,7 +155,7 @@ def is_missed(state: PrinterState) -> bool:
 
 
 def wanted(state: PrinterState) -> PrinterState:
-    """Return the state after somebody wants a released port back."""
+    """Return the state when a released port is wanted back."""
     if not state.released:
         return state
     return replace(state, released=False, away="", away_reason="")
@@ -177,7 +177,7 @@ def failed(state: PrinterState, problem: Problem) -> PrinterState:
 
 
 def with_logs(state: PrinterState, logs: Sequence[str]) -> PrinterState:
-    """Return the state with the last lines of the wire besides its problem."""
+    """Return the state with the last lines of the wire log added to its problem."""
     if state.problem is None:
         return state
     return replace(state, problem=replace(state.problem, logs=tuple(logs)))
@@ -189,7 +189,7 @@ def answered(state: PrinterState) -> PrinterState:
 
 
 def acknowledged(state: PrinterState) -> PrinterState:
-    """Return the state after a person took note of the problem."""
+    """Return the state after a person has acknowledged the problem."""
     return replace(state, problem=None, fault=None, print_failure=None)
 
 
@@ -277,10 +277,10 @@ def other_dialect(state: PrinterState, dialect: Dialect) -> PrinterState:
 def sent(
     state: PrinterState, line: str, *, now: float, dialect: Dialect, profile: Profile
 ) -> PrinterState:
-    """Return the state after a line was sent, assuming that it will be carried out.
+    """Return the state after a line was sent, assuming that it will be executed.
 
-    Targets, modes, fan, factors and the tool count at once; the next report corrects
-    what the firmware refused. A halted printer carries out nothing.
+    Targets, modes, fan, factors and the tool are set at once; the next report corrects
+    what the firmware refused. A halted printer executes nothing.
     """
     if state.halted:
         return state
@@ -317,7 +317,7 @@ def sent(
 
 
 def moved(state: PrinterState, line: str, said: Line) -> PrinterState:
-    """Return the state after a plain move was sent, as most lines of a print are.
+    """Return the state after a plain move was sent; most lines of a print are such.
 
     It changes nothing that a document or an event shows.
     """

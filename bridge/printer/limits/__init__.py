@@ -1,1 +1,1 @@
-"""What must not happen: lines beyond the limits, commands at the wrong time."""
+"""What must not happen: lines beyond the limits, and commands at the wrong time."""

@@ -191,7 +191,7 @@ _MAX_MILLI = 1000.0  # G4 P counts milliseconds, others seconds
 
 
 def key_of(line: Line) -> str:
-    """Return under what a line's limits are in this module; one of all tools is T."""
+    """Return the key of a line's limits in this module; that of every tool is T."""
     return "T" if line.row.sets is Sets.TOOL else line.code
 
 

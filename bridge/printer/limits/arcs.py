@@ -114,8 +114,8 @@ def box_of(line: Line, plane: str, start: Point, end: Point) -> Box | None:
         centre = None
     if centre is None:
         return None
-    # With P Marlin adds full circles; seen from which side an arc in another plane is
-    # clockwise differs.
+    # With P, Marlin adds full circles. Firmwares differ in the side from which an arc
+    # in another plane is clockwise.
     if plane != "xy" or values.get("P"):
         return circle(start, end, centre)
     return arc(start, end, centre, clockwise=clockwise)

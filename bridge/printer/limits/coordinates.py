@@ -103,7 +103,7 @@ class Frame:
         return replace(frame, baby=baby)
 
     def unsure(self, what: str, axes: Iterable[str] = AXES) -> "Frame":
-        """Return the frame in which what something shifts is no longer known."""
+        """Return the frame in which the shift of something is no longer known."""
         return self.shifted(what, dict.fromkeys(axes))
 
     def in_plane(self, plane: str) -> "Frame":
@@ -116,7 +116,7 @@ class Frame:
         return replace(self, plane="") if len(self.planes) > 1 else self
 
     def reconnected(self) -> "Frame":
-        """Return the frame after the link was away: a reset may have ended shifts."""
+        """Return the frame after the link was lost: a reset may have ended shifts."""
         shifts: dict[Key, float | None] = dict.fromkeys(self.shifts)
         return Frame(
             shifts=shifts,
@@ -166,7 +166,7 @@ class Coordinates:
         return Coordinates(position, {}, self.frame)
 
     def without(self, axes: Iterable[str]) -> "Coordinates":
-        """Return the coordinates after these axes went to where nobody knows."""
+        """Return the coordinates after these axes moved to an unknown position."""
         gone = set(axes)
         position = {axis: at for axis, at in self.position.items() if axis not in gone}
         spans = {axis: span for axis, span in self.spans.items() if axis not in gone}

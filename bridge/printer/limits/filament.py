@@ -1,6 +1,6 @@
-"""How much filament a command pushes, and that it is not too much.
+"""How much filament a command extrudes, and that it is not too much.
 
-What counts is mm of filament, so the flow factor is applied. How a firmware reads a
+The amounts are mm of filament, so the flow factor is applied. How a firmware reads the
 number after E depends on modes that may not be known; then each reading is checked.
 """
 
@@ -28,11 +28,11 @@ class FilamentLimit:
     def __init__(self, longest: float, *, sums: bool) -> None:
         self._longest = longest
         self._longest_sum = longest if sums else inf
-        # How much the command has pushed so far, at least and at most, and the least
-        # and the most that it had pushed before.
+        # How much the command has extruded so far, at least and at most, and the least
+        # and the most that it had extruded before.
         self._pushed = (0.0, 0.0)
         self._range = (0.0, 0.0)
-        # Whether G10 has taken filament back, and how much; None: nobody knows.
+        # Whether G10 has retracted filament, and how much; None: not known.
         self._is_retracted: bool | None = None
         self._taken_back: float | None = None
 
@@ -77,16 +77,16 @@ class FilamentLimit:
         return ends.pop() if len(ends) == 1 else None
 
     def retract(self, frame: Frame) -> None:
-        """Note that ``G10`` takes filament back, unless it has done so already."""
+        """Note that ``G10`` retracts filament, unless it has already done so."""
         if not self._is_retracted:
             self._is_retracted = True
             self._taken_back = frame.retraction
 
     def recover(self, line: Line, frame: Frame) -> None:
-        """Count what ``G11`` pushes more than ``G10`` has taken back.
+        """Count what ``G11`` extrudes beyond what ``G10`` has retracted.
 
-        Firmwares differ in whether it pushes what was taken back, or the present length
-        of a retraction.
+        Firmwares differ in whether it extrudes what was retracted, or the current
+        length of a retraction.
         """
         if self._is_retracted is False:
             return

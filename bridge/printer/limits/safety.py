@@ -117,7 +117,7 @@ def gate(command: Command, situation: Situation) -> None:
 
 
 def _gate_print(command: Command, situation: Situation, what: str) -> None:
-    """Refuse a command because of a print, or of the card that it is on."""
+    """Refuse a command because of a print, or because of the card."""
     if situation.printing and (command.needs_idle or command.needs_no_print):
         raise RejectedError.conflict(f"{what}: a print is under way", "printing")
     if situation.paused and command.needs_no_print:

@@ -1,4 +1,4 @@
-"""Codes that change how the numbers of later lines are understood, and are followed."""
+"""Codes that change how the numbers of later lines are understood."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -300,7 +300,7 @@ def _adjusted(
 
 
 def _machine_position(here: Coordinates, line: Line, tool: int) -> Coordinates:
-    """Follow Smoothieware's ``G92.4``: where the axes are is what it says.
+    """Follow Smoothieware's ``G92.4``, which says where the axes are.
 
     Homing finds out where they really are.
     """

@@ -189,9 +189,9 @@ class Walk:
         return self._modal
 
     def skip(self, line: Line) -> None:
-        """Go on after a line that was refused and is executed all the same.
+        """Continue after a line that was refused and is executed anyway.
 
-        Where it says so with absolute numbers, that is where the head is.
+        If the line has absolute coordinates, the head is there.
         """
         ends: dict[str, float | None] = {}
         absolute = dict.fromkeys(AXES, self._axes_relative == (False,))
