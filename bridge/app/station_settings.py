@@ -1,8 +1,9 @@
 """What decides how one printer is served, and what a print in progress postpones."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Literal
 
 from pydantic import ValidationError
@@ -119,7 +120,7 @@ def postpone(
     devices = {name: _devices(served[name], port) for name, port in printing.items()}
     renamed = _renamed(config, served, devices)
     wanted = {_device(printer.serial.port) for printer in config.printers}
-    ids = {*(printer.id for printer in config.printers), *renamed.values()}
+    ids = {printer.id for printer in config.printers}.union(renamed.values())
     # A printer that is removed ends its print, but none that is served loses it so.
     held = {name: own for name, own in devices.items() if name in ids or own & wanted}
     if not held:
@@ -128,14 +129,10 @@ def postpone(
     while True:
         found = _with_links(config, served, held, renamed, leaving)
         # One that waits keeps its port, which a third printer may want.
-        more = {
-            name: _devices(served[name], None)
-            for name in found.settings
-            if name not in held
-        }
-        if not more:
+        waiting = found.settings.keys() - held.keys()
+        if not waiting:
             return _checked(replace(found, printing=frozenset(printing)))
-        held |= more
+        held |= {name: _devices(served[name], None) for name in waiting}
 
 
 def _with_links(
@@ -197,13 +194,19 @@ def _renamed(
         if name in ids:
             continue
         ports = {served[name].serial.port, *own}
-        heirs = (
-            *(one.id for one in new if _device(one.serial.port) in ports),
-            *(one.id for one in new if anywhere and one.serial.port == "auto"),
-        )
-        if heir := next((one for one in heirs if one not in renamed), None):
+        left = [one for one in new if one.id not in renamed]
+        if heir := _heir(left, ports, anywhere=anywhere):
             renamed[heir] = name
     return renamed
+
+
+def _heir(
+    new: Iterable[PrinterConfig], ports: Collection[str], *, anywhere: bool
+) -> str | None:
+    """Return the id of the first new printer at one of these ports, or at any."""
+    at_port = (one.id for one in new if _device(one.serial.port) in ports)
+    at_any = (one.id for one in new if anywhere and one.serial.port == "auto")
+    return next(chain(at_port, at_any), None)
 
 
 def former_ids(

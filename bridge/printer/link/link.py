@@ -95,9 +95,8 @@ class Link:
         self._trial = trial
         self.interval = interval
         """Seconds between two temperature reports, from the next connection on."""
-        self._on_event = on_event
+        self._on_event, self._on_failure = on_event, on_failure
         self._attend = attend
-        self._on_failure = on_failure
         self._wire = wire
         self._taken, self._found = taken, found
         self._port = ports.FixedPort(config.port)
