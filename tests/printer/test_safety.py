@@ -336,7 +336,7 @@ def test_klipper_reads_other_notations_than_decimal_ones(value: str) -> None:
         f"SET_RETRACTION RETRACT_LENGTH={value}",
     ):
         message = refused([line], dialect=KLIPPER).message
-        assert f"must be a decimal number, not '{value}'" in message
+        assert f'must be a decimal number, not "{value}"' in message
 
 
 @pytest.mark.parametrize("line", ["M104", "M140", "M109 T0", "M104 P1"])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import is_not
+from operator import is_, is_not
 
 from bridge.commands import Command, Context, Program
 from bridge.commands.base import BETWEEN, Question, ScriptLibrary, Steps
@@ -326,6 +326,7 @@ class Planner:
         self._observer = observer
         self._last_draft: tuple[Command, PrinterState, Draft] | None = None
         self._last_context: tuple[tuple[object, ...], Context] | None = None
+        self._last_allowed: tuple[object, ...] = ()
         self.configure(config, scripts)
 
     def configure(self, config: PrinterConfig, scripts: ScriptLibrary | None) -> None:
@@ -371,8 +372,13 @@ class Planner:
             RejectedError: See :func:`gate`.
 
         """
-        situation = situation_of(self._observer.state, self._config.profile)
-        gate(command, program, situation, self._observer.dialect.name)
+        observer, config = self._observer, self._config
+        basis = (command, program, observer.state, observer.dialect, config)
+        if self._last_allowed and all(map(is_, basis, self._last_allowed)):
+            return  # a command whose turn comes at once is checked several times
+        situation = situation_of(observer.state, config.profile)
+        gate(command, program, situation, observer.dialect.name)
+        self._last_allowed = basis
 
     def basis(self) -> tuple[object, ...]:
         """Return what a plan depends on, apart from the situation."""
