@@ -320,11 +320,13 @@ def _meant(key: Key) -> str:
 _PLAIN = re.compile(r"[-+]?(\d{1,20}|\d{0,20}\.\d{1,20})|true|false", re.IGNORECASE)
 
 
-def _shown(value: Value) -> str:
+def _shown(value: Value | float) -> str:
+    """Return a value of a file, or one of JSON, which also has numbers."""
     if value is None:  # a bare key
         return "empty"
     if isinstance(value, list):
         return f"a list of {len(value)} {'entry' if len(value) == 1 else 'entries'}"
     if isinstance(value, dict):
         return "a section"
-    return value if _PLAIN.fullmatch(value) else shown(value)
+    plain = isinstance(value, str) and _PLAIN.fullmatch(value) is not None
+    return str(value) if plain else shown(value)

@@ -413,7 +413,7 @@ async def test_a_line_that_is_asked_for_again_and_again_ends_the_print(
             result = await it.over()
             assert (result.outcome, result.reason) == ("failed", "connection_lost")
             assert "asking for line" in result.detail
-            assert "'M117 bad'" in result.detail
+            assert '"M117 bad"' in result.detail
             assert it.sent.count("M117 bad") == 11, "once, and ten times again"
             assert "G1 X20" not in it.sent
             await it.live.operational()

@@ -243,7 +243,7 @@ def test_a_refused_line_is_not_sent_for_ever() -> None:
         assert talk.sends() == "M117 bad"
     events += talk.hears(f"Resend: {FIRST}", "ok")
     (failed,) = (event for event in events if isinstance(event, LinkFailed))
-    assert "'M117 bad'" in failed.reason
+    assert '"M117 bad"' in failed.reason
 
 
 def test_a_hundred_lines_are_kept() -> None:

@@ -220,7 +220,7 @@ async def test_errors_are_texts_that_the_slicer_shows(tmp_path: Path) -> None:
         assert (reply.status, reply.headers["content-type"]) == (415, "text/plain")
         assert (
             reply.body.decode()
-            == f"'{name}': this is a model; a slicer turns it into G-code"
+            == f'"{name}": this is a model; a slicer turns it into G-code'
         )
         cura = request.replace(
             b"PrusaSlicer/2.9.4", b"cura/5.8.0 OctoPrintPlugin/3.7.3"
@@ -233,7 +233,7 @@ async def test_errors_are_texts_that_the_slicer_shows(tmp_path: Path) -> None:
         reply = await served.ask(wants_json)
         assert reply.status == 415
         assert reply.document == {
-            "error": f"'{name}': this is a model; a slicer turns it into G-code"
+            "error": f'"{name}": this is a model; a slicer turns it into G-code'
         }
 
 
