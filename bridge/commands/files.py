@@ -54,7 +54,7 @@ class Move(_Files):
 
 
 class Fetch(_Files):
-    """Download a file by `https`, from a server in `files.fetch_hosts`.
+    """Download a file over HTTPS from a server in `files.fetch_hosts`.
 
     The response follows when the file is stored, however long the download takes. A
     file with this path is replaced. Redirects are followed on the same server only.

@@ -240,7 +240,7 @@ class Resume(Command):
     If the printer waits for somebody to press its button, as during a filament change,
     that wait is ended instead.
 
-    Heaters that went off during the pause are heated first, and waited for, also if
+    Heaters that went off during the pause are heated first, and waited for, even if
     somebody turned them off.
     """
 
@@ -301,15 +301,15 @@ class Cancel(Command):
 
 
 class Recover(Command):
-    """Continue a print of the bridge's files that was interrupted.
+    """Continue an interrupted print of one of the bridge's files.
 
-    It begins with the last layer that had certainly started: heats, raises the nozzle,
-    homes X and Y, restores what the file and people have set (accelerations, pressure
-    advance, speed and flow factors, fans), purges away from the part, and continues. Z
-    is not homed, because the part is in the way, so a bed that the file has measured
-    (`G29`) is no longer compensated for, unless the file loads it (`M420 S1`). With
-    `dry_run`, the response has the lines that would be sent. It is rejected if that
-    cannot be done safely; the message says why.
+    The print continues with the last layer that had certainly started. The bridge
+    heats, raises the nozzle, homes X and Y, restores what the file and people have set
+    (accelerations, pressure advance, speed and flow factors, fans), purges away from
+    the part, and continues. Z is not homed, because the part is in the way. A mesh that
+    the file has measured (`G29`) is therefore lost, unless the file loads it
+    (`M420 S1`). With `dry_run`, the response has the lines that would be sent. The
+    command is rejected if it is not safe; the message says why.
     """
 
     topic: ClassVar[str] = "job"
@@ -343,12 +343,12 @@ class Recover(Command):
 
 
 class PlanRecovery(Command):
-    """Work out how a print that was interrupted could continue; nothing is sent.
+    """Plan how an interrupted print could continue; nothing is sent to the printer.
 
-    `recovery` in `state` then has the layer, the height at which the nozzle has to
-    stand, and the lines that would be sent, or says why it cannot continue. Before
-    `recover` with `planned`, check at the printer that the part still sticks to the
-    bed, nothing is in the way, and nobody has turned the Z axis.
+    `recovery` in `state` then has the layer, the height at which the nozzle must be,
+    and the lines that would be sent, or it says why the print cannot continue. Before
+    you send `recover` with `planned`, check at the printer that the part still sticks
+    to the bed, that nothing is in the way, and that nobody has turned the Z axis.
     """
 
     topic: ClassVar[str] = "job"
@@ -367,10 +367,10 @@ class PlanRecovery(Command):
 
 
 class Exclude(Command):
-    """Leave an object of the print out from now on; the others are still printed.
+    """Stop printing one object of the print; the others are still printed.
 
-    It needs a print from the bridge's files, whose slicer has labelled the objects;
-    `job/state` lists them.
+    This works for prints from the bridge's files in which the slicer has labelled the
+    objects; `job/state` lists them.
     """
 
     topic: ClassVar[str] = "job"
@@ -410,8 +410,8 @@ def _of_card(context: Context, problem: str) -> Program:
 class Answer(Command):
     """Press a button of the dialog that the printer shows; `state` has its `prompt`.
 
-    It is executed before all queued commands. Where no buttons are reported, the
-    printer's own button is pressed.
+    It is executed before all queued commands. If the printer has reported no buttons,
+    its own button is pressed.
     """
 
     topic: ClassVar[str] = "job"

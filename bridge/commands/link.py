@@ -25,7 +25,8 @@ class Disconnect(_Link):
     """Close the port and leave it closed until `connect`, also after a restart.
 
     Another program can use the port meanwhile, or the printer can be switched off
-    without an error. It is rejected while a heater is on, which nobody would watch.
+    without an error. It is rejected while a heater is on, because nothing would monitor
+    the heater.
     """
 
     name: ClassVar[str] = "disconnect"
