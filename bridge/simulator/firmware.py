@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Unpack
 
+from bridge.errors import quoted
 from bridge.simulator import (
     card_commands,
     heating_commands,
@@ -48,7 +49,7 @@ class Firmware:
     def __init__(self, personality: str = "marlin", **built: Unpack[Options]) -> None:
         if personality not in PERSONALITIES:
             known = ", ".join(PERSONALITIES)
-            raise ValueError(f"no firmware {personality!r}; there are: {known}")
+            raise ValueError(f"no firmware {quoted(personality)}; there are: {known}")
         check(built)
         self.personality = PERSONALITIES[personality]
         self.executed: list[str] = []

@@ -4,6 +4,7 @@ import math
 from typing import TypedDict, cast
 from urllib.parse import parse_qsl, urlsplit
 
+from bridge.errors import quoted
 from bridge.simulator.card import CardFile
 
 MAX_TOOLS = 8
@@ -121,13 +122,15 @@ def parse(url: str) -> tuple[str, Options]:
 def _set(settings: dict[str, float | bool], key: str, value: str) -> None:
     if key in _FLAGS:
         if value.lower() not in _WORDS:
-            raise ValueError(f"option {key} must be 1 or 0, not {value!r}")
+            raise ValueError(f"option {key} must be 1 or 0, not {quoted(value)}")
         settings[key] = _WORDS[value.lower()]
     elif key in _NUMBERS:
         try:
             settings[key] = _NUMBERS[key](value)
         except ValueError:
-            raise ValueError(f"option {key} must be a number, not {value!r}") from None
+            raise ValueError(
+                f"option {key} must be a number, not {quoted(value)}"
+            ) from None
     else:
         known = ", ".join((*_NUMBERS, *_FLAGS))
-        raise ValueError(f"no option {key!r}; there are: {known}")
+        raise ValueError(f"no option {quoted(key)}; there are: {known}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bridge.errors import quoted
 from bridge.simulator import card_commands, klipper, marlin
 from bridge.simulator.heaters import SimulatedHeater
 from bridge.simulator.heating_commands import announce
@@ -19,7 +20,7 @@ def press(machine: Machine, action: str, arguments: Arguments) -> None:
 
     """
     if action not in ACTIONS:
-        raise ValueError(f"no action {action!r}; there are: {', '.join(ACTIONS)}")
+        raise ValueError(f"no action {quoted(action)}; there are: {', '.join(ACTIONS)}")
     ACTIONS[action](machine, arguments)
 
 
@@ -36,7 +37,7 @@ def _is_klipper(machine: Machine) -> bool:
 def _start(machine: Machine, arguments: Arguments) -> None:
     name = _text(arguments)
     if machine.card.find(name) is None:
-        raise ValueError(f"no file {name!r} on the card")
+        raise ValueError(f"no file {quoted(name)} on the card")
     machine.injected += [f"M23 {name}", "M24"]
 
 
@@ -83,7 +84,7 @@ def _heater(machine: Machine, arguments: Arguments) -> tuple[str, SimulatedHeate
     name = _text(arguments)
     if name not in machine.heaters:
         known = ", ".join(machine.heaters)
-        raise ValueError(f"no heater {name!r}; there are: {known}")
+        raise ValueError(f"no heater {quoted(name)}; there are: {known}")
     return name, machine.heaters[name]
 
 

@@ -157,7 +157,7 @@ def test_dates_are_counted() -> None:
     ],
 )
 def test_what_no_firmware_says_is_no_log(lines: list[str]) -> None:
-    with pytest.raises(LogFormatError, match="line 1 of the log is no entry"):
+    with pytest.raises(LogFormatError, match="line 1 of the log is not an entry"):
         list(read_any(lines))
 
 

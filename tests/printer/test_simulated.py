@@ -67,11 +67,11 @@ async def test_what_nobody_reads_is_lost_not_kept() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("simulator://enterprise", "no firmware 'enterprise'"),
-        ("simulator://marlin?warp=9", "no option 'warp'"),
+        ("simulator://enterprise", 'no firmware "enterprise"'),
+        ("simulator://marlin?warp=9", 'no option "warp"'),
     ],
 )
 async def test_no_such_printer(url: str, words: str) -> None:
     with pytest.raises(LinkError) as caught:
         await open_transport(url, 115_200)
-    assert str(caught.value).startswith(f"serial.port {url!r}: {words}")
+    assert str(caught.value).startswith(f'serial.port "{url}": {words}')

@@ -210,10 +210,10 @@ def test_a_file_needs_a_name() -> None:
 @pytest.mark.parametrize(
     ("action", "arguments", "message"),
     [
-        ("start", ("none.gco",), "no file 'none.gco' on the card"),
+        ("start", ("none.gco",), 'no file "none.gco" on the card'),
         ("start", (), "needs an argument"),
-        ("target", ("tool7", 200.0), "no heater 'tool7'; there are: tool0, bed"),
-        ("dance", (), "no action 'dance'; there are: start, "),
+        ("target", ("tool7", 200.0), 'no heater "tool7"; there are: tool0, bed'),
+        ("dance", (), 'no action "dance"; there are: start, '),
     ],
 )
 def test_what_a_person_cannot_do(

@@ -46,10 +46,10 @@ def test_the_name_may_be_left_out(url: str, name: str) -> None:
     ("url", "message"),
     [
         ("socket://x", "begins with simulator://"),
-        ("simulator://sprinter", "no firmware 'sprinter'; there are: marlin, "),
-        ("simulator://marlin?colour=red", "no option 'colour'; there are: extruders"),
-        ("simulator://marlin?bed=maybe", "option bed must be 1 or 0, not 'maybe'"),
-        ("simulator://marlin?extruders=two", "extruders must be a number, not 'two'"),
+        ("simulator://sprinter", 'no firmware "sprinter"; there are: marlin, '),
+        ("simulator://marlin?colour=red", 'no option "colour"; there are: extruders'),
+        ("simulator://marlin?bed=maybe", 'option bed must be 1 or 0, not "maybe"'),
+        ("simulator://marlin?extruders=two", 'extruders must be a number, not "two"'),
         ("simulator://marlin?extruders=0", "extruders must be 1 to 8"),
         ("simulator://marlin?extruders=9", "extruders must be 1 to 8"),
         ("simulator://marlin?speed=nan", "speed must be above 0"),
@@ -59,7 +59,7 @@ def test_the_name_may_be_left_out(url: str, name: str) -> None:
         ("simulator://marlin?swing=-1", "swing must be 0 or more"),
         ("simulator://marlin?boot=nan", "boot must be 0 or more"),
         ("simulator://marlin?room=0", "room must be 1 or more"),
-        ("simulator://marlin?bed=", "option bed must be 1 or 0, not ''"),
+        ("simulator://marlin?bed=", 'option bed must be 1 or 0, not ""'),
     ],
 )
 def test_what_makes_no_sense_is_named(url: str, message: str) -> None:
