@@ -402,27 +402,37 @@ def line_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
     """
     if job.streamed and said.row.job is not PrintAction.PROGRESS:
         return job  # what concerns the card does not concern this print
-    match said.row.job:
-        case PrintAction.START | PrintAction.RESUME if job.active:
-            job = step(job, "asked_resume", now)
-        case PrintAction.START if job.file is not None and job.origin == "card":
-            job = step(job, "start", now)
-        case PrintAction.PAUSE:
-            job = step(job, "asked_pause", now)
-        case PrintAction.CANCEL:
-            job = _cancel_sent(job, now)
-        case PrintAction.SEEK:
-            job = _seek(job, said.values.get("S") or 0, now)
-        case PrintAction.PROGRESS:
-            left = said.values.get("R")
-            seconds = None if left is None else left * 60
-            job = report_progress(job, said.values.get("P"), seconds, now)
-            job = report_layer(job, said.values.get("L"))
+    if said.row.job is PrintAction.PROGRESS:
+        job = _progress_sent(job, said, now)
+    else:
+        job = _action_sent(job, said, now)
     if said.row.argument is Argument.DISPLAY:
         return report_text(job, said.argument)
     if said.code == "SET_PRINT_STATS_INFO":
         return _print_stats(job, dict(said.parameters))
     return job
+
+
+def _action_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
+    match said.row.job:
+        case PrintAction.START | PrintAction.RESUME if job.active:
+            return step(job, "asked_resume", now)
+        case PrintAction.START if job.file is not None and job.origin == "card":
+            return step(job, "start", now)
+        case PrintAction.PAUSE:
+            return step(job, "asked_pause", now)
+        case PrintAction.CANCEL:
+            return _cancel_sent(job, now)
+        case PrintAction.SEEK:
+            return _seek(job, said.values.get("S") or 0, now)
+    return job
+
+
+def _progress_sent(job: PrintJob, said: Line, now: float) -> PrintJob:
+    left = said.values.get("R")
+    seconds = None if left is None else left * 60
+    job = report_progress(job, said.values.get("P"), seconds, now)
+    return report_layer(job, said.values.get("L"))
 
 
 _LAYER = re.compile(
