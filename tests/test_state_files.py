@@ -234,7 +234,7 @@ def test_a_device_of_another_shape_is_not_known(
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_something_else_of_that_name_is_ignored(
+def test_a_state_file_that_is_not_a_regular_file_is_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, thing: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "ender.place.json"

@@ -213,7 +213,7 @@ def test_what_comes_too_late_to_be_done_is_answered() -> None:
     assert sender == Sender("printer/response", b"1")
 
 
-async def test_what_waits_to_be_looked_at_when_the_bridge_ends_is_answered() -> None:
+async def test_unread_messages_get_a_response_when_the_bridge_ends() -> None:
     it = bench()
     taken = [asyncio.create_task(it.take("head", JOG)) for _ in range(20)]
     await taken[0]

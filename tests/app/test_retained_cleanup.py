@@ -89,7 +89,7 @@ def test_every_topic_is_in_one_share_and_none_in_use_is_gone(
     assert not gone & below
 
 
-def test_present_printers_remember_their_shares_and_former_ones_nothing(
+def test_topics_of_former_printers_become_shares_of_present_ones(
     tmp_path: Path,
 ) -> None:
     records = {name: TopicRecord(tmp_path, name, "me") for name in ("then", "now")}

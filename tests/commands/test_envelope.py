@@ -82,7 +82,7 @@ def test_no_clock_makes_a_command_live_longer_than_its_ttl(
     assert left <= ttl
 
 
-def test_a_command_that_waited_while_the_bridge_stood_still_is_told_so() -> None:
+def test_a_command_expired_by_a_standstill_names_its_duration() -> None:
     assert "stood still for 61 s" in standstill_message(60.7)
 
 

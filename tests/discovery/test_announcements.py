@@ -152,7 +152,7 @@ def test_what_the_firmware_says_anew_is_learned(
 
 
 @pytest.mark.parametrize("bad", ["\x1b[2J", "\x00", "\x7f", "\x9b31m", "\u202e", "\t"])
-def test_what_the_firmware_says_of_itself_has_no_control_characters(bad: str) -> None:
+def test_control_characters_in_the_firmware_s_name_are_removed(bad: str) -> None:
     fields = {"MACHINE_TYPE": f"Ender{bad} 3"}
     report = FirmwareReport(name=f"Marlin{bad} 2", fields=fields)
     state = PrinterState(link="operational", firmware=report)

@@ -236,7 +236,7 @@ def test_how_a_print_could_go_on_is_shown_or_why_not() -> None:
         assert [told_of["layer"], told_of["lines"]] == told
 
 
-def test_a_printer_that_is_called_nothing_but_marks_has_an_entity_id() -> None:
+def test_an_id_without_letters_still_gives_an_entity_id() -> None:
     listed = components(replace(device(), id="_"))
     assert listed["state"]["default_entity_id"] == "sensor.printer_state"
     assert listed["state"]["unique_id"] == "gcode2mqtt___state"
@@ -363,7 +363,7 @@ def understood(topic: str, payload: str) -> Request:
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=name_of)
-def test_everything_that_can_be_sent_is_understood_and_becomes_gcode(
+def test_every_payload_of_an_entity_is_a_valid_command(
     machine: Device,
 ) -> None:
     context = Context(

@@ -55,7 +55,7 @@ def is_turned_away(visitor: socket.socket, process: Daemon) -> bool:
         return False
 
 
-async def test_what_cannot_connect_is_said_in_a_line_and_the_others_go_on(
+async def test_running_out_of_descriptors_costs_few_log_lines_and_no_stop(
     tmp_path: Path,
 ) -> None:
     with (

@@ -101,7 +101,7 @@ def stati(listening: Manager) -> list[str]:
     return [heard["STATUS"] for heard in listening.heard if "STATUS" in heard]
 
 
-async def test_neither_an_absent_printer_nor_broker_ends_the_signs_of_life(
+async def test_the_watchdog_is_notified_without_printer_and_broker(
     tmp_path: Path,
 ) -> None:
     config = {

@@ -123,7 +123,7 @@ def test_an_endless_request_ends_the_link() -> None:
     ]
 
 
-def test_an_unknown_firmware_asks_twice_for_line_one_until_it_is_a_reset() -> None:
+def test_an_unknown_firmware_is_reset_if_it_requests_line_1_twice() -> None:
     talk = connected(replace(UNKNOWN, resend_ok=False))
     talk.protocol.send("G28")
     talk.sends()

@@ -254,7 +254,7 @@ def test_a_greeting_is_repeated_when_the_work_has_ended_without_an_answer() -> N
     assert talk.now < 40
 
 
-def test_reports_show_that_it_is_the_right_baud_rate_but_not_for_ever() -> None:
+def test_automatic_reports_extend_the_handshake_up_to_a_limit() -> None:
     for said in ("T:31.0 /200.0 B:21.0 /0.0 @:127", "SD printing byte 123/45678"):
         talk = Dialogue(MARLIN, connect_timeout=15.0)
         greetings = [talk.sends()]

@@ -272,7 +272,7 @@ def test_an_answer_over_many_lines_is_one(
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 4096, 5000, 10_000])
-def test_a_line_without_end_keeps_its_head_and_says_what_is_missing(
+def test_a_very_long_line_keeps_its_beginning_and_counts_the_rest(
     chunk: int,
 ) -> None:
     receiver = LineReceiver()

@@ -288,7 +288,7 @@ def test_the_history_stays_short() -> None:
 # Several moves in flight
 
 
-def test_moves_fill_the_buffer_once_the_firmware_has_told_its_room_twice() -> None:
+def test_moves_fill_the_buffer_once_its_size_was_reported_twice() -> None:
     talk = talk_to(lines_in_flight=8)
     stream = talk.protocol.stream(iter(MOVES))
     assert sends(talk) == ["G1 X1"]

@@ -275,7 +275,7 @@ def test_an_answer_reaches_a_printer_that_asked_another_bridge(
     home.hass.becomes("sensor.ender_state", "printing", within=60)
 
 
-def test_a_filament_change_goes_on_by_the_phone_whatever_was_restarted(
+def test_a_filament_change_continues_from_the_phone_after_a_restart(
     home: Home, pocket: Phone
 ) -> None:
     """Also if the bridge finds the printer waiting for the person."""

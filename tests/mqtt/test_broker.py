@@ -165,7 +165,7 @@ async def test_clearing_a_retained_command_is_not_heard_as_a_command(
         assert late.payloads("printer/head") == [b"after"]
 
 
-async def test_the_clearing_of_an_emergency_stop_is_taken_for_a_stop_on_3_1_1(
+async def test_clearing_a_retained_stop_stops_again_on_mqtt_3(
     broker: Mosquitto,
 ) -> None:
     """It cannot be told from one, and a stop too many does no harm."""
@@ -347,7 +347,7 @@ async def test_a_packet_beyond_the_announced_size_does_not_come(
     assert [message.payload for message in printer.heard] == [b"last"]
 
 
-async def test_a_message_larger_than_the_broker_takes_costs_no_connection(
+async def test_a_message_too_large_for_the_broker_keeps_the_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     options = "allow_anonymous true\nmax_packet_size 2000"
@@ -442,7 +442,7 @@ async def test_a_broker_that_restarts_twice_is_no_takeover(
         await printer.online(connects=4)
 
 
-async def test_what_a_message_handler_raises_ends_the_bridge_with_offline(
+async def test_an_error_in_a_message_handler_publishes_offline(
     broker: Mosquitto,
 ) -> None:
     def fail(_message: object) -> None:

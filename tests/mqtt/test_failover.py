@@ -164,7 +164,7 @@ async def test_two_bridges_at_two_nodes_notice_each_other(
             assert other.broker.endpoint == f"{second.host}:{second.port}"
 
 
-async def test_what_a_crashed_bridge_left_at_both_nodes_prevents_no_start(
+async def test_leftovers_of_a_crashed_bridge_at_both_nodes_allow_a_start(
     nodes: tuple[Mosquitto, Mosquitto],
 ) -> None:
     first, second = nodes

@@ -181,7 +181,7 @@ async def test_two_bridges_with_one_printer_id_are_not_one_device(
             await until(second.broker.clear_to_serve.is_set)
 
 
-async def test_the_device_of_an_earlier_run_on_another_topic_prevents_no_start(
+async def test_an_earlier_device_on_another_topic_allows_a_start(
     broker: Mosquitto,
 ) -> None:
     former = Topics("former")

@@ -258,7 +258,7 @@ async def test_no_other_account_is_let_in_where_the_bridge_is(
         assert not printer.broker.connected
 
 
-async def test_a_packet_that_is_too_large_ends_no_connection_of_the_bridge(
+async def test_a_packet_that_is_too_large_keeps_the_connection(
     shipped: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bridge(bridge_account(shipped)) as printer:
