@@ -11,6 +11,7 @@ from bridge.app.publisher import Publisher
 from bridge.app.query_responses import response_data
 from bridge.app.request_handler import PRINTER, RequestHandler, Sender
 from bridge.commands import Request, Response
+from bridge.commands.deduplication import Receipts
 from bridge.commands.files import FilesCommand
 from bridge.commands.link import LinkCommand
 from bridge.commands.queue import QueueCommand
@@ -41,6 +42,7 @@ class Recipients:
         publisher: knows what was published of the printer.
         remember: keeps on the disk what the next run has to know of the printer.
         poll: looks for an emergency stop on the connection for those.
+        receipts: of earlier commands; ``None``: there are none.
 
     """
 
@@ -49,6 +51,7 @@ class Recipients:
     publisher: Publisher
     remember: Callable[[], None]
     poll: Callable[[], None]
+    receipts: Receipts[Sender] | None = None
 
 
 class MessageRouter:
@@ -89,6 +92,7 @@ class MessageRouter:
             respond=self._respond,
             clear=broker.clear_command,
             refused=recipients.publisher.refused,
+            receipts=recipients.receipts,
         )
 
     def configure(self, config: Config) -> None:
@@ -171,6 +175,10 @@ class MessageRouter:
         """Carry a request out; see :data:`~bridge.app.request_handler.Execute`."""
         command, envelope = request.command, request.envelope
         if envelope.dry_run:
+            if isinstance(command, QueueCommand):
+                self._recipients.prints.check(command)
+            elif isinstance(command, LinkCommand):
+                self._printer.check_link(command)
             planned = await self._printer.plan_in_slices(command)
             run.gcode.extend(planned.program.gcode)
             run.warnings.extend(planned.program.warnings)

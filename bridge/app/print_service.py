@@ -179,6 +179,25 @@ class PrintService:
                 return self._past_prints(command)
         return queue.queue_state(self._queue).model_dump(mode="json")
 
+    def check(self, command: commands.QueueCommand) -> None:
+        """Check whether a command could be carried out now.
+
+        Raises:
+            RejectedError: As for :meth:`execute`.
+
+        """
+        match command:
+            case commands.Add():
+                queue.add(self._queue, self._entries(command))
+            case commands.Remove(job=job):
+                queue.remove(self._queue, job)
+            case commands.MoveInQueue(job=job, to=to):
+                queue.move(self._queue, job, to)
+            case commands.ReleaseQueue():
+                self._check_release()
+            case _:
+                pass
+
     async def check_file(self, path: str) -> None:
         """Check a file by the printer's present limits, before `job start` prints it.
 
@@ -216,7 +235,8 @@ class PrintService:
             self._let_go()
 
     def file_removed(self, path: str) -> None:
-        """Drop the prints of a file that somebody has removed from the disk."""
+        """Drop the prints of a file that is gone, and select it no longer."""
+        self._printer.prints.file_removed(path)
         left = queue.without_files(self._queue, path.__ne__)
         if left is not self._queue:
             self._change(left, "file_gone")
@@ -295,14 +315,18 @@ class PrintService:
         return history.past_prints(chosen, self._history).model_dump(mode="json")
 
     def _add(self, command: commands.Add) -> object:
+        added = self._entries(command)
+        self._change(queue.add(self._queue, added), "added", added[0])
+        state = queue.queue_state(self._queue).model_dump(mode="json")
+        return {"jobs": [entry.id for entry in added], **state}
+
+    def _entries(self, command: commands.Add) -> list[QueueEntry]:
         path = self._files().get(command.file).path
         added: list[QueueEntry] = []
         for _ in range(command.copies):
             taken = [entry.id for entry in added]
             added.append(self._entry(path, "mqtt", taken))
-        self._change(queue.add(self._queue, added), "added", added[0])
-        state = queue.queue_state(self._queue).model_dump(mode="json")
-        return {"jobs": [entry.id for entry in added], **state}
+        return added
 
     def _files(self) -> Library:
         library = self._library()
@@ -314,6 +338,16 @@ class PrintService:
         """Let the next print start.
 
         Raises:
+            RejectedError: As for :meth:`_check_release`.
+
+        """
+        self._check_release()
+        self._change(queue.release(self._queue), "released")
+
+    def _check_release(self) -> None:
+        """Refuse to release the queue now.
+
+        Raises:
             RejectedError: A print is under way, whose part will lie on the bed.
 
         """
@@ -323,7 +357,6 @@ class PrintService:
                 "clear, release the queue",
                 "printing",
             )
-        self._change(queue.release(self._queue), "released")
 
     def _waits(self) -> str:
         """Return why a print that is asked for now has to wait; "" if it need not."""

@@ -126,6 +126,7 @@ class RequestHandler:
         clear: clears a retained message from a command topic.
         refused: gets the response to every message that was rejected, except in a
             flood.
+        receipts: of the commands that earlier handlers of this printer have executed.
 
     """
 
@@ -141,6 +142,7 @@ class RequestHandler:
         respond: Callable[[Response, Sender], None],
         clear: Callable[[str], None],
         refused: Callable[[Response], None],
+        receipts: Receipts[Sender] | None = None,
     ) -> None:
         self._config = config
         self._bases = config.bases
@@ -159,7 +161,8 @@ class RequestHandler:
         names = (topics.split(topic) for topic in topics.commands)
         known = frozenset(name for name in names if name)
         self._admission = Admission(config.limits.rate, known)
-        self._receipts: Receipts[Sender] = Receipts()
+        self._receipts = Receipts[Sender]() if receipts is None else receipts
+        self._receipts.interrupted()
         self._response_topic = topics.response
 
     def configure(self, config: Config) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bridge.app import retained_cleanup
 from bridge.app.file_service import StationFiles
@@ -18,6 +19,7 @@ from bridge.app.publish_scheduler import PublishScheduler
 from bridge.app.publisher import Publisher
 from bridge.app.scripts_folder import read_folder
 from bridge.backoff import next_turn
+from bridge.commands.deduplication import Receipts
 from bridge.commands.scripts import Scripts
 from bridge.config import Config, PrinterConfig
 from bridge.home_assistant.announcer import Announcer
@@ -96,6 +98,7 @@ class Station:
         scheduler: runs what may wait; shared by all stations, so that they take turns.
         emergency: the connection for emergency stops.
         carried: the printer of the station that this one replaces.
+        receipts: of the commands that earlier stations of this printer have executed.
 
     """
 
@@ -113,6 +116,7 @@ class Station:
         scheduler: PublishScheduler | None = None,
         emergency: EmergencyConnection | None = None,
         carried: Carried | None = None,
+        receipts: Receipts[Any] | None = None,
     ) -> None:
         self.name = printer.id
         self._set_initial_state()
@@ -138,7 +142,7 @@ class Station:
         self._announcer = Announcer(
             *parts, folder=folder, stored=lambda: self.files.paths
         )
-        self.messages = self._build_router(config)
+        self.messages = self._build_router(config, receipts)
         self._wire_file = _wire_file_of(printer)
         self._scheduler = scheduler or PublishScheduler()
 
@@ -232,13 +236,16 @@ class Station:
             on_missing_right=partial(self._on_broker_problem, "missing_right"),
         )
 
-    def _build_router(self, config: Config) -> MessageRouter:
+    def _build_router(
+        self, config: Config, receipts: Receipts[Any] | None
+    ) -> MessageRouter:
         recipients = Recipients(
             files=self.files,
             prints=self.print_service,
             publisher=self.publisher,
             remember=self._remember_job,
             poll=self._emergency.poll if self._emergency else _nothing,
+            receipts=receipts,
         )
         return MessageRouter(config, self.topics, self.printer, self.broker, recipients)
 

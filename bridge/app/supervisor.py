@@ -31,6 +31,7 @@ from bridge.app.station_settings import (
     station_settings,
 )
 from bridge.backoff import Backoff
+from bridge.commands.deduplication import Receipts
 from bridge.config import Config
 from bridge.errors import BridgeError, ConfigError
 from bridge.mqtt.broker_checks import exposed
@@ -150,6 +151,7 @@ class Supervisor:
         self._alone = False
         self._records: dict[str, TopicRecord] = {}
         self._stops_owed: set[str] = set()
+        self._receipts: dict[str, Receipts[Any]] = {}
         self._carried: dict[str, Carried] = {}
         self._changing = asyncio.Lock()
         self._print_ended = asyncio.Event()
@@ -485,6 +487,8 @@ class Supervisor:
 
     def _settle(self, config: Config, state_folder: _StateFolder) -> dict[str, Share]:
         present = {printer.id for printer in config.printers}
+        for name in self._receipts.keys() - present:
+            del self._receipts[name]
         if not self._alone:
             former = self._records.keys() - present
             for name in former:
@@ -516,6 +520,7 @@ class Supervisor:
             scheduler=self._scheduler,
             emergency=self._emergency,
             carried=carried,
+            receipts=self._receipts.setdefault(printer.id, Receipts()),
         )
 
     def _taken(self, name: str) -> list[str]:

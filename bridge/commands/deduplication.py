@@ -89,6 +89,13 @@ class Receipts(Generic[_Waiter]):
         self._forget(now)
         return tuple(waiters)
 
+    def interrupted(self) -> None:
+        """Forget the commands that were being executed: nobody finishes them.
+
+        Those that are finished stay known, whoever executes the next ones.
+        """
+        self._running.clear()
+
     def _forget(self, now: float) -> None:
         while self._finished:
             oldest = next(iter(self._finished))

@@ -481,7 +481,7 @@ class Printer:
             FailedError: The task that connects it has ended, or the port stays open.
 
         """
-        self.plan(command)
+        self.check_link(command)
         match command:
             case Acknowledge():
                 self.acknowledge()
@@ -489,16 +489,26 @@ class Printer:
                 self.link.connect()
                 self.observer.set_state(knowledge.wanted(self.state))
             case Disconnect():
-                self._check_released_heaters()
                 self._emergency.reconnecting()
                 await self.link.release()
             case Reconnect():
-                if self.state.released:
-                    raise RejectedError.conflict(
-                        "link reconnect: the port is released; use link connect",
-                        "released",
-                    )
                 self.reconnect()
+
+    def check_link(self, command: LinkCommand) -> None:
+        """Check whether :meth:`change_link` could carry out a command now.
+
+        Raises:
+            RejectedError: The printer's state does not allow it.
+
+        """
+        self.plan(command)
+        if isinstance(command, Disconnect):
+            self._check_released_heaters()
+        if isinstance(command, Reconnect) and self.state.released:
+            raise RejectedError.conflict(
+                "link reconnect: the port is released; use link connect",
+                "released",
+            )
 
     def _check_released_heaters(self) -> None:
         if on := heaters_on(self.state):

@@ -192,6 +192,16 @@ def test_ten_minutes_after_its_end_a_command_is_new_again() -> None:
     assert receipts.admit("a", "again", 10_600.0) is Verdict.EXECUTE
 
 
+def test_what_was_finished_stays_known_when_what_runs_is_interrupted() -> None:
+    receipts: Receipts[str] = Receipts()
+    for name in ("done", "running"):
+        receipts.admit(name, "first", 0.0)
+    receipts.finish("done", DONE, 1.0)
+    receipts.interrupted()
+    assert receipts.admit("done", "again", 2.0) == DONE
+    assert receipts.admit("running", "again", 2.0) is Verdict.EXECUTE
+
+
 def test_memory_is_bounded() -> None:
     receipts: Receipts[int] = Receipts(capacity=2)
     for name in ("a", "b", "c"):

@@ -301,9 +301,14 @@ async def test_what_is_wrong_is_named(broker: Mosquitto, tmp_path: Path) -> None
             ({"command": "add"}, 400, "file"),
             ({"command": "bed_cleared"}, 400, "release"),
         ):
-            refused = await bridge.call("queue", payload)
-            assert (refused["status"], refused["code"]) == ("rejected", code), refused
-            assert word in refused["message"]
+            for more in ({}, {"dry_run": True}):
+                refused = await bridge.call("queue", {**payload, **more})
+                assert refused["status"] == "rejected", refused
+                assert refused["code"] == code, refused
+                assert word in refused["message"]
+        hundred = {"command": "add", "file": "a.gcode", "copies": 100}
+        tried = await bridge.call("queue", {**hundred, "dry_run": True})
+        assert tried["status"] == "finished"
         await call(bridge, "add", file="a.gcode", copies=100)
         full = await bridge.call("queue", {"command": "add", "file": "a.gcode"})
         assert (full["code"], full["error"]) == (409, "queue_full")

@@ -215,6 +215,36 @@ async def test_what_is_said_and_how_much_changes_at_once(
         assert shop.said("steady") == [b"online"]
 
 
+async def test_a_command_is_not_executed_again_after_a_reload(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Ten minutes are promised, whatever is changed meanwhile."""
+    config = shop.config("steady")
+    (printer,) = config["printers"]
+    with daemon(tmp_path, config) as process:
+        await shop.online("steady")
+        shop.mark("steady", 1)
+        await answered(shop, 1)
+        for times, change in enumerate(
+            (
+                {"name": "Another name"},
+                {
+                    "profile": {"heated_chamber": True}
+                },  # another connection to the broker
+                {"serial": {**printer["serial"], "ok_timeout": 20}},  # another link
+            ),
+            1,
+        ):
+            printer |= change
+            await reload(process, config)
+            await shop.online("steady", times=times)
+            shop.mark("steady", 1)
+            await answered(shop, 1 + times)
+        first, *others = answers(shop)
+        assert others == [first] * 3
+        assert shop.printers["steady"].wire.sent().count("M117 1") == 1
+
+
 async def test_another_state_folder_begins_everything_anew(
     shop: Shop, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ BEYOND_THE_GATE = {
     ("job", "plan_recovery"): {"operational"},
     ("job", "restart"): {"printing"},
     ("job", "exclude"): {"printing", "paused"},
+    ("queue", "release"): ("printing", "paused"),
 }
 """Where the command itself decides, which knows more of the print than its state."""
 

@@ -70,6 +70,63 @@ async def test_a_print_is_started_by_its_name(tmp_path: Path) -> None:
             await it.live.does("job", command="start", file="gone", origin="local")
 
 
+async def test_a_file_that_is_gone_starts_nothing_else(tmp_path: Path) -> None:
+    """`M24` alone would print whatever is selected on the card."""
+    async with printing(tmp_path, layers(1)) as it:
+        await it.live.does("command", command="M23 SMALL.GCO")
+        await it.live.does("job", command="start", file="part.gcode")
+        await it.over()
+        with pytest.raises(RejectedError) as refused:
+            await it.live.does("job", command="start", origin="card")
+        assert refused.value.error == "no_file"
+        it.live.printer.prints.stored_file = lambda _: None
+        for command in ("start", "reprint"):
+            with pytest.raises(
+                RejectedError, match=r"part\.gcode.* is gone"
+            ) as refused:
+                await it.live.does("job", command=command)
+            assert (refused.value.code, refused.value.error) == (404, "no_such_file")
+        it.live.printer.prints.file_removed("other.gcode")
+        assert it.live.printer.state.job.file == "part.gcode"
+        it.live.printer.prints.file_removed("part.gcode")
+        job = it.live.printer.state.job
+        assert (job.file, job.result is not None) == (None, True)
+        with pytest.raises(RejectedError) as refused:
+            await it.live.does("job", command="start")
+        assert refused.value.error == "no_file"
+        assert "M24" not in it.sent
+
+
+async def test_a_dry_run_is_refused_as_the_command_would_be(tmp_path: Path) -> None:
+    async with printing(tmp_path, ["G4 S9", *layers(1)], SLOW) as it:
+        printer = it.live.printer
+
+        async def error_of(**payload: object) -> str:
+            try:
+                await printer.plan_in_slices(command_of("job", **payload))
+            except RejectedError as error:
+                return error.error
+            return ""
+
+        start = {"command": "start", "file": "part.gcode"}
+        assert await error_of(**start) == ""
+        assert await error_of(command="reprint") == "no_file"
+        assert await error_of(command="select", file="part.gcode") == ""
+        it.start()
+        await it.phase("printing")
+        assert await error_of(**start) == "printing"
+        assert await error_of(command="select", file="part.gcode") == "printing"
+        assert await error_of(command="restart") == "printing"
+        assert await error_of(command="exclude", object="x") == "no_such_object"
+        assert await error_of(command="pause") == ""
+        cancelling = it.live.begins("job", command="cancel")
+        await it.phase("cancelling")
+        assert await error_of(command="pause") == "not_printing"
+        with pytest.raises(RejectedError, match="is being cancelled"):
+            await it.live.does("job", command="resume")
+        await cancelling
+
+
 async def test_nothing_is_started_twice_or_in_the_way(tmp_path: Path) -> None:
     async with printing(tmp_path, ["G4 S9", *layers(1)], SLOW) as it:
         it.start()
@@ -205,6 +262,34 @@ async def test_it_can_be_paused_at_the_next_layer(tmp_path: Path) -> None:
         at = sent_of(layers(40, 30))[len(sent)]
         assert at.startswith("G1 Z"), "the first line of a layer"
         await it.live.does("job", command="resume")
+        await it.live.does("job", command="cancel")
+
+
+async def test_what_takes_longer_than_its_command_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response that only says `finished` reads as if the print stood, or went on."""
+    monkeypatch.setattr("bridge.printer.printing.runner.SETTLED", 0.1)
+    lines = ["M109 S200", *layers(400)]
+    async with printing(
+        tmp_path, lines, "simulator://marlin?speed=2&emergency_parser=1"
+    ) as it:
+        it.start()
+        await until(lambda: "M109 S200" in it.sent)
+        run = await it.live.does("job", command="pause")
+        assert run.warnings[0].startswith("the print is being paused")
+        await it.phase("pausing")
+        again = await it.live.does("job", command="pause")
+        assert again.warnings == run.warnings
+        await it.live.does("command", command="M108")
+        await it.phase("paused")
+        assert (await it.live.does("job", command="pause")).warnings == []
+        run = await it.live.does("job", command="resume")
+        assert run.warnings[0].startswith("the print is being resumed"), "it heats"
+        await it.phase("resuming")
+        await it.live.does("command", command="M108")
+        await it.phase("printing")
+        assert (await it.live.does("job", command="resume")).warnings == []
         await it.live.does("job", command="cancel")
 
 
@@ -442,12 +527,16 @@ async def test_a_file_is_checked_again_before_it_is_printed(tmp_path: Path) -> N
 
         async def check(path: str) -> None:
             asked.append(path)
-            if len(asked) != 2:
+            if len(asked) != 3:
                 raise refused
 
         printer.prints.check_file = check
         with pytest.raises(RejectedError, match="line 7: too hot"):
             await it.live.does("job", command="start", file="part.gcode")
+        with pytest.raises(RejectedError, match="line 7: too hot"):
+            await printer.plan_in_slices(
+                command_of("job", command="start", file="part.gcode")
+            )
         assert not it.sent
         await it.live.does("job", command="start", file="part.gcode")
         await until(lambda: len(it.sent) > 30)
@@ -455,10 +544,6 @@ async def test_a_file_is_checked_again_before_it_is_printed(tmp_path: Path) -> N
         with pytest.raises(RejectedError, match="line 7: too hot"):
             await it.live.does("job", command="restart")
         assert printer.state.job.phase == "paused", "nothing was cancelled"
-        with pytest.raises(RejectedError, match="line 7: too hot"):
-            await printer.plan_in_slices(
-                command_of("job", command="start", file="part.gcode")
-            )
         assert asked == ["part.gcode"] * 4
         await it.live.does("job", command="cancel")
 

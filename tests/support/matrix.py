@@ -67,7 +67,7 @@ MATRIX: Mapping[Key, tuple[Mapping[str, str], str]] = {
     ("queue", "move"): (ALWAYS, ""),
     ("queue", "clear"): (ALWAYS, ""),
     ("queue", "hold"): (ALWAYS, ""),
-    ("queue", "release"): (ALWAYS, ""),
+    ("queue", "release"): (dict.fromkeys(("printing", "paused"), "printing"), ""),
     ("link", "reconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "disconnect"): ({**NO_PRINT, "offline": ""}, ""),
     ("link", "connect"): (ALWAYS, ""),

@@ -21,6 +21,7 @@ from bridge.errors import RejectedError
 from bridge.printer.control.command_queue import Run, refuse_expired
 from bridge.printer.knowledge import print_job
 from bridge.printer.knowledge.observer import Observer
+from bridge.printer.knowledge.print_table import PrintJob
 from bridge.printer.printing.print_file import PrintFile
 from bridge.printer.printing.recovery import Recovery
 from bridge.printer.printing.runner import HostPrinting
@@ -28,6 +29,10 @@ from bridge.printer.printing.runner import HostPrinting
 
 async def _unchecked(_path: str) -> None:
     """Let every file be printed, because nothing checks them."""
+
+
+def _gone(file: str) -> RejectedError:
+    return RejectedError(f'the file "{file}" is gone', error="no_such_file", code=404)
 
 
 class PrintCommands:
@@ -62,46 +67,59 @@ class PrintCommands:
             case Recover() | PlanRecovery():
                 return True
             case Start() | Select() | Reprint():
-                return self._chosen_file(command) is not None
+                return self._local_name(command) is not None
             case Resume() if self._observer.state.waiting:
                 return False  # it ends the printer's wait for a person
             case Restart() | Pause() | Resume() | Cancel() | Exclude():
                 return job.streamed
         return False
 
-    def _chosen_file(self, command: Start | Select | Reprint) -> PrintFile | None:
-        """Return the file of the bridge that a command is about."""
+    def _local_name(self, command: Start | Select | Reprint) -> str | None:
+        """Return the path of the file of the bridge that a command is about.
+
+        The selected file, and that of the last print, may be gone.
+        """
         job = self._observer.state.job
         if isinstance(command, Reprint):
             last = job.result
-            own = last is not None and last.origin == "local"
-            return self.stored_file(last.file or "") if last and own else None
+            return last.file if last is not None and last.origin == "local" else None
         if command.origin == "card":
             return None
         if command.file is not None:
-            return self.stored_file(command.file)
-        own = job.origin == "local" and not job.active
-        return self.stored_file(job.file or "") if own else None
+            stored = self.stored_file(command.file)
+            return None if stored is None else stored.name
+        return job.file if job.origin == "local" and not job.active else None
 
     async def check(self, command: Command) -> None:
-        """Check the file that a command would print, if any.
+        """Check whether a command could be carried out now.
 
         Raises:
-            CommandError: It must not be printed, or it is gone.
+            CommandError: The printer's state does not allow it, or its file must not be
+                printed, or is gone.
 
         """
-        if isinstance(command, Start | Reprint):
-            await self._checked_file(self._chosen_file(command))
+        match command:
+            case Start() | Reprint():
+                self._printing.check_start()
+                await self._checked_file(self._local_name(command))
+            case Select():
+                self._check_select()
+            case Pause():
+                self._printing.check_pause()
+            case Restart():
+                self._check_paused()
+            case Exclude(object=name):
+                self._printing.found_object(name)
 
-    async def _checked_file(self, file: PrintFile | None) -> PrintFile:
+    async def _checked_file(self, name: str | None) -> PrintFile:
         """Return a file that the current rules allow to print."""
-        assert file is not None  # noqa: S101 - whoever calls has seen to it
-        await self.check_file(file.name)
-        again = self.stored_file(file.name)  # it may have been replaced meanwhile
+        name = name or ""
+        if self.stored_file(name) is None:
+            raise _gone(name)
+        await self.check_file(name)
+        again = self.stored_file(name)  # it may have been replaced meanwhile
         if again is None:
-            raise RejectedError(
-                f'the file "{file.name}" is gone', error="no_such_file", code=404
-            )
+            raise _gone(name)
         return again
 
     def _select(self, command: Select) -> None:
@@ -111,8 +129,23 @@ class PrintCommands:
             RejectedError: The printer's state does not allow it.
 
         """
-        state, file = self._observer.state, self._chosen_file(command)
-        assert file is not None  # noqa: S101 - whoever calls has seen to it
+        self._check_select()
+        state, file = self._observer.state, self.stored_file(command.file)
+        if file is None:
+            raise _gone(command.file)
+        chosen = print_job.select(state.job, file.name, file.size)
+        job = replace(chosen, origin="local")
+        self._observer.set_state(replace(state, job=job))
+
+    def file_removed(self, path: str) -> None:
+        """Select no file any more if it was the selected one."""
+        state, job = self._observer.state, self._observer.state.job
+        if not job.active and job.origin == "local" and job.file == path:
+            none = PrintJob(result=job.result, happened=job.happened, recent=job.recent)
+            self._observer.set_state(replace(state, job=none))
+
+    def _check_select(self) -> None:
+        state = self._observer.state
         if state.link != "operational" or state.job.active:
             away = state.link != "operational"
             raise RejectedError.conflict(
@@ -120,9 +153,6 @@ class PrintCommands:
                 + ("not operational" if away else "printing"),
                 "not_operational" if away else "printing",
             )
-        chosen = print_job.select(state.job, file.name, file.size)
-        job = replace(chosen, origin="local")
-        self._observer.set_state(replace(state, job=job))
 
     async def execute(
         self, command: Command, run: Run, expires: float | None = None
@@ -153,9 +183,9 @@ class PrintCommands:
             case Restart():
                 await self._restart(run)
             case Pause(at=at):
-                await printing.pause(at)
+                run.warnings.extend(await printing.pause(at))
             case Resume():
-                await printing.resume()
+                run.warnings.extend(await printing.resume())
             case Cancel():
                 run.warnings.extend(await printing.cancel())
             case Exclude(object=name):
@@ -165,7 +195,7 @@ class PrintCommands:
         """Print a file; checking a long one before may take minutes."""
         self._printing.check_start()
         interrupted = self._printing.arrival()
-        file = await self._checked_file(self._chosen_file(command))
+        file = await self._checked_file(self._local_name(command))
         refuse_expired(expires)
         if error := interrupted():  # it was stopped or reset: nothing begins by itself
             raise error
@@ -205,14 +235,7 @@ class PrintCommands:
     async def _restart(self, run: Run) -> None:
         job = self._observer.state.job
         self._check_paused()
-        file = self.stored_file(job.file or "")
-        if file is None:
-            raise RejectedError(
-                f'job restart: the file "{job.file}" is gone',
-                error="no_such_file",
-                code=404,
-            )
-        file = await self._checked_file(file)
+        file = await self._checked_file(job.file)
         if self._observer.state.job.job != job.job:
             raise RejectedError.conflict(
                 "job restart: the print has ended meanwhile", "not_printing"

@@ -32,12 +32,19 @@ SETTLED = 10.0
 
 LAYER_TIME = 45.0
 """Seconds that the bridge waits for the end of a layer when it is stopped. Service
-managers kill a process that takes too long: systemd after 90 seconds
-(``DefaultTimeoutStopSec``)."""
+managers kill a process that takes too long: after 90 seconds, as ``deploy`` has it."""
 
 PLAN_LASTS = 15 * 60.0
 """Seconds for which a recovery plan that somebody has seen is valid. Going to the
 printer and back takes some minutes; later, somebody else may have touched it."""
+
+_STILL_PAUSING = (
+    "the print is being paused: the printer has not finished the line that it executes"
+)
+_STILL_RESUMING = (
+    "the print is being resumed: the printer heats, or runs the script "
+    "beforePrintResumed"
+)
 
 At = Literal["now", "layer"]
 OnExit = Literal["pause", "cancel", "finish_layer"]
@@ -337,38 +344,57 @@ class HostPrinting:
             if not asked.done():
                 asked.set_result(None)
 
-    async def pause(self, at: At = "now") -> None:
+    async def pause(self, at: At = "now") -> tuple[str, ...]:
         """Pause at once, or when the next layer begins.
 
+        Returns:
+            What its sender should know.
+
         Raises:
-            RejectedError: Nothing is printed, or nothing is left to be paused (409).
+            RejectedError: Nothing is printed, it is being cancelled, or nothing is left
+                to be paused (409).
 
         """
-        run = self._required("job pause")
-        if self.progress.phase in {"finishing", "cancelling"}:
+        run = self.check_pause()
+        if at == "layer" and run.wanted == "run":
+            run.feed.asked_at_layer = True
+            return ()
+        if run.wanted == "run":
+            run.ask_pause()
+        if await self._settled({"paused", "idle"}):
+            return ()
+        return (_STILL_PAUSING,)
+
+    def check_pause(self) -> PrintRun:
+        """Return the print, if it can be paused.
+
+        Raises:
+            RejectedError: As for :meth:`pause`.
+
+        """
+        run = self._uncancelled("job pause")
+        if self.progress.phase == "finishing":
             raise RejectedError.conflict(
                 "job pause: all lines of the print were sent", "not_printing"
             )
-        if run.wanted == "pause":
-            return
-        if at == "layer":
-            run.feed.asked_at_layer = True
-            return
-        run.ask_pause()
-        await self._settled({"paused", "idle"})
+        return run
 
-    async def resume(self) -> None:
+    async def resume(self) -> tuple[str, ...]:
         """Continue after a pause; a pause at the next layer is withdrawn.
 
+        Returns:
+            What its sender should know.
+
         Raises:
-            RejectedError: Nothing is printed (409).
+            RejectedError: Nothing is printed, or it is being cancelled (409).
 
         """
-        run = self._required("job resume")
+        run = self._uncancelled("job resume")
         was_paused = run.wanted == "pause"
         run.ask_resume()
-        if was_paused:
-            await self._settled({"printing", "finishing", "idle"})
+        if not was_paused or await self._settled({"printing", "finishing", "idle"}):
+            return ()
+        return (_STILL_RESUMING,)
 
     async def cancel(self) -> tuple[str, ...]:
         """Cancel the print, and turn off what it has turned on.
@@ -434,7 +460,16 @@ class HostPrinting:
 
         """
         run = self._required("job exclude")
-        objects = run.feed.objects
+        run.exclude(self.found_object(name))
+
+    def found_object(self, name: str) -> str:
+        """Return the name of an object of the print, as its file has it.
+
+        Raises:
+            RejectedError: As for :meth:`exclude`.
+
+        """
+        objects = self._required("job exclude").feed.objects
         found = objects.find(name)
         if found is None:
             known = ", ".join(objects.names[:20]) or "none that is known yet"
@@ -443,7 +478,7 @@ class HostPrinting:
                 error="no_such_object",
                 code=404,
             )
-        run.exclude(found)
+        return found
 
     async def leave(self, mode: OnExit) -> None:
         """Bring a print to a state that can be recovered, because the bridge ends.
@@ -503,8 +538,17 @@ class HostPrinting:
             raise RejectedError.conflict(f"{what}: nothing is printed", "not_printing")
         return self._run
 
-    async def _settled(self, phases: set[str], within: float = SETTLED) -> bool:
+    def _uncancelled(self, what: str) -> PrintRun:
+        run = self._required(what)
+        if run.cancelled:
+            raise RejectedError.conflict(
+                f"{what}: the print is being cancelled", "not_printing"
+            )
+        return run
+
+    async def _settled(self, phases: set[str], within: float | None = None) -> bool:
         """Wait until the print is in one of these phases; return whether it is."""
+        within = SETTLED if within is None else within
         return await self._until(lambda: self._has_settled(phases), within)
 
     async def _until(self, condition: Callable[[], bool], within: float) -> bool:
