@@ -15,8 +15,16 @@ Key = tuple[str | int, ...]
 
 _SHOWN = 60  # characters of a value
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{0,20})?")
-# A decimal comma, a unit, or both.
-_NUMBER_WITH_MORE = re.compile(r"(-?\d{1,20})(?:[.,](\d{1,20}))?(?: ?[^\d\s.,]{1,5})?")
+# A plus sign, a decimal comma, and a unit.
+_NUMBER_WITH_MORE = re.compile(
+    r"\+?(-?\d{1,20})(?:[.,](\d{1,20}))?(?: ?([^\d\s.,]{1,6}))?"
+)
+_UNITS = {"°c", "c", "°", "%", "mm", "s", "sec", "mm/min"}
+"""Those that our numbers have; of another unit, a number would mean something else."""
+_SWITCHES = {
+    **dict.fromkeys(("true", "on", "yes", "1"), "true"),
+    **dict.fromkeys(("false", "off", "no", "0"), "false"),
+}
 _STEPS = re.compile(r"/|__|\.")
 _SINGLE_QUOTED = re.compile(r"'([^']*)'")
 
@@ -93,26 +101,36 @@ def no_value(text: str) -> str:
 def _written_otherwise(error: ErrorDetails) -> str:
     """Return how to write a number, true, false or a list that was sent as a text."""
     value, kind = error["input"], error["type"]
+    text = str(value).strip()
+    if kind == "bool_type" and text.lower() in _SWITCHES:
+        word = f"; write {_SWITCHES[text.lower()]}"
+        return f"{word} without quotation marks" if isinstance(value, str) else word
     if not isinstance(value, str):
         return ""
-    text = value.strip()
     if kind == "tuple_type" and 0 < len(value) <= _SHOWN:
         return f"; write [{shown(value)}]"
-    if kind == "bool_type" and text.lower() in {"true", "false"}:
-        return f"; write {text.lower()} without quotation marks"
     if kind not in {"float_type", "int_type", "bool_type"}:
         return ""
     if not text:
         return "; a template that renders nothing gives an empty text"
-    return _number_otherwise(text) if kind != "bool_type" else ""
+    return number_otherwise(text) if kind != "bool_type" else ""
 
 
-def _number_otherwise(text: str) -> str:
+def number_otherwise(text: str, marks: str = " without quotation marks") -> str:
+    """Return how to write a number that has a unit or a decimal comma, or nothing.
+
+    Args:
+        text: what was given for a number.
+        marks: what is said of its quotation marks.
+
+    """
     if _NUMBER.fullmatch(text):
         return "; remove the quotation marks"
     if found := _NUMBER_WITH_MORE.fullmatch(text):
         number = f"{found[1]}.{found[2]}" if found[2] else found[1]
-        return f"; write {number} without quotation marks"
+        if found[3] is None or found[3].lower() in _UNITS:
+            return f"; write {number}{marks}"
+        return "; write only the number, in the unit that the documentation names"
     return ""
 
 
@@ -168,6 +186,8 @@ def shown(value: object) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = quoted(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

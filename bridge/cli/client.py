@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.cli.progress import dots
 from bridge.cli.signals import run_until_signal
-from bridge.commands import command_names, payload_form
+from bridge.commands import command_names, payload_form, unknown_topic
 from bridge.commands.emergency import EmergencyStop
 from bridge.commands.json_payload import read
 from bridge.commands.registry import TOPICS
@@ -78,10 +78,11 @@ def send(chosen: argparse.Namespace) -> int:
     """
     topic = chosen.to.strip("/")
     if topic not in TOPICS:
-        last = next((one for one in TOPICS if topic.endswith(f"/{one}")), None)
-        raise ConfigError(f'unknown topic "{topic}"{nearest(topic, TOPICS, last)}')
+        raise ConfigError(unknown_topic(topic))
     payload = _object(topic, chosen.payload)
     target = _target(chosen)
+    if any("+" in base for base in target.topics):
+        raise ConfigError("--topic: a command is sent to one printer, so without +")
     if len(target.topics) > 1:
         raise ConfigError("the configuration has several printers; choose --printer")
     payload.setdefault("id", uuid.uuid4().hex)
@@ -219,11 +220,17 @@ def _target(chosen: argparse.Namespace) -> _Destination:
     Without --broker they are looked for in the configuration, as every other
     subcommand does, and then on this machine.
     """
-    topics = [chosen.topic.strip("/")] if chosen.topic is not None else []
+    topics = [chosen.topic] if chosen.topic is not None else []
+    without = chosen.broker is not None or (chosen.config is None and find() is None)
+    if without and chosen.printer is not None:
+        raise ConfigError(
+            "--printer names a printer of a configuration, and there is none; name the "
+            "file with --config, or the printer's topic with --topic"
+        )
     if chosen.broker is not None:
         host, port = chosen.broker
         return _Destination(Mqtt(host=host, port=port), topics or [_TOPIC])
-    if chosen.config is None and find() is None:
+    if without:
         return _Destination(Mqtt(), topics or [_TOPIC])
     config = load(chosen.config, os.environ)
     return _Destination(config.mqtt, topics or _bases(config, chosen.printer))

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -207,13 +208,41 @@ class _HintingParser(argparse.ArgumentParser):
         elif found := _CHOICE.fullmatch(message):
             word = found[2].strip("'")
             known = [choice.strip("'") for choice in found[3].split(", ")]
-            close = get_close_matches(word, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else _meant_to_send(word)
+            hint = _meant(word, known) if found[1] == "COMMAND" else ""
+            close = get_close_matches(word.lower(), known, 1)
+            if not hint and close:
+                hint = f"; did you mean {close[0]}?"
             message = f'{found[1]}: there is no "{word}"{hint} '
             message += f"(known: {', '.join(known)})"
         elif found := _NUMBER.fullmatch(message):
             message = f'{found[1]}: must be a whole number, not "{found[2]}"'
         super().error(message)
+
+
+_OTHER_COMMANDS = {
+    **dict.fromkeys(("help", "--usage"), "--help"),
+    "version": "--version",
+    **dict.fromkeys(("start", "serve", "daemon"), "run"),
+    **dict.fromkeys(("status", "ping"), "health"),
+    **dict.fromkeys(("test", "validate", "config"), "check"),
+    **dict.fromkeys(("list", "devices"), "ports"),
+    **dict.fromkeys(("listen", "sub", "subscribe", "monitor"), "watch"),
+    **dict.fromkeys(("pub", "publish"), "send"),
+    **dict.fromkeys(("setup", "configure", "wizard"), "init"),
+    **dict.fromkeys(("uninstall", "clear", "clean"), "purge"),
+    **dict.fromkeys(("diagnose", "debug"), "doctor"),
+}
+"""What other programs call a subcommand, and its name."""
+_SERVICE = ("stop", "restart", "reload", "enable")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    """Return what somebody may have meant by something that is no subcommand."""
+    if word in _OTHER_COMMANDS:
+        return f"; did you mean {_OTHER_COMMANDS[word]}?"
+    if word in _SERVICE:
+        return f"; a service is managed with: systemctl {word} gcode2mqtt"
+    return _meant_to_send(word) if word not in known else ""
 
 
 def _meant_to_send(word: str) -> str:
@@ -222,10 +251,13 @@ def _meant_to_send(word: str) -> str:
     from bridge.commands import payload_form  # noqa: PLC0415
     from bridge.commands.registry import TOPICS  # noqa: PLC0415
 
-    topic = "command" if _GCODE.fullmatch(word) else word.strip("/")
+    is_code = _GCODE.fullmatch(word) is not None
+    topic = "command" if is_code else word.strip("/").removeprefix("printer/")
     if topic not in TOPICS:
         return ""
     example = payload_form(topic).partition("such as ")[2].removesuffix(", or empty")
+    if is_code:
+        example = f'{{"command": "{word}"}}'
     return f"; write: gcode2mqtt send {topic} '{example}'"
 
 
@@ -235,6 +267,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     Prints what is wrong with it, and exits with 2.
     """
     parser = build()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    first = arguments[0] if arguments else ""
+    if first.startswith("-") and first not in {"-h", "--help", "--version"}:
+        # Otherwise argparse says that there is no command, which may follow.
+        parser.error(_misplaced(first))
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         subcommand = parser.subcommands[chosen.command]
@@ -242,11 +279,29 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return chosen
 
 
+def _misplaced(word: str) -> str:
+    """Return what to do with an option before the subcommand."""
+    known = ["--help", "--version"]
+    if close := get_close_matches(word, known, 1):
+        return f"there is no {word}; did you mean {close[0]}?"
+    return (
+        f"there is no {word} here (known: {', '.join(known)}); options follow the "
+        "command, for example: gcode2mqtt run --config my.yaml"
+    )
+
+
 def _unknown(word: str, command: str, parser: argparse.ArgumentParser) -> str:
     """Return what to write instead of an argument that there is not."""
     options = re.findall(r"--[a-z][a-z-]*", parser.format_usage())
     if word.startswith("-"):
+        if word in {"-v", "--verbose", "--debug", "--log-level"}:
+            return (
+                f"there is no {word}; the level of the log is log.level in the "
+                "configuration, or BRIDGE_LOG__LEVEL=debug in the environment"
+            )
         close = get_close_matches(word.partition("=")[0], options, 1)
+        if re.fullmatch("-[a-z]", word):  # -c
+            close = [one for one in options if one.startswith(f"-{word}")][:1]
         known = ", ".join(dict.fromkeys([*options, "--help"]))
         hint = f"; did you mean {close[0]}?" if close else ""
         return f"there is no {word}{hint} (known: {known})"
@@ -254,6 +309,11 @@ def _unknown(word: str, command: str, parser: argparse.ArgumentParser) -> str:
         return (
             f"{word} is one word too many; put the payload in single quotes, for "
             """example: gcode2mqtt send command '{"command": "G28"}'"""
+        )
+    if command == "watch" and not word.endswith((".yaml", ".yml")):
+        return (
+            "the printer's topic is named with --topic; write: gcode2mqtt watch "
+            f"--topic {word.partition('/#')[0]}"
         )
     if "--config" in options:
         return f"a file is named with --config; write: {parser.prog} --config {word}"
@@ -307,7 +367,7 @@ def build() -> _HintingParser:
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the configuration file"
+        "--config", type=_file, metavar="FILE", help="the configuration file"
     )
 
 
@@ -431,7 +491,7 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
 def _add_client(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
-        type=Path,
+        type=_file,
         metavar="FILE",
         help="the configuration with the broker, the account and the printer's topic",
     )
@@ -444,7 +504,9 @@ def _add_client(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="a broker without an account, instead of that of the configuration",
     )
-    parser.add_argument("--topic", help="the printer's topic (default: printer)")
+    parser.add_argument(
+        "--topic", type=_base, help="the printer's topic (default: printer)"
+    )
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
@@ -463,6 +525,22 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     _add_client(parser)
 
 
+def _base(text: str) -> str:
+    base = text.strip("/")
+    if not base or "#" in base:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not the topic of one printer, such as printer or '
+            "printers/ender"
+        )
+    return base
+
+
+def _file(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the name of the file is empty")
+    return Path(text)
+
+
 def address(text: str) -> tuple[str, int]:
     """Return host and port of ``host:port`` or ``[::1]:port``.
 
@@ -470,6 +548,9 @@ def address(text: str) -> tuple[str, int]:
         argparse.ArgumentTypeError: The text has another form.
 
     """
+    if "://" in text:
+        plain = text.partition("://")[2]
+        raise argparse.ArgumentTypeError(f'"{text}": write only {plain}')
     host, colon, port = text.rpartition(":")
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if not colon or not host or not 0 <= number <= 65535:  # noqa: PLR2004  # TCP's own

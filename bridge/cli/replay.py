@@ -50,7 +50,7 @@ def replay(chosen: argparse.Namespace) -> int:
     if chosen.firmware not in {"auto", *DIALECTS}:
         known = ", ".join(("auto", *DIALECTS))
         raise ConfigError(
-            f"--firmware: no {quoted(chosen.firmware)}; there are {known}"
+            f"--firmware: there is no {quoted(chosen.firmware)} (known: {known})"
         )
     try:
         with _opened(chosen.file) as file:

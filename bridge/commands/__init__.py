@@ -35,6 +35,7 @@ __all__ = [
     "parse",
     "payload_form",
     "stops_at_once",
+    "unknown_topic",
 ]
 
 MAX_BYTES = 65_536
@@ -58,12 +59,36 @@ _ESCAPED = re.compile(rb"\\u00[0-7]")
 """An escaped ASCII character, which may be a part of ``M112``."""
 # Topics that people try: those of OctoPrint's API, and words for the same thing.
 _OTHER_NAMES = {
-    "printhead": "head",
-    "storage": "sd",
-    "request": "request/state",
-    "gcode": "command",
-    "status": "request/state",
-    "state": "request/state",
+    **dict.fromkeys(("printhead", "home", "jog", "move"), "head"),
+    **dict.fromkeys(("hotend", "nozzle", "extruder"), "tool"),
+    **dict.fromkeys(("storage", "sdcard"), "sd"),
+    **dict.fromkeys(("request", "status", "state"), "request/state"),
+    **dict.fromkeys(("gcode", "cmd", "raw"), "command"),
+    **dict.fromkeys(("print", "start", "pause", "resume", "cancel"), "job"),
+    **dict.fromkeys(("estop", "emergency_stop", "m112", "M112"), "emergency"),
+    "led": "light",
+}
+# Commands by the names of other programs; on topics that have them.
+_OTHER_COMMANDS = {
+    "abort": "cancel",
+    "brightness": "set",
+    "flow": "flowrate",
+    "heat": "target",
+    "hold_queue": "hold",
+    "mount": "init",
+    "move": "jog",
+    "off": "target",
+    "on": "set",
+    "pause": "hold",
+    "print": "start",
+    "reset": "reconnect",
+    "retract": "extrude",
+    "set": "target",
+    "speed": "feedrate",
+    "stop": "cancel",
+    "temperature": "target",
+    "unmount": "release",
+    "unpause": "resume",
 }
 # G-code where the name of a command belongs.
 _CODE = re.compile(r"[GMTgmt]\d{1,4}(?:[ .]|$)")
@@ -201,11 +226,20 @@ def _emergency_envelope(payload: bytes, max_bytes: int) -> Envelope:
 
 
 def _unknown(topic: str, payload: bytes) -> RequestError:
-    first = topic.partition("/")[0]
-    meant = first if first in TOPICS else _OTHER_NAMES.get(topic)
-    message = f"unknown topic {shown(topic)}{nearest(topic, TOPICS, meant)}"
-    cause = RejectedError(message, error="unknown_topic", code=404)
+    cause = RejectedError(unknown_topic(topic), error="unknown_topic", code=404)
     return RequestError(cause, origin_of(topic, payload).id, None)
+
+
+def unknown_topic(topic: str) -> str:
+    """Return the message about a topic that there is not, with the likeliest one."""
+    first, _, last = topic.partition("/")
+    meant = first if first in TOPICS else _OTHER_NAMES.get(topic)
+    longer = [known for known in TOPICS if len(last) > 1 and known.startswith(topic)]
+    if meant is None and len(longer) == 1:
+        meant = longer[0]
+    if meant is None:  # printers/ender/head
+        meant = next((one for one in TOPICS if topic.endswith(f"/{one}")), None)
+    return f"unknown topic {shown(topic)}{nearest(topic, TOPICS, meant)}"
 
 
 def command_names(topic: str) -> Container[str]:
@@ -243,8 +277,8 @@ def _kind(
         return names[given[0]]
     if "command" not in document:
         raise RejectedError.invalid(
-            f"command: is missing; it must be one of {', '.join(names)}"
-            f"{_wrapped(document)}"
+            f"command: is missing{_misspelt(document)}; it must be one of "
+            f"{', '.join(names)}{_wrapped(document) or _such_as(names)}"
         )
     name = document["command"]
     if not isinstance(name, str):
@@ -253,10 +287,26 @@ def _kind(
         )
     if name not in names:
         code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
+        words = (name.lower(), *name.lower().split(), _OTHER_COMMANDS.get(name, ""))
+        meant = next((word for word in words if word in names), None)
+        example = _such_as(names) if len(names) == 1 else ""
         raise RejectedError.invalid(
-            f"command: {topic} has no {shown(name)}{code}{nearest(name, names)}"
+            f"command: {topic} has no {shown(name)}{code}{nearest(name, names, meant)}"
+            f"{example}"
         )
     return names[name]
+
+
+def _misspelt(document: Json) -> str:
+    """Return how ``command`` was spelt, if a key looks like it."""
+    for key in document:
+        if key.lower() in {"command", "cmd", "commands", "action"}:
+            return f', because "{key}" must be spelt "command"'
+    return ""
+
+
+def _such_as(names: Mapping[str, type[Command]]) -> str:
+    return f"; for example {_payload(next(iter(names.values())))}"
 
 
 def _wrapped(document: Json) -> str:
@@ -265,7 +315,11 @@ def _wrapped(document: Json) -> str:
     Their objects have the MQTT payload in a field (``msg.payload`` of Node-RED's mqtt
     out, ``payload`` of Home Assistant's action ``mqtt.publish``).
     """
-    return '; send only what is in "payload"' if "payload" in document else ""
+    if "payload" in document:
+        return '; send only what is in "payload"'
+    if {"qos", "retain"} & document.keys():
+        return "; qos and retain belong to the MQTT message, not to its payload"
+    return ""
 
 
 def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
@@ -278,9 +332,13 @@ def _validated(kind: type[Command], document: Json) -> tuple[Envelope, Command]:
     try:
         return Envelope.model_validate(around), kind.model_validate(own)
     except ValidationError as error:
-        missing = error.errors(include_url=False)[0]["type"] == "missing"
-        hint = f"; for example {_payload(kind)}" if missing and kind.examples else ""
-        text = f"{first_problem(error, known)}{hint}{_wrapped(document)}"
+        text = first_problem(error, known)
+        kinds = {"missing", "extra_forbidden"}
+        shows = error.errors(include_url=False)[0]["type"] in kinds
+        named = kind.topic != _RAW and not kind.topic.startswith(_QUESTION)
+        if shows and named and kind.examples and "did you mean" not in text:
+            text += f"; for example {_payload(kind)}"
+        text += _wrapped(document)
         raise RejectedError.invalid(text) from None
 
 

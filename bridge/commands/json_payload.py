@@ -108,7 +108,7 @@ def check(value: object, place: str = "") -> None:
         raise RejectedError.invalid(
             f"{place}: must not contain line breaks or control characters; send "
             'several lines of G-code as a list: "commands": ["G28", "G1 X1"]'
-            if place == "command"
+            if place.startswith("command")
             else f"{place}: must not contain line breaks or control characters"
         )
 
@@ -155,6 +155,7 @@ def _text(payload: bytes) -> str:
 
 _TO_JSON = "a template writes JSON with the filter to_json"
 _COMMAND = 'a command is written as {{"command": "{0}"}}'
+_TEMPLATE = "this is a template that was not rendered; send what it renders"
 _LOOKS_LIKE = tuple(
     (re.compile(pattern, re.DOTALL), words)
     for pattern, words in (
@@ -170,14 +171,28 @@ _LOOKS_LIKE = tuple(
                 "payload_off are set, for example to {example}"
             ),
         ),
+        (r"^[^{\"]*(?:\{\{|\{%)", _TEMPLATE),
         (r"^([a-z_]{2,40})$", _COMMAND),
+        (
+            r"^[GMTgmt]\d{1,4}[^;\n{]{0,80}[;\n]",
+            (
+                'several lines of G-code are written as {{"commands": ["G28", '
+                '"G1 X10"]}}, on the topic command'
+            ),
+        ),
         (
             r'^((?:[GMTgmt]\d{1,4}(?:\.\d)?|[A-Z]+(?:_[A-Z0-9]+)+)(?: [^"\\]*)?)$',
             'G-code is written as {{"command": "{0}"}}, on the topic command',
         ),
+        (r"\{\{|\{%", _TEMPLATE),
         (
-            r"\{\{|\{%",
-            "this is a template that was not rendered; send what it renders",
+            r"[\u201c\u201d\u201e]",
+            'JSON needs straight quotation marks: "',
+        ),
+        (r"^\s*(?://|#|/\*)", "JSON has no comments"),
+        (
+            r"[:\[,]\s*(?:\+\d|-?\.\d|0[xX])",
+            "a number is written as 5, -5 or 0.5, with a digit before the point",
         ),
         (
             r"(?<![\w'\"])(?:True|False|None)(?![\w'\"])",

@@ -1,8 +1,9 @@
 """The settings of one printer."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bridge.config.values import (
     Celsius,
@@ -118,7 +119,14 @@ class QueueSettings(Section):
     failed or could not be started, stays held."""
 
 
-Range = tuple[Millimetres, Millimetres]
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    lowest, highest = value
+    if lowest >= highest:
+        raise ValueError(f"must have the lowest first; write [{highest:g}, {lowest:g}]")
+    return value
+
+
+Range = Annotated[tuple[Millimetres, Millimetres], AfterValidator(_ascending)]
 
 
 class Volume(Section):
@@ -160,9 +168,16 @@ def _fan(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-FanId = Annotated[
-    str, Field(pattern=r"^[A-Za-z1-9_][A-Za-z0-9_]{0,39}$"), BeforeValidator(_fan)
-]
+def _fan_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z1-9_][A-Za-z0-9_]{0,39}", value, re.ASCII):
+        raise ValueError(
+            "is no fan; write its number from 1 on (M106 P1), or the name of a "
+            "fan_generic of Klipper"
+        )
+    return value
+
+
+FanId = Annotated[str, BeforeValidator(_fan), AfterValidator(_fan_id)]
 FanName = Annotated[str, Field(min_length=1, max_length=40)]
 
 

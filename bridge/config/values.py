@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -66,6 +67,16 @@ def _problem_of_host(value: str) -> str | None:
         )
     if " " in value or not value.isprintable():
         return "must not contain spaces or control characters"
+    return _problem_of_letters(value)
+
+
+def _problem_of_letters(value: str) -> str | None:
+    if "$" in value:
+        return "must be a name or an address; variables are not replaced in this file"
+    if odd := re.search(r"[^\w.:%-]", value):
+        return f"must be a name or an address, without {odd[0]}"
+    if re.fullmatch(r"\d+(\.\d+){3}", value) and max(map(int, value.split("."))) > 255:  # noqa: PLR2004 - IPv4
+        return "must be an address with numbers from 0 to 255, or a name"
     return None
 
 
@@ -90,7 +101,9 @@ def host_and_port(text: str, port: int) -> tuple[str, int]:
     if text.endswith("]") or not colon:
         host, number = text, str(port)
     elif ":" in host and not host.startswith("["):
-        raise ValueError(f"must have the address in brackets; write [{text}]")
+        raise ValueError(
+            f"must have the address in brackets; write [{text}] or [{host}]:{number}"
+        )
     is_port = number.isascii() and number.isdecimal() and 0 < int(number) <= _MAX_PORT
     if not is_port:
         raise ValueError(
@@ -146,6 +159,14 @@ _OTHER_SCHEMES = {
 """What other programs call a serial port in the network."""
 
 
+def _has_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.port)
+    except ValueError:  # a port beyond 65535
+        return False
+
+
 def checked_serial_port(value: str) -> str:
     """Return the path or URL of a serial port.
 
@@ -162,6 +183,14 @@ def checked_serial_port(value: str) -> str:
             f"must be the path of a serial port, or begin with socket://, rfc2217:// "
             f"or simulator://; did you mean {other}://{rest}?"
         )
+    if value.strip() not in {"", value}:
+        raise ValueError("must not begin or end with a space")
+    if re.fullmatch(r"[\w.-]+:\d+", value):
+        raise ValueError(
+            f"must begin with socket:// or rfc2217://; write socket://{value}"
+        )
+    if scheme in {"socket", "rfc2217"} and is_url and not _has_port(value):
+        raise ValueError(f"must have a host and a port, such as {scheme}://octopi:7000")
     if re.fullmatch(r"(\\\\\.\\)?COM\d+:?", value, re.IGNORECASE):
         raise ValueError(
             "is a name from Windows; gcode2mqtt runs on Linux, where ports are called "

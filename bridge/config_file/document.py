@@ -26,6 +26,8 @@ _NULL = _TAG + "null"
 _MERGE = _TAG + "merge"
 
 _QUOTES = "put the text in quotes"
+# https://www.home-assistant.io/docs/configuration/splitting_configuration/
+_HOME_ASSISTANT = {"!secret", "!include", "!env_var"}
 _MISTAKES = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -150,6 +152,8 @@ def _mistake(error: yaml.MarkedYAMLError, text: str) -> str:
     report = f"{error.context or ''}: {error.problem or ''}"
     if mark := error.problem_mark:
         before = "".join(text.split("\n")[mark.line : mark.line + 1])[: mark.column]
+        if "\N{NO-BREAK SPACE}" in before:
+            return "there is a no-break space in this line; write ordinary spaces"
         if "mapping values" in report and ": " in before:
             return (
                 f"there is a second colon in this line; {_QUOTES} if it belongs to it"
@@ -183,10 +187,13 @@ class _Reader:
                 return None
             case yaml.ScalarNode(tag=tag, value=str(text)) if tag in _SCALARS:
                 return text
-        raise self._error(
-            node,
-            f"a text must not begin with !; {_QUOTES}",
-        )
+        if node.tag in _HOME_ASSISTANT:
+            raise self._error(
+                node,
+                f"{node.tag} is only known to Home Assistant; a password may be in "
+                "mqtt.password_file, and BRIDGE_… variables override any setting",
+            )
+        raise self._error(node, f"a text must not begin with !; {_QUOTES}")
 
     def _count(self, node: yaml.Node) -> None:
         self._left -= 1

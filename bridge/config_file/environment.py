@@ -31,6 +31,8 @@ def overlay(base: Document, environ: Mapping[str, str]) -> Document:
     for key, name in assigned.items():
         found = _value(key, name, environ[name])
         value = _put(value, key, found.value, name)
+        for depth in range(1, len(key)):
+            places.setdefault(key[:depth], name)
         places.update({(*key, *inner): name for inner in found.places})
         # One way to give the password replaces the other, where only one is overridden.
         rival = (*key[:-1], _RIVALS.get(str(key[-1]), ""))
@@ -51,6 +53,8 @@ def _key(name: str) -> Key:
         return key
     if _inside_mapping(key):
         hint = f"write {variable(key[:-1])}='{{{key[-1]}: VALUE}}'"
+    elif key == ("config",):
+        hint = "a file is named with --config"
     elif close := _likeliest(name, key):
         hint = f"did you mean {close}?"
     else:

@@ -14,7 +14,15 @@ from bridge.config_file.document import Document, Value
 from bridge.config_file.environment import overlay
 from bridge.errors import ConfigError
 from bridge.schema_words import Schema
-from bridge.validation_errors import SHARED, Key, likeliest, sentence, shown, written
+from bridge.validation_errors import (
+    SHARED,
+    Key,
+    likeliest,
+    number_otherwise,
+    sentence,
+    shown,
+    written,
+)
 
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
 """Where a configuration is looked for when none is named."""
@@ -216,8 +224,12 @@ def _sentence(details: ErrorDetails, key: Key) -> str:
         return f"{name} is not a known key; {_meant(key)}"
     wanted, given = schema.at(key) or {}, details["input"]
     shown_ = "" if schema.is_secret(wanted) else _shown(given)
-    text = f"{name} {sentence(details, schema.wanted(wanted), shown_)}"
-    if details["type"] in {"missing", "value_error"}:
+    words = sentence(details, schema.wanted(wanted), shown_)
+    if details["type"] == "value_error":
+        # What is wrong with a whole section begins with the name of a setting in it.
+        return f"{name}: {words}" if schema.keys(wanted) else f"{name} {words}"
+    text = f"{name} {words}"
+    if details["type"] == "missing":
         return text
     return text + (_remedy(name, wanted, given) or _choice(key, wanted, given))
 
@@ -236,14 +248,44 @@ def _remedy(name: str, wanted: Schema, given: Value) -> str:
         return f"; write [{', '.join(items)}]"
     if isinstance(given, dict) and schema.section_of_list(wanted) is not None:
         return "; begin each of its entries with a hyphen and a space"
+    if isinstance(given, str):
+        return _text_remedy(wanted, given)
     return ""
 
 
+def _text_remedy(wanted: Schema, given: str) -> str:
+    """Return what to write instead of a text that is no number, switch or word."""
+    if "${" in given:
+        return "; variables are not replaced in this file, but BRIDGE_… override it"
+    if given and given[0] in _TYPOGRAPHIC:
+        return '; write straight quotation marks (") or none'
+    if not schema.is_numeric(wanted):
+        if schema.is_pair(wanted) and _PLAIN.fullmatch(given):
+            return f"; write [0, {given}]"
+        return ""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", given) and schema.is_numeric(wanted):
+        return f"; write {given.replace(',', '')}"
+    return number_otherwise(given, "") if not _PLAIN.fullmatch(given) else ""
+
+
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u2018\u2019"
+_MAIN = {"mqtt": "host", "serial": "port", "log": "level", "metrics": "port"}
+"""The setting of a section that people mean who give the section a value."""
+
+
 def _section_remedy(name: str, known: list[str], given: Value) -> str:
-    if isinstance(given, list):
+    if isinstance(given, list) and any(isinstance(item, dict) for item in given):
         return "; write its settings without hyphens before them"
-    if isinstance(given, str) and "enabled" in known and given.lower() in _SWITCHES:
-        return f"; set {name}.enabled to {given}"
+    if isinstance(given, str):
+        main = _MAIN.get(name.rpartition(".")[2])
+        if "enabled" in known and given.lower() in _SWITCHES:
+            return f"; set {name}.enabled to {given}"
+        if re.match(r"[a-z_]+:\S", given):
+            return "; a colon needs a space after it"
+        if re.match(r"[a-z_]+ *=", given):
+            return "; a setting is written as NAME: VALUE"
+        if main is not None and given.lower() not in _SWITCHES:
+            return f"; set {name}.{main} to {given}"
     return f"; its settings are {', '.join(known)}"
 
 
@@ -252,11 +294,12 @@ def _choice(key: Key, wanted: Schema, given: Value) -> str:
     words = schema.choices(wanted)
     if not isinstance(given, str) or not words:
         return ""
-    word = given.lower()
-    if close := likeliest(word, words):
+    word = given.lower().removeprefix("mqtt").removeprefix("v") or given.lower()
+    known = (word, _OTHER_NAMES.get(given.lower()), likeliest(given.lower(), words))
+    if close := next((one for one in known if one in words), None):
         return f"; did you mean {close}?"
     # Encryption is a section besides the transport, not one of the transports.
-    beside = (*key[:-1], _OTHER_NAMES.get(word, word))
+    beside = (*key[:-1], _OTHER_NAMES.get(given.lower(), given.lower()))
     if "enabled" in schema.keys(schema.at(beside) or {}):
         return f"; set {written(beside)}.enabled to true"
     return ""
@@ -295,25 +338,40 @@ _OTHER_NAMES = {
     "tty": "port",
     "url": "host",
     "user": "username",
+    "ws": "websockets",
+    "wss": "websockets",
 }
 """What other programs call a setting, and its name here."""
 
 
 def _meant(key: Key) -> str:
     name = str(key[-1])
+    if "\N{NO-BREAK SPACE}" in name:
+        return "there is a no-break space in this line; write ordinary spaces"
     known = schema.keys(schema.at(key[:-1]) or {})
     other = _OTHER_NAMES.get(name.lower(), name)
     if close := other if other in known else likeliest(name, known):
         return f"did you mean {written((*key[:-1], close))}?"
-    settings = [setting for setting, _ in schema.leaves(schema.root())]
-    # Rather in the same section than anywhere.
-    settings.sort(key=lambda found: found[:1] != key[:1])
+    if "." in name and schema.at(tuple(name.split("."))) is not None:
+        section, _, last = name.rpartition(".")
+        return f"write {last} below {section}, indented by two spaces"
     for word in dict.fromkeys((name, other)):
-        for setting in settings:
-            if word in setting:
-                place = written(setting[: setting.index(word) + 1])
-                return f"did you mean {place}?"
+        if place := _elsewhere(word, key):
+            return f"did you mean {place}?"
     return f"known here are {', '.join(known)}"
+
+
+def _elsewhere(word: str, key: Key) -> str | None:
+    """Return the setting of that name in the same section, or the only one anywhere."""
+    found = {
+        written(setting[: setting.index(word) + 1]): setting[:1] == key[:1]
+        for setting, _ in schema.leaves(schema.root())
+        if word in setting
+    }
+    near = [place for place, is_near in found.items() if is_near]
+    if not near and len(key) == 1:  # host: broker.lan without mqtt: above it
+        near = [place for place in found if place == f"mqtt.{word}"]
+    return next(iter(near), None) or (next(iter(found)) if len(found) == 1 else None)
 
 
 # Every scalar is a text here; people wrote these without quotation marks.

@@ -87,6 +87,17 @@ def choices(schema: Schema) -> list[str]:
     return [str(word) for option in options(schema) for word in option.get("enum", ())]
 
 
+def is_numeric(schema: Schema) -> bool:
+    """Return whether a number is expected, perhaps besides a word."""
+    kinds = {option.get("type") for option in options(schema)}
+    return bool(kinds & {"integer", "number"})
+
+
+def is_pair(schema: Schema) -> bool:
+    """Return whether a list of two values is expected."""
+    return any(len(option.get("prefixItems", ())) == 2 for option in options(schema))  # noqa: PLR2004 - a pair
+
+
 def is_free_mapping(schema: Schema) -> bool:
     """Return whether any keys may be given."""
     kinds = [option.get("type") for option in options(schema)]

@@ -63,7 +63,7 @@ def test_a_log_is_replayed(tmp_path: Path) -> None:
             b"1.0 < ok",
             ["--firmware", "x"],
             2,
-            '--firmware: no "x"; there are auto, ',
+            '--firmware: there is no "x" (known: auto, ',
         ),
         (b"what is this", [], 1, "wire.log: line 1 of the log is not an entry"),
     ],

@@ -45,7 +45,7 @@ def test_what_is_written_at_the_place_wins_over_what_is_merged() -> None:
         ("a: 1\na: 2", "file:2: the key a is already at file:1"),
         ("? [a]\n: b", "file:1: the name of a setting must be a text"),
         ("a: !!python/name:os.system x", "file:1: a text must not begin with !; put"),
-        ("a: !secret x", "file:1: a text must not begin with !; put"),
+        ("a: !secrets x", "file:1: a text must not begin with !; put"),
         ("a: !!binary aGk=", "file:1: a text must not begin with !; put"),
         ("a: {<<: 7}", "file:1: << needs a section"),
         ("a: &a {<<: *a}", "file:1: nested too deeply"),
