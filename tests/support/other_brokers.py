@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.topics import TABLE, Topics
@@ -81,6 +81,13 @@ load_definitions = {folder}/definitions.json
 """
 
 
+RABBIT_CLUSTER = """
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.discovery_retry_limit = 2
+"""
+RABBIT_PEER = "cluster_formation.classic_config.nodes.{number} = test{port}@localhost\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """How a broker is started.
@@ -140,20 +147,45 @@ def _ejabberd(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None
 
 
 def _rabbitmq(folder: Path, port: int, forbidden: Sequence[str]) -> Start | None:
+    return _rabbitmq_node(folder, port, forbidden, _free_port(), folder)
+
+
+def _rabbitmq_node(  # noqa: PLR0913, PLR0917 - what the nodes of a cluster share, and do not
+    folder: Path,
+    port: int,
+    forbidden: Sequence[str],
+    epmd: int,
+    home: Path,
+    cluster: Sequence[int] = (),
+) -> Start | None:
+    """Return how to start one node; ``None``: RabbitMQ is not installed.
+
+    Args:
+        folder: where it keeps its files.
+        port: where it listens.
+        forbidden: see :func:`other_broker`.
+        epmd: the port of Erlang's port mapper, one for all nodes of a cluster.
+        home: the folder with the cookie, by which Erlang's nodes trust each other.
+        cluster: the ports of all nodes of its cluster.
+
+    """
     # Debian's command changes the user; this is the program itself.
     programs = sorted(Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server"))
     if not programs:
         return None
     text = RABBIT_CONFIG.format(port=port, folder=folder)
+    if cluster:
+        peers = enumerate(cluster, 1)
+        text += RABBIT_CLUSTER + "".join(
+            RABBIT_PEER.format(number=number, port=other) for number, other in peers
+        )
     (folder / "rabbitmq.conf").write_text(text)
     (folder / "definitions.json").write_text(_definitions(forbidden))
     (folder / "plugins").write_text("[rabbitmq_mqtt].\n")
-    with held_port() as epmd, held_port() as distribution:
-        pass
     environment = {
-        "HOME": str(folder),
+        "HOME": str(home),
         "ERL_EPMD_PORT": str(epmd),
-        "RABBITMQ_DIST_PORT": str(distribution),
+        "RABBITMQ_DIST_PORT": str(_free_port()),
         "RABBITMQ_NODENAME": f"test{port}@localhost",
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
@@ -242,6 +274,35 @@ def nats_cluster() -> Iterator[Mapping[int, "subprocess.Popen[bytes]"] | None]:
         yield nodes
 
 
+def kill(node: "subprocess.Popen[bytes]") -> None:
+    """Kill a node of RabbitMQ, and the processes that it has started."""
+    os.killpg(node.pid, signal.SIGKILL)
+    node.wait()
+
+
+@contextmanager
+def rabbitmq_cluster() -> Iterator[Mapping[int, "subprocess.Popen[bytes]"] | None]:
+    """Run three nodes and yield the process of each by its port.
+
+    ``None``: RabbitMQ is not installed. A node is killed with :func:`kill`.
+    """
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        ports, epmd = [_free_port() for _ in range(NODES)], _free_port()
+        nodes = {}
+        for port in ports:
+            folder = Path(name) / str(port)
+            folder.mkdir()
+            start = _rabbitmq_node(folder, port, (), epmd, Path(name), ports)
+            if start is None:
+                yield None
+                return
+            if port != ports[0]:  # the first one is ended last
+                start = replace(start, cleanup=())
+            # One after the other, so that the second one finds the first.
+            nodes[port] = stack.enter_context(_running(start, folder, port))
+        yield nodes
+
+
 def _free_port() -> int:
     with held_port() as port:
         return port
@@ -253,7 +314,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def _running(start: Start, folder: Path, port: int) -> Iterator[None]:
+def _running(
+    start: Start, folder: Path, port: int
+) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, **start.environment}
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -266,7 +329,7 @@ def _running(start: Start, folder: Path, port: int) -> Iterator[None]:
         )
     try:
         _wait(process, folder, port)
-        yield
+        yield process
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
