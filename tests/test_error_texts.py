@@ -837,7 +837,10 @@ LINES = [
     (["send", "head", "{}", "--topic", "a/+"], "sent to one printer, so without +"),
     (["send", "head", "{}", "--broker", "mqtt://b:1"], '"mqtt://b:1": write only b:1'),
     (["send", "request/temp"], 'did you mean "request/temperature"?'),
-    (["simulate", "--pty", "x", "--firmware", "grbl"], 'no firmware "grbl"; there are: marlin'),
+    (
+        ["simulate", "--pty", "x", "--firmware", "grbl"],
+        'no firmware "grbl"; there are: marlin',
+    ),
     (["health", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
     (["doctor", "--config", "."], ".: cannot be read: Is a directory"),
     (["purge", "--config", "nowhere"], "nowhere: cannot be read: No such file"),
