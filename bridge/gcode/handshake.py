@@ -167,8 +167,12 @@ class Handshake:
         self._pause_deadline = now + SURPLUS_OK_TIME  # for the ok of the request
 
     def _insists(self, number: int) -> bool:
-        """Return whether a firmware wants its own next line and ignores ``M110``."""
-        if number <= 1:
+        """Return whether a firmware wants its own next line and ignores ``M110``.
+
+        After a boot that is line 1; the greeting has that number then, and is forgotten
+        with the handshake, so that a later request for line 1 still means a reset.
+        """
+        if number < 1:
             return False
         self._wanted[number] = self._wanted.get(number, 0) + 1
         return self._wanted[number] >= MAX_IGNORED
