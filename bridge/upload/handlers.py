@@ -254,7 +254,7 @@ class Api:
         route = octoprint.route(head.target, self._printers.names())
         methods = self._resources.get(route.resource)
         if methods is None:
-            raise HttpError(404, "there is no such resource")
+            raise HttpError(404, octoprint.unknown(route.resource))
         answer = methods.get("GET" if head.method == "HEAD" else head.method)
         if answer is None:
             allowed = ", ".join(sorted(methods))

@@ -101,6 +101,17 @@ def _steps(target: str) -> list[str]:
     return [part for part in parts if part]
 
 
+def unknown(resource: str) -> str:
+    """Return what to say about a resource that there is not.
+
+    A slicer that is set to Moonraker asks for ``server/info`` first; one that is set to
+    PrusaLink goes on as with OctoPrint without ``api/v1/storage``.
+    """
+    if resource.partition("/")[0] in {"server", "machine", "access"}:
+        return "this is not Moonraker; choose OctoPrint as the host type in the slicer"
+    return "there is no such resource"
+
+
 def joined(folder: str, filename: str) -> str:
     """Return the path of an uploaded file.
 

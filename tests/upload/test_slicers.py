@@ -96,6 +96,112 @@ async def test_prusaslicer_uploads(
         assert (tmp_path / "left/cube.gcode").read_bytes() == GCODE
 
 
+QT = "boundary_.oOo._NjMyMDQ0MjI1MjM="
+
+
+def cura_upload(content: bytes, name: str, path: str = "", *words: str) -> bytes:
+    """Return an upload as Qt writes it for Cura's plugin: ``words`` are ``true``."""
+    parts = [
+        ('name="path"', "text/plain", path.encode()),
+        (f'name="file"; filename="{name}"', "application/octet-stream", content),
+        *((f'name="{word}"', "text/plain", b"true") for word in words),
+    ]
+    body = b"".join(
+        f"--{QT}\r\nContent-Disposition: form-data; {which}\r\n"
+        f"Content-Type: {kind}\r\n\r\n".encode()
+        + value
+        + b"\r\n"
+        for which, kind, value in parts
+    )
+    body += f"--{QT}--\r\n".encode()
+    return cura("POST", "files/local", f'multipart/form-data; boundary="{QT}"', body)
+
+
+def cura(method: str, path: str, kind: str = "", body: bytes = b"") -> bytes:
+    """Return a request with the headers that Qt adds."""
+    content = [f"Content-Type: {kind}", f"Content-Length: {len(body)}"] if kind else []
+    lines = [
+        f"{method} /left/api/{path} HTTP/1.1",
+        "Host: 127.0.0.1:5000",
+        f"X-Api-Key: {KEY}",
+        "User-Agent: cura/5.10.0 OctoPrintPlugin/3.7.3",
+        *content,
+        "MIME-Version: 1.0",
+        "Connection: Keep-Alive",
+        "Accept-Encoding: gzip, deflate",
+        "Accept-Language: en-US,*",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def test_cura_uploads_and_selects_by_the_location(tmp_path: Path) -> None:
+    """All that its plugin sends for a print, byte by byte, on one connection."""
+    async with serving(tmp_path) as served:
+        client = await served.client()
+        for path, words, printed in (
+            ("", ("select", "print"), True),
+            ("parts/Größe 5", ("select", "print"), True),
+            ("parts", ("select",), False),  # for later, but selected
+            ("", (), False),  # "Queue job" while the printer is off
+        ):
+            await client.send(cura_upload(GCODE, "UM3_Würfel #1.gcode", path, *words))
+            reply = await client.reply()
+            assert reply.status == 201, reply
+            where = f"{path}/UM3_Würfel #1.gcode".lstrip("/")
+            assert served.left.submitted[-1] == (where, printed, "upload")
+            # It takes what follows "api/" for the resource of the file.
+            resource = reply.headers["location"].split("api/", 1)[1]
+            for document, starts in (
+                (b'{"command": "select"}', False),
+                (b'{"command": "select", "print": true}', True),
+            ):
+                count = len(served.left.submitted)
+                asked = cura("POST", resource, "application/json", document)
+                await client.send(asked)
+                assert (await client.reply()).status == 204
+                begun = served.left.submitted[count:]
+                assert begun == ([(where, True, "upload")] if starts else [])
+            await client.send(cura("GET", resource))
+            assert (await client.reply()).document["path"] == where
+
+
+async def test_prusaslicer_on_windows_and_as_prusalink(tmp_path: Path) -> None:
+    """Windows: the host without its port, at an address that it has looked up itself.
+
+    With the type PrusaLink it asks for storages first, and goes on without them.
+    """
+    async with serving(tmp_path) as served:
+        client = await served.client()
+        body = form(GCODE, print="true", path="parts\\new")
+        for host in ("octopi.local", "pi", "192.168.1.20", "[fe80::1]", "pi.lan:5000"):
+            version = get("/left/api/version").replace(b"127.0.0.1:5000", host.encode())
+            await client.send(version)
+            answer = (await client.reply()).document
+            assert answer["text"].startswith("OctoPrint"), "as both types demand"
+            assert "capabilities" not in answer, "so it does not upload by PUT"
+            head = upload_head(len(body)).replace(b"127.0.0.1:5000", host.encode())
+            await client.send(head + body)
+            reply = await client.reply()
+            assert reply.status == 201
+            url = f"http://{host}/left/api/files/local/parts/new/cube.gcode"
+            assert reply.headers["location"] == url
+        await client.send(get("/left/api/v1/storage", "Accept-Language: en"))
+        assert (await client.reply()).status == 404
+        assert len(served.left.submitted) == 5
+
+
+async def test_other_types_of_hosts_are_told_which_one_to_choose(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as served:
+        for path in ("server/info", "server/files/upload", "access/oneshot_token"):
+            reply = await served.ask(get(f"/left/{path}"))
+            assert (reply.status, b"choose OctoPrint" in reply.body) == (404, True)
+        reply = await served.ask(get("/left/api/v1/job"))
+        assert (reply.status, reply.body) == (404, b"there is no such resource")
+        assert (await served.ask(get("/left/server/info", key="x"))).status == 403
+
+
 async def test_orcaslicer_uploads_into_a_folder(tmp_path: Path) -> None:
     """And it names the plate; the file may have any name that people write."""
     name = "Würfel größer #2 (1).gcode"
