@@ -322,7 +322,8 @@ class Recover(Command):
     )
 
     layer: Annotated[int | None, Field(ge=1, le=1_000_000), NotNull] = None
-    """The layer to begin with, counted from 1."""
+    """The layer to begin with, counted from 1. An earlier one than by default is only
+    for a part whose last layers are missing: the nozzle goes down to its height."""
     z: Annotated[Finite | None, Field(ge=0, le=10_000), NotNull] = None
     """The nozzle's height above the bed in mm, if it was measured. It is needed if the
     nozzle moved up or down just before the print was interrupted, or has been moved

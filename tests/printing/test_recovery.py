@@ -114,7 +114,10 @@ def test_a_person_can_choose_the_layer_and_measure_the_height() -> None:
     recovery = recovered(first_line(7), layer=3, z=1.3)
     assert recovery.start.number == 3
     assert "G92 Z1.3" in recovery.lines
-    assert "first layer" in refused(first_line(7), layer=20, z=1)
+    for layer in (8, 20, 10**6):
+        told = f"layer {layer} is none of those that had begun"
+        assert told in refused(first_line(7), layer=layer, z=1)
+    assert "first layer" in refused(first_line(7), layer=1, z=1)
 
 
 def test_where_the_head_stands_is_known_unless_it_was_moved_since() -> None:

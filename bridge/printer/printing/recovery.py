@@ -67,6 +67,7 @@ class Scan:
         layer: the layer from which to continue; ``None``: the last one that is safe.
 
     Attributes:
+        layer: the same.
         start: the layer to begin with; ``None``: none was found yet.
         over: all was read that is needed.
         z: the height at which that layer is extruded in mm; ``None``: not found yet.
@@ -78,7 +79,7 @@ class Scan:
     def __init__(
         self, point: Checkpoint, dialect: Dialect, layer: int | None = None
     ) -> None:
-        self._point, self._layer = point, layer
+        self._point, self.layer = point, layer
         self._tracker = Tracker(dialect)
         objects = Objects()
         self._feed = Feed(self._tracker, objects, dialect, clean=_as_it_is)
@@ -145,8 +146,8 @@ class Scan:
                 self.z = None
 
     def _is_wanted(self, number: int, line: int) -> bool:
-        if self._layer is not None:
-            return number == self._layer
+        if self.layer is not None:
+            return number == self.layer
         return line <= self._point.line - MARGIN
 
 
@@ -192,6 +193,8 @@ def plan(
 
     """
     start = scan.start
+    if start is None and scan.layer is not None:
+        _refuse(f"layer {scan.layer} is none of those that had begun")
     if start is None or start.number <= 1:
         _refuse(
             "the print was interrupted in its first layer; print it again from the "
