@@ -24,7 +24,12 @@ from bridge.errors import RejectedError, quoted
 from bridge.gcode import line as lines
 from bridge.gcode.codes import Argument
 from bridge.gcode.dialects import DIALECTS
-from bridge.gcode.file_lines import host_command, is_for_screens, is_host_command
+from bridge.gcode.file_lines import (
+    card_problem,
+    host_command,
+    is_for_screens,
+    is_host_command,
+)
 from bridge.gcode.line import Line
 from bridge.gcode.modal import Modal
 from bridge.printer.limits import safety
@@ -228,7 +233,7 @@ class CheckReport:
         return not self.error_count
 
 
-VERSION = 1
+VERSION = 2
 """The version of the check. A file with a report of an older version is checked again.
 """
 
@@ -343,7 +348,11 @@ class Checker:
         line, findings = self._check.next(text)
         for found in findings:
             self._add(number, text, line, found)
-        if line is not None and ("{" in text or "[" in text):
+        if line is None:
+            return None
+        if problem := card_problem(line):
+            self.error(number, "card_command", problem)
+        if "{" in text or "[" in text:
             self._look_for_placeholders(number, line)
         return line
 

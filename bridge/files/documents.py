@@ -21,7 +21,8 @@ class LineFinding(PublishedDocument):
     """The number of the line, counted from 1; 0: the file as a whole."""
     code: str
     """The kind of finding as a word for programs, such as `placeholder`,
-    `two_commands`, `out_of_limits`, `no_such_tool`, `blocked` or `unknown_code`."""
+    `two_commands`, `out_of_limits`, `no_such_tool`, `card_command`, `blocked` or
+    `unknown_code`."""
     text: str
     """The finding as a sentence for people."""
 

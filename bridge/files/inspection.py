@@ -6,11 +6,8 @@ from bridge.files.check import Checker, CheckReport, CheckRules
 from bridge.files.slicer_comments import CommentReader, Metadata
 from bridge.gcode import heating
 from bridge.gcode.codes import PrintAction
-from bridge.gcode.file_lines import command_of, object_name
+from bridge.gcode.file_lines import LONGEST_LINE, bare, command_of, object_name
 from bridge.gcode.line import Line
-
-LONGEST_LINE = 4 * 1024 * 1024
-"""Bytes of one line. Snapmaker Luban writes a whole picture into one comment."""
 
 _COMMENT = ord(";")
 _SECONDS_PER_MINUTE = 60.0
@@ -69,21 +66,27 @@ class Inspection:
 
     def _too_long(self) -> None:
         if not self._skips:
-            self._checker.error(
-                self._number + 1, "invalid_line", f"is longer than {LONGEST_LINE} bytes"
-            )
+            self._number += 1
+            self._report_length()
         self._skips = True
         self._offset += len(self._rest)
         self._rest = b""
 
+    def _report_length(self) -> None:
+        text = f"is longer than {LONGEST_LINE} bytes"
+        self._checker.error(self._number, "invalid_line", text)
+
     def _next(self, raw: bytes, size: int) -> None:
         start = self._offset
         self._offset += size
-        self._number += 1
         if self._skips:  # the end of a line that was too long
             self._skips = False
             return
-        text = raw.strip()
+        self._number += 1
+        if size > LONGEST_LINE + 1:
+            self._report_length()
+            return
+        text = bare(raw)
         if not text:
             return
         if text[0] == _COMMENT:

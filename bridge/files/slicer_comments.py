@@ -108,9 +108,10 @@ _PAIR = re.compile(r"(?P<key>[^=:,]{1,48}?)\s*[=:,]\s*(?P<value>.*)")
 ideaMaker), ``key,value`` (Simplify3D). No key that is read has more characters."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
-_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+)", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,6})", re.ASCII)
 _UNITS = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])[a-z]*", re.ASCII | re.IGNORECASE)
 _SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_SLOT = re.compile(r"[1-9]\d?", re.ASCII)
 _LONGEST_PRINT = 366 * 86_400.0
 """Seconds; a longer estimate is a damaged or meaningless number."""
 
@@ -435,7 +436,7 @@ class CommentReader:
 
     def _note_slots(self, text: str) -> None:
         slots = [slot.strip() for slot in text.split(",")]
-        if all(slot.isdecimal() and slot.isascii() for slot in slots):
+        if all(_SLOT.fullmatch(slot) for slot in slots):
             self._slots = [int(slot) - 1 for slot in slots][:_MOST_TOOLS]
 
     def _note_mesh(self, text: str) -> None:

@@ -91,7 +91,8 @@ class FileError(RejectedError):
     def in_use(cls, path: str) -> "FileError":
         """Return the error of a file that is being printed, or is about to be."""
         return cls(
-            f"{quoted(path)} is being printed; it can be changed after that",
+            f"{quoted(path)} is being printed, or waits in the queue; change it after "
+            "that, or remove it from the queue",
             error="in_use",
             code=409,
         )

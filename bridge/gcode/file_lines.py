@@ -5,8 +5,31 @@ Whoever checks a file and whoever prints it must read the same lines from it.
 
 import re
 
+from bridge.gcode.codes import PrintAction
+from bridge.gcode.line import Line
+
+LONGEST_LINE = 4 * 1024 * 1024
+"""Bytes of a line, without its end. Some slicers write a whole picture into one
+comment; a longer line is that of no G-code, and would only cost memory."""
+
 _BOM = b"\xef\xbb\xbf"
-"""Windows editors write it before the first line of a text in UTF-8."""
+"""Windows editors write it before the first line of a text in UTF-8, and some once more
+with each program that a file goes through."""
+
+_BLANKS = b" \t\r\n\f\v"
+
+
+def bare(raw: bytes) -> bytes:
+    """Return a line of a file without what surrounds it and nobody sees.
+
+    Args:
+        raw: the bytes of the line; its end may still be there.
+
+    """
+    text = raw.strip(_BLANKS)
+    while text[:3] == _BOM:
+        text = text[3:].lstrip(_BLANKS)
+    return text
 
 
 def command_of(raw: bytes) -> str:
@@ -26,11 +49,9 @@ def command_of(raw: bytes) -> str:
         it in a command, and replaces it in a text for the display.
 
     """
-    text = raw.strip(b" \t\r\n\f\v")
+    text = bare(raw)
     if text[:1] in {b";", b""}:
         return ""
-    if text[:3] == _BOM:
-        return command_of(text[3:])
     if text == b"%" or (text[:1] == b"(" and text.find(b")") == len(text) - 1):
         return ""
     return text.decode("utf-8", "replace")
@@ -55,6 +76,20 @@ def host_command(text: str) -> str:
     """Return the word of a line for the host in lower case, such as ``pause``."""
     words = text[1:].partition(";")[0].split(maxsplit=1)
     return words[0].lower() if words else ""
+
+
+_OF_FILES = frozenset({PrintAction.NOTHING, PrintAction.PROGRESS, PrintAction.PAUSE})
+
+
+def card_problem(line: Line) -> str:
+    """Return why a line must not be in a file that the bridge prints; ``""``: it may.
+
+    ``M24``, ``M32`` or ``M524`` would start a print from the card in the middle of this
+    one, or end one that does not exist.
+    """
+    if line.row.job in _OF_FILES:
+        return ""
+    return f"{line.code} would {line.row.does}, and this print is not from the card"
 
 
 _FOR_SCREENS = re.compile(

@@ -17,6 +17,8 @@ from bridge.gcode.file_lines import (
         (b" \tG1 X5 ; right\r\n", "G1 X5 ; right"),
         (b"\xef\xbb\xbfG28\n", "G28"),
         (b"\xef\xbb\xbf; made on Windows\r\n", ""),
+        (b"\xef\xbb\xbf \xef\xbb\xbfG28\n", "G28"),
+        (b"\xef\xbb\xbf" * 5000, ""),
         (b"M117 W\xc3\xbcrfel", "M117 Würfel"),
         (b"M117 W\xfcrfel", "M117 W\N{REPLACEMENT CHARACTER}rfel"),
         (b"@pause", "@pause"),

@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import RejectedError
 from bridge.gcode.dialects import KLIPPER, MARLIN, Dialect
 from bridge.gcode.line import Line
-from bridge.printer.printing.feed import LONGEST, Feed, Stop, rejoining
+from bridge.printer.printing.feed import Feed, Stop, rejoining
 from bridge.printer.printing.objects import Objects
 from bridge.printer.printing.tracker import HeadPosition, Tracker
 
@@ -117,9 +117,15 @@ def test_other_commands_for_hosts_are_left_out() -> None:
 
 
 def test_a_filament_change_is_the_firmwares_if_it_has_one() -> None:
+    def blocks(line: Line, where: str) -> Line:
+        raise RejectedError.invalid(f"{where}: {line.code} is blocked")
+
     assert Reading("M600\n").until_stop() == (["M600"], Stop("end"))
-    paused = Reading("M600\n", filament=True).until_stop()
-    assert paused == ([], Stop("pause", "filament_change"))
+    # The firmware is known not to have it, or the operator blocks it: the check of a
+    # file accepts it, so the bridge pauses.
+    for reading in (Reading("M600\n", filament=True), Reading("M600\n", clean=blocks)):
+        assert reading.until_stop() == ([], Stop("pause", "filament_change"))
+        assert reading.until_stop() == ([], Stop("end"))
 
 
 @pytest.mark.parametrize(
@@ -144,9 +150,17 @@ def test_a_comment_behind_blanks_is_none_of_the_firmwares() -> None:
     assert Reading('M117 ";"\nG28 ;\n').until_stop()[0][-1] == "G28"
 
 
-def test_a_file_without_line_ends_is_no_file() -> None:
-    reading = Reading("x" * (LONGEST + 1), block=LONGEST + 1)
-    assert reading.until_stop()[1] == Stop("error", "line 0: it does not end")
+def test_a_line_may_be_as_long_as_the_check_allows_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some slicers write a whole picture into one comment."""
+    monkeypatch.setattr("bridge.printer.printing.feed.LONGEST_LINE", 100)
+    longest = "; " + "x" * 98
+    assert Reading(f"{longest}\nG28\n").until_stop() == (["G28"], Stop("end"))
+    for text in (f"G28\n{longest}x", f"G28\n{longest}{'x' * 99}\nG1 X5\n"):
+        sent, stop = Reading(text).until_stop()
+        assert (sent, stop.because) == (["G28"], "error")
+        assert stop.text == "line 2: it is longer than 100 bytes"
 
 
 def test_a_line_beyond_a_limit_is_not_sent_and_a_text_is_left_out() -> None:

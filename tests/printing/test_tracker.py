@@ -117,6 +117,20 @@ def test_layers_are_counted_as_each_slicer_marks_them(
     assert after(*lines).layer == layer
 
 
+def test_comments_that_lie_end_no_print() -> None:
+    """What a file says at a layer is for people; its lines are printed anyway."""
+    many = "9" * 400
+    tracker = after(
+        *(f"; BEGIN_LAYER_OBJECT z={z}" for z in ("", ".", "..", "x", f"{many}")),
+        *(f";TIME_ELAPSED:{seconds}" for seconds in (many, "-1", "nan", "")),
+        ";LAYER:",
+        "; layer x,",
+    )
+    assert (tracker.layer, tracker.elapsed) == (0, None)
+    assert after("; BEGIN_LAYER_OBJECT z=1.2.3").layer == 1
+    assert after(f";LAYER:{many}", ";LAYER:-2").layer == 2
+
+
 def test_a_line_that_primes_is_no_layer_where_layers_are_marked() -> None:
     tracker = after("G1 X1 Y200 Z0.3 E15", *CURA)
     assert (tracker.layer, tracker.marked) == (3, True)

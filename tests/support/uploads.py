@@ -199,16 +199,21 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *names: str, tls: ssl.SSLContext | None = None, keep_free: int = 0
+    folder: Path,
+    *names: str,
+    tls: ssl.SSLContext | None = None,
+    keep_free: int = 0,
+    largest: int = LARGEST,
+    rules: CheckRules = RULES,
 ) -> AsyncIterator[Served]:
     """Serve printers of these ids, by default one called ``left``."""
     inspector = InspectorHere()
     printers = {}
     for name in names or ["left"]:
-        store = FileStore(folder / name, max_upload=LARGEST, keep_free=keep_free)
-        library = Library(store, RULES, inspector)
+        store = FileStore(folder / name, max_upload=largest, keep_free=keep_free)
+        library = Library(store, rules, inspector)
         await library.open()
-        printers[name] = TriedPrinter(library, folder / name)
+        printers[name] = TriedPrinter(library, folder / name, largest=largest)
     keys = Keys.parse(f"{KEY}\nleft: {LEFT_KEY}\n")
     served = Served(0, printers, None, None)  # type: ignore[arg-type]  # set below
     served.api = Api(

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bridge.errors import RejectedError
-from bridge.gcode.codes import Argument, PrintAction, Sets
+from bridge.gcode.codes import Argument, Sets
 from bridge.gcode.dialects import Dialect
 from bridge.gcode.file_lines import (
+    LONGEST_LINE,
+    card_problem,
     command_of,
     host_command,
     is_for_screens,
@@ -30,9 +32,6 @@ for a button at the printer (``M0``, ``M1``), or pause its card (``M25``)."""
 
 HANDLED = HOST_PAUSES | {"M600"}
 """Codes in a file that the bridge may execute itself."""
-
-LONGEST = 1 << 20
-"""Bytes without a line end that are kept of a file; G-code has no such lines."""
 
 _LETTERS = frozenset("GMT")
 """First letters of most lines, which go straight to the parser."""
@@ -203,8 +202,10 @@ class Feed:
             self._rest = rest.encode("latin-1")
         else:
             self._rest += block
-            if len(self._rest) > LONGEST:
-                self._fail("it does not end")
+            if len(self._rest) > LONGEST_LINE:
+                line, byte = self._read_to
+                self._read_to = (line + 1, byte)
+                self._fail(f"it is longer than {LONGEST_LINE} bytes")
 
     # One line of the file
 
@@ -277,8 +278,8 @@ class Feed:
         if line.code in HANDLED and self._pauses(line):
             self._next.append(Stop("pause", _why(line)))
             return None
-        if line.row.job not in _OF_FILES:
-            self._fail(f"{line.code} would {line.row.does} from the card")
+        if problem := card_problem(line):
+            self._fail(problem)
             return None
         if line.code in CODES:
             self.objects.code(line)
@@ -295,11 +296,17 @@ class Feed:
         return line.code != "M600" or self._host_changes_filament()
 
     def _checked(self, line: Line) -> Line | None:
-        """Return a line as it may be sent; a text that is too long is omitted."""
+        """Return a line as it may be sent; a text that is too long is omitted.
+
+        A filament change that must not be sent, because the operator blocks it or the
+        firmware is not known to have it, is a pause of the bridge.
+        """
         try:
             line = self._clean(line, where := f"line {self._read_to[0]}")
         except RejectedError as error:
-            if line.row.argument not in _TEXTS:
+            if line.code == "M600":
+                self._next.append(Stop("pause", _why(line)))
+            elif line.row.argument not in _TEXTS:
                 self._fail(str(error).removeprefix(f"{where}: "))
             return None
         return line
@@ -403,6 +410,5 @@ def _moves_filament(line: Line) -> bool:
     return line.code in _RETRACTIONS and not line.values
 
 
-_OF_FILES = frozenset({PrintAction.NOTHING, PrintAction.PROGRESS, PrintAction.PAUSE})
 _TINY = 1e-6
 _SPEED = format_number(_TRAVEL)

@@ -25,14 +25,14 @@ _LAYER = re.compile(
     r"|(?P<prusa>LAYER_CHANGE)\b"
     r"|(?P<bambu>CHANGE_LAYER)\b"
     r"|(?P<simplify>layer) \d+,"
-    r"|(?P<kiss>BEGIN_LAYER_OBJECT) z=(?P<z>[\d.]+))",
+    r"|(?P<kiss>BEGIN_LAYER_OBJECT) z=(?P<z>\d{1,6}(?:\.\d+)?)(?!\d))",
     re.ASCII | re.IGNORECASE,
 )
 """How slicers mark a layer: Cura and ideaMaker, PrusaSlicer and its forks, Bambu
 Studio, Simplify3D, KISSlicer (once for each object). A file has one kind; some have a
 second one for the same layers."""
 
-_ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
+_ELAPSED = re.compile(r";TIME_ELAPSED:(?P<seconds>\d{1,8}(?:\.\d+)?)(?!\d)", re.ASCII)
 """Cura's time at the end of a layer, in seconds."""
 
 SETTINGS: Mapping[str, str] = {
