@@ -48,8 +48,13 @@ _LONG_TESTS = (
 )
 """Where tests take many seconds, the longest first, as ``--durations=70`` shows."""
 
-HUNG = 240.0 + 0.5 * int(os.environ.get("LAW_EXAMPLES", "0"))
-"""Seconds after which a test counts as hung; a law with more examples takes longer."""
+HUNG = (
+    240.0
+    + 0.5 * int(os.environ.get("LAW_EXAMPLES", "0"))
+    + 5.0 * int(os.environ.get("GCODE2MQTT_KILLS", "0"))
+)
+"""Seconds after which a test counts as hung. A law with more examples takes longer, and
+so does a test that kills more processes."""
 
 _LONG = 1800.0
 """The same where another program sets the pace, such as one that is restarted."""

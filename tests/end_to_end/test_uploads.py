@@ -137,6 +137,31 @@ async def test_upload_and_print(bridge: Stage[SimulatedPrinter], port: int) -> N
     assert (await bridge.call("queue", {"command": "clear"}))["status"] == "finished"
 
 
+async def test_a_print_for_a_printer_that_is_off_begins_when_it_is_released(
+    bridge: Stage[SimulatedPrinter], port: int
+) -> None:
+    """OrcaSlicer#15032: a start of its own came while the printer powered up.
+
+    It is switched on after the upload, by an automation for example.
+    """
+    since = len(bridge.events())
+    bridge.printer.unplug()
+    await bridge.becomes("offline")
+    assert ask(port, "GET", "api/printer")[0] == 409
+    status, answer = send(port, GCODE, "later.gcode", print="true")
+    assert (status, answer["effectivePrint"]) == (201, False)
+    assert answer["gcode2mqtt"]["state"] == "queued"
+    assert "not operational" in answer["gcode2mqtt"]["reason"]
+    # It may be released before it is switched on.
+    assert (await bridge.call("queue", {"command": "release"}))["status"] == "finished"
+    assert bridge.latest("queue/state")["length"] == 1
+    bridge.printer.plug()
+    await until(lambda: "print_done" in bridge.event_names(since))
+    assert bridge.event_names(since).count("print_started") == 1
+    await until(lambda: bridge.latest("queue/state")["length"] == 0)
+    await bridge.becomes("operational")
+
+
 async def test_what_is_copied_into_the_inbox_is_stored(
     bridge: Stage[SimulatedPrinter], folder: Path
 ) -> None:

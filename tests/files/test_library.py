@@ -264,6 +264,47 @@ async def test_an_upload_may_be_cut_anywhere(tmp_path: Path) -> None:
         assert inbox.said == ["+a.gcode"]
 
 
+async def test_an_upload_is_written_beside_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QIDI_PLUS3#24: it was moved from another disk, and not at once.
+
+    So it needs no other folder, is on the disk before it has its name, and whoever
+    lists the folder sees either nothing or all of it.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.setenv("TMPDIR", str(elsewhere))  # where nothing can be written
+    done: list[tuple[str, int]] = []
+    fsync, rename = os.fsync, os.rename
+
+    def noted_fsync(at: int) -> None:
+        done.append(("fsync", os.fstat(at).st_dev))
+        fsync(at)
+
+    def noted_rename(old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append(("rename", os.fstat(dst_dir_fd).st_dev))
+        rename(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "rename", noted_rename)
+    async with opened(tmp_path / "files") as inbox:
+        folder = tmp_path / "files/parts/new"
+
+        async def looks() -> AsyncIterator[bytes]:
+            yield SMALL
+            (one,) = folder.iterdir()
+            assert one.suffix == ".upload"
+            assert inbox.paths() == []
+            done.clear()
+
+        await inbox.library.receive("parts/new/a.gcode", looks())
+        assert [path.name for path in folder.iterdir()] == ["a.gcode"]
+        what = [name for name, _ in done]
+        assert what[: what.index("rename") + 2] == ["fsync", "rename", "fsync"]
+        assert len({device for _, device in done}) == 1
+        assert not elsewhere.exists()
+
+
 async def test_a_file_that_is_being_named_is_not_given_up(tmp_path: Path) -> None:
     """From then on it is stored, even if nobody waits for it any more."""
     async with opened(tmp_path) as inbox:

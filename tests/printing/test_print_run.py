@@ -252,6 +252,70 @@ async def test_a_pause_restores_place_and_modes(tmp_path: Path) -> None:
     assert it.live.event_names.count("print_resumed") == 1
 
 
+async def test_a_pause_in_which_somebody_homes_leads_back(tmp_path: Path) -> None:
+    """Marlin#10875: homing ended the shift of the file, and it went on too low."""
+    moves = [f"G1 X{50 + n % 2 * 20} Y60 F600" for n in range(900)]
+    lines = ["G28", "G1 X50 Y50 Z10 F6000", "G92 X40 Z9.5", *moves]
+    link = tmp_path / "tty"
+    with simulated(SLOW, link) as printer:
+        async with printing(tmp_path, lines, str(link)) as it:
+            motion = printer.firmware.machine.motion
+            it.start()
+            await until(lambda: len(it.sent) > 9)
+            await it.live.does("job", command="pause")
+            before = dict(motion.position)
+            assert before["Z"] == 10
+            await it.live.does("command", commands=["G28", "G1 Z50 F6000"])
+            assert motion.position["Z"] == 50
+            count = len(it.sent)
+            await it.live.does("job", command="resume")
+            await it.phase("printing")
+            await until(lambda: moves[1] in it.sent[count:])
+            assert motion.position["Z"] == before["Z"], "of the machine"
+            assert motion.coordinate("Z") == 9.5, "of the file"
+            assert motion.position["Y"] == before["Y"]
+            await it.live.does("job", command="cancel")
+
+
+async def test_pauses_at_odd_moments(tmp_path: Path) -> None:
+    """While it heats, twice, taken back at once, and after the last line."""
+    scripts = {"afterPrintPaused": "M118 parked", "afterPrintDone": "G4 S1"}
+    lines = ["M109 S90", *layers(20)]
+    url = "simulator://marlin?speed=20"
+    async with printing(tmp_path, lines, url, scripts=scripts) as it:
+        job = it.live.printer.printing
+        with pytest.raises(RejectedError, match="nothing is printed"):
+            await job.resume()
+        it.start()
+        await it.live.has_sent("M109 S90")
+        asked = [it.live.begins("job", command="pause") for _ in range(2)]
+        await it.phase("pausing")
+        await asyncio.gather(*asked)
+        assert it.live.printer.state.job.phase == "paused"
+        await until(lambda: it.sent[-1] == "M118 parked")
+        await it.live.does("job", command="pause")
+        assert "G28" not in it.sent, "it has paused behind the heating"
+        for _ in range(2):
+            await it.live.does("job", command="resume")
+        await until(lambda: "G28" in it.sent)
+        assert it.sent.count("M118 parked") == 1
+        # Whoever changes their mind while it still moves gets either, and no mixture.
+        for _ in range(3):
+            await it.live.does("job", command="pause")
+            await it.live.does("job", command="resume")
+            await it.phase("printing")
+        await it.live.does("job", command="pause", at="layer")
+        await it.live.does("job", command="resume")
+        await until(lambda: it.live.printer.state.job.phase == "finishing")
+        with pytest.raises(RejectedError, match="all lines of the print were sent"):
+            await job.pause()
+        assert (await it.over()).outcome == "done"
+        moves = [line for line in lines if line.startswith("G1 X")]
+        assert [line for line in it.sent if line in {*moves}] == moves
+        names = it.live.event_names
+        assert names.count("print_paused") == names.count("print_resumed")
+
+
 async def test_it_can_be_paused_at_the_next_layer(tmp_path: Path) -> None:
     async with printing(tmp_path, layers(40, 30), SLOW) as it:
         it.start()
