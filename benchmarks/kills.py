@@ -34,7 +34,8 @@ def kill_once(firmware: Path, folder: Path, after: float) -> int:
         command = [*PROGRAM, str(port), str(folder / "moves.gcode"), str(state)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as bridge:
             assert bridge.stdout is not None  # noqa: S101 - it is piped
-            bridge.stdout.readline()
+            if bridge.stdout.readline() != b"printing\n":
+                sys.exit("the bridge ended before it was killed")
             time.sleep(after)
             bridge.kill()
         time.sleep(0.05)  # what is in the terminal arrives
