@@ -20,6 +20,11 @@ OCTOPRINT = "1.11.0"
 """The version that is reported. Slicers compare it with the oldest version that they
 support: PrusaSlicer needs 1.1, Cura's plugin 1.3."""
 
+_OF_MOONRAKER = frozenset({"server", "machine", "access"})
+_ROOTS = frozenset({"api", "plugin"}) | _OF_MOONRAKER
+"""What the paths of OctoPrint and Moonraker begin with. With one printer its id may be
+left out; what begins otherwise is a wrong id."""
+
 LOCAL = "api/files/local"
 """The resource with the files of a printer
 (https://docs.octoprint.org/en/master/api/files.html)."""
@@ -76,7 +81,7 @@ def route(target: str, printers: Collection[str]) -> Route:
     steps = _steps(target)
     if steps and steps[0] in printers and steps[1:]:
         printer, prefix, steps = steps[0], f"/{steps[0]}", steps[1:]
-    elif len(printers) == 1 and steps and steps[0] not in printers:
+    elif len(printers) == 1 and steps and steps[0] in _ROOTS:
         (printer,), prefix = printers, ""
     else:
         known = ", ".join(f"/{printer}" for printer in sorted(printers)[:5])
@@ -107,7 +112,7 @@ def unknown(resource: str) -> str:
     A slicer that is set to Moonraker asks for ``server/info`` first; one that is set to
     PrusaLink goes on as with OctoPrint without ``api/v1/storage``.
     """
-    if resource.partition("/")[0] in {"server", "machine", "access"}:
+    if resource.partition("/")[0] in _OF_MOONRAKER:
         return "this is not Moonraker; choose OctoPrint as the host type in the slicer"
     return "there is no such resource"
 

@@ -67,6 +67,10 @@ async def test_one_printer_needs_no_name(tmp_path: Path) -> None:
         assert (await served.ask(get("/api/version"))).status == 200
         assert (await served.ask(get("/left/api/version"))).status == 200
         assert (await served.ask(get("//api//version?a=b"))).status == 200
+        for path in ("/ender/api/version", "/right", "/favicon.ico", "/left"):
+            reply = await served.ask(get(path))
+            told = b"the URL in the slicer must end with a printer: /left"
+            assert (reply.status, reply.body) == (404, told)
         absolute = get("http://127.0.0.1:5000/left/api/version")
         assert (await served.ask(absolute)).status == 200
 
