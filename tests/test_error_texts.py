@@ -837,6 +837,9 @@ LINES = [
     (["send", "head", "{}", "--topic", "a/+"], "sent to one printer, so without +"),
     (["send", "head", "{}", "--broker", "mqtt://b:1"], '"mqtt://b:1": write only b:1'),
     (["send", "request/temp"], 'did you mean "request/temperature"?'),
+    (["send", "head", "{}", "--broker", "a b:1"], '"a b:1": must not contain spaces'),
+    (["watch", "--broker", "me@b:1"], "must be only a host name or an address; the p"),
+    (["demo", "--broker", "b/mqtt:1"], "must not contain a path; set mqtt.host to b,"),
     (
         ["simulate", "--pty", "x", "--firmware", "grbl"],
         'no firmware "grbl"; there are: marlin',

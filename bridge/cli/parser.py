@@ -576,7 +576,13 @@ def broker(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(
             f'"{text}": write [ADDRESS]:PORT, such as [::1]:1883'
         )
-    return host, port
+    # Only here: the models take a while to import, and --help is quick.
+    from bridge.config.values import host_and_port  # noqa: PLC0415
+
+    try:
+        return host_and_port(text, port)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}": {error}') from None
 
 
 def positive(most: float) -> Callable[[str], float]:

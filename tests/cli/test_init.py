@@ -107,6 +107,14 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
     ):
         person.answers("MQTT broker [localhost:1883]: ", "localhost:0")
         person.reads("port 0 is not valid")
+        for wrong, problem in (
+            ("my broker", "must not contain spaces"),
+            ("me@broker", "must be only a host name"),
+            ("mqtt://broker", "write only broker"),
+            ("broker/mqtt", "must not contain a path"),
+        ):
+            person.answers("MQTT broker [localhost:1883]: ", wrong)
+            person.reads(problem)
         person.answers("MQTT broker [localhost:1883]: ", "127.0.0.1:1")
         person.answers("account there (empty: none): ", "")
         person.answers("keep it anyway? (y/n) [n]: ", "")
