@@ -286,15 +286,21 @@ def _kind(
             f"command: must be a text in quotation marks, not {shown(name)}"
         )
     if name not in names:
-        code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
-        words = (name.lower(), *name.lower().split(), _OTHER_COMMANDS.get(name, ""))
-        meant = next((word for word in words if word in names), None)
-        example = _such_as(names) if len(names) == 1 else ""
-        raise RejectedError.invalid(
-            f"command: {topic} has no {shown(name)}{code}{nearest(name, names, meant)}"
-            f"{example}"
-        )
+        raise _no_such_command(topic, name, names)
     return names[name]
+
+
+def _no_such_command(
+    topic: str, name: str, names: Mapping[str, type[Command]]
+) -> RejectedError:
+    code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
+    words = (name.lower(), *name.lower().split(), _OTHER_COMMANDS.get(name, ""))
+    meant = next((word for word in words if word in names), None)
+    example = _such_as(names) if len(names) == 1 else ""
+    return RejectedError.invalid(
+        f"command: {topic} has no {shown(name)}{code}{nearest(name, names, meant)}"
+        f"{example}"
+    )
 
 
 def _misspelt(document: Json) -> str:

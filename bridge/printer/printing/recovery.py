@@ -192,14 +192,7 @@ def plan(
         RejectedError: ``not_recoverable`` (409); the message says why.
 
     """
-    start = scan.start
-    if start is None and scan.layer is not None:
-        _refuse(f"layer {scan.layer} is none of those that had begun")
-    if start is None or start.number <= 1:
-        _refuse(
-            "the print was interrupted in its first layer; print it again from the "
-            "beginning"
-        )
+    start = _start_of(scan)
     if point.family != context.dialect.name:
         _refuse("the printer has another firmware now")
     place = start.tracker.place
@@ -215,6 +208,18 @@ def plan(
         *_approaching(scan, place, context.profile),
     )
     return Recovery(start, lines, at)
+
+
+def _start_of(scan: Scan) -> LayerStart:
+    start = scan.start
+    if start is None and scan.layer is not None:
+        _refuse(f"layer {scan.layer} is none of those that had begun")
+    if start is None or start.number <= 1:
+        _refuse(
+            "the print was interrupted in its first layer; print it again from the "
+            "beginning"
+        )
+    return start
 
 
 def _refuse(why: str) -> NoReturn:
