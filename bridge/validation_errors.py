@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import quoted
+from bridge.schema_words import PATTERNS
 
 Key = tuple[str | int, ...]
 """The way to a value, such as ``("printers", 0, "serial", "port")``."""
@@ -107,13 +108,13 @@ def _written_otherwise(error: ErrorDetails) -> str:
         return f"{word} without quotation marks" if isinstance(value, str) else word
     if not isinstance(value, str):
         return ""
-    if kind == "tuple_type" and 0 < len(value) <= _SHOWN:
-        return f"; write [{shown(value)}]"
-    if kind not in {"float_type", "int_type", "bool_type"}:
-        return ""
-    if not text:
+    if "{{" in text or "{%" in text:
+        return "; this is a template that was not rendered; send what it renders"
+    if error["loc"] == ("commands",) and kind == "tuple_type":
+        return f"; write [{shown(value)}]" if 0 < len(value) <= _SHOWN else ""
+    if not text and kind in {"float_type", "int_type", "bool_type"}:
         return "; a template that renders nothing gives an empty text"
-    return number_otherwise(text) if kind != "bool_type" else ""
+    return number_otherwise(text) if kind in {"float_type", "int_type"} else ""
 
 
 def number_otherwise(text: str, marks: str = " without quotation marks") -> str:
@@ -168,6 +169,9 @@ def _wanted(error: ErrorDetails) -> str:
         word, key, unit = _SIZE[kind]
         count = context[key]
         return f"must have {word} {count} {unit if count == 1 else _PLURAL[unit]}"
+    if kind == "string_pattern_mismatch":
+        pattern = str(context["pattern"])
+        return PATTERNS.get(pattern, f"a text that matches {pattern}")
     # pydantic writes texts in single quotes; all our messages have double ones.
     expected = str(context.get("expected", error["msg"]))
     return _EXPECTED.get(kind) or _SINGLE_QUOTED.sub(r'"\1"', expected)

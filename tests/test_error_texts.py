@@ -316,6 +316,13 @@ PAYLOADS = [
     ("command", "G28\nG1 X10", 'are written as {"commands": ["G28", "G1 X10"]}, on t'),
     ("command", "M104 S{{ x }}", "this is a template that was not rendered"),
     ("command", '{"commands": "G28\\nG1"}', 'as a list: "commands": ["G28", "G1 X1"]'),
+    (
+        "files",
+        '{"command": "fetch", "url": "https://a/b.gcode", "sha256": "b"}',
+        'sha256: must be 64 hexadecimal digits, not "b"',
+    ),
+    ("light", '{"command": "set", "on": true, "color": "red"}', 'a list, not "red"'),
+    ("bed", '{"command": "target", "target": "{{ x }}"}', "was not rendered; send wh"),
     # Right payloads on wrong topics.
     ("head", '{"command": "G28"}', 'has no "G28"; G-code is sent on the topic command'),
     ("tool", '{"command": "M104 S200"}', "G-code is sent on the topic command"),
@@ -585,6 +592,7 @@ FILES = [
     ),
     (f"{_PRINTER}mqtt: b.lan", ['not "b.lan"; set mqtt.host to b.lan']),
     (f"{_PRINTER}mqtt: {{protocol: mqttv5}}", ["; did you mean 5?"]),
+    (f"{_PRINTER}mqtt: {{protocol: MQTT 5}}", ['not "MQTT 5"; did you mean 5?']),
     (f"{_PRINTER}mqtt: {{transport: ws}}", ["; did you mean websockets?"]),
     (f"{_PRINTER}mqtt: {{keepalive: 60s}}", ['not "60s"; write 60']),
     (f"{_PRINTER}mqtt: {{max_payload: 64k}}", ["; write only the number, in the unit"]),
@@ -627,6 +635,14 @@ FILES = [
     ("printers: [{serial: {baudrate: '115,200'}}]", ["; write 115200"]),
     ("printers: [{profile: {volume: [220]}}]", ["list of 1 entry; its settings are x"]),
     ("printers: [{profile: {volume: {x: 220}}}]", ["not 220; write [0, 220]"]),
+    (
+        "printers: [{profile: {volume: {x: [9, 9]}}}]",
+        ["must be a range, such as [0, 9"],
+    ),
+    (
+        "printers: [{serial: {port: '/dev/ttyUSB0:115200'}}]",
+        ["write /dev/ttyUSB0, and set serial.baudrate to 115200"],
+    ),
     ("printers: [{profile: {volume: {x: [9, 0]}}}]", ["lowest first; write [0, 9]"]),
     ("printers: [{profile: {fans: {0: Part}}}]", ["profile.fans.0 is no fan; write i"]),
     (

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "field_docs": set[str](),
     "schema_words": set[str](),
     "timestamps": set[str](),
-    "validation_errors": {"errors"},
+    "validation_errors": {"errors", "schema_words"},
     "errors": set[str](),
     "findings": set[str](),
     "backoff": set[str](),

@@ -121,7 +121,9 @@ class QueueSettings(Section):
 
 def _ascending(value: tuple[float, float]) -> tuple[float, float]:
     lowest, highest = value
-    if lowest >= highest:
+    if lowest == highest:
+        raise ValueError(f"must be a range, such as [0, {highest or 220:g}]")
+    if lowest > highest:
         raise ValueError(f"must have the lowest first; write [{highest:g}, {lowest:g}]")
     return value
 

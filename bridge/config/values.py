@@ -185,6 +185,11 @@ def checked_serial_port(value: str) -> str:
         )
     if value.strip() not in {"", value}:
         raise ValueError("must not begin or end with a space")
+    if found := re.fullmatch(r"(/dev/.+):(\d{4,7})", value):
+        raise ValueError(
+            f"must not contain the baud rate; write {found[1]}, and set "
+            f"serial.baudrate to {found[2]}"
+        )
     if re.fullmatch(r"[\w.-]+:\d+", value):
         raise ValueError(
             f"must begin with socket:// or rfc2217://; write socket://{value}"

@@ -294,7 +294,7 @@ def _choice(key: Key, wanted: Schema, given: Value) -> str:
     words = schema.choices(wanted)
     if not isinstance(given, str) or not words:
         return ""
-    word = given.lower().removeprefix("mqtt").removeprefix("v") or given.lower()
+    word = given.lower().removeprefix("mqtt").strip().removeprefix("v")
     known = (word, _OTHER_NAMES.get(given.lower()), likeliest(given.lower(), words))
     if close := next((one for one in known if one in words), None):
         return f"; did you mean {close}?"
