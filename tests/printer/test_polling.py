@@ -102,3 +102,23 @@ def test_the_next_query_is_due_when_the_first_of_them_is(printer: Knowing) -> No
 def test_a_printer_that_is_away_has_no_query_that_is_due(printer: Knowing) -> None:
     away = known.disconnected(printer.state, now=0)
     assert PollSchedule(2.0).next_due(away, printer.dialect, 1.0) == math.inf
+
+
+def test_a_print_that_is_reported_is_asked_for_once_it_may_stand() -> None:
+    """The reports may come in the middle of a line; only an answer shows a pause."""
+    printer = Knowing()
+    printer.sends("M155 S2", "M27 S2")
+    printer.at(10).says(PLACE, "SD printing byte 10/100", "SD printing byte 20/100")
+    assert "M27" not in asked(printer)
+    printer.at(14).says("SD printing byte 20/100")
+    assert "M27" not in asked(printer)
+    printer.at(15).says("SD printing byte 20/100")
+    assert asked(printer)["M27"] == 1
+    printer.says("SD printing byte 30/100")
+    assert "M27" not in asked(printer)
+    # One that waits for a heater, or is known to be paused, says nothing new.
+    printer.at(30).says("SD printing byte 30/100", "T:20 /200 B:20 /0")
+    heats = printer.state.job.heating
+    printer.says("//action:paused")
+    assert "M27" not in asked(printer)
+    assert not heats or printer.state.job.phase == "paused"

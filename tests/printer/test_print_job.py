@@ -601,6 +601,67 @@ def test_a_paused_print_without_a_file_is_over() -> None:
     assert printer.happened() == ["print_cancelled"]
 
 
+def answers(printer: Knowing, place: int) -> None:
+    """Have an ``M27`` answered by a firmware that also reports by itself."""
+    before = printer.state.job
+    printer.says(f"SD printing byte {place}/1000")
+    job = print_job.answered_in_turn(printer.state.job, before, printer.now)
+    printer.become(replace(printer.state, job=job))
+
+
+def test_a_pause_that_nobody_heard_shows_in_the_answers_of_who_reports() -> None:
+    """Its announcement was made while the bridge was away, and comes only once."""
+    printer = printing()
+    printer.sends("M27 S2")
+    printer.at(60).says(*["SD printing byte 100/1000"] * 9)
+    assert phase(printer) == "printing", "it may be in the middle of a long line"
+    answers(printer, 100)
+    printer.says("SD printing byte 100/1000")
+    answers(printer, 100)
+    assert phase(printer) == "printing"
+    answers(printer, 100)
+    assert printer.happened() == ["print_paused"]
+    assert printer.state.job.paused_at == 60
+    answers(printer, 100)
+    assert phase(printer) == "paused"
+    printer.says("SD printing byte 110/1000", "SD printing byte 120/1000")
+    assert printer.happened() == ["print_resumed"]
+
+
+def test_answers_that_show_no_pause() -> None:
+    printer = printing()
+    printer.sends("M27 S2")
+    for place in (110, 110, 110, 120, 120, 120, 130):  # it reads on between them
+        answers(printer, place)
+    assert phase(printer) == "printing"
+    answers(printer, 1000)
+    for _ in range(3):
+        answers(printer, 1000)
+    assert phase(printer) == "finishing"
+    idle = Knowing()
+    idle.sends("M27 S2")
+    for _ in range(4):
+        answers(idle, 100)
+    assert phase(idle) == "idle"
+    ended = printing()
+    ended.sends("M27 S2")
+    before = ended.state.job
+    ended.says(*["Not SD printing"] * 3)
+    job = ended.state.job
+    assert print_job.answered_in_turn(job, before, ended.now) is job
+
+
+def test_what_stands_after_an_error_of_a_firmware_that_reports_is_broken_off() -> None:
+    printer = printing()
+    printer.sends("M27 S2")
+    job = replace(printer.state.job, complaint=True)
+    for _ in range(3):
+        job = print_job.answered_in_turn(job, job, printer.now)
+    assert job.phase == "idle"
+    assert job.result is not None
+    assert job.result.reason == "file_error"
+
+
 def test_a_start_that_stands_still_from_the_beginning_can_be_resumed() -> None:
     printer = Knowing(dialect=KLIPPER)
     printer.says("File opened:a.gcode Size:1000", "File selected")

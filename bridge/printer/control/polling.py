@@ -8,6 +8,7 @@ from bridge.gcode.dialects import Dialect
 from bridge.gcode.line import code_of
 from bridge.printer.knowledge.age import MaxAges
 from bridge.printer.knowledge.model import PrinterState
+from bridge.printer.knowledge.print_table import RUNS
 
 _CARD = 1.0
 """Seconds between two ``M27``. A print that is started at the printer's panel must be
@@ -28,6 +29,11 @@ planned moves (Q-46)."""
 _READINESS = 10.0
 """Seconds between two queries of Klipper's state, because it may shut down without
 saying so on the serial line."""
+
+_STANDS = 5.0
+"""Seconds without a rising byte count after which a firmware that reports it by itself
+is queried as well. Only an answer shows that a print stands: a report may come in the
+middle of a line, and a pause is announced only once, perhaps while nobody listens."""
 
 MISSING = 2.0
 """Intervals without an automatic report after which the value is queried."""
@@ -118,7 +124,19 @@ def wanted_polls(
     if dialect.state_query:
         polls.append(Poll(dialect.state_query, _READINESS))
     late = now - MISSING * max(interval, 1.0)
-    return tuple(poll for poll in polls if _needed(state, poll.line, late))
+    asks = may_stand(state, now)
+    return tuple(
+        poll
+        for poll in polls
+        if _needed(state, poll.line, late) or (asks and poll.line == "M27")
+    )
+
+
+def may_stand(state: PrinterState, now: float) -> bool:
+    """Return whether a print that is reported automatically may have been paused."""
+    job = state.job
+    runs = job.phase in RUNS and job.origin == "card" and not job.heating
+    return runs and "M27" in state.autoreports and now - job.risen_at >= _STANDS
 
 
 def _card_polls(state: PrinterState, dialect: Dialect) -> Iterator[Poll]:

@@ -104,12 +104,18 @@ class StatusPoller:
             # Heaters come first: a query below may wait until somebody acts.
             await self._heat.check(session)
             for line in polls.due(observer.state, observer.dialect, observer.clock()):
-                waited = observer.state.waiting
-                if await ask(session, line) and waited:
-                    observer.set_state(knowledge.answered(observer.state))
+                await self._query(session, line)
             now = observer.clock()
             due = polls.next_due(observer.state, observer.dialect, now)
             await self._until_due(min(due, self._heat.next_due()))
+
+    async def _query(self, session: Session, line: str) -> None:
+        observer, before = self._observer, self._observer.state
+        answered = await ask(session, line)
+        if answered and before.waiting:
+            observer.set_state(knowledge.answered(observer.state))
+        if answered and line == "M27" and "M27" in before.autoreports:
+            observer.answered_in_turn(before.job)
 
     async def _report_again(self, session: Session) -> None:
         """Have the firmware report at the present interval, if it does so by itself."""

@@ -10,7 +10,7 @@ from bridge.gcode import reply_types as replies
 from bridge.gcode.dialects import UNKNOWN, Dialect, detect
 from bridge.gcode.events import Connected, Restarted
 from bridge.gcode.line import MOVES, Line, code_of
-from bridge.printer.knowledge import age, events, print_record
+from bridge.printer.knowledge import age, events, print_job, print_record
 from bridge.printer.knowledge import state as knowledge
 from bridge.printer.knowledge.history import History
 from bridge.printer.knowledge.model import (
@@ -22,6 +22,7 @@ from bridge.printer.knowledge.model import (
     evolve,
 )
 from bridge.printer.knowledge.print_record import LOST, PrinterRecord
+from bridge.printer.knowledge.print_table import PrintJob
 from bridge.printer.knowledge.problems import UnsolicitedErrors
 from bridge.printer.limits import travel
 from bridge.printer.limits.coordinates import Coordinates
@@ -116,6 +117,11 @@ class Observer:
                 self._closed(reason, word)
             case _:
                 self._said(event)
+
+    def answered_in_turn(self, before: PrintJob) -> None:
+        """Apply an answer to ``M27``, which was sent when the job was ``before``."""
+        job = print_job.answered_in_turn(self.state.job, before, self.clock())
+        self.set_state(replace(self.state, job=job))
 
     def expire(self, ages: age.MaxAges) -> None:
         """Forget values that are older than this."""

@@ -208,7 +208,7 @@ def _counted(
     job: PrintJob, position: int, size: int, now: float, *, in_turn: bool
 ) -> PrintJob:
     rose = job.position is not None and position > job.position
-    stands = in_turn and not rose and position < size
+    standing = job.standing_reports + in_turn
     job = heated_up(job, now) if rose else job
     return replace(
         job,
@@ -216,7 +216,7 @@ def _counted(
         size=size,
         denials=0,
         rising_reports=job.rising_reports + 1 if rose else 0,
-        standing_reports=job.standing_reports + 1 if stands else 0,
+        standing_reports=0 if rose or position >= size else standing,
         risen_at=now if rose else job.risen_at,
         complaint=job.complaint and not rose,
         counter_seen=job.phase == "paused",
@@ -229,6 +229,21 @@ def _observed_from_bytes(job: PrintJob, *, from_start: bool) -> Observation | No
     if job.standing_reports >= _STANDING_REPORTS and job.phase in RUNS:
         return "broke_off" if job.complaint else "stood_still"
     return "stood"
+
+
+def answered_in_turn(job: PrintJob, before: PrintJob, now: float) -> PrintJob:
+    """Return the job after an answer to ``M27`` of a firmware that also reports itself.
+
+    Its reports may come in the middle of a line, but the answer comes between two lines
+    of the print. So one that shows the counter of ``before``, when the query was sent,
+    counts as ``in_turn`` does for :func:`report_bytes`.
+    """
+    unchanged = job.position is not None and job.position == before.position
+    if {job.phase, before.phase} - {*RUNS} or not unchanged:
+        return job
+    job = replace(job, standing_reports=job.standing_reports + 1)
+    observed = _observed_from_bytes(job, from_start=False)
+    return job if observed is None else step(job, observed, now)
 
 
 def _observed_from_rising_bytes(
