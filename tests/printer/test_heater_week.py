@@ -12,9 +12,13 @@ import pytest
 
 from bridge.printer.control.heater_control import HeaterRecord
 from bridge.printer.control.heater_policy import (
+    AGAIN,
+    SETTLING,
     HeaterPolicy,
 )
 from bridge.printer.control.idle_timeout import (
+    SAVED_EVERY,
+    WARNING,
     HeaterLimits,
     Memory,
     worth_saving,
@@ -27,12 +31,13 @@ STEP = 60.0
 WEEK = 7 * 24 * 3600.0
 MINUTE = 60.0
 NEVER = float("inf")
-LATE = 10 * MINUTE
+LATE = SETTLING + WARNING / 2 + AGAIN + STEP
 """Seconds in which a bridge that runs and is connected gets a heater off that has no
-reason: half of a warning, the time after a connection, and some attempts."""
-EARLY = 150.0
-"""Seconds by which it may go off too early: the last use on the disk may be a minute
-old, and the last moment of a print a step or two."""
+reason: the time after a connection, half of a warning, one attempt that failed, and a
+step, because it is looked at once in each."""
+EARLY = SAVED_EVERY + STEP
+"""Seconds by which it may go off too early: the last use on the disk may be that old,
+and a print or a person is noticed with the next report."""
 LINES = {"tool0": "M104", "bed": "M140"}
 
 
@@ -75,6 +80,7 @@ class Week:
         if self.up:
             self.used = self.now
             self.rule.touch(self.now)
+            self.save(self.now)
 
     def heat(self, hold: float | None = None) -> None:
         """Send a command that heats, with or without a lease."""
@@ -333,4 +339,4 @@ def test_no_heater_is_on_without_a_reason(seed: int) -> None:
             if random.random() < chance:
                 happens()
         week.step()
-    assert week.went_off > 20
+    assert week.went_off > 10
