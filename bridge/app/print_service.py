@@ -109,7 +109,7 @@ class PrintService:
         self._began: float | None = None
         self._printed: str | None = None
         self._shown: tuple[str | None, int] | None = None
-        self._result = printer.state.job.result
+        self._result = self._last_known_result()
         self._touched = asyncio.Event()  # it may be time to start a print
         self._request: asyncio.TimerHandle | None = None  # from the printer's menu
         self._limiter = EventLimiter()
@@ -527,6 +527,17 @@ class PrintService:
             return PrintQueue()
         kept = recall(self._queue_file, QueueRecord)
         return PrintQueue() if kept is None else kept.queue
+
+    def _last_known_result(self) -> PrintResult | None:
+        """Return the result of the last print, if the history has it.
+
+        One that broke off with an earlier run of the bridge has ended only now.
+        """
+        result = self._printer.state.job.result
+        if result is None or not result.job:
+            return result
+        known = any(ended.job == result.job for ended in self._history)
+        return result if known else None
 
     def _last_history(self) -> tuple[Ended, ...]:
         if self._history_file is None:

@@ -151,6 +151,7 @@ class Printer:
         self.heat = self._build_heat(heat, heat_file, broker)
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
         self.printing = self._build_printing(print_file)
+        self.printing.on_link_lost = self.heat.print_broke_off
         self.prints = PrintCommands(self.observer, self.printing)
         self._poller = StatusPoller(
             self.observer,
@@ -269,6 +270,7 @@ class Printer:
         """Keep the printer connected until cancelled; then free its port."""
         self.printing.show_broken_off()
         if self._interrupted_print:
+            self.heat.print_broke_off()
             self.printing.report_interrupted()
         link = asyncio.create_task(self.link.run())
         try:
@@ -539,6 +541,8 @@ class Printer:
 
     def _on_state_event(self, event: StateEvent) -> None:
         self._listeners.on_event(event)
+        if event.name.startswith("print_"):
+            self.heat.look()  # so that no document has the reason of another phase
         name = hooks.BY_EVENT.get(event.name)
         # A print of the bridge runs its scripts itself, each before what follows it.
         if name and not (self.printing.active and event.name.startswith("print_")):
@@ -560,7 +564,7 @@ class Printer:
         before = self.state
         self.observer.handle(event)
         if self.state.phase != before.phase:
-            self.heat.look()  # so that no document has the reason of another phase
+            self.heat.look()
         self._poller.watch_age()
         self._stopped.handle(event, before)
         self.printing.handle(event)

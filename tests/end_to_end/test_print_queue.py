@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import resource
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -260,6 +261,43 @@ async def test_the_queue_and_the_history_survive_a_restart(
             await call(bridge, "release")
             (now, *_) = await ended(bridge, 1)
             assert now["job"] == kept["jobs"][0]
+
+
+async def test_a_print_that_was_killed_with_the_bridge_has_failed(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Its part is on the bed, so nothing may start by itself on this machine either."""
+    with simulated(PRINTER, tmp_path / "printer") as printer:
+        with queueing(broker, tmp_path, printer, hold=False) as bridge:
+            await listed(bridge)
+            await call(bridge, "release")
+            await call(bridge, "add", file="long.gcode")
+            await bridge.becomes("printing")
+            await call(bridge, "add", file="a.gcode")
+            # Killed, it would lose what is still to be written.
+            await until(lambda: "printing" in kept(tmp_path, "job"))
+            await until(lambda: "a.gcode" in kept(tmp_path, "queue"))
+            bridge.daemon.signal(signal.SIGKILL)
+            bridge.daemon.ended()
+        with queueing(broker, tmp_path, printer, hold=False) as bridge:
+            await listed(bridge)
+            await until(lambda: bridge.latest("queue/state")["held"])
+            (broken,) = await ended(bridge, 0)
+            assert (broken["file"], broken["outcome"]) == ("long.gcode", "failed")
+            assert broken["reason"] == "interrupted"
+            state = bridge.latest("queue/state")
+            assert (state["reason"], state["length"]) == ("print_failed", 1)
+            await bridge.fence()
+            assert "print_started" not in bridge.event_names()
+        with queueing(broker, tmp_path, printer, hold=False) as bridge:
+            await listed(bridge)
+            assert await ended(bridge, 0) == [broken], "it is counted once"
+
+
+def kept(folder: Path, what: str) -> str:
+    """Return the content of a state file."""
+    file = folder / f"state/queue.{what}.json"
+    return file.read_text() if file.exists() else ""
 
 
 async def test_a_print_that_cannot_be_started_holds_the_queue(

@@ -659,6 +659,24 @@ def test_a_lease_and_a_pause_go_on_where_the_bridge_ended() -> None:
     assert not watched.rule.memory.owed
 
 
+def test_a_print_of_ours_that_broke_off_leaves_nothing_hot(watched: Watched) -> None:
+    """The nozzle stands in the part, wherever the head was seen last."""
+    watched.rule.print_broke_off()
+    watched.again(60, THERE, HOT)
+    assert watched.at(61) == NOTHING
+    decision = watched.at(60 + SETTLING)
+    assert decision.off == {"tool0": "exit", "bed": "exit"}
+    watched.obeys(60 + SETTLING, decision)
+    assert watched.at(61 + SETTLING) == NOTHING
+
+    watched = Watched()
+    watched.rule.print_broke_off()
+    watched.again(60, THERE, HOT)
+    watched.at(61)
+    watched.rule.touch(62)  # somebody looks after it
+    assert watched.at(60 + 2 * SETTLING) == NOTHING
+
+
 # Leases
 
 

@@ -474,3 +474,27 @@ async def test_a_paused_print_outlives_the_end_of_the_bridge(tmp_path: Path) -> 
             )
             assert "G28 X Y" in planned.program.gcode
             assert again.sent == []
+
+
+async def test_a_print_whose_link_is_lost_leaves_nothing_hot(tmp_path: Path) -> None:
+    """Not every board is reset when its port is opened again."""
+    lines = ["M104 S150", *layers(400)]
+    port = "simulator://marlin?speed=20"
+    with simulated(port, tmp_path / "tty") as printer:
+        async with printing(
+            tmp_path, lines, str(tmp_path / "tty"), pause_heaters={"nozzle": 0.1}
+        ) as it:
+            it.start()
+            await it.phase("printing")
+            await until(lambda: it.live.printer.state.heat_reason == "print")
+            await it.live.does("job", command="pause")
+            reasons = [it.live.printer.state.heat_reason]
+            await it.live.does("job", command="resume")
+            reasons.append(it.live.printer.state.heat_reason)
+            assert reasons == ["pause", "print"], "at once"
+            printer.unplug()
+            assert (await it.over()).reason == "connection_lost"
+            printer.plug()
+            await it.live.operational()
+            assert printer.firmware.machine.heaters["tool0"].target == 150
+            await it.live.has_sent("M104 S0")

@@ -263,6 +263,11 @@ class HeaterControl:
             return self._observer.clock()
         return self.policy.next_look() - self._epoch
 
+    def print_broke_off(self) -> None:
+        """Note that a print of the bridge broke off without a connection."""
+        self.policy.print_broke_off()
+        self.save(now=True)
+
     def look(self) -> None:
         """Note the current state while there is no connection."""
         self._look()

@@ -240,6 +240,14 @@ class HeaterPolicy:
         if not self._state.job.active:
             self.memory = replace(self.memory, owed=True)
 
+    def print_broke_off(self) -> None:
+        """Note that a print of the bridge broke off, and its heaters could not go off.
+
+        Nobody has used the printer since: where the head stands is where the print left
+        it, wherever it was seen last.
+        """
+        self.memory = replace(self.memory, owed=True, place=None)
+
     def turned_off(self, state: PrinterState, now: float) -> tuple[str, ...]:
         """Return the heaters that should be off and are not; they are tried again."""
         self._state, self._now = state, now

@@ -115,6 +115,8 @@ class HostPrinting:
     Attributes:
         on_layer: called with the number of each layer when it begins to be extruded.
         on_ended: called with the result of each print, when the next one may start.
+        on_link_lost: called when a print has ended without a connection, over which its
+            heaters could have been turned off.
         on_menu: called with the name of each host action while nothing of ours is
             printed, such as ``start`` for "Start Host Print" in the printer's menu.
 
@@ -138,6 +140,7 @@ class HostPrinting:
         self._again: tuple[PrintFile, asyncio.Future[None]] | None = None
         self.on_layer: Callable[[int], None] = lambda _: None
         self.on_ended: Callable[[PrintResult], None] = lambda _: None
+        self.on_link_lost: Callable[[], None] = lambda: None
         self.on_menu: Callable[[str], None] = lambda _: None
 
     @property
@@ -311,6 +314,9 @@ class HostPrinting:
         try:
             await run.run()
         finally:
+            session = self._parts.link.session
+            if session is None or session.closed:
+                self.on_link_lost()
             self._run = None
             self._show(None)
             self._settle_waiters()
