@@ -199,7 +199,9 @@ class Dialect:
     heater_timeout: str = ""
     """The firmware's own timeout that turns heaters off, in words. It is published in
     ``info``, so that people know what protects the printer while the bridge is away.
-    Empty: none is known."""
+    Empty: none is known. Nothing was found for RepRapFirmware and Smoothieware
+    (https://marlinfw.org/docs/gcode/M085.html,
+    https://reprap.org/wiki/G-code#M85:_Set_Inactivity_Shutdown_Timer)."""
 
     # Its SD card
 
@@ -271,7 +273,8 @@ MARLIN = Dialect(
     detect=("marlin",),
     cancel=("M524",),
     numbers_oks=True,
-    heater_timeout="HOTEND_IDLE_TIMEOUT if it was built with it (M86 from 2.2 on)",
+    heater_timeout="HOTEND_IDLE_TIMEOUT if it was built with it (M86 from 2.2 on), and "
+    "the inactivity timer (M85) if it is set, which stops the printer",
 )
 """Measured with 2.0.9 and 2.1 (tests/transcripts/marlin).
 
@@ -286,6 +289,7 @@ MARLIN1 = Dialect(
     name="marlin1",
     babystep="M290 Z{mm}",
     detect=("marlin 1.0", "marlin v1;", "marlin_v1"),
+    heater_timeout="the inactivity timer (M85) if it is set, which stops the printer",
     sends_busy=False,
     g90_sets_extruder=False,
     resend_wait=0.2,
@@ -387,6 +391,7 @@ REPETIER = Dialect(
     name="repetier",
     homing_ends_shifts=False,
     detect=("repetier", "anet_a8"),
+    heater_timeout="the inactivity timer (M85) if it is set, which stops the printer",
     refuses_late=True,
     sends_busy=False,
     ok_before_output=True,

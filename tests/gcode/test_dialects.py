@@ -82,3 +82,17 @@ def test_a_macro_file_is_given_time() -> None:
 )
 def test_others_only_as_much_as_they_say(line: str, seconds: float) -> None:
     assert MARLIN.timeout_for(line) == seconds
+
+
+def test_what_protects_a_printer_without_the_bridge_is_named() -> None:
+    words = {
+        "marlin": ("M86", "M85"),
+        "marlin1": ("M85",),
+        "prusa": ("safety timer",),
+        "klipper": ("[idle_timeout]",),
+        "repetier": ("M85",),
+    }
+    for name, dialect in DIALECTS.items():
+        named = dialect.heater_timeout
+        assert bool(named) == (name in words), name
+        assert all(word in named for word in words.get(name, ())), name
