@@ -116,11 +116,14 @@ async def test_a_bridge_that_is_just_starting_gets_the_command(
         await seen.hears("printer/late/head")
 
 
+@pytest.mark.parametrize("payload", ["{}", "now", ""])
 async def test_an_emergency_waits_for_nobody(
-    broker: Mosquitto, seen: TestClient
+    broker: Mosquitto, seen: TestClient, payload: str
 ) -> None:
-    with sending(broker, "--topic", "printer/gone", "emergency") as process:
-        await seen.hears("printer/gone/emergency")
+    """Whatever its payload is: any message stops the printer."""
+    topic = f"printer/gone{len(payload)}"
+    with sending(broker, "--topic", topic, "emergency", payload) as process:
+        await seen.hears(f"{topic}/emergency")
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=DEADLINE)
     assert process.returncode == 1
