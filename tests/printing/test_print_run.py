@@ -419,7 +419,7 @@ async def test_the_printers_own_button_pauses_and_resumes(tmp_path: Path) -> Non
 
 async def test_the_file_can_pause_for_a_person(tmp_path: Path) -> None:
     """OctoPrint#1448: an M0 in the file blocked the printer."""
-    lines = ["G28", "M0 Insert the nut", "G1 X5 F3000", "@pause", "M104 S0"]
+    lines = ["G28", "M0 Insert the nut", "G1 X5 F3000", "@pause", "M0", "M104 S0"]
     async with printing(tmp_path, lines) as it:
         it.start()
         await it.phase("paused")
@@ -427,6 +427,11 @@ async def test_the_file_can_pause_for_a_person(tmp_path: Path) -> None:
         await it.live.does("job", command="resume")
         await it.phase("paused")
         assert it.live.printer.state.job.reason == "@pause"
+        # Another one follows at once: the print has been resumed all the same.
+        run = await it.live.does("job", command="resume")
+        assert run.warnings == []
+        await until(lambda: it.live.printer.state.job.reason == "M0")
+        await it.phase("paused")
         await it.live.does("job", command="resume")
         assert (await it.over()).outcome == "done"
         assert not any(line.startswith("M0") for line in it.sent)

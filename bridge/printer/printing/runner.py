@@ -398,7 +398,13 @@ class HostPrinting:
         run = self._uncancelled("job resume")
         was_paused = run.wanted == "pause"
         run.ask_resume()
-        if not was_paused or await self._settled({"printing", "finishing", "idle"}):
+        goes_on = {"printing", "finishing", "idle"}
+
+        def has_resumed() -> bool:
+            # The next line may be a pause of the file, which comes at once.
+            return run.wanted == "pause" or self._has_settled(goes_on)
+
+        if not was_paused or await self._until(has_resumed, SETTLED):
             return ()
         return (_STILL_RESUMING,)
 
