@@ -41,8 +41,6 @@ SIGTERM and SIGINT stop the daemon. SIGHUP reloads the file: changed settings ar
 applied while the printers go on; those of a serial port wait for the end of a print. If
 the file has an error, the daemon keeps its current configuration.
 
-If uvloop is installed, the daemon runs on it.
-
 examples:
   gcode2mqtt run
   BRIDGE_LOG__LEVEL=debug gcode2mqtt run --config my.yaml
@@ -375,9 +373,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
     parser.add_argument(
         "--event-loop",
-        choices=("auto", "asyncio", "uvloop"),
-        default="auto",
-        help="auto (the default) uses uvloop if it is installed",
+        choices=("asyncio", "uvloop"),
+        default="asyncio",
+        help="asyncio is the default; uvloop has to be installed",
     )
 
 

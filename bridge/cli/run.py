@@ -47,10 +47,10 @@ def event_loop(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     line on the wire. It is a compiled library, and nothing depends on it.
 
     Args:
-        choice: ``asyncio``, ``uvloop``, or ``auto``: uvloop if it is installed.
+        choice: ``asyncio`` or ``uvloop``.
 
     Raises:
-        ConfigError: uvloop is wanted and cannot be imported.
+        ConfigError: uvloop cannot be imported.
 
     """
     if choice == "asyncio":
@@ -58,8 +58,6 @@ def event_loop(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError as error:
-        if choice == "auto":
-            return None
         raise ConfigError(
             f"--event-loop uvloop: it cannot be imported ({error}); install it with: "
             'pip install "gcode2mqtt[uvloop]"'

@@ -25,7 +25,7 @@ LOG = {"log": {"level": "debug"}}
 async def test_commands_faults_and_the_end(
     broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEST_EVENT_LOOP", "auto")
+    monkeypatch.setenv("TEST_EVENT_LOOP", "uvloop")
     base = "loop"
     with (
         simulated("simulator://marlin", tmp_path / "printer") as printer,
@@ -107,7 +107,6 @@ def answered(
 
 def test_uvloop_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    assert run.event_loop("auto") is None
     assert run.event_loop("asyncio") is None
     with pytest.raises(ConfigError, match=r'pip install "gcode2mqtt\[uvloop\]"'):
         run.event_loop("uvloop")
