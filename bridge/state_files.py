@@ -120,7 +120,7 @@ class _RetainedTopics(BaseModel):
 
 
 class _Secret(BaseModel):
-    """What nobody else knows."""
+    """A random number that nobody else knows."""
 
     secret: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -299,7 +299,7 @@ class _Disk:
         work: Callable[[], None],
         failed: Callable[[OSError], None],
     ) -> None:
-        """Do something with a file soon; nothing else of it that waits is done.
+        """Do something with a file soon, instead of anything that waits for that file.
 
         Args:
             path: the file.
@@ -328,7 +328,7 @@ class _Disk:
                 failed(error)
 
     def _start(self) -> OSError | None:
-        """Have a thread do what waits; return why that is not possible."""
+        """Let a thread do what waits; return why that is not possible."""
         if self._has_thread:
             self._working = True
             self._changed.notify_all()

@@ -104,12 +104,12 @@ class FileCheck:
 
     @property
     def number(self) -> int:
-        """How many lines there were so far."""
+        """The number of lines so far."""
         return self._number
 
     @property
     def coordinates(self) -> Coordinates:
-        """Where the head is after the last line, as far as that is known."""
+        """The position of the head after the last line, as far as it is known."""
         return self._walk.coordinates
 
     @property
@@ -190,7 +190,7 @@ causes one in each line."""
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """Something about a line of a file.
+    """A finding about a line of a file.
 
     Attributes:
         line: its number in the file, counted from 1; 0: the file as a whole.
@@ -291,7 +291,7 @@ class CheckRules(BaseModel):
 
     @property
     def digest(self) -> str:
-        """What tells whether a report was written with the same rules."""
+        """A digest of the rules; it changes when the rules or their version do."""
         text = f"{VERSION} {self.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -321,7 +321,7 @@ class Checker:
 
     @property
     def report(self) -> CheckReport:
-        """What was found so far."""
+        """The findings so far."""
         return CheckReport(
             errors=tuple(self._errors),
             warnings=tuple(self._warnings),
@@ -357,13 +357,13 @@ class Checker:
         return line
 
     def error(self, number: int, code: str, text: str) -> None:
-        """Note something that must not be printed."""
+        """Add an error, which prevents the file from being printed."""
         self._error_count += 1
         if len(self._errors) < MOST_FINDINGS:
             self._errors.append(CheckFinding(number, code, _short(text)))
 
     def warning(self, number: int, code: str, text: str) -> None:
-        """Note something that a person should know."""
+        """Add a warning, which a person should know."""
         self._warning_count += 1
         if len(self._warnings) < MOST_FINDINGS:
             self._warnings.append(CheckFinding(number, code, _short(text)))
@@ -386,7 +386,7 @@ class Checker:
         # FileCheck counts the lines that it gets, and these are not all lines.
         message = found.message.removeprefix(f"line {self._check.number}: ")
         if not found.refuses:
-            if found.error != "position_unknown":  # it will be known to the firmware
+            if found.error != "position_unknown":  # the firmware will know it
                 self.warning(number, found.error, message)
         elif line is None and is_for_screens(text):
             self.warning(
@@ -424,7 +424,7 @@ def _placeholder(found: str) -> str:
 
 
 def _explained(text: str, line: Line | None, message: str) -> tuple[str, str]:
-    """Return the word and the sentence for a line that cannot be sent."""
+    """Return the code and the text of the finding for a line that cannot be sent."""
     if line is not None:
         return "invalid_line", message
     code = text.partition(";")[0]

@@ -78,7 +78,7 @@ class Index:
         self._lock = threading.Lock()
 
     def load(self) -> dict[str, IndexEntry]:
-        """Return all entries by path; none if the index has to be built again."""
+        """Return all entries by path; none if the index has to be rebuilt."""
         with self._lock:
             if not os.path.lexists(self._file):
                 return {}
@@ -91,7 +91,7 @@ class Index:
             return {}
 
     def put(self, path: str, entry: IndexEntry) -> None:
-        """Note what is known of a file."""
+        """Save what is known of a file."""
         found = entry.on_disk
         values = (
             path,
@@ -106,7 +106,7 @@ class Index:
         self._change(statement, [values])
 
     def drop(self, paths: Iterable[str]) -> None:
-        """Forget files that are gone."""
+        """Forget files that no longer exist."""
         values = [(path,) for path in paths]
         if values and self._file.exists():
             self._change("DELETE FROM files WHERE path = ?", values)

@@ -55,7 +55,7 @@ class Inspection:
             self._too_long()
 
     def finish(self) -> Inspected:
-        """Return what was found, after the last block."""
+        """Return the result, after the last block."""
         if self._rest:
             self._next(self._rest, len(self._rest))
         report = self._checker.report

@@ -1,4 +1,4 @@
-"""Has files read by the worker process, one at a time, for all printers."""
+"""Lets the worker process read files, one at a time, for all printers."""
 
 import asyncio
 import base64
@@ -68,7 +68,7 @@ class Inspector:
         return Picture(data, found.media_type, found.width, found.height)
 
     async def close(self) -> None:
-        """End the worker, also in the middle of a file; whoever waits gets an error."""
+        """End the worker, even in the middle of a file; callers get an error."""
         self._closed = True
         await self._end()
         for process in self._ending.values():  # one at the lowest priority takes long

@@ -1,4 +1,4 @@
-"""The files of one printer, for all who list, receive, print and delete them."""
+"""The files of one printer: listing, receiving, printing and deleting them."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger("bridge.printer")
 _Result = TypeVar("_Result")
 
 _BLOCK = 256 * 1024
-"""Bytes that are written at once, and the memory that a file takes on its way."""
+"""Bytes that are written at once, and thus the memory that receiving a file takes."""
 
 
 ABORTED = 5.0
@@ -98,7 +98,7 @@ class Library:
     # Life
 
     async def open(self) -> None:
-        """Remove what a crash has left, and list the files; new ones are read soon."""
+        """Remove leftovers of a crash, and list the files; new ones are read soon."""
         try:
             async with self._changing:
                 await self._load()
@@ -121,7 +121,7 @@ class Library:
         self.free = await _in_thread(self._store.free)
 
     async def close(self) -> None:
-        """Stop reading files; what is being received is given up by its sender."""
+        """Stop reading files; callers give up what is being received."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -285,7 +285,7 @@ class Library:
         await self._finished(self._delete(names.clean(path)))
 
     async def move(self, path: str, to: str) -> StoredFile:
-        """Give a file another name, maybe in another folder.
+        """Rename a file, or move it to another folder.
 
         Raises:
             FileError: ``not_found``, ``in_use``, ``exists``, ``invalid_name``,
@@ -373,7 +373,7 @@ class Library:
         if gone:
             self.on_change()
 
-    # Catching up with the folder
+    # Keeping up with the folder
 
     async def _catch_up(self) -> None:
         """Read what is new or has changed, and what other rules were checked with."""
@@ -411,7 +411,7 @@ class Library:
         found = await self._inspector.inspect(self._store.full(path), rules)
         entry = _entry(found, rules, before)
         async with self._changing:
-            # Whoever replaced it meanwhile has read the new one.
+            # If it was replaced meanwhile, the new one has been read.
             if await _in_thread(partial(self._store.stat, path)) == before:
                 known = self._known.get(path)
                 if known is not None and known.entry.sha256 == entry.sha256:
@@ -458,7 +458,7 @@ class Library:
                 await self._finished(_in_thread(incoming.abort))
 
     async def _finished(self, work: Coroutine[None, None, _Result]) -> _Result:
-        """Finish what must not be left half-way, also if its caller is cancelled."""
+        """Finish what must not be interrupted, even if the caller is cancelled."""
         task = self._start(work)
         try:
             return await asyncio.shield(task)

@@ -74,7 +74,7 @@ def _part(part: str, path: str) -> str:
 
 
 def same(path: str) -> str:
-    """Return what two clean paths have in common that are one on some disks.
+    """Return a key that is the same for paths that are one file on some disks.
 
     Disks of Windows, macOS and memory sticks do not distinguish upper and lower case.
     """
@@ -82,7 +82,7 @@ def same(path: str) -> str:
 
 
 def check_type(path: str) -> None:
-    """Refuse a name that is not that of G-code in text.
+    """Refuse a name that is not that of a plain G-code file.
 
     Raises:
         FileError: ``unsupported_type``.

@@ -46,7 +46,7 @@ class OnDisk:
 
     @classmethod
     def of(cls, found: os.stat_result) -> "OnDisk":
-        """Return what tells whether a file is still the same."""
+        """Return the values that show whether a file has changed."""
         return cls(found.st_size, found.st_mtime_ns)
 
 
@@ -69,7 +69,7 @@ class FileStore:
         self._folders = threading.Lock()
 
     def open(self) -> None:
-        """Remove what a crash has left of uploads.
+        """Remove the incomplete files that a crash has left.
 
         Raises:
             FileError: ``files_unavailable``.
@@ -120,7 +120,7 @@ class FileStore:
                     found[path] = OnDisk.of(entry.stat(follow_symlinks=False))
 
     def stat(self, path: str) -> OnDisk | None:
-        """Return a file as it is now; ``None``: there is none."""
+        """Return a file as it is now, or ``None``."""
         try:
             found = self.full(path).lstat()
         except OSError:
@@ -420,7 +420,7 @@ def _has_type(path: str) -> bool:
 
 @contextmanager
 def _explained(path: str) -> Iterator[None]:
-    """Turn errors of the disk into those of a file."""
+    """Convert errors of the disk into errors of a file."""
     try:
         yield
     except FileNotFoundError:

@@ -149,7 +149,7 @@ class FileError(RejectedError):
 
     @classmethod
     def unsupported_type(cls, path: str, why: str) -> "FileError":
-        """Return the error of a file that is no G-code in text."""
+        """Return the error of a file that is not plain G-code."""
         return cls(f"{quoted(path)}: {why}", error="unsupported_type", code=415)
 
     @classmethod
@@ -189,5 +189,5 @@ _MEGA = 1024 * 1024
 
 
 def megabytes(size: int) -> str:
-    """Return a number of bytes as people read it, such as ``200 MiB``."""
+    """Return a number of bytes for people, such as ``200 MiB``."""
     return f"{size / _MEGA:.0f} MiB" if size >= _MEGA else f"{size} bytes"

@@ -31,7 +31,7 @@ _BLOCK = 256 * 1024  # bytes that are read at once
 
 
 class Task(BaseModel):
-    """What the worker is to do with a file."""
+    """A task for the worker: what to do with a file."""
 
     path: str
     """The file."""
@@ -68,7 +68,7 @@ class WorkerResult(BaseModel):
 
 
 def answer(task: Task) -> WorkerResult:
-    """Carry out a task."""
+    """Execute a task."""
     try:
         if task.picture is not None:
             return WorkerResult(picture=_picture(task.path, *task.picture))
@@ -93,7 +93,7 @@ def _blocks(path: str) -> Iterator[bytes]:
     with open(os.open(path, flags), "rb", buffering=0) as file:  # noqa: PTH123 - of a descriptor
         while block := file.read(_BLOCK):
             if os.getppid() != parent:
-                sys.exit()  # nobody waits for the answer any more
+                sys.exit()  # nobody waits for the answer
             yield block
 
 
@@ -116,7 +116,7 @@ def _picture(path: str, start: int, end: int) -> Decoded | None:
 
 
 def main() -> None:
-    """Carry out tasks until there are no more."""
+    """Execute tasks until standard input ends."""
     os.nice(NICENESS)
     with suppress(OSError):  # there is none in a container, or without autogroups
         _AUTOGROUP.write_text(str(NICENESS))

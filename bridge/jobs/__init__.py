@@ -1,1 +1,1 @@
-"""The prints of a printer that wait, and those that have ended."""
+"""The waiting prints of a printer, and its past prints."""

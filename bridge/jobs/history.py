@@ -1,4 +1,4 @@
-"""The prints that have ended, and what is published of them.
+"""The past prints, and how they are published.
 
 Times are Unix time, in seconds.
 """

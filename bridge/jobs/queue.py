@@ -80,7 +80,7 @@ class PrintQueue:
         return None if self.held or not self.entries else self.entries[0]
 
     def uses(self, path: str) -> bool:
-        """Return whether a file is to be printed."""
+        """Return whether a file is in the queue."""
         return any(entry.path == path for entry in self.entries)
 
 
@@ -136,7 +136,7 @@ def clear(queue: PrintQueue) -> PrintQueue:
 
 
 def hold(queue: PrintQueue) -> PrintQueue:
-    """Return the queue after somebody has asked to hold it."""
+    """Return the queue after a request to hold it."""
     return replace(queue, held=True, reason="held", problem="")
 
 
@@ -149,7 +149,7 @@ def stopped(queue: PrintQueue) -> PrintQueue:
 
 
 def release(queue: PrintQueue) -> PrintQueue:
-    """Return the queue after somebody has cleared the bed."""
+    """Return the queue after somebody has confirmed that the bed is clear."""
     return replace(queue, held=False, reason=None, problem="")
 
 
@@ -172,7 +172,7 @@ def obstacle(queue: PrintQueue) -> Obstacle | None:
 
 
 def begun(queue: PrintQueue, job: str | None, *, hold_each: bool) -> PrintQueue:
-    """Return the queue after a print has begun, from the queue or from elsewhere.
+    """Return the queue after a print has begun, from the queue or not.
 
     Args:
         queue: the queue.
@@ -188,7 +188,7 @@ def begun(queue: PrintQueue, job: str | None, *, hold_each: bool) -> PrintQueue:
 
 
 def ended(queue: PrintQueue, *, done: bool) -> PrintQueue:
-    """Return the queue after a print has ended; what was not done holds it."""
+    """Return the queue after a print has ended; an incomplete one holds it."""
     if done or queue.reason in {"held", "stopped"}:
         return queue
     return replace(queue, held=True, reason="print_failed", problem="")
@@ -200,7 +200,7 @@ def refused(queue: PrintQueue, problem: str) -> PrintQueue:
 
 
 def without_files(queue: PrintQueue, exists: Callable[[str], bool]) -> PrintQueue:
-    """Return the queue without prints of files that are gone."""
+    """Return the queue without prints of files that no longer exist."""
     left = tuple(entry for entry in queue.entries if exists(entry.path))
     return queue if left == queue.entries else _without_problem(queue, left)
 
@@ -294,4 +294,4 @@ class QueueRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     queue: PrintQueue
-    """As it was last."""
+    """The last state of the queue."""

@@ -124,6 +124,10 @@ _ALL = (
     "CHAMBER_TEMPERATURE COOLER_TEMPERATURE MEATPACK CONFIG_EXPORT"
 )
 
+# Marlin and Klipper answer as the real firmwares did in tests/transcripts/marlin (2.0.9
+# and bugfix-2.1.x) and tests/transcripts/klipper (v0.13). The others did not run here:
+# what they say comes from the logs in tests/transcripts/reports, from their
+# documentation, and from the quirks in docs/adr/0015.
 MARLIN = Personality(
     name="marlin",
     identity=(

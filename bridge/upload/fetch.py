@@ -53,7 +53,7 @@ class Source:
 
     @property
     def server(self) -> str:
-        """What the header ``Host`` says."""
+        """The value of the header ``Host``."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == _HTTPS else f"{name}:{self.port}"
 
@@ -323,4 +323,4 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _forget(_result: object) -> None:
-    """Discard what arrives too late: it holds nothing to be closed."""
+    """Discard a result that arrives too late; it holds nothing to close."""

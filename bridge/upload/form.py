@@ -94,7 +94,7 @@ class FormParser:
             raise HttpError(400, f"the form is damaged: {error}") from None
         self._preamble = 0
         self._seen: set[str] = set()
-        self._field: str | None = None  # None: the present part is the file
+        self._field: str | None = None  # None: the current part is the file
         self._value = bytearray()
 
     def feed(self, data: bytes | bytearray) -> Iterator[FormEvent]:

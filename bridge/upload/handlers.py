@@ -1,4 +1,4 @@
-"""Answers the requests of slicers: checks who asks, and passes on what they send."""
+"""Answers the requests of slicers: checks the sender, and passes on the content."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ class Pace:
         self._due = 0.0
 
     async def rest(self, size: int, spent: float) -> None:
-        """Wait for the turn of the next piece.
+        """Wait until the next piece may be read.
 
         Args:
             size: bytes of this one.
@@ -112,7 +112,7 @@ class Questions:
         self._due = 0.0
 
     async def turn(self) -> None:
-        """Wait until the next question may be answered."""
+        """Wait until the next request may be answered."""
         if not self._prints():
             return
         now = asyncio.get_running_loop().time()
@@ -139,7 +139,7 @@ class Printers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask for what.
+    """Which clients may send requests, and to which names.
 
     Attributes:
         keys: the keys that are accepted.
@@ -203,7 +203,7 @@ class Api:
         self._access = access
         self._version = version
         self.uploads = 0
-        """How many are under way."""
+        """The number of uploads that are under way."""
         self._pace = Pace(printers.prints)
         self._questions = Questions(printers.prints)
         self._refusals = Questions(printers.prints)  # they delay nobody with a key
@@ -212,7 +212,7 @@ class Api:
         self._resources = self._table()
 
     def allow(self, access: Access) -> None:
-        """Use other keys and names for the requests that come from now on."""
+        """Use other keys and names for the following requests."""
         self._access = access
 
     async def close(self) -> None:
@@ -307,7 +307,7 @@ class Api:
     def _table(
         self,
     ) -> Mapping[str, Mapping[str, Callable[[_Request], Awaitable[HttpResponse]]]]:
-        """Return who answers which method of which resource."""
+        """Return the handler for each method of each resource."""
         commands = {
             resource: {"POST": self._printer_command} for resource in octoprint.COMMANDS
         }
@@ -400,7 +400,7 @@ class Api:
     async def _command(
         self, request: _Request, topic: str, document: Mapping[str, object]
     ) -> HttpResponse:
-        """Carry out a command; one that takes long continues after the answer."""
+        """Execute a command; a long one continues after the response."""
         result = await self._result(request, topic, document)
         if result.code < HTTPStatus.BAD_REQUEST:
             return HttpResponse(status=204)
@@ -435,7 +435,7 @@ class Api:
                 file, start=form.prints, source="upload"
             )
         except CommandError as error:
-            # The file is there; an error would read as a failed upload.
+            # The file is stored; an error would look like a failed upload.
             submitted = Submitted(reason=error.message)
             log.warning("%s was stored, and is not printed: %s", file.path, error)
         if form.selects and not form.prints:

@@ -198,7 +198,7 @@ def scan(folder: Path, printers: Collection[str]) -> list[FoundFile]:
 def _file(entry: "os.DirEntry[str]", parts: tuple[str, ...]) -> list[FoundFile]:
     try:
         status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # it has gone meanwhile
+    except FileNotFoundError:  # it was removed meanwhile
         return []
     if not stat.S_ISREG(status.st_mode):
         return []
@@ -211,4 +211,4 @@ def _set_aside(source: Path, why: str) -> None:
 
 
 def _forget(_result: object) -> None:
-    """Discard what arrives too late."""
+    """Discard a result that arrives too late."""

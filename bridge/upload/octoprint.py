@@ -68,7 +68,7 @@ class Route:
 
 
 def route(target: str, printers: Collection[str]) -> Route:
-    """Return what the target of a request stands for.
+    """Return the resource that the target of a request means.
 
     Args:
         target: a path with or without a query, or a whole URL.

@@ -80,7 +80,7 @@ class Body:
         self._receive = receive
         self._proceed = proceed
         self.admitted = False
-        """Its sender has shown a key, and may hold the connection."""
+        """The sender has shown a valid key, and may occupy the connection."""
 
     async def pieces(self, limit: int) -> AsyncIterator[bytes | bytearray]:
         """Yield the bytes as they arrive; the next ones are not read before.
@@ -144,21 +144,21 @@ class ClientSocket(asyncio.Protocol):
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait until somebody wants to read."""
+        """Wait until data are wanted."""
         # That of another event loop, such as uvloop's, need not inherit from it.
         self.transport = cast("asyncio.Transport", transport)
         self.transport.pause_reading()
         self._on_connected(self)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what was read, and read no more."""
+        """Keep what was read, and stop reading."""
         if not self._handshakes:
             self.transport.pause_reading()
         self._data += data
         _wake(self._read_wait)
 
     def eof_received(self) -> bool:
-        """Note that the client sends no more; it may still wait for its answer."""
+        """Note that the client sends no more; it may still wait for its response."""
         self._ended = True
         _wake(self._read_wait)
         # TLS cannot be closed on one side only.
@@ -172,18 +172,18 @@ class ClientSocket(asyncio.Protocol):
         _wake(self._write_wait)
 
     def pause_writing(self) -> None:
-        """Note that the client takes nothing at the moment."""
+        """Note that the client accepts no data at the moment."""
         self._write_paused = True
 
     def resume_writing(self) -> None:
-        """Note that it takes something again."""
+        """Note that the client accepts data again."""
         self._write_paused = False
         _wake(self._write_wait)
 
     # What a connection calls
 
     async def start_tls(self, tls: ssl.SSLContext) -> None:
-        """Encrypt; nothing was read before.
+        """Start TLS, before anything was read.
 
         Raises:
             OSError: The client does not want to, or takes too long.
@@ -295,7 +295,7 @@ class HttpConnection:
             async with timeout(ANSWER_TIMEOUT):
                 await self._client.close()
         except (Cut, OSError, TimeoutError):
-            pass  # there is nobody to answer
+            pass  # nobody waits for a response
         finally:
             self.abort()
 
@@ -415,7 +415,7 @@ class HttpConnection:
             raise Cut from None
 
     async def _linger(self) -> None:
-        """Read a little more, so that the client gets the answer."""
+        """Read a little more, so that the client receives the response."""
         if self._client.transport.can_write_eof():
             self._client.transport.write_eof()
         left = LINGER_BYTES
@@ -480,7 +480,7 @@ class Server:
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """The number of connected clients."""
         return len(self._clients)
 
     async def listen(
@@ -499,7 +499,7 @@ class Server:
         """
         self._tls = tls
         loop = asyncio.get_running_loop()
-        # Who only begins a handshake counts as a client, too.
+        # A client that has only begun a handshake counts as well.
         self._server = await loop.create_server(
             partial(ClientSocket, self._arrived), host, port
         )
@@ -507,12 +507,12 @@ class Server:
         return int(name[1])
 
     def leave(self) -> None:
-        """Stop listening, and give up every request."""
+        """Stop listening, and abort all requests."""
         if self._server is not None:
             self._server.close()
             self._server = None
         for client in self._clients:
-            if not client.cancelling():  # it may be removing its file
+            if not client.cancelling():  # it may still be removing its file
                 client.cancel()
 
     async def close(self) -> None:

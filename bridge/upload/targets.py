@@ -1,4 +1,4 @@
-"""What the HTTP server, the inbox and downloads need of a printer; ``app`` gives it."""
+"""What the HTTP server, the inbox and downloads need of a printer; from ``app``."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any, Literal, Protocol
 from bridge.files.stored import StoredFile
 
 Source = Literal["upload", "inbox", "fetch"]
-"""How a file came."""
+"""How a file arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """What became of a file after it was stored.
+    """What happened to a file after it was stored.
 
     Attributes:
         state: it was only stored, is printed now, or waits in the queue.
@@ -93,7 +93,7 @@ class UploadTarget(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its display name."""
         ...
 
     @property
@@ -108,7 +108,7 @@ class UploadTarget(Protocol):
 
     @property
     def equipment(self) -> Equipment:
-        """What it has."""
+        """Its equipment."""
         ...
 
     def state(self) -> Mapping[str, Any]:
@@ -126,7 +126,7 @@ class UploadTarget(Protocol):
     async def submit(
         self, file: StoredFile, *, start: bool, source: Source
     ) -> Submitted:
-        """Do with a stored file what its sender wants.
+        """Print a stored file if its sender wants that.
 
         Args:
             file: the file.
@@ -140,5 +140,5 @@ class UploadTarget(Protocol):
         ...
 
     async def command(self, topic: str, payload: bytes) -> CommandResult:
-        """Carry out a command as if it had come on an MQTT topic of the printer."""
+        """Execute a command as if it had arrived on an MQTT topic of the printer."""
         ...
