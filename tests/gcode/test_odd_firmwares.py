@@ -45,6 +45,16 @@ def test_one_request_in_the_handshake_may_be_noise() -> None:
     assert Connected() in talk.hears("ok T:20.0 /0.0") or talk.sends() == "M105"
 
 
+def test_nobody_waits_for_line_0() -> None:
+    """However often noise asks for it, the greeting keeps its number."""
+    talk = Dialogue(UNKNOWN)
+    first = talk.sends()
+    for _ in range(4):
+        talk.hears("Resend: 0", "ok")
+        talk.waits(1)
+        assert talk.sends() == first
+
+
 def test_m110_may_be_obeyed_without_a_word() -> None:
     talk = Dialogue(UNKNOWN)
     for _ in range(6):
