@@ -677,6 +677,22 @@ def test_a_print_of_ours_that_broke_off_leaves_nothing_hot(watched: Watched) -> 
     assert watched.at(60 + 2 * SETTLING) == NOTHING
 
 
+def test_half_a_degree_is_the_same_target_and_adds_up_to_another(
+    watched: Watched,
+) -> None:
+    watched.told(100, "T:210.0 /210.0 B:60.0 /60.5")
+    assert watched.rule.memory.used == 0
+    watched.told(200, "T:210.0 /210.0 B:60.0 /61.0")
+    assert watched.rule.memory.used == 200
+
+
+def test_a_lease_is_followed_all_the_time() -> None:
+    """A report that contradicts it has to last, which no change of the state shows."""
+    watched = leased()
+    watched.at(5)
+    assert watched.rule.next_look() == 5
+
+
 # Leases
 
 

@@ -601,6 +601,15 @@ def test_a_paused_print_without_a_file_is_over() -> None:
     assert printer.happened() == ["print_cancelled"]
 
 
+def test_a_pause_that_is_announced_again_keeps_its_reason() -> None:
+    printer = printing()
+    printer.says("//action:paused filament_runout")
+    assert printer.state.job.reason == "filament_runout"
+    printer.says("//action:paused", "//action:paused")
+    assert printer.state.job.reason == "filament_runout"
+    assert printer.happened().count("filament_runout") == 1
+
+
 def answers(printer: Knowing, place: int) -> None:
     """Have an ``M27`` answered by a firmware that also reports by itself."""
     before = printer.state.job
