@@ -711,3 +711,20 @@ def test_an_arc_in_coordinates_that_are_shifted_by_an_unknown_length() -> None:
     frame = Frame(shifts={("M206", "x"): None})
     with pytest.raises(RejectedError, match="coordinates of x were shifted"):
         check(["G2 X100 Y110 J5"], rules(BOX, MIDDLE, frame=frame))
+
+
+def test_the_feedrate_that_was_in_force_may_be_restored() -> None:
+    fast = Modal(feedrate=6000.0, speed_factor=1000.0)
+    extrusion = ["M83", "G1 E5 F300", "G1 F6000"]
+    check(extrusion, rules(BOX, modal=fast))
+    for program, message in (
+        ([*extrusion, "G1 X5"], "60000 mm/min is faster than 12000"),
+        (["G1 X5 F6000"], "60000 mm/min"),
+        (["G1 F6001"], "60010 mm/min"),
+        (["G1 F1300"], "13000 mm/min"),
+        (["G1 E1 F6000"], "60000 mm/min"),
+    ):
+        with pytest.raises(RejectedError, match=message):
+            check(program, rules(BOX, modal=fast))
+    with pytest.raises(RejectedError, match="60000 mm/min"):
+        check(["G1 F6000"], rules(BOX, modal=Modal(speed_factor=1000.0)))

@@ -150,6 +150,7 @@ class Walk:
         special = _SPECIAL.get(start.dialect.name, "")
         self._special = special if self._reach else ""
         self._feedrate = start.modal.feedrate or start.dialect.default_feedrate
+        self._feedrate_before = start.modal.feedrate
         self._filament = FilamentLimit(profile.max_extrusion, sums=sums)
         self._note_modes()
 
@@ -381,6 +382,8 @@ class Walk:
             speed = self._profile.max_speed * self._speed  # that of an earlier G0
         if speed <= self._profile.max_speed:
             return
+        if feedrate and feedrate == self._feedrate_before and len(line.values) == 1:
+            return  # it moves nothing, and was in force before, as after an extrusion
         limit = f"{format_number(self._profile.max_speed)} mm/min (profile.max_speed)"
         by = ""
         if self._speed != 1.0:
