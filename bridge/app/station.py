@@ -147,7 +147,7 @@ class Station:
         self._scheduler = scheduler or PublishScheduler()
 
     def _set_initial_state(self) -> None:
-        """Change the settings that can change while the station runs."""
+        """Set what changes while the station runs to what it is before."""
         self._connected = asyncio.Event()
         self.pending: tuple[str, ...] = ()
         """Changed settings that wait for the end of a print."""

@@ -302,8 +302,9 @@ class PrinterConfig(Section):
     `send` them, with a warning that no limit covers them, or `refuse` those that
     `allowed` does not name."""
     heaters_on_exit: Literal["keep", "off"] = "off"
-    """What happens to heaters when the bridge ends or this printer is removed: `off`
-    turns them off, unless a print runs, and `keep` leaves them on."""
+    """What happens to heaters when the bridge ends, this printer is removed, or a print
+    of the bridge's files breaks off with the connection: `off` turns them off, unless a
+    print runs, and `keep` leaves them on."""
     on_exit: Literal["pause", "cancel", "finish_layer"] = "pause"
     """What happens to a print of the bridge's files when the bridge ends: it is paused
     at once (`pause`) or at the end of the layer, within 45 seconds (`finish_layer`), or

@@ -311,13 +311,13 @@ class Exchange:
         line = self._window.head
         if (
             line is None
+            or ok.room is None
             or line.number != ok.number
             or not self._is_plainly_due(line)
             or not self._transmitter.dialect.numbered
         ):
             return self.process_ok(ok, now)
-        if ok.room is not None:
-            self._note_room(ok.room)
+        self._note_room(ok.room)
         return self._acknowledge_head(line, now)
 
     def _is_plainly_due(self, line: QueuedLine) -> bool:

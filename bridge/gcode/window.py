@@ -31,8 +31,9 @@ NUMBER_GAP = 1000
 """Numbers that are skipped when the numbering restarts.
 
 More than :data:`HISTORY`, so that no request for a line of the old numbering matches
-one of the new. It is also the first number that is used: no line has the number 1, so a
-request for line 1 always means that the firmware was reset (docs/adr/0014).
+one of the new. It is also the first number that is used after the handshake, in which a
+firmware may insist on 1. No other line has that number, so a request for line 1 means
+that the firmware was reset (docs/adr/0014).
 """
 
 HIGHEST_FIRST_NUMBER = 10**8

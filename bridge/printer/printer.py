@@ -151,7 +151,7 @@ class Printer:
         self.heat = self._build_heat(heat, heat_file, broker)
         self._hooks = HookRunner(scripts, lambda: self.state, self._execute_own)
         self.printing = self._build_printing(print_file)
-        self.printing.on_link_lost = self.heat.print_broke_off
+        self.printing.on_link_lost = self._print_broke_off
         self.prints = PrintCommands(self.observer, self.printing)
         self._poller = StatusPoller(
             self.observer,
@@ -270,7 +270,7 @@ class Printer:
         """Keep the printer connected until cancelled; then free its port."""
         self.printing.show_broken_off()
         if self._interrupted_print:
-            self.heat.print_broke_off()
+            self._print_broke_off()
             self.printing.report_interrupted()
         link = asyncio.create_task(self.link.run())
         try:
@@ -551,6 +551,11 @@ class Printer:
     async def _attend(self, session: Session) -> None:
         """Look after a connected printer; the poller is built after the link."""
         await self._poller.run(session)
+
+    def _print_broke_off(self) -> None:
+        """Have the heaters turned off after the next connection, if that is wanted."""
+        if self.config.heaters_on_exit == "off":
+            self.heat.print_broke_off()
 
     def _leave_at_once(self, session: Session) -> None:
         self.heat.leave_at_once(session, self.config.heaters_on_exit)

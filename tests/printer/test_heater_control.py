@@ -468,7 +468,7 @@ async def test_what_cannot_be_reached_goes_off_after_the_next_connection(
             assert it.sent == ["M104 S0"]
             assert told(it, "heaters_off") == [{"heaters": ["tool0"], "cause": "exit"}]
             assert "heaters_idle" not in it.event_names
-    assert "the bridge stops, or has stopped, serving this printer" in caplog.text
+    assert "the bridge stops or has stopped serving it" in caplog.text
 
 
 # A bug in what looks after the printer ends the link

@@ -1,5 +1,6 @@
 """When heaters go off and why they are on, told as dialogues."""
 
+import json
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 
@@ -98,9 +99,9 @@ def watched() -> Watched:
     return watched
 
 
-def paused() -> Watched:
+def paused(watched: Watched | None = None) -> Watched:
     """Return a print that has just been paused, at 0."""
-    watched = Watched()
+    watched = watched or Watched()
     watched.told(-60, *PRINTS)
     assert watched.reason() == "print"
     watched.told(-1)
@@ -582,9 +583,53 @@ def test_only_what_went_off_with_the_bridge_is_on_again_with_it(by: str) -> None
 
 
 def test_the_file_of_an_earlier_version_says_whether_all_is_set_again() -> None:
-    for kept, wanted in ((True, ("tool0",)), (False, ()), (["bed"], ("bed",))):
+    for kept, wanted in ((True, ("tool0",)), (False, ())):
         record = HeaterRecord(saved_at=0, restore={"tool0": 210}, rewarm=kept)
         assert record.memory(1).rewarm == wanted
+
+
+@pytest.mark.parametrize("names", [(), ("bed",), ("bed", "tool0")])
+def test_earlier_versions_can_read_the_file(names: tuple[str, ...]) -> None:
+    record = HeaterRecord.of(Memory(restore={"tool0": 210}, rewarm=names), 5.0)
+    document = json.loads(record.model_dump_json())
+    assert document["rewarm"] is bool(names), "all that they know"
+    assert HeaterRecord.model_validate(document).memory(5.0).rewarm == names
+
+
+CHAMBER = f"{HOT} C:30.0 /"
+
+
+def with_chamber() -> Watched:
+    return Watched(printer=Knowing(profile=Profile(heated_chamber=True)))
+
+
+def test_what_the_print_did_not_have_is_not_on_after_the_pause() -> None:
+    watched = paused(with_chamber())
+    watched.rule.commanded({"chamber": 45}, 5, None)
+    watched.told(6, CHAMBER + "45.0")
+    watched.rule.commanded({"chamber": 0}, 10, None)
+    watched.told(11, CHAMBER + "0.0")
+    assert watched.rule.memory.restore == {}
+
+    watched.told(20, CHAMBER + "45.0")  # at its panel
+    watched.told(30, CHAMBER + "0.0")
+    assert watched.rule.memory.restore == {}
+
+    watched.told(40, CHAMBER + "45.0")
+    watched.rule.leaving(("chamber", *BOTH))
+    assert watched.rule.memory.rewarm == ("chamber", *BOTH), "as it was"
+
+
+def test_what_the_print_had_when_it_was_paused_is_on_after_the_pause() -> None:
+    watched = with_chamber()
+    watched.told(-60, CHAMBER + "45.0", *PRINTS)
+    watched.told(0, "//action:paused")
+    watched.rule.commanded({"chamber": 0}, 10, None)
+    watched.told(11, CHAMBER + "0.0")
+    assert watched.rule.memory.restore == {"chamber": 45}
+    watched.again(20, HERE, CHAMBER + "0.0", "SD print paused")
+    watched.at(20)
+    assert watched.rule.memory.restore == {"chamber": 45}, "over a restart"
 
 
 def test_after_a_pause_that_has_taken_too_long_it_waits_for_the_resume() -> None:

@@ -11,7 +11,7 @@ from bridge.gcode.reply_types import Refusal
 from bridge.printer.knowledge import print_job, print_table
 from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem
-from bridge.printer.knowledge.print_job import progress, remaining
+from bridge.printer.knowledge.print_job import progress, remaining, select_stored
 from bridge.printer.knowledge.print_table import PrintJob, elapsed, running_time
 from bridge.printer.published.safety_flags import attention
 from tests.support.knowing import Knowing
@@ -138,6 +138,17 @@ def test_what_the_card_says_leaves_a_stored_file_selected() -> None:
     job = printer.state.job
     assert (job.phase, job.origin) == ("idle", "local")
     assert (job.file, job.size) == ("part.gcode", 100)
+
+
+def test_a_counter_that_stands_anywhere_starts_no_stored_file() -> None:
+    """Some firmwares report the counter of the card although nothing is printed."""
+    printer = Knowing()
+    job = select_stored(printer.state.job, "part.gcode", 5000)
+    printer.become(replace(printer.state, job=job))
+    for _ in range(4):
+        printer.says("SD printing byte 3000/5000")
+    assert (phase(printer), printer.state.job.file) == ("idle", "part.gcode")
+    assert printer.events == []
 
 
 def test_a_line_that_starts_the_card_starts_none_of_ours() -> None:

@@ -728,3 +728,7 @@ def test_the_feedrate_that_was_in_force_may_be_restored() -> None:
             check(program, rules(BOX, modal=fast))
     with pytest.raises(RejectedError, match="60000 mm/min"):
         check(["G1 F6000"], rules(BOX, modal=Modal(speed_factor=1000.0)))
+    own = rules(BOX, modal=fast, dialect=SMOOTHIEWARE)
+    check(["M83", "G1 E5 F300", "G1 F6000"], own)
+    with pytest.raises(RejectedError, match="60000 mm/min"):
+        check(["G0 F6000"], own)  # that of other moves, and not in force before

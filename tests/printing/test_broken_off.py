@@ -498,3 +498,22 @@ async def test_a_print_whose_link_is_lost_leaves_nothing_hot(tmp_path: Path) -> 
             await it.live.operational()
             assert printer.firmware.machine.heaters["tool0"].target == 150
             await it.live.has_sent("M104 S0")
+
+
+@pytest.mark.parametrize("mode", ["off", "keep"])
+async def test_heaters_may_be_left_to_the_idle_timeout(
+    tmp_path: Path, mode: str
+) -> None:
+    with simulated("simulator://marlin?speed=20", tmp_path / "tty") as printer:
+        async with printing(
+            tmp_path,
+            ["M104 S150", *layers(400)],
+            str(tmp_path / "tty"),
+            settings={"heaters_on_exit": mode},
+        ) as it:
+            it.start()
+            await it.phase("printing")
+            await until(lambda: it.live.printer.state.heat_reason == "print")
+            printer.unplug()
+            await it.over()
+            assert it.live.printer.heat.policy.memory.owed is (mode == "off")

@@ -66,7 +66,7 @@ _CAUSES: Mapping[Cause, str] = {
     "pause": "the print has been paused for too long",
     "hold": "the time that it was held for is over",
     "broker": "the broker is away, and nobody used it for {broker:g} minutes",
-    "exit": "the bridge stops, or has stopped, serving this printer",
+    "exit": "the bridge stops or has stopped serving it, or a print of it broke off",
 }
 
 
@@ -89,8 +89,10 @@ class HeaterRecord(BaseModel):
     warned: dict[str, float] = {}
     holds: dict[str, _HoldRecord] = {}
     restore: dict[str, float] = {}
-    rewarm: bool | list[str] = False
-    """The heaters; in files of earlier versions, whether it is all in ``restore``."""
+    rewarm: bool = False
+    """Whether any is; earlier versions read only this, and mean all in ``restore``."""
+    rewarmed: list[str] | None = None
+    """The heaters; ``None`` in files of earlier versions."""
     owed: bool = False
     alone: float | None = None
 
@@ -108,7 +110,8 @@ class HeaterRecord(BaseModel):
                 for name, hold in memory.holds.items()
             },
             restore=dict(memory.restore),
-            rewarm=list(memory.rewarm),
+            rewarm=bool(memory.rewarm),
+            rewarmed=list(memory.rewarm),
             owed=memory.owed,
             alone=memory.alone,
         )
@@ -116,7 +119,8 @@ class HeaterRecord(BaseModel):
     def memory(self, now: float) -> Memory:
         """Return what was remembered, by the present clock."""
         place = None if self.place is None else (*self.place,)
-        rewarm = self.restore if self.rewarm is True else self.rewarm or ()
+        all_of_them = self.restore if self.rewarm else ()
+        rewarm = all_of_them if self.rewarmed is None else self.rewarmed
         memory = Memory(
             used=self.used,
             targets=self.targets,
@@ -232,7 +236,9 @@ class HeaterControl:
             )
         if targets:
             self.policy.commanded(targets, now, hold)
-        if hold is None and any(map(is_use, lines)):
+        # A command that ended with the connection is no use of what comes after it.
+        here = state.link == "operational"
+        if hold is None and here and any(map(is_use, lines)):
             self.policy.touch(now)
         self.save()
 
@@ -269,7 +275,7 @@ class HeaterControl:
         self.save(now=True)
 
     def look(self) -> None:
-        """Note the current state while there is no connection."""
+        """Note the current state, without acting on it."""
         self._look()
         self._publish()
 

@@ -110,6 +110,8 @@ class HeaterPolicy:
         self._cold_since: float | None = None
         self._again_at: dict[str, float] = {}
         self._contradicted: dict[str, float] = {}
+        # What was on when the print was paused: a print needs nothing else.
+        self._needed = frozenset((*self.memory.targets, *self.memory.restore))
 
     def connected(self, now: float) -> None:
         """Note that a connection has just begun."""
@@ -135,7 +137,8 @@ class HeaterPolicy:
         restore = dict(self.memory.restore)
         for name, target in targets.items():
             before = restore.pop(name, 0.0) or known.get(name, 0.0)
-            if target <= SAME_TARGET < before and print_paused(self._state):
+            off = target <= SAME_TARGET < before
+            if off and name in self._needed and print_paused(self._state):
                 restore[name] = before
             holds.pop(name, None)
             known[name] = target
@@ -168,7 +171,7 @@ class HeaterPolicy:
             broker: the broker is connected.
 
         """
-        self._state, self._now = state, now
+        before, self._state, self._now = self._state, state, now
         alone = self.memory.alone
         if broker != (alone is None):
             self.memory = replace(self.memory, alone=None if broker else now)
@@ -176,6 +179,10 @@ class HeaterPolicy:
             self.off_at = self.reason = None
             return
         on = heaters_on(state)
+        if not print_paused(state):
+            self._needed = frozenset(on)
+        elif not print_paused(before):
+            self._needed |= frozenset(on)
         self._note_pause(state, on)
         if print_runs(state) or self._was_used(state, on, busy=busy, own=own):
             self.touch(now)
@@ -266,8 +273,11 @@ class HeaterPolicy:
         """
         restore = {k: v for k, v in self.memory.restore.items() if k not in on}
         if print_paused(state):
-            before = self.memory.targets.items()
-            lost = {k: v for k, v in before if v > SAME_TARGET and k not in on}
+            lost = {
+                name: target
+                for name, target in self.memory.targets.items()
+                if target > SAME_TARGET and name in self._needed and name not in on
+            }
             restore = {**lost, **restore}
         elif not state.job.active and self._now >= self._settled_at:
             restore = {}

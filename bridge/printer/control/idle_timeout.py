@@ -92,8 +92,9 @@ class Memory:
         restore: °C that a print needs again when it resumes.
         rewarm: the heaters in ``restore`` that went off because the bridge ended; they
             are set again when it is back and the pause still is not too long.
-        owed: the bridge ended and could not turn heaters off without a print; it does
-            so when it is connected again, unless somebody has used the printer.
+        owed: heaters should have gone off and could not, because the bridge ended, or a
+            print of its files broke off with the connection; they go off after the next
+            connection, unless somebody has used the printer.
         alone: since when the broker has been away; ``None``: it is not.
 
     """

@@ -148,6 +148,14 @@ def select(job: PrintJob, name: str, size: int | None) -> PrintJob:
     return replace(fresh, origin="card", file=name or None, size=size, position=0)
 
 
+def select_stored(job: PrintJob, name: str, size: int) -> PrintJob:
+    """Return the job after one of the bridge's files was selected; nothing prints.
+
+    The card's counter may stand anywhere, and is not that of this file.
+    """
+    return replace(select(job, name, size), origin="local", position=None)
+
+
 def report_bytes(
     job: PrintJob, position: int, size: int, now: float, *, in_turn: bool = False
 ) -> PrintJob:

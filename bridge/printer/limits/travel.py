@@ -382,7 +382,12 @@ class Walk:
             speed = self._profile.max_speed * self._speed  # that of an earlier G0
         if speed <= self._profile.max_speed:
             return
-        if feedrate and feedrate == self._feedrate_before and len(line.values) == 1:
+        if (
+            feedrate
+            and feedrate == self._feedrate_before
+            and len(line.values) == 1
+            and not (line.code == "G0" and self._own_g0)
+        ):
             return  # it moves nothing, and was in force before, as after an extrusion
         limit = f"{format_number(self._profile.max_speed)} mm/min (profile.max_speed)"
         by = ""

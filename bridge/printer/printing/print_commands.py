@@ -133,8 +133,7 @@ class PrintCommands:
         state, file = self._observer.state, self.stored_file(command.file)
         if file is None:
             raise _gone(command.file)
-        chosen = print_job.select(state.job, file.name, file.size)
-        job = replace(chosen, origin="local")
+        job = print_job.select_stored(state.job, file.name, file.size)
         self._observer.set_state(replace(state, job=job))
 
     def file_removed(self, path: str) -> None:

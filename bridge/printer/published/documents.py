@@ -491,7 +491,7 @@ EVENTS: Mapping[str, str] = {
     "print is paused; `heaters`, `off_at` (ISO 8601), `cause` (`idle` or `pause`).",
     "heaters_off": "Heaters were turned off; `heaters`, `cause`: `idle`, `pause`, "
     "`hold` (its time is over), `broker` (not connected) or `exit` (the bridge ends, "
-    "or could not turn them off when it ended).",
+    "or they are still on after it ended or a print of its files broke off).",
     "heaters_on_again": "Heaters that went off during a pause are on again; `heaters`.",
     "heaters_stay_on": "Heaters should have been turned off but are still on; "
     "`heaters`, `reason`. The bridge keeps trying.",
