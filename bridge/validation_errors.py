@@ -90,6 +90,12 @@ def first_problem(error: ValidationError, known: Sequence[str]) -> str:
 NO_VALUE = ("unknown", "unavailable", "undefined", "none", "nan")
 """What a template renders whose entity has no value, in Home Assistant and Node-RED."""
 
+NOT_RENDERED = (
+    "this is a template that was not rendered; send its result: Home Assistant renders "
+    "templates in automations and scripts, but not in the actions of a dashboard"
+)
+"""What is wrong with a payload that still has the braces of a template."""
+
 
 def no_value(text: str) -> str:
     """Return what it means that a value is ``unknown``, ``None`` and the like."""
@@ -109,7 +115,7 @@ def _written_otherwise(error: ErrorDetails) -> str:
     if not isinstance(value, str):
         return ""
     if "{{" in text or "{%" in text:
-        return "; this is a template that was not rendered; send what it renders"
+        return f"; {NOT_RENDERED}"
     if error["loc"] == ("commands",) and kind == "tuple_type":
         return f"; write [{shown(value)}]" if 0 < len(value) <= _SHOWN else ""
     if not text and kind in {"float_type", "int_type", "bool_type"}:

@@ -55,7 +55,7 @@ def test_a_password_does_not_show() -> None:
             {"presets": {"PLA": {"bed": 60}}, "profile": {"heated_bed": False}},
             "presets.PLA.bed: the printer has no heated bed",
         ),
-        ({"profile": {"fans": {0: "Part"}}}, "is no fan"),
+        ({"profile": {"fans": {0: "Part"}}}, "the number of a fan besides 0"),
         ({"profile": {"light": {"kind": "led"}}}, "needs the name of the output"),
     ],
 )

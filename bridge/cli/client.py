@@ -82,7 +82,9 @@ def send(chosen: argparse.Namespace) -> int:
     payload = _object(topic, chosen.payload)
     target = _target(chosen)
     if any("+" in base for base in target.topics):
-        raise ConfigError("--topic: a command is sent to one printer, so without +")
+        raise ConfigError(
+            "--topic: a command is sent to one printer; name its topic, without +"
+        )
     if len(target.topics) > 1:
         raise ConfigError("the configuration has several printers; choose --printer")
     payload.setdefault("id", uuid.uuid4().hex)

@@ -305,17 +305,17 @@ def _unknown(word: str, command: str, parser: argparse.ArgumentParser) -> str:
         return f"there is no {word}{hint} (known: {known})"
     if command == "send":
         return (
-            f"{word} is one word too many; put the payload in single quotes, for "
+            f'"{word}" is one word too many; put the payload in single quotes, for '
             """example: gcode2mqtt send command '{"command": "G28"}'"""
         )
     if command == "watch" and not word.endswith((".yaml", ".yml")):
         return (
-            "the printer's topic is named with --topic; write: gcode2mqtt watch "
+            "name the printer's topic with --topic; write: gcode2mqtt watch "
             f"--topic {word.partition('/#')[0]}"
         )
     if "--config" in options:
-        return f"a file is named with --config; write: {parser.prog} --config {word}"
-    return f"{word} is one word too many; {parser.prog} --help explains the arguments"
+        return f"name the file with --config; write: {parser.prog} --config {word}"
+    return f'"{word}" is one word too many; {parser.prog} --help explains the arguments'
 
 
 def build() -> _HintingParser:
@@ -433,7 +433,9 @@ def _add_schema(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the log; - is the standard input")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the log; - is the standard input"
+    )
     parser.add_argument("--firmware", default="auto", help="the firmware family")
     parser.add_argument(
         "--summary",

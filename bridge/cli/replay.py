@@ -60,7 +60,7 @@ def replay(chosen: argparse.Namespace) -> int:
     except LogFormatError as error:
         raise LogFormatError(f"{chosen.file}: {error}") from error
     except OSError as error:
-        raise ConfigError(f"{chosen.file}: {error.strerror}") from error
+        raise ConfigError(f"{chosen.file}: cannot be read: {error.strerror}") from error
     return 0
 
 

@@ -293,7 +293,7 @@ def _kind(
 def _no_such_command(
     topic: str, name: str, names: Mapping[str, type[Command]]
 ) -> RejectedError:
-    code = "; G-code is sent on the topic command" if _CODE.match(name) else ""
+    code = '; G-code is sent on the topic "command"' if _CODE.match(name) else ""
     words = (name.lower(), *name.lower().split(), _OTHER_COMMANDS.get(name, ""))
     meant = next((word for word in words if word in names), None)
     example = _such_as(names) if len(names) == 1 else ""

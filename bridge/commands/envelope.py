@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from bridge.commands.base import Finite, NotNull
-from bridge.errors import CommandError
+from bridge.errors import CommandError, quoted
 from bridge.field_docs import DocumentedModel
 from bridge.timestamps import timestamp
 
@@ -36,12 +36,12 @@ def _instant(value: object) -> object:
         if when is None or when.tzinfo is None:
             raise ValueError(
                 "must be ISO 8601 with a time zone, such as 2026-11-22T17:05:31Z, or "
-                "Unix time in seconds"
+                f"Unix time in seconds, not {quoted(value[:40])}"
             )
         return when.timestamp()
     if isinstance(value, int | float) and not 0 <= value <= _LATEST:
         raise ValueError(
-            "must be Unix time in seconds, not in milliseconds or negative"
+            "must be Unix time in seconds; this is negative or in milliseconds"
         )
     return value
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bridge.errors import RejectedError
-from bridge.validation_errors import NO_VALUE, no_value, shown
+from bridge.validation_errors import NO_VALUE, NOT_RENDERED, no_value, shown
 
 # Commands need three levels. Python's decoder is recursive, and would raise a
 # RecursionError at some thousand levels.
@@ -107,7 +107,7 @@ def check(value: object, place: str = "") -> None:
     elif isinstance(value, str) and not printable(value):
         raise RejectedError.invalid(
             f"{place}: must not contain line breaks or control characters; send "
-            'several lines of G-code as a list: "commands": ["G28", "G1 X1"]'
+            'several lines of G-code as a list: "commands": ["G28", "G1 X10"]'
             if place.startswith("command")
             else f"{place}: must not contain line breaks or control characters"
         )
@@ -155,7 +155,6 @@ def _text(payload: bytes) -> str:
 
 _TO_JSON = "a template writes JSON with the filter to_json"
 _COMMAND = 'a command is written as {{"command": "{0}"}}'
-_TEMPLATE = "this is a template that was not rendered; send what it renders"
 _LOOKS_LIKE = tuple(
     (re.compile(pattern, re.DOTALL), words)
     for pattern, words in (
@@ -167,24 +166,24 @@ _LOOKS_LIKE = tuple(
         (
             r"^(PRESS|ON|OFF)$",
             (
-                "Home Assistant sends {0} unless payload_press, payload_on and "
-                "payload_off are set, for example to {example}"
+                "Home Assistant sends {0} unless payload_{option} is set; set it to "
+                "{wanted}"
             ),
         ),
-        (r"^[^{\"]*(?:\{\{|\{%)", _TEMPLATE),
+        (r"^[^{\"]*(?:\{\{|\{%)", NOT_RENDERED),
         (r"^([a-z_]{2,40})$", _COMMAND),
         (
             r"^[GMTgmt]\d{1,4}[^;\n{]{0,80}[;\n]",
             (
                 'several lines of G-code are written as {{"commands": ["G28", '
-                '"G1 X10"]}}, on the topic command'
+                '"G1 X10"]}} on the topic "command"'
             ),
         ),
         (
             r'^((?:[GMTgmt]\d{1,4}(?:\.\d)?|[A-Z]+(?:_[A-Z0-9]+)+)(?: [^"\\]*)?)$',
-            'G-code is written as {{"command": "{0}"}}, on the topic command',
+            'G-code is written as {{"command": "{0}"}} on the topic "command"',
         ),
-        (r"\{\{|\{%", _TEMPLATE),
+        (r"\{\{|\{%", NOT_RENDERED),
         (
             r"[\u201c\u201d\u201e]",
             'JSON needs straight quotation marks: "',
@@ -200,7 +199,7 @@ _LOOKS_LIKE = tuple(
         ),
         (r"^[{\[]\s*'", f"JSON needs double quotation marks; {_TO_JSON}"),
         (r"^\{\s*[A-Za-z_]\w*\s*:", "names need double quotation marks"),
-        (r",\s*[}\]]\s*$", "there is a comma before the closing bracket"),
+        (r",\s*[}\]]\s*$", "remove the comma before the closing bracket"),
     )
 )
 _DECODER_WORDS = {
@@ -213,7 +212,7 @@ _DECODER_WORDS = {
     ),
     "Unterminated string starting at": "a quotation mark is never closed",
     "Invalid control character at": "a text must not contain a line break or a tab",
-    "Invalid \\escape": "in a text, a backslash is written as two",
+    "Invalid \\escape": "in a text, write two backslashes for one",
 }
 """For the messages of the standard library's decoder, which people need not know."""
 _BARE_NO_VALUE = re.compile(rf":\s*({'|'.join(NO_VALUE)})\s*[,}}]")
@@ -239,8 +238,8 @@ def _hint(
         if words is _COMMAND and text not in commands:
             continue
         if found := pattern.search(text):
-            example = wanted.partition("such as ")[2] or "a JSON object"
-            return words.format(*found.groups(), example=example)
+            option = text.lower()  # payload_on, for ON
+            return words.format(*found.groups(), wanted=wanted, option=option)
     if error.pos == 0:
         return f"it must be {wanted}"
     where = f"line {error.lineno} column {error.colno}"
@@ -271,7 +270,7 @@ def _object(pairs: list[tuple[str, object]]) -> Json:
     document: Json = {}
     for key, value in pairs:
         if key in document:
-            _invalid(f"the payload has the key {shown(key)} twice")
+            _invalid(f"the payload has the field {shown(key)} twice; keep one")
         document[key] = value
     return document
 

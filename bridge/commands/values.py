@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     WithJsonSchema,
@@ -114,6 +115,15 @@ class FactorOrPercent(Command):
 _TOOL = re.compile(r"tool(\d{1,3})", re.ASCII)
 
 
+def _no_number(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if is_number:
+        raise ValueError(
+            f'must be a text in quotation marks, not {value}; write "tool{value}"'
+        )
+    return value
+
+
 def _tool(value: str) -> str:
     match = _TOOL.fullmatch(value)
     if not match:
@@ -128,7 +138,12 @@ def _tool_or_current(value: str) -> str:
 _TOOL_SCHEMA = {"type": "string", "pattern": r"^tool\d{1,3}$"}
 _CURRENT_SCHEMA = {"type": "string", "pattern": r"^tool\d{0,3}$"}
 
-Tool = Annotated[str, AfterValidator(_tool), WithJsonSchema(_TOOL_SCHEMA)]
+Tool = Annotated[
+    str,
+    BeforeValidator(_no_number),
+    AfterValidator(_tool),
+    WithJsonSchema(_TOOL_SCHEMA),
+]
 """A tool by its number: ``tool0``, ``tool1``, …"""
 
 ToolOrCurrent = Annotated[

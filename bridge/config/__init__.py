@@ -120,7 +120,7 @@ class Config(Section):
                 if value in values[:index]:
                     raise PydanticCustomError(
                         SHARED,
-                        "two printers have the same {what}: {value}",
+                        "two printers have the same {what}: {value}; give each its own",
                         {"what": what, "value": value, "index": index},
                     )
         return self

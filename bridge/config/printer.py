@@ -162,7 +162,9 @@ class LightSettings(Section):
     @model_validator(mode="after")
     def _has_a_name(self) -> Self:
         if self.kind in {"pin", "led"} and self.name is None:
-            raise ValueError(f"kind: {self.kind} needs the name of the output")
+            raise ValueError(
+                f"kind: {self.kind} needs the name of the output; add name: NAME"
+            )
         return self
 
 
@@ -173,7 +175,7 @@ def _fan(value: object) -> object:
 def _fan_id(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z1-9_][A-Za-z0-9_]{0,39}", value, re.ASCII):
         raise ValueError(
-            "is no fan; write its number from 1 on (M106 P1), or the name of a "
+            "must be the number of a fan besides 0, as in M106 P1, or the name of a "
             "fan_generic of Klipper"
         )
     return value
@@ -323,7 +325,10 @@ class PrinterConfig(Section):
         limits = self.profile.max_temperature
         for name, preset in self.presets.items():
             if name.strip().lower() in _NO_PRESETS:
-                raise ValueError(f"presets.{name}: this name means that none is chosen")
+                raise ValueError(
+                    f"presets.{name}: this name means that none is chosen; choose "
+                    "another one"
+                )
             for heater, there in has.items():
                 target, limit = getattr(preset, heater), getattr(limits, heater)
                 if target is not None and not there:

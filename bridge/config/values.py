@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from bridge.errors import quoted
 from bridge.field_docs import DocumentedModel
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -31,6 +32,10 @@ def _topic(value: str) -> str:
 
 Topic = Annotated[str, Field(max_length=200), AfterValidator(_topic)]
 
+
+NO_VARIABLES = (
+    "variables are not replaced in this file; set BRIDGE_… in the environment instead"
+)
 
 _HOST_PORT = re.compile(r"(?P<host>[^:\[\]]+|\[[^\]]+\]):(?P<port>\d+)", re.ASCII)
 
@@ -72,7 +77,7 @@ def _problem_of_host(value: str) -> str | None:
 
 def _problem_of_letters(value: str) -> str | None:
     if "$" in value:
-        return "must be a name or an address; variables are not replaced in this file"
+        return f"must be a name or an address; {NO_VARIABLES}"
     if odd := re.search(r"[^\w.:%-]", value):
         return f"must be a name or an address, without {odd[0]}"
     if re.fullmatch(r"\d+(\.\d+){3}", value) and max(map(int, value.split("."))) > 255:  # noqa: PLR2004 - IPv4
@@ -97,6 +102,10 @@ def host_and_port(text: str, port: int) -> tuple[str, int]:
         ValueError: It has another form; the message says what to write.
 
     """
+    if "@" in text or "://" in text:  # no message may show a password
+        raise ValueError(
+            "must be HOST or HOST:PORT, without ://, user name or password"
+        )
     host, colon, number = text.rpartition(":")
     if text.endswith("]") or not colon:
         host, number = text, str(port)
@@ -107,7 +116,8 @@ def host_and_port(text: str, port: int) -> tuple[str, int]:
     is_port = number.isascii() and number.isdecimal() and 0 < int(number) <= _MAX_PORT
     if not is_port:
         raise ValueError(
-            f"must be HOST or HOST:PORT with a port from 1 to {_MAX_PORT}, not {text}"
+            f"must be HOST or HOST:PORT with a port from 1 to {_MAX_PORT}, not "
+            f"{quoted(text)}"
         )
     return _host(host.strip("[]")), int(number)
 
@@ -125,7 +135,7 @@ UPLOAD_PORT = 5000
 
 
 def _listen(value: str) -> str:
-    example = "127.0.0.1:5000, or 0.0.0.0:5000 for everybody in the network"
+    example = "127.0.0.1:5000, or 0.0.0.0:5000 for everybody on the network"
     if value.strip().isdecimal():
         raise ValueError(f"must begin with an address; write {example}")
     try:

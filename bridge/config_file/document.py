@@ -37,7 +37,7 @@ _MISTAKES = tuple(
         (r"'\\t'", "the line begins with a tab; YAML allows only spaces there"),
         (
             r"quoted scalar: .*end of stream",
-            "a quotation mark is never closed; it is opened in line {begin}",
+            "a quotation mark, opened on line {begin}, is never closed; add the other",
         ),
         (
             r"double-quoted scalar: .*(escape|hexadecimal)",
@@ -56,14 +56,14 @@ _MISTAKES = tuple(
         (
             r"flow (?:sequence|mapping): expected ',' or '(.)'",
             (
-                "a bracket, opened in line {begin}, is never closed; add the missing "
+                "a bracket, opened on line {begin}, is never closed; add the missing "
                 "{0}, a comma between the entries, or quotes around a text with a colon"
             ),
         ),
-        (r"found '([\]}])'", "there is a {0} too many"),
+        (r"found '([\]}])'", "there is one {0} too many; remove it"),
         (
             r"found '<scalar>'",
-            "text follows a closing quotation mark; write '' for a ' inside",
+            "text follows a closing quotation mark; in single quotes, write '' for '",
         ),
         (
             r"sequence entries are not allowed",
@@ -85,7 +85,7 @@ _MISTAKES = tuple(
         ),
         (
             r"could not find expected ':'",
-            "the line has no colon; a setting is written as name: value",
+            "the line has no colon; a setting is written as NAME: VALUE",
         ),
         (
             r"expected chomping|anchor|tag",
@@ -93,7 +93,7 @@ _MISTAKES = tuple(
         ),
         (
             r"<document start>",
-            "the text does not belong to any setting; write name: value",
+            "the text does not belong to any setting; write NAME: VALUE",
         ),
     )
 )
@@ -153,10 +153,11 @@ def _mistake(error: yaml.MarkedYAMLError, text: str) -> str:
     if mark := error.problem_mark:
         before = "".join(text.split("\n")[mark.line : mark.line + 1])[: mark.column]
         if "\N{NO-BREAK SPACE}" in before:
-            return "there is a no-break space in this line; write ordinary spaces"
+            return "there is a no-break space on this line; write ordinary spaces"
         if "mapping values" in report and ": " in before:
             return (
-                f"there is a second colon in this line; {_QUOTES} if it belongs to it"
+                "there is a second colon on this line; if it is part of the text, "
+                f"{_QUOTES}"
             )
     begin = error.context_mark or error.problem_mark
     line = begin.line + 1 if begin is not None else 1
@@ -190,8 +191,9 @@ class _Reader:
         if node.tag in _HOME_ASSISTANT:
             raise self._error(
                 node,
-                f"{node.tag} is only known to Home Assistant; a password may be in "
-                "mqtt.password_file, and BRIDGE_… variables override any setting",
+                f"{node.tag} works only in Home Assistant; put a password in a file "
+                "and name that in mqtt.password_file, or set BRIDGE_… in the "
+                "environment",
             )
         raise self._error(node, f"a text must not begin with !; {_QUOTES}")
 
@@ -214,7 +216,7 @@ class _Reader:
             if text in found:
                 before = self.places[*key, text]
                 raise self._error(
-                    name, f"the key {text} is already at {before}; keep one"
+                    name, f"the key {text} is already given at {before}; keep one"
                 )
             self.places[*key, text] = self._place(name)
             found[text] = self.value(value, (*key, text))

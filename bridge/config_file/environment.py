@@ -54,7 +54,7 @@ def _key(name: str) -> Key:
     if _inside_mapping(key):
         hint = f"write {variable(key[:-1])}='{{{key[-1]}: VALUE}}'"
     elif key == ("config",):
-        hint = "a file is named with --config"
+        hint = "name the file with --config"
     elif close := _likeliest(name, key):
         hint = f"did you mean {close}?"
     else:

@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.config import Config
+from bridge.config.values import NO_VARIABLES
 from bridge.config_file import document, schema
 from bridge.config_file.document import Document, Value
 from bridge.config_file.environment import overlay
@@ -256,7 +257,7 @@ def _remedy(name: str, wanted: Schema, given: Value) -> str:
 def _text_remedy(wanted: Schema, given: str) -> str:
     """Return what to write instead of a text that is no number, switch or word."""
     if "${" in given:
-        return "; variables are not replaced in this file, but BRIDGE_… override it"
+        return f"; {NO_VARIABLES}"
     if given and given[0] in _TYPOGRAPHIC:
         return '; write straight quotation marks (") or none'
     if not schema.is_numeric(wanted):
@@ -332,6 +333,7 @@ _OTHER_NAMES = {
     "nozzle": "tool",
     "pass": "password",
     "passwd": "password",
+    "port": "listen",
     "server": "host",
     "ssl": "tls",
     "topic_prefix": "topic",
@@ -347,7 +349,7 @@ _OTHER_NAMES = {
 def _meant(key: Key) -> str:
     name = str(key[-1])
     if "\N{NO-BREAK SPACE}" in name:
-        return "there is a no-break space in this line; write ordinary spaces"
+        return "there is a no-break space on this line; write ordinary spaces"
     known = schema.keys(schema.at(key[:-1]) or {})
     other = _OTHER_NAMES.get(name.lower(), name)
     if close := other if other in known else likeliest(name, known):

@@ -49,7 +49,9 @@ class Firmware:
     def __init__(self, personality: str = "marlin", **built: Unpack[Options]) -> None:
         if personality not in PERSONALITIES:
             known = ", ".join(PERSONALITIES)
-            raise ValueError(f"no firmware {quoted(personality)}; there are: {known}")
+            raise ValueError(
+                f"there is no firmware {quoted(personality)} (known: {known})"
+            )
         check(built)
         self.personality = PERSONALITIES[personality]
         self.executed: list[str] = []

@@ -133,4 +133,4 @@ def _set(settings: dict[str, float | bool], key: str, value: str) -> None:
             ) from None
     else:
         known = ", ".join((*_NUMBERS, *_FLAGS))
-        raise ValueError(f"no option {quoted(key)}; there are: {known}")
+        raise ValueError(f"there is no option {quoted(key)} (known: {known})")

@@ -20,7 +20,8 @@ def press(machine: Machine, action: str, arguments: Arguments) -> None:
 
     """
     if action not in ACTIONS:
-        raise ValueError(f"no action {quoted(action)}; there are: {', '.join(ACTIONS)}")
+        known = ", ".join(ACTIONS)
+        raise ValueError(f"there is no action {quoted(action)} (known: {known})")
     ACTIONS[action](machine, arguments)
 
 
@@ -84,7 +85,7 @@ def _heater(machine: Machine, arguments: Arguments) -> tuple[str, SimulatedHeate
     name = _text(arguments)
     if name not in machine.heaters:
         known = ", ".join(machine.heaters)
-        raise ValueError(f"no heater {quoted(name)}; there are: {known}")
+        raise ValueError(f"there is no heater {quoted(name)} (known: {known})")
     return name, machine.heaters[name]
 
 

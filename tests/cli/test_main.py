@@ -174,7 +174,7 @@ def test_a_simulated_printer_behind_tcp() -> None:
 def test_a_simulated_printer_that_nobody_knows() -> None:
     done = run_script("simulate", "--pty", "/nowhere/printer", "--firmware", "fantasy")
     assert done.returncode == 2
-    assert '--firmware: no firmware "fantasy"; there are: marlin' in done.stderr
+    assert '--firmware: there is no firmware "fantasy" (known: marlin' in done.stderr
 
 
 def test_a_simulated_printer_where_nothing_can_be() -> None:

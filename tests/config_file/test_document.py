@@ -42,7 +42,7 @@ def test_what_is_written_at_the_place_wins_over_what_is_merged() -> None:
         ("a: *b", "file:1: a text must not begin with *; put"),
         ("a: 1\n---\nb: 2", "file:2: --- begins a second document"),
         ("a: \x00", "file:1: there is a control character (code 0)"),
-        ("a: 1\na: 2", "file:2: the key a is already at file:1"),
+        ("a: 1\na: 2", "file:2: the key a is already given at file:1"),
         ("? [a]\n: b", "file:1: the name of a setting must be a text"),
         ("a: !!python/name:os.system x", "file:1: a text must not begin with !; put"),
         ("a: !secrets x", "file:1: a text must not begin with !; put"),

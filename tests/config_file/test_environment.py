@@ -103,7 +103,7 @@ def test_one_way_to_give_the_password_replaces_the_other(
         (
             "BRIDGE_LOG__LEVELS",
             "{a",
-            "BRIDGE_LOG__LEVELS:1: a bracket, opened in line 1, is never",
+            "BRIDGE_LOG__LEVELS:1: a bracket, opened on line 1, is never",
         ),
         ("BRIDGE_MQTT", "x", 'BRIDGE_MQTT: mqtt must be a section, not "x"'),
     ],

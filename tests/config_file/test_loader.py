@@ -157,8 +157,8 @@ PROBLEMS = [
         "log: {levels: {serial: debug}}",
         "log.levels.serial is not the name of a part that logs; known are app, ",
     ),
-    ("mqtt: {port: 1}\nmqtt: {port: 2}", ":2: the key mqtt is already at "),
-    ("mqtt: {port: 1, port: 2}", ":1: the key port is already at "),
+    ("mqtt: {port: 1}\nmqtt: {port: 2}", ":2: the key mqtt is already given at "),
+    ("mqtt: {port: 1, port: 2}", ":1: the key port is already given at "),
     ("mqtt: {password: [1]}", "mqtt.password must be a text"),
     (
         ONE_PRINTER + "mqtt: {password_file: nowhere}",
@@ -208,7 +208,7 @@ def test_printers_must_not_share(tmp_path: Path, second: str, place: str) -> Non
     first = "{id: printer, topic: printers/a, serial: {port: a}}"
     with pytest.raises(ConfigError) as caught:
         load_text(tmp_path, f"printers:\n  - {first}\n  - {{{second}}}")
-    assert str(caught.value).endswith(f"config.yaml{place}")
+    assert str(caught.value).endswith(f"config.yaml{place}; give each its own")
 
 
 def test_printers_must_not_share_a_port_under_two_names(

@@ -46,8 +46,8 @@ def test_the_name_may_be_left_out(url: str, name: str) -> None:
     ("url", "message"),
     [
         ("socket://x", "begins with simulator://"),
-        ("simulator://sprinter", 'no firmware "sprinter"; there are: marlin, '),
-        ("simulator://marlin?colour=red", 'no option "colour"; there are: extruders'),
+        ("simulator://sprinter", r'no firmware "sprinter" \(known: marlin, '),
+        ("simulator://marlin?colour=red", r'no option "colour" \(known: extruders'),
         ("simulator://marlin?bed=maybe", 'option bed must be 1 or 0, not "maybe"'),
         ("simulator://marlin?extruders=two", 'extruders must be a number, not "two"'),
         ("simulator://marlin?extruders=0", "extruders must be 1 to 8"),

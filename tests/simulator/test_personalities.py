@@ -211,7 +211,7 @@ def test_without_an_emergency_parser_a_wait_ends_by_m108_only_in_its_turn(
 
 
 def test_there_is_no_other_one() -> None:
-    with pytest.raises(ValueError, match='no firmware "sprinter"; there are: marlin,'):
+    with pytest.raises(ValueError, match=r'no firmware "sprinter" \(known: marlin,'):
         Firmware("sprinter")
 
 

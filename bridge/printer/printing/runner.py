@@ -484,9 +484,9 @@ class HostPrinting:
         objects = self._required("job exclude").feed.objects
         found = objects.find(name)
         if found is None:
-            known = ", ".join(objects.names[:20]) or "none that is known yet"
+            known = ", ".join(objects.names[:20]) or "none yet"
             raise RejectedError(
-                f'job exclude: the file has no object "{name}"; there are: {known}',
+                f'job exclude: the file has no object "{name}" (known: {known})',
                 error="no_such_object",
                 code=404,
             )
