@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy" / "mosquitto"
 COMPOSE = ROOT / "docker-compose.yml"
 FOLDER = "{folder}"
-"""Stands in a configuration for the folder of its files."""
+"""Stands for the folder of the files in a configuration."""
 
 FLOODERS = 3
 BLOCK = 200
@@ -50,13 +50,13 @@ LATE = 15.0
 """Seconds after which a stop counts as lost."""
 
 TRUE_WITHIN = 3.0
-"""Seconds within which ``availability`` must say the truth again."""
+"""Seconds within which ``availability`` must be true again."""
 
 FLOODER = "flooder-{number}"
 """An account of its own for each, because an account has one connection."""
 
 ENCRYPTED = "# Encrypted, for the network."
-"""What begins the part of the configuration that needs certificates."""
+"""The beginning of the part of the configuration that needs certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def wire(path: Path) -> Iterator[Wire]:
 
 @dataclass(slots=True)
 class Presser:
-    """Presses stops, and hears what became of them."""
+    """Presses stops, and receives what became of them."""
 
     door: Door
     availability: list[tuple[float, str, str]] = field(default_factory=list)
@@ -395,7 +395,7 @@ def takeovers(minutes: float) -> int:
 def take_over(port: int, log: Path, ends: float) -> None:
     """Connect once a second with what could be the printers' ids, and with their own.
 
-    The latter is what nobody should know: it is read from the bridge's log, once.
+    Nobody should know the latter: they are read from the bridge's log, once.
     """
     known = re.findall(r"connected as (\S+),", log.read_text())[: len(NAMES)]
     guessed = [f"gcode2mqtt-{one}" for one in NAMES]

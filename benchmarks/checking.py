@@ -58,7 +58,7 @@ async def keep_arriving(folder: Path, arrived: list[str]) -> None:
 
 
 async def print_one(lines: int, port: str, *, busy: bool) -> None:
-    """Print a file, and say what it took."""
+    """Print a file, and report what it took."""
     arrived: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

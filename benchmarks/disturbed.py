@@ -1,4 +1,4 @@
-"""A print that everything disturbs at once: how many lines a second are left.
+"""A print that everything disturbs at once: how many lines a second remain.
 
     disturbed.py [--lines N] [--baud B] [--rounds N]
 
@@ -57,7 +57,7 @@ def write_file(path: Path, lines: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """A daemon with a printer, its broker, and where it can be asked."""
+    """A daemon with a printer, its broker, and its HTTP address."""
 
     process: subprocess.Popen[bytes]
     broker: subprocess.Popen[bytes]

@@ -1,7 +1,7 @@
 """From publishing an emergency stop to its first byte on the wire: idle and loaded.
 
 One printer has nothing to do; the other one works on a line and 500 more wait. Both are
-stopped in turns by one daemon, so that whatever else the machine does meets both.
+stopped in turns by one daemon, so that whatever else the machine does affects both.
 """
 
 import argparse

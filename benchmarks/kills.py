@@ -27,7 +27,7 @@ PROGRAM = [sys.executable, "-m", "tests.support.print_process"]
 
 
 def kill_once(firmware: Path, folder: Path, after: float) -> int:
-    """Kill one bridge so many seconds after its print began; return the moves."""
+    """Kill a bridge this many seconds after its print began; return the moves."""
     port, state = folder / "port", folder / "state"
     printing.write_file(folder / "moves.gcode", LINES)
     with streaming.firmware(firmware, port, ["--quiet"]) as said:
@@ -38,7 +38,7 @@ def kill_once(firmware: Path, folder: Path, after: float) -> int:
                 sys.exit("the bridge ended before it was killed")
             time.sleep(after)
             bridge.kill()
-        time.sleep(0.05)  # what is in the terminal arrives
+        time.sleep(0.05)  # until what is in the terminal has arrived
     counted = json.loads(said[0])
     if counted["disordered"]:
         sys.exit(f"after {after:.3f} s: {counted}")

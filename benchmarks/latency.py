@@ -1,6 +1,6 @@
 """From publishing a command to its first byte on the wire: the bridge and bare paho.
 
-Both are measured in turns, so that whatever else the machine does meets both.
+Both are measured in turns, so that whatever else the machine does affects both.
 """
 
 import argparse

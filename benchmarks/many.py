@@ -10,8 +10,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 SETTLED = 25.0
-"""Seconds after which all that is done once, after connecting, is done. Home Assistant
-is told again after 10 s what has become known, and the temperatures follow for 8 s."""
+"""Seconds after which everything is done that is done once after connecting. After 10
+s, Home Assistant is told what has become known; the temperatures follow for 8 s."""
 
 
 class Watcher:

@@ -1,7 +1,7 @@
 """A million moves over a line with noise: each arrives once, and memory stays flat.
 
 The firmware in C damages lines in both directions, one bit each. It checks the order of
-the moves by their E, and says in the end how many came.
+the moves by their E, and says at the end how many came.
 """
 
 import argparse

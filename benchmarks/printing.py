@@ -35,7 +35,7 @@ LAYER = 300
 
 
 def write_file(path: Path, lines: int) -> PrintFile:
-    """Write a file of so many moves, with comments as slicers write them."""
+    """Write a file of this many moves, with comments as slicers write them."""
     with path.open("w") as file:
         for i in range(lines):
             if not i % LAYER:
@@ -84,7 +84,7 @@ async def printed(port: str, file: PrintFile, folder: Path, name: str) -> object
 
 
 async def print_all(lines: int, ports: list[str]) -> None:
-    """Print one file on several printers at once, and say what it took."""
+    """Print one file on several printers at once, and report what it took."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = write_file(folder / "moves.gcode", lines)
@@ -101,7 +101,7 @@ def run(command: list[str]) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> object:
-    """Return what a host says in the end."""
+    """Return what a host says at the end."""
     out, _ = process.communicate(timeout=1200)
     if process.returncode:
         sys.exit(f"a host failed: {process.returncode}")
@@ -109,7 +109,7 @@ def said(process: subprocess.Popen[str]) -> object:
 
 
 def measure(arguments: argparse.Namespace, printers: int) -> None:
-    """Measure so many printers at once, and print a row."""
+    """Measure this many printers at once, and print a row."""
     lines = arguments.lines
     baud = ["--baud", str(arguments.baud)] if arguments.baud else []
     ratios, spent, starved, memory = [], [], 0.0, 0.0

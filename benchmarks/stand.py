@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
 DEADLINE = 60.0
 EVENT_LOOP = os.environ.get("TEST_EVENT_LOOP", "asyncio")
-"""What the bridge runs on; ``uvloop`` has to be installed."""
+"""The event loop of the bridge; ``uvloop`` has to be installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def free_port() -> int:
 def environment() -> dict[str, str]:
     """Return the environment of what is measured: with compiled bytecode, as installed.
 
-    ``pip`` compiles what it installs. Where a variable forbids to keep bytecode, each
-    start would compile all of it, which takes longest, and about 8 MB.
+    ``pip`` compiles what it installs. If a variable forbids keeping bytecode, each
+    start compiles everything, which takes most of the time, and about 8 MB.
     """
     kept = Path(tempfile.gettempdir(), f"gcode2mqtt-bytecode-{os.getuid()}")
     without = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

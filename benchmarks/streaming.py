@@ -1,7 +1,7 @@
 """Streaming moves: the bridge, a host in C, and others, against one firmware in C.
 
 Each round measures all hosts in turns against the same firmware behind a
-pseudo-terminal, so that whatever else the machine does meets all of them. The figures
+pseudo-terminal, so that whatever else the machine does affects all. The figures
 are the median over the rounds: lines a second, its ratio to the host in C with one line
 in flight in the same round, and processor time.
 """
@@ -33,8 +33,8 @@ class Host:
 
     Attributes:
         name: for the table.
-        run: streams so many lines to a port; returns the wall and the processor time in
-            seconds.
+        run: streams a number of lines to a port; returns the elapsed and the processor
+            time in seconds.
         speed: lines a second, by round.
         processor: milliseconds of processor time for 1000 lines, by round.
 
@@ -47,7 +47,7 @@ class Host:
 
 
 def build(folder: Path, name: str) -> Path:
-    """Compile a program that lies beside this file."""
+    """Compile a program that is beside this file."""
     made = folder / name
     command = ["cc", "-O2", "-o", str(made), str(stand.HERE / f"{name}.c")]
     subprocess.run(command, check=True)
@@ -56,7 +56,7 @@ def build(folder: Path, name: str) -> Path:
 
 @contextmanager
 def firmware(program: Path, port: Path, options: list[str]) -> Iterator[list[str]]:
-    """Run the firmware; the list gets what it says in the end."""
+    """Run the firmware; the list gets what it says at the end."""
     said: list[str] = []
     command = [str(program), str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:

@@ -1,4 +1,4 @@
-"""How the package is cut, in figures: sizes, complexity, importers, and a jog's path.
+"""How the package is divided, in figures: sizes, complexity, importers, a jog's path.
 
 The path is traced in a running bridge with a real broker and a simulated printer: from
 the call in which paho hands the jog over, to the write of its first byte.
@@ -38,7 +38,7 @@ FIRST_BYTES = b"G91"
 """A jog begins with the change to relative positioning."""
 
 PART_OF_A_FUNCTION = {"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"}
-"""Functions of their own before Python 3.12 only, and therefore not counted."""
+"""Separate functions only before Python 3.12, and therefore not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Trace:
 
 
 async def trace_jog(folder: Path, broker: int, *, rounds: int = 5) -> Trace:
-    """Trace a jog several times; return the shortest way, without chance neighbours.
+    """Trace a jog several times; return the shortest path, without chance neighbours.
 
     Raises:
         TimeoutError: The jog did not reach the wire.
@@ -227,7 +227,7 @@ def report_sizes(everything: list[Module], *, verbose: bool) -> None:
 
 
 def report_path(trace: Trace, *, verbose: bool) -> None:
-    """Print a jog's way."""
+    """Print a jog's path."""
     print(
         f"a jog, from paho to its first byte: {len(trace.codes)} functions "
         f"in {len(trace.files)} files"

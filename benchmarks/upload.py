@@ -57,7 +57,7 @@ def send(port: int, megabytes: float, *, rate: float = 0.0, name: str = "a") -> 
     Args:
         port: where the server listens.
         megabytes: size of the file.
-        rate: megabytes a second; 0: as fast as it goes.
+        rate: megabytes per second; 0: as fast as possible.
         name: of the file.
 
     """
@@ -102,7 +102,7 @@ def peak(pid: int) -> float:
 
 
 def reset_peak(pid: int) -> None:
-    """Let the largest resident memory count from now on (``proc(5)``, clear_refs)."""
+    """Reset the largest resident memory (``proc(5)``, clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
@@ -123,7 +123,7 @@ def memory(arguments: argparse.Namespace) -> None:
             stand.daemon(folder, config) as bridge,
         ):
             stand.wait_for_port(port)
-            send(port, 1)  # what is loaded once, is
+            send(port, 1)  # loads what is loaded only once
             time.sleep(2)
             before = stand.look(bridge.pid)
             reset_peak(bridge.pid)
@@ -140,7 +140,7 @@ def memory(arguments: argparse.Namespace) -> None:
 
 
 class OnePrinter:
-    """The printers of a process that has one, as the HTTP server knows them."""
+    """The only printer of a process, as the HTTP server sees printers."""
 
     name = "printer0"
     largest = 2**40
@@ -157,11 +157,11 @@ class OnePrinter:
         return self
 
     def prints(self) -> bool:
-        """Tell that it is printing, as it is."""
+        """Return that it is printing, which it is."""
         return True
 
     async def submit(self, *_: object, **__: object) -> Submitted:
-        """Do no more with a file."""
+        """Do nothing else with a file."""
         return Submitted()
 
 

@@ -33,8 +33,8 @@ _TIMEOUT = 10.0
 _MAX_RESPONSE = 65_536
 
 PORT_GROUPS = frozenset({18, 20})
-"""The groups of serial ports: 18 is ``dialout`` on Home Assistant OS, whose devices the
-container sees with the host's numbers, and 20 the same on Debian."""
+"""The groups of serial ports: ``dialout`` is 18 on Home Assistant OS, whose devices the
+container sees with the host's numbers, and 20 on Debian."""
 
 
 class NoBrokerError(BridgeError):
@@ -42,7 +42,7 @@ class NoBrokerError(BridgeError):
 
 
 def app(chosen: argparse.Namespace) -> int:
-    """Run the daemon until a signal, with the app's options; return 0.
+    """Run the daemon with the app's options until a signal; return 0.
 
     Raises:
         ConfigError: The options, or the user's own file, cannot be used.
@@ -125,7 +125,7 @@ def _wait_for_broker(
 
 
 def ask_for_broker(supervisor: tuple[str, int], token: str | None) -> dict[str, Any]:
-    """Return what the Supervisor says of its MQTT service.
+    """Return what the Supervisor says about its MQTT service.
 
     Raises:
         NoBrokerError: It has none, or does not answer.
@@ -164,7 +164,7 @@ def ask_for_broker(supervisor: tuple[str, int], token: str | None) -> dict[str, 
 
 
 def port_groups(config: Config) -> frozenset[int]:
-    """Return the groups of the configured serial ports, and of those that are there.
+    """Return the groups of the configured serial ports, and of those that exist.
 
     A port that is plugged in later has one of :data:`PORT_GROUPS`.
     """
@@ -174,7 +174,7 @@ def port_groups(config: Config) -> frozenset[int]:
 
 
 def groups_of(files: Iterable[str]) -> frozenset[int]:
-    """Return the groups of the files that exist, without root's."""
+    """Return the groups of the files that exist, except root's."""
     groups = set()
     for file in files:
         try:
@@ -185,14 +185,14 @@ def groups_of(files: Iterable[str]) -> frozenset[int]:
 
 
 def drop_rights(groups: Collection[int], folders: Iterable[Path], user: int) -> None:
-    """Give the folders to a user and become it, for good.
+    """Give the folders to a user, and become that user permanently.
 
-    The Supervisor starts apps as root. Whoever is not root already stays as they are.
+    The Supervisor starts apps as root. A process that is not root is left as it is.
 
     Args:
-        groups: the groups that are kept, for the serial ports.
-        folders: what the daemon writes to; they are created.
-        user: the number of the user, and of its group.
+        groups: the groups to keep, for the serial ports.
+        folders: where the daemon writes; they are created if they do not exist.
+        user: the id of the user and of its group.
 
     """
     if os.geteuid() != 0:

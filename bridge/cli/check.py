@@ -16,9 +16,9 @@ from bridge.printer.port.errors import permission_problem
 def check(chosen: argparse.Namespace) -> int:
     """Print the configuration in force, unless ``--quiet``; return 0.
 
-    A port that exists and that this user may not open is a warning on standard error,
-    and so are what keeps slicers from uploading, and files for TLS that this user may
-    not read: the bridge starts and serves the other printers.
+    Problems with which the bridge would still start are warnings on standard error: a
+    port that this user may not open, files for TLS that this user may not read, and
+    whatever keeps slicers from uploading.
 
     Raises:
         ConfigError: It cannot be used.

@@ -1,4 +1,4 @@
-"""``gcode2mqtt send`` and ``watch``: for those who have no MQTT client."""
+"""``gcode2mqtt send`` and ``watch``: for people without an MQTT client."""
 
 import argparse
 import asyncio
@@ -32,13 +32,13 @@ from bridge.topics import Topics
 from bridge.validation_errors import nearest
 
 RESPONSE_TIMEOUT = 600.0
-"""Seconds for a response: heating up takes minutes."""
+"""Seconds to wait for a response; heating up takes minutes."""
 
 ARRIVAL = 5.0
-"""Seconds in which a bridge that starts may come online, and connect its printer."""
+"""Seconds that a starting bridge has to come online and connect its printer."""
 
 RETURN = 5.0
-"""Seconds in which one that lost the broker may come back with its response."""
+"""Seconds that a bridge that lost the broker has to return with its response."""
 
 _UNHEARD = (
     "it was published, but no bridge is online at {}; is it running, and is the topic "
@@ -68,12 +68,12 @@ class _Destination:
 
 
 def send(chosen: argparse.Namespace) -> int:
-    """Publish a command and print its response; return 0 where that is ``finished``.
+    """Publish a command and print its response; return 0 if it is ``finished``.
 
     Raises:
         ConfigError: The payload is no JSON object, there is no such topic, or the
             configuration does not say which printer is meant.
-        BrokerError: The broker cannot be reached, or there is no bridge (any more).
+        BrokerError: The broker cannot be reached, or no bridge is online (any more).
 
     """
     topic = chosen.to.strip("/")
@@ -116,8 +116,8 @@ async def _exchange(
     topics = Topics(base)
     heard = [topics.availability, topics.connection, topics.response]
     async with dots(), subscribed_to(broker, heard) as client:
-        # What nobody hears is lost, and waiting for its response is of no use. But an
-        # emergency stop waits for nothing.
+        # A command that nobody receives is lost, and waiting for its response is
+        # useless. An emergency stop, however, waits for nothing.
         urgent = f"{base}/{topic}" == topics.emergency
         if not urgent:
             await _online(client, topics.availability, "nothing was sent")
@@ -141,11 +141,11 @@ async def _response(
     *,
     unattended: bool,
 ) -> dict[str, Any] | None:
-    """Return the response of this id; ``None``: the bridge is there and has none.
+    """Return the response with this id; ``None``: the bridge is online, but sent none.
 
     Args:
         client: the connection, subscribed to the responses.
-        availability: the topic that says whether a bridge is there.
+        availability: the topic that says whether a bridge is online.
         wanted: the command's id.
         unattended: it was sent without waiting for a bridge.
 
@@ -250,7 +250,7 @@ def _bases(config: Config, wanted: str | None) -> Sequence[str]:
 
 
 def _object(topic: str, text: str) -> dict[str, Any]:
-    """Return the payload; any text does for an emergency stop, and none for requests.
+    """Return the payload; an emergency stop takes any text, and a request may be empty.
 
     Raises:
         ConfigError: It is not what the topic takes; the message has an example.

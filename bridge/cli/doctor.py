@@ -17,7 +17,7 @@ _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 def doctor(chosen: argparse.Namespace) -> int:
-    """Print what is in order and what is not; return 0, or 1 where something is wrong.
+    """Print what is in order and what is not; return 0, or 1 if something is wrong.
 
     Raises:
         ConfigError: The configuration cannot be used.

@@ -15,17 +15,17 @@ from bridge.timeout import timeout
 from bridge.topics import Topics
 
 RETAINED_TIMEOUT = 2.0
-"""Seconds that the broker has for what is retained."""
+"""Seconds that the broker has to send the retained messages."""
 
 _BEATS = 3
 """Heartbeats that may be missing."""
 
 
 def health(chosen: argparse.Namespace) -> int:
-    """Print how each printer's bridge is; return 0 where all are well.
+    """Print whether each printer's bridge is well; return 0 if all are.
 
-    Seen from the broker, as any client sees it: what is retained says ``online``, and
-    the last heartbeat is recent.
+    A bridge is well if any client would see that it is: the retained availability says
+    ``online``, and the last heartbeat is recent.
 
     Raises:
         ConfigError: The configuration cannot be used.

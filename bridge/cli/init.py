@@ -1,4 +1,4 @@
-"""``gcode2mqtt init``: a first configuration, by a few questions."""
+"""``gcode2mqtt init``: asks a few questions and writes a first configuration."""
 
 import argparse
 import asyncio
@@ -38,11 +38,11 @@ class _Account:
 
 
 def init(chosen: argparse.Namespace) -> int:
-    """Ask, look around and write a configuration; return 0.
+    """Ask questions, look for the printer and write a configuration; return 0.
 
     Raises:
         ConfigError: There is no terminal, the file exists or cannot be written, or
-            somebody stopped it; nothing was written then.
+            somebody stopped it. Nothing was written in that case.
 
     """
     file: Path = chosen.config or Path("config.yaml")
@@ -102,7 +102,7 @@ def _ask_broker() -> _Account:
 
 
 async def _greet(mqtt: Mqtt) -> None:
-    # A bridge may read below this, whatever else the access rules forbid it.
+    # A bridge may read topics below this, whatever else the access rules forbid.
     async with subscribed_to(mqtt, ["printers/init/availability"]):
         pass
 
@@ -183,7 +183,7 @@ def port_problem(port: str) -> str | None:
 
 _LIGATURES = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae"})
 _LIGATURES |= str.maketrans({"ø": "oe", "å": "aa", "œ": "oe", "ł": "l", "đ": "d"})
-"""How letters are written in ASCII whose base letter would be wrong or is missing."""
+"""ASCII spellings of letters whose base letter would be wrong or does not exist."""
 
 
 def short_id(name: str) -> str:
@@ -195,7 +195,7 @@ def short_id(name: str) -> str:
 
 
 def _ask(question: str, default: str, read: Callable[[str], Result]) -> Result:
-    """Return an answer that makes sense; an empty one means the default."""
+    """Ask until the answer is valid, and return it; an empty one means the default."""
     hint = f" [{default}]" if default else ""
     while True:
         text = input(f"{question}{hint}: ").strip() or default
@@ -232,7 +232,7 @@ def _word(*, there: bool) -> str:
 
 
 def _show(what: str, work: Coroutine[Any, Any, Result]) -> Result:
-    """Do something, with a dot for each second that it takes."""
+    """Run something, and print a dot for each second that it takes."""
 
     async def dotted() -> Result:
         async with dots(what):

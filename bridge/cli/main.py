@@ -1,4 +1,4 @@
-"""From the command line to a command, and from its end to an exit code."""
+"""Runs the command that the command line names, and turns its end into an exit code."""
 
 import argparse
 import gc
@@ -34,7 +34,7 @@ WRONG = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was typed and return the exit code."""
+    """Run the command that was typed, and return the exit code."""
     chosen = parser.parse(arguments)
     try:
         code = _function(chosen.command)(chosen)
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _function(command: str) -> Callable[[argparse.Namespace], int]:
     module, _, name = COMMANDS[command].partition(":")
-    # Imports make no garbage; looking for some would cost a tenth of the start.
+    # Imports make no garbage; looking for it would cost a tenth of the start.
     gc.disable()
     try:
         function: Callable[[argparse.Namespace], int]

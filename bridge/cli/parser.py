@@ -187,7 +187,7 @@ examples:
 """
 
 
-# What argparse says of a wrong value; it has no other way to find out.
+# What argparse says about a wrong value; there is no other way to find out.
 _CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)")
 _NUMBER = re.compile(r"argument (\S+): invalid int value: '(.*)'")
 _MISSING = re.compile(r"the following arguments are required: (.+)")
@@ -235,7 +235,7 @@ _SERVICE = ("stop", "restart", "reload", "enable")
 
 
 def _meant(word: str, known: Sequence[str]) -> str:
-    """Return what somebody may have meant by something that is no subcommand."""
+    """Return what somebody may have meant by a word that is not a subcommand."""
     if word in _OTHER_COMMANDS:
         return f"; did you mean {_OTHER_COMMANDS[word]}?"
     if word in _SERVICE:
@@ -245,7 +245,7 @@ def _meant(word: str, known: Sequence[str]) -> str:
 
 def _meant_to_send(word: str) -> str:
     """Return how a command is sent to the printer, if a word is a topic or G-code."""
-    # Only for this message: it takes a while, and --help is quick.
+    # Imported only for this message: it takes a while, and --help must be quick.
     from bridge.commands import payload_form  # noqa: PLC0415
     from bridge.commands.registry import TOPICS  # noqa: PLC0415
 
@@ -268,7 +268,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     arguments = sys.argv[1:] if arguments is None else arguments
     first = arguments[0] if arguments else ""
     if first.startswith("-") and first not in {"-h", "--help", "--version"}:
-        # Otherwise argparse says that there is no command, which may follow.
+        # Otherwise argparse says that the command is missing, but it may follow.
         parser.error(_misplaced(first))
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -289,7 +289,7 @@ def _misplaced(word: str) -> str:
 
 
 def _unknown(word: str, command: str, parser: argparse.ArgumentParser) -> str:
-    """Return what to write instead of an argument that there is not."""
+    """Return what to write instead of an unknown argument."""
     options = re.findall(r"--[a-z][a-z-]*", parser.format_usage())
     if word.startswith("-"):
         if word in {"-v", "--verbose", "--debug", "--log-level"}:
@@ -576,7 +576,7 @@ def broker(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(
             f'"{text}": write [ADDRESS]:PORT, such as [::1]:1883'
         )
-    # Only here: the models take a while to import, and --help is quick.
+    # Imported only here: the models take a while, and --help must be quick.
     from bridge.config.values import host_and_port  # noqa: PLC0415
 
     try:

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 BEAT = 1.0
-"""Seconds between two signs."""
+"""Seconds between two dots."""
 
 
 @asynccontextmanager
 async def dots(what: str = "") -> AsyncIterator[Callable[[], None]]:
     """Print a dot on standard error for each second, where that is a terminal.
 
-    Gives a function to call before something else is printed: it ends the row of dots.
+    Yields a function to call before something else is printed: it ends the row of dots.
 
     Args:
-        what: stands before them.
+        what: the text before them.
 
     """
     row = False

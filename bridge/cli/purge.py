@@ -14,11 +14,11 @@ from bridge.logs import escaped
 
 
 def purge(chosen: argparse.Namespace) -> int:
-    """Clear all retained topics; return 0, or 1 where the broker refused some.
+    """Clear all retained topics; return 0, or 1 if the broker refused some.
 
     Raises:
         ConfigError: The configuration cannot be used.
-        BrokerError: The broker cannot be reached, or the bridge still runs.
+        BrokerError: The broker cannot be reached, or the bridge is still running.
 
     """
     config = load(chosen.config, os.environ)

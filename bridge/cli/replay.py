@@ -28,12 +28,12 @@ _COLUMN = 60
 _SHOWN = 100  # characters
 _FEW = 5  # lines that cannot be read
 _DIFFERENT = 10_000
-"""Texts that are counted each; noise must not fill the memory."""
+"""Texts that are counted separately; noise must not fill the memory."""
 
 _PIECE = 65_536  # bytes
 _MEGABYTE = 1_000_000
 _BEAT = 2.0
-"""Seconds between two signs of how far it is."""
+"""Seconds between two reports of the progress."""
 _MOST = 30  # different texts
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _FRAME = re.compile(r"^N\d+ ?(.*?)\*\d+$")
@@ -68,7 +68,7 @@ def _opened(path: Path) -> BinaryIO:
     """Return a log, opened; ``-`` is the standard input.
 
     Raises:
-        ConfigError: It is a device, whose end would never come.
+        ConfigError: It is a device, which may never end.
         OSError: It cannot be opened.
 
     """
@@ -96,7 +96,7 @@ def _replay(file: BinaryIO, chosen: argparse.Namespace) -> None:
 
 
 class _Pieces:
-    """The bytes of a file, piece by piece; a terminal shows how far it is.
+    """The bytes of a file, piece by piece; a terminal shows the progress.
 
     Args:
         file: to be read.
@@ -126,13 +126,13 @@ class _Pieces:
                 self._shown_at, self._shown = time.monotonic(), True
 
     def end(self) -> None:
-        """End the line that shows how far it is."""
+        """End the line that shows the progress."""
         if self._shown:
             print(file=sys.stderr)
 
 
 class Summary:
-    """Counts what a log says, and what of it means nothing to the bridge."""
+    """Counts what a log has, and how much of it means nothing to the bridge."""
 
     def __init__(self) -> None:
         self.family = UNKNOWN.name
@@ -155,11 +155,11 @@ class Summary:
             self._unread.append(f"{number}: {text[:_SHOWN]}")
 
     def sent(self) -> None:
-        """Count a line of the host."""
+        """Count a line that the host sent."""
         self._sent += 1
 
     def received(self, replies: Iterable[Reply]) -> None:
-        """Count what a line of the firmware means; texts may differ in numbers."""
+        """Count what a line of the firmware means; numbers in texts do not matter."""
         for reply in replies:
             if isinstance(reply, OtherText):
                 text = _NUMBER.sub("#", reply.text[:_SHOWN])
@@ -196,7 +196,7 @@ def explained(
     firmware: str = "auto",
     summary: Summary | None = None,
 ) -> Iterator[str]:
-    """Yield each entry, with what the bridge makes of it, and what changes by it.
+    """Yield each entry, how the bridge understands it, and what it changes.
 
     Args:
         entries: of the log.
@@ -241,7 +241,7 @@ def _dialect(replies: Iterable[object], dialect: Dialect) -> Dialect:
 
 
 def _changes(before: PrinterState, after: PrinterState) -> Iterator[str]:
-    # All that the flags depend on: to build them takes longer than the rest of a line.
+    # All that the flags depend on; building them takes longer than everything else.
     decides = attrgetter("phase", "link", "card")
     if decides(before) == decides(after):
         return

@@ -32,7 +32,7 @@ def run(chosen: argparse.Namespace) -> int:
     """
     config = load(chosen.config, os.environ)
     logs.configure(config.log, logs.secrets(config))
-    # Always the same file, also where another one appears that is looked for first.
+    # Always the same file, even if one appears that would have been found first.
     origin = locate(chosen.config)
     read = partial(load, chosen.config or origin, os.environ)
     make_loop = event_loop(chosen.event_loop)
@@ -41,7 +41,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def event_loop(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop; ``None``: asyncio's own.
+    """Return the function that makes the event loop; ``None``: asyncio's own.
 
     On a busy machine uvloop takes less processor time than asyncio's event loop for a
     line on the wire. It is a compiled library, and nothing depends on it.
@@ -79,8 +79,8 @@ def serve(
 
     """
     raise_descriptor_limit()
-    # What is loaded stays. Looked through again and again by the garbage collector, it
-    # would hold up commands for a tenth of a second on a small machine.
+    # What is loaded stays loaded. If the garbage collector looked through it again and
+    # again, it would delay commands by a tenth of a second on a small machine.
     gc.collect()
     gc.freeze()
     run_until_signal(service.run(config), on_hangup=service.reload, make_loop=make_loop)

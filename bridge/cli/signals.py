@@ -14,10 +14,10 @@ def run_until_signal(
     *,
     make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Run a coroutine; SIGINT and SIGTERM cancel it, and that is a good end.
+    """Run a coroutine; SIGINT and SIGTERM cancel it, which is no error.
 
     A second signal ends the process at once: something hangs, and the broker will
-    publish the last will. SIGHUP calls ``on_hangup``; without that it ends us, too.
+    publish the last will. SIGHUP calls ``on_hangup``, or else ends the process.
 
     Args:
         work: the coroutine.
@@ -26,7 +26,7 @@ def run_until_signal(
 
     Raises:
         Exception: What the work raised, or a callback of the event loop: without that
-            callback the work would continue and tell what is no longer true.
+            callback the work would continue and report what is no longer true.
 
     """
     with asyncio.Runner(loop_factory=make_loop) as runner:

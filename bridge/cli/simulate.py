@@ -14,7 +14,7 @@ def simulate(chosen: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: There is no such firmware.
-        LinkError: The port cannot be made.
+        LinkError: The port cannot be created.
 
     """
     try:

@@ -49,13 +49,13 @@ BETWEEN = 8
 Steps = Generator[None, None, Result]
 """A computation that may be interrupted at each ``yield``, and returns its result.
 
-So a command of a thousand lines can be planned by pure code in slices, with the event
-loop's other work between them (docs/adr/0027).
+In this way, pure code plans a command of a thousand lines in slices, and the event loop
+does its other work between them (docs/adr/0027).
 """
 
 
 def completed(steps: Steps[Result]) -> Result:
-    """Return the result of a computation that is carried out without interruption."""
+    """Return the result of a computation, which is not interrupted."""
     while True:
         try:
             next(steps)
@@ -95,7 +95,7 @@ class Question:
         text: the question, or ``""``.
         buttons: what is written on the buttons.
         commands: what each of them sends, where the buttons are commands.
-        blocks: the printer carries nothing out until it is answered.
+        blocks: the printer executes nothing until it is answered.
 
     """
 
@@ -130,8 +130,8 @@ class Context:
         allowed: codes and names that are sent without a warning, although they are
             not in the table of codes or are refused otherwise.
         unknown_codes: what becomes of codes that are not in the table.
-        introduced: the firmware has said what it is and what it can do. It has not
-            while it was at work when the port was opened.
+        introduced: the firmware has said what it is and what it can do. One that was
+            busy when the port was opened has not said so yet.
 
     """
 

@@ -13,7 +13,7 @@ from bridge.errors import RejectedError
 from bridge.validation_errors import NO_VALUE, NOT_RENDERED, no_value, shown
 
 # Commands need three levels. Python's decoder is recursive, and would raise a
-# RecursionError at some thousand levels.
+# RecursionError after a few thousand levels.
 _DEEPEST = 20
 _LONGEST_INTEGER = 20  # digits; converting long numbers takes quadratic time
 _LONGEST_KEY = 100  # characters
@@ -122,7 +122,7 @@ def _check_key(key: str, place: str) -> None:
 
 
 def _all_printable(items: list[object]) -> bool:
-    """Return whether a list has only printable texts, which a long one mostly has."""
+    """Return whether a list has only printable texts, as most long lists do."""
     try:
         return printable("".join(items))  # type: ignore[arg-type] # the except clause
     except TypeError:
@@ -214,7 +214,7 @@ _DECODER_WORDS = {
     "Invalid control character at": "a text must not contain a line break or a tab",
     "Invalid \\escape": "in a text, write two backslashes for one",
 }
-"""For the messages of the standard library's decoder, which people need not know."""
+"""Plain words for the messages of the standard library's decoder."""
 _BARE_NO_VALUE = re.compile(rf":\s*({'|'.join(NO_VALUE)})\s*[,}}]")
 
 

@@ -1,4 +1,4 @@
-"""Jinja2 in a sandbox: no way into Python, and an end to every template.
+"""Jinja2 in a sandbox: no template gets into Python, and every template ends.
 
 Jinja2's own sandbox keeps templates away from Python's insides. What it leaves open are
 templates that compute, grow or print without end. Here each rendering has a number of

@@ -105,8 +105,8 @@ class Document:
     """What was written, and where.
 
     Attributes:
-        value: the whole: text, lists, mappings, and ``None`` where nothing is written.
-        places: each value's key to ``file:line`` or the environment variable's name.
+        value: everything: texts, lists, mappings, and ``None`` for an empty value.
+        places: ``file:line``, or the environment variable's name, by each value's key.
 
     """
 
@@ -114,7 +114,7 @@ class Document:
     places: Mapping[Key, str]
 
     def place(self, key: Key) -> str:
-        """Return where a value is written, or else what it would belong to."""
+        """Return where a value is written, or else the section that it belongs to."""
         while key and key not in self.places:
             key = key[:-1]
         return self.places[key]
@@ -247,7 +247,7 @@ class _Reader:
                     )
                 if depth > _MAX_DEPTH:
                     raise self._error(name, "nested too deeply")
-                # Merged mappings multiply as values do, also where all have one key.
+                # Merged mappings multiply as values do, even if all have the same key.
                 self._count(source)
                 for entry in self._own_entries(source):
                     self._count(source)

@@ -2,7 +2,7 @@
 
 ``BRIDGE_<SECTION>__<KEY>``, such as ``BRIDGE_MQTT__PASSWORD`` or
 ``BRIDGE_PRINTERS__0__SERIAL__PORT``. Lists and mappings are written as YAML. An empty
-variable counts as absent, since that is how Compose files say so.
+variable counts as absent, because Compose files cannot leave one out.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _RIVALS = {"password": "password_file", "password_file": "password"}
 
 
 def overlay(base: Document, environ: Mapping[str, str]) -> Document:
-    """Return the document with what the environment says in its place.
+    """Return the document with the values that the environment overrides.
 
     Raises:
         ConfigError: A ``BRIDGE_`` variable names no setting, or its YAML is wrong.
@@ -34,7 +34,7 @@ def overlay(base: Document, environ: Mapping[str, str]) -> Document:
         for depth in range(1, len(key)):
             places.setdefault(key[:depth], name)
         places.update({(*key, *inner): name for inner in found.places})
-        # One way to give the password replaces the other, where only one is overridden.
+        # If only one way to give the password is overridden, it replaces the other.
         rival = (*key[:-1], _RIVALS.get(str(key[-1]), ""))
         if rival not in assigned:
             _drop(value, rival)

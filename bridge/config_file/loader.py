@@ -1,4 +1,4 @@
-"""From a path and an environment to a checked configuration."""
+"""Loads the configuration from a file and the environment, and checks it."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from bridge.validation_errors import (
 SEARCHED = (Path("config.yaml"), Path("/etc/gcode2mqtt/config.yaml"))
 """Where a configuration is looked for when none is named."""
 
-_MAX_BYTES = 1_048_576  # of a configuration; a larger file is another one
+_MAX_BYTES = 1_048_576  # a larger file is not a configuration
 _MAX_PASSWORD_BYTES = 4096
 
 
@@ -134,7 +134,7 @@ def _text(file: Path) -> str:
 
 
 def _without_empty_sections(value: Value, key: Key) -> Value:
-    """Take a section whose every key is commented out for one with no keys."""
+    """Treat a section whose keys are all commented out as one without keys."""
     if value is None and schema.keys(schema.at(key) or {}):
         return {}
     if isinstance(value, dict):
@@ -161,7 +161,7 @@ def _with_password(config: Config, written: Document) -> Config:
         )
     password = _first_line(file, f"{place}: mqtt.password_file")
     if not password:
-        # A unit that hands over credentials has none for a broker without accounts.
+        # For a broker without accounts, the file of a systemd credential is empty.
         if config.mqtt.username is None:
             return config
         raise ConfigError(
@@ -180,7 +180,7 @@ def _first_line(file: Path, place: str) -> str:
         raise ConfigError(f"{place} cannot be read: {file}: {error.strerror}") from None
     try:
         line = content.partition(b"\n")[0].decode("utf-8-sig")
-        # Editors of Windows begin a file with a byte order mark and end lines with CR.
+        # Editors on Windows begin a file with a byte order mark and end lines with CR.
         return line.removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError(f"{place} is not UTF-8 text: {file}") from None
@@ -192,7 +192,7 @@ def _config_error(error: ValidationError, document: Document) -> ConfigError:
     # An unknown key is often the reason why another one is missing.
     for details in sorted(error.errors(include_url=False), key=_is_known):
         key = _key(details)
-        # A list whose items are wrong is also called too short: not what to fix.
+        # pydantic calls a list with wrong items too short as well: nothing to fix.
         if not any(known[: len(key)] == key for known in problems):
             problems[key] = _sentence(details, key)
     return ConfigError(
@@ -211,7 +211,7 @@ def _key(details: ErrorDetails) -> Key:
     key: Key = details["loc"]
     if details["type"] == "extra_forbidden":
         return key
-    # After the key pydantic tells which alternative of a union it tried.
+    # After the key, pydantic names the alternative of a union that it tried.
     while schema.at(key) is None:
         key = key[:-1]
     return key
@@ -239,7 +239,7 @@ _SWITCHES = {"true", "false", "yes", "no", "on", "off"}
 
 
 def _remedy(name: str, wanted: Schema, given: Value) -> str:
-    """Return what to write where a section or a list was meant, in common cases."""
+    """Return what to write for a section or a list, in common cases."""
     if known := schema.keys(wanted):
         return _section_remedy(name, known, given)
     if isinstance(given, str | list) and schema.is_free_mapping(wanted):
@@ -255,7 +255,7 @@ def _remedy(name: str, wanted: Schema, given: Value) -> str:
 
 
 def _text_remedy(wanted: Schema, given: str) -> str:
-    """Return what to write instead of a text that is no number, switch or word."""
+    """Return what to write instead of a text that is not one of the valid values."""
     if "${" in given:
         return f"; {NO_VARIABLES}"
     if given and given[0] in _TYPOGRAPHIC:
@@ -271,7 +271,7 @@ def _text_remedy(wanted: Schema, given: str) -> str:
 
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u2018\u2019"
 _MAIN = {"mqtt": "host", "serial": "port", "log": "level", "metrics": "port"}
-"""The setting of a section that people mean who give the section a value."""
+"""The setting that people mean when they give the whole section a value."""
 
 
 def _section_remedy(name: str, known: list[str], given: Value) -> str:
@@ -291,7 +291,7 @@ def _section_remedy(name: str, known: list[str], given: Value) -> str:
 
 
 def _choice(key: Key, wanted: Schema, given: Value) -> str:
-    """Return what may be meant by a word that is none of those to choose from."""
+    """Return what may be meant by a word that is not one of the choices."""
     words = schema.choices(wanted)
     if not isinstance(given, str) or not words:
         return ""

@@ -1,6 +1,6 @@
-"""The configuration explained, written from the models themselves.
+"""Explains the configuration in documents that are generated from the models.
 
-``config.example.yaml`` and ``docs/configuration.md`` are made by these functions; a
+``config.example.yaml`` and ``docs/configuration.md`` come from these functions; a
 test compares them, so that no setting is forgotten and no default is wrong.
 """
 
@@ -66,7 +66,7 @@ place. [config.example.yaml](../config.example.yaml) has every setting with its 
 
 
 def example() -> str:
-    """Return the commented whole: a YAML file that means the defaults."""
+    """Return all settings with comments: a YAML file that means the defaults."""
     return _EXAMPLE_HEAD + "\n".join(_example(schema.documented(), "")) + "\n"
 
 

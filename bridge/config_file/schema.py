@@ -1,4 +1,4 @@
-"""What the models want at each place, read from their JSON schema."""
+"""What the models expect at each place, read from their JSON schema."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -27,7 +27,7 @@ def documented() -> Schema:
 
 
 def at(key: Key) -> Schema | None:
-    """Return what is wanted at a place, or ``None`` where nothing may be."""
+    """Return what is expected at a place, or ``None`` if nothing may be there."""
     schema = root()
     for step in key:
         schema = child(schema, step)
@@ -59,7 +59,7 @@ def leaves(schema: Schema, key: Key = ()) -> Iterator[tuple[Key, Schema]]:
 
 
 def child(schema: Schema, step: str | int) -> Schema:
-    """Return what a section or a list wants at a key or an index; empty: nothing."""
+    """Return what is expected at a key or an index; empty: nothing may be there."""
     for option in options(schema):
         found = _item(option, step) if isinstance(step, int) else _entry(option, step)
         if found is not None:
@@ -115,20 +115,20 @@ def is_secret(schema: Schema) -> bool:
 
 
 def description(schema: Schema) -> str:
-    """Return what a setting is; a section's own words are said only once."""
+    """Return what a setting is; its own words precede those of its type."""
     texts = [option.get("description", "") for option in (schema, *options(schema))]
     return str(next(filter(None, texts)))
 
 
 def wanted(schema: Schema) -> str:
-    """Return in words which values are accepted; nothing is said of null."""
+    """Return in words which values are accepted, without null."""
     return _WORDS.of({"anyOf": options(schema)})
 
 
 def _whole(schema: Schema) -> Schema:
-    """Return a schema with what its references lead to in their place.
+    """Return a schema in which each reference is replaced by what it refers to.
 
-    What stands beside a reference (its description, its default) is kept.
+    What is written beside a reference (a description, a default) is kept.
     """
     definitions: Schema = schema["$defs"]
 

@@ -13,7 +13,7 @@ from bridge.validation_errors import Key, written
 
 
 def dump(config: Config) -> str:
-    """Return every setting in force as YAML; secrets are only said to be there."""
+    """Return every setting in force as YAML; of secrets, only that they are set."""
     secrets: list[str] = []
     plain = _plain(config, (), secrets)
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=88)
@@ -58,7 +58,7 @@ class Answers:
         id: the printer's.
         name: what people call it.
         serial_port: where the printer is, or ``auto``.
-        baudrate: bits a second; ``None``: it was not found out.
+        baudrate: bits per second; ``None``: it was not found out.
         firmware: what the printer says it is; ``""``: it was not found out.
         extruders: number of tools; ``None``: it was not found out.
         heated_bed: there is one.

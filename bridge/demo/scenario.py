@@ -286,7 +286,7 @@ class ScenarioRunner:
         self._responses: list[Mapping[str, object]] = []
 
     async def wait_until_online(self) -> bool:
-        """Wait until the printer is operational; return whether it was in time."""
+        """Wait until the printer is operational; return whether that was in time."""
         return await self.wait_for(
             lambda: (
                 self._texts.get("connection") == "online"
@@ -295,7 +295,7 @@ class ScenarioRunner:
         )
 
     async def wait_for(self, condition: Callable[[], bool]) -> bool:
-        """Show messages until a condition holds; return whether it did in time."""
+        """Show messages until a condition holds; return whether it did so in time."""
         try:
             async with timeout(self._step_timeout):
                 while not condition():

@@ -70,7 +70,7 @@ async def run_demo(
         broker: the user's own broker; without it one is started.
 
     Raises:
-        BridgeError: Something could not be started, or failed on the way.
+        BridgeError: Something could not be started, or failed later.
 
     """
     async with (
@@ -132,7 +132,7 @@ def _name(address: Address) -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody uses."""
+    """Return an unused TCP port."""
     with socket.create_server((LOOPBACK, 0)) as server:
         port: int = server.getsockname()[1]
         return port

@@ -47,8 +47,8 @@ class Announcer:
         topics: its topics.
         broker: where to publish.
         folder: the state folder; ``None``: nothing is kept between runs.
-        stored: returns the paths of the files that the bridge stores, the newest first,
-            in a tuple that is another one after a change.
+        stored: returns the paths of the files that the bridge stores, the newest first.
+            After a change, the tuple is a different object.
 
     """
 

@@ -1,4 +1,4 @@
-"""From the options of the app for Home Assistant OS to settings; pure.
+"""Turns the options of the app for Home Assistant OS into settings; pure.
 
 The Supervisor writes what the user entered into ``options.json``
 (https://developers.home-assistant.io/docs/apps/configuration), and names its broker at
@@ -26,8 +26,8 @@ PRINTER: Mapping[str, Key] = {
     "max_bed": ("profile", "max_temperature", "bed"),
     "max_chamber": ("profile", "max_temperature", "chamber"),
 }
-"""An option of a printer to the setting in our configuration. The Supervisor shows two
-levels at most, so they are flat."""
+"""The setting in our configuration for each option of a printer. The Supervisor shows
+two levels at most, so the options are flat."""
 
 OTHERS = ("log_level", "upload", "config_file")
 """The options besides ``printers``."""
@@ -44,7 +44,7 @@ def settings(options: object, data: str, folder: str) -> tuple[Tree, dict[Key, s
     Args:
         options: the content of ``options.json``.
         data: the folder that only the app has; it is part of a backup.
-        folder: the folder that the user reaches, for the file with the keys of slicers.
+        folder: the folder that the user can open, for the file with the slicers' keys.
 
     Raises:
         ConfigError: The options have another form, or contradict each other.

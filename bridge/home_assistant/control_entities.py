@@ -66,7 +66,7 @@ def button(  # noqa: PLR0913 - what a button is
     """Return a button.
 
     Args:
-        device: whose.
+        device: the device that it belongs to.
         key: as for :class:`Entity`.
         name: likewise.
         icon: a name of Material Design Icons.
@@ -96,7 +96,7 @@ def _known(
 
 def _job(device: Device) -> Iterator[Entity]:
     yield _known(device, "pause", "Pause", "pause", when="pause")
-    # Also while a printer that waits for a person has not answered the bridge yet.
+    # Also available before a printer that waits for a person has answered us.
     resume = _known(device, "resume", "Resume", "play", when="resume")
     yield replace(resume, alone=True)
     yield _known(device, "cancel", "Cancel print", "stop", when="cancel")
@@ -104,7 +104,7 @@ def _job(device: Device) -> Iterator[Entity]:
     yield _known(device, "reprint", "Print again", "repeat", when="reprint")
     yield _known(device, "plan_recovery", "Plan recovery", "map", when="plan_recovery")
     yield _known(device, "recover", "Recover print", "backup-restore", when="recover")
-    # Also while the printer is off: an automation switches it on for the next print.
+    # Also available while the printer is off: an automation may switch it on then.
     bed_clear = _known(device, "queue_release", "Bed is clear", "tray-arrow-down")
     yield replace(bed_clear, alone=True)
     if device.files:

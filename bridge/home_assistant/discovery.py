@@ -135,7 +135,8 @@ class KnownDevice(BaseModel):
     def with_files(self, files: Sequence[PrintableFile]) -> "KnownDevice":
         """Return this with other files; itself if they are the same.
 
-        They stay known while the printer is away, because the entity would come and go.
+        They stay known while the printer is away; otherwise, the entity would come and
+        go.
         """
         known = tuple((file.label, file.origin, file.path) for file in files)
         if known == self.files:
@@ -143,10 +144,10 @@ class KnownDevice(BaseModel):
         return self.model_copy(update={"files": known})
 
     def learn(self, state: PrinterState, family: str) -> "KnownDevice":
-        """Return this with what a printer's state adds; itself if that is nothing.
+        """Return this with what a printer's state adds; itself if it adds nothing.
 
-        A sensor stays known while it is not reported, because its entity would come and
-        go; another firmware starts with none.
+        A sensor stays known while it is not reported; otherwise, its entity would come
+        and go. Another firmware starts with none.
 
         Args:
             state: the printer's state.
@@ -176,7 +177,7 @@ _COMMON_UUIDS = {
     "00000000-0000-0000-0000-000000000000",
     "cede2a2f-41a2-4748-9b12-c55c62f367ff",
 }
-"""``UUID`` of an ``M115`` that says nothing: Marlin's defaults, the same for all
+"""``UUID`` of an ``M115`` that identifies nothing: Marlin's defaults, the same for all
 printers."""
 
 
@@ -364,7 +365,7 @@ def _triggers(device: Device) -> Iterator[tuple[str, Fields]]:
         )
 
 
-@lru_cache(maxsize=256)  # asked for with each report, and always of the same texts
+@lru_cache(maxsize=256)  # called for each report, always with the same texts
 def _printable(text: str) -> str:
-    """Return what a firmware says of itself without control characters."""
+    """Return what a firmware says about itself, without control characters."""
     return "".join(char for char in text if char.isprintable())

@@ -127,7 +127,7 @@ def _thermostat(device: Device, heater: str) -> Entity:
 
 
 def _presets(device: Device, heater: str) -> Fields:
-    """Return the thermostat's presets: of each one this heater's temperature."""
+    """Return the thermostat's presets: the temperature of this heater in each."""
     kind = "tool" if heater.startswith("tool") else heater
     known = {
         name: temperatures[kind]

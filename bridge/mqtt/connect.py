@@ -54,7 +54,7 @@ def unique_id(prefix: str) -> str:
 
 
 class TlsContext(ssl.SSLContext):
-    """Always verifies the certificate, against a name other than the host's if wanted.
+    """Always verifies the certificate, optionally for a name other than the host's.
 
     Attributes:
         server_name: the name to look for in the certificate instead of the host's.
@@ -308,8 +308,8 @@ class DirectWriter:
     the temperatures are such messages, and a hundred printers have three hundred a
     second. All that is published in one pass of the event loop is one call here.
 
-    It must not be used while paho has something to write, and the other way round, so
-    that no packet gets into the middle of another one.
+    It must not be used while paho has something to write, and vice versa, so that no
+    packet gets into the middle of another one.
 
     Args:
         connection: a connected socket that does not block.

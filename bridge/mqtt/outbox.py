@@ -52,7 +52,7 @@ class InFlight:
 
     @property
     def large(self) -> Sequence[Publication]:
-        """Those that a broker may not accept for their size."""
+        """Those that may be too large for a broker."""
         return [one for one in self._messages.values() if one.size > LARGE]
 
     def add(self, number: int, publication: Publication) -> None:
@@ -85,7 +85,7 @@ class OversizeDetector:
 
     MQTT 3.1.1 has no way to announce a limit, and many brokers close the connection
     over it without a reason. A message that was in flight both times when that happened
-    twice in a row is held to be the cause.
+    twice in a row is taken for the cause.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class OversizeDetector:
 
         Args:
             large: the large messages in flight when the broker closed the connection;
-                none where it gave a reason.
+                none if it gave a reason.
 
         """
         now = tuple(large)

@@ -1,6 +1,6 @@
-"""What others publish on the topics that only this bridge publishes on.
+"""What others publish on the topics on which only this bridge should publish.
 
-A value that is not ours would stay retained, and clients would take it for true: the
+A value that is not ours would stay retained, and clients would believe it: the
 last will of an earlier connection, a forged state, a second bridge. So it is replaced
 with ours after a moment.
 """
@@ -113,10 +113,10 @@ class OwnTopics:
         if identity.discovery is not None:
             self._corrected.add(identity.discovery)
         self.seen = False
-        """Our own ``online`` has come back: the broker gives us our rights."""
+        """Our own ``online`` has come back: the broker grants us our rights."""
         self.silent = b""
-        """The ``info`` of a bridge that does not answer, which a broker may send that
-        ignores Retain Handling (MQTT 5.0, 3.8.3.1); once it is not news."""
+        """The ``info`` of a bridge that does not answer. A broker that ignores Retain
+        Handling (MQTT 5.0, 3.8.3.1) may send it; the first one is not news."""
 
     @property
     def filters(self) -> list[Filter]:
@@ -138,12 +138,12 @@ class OwnTopics:
         return self._established
 
     def online(self) -> None:
-        """Note that ``online`` is being published, from where on values are ours."""
+        """Note that ``online`` is being published; from now on the values are ours."""
         self._online_at = self._loop.time()
         self._closed = False
 
     def close(self) -> None:
-        """Correct nothing any more: we are about to disconnect."""
+        """Stop correcting values: we are about to disconnect."""
         self._closed = True
         for timer in self._timers.values():
             timer.cancel()
@@ -260,7 +260,7 @@ class OwnTopics:
         self._answer(other, count)
 
     def _answer(self, other: str, count: int) -> None:
-        """Publish our info again, from which a bridge that has just started knows us.
+        """Publish our info again, so that a bridge that has just started learns of us.
 
         An established bridge does so at once for each of the first messages from an
         instance, and later only after a moment.

@@ -43,7 +43,7 @@ class Conflicts:
     """What other clients do to this bridge at the broker, for people to see.
 
     Args:
-        on_conflict: is called with what is logged.
+        on_conflict: called with each text that is logged.
 
     """
 
@@ -74,7 +74,7 @@ class ClientId:
     """The client id to connect with: another one while somebody takes ours over.
 
     Access rights may belong to the usual id, so that is tried again later, and the
-    other one is given up where the broker does not allow it.
+    other one is given up if the broker does not allow it.
 
     Args:
         usual: the client id as long as nobody else uses it.
@@ -97,14 +97,14 @@ class ClientId:
         return self._other is not None
 
     def taken_over(self) -> bool:
-        """Use another one from now on; return whether that is worth a try at once."""
+        """Use another one from now on; return whether to try it at once."""
         first = self._other is None
         if self._may_differ:
             self._other = unique_id(self._usual)
         return first and self._may_differ
 
     def refused(self) -> None:
-        """Note that the broker does not allow the present one, which differs."""
+        """Note that the broker does not allow the current one, which differs."""
         self._other = None
         self._may_differ = False
 
@@ -171,7 +171,7 @@ class TakeoverCheck:
         self._connected = False
 
     async def connect(self) -> None:
-        """Connect; where that fails nothing can be confirmed later."""
+        """Connect; if that fails, nothing can be confirmed later."""
         with contextlib.suppress(AttemptError):
             await self._client.connect()
             self._connected = True
@@ -186,7 +186,7 @@ class TakeoverCheck:
 
         Args:
             ask: subscribe to the topic; otherwise the broker may close the connection
-                over that, and whether it is still up after a moment has to do.
+                over that. Then we only check whether it is still up after a moment.
 
         """
         if not self._connected:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-MAX_UPLOAD = 4_000_000  # bytes that a file may take, as memory is not a card
+MAX_UPLOAD = 4_000_000  # bytes of a file, because it is kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Card:
     """The card in the slot.
 
     Attributes:
-        inserted: there is one.
+        inserted: a card is in the slot.
         mounted: the firmware uses it.
         selected: the file that M23 chose.
         position: the next byte of it that will be read.
-        printing: it is being read.
-        paused: it was, and may continue.
+        printing: the selected file is being read.
+        paused: it was being read, and may continue.
         writing: the name of the file that M28 opened.
 
     """
@@ -97,11 +97,11 @@ class Card:
 
     @property
     def at_end(self) -> bool:
-        """Nothing of the selected file is left to read."""
+        """Whether nothing of the selected file is left to read."""
         return self.selected is None or self.position >= len(self.selected.data)
 
     def next_line(self) -> str | None:
-        """Read a line of the file that is printed; ``None`` at its end."""
+        """Read a line of the file that is being printed; ``None`` at its end."""
         if self.selected is None or self.at_end:
             return None
         data = self.selected.data
@@ -112,12 +112,12 @@ class Card:
         return line.split(b";")[0].decode("latin-1").strip()
 
     def close(self) -> None:
-        """Forget what is printed."""
+        """Forget the file that was selected or printed."""
         self.printing = self.paused = False
         self.selected, self.position = None, 0
 
     def write(self, line: str) -> None:
-        """Append a line to the file that M28 opened; past its limit it is lost."""
+        """Append a line to the file that M28 opened; beyond the limit, it is lost."""
         if len(self.written) < MAX_UPLOAD:
             self.written += line.encode("latin-1", "replace") + b"\n"
 

@@ -117,7 +117,7 @@ def parked(machine: Machine, command: ParsedCommand, title: str) -> Steps:
 
 
 def unreadable(machine: Machine) -> Steps:
-    """Complain about a card that was pulled while it was read, until it is back."""
+    """Report read errors of a card that was pulled during a print, until it is back."""
     while not machine.card.inserted:
         for _ in range(READ_ERRORS):
             machine.say("Error:SD read error")
@@ -129,7 +129,7 @@ def unreadable(machine: Machine) -> Steps:
 
 
 def announce_card(machine: Machine, *, inserted: bool) -> None:
-    """Say that the card came or went."""
+    """Say that the card was inserted or removed."""
     machine.say("echo:SD card ok" if inserted else "echo:SD card released")
     machine.action(f"notification Media {'Inserted' if inserted else 'Removed'}")
 
@@ -143,7 +143,7 @@ def seek(machine: Machine, command: ParsedCommand) -> None:
 
 
 def status(machine: Machine, command: ParsedCommand) -> None:
-    """M27; with S it reports by itself, with C it names the file."""
+    """M27; with S it reports regularly, with C it names the file."""
     if "C" in command.flags:
         selected = machine.card.selected
         name = selected.name if selected else "(no file)"

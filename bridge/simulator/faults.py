@@ -1,9 +1,10 @@
-"""What a bad cable does to a conversation: a plan, drawn from a seed or written down.
+"""What a bad cable does to a conversation: a plan, random or written down.
 
-A fault hits one *unit*: a line with its line break, or what a chunk has behind its last
-one. Corruption changes exactly one byte, never a line break and never into one, so an
-XOR checksum over the line always notices it; only the ``N`` in front, where a checksum
-is asked for at all, is as weak as on a real line. Loss takes a unit or a byte.
+A fault hits one *unit*: a line with its line break, or what follows the last one in a
+chunk. Corruption changes exactly one byte, but neither removes nor adds a line break,
+so an XOR checksum over the line always notices it. The exception is the ``N`` at the
+beginning, without which no checksum is expected: it is as weak as on a real line. Loss
+takes a unit or a byte.
 """
 
 import math
@@ -25,8 +26,8 @@ class FaultKind(Enum):
     MERGE = "merge"  # its line break is lost: it fuses with the next one
     SPLIT = "split"  # it comes in two pieces, ``seconds`` apart
     DUPLICATE = "duplicate"  # it comes twice
-    DELAY = "delay"  # it and all behind it come later
-    SILENCE = "silence"  # it and all that comes for ``seconds`` is lost
+    DELAY = "delay"  # it and everything after it come later
+    SILENCE = "silence"  # it and everything that follows for ``seconds`` is lost
     RESET = "reset"  # the printer is reset before it arrives
 
 
@@ -36,8 +37,8 @@ class Fault:
 
     Attributes:
         kind: what it is.
-        where: which byte of the unit, counted around.
-        seconds: how long, where it lasts.
+        where: which byte of the unit, modulo its length.
+        seconds: how long it lasts, if it does.
         change: what a corrupted byte is XORed with.
 
     """
@@ -79,7 +80,7 @@ class FaultRates:
 
 
 def draw(rates: FaultRates, seed: int) -> Iterator[Fault | None]:
-    """Yield forever what happens to each unit; the same seed gives the same plan."""
+    """Yield what happens to each unit, without end; the seed decides the plan."""
     numbers = _numbers(seed)
     while True:
         left = next(numbers)
@@ -104,7 +105,7 @@ def _numbers(seed: int) -> Iterator[float]:
 
 
 def units(data: bytes) -> list[bytes]:
-    r"""Cut a chunk behind each ``\n``."""
+    r"""Split a chunk after each ``\n``."""
     pieces = data.split(b"\n")
     lines = [piece + b"\n" for piece in pieces[:-1]]
     return [*lines, pieces[-1]] if pieces[-1] else lines
@@ -115,7 +116,7 @@ class Channel:
     """One direction of a line; what goes in comes out in order, or not at all.
 
     Attributes:
-        plan: what happens to the first unit, the second …; when it ends, nothing more.
+        plan: what happens to each unit in turn; after its end, nothing happens.
 
     """
 
@@ -176,7 +177,7 @@ def _pieces(unit: bytes, fault: Fault, now: float) -> list[tuple[float, bytes]]:
 
 
 def corrupt(unit: bytes, place: int, change: int) -> bytes:
-    """Return the unit with one byte changed, but for its line break."""
+    """Return the unit with one byte changed, which is not its line break."""
     text = unit.rstrip(_LINE_BREAKS)
     if not text:
         return unit

@@ -4,9 +4,9 @@ r"""A printer's firmware without the printer: bytes and time in, bytes out; no I
     reply = firmware.receive_data(b"M105\n", now)
     reply = firmware.handle_time(now)  # not before firmware.next_event(now)
 
-One command runs at a time, as in the real thing; what arrives meanwhile waits in the
+One command runs at a time, as in a real firmware; what arrives meanwhile waits in the
 receive buffer, and only the emergency parser looks at it. ``now`` is in seconds from
-anywhere and must not go back.
+any starting point, and must not decrease.
 """
 
 import math
@@ -28,7 +28,7 @@ from bridge.simulator.options import Options, check
 from bridge.simulator.panel import press
 from bridge.simulator.personalities import PERSONALITIES
 
-MAX_OVERDUE = 60.0  # seconds; what is repeated and older is not made up for
+MAX_OVERDUE = 60.0  # seconds; older periodic messages are left out
 WAIT_INTERVAL = 1.0
 
 
@@ -36,13 +36,13 @@ class Firmware:
     """One simulated printer on its end of the line.
 
     Attributes:
-        personality: how it speaks.
+        personality: what it says and does differently from other firmwares.
         machine: heaters, motion, card and everything else that can be looked at.
-        executed: the lines of the host that were carried out, in order, without number
-            and checksum; unknown and refused ones are not in it.
+        executed: the lines of the host that were executed, in order, without number and
+            checksum; unknown and refused ones are not in it.
 
     Raises:
-        ValueError: There is no such personality, or an option has no sensible value.
+        ValueError: There is no such personality, or an option has an invalid value.
 
     """
 
@@ -115,12 +115,12 @@ class Firmware:
 
     @property
     def halted(self) -> bool:
-        """It was stopped and carries nothing out until it is reset."""
+        """Whether it was stopped and executes nothing until it is reset."""
         return self.machine.stopped or bool(self.machine.shutdown)
 
     @property
     def printing(self) -> bool:
-        """It prints from its card."""
+        """Whether it prints from its card."""
         return self.machine.card.printing
 
     @property
@@ -131,7 +131,7 @@ class Firmware:
 
     @property
     def pending(self) -> int:
-        """How much of what has arrived is not yet looked at: bytes, at most."""
+        """How many bytes have arrived but have not been read yet, at most."""
         return self._runner.receiver.pending
 
     def receive_data(self, data: bytes, now: float) -> bytes:
@@ -149,7 +149,7 @@ class Firmware:
         return self._take()
 
     def handle_time(self, now: float) -> bytes:
-        """Let everything happen that is due; return what the firmware says."""
+        """Do everything that is due; return what the firmware says."""
         self._catch_up(now)
         return self._take()
 
@@ -161,7 +161,7 @@ class Firmware:
     def reset(self, now: float) -> bytes:
         """Press the reset button; return the banner.
 
-        Temperatures and the card stay as they are; all else is as after switching on.
+        Temperatures and the card stay as they are; the rest is as after power-up.
         """
         self._catch_up(now)
         self._restart()

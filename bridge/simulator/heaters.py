@@ -1,15 +1,15 @@
 """How a heater behaves: a lump of metal with a heater in it, in a room.
 
 The temperature follows ``dT/dt = rate * power - (T - ambient) / tau``. The controller
-gives full power up to the target and then exactly what holds it, so each stretch has a
-closed form: reading a heater costs the same after a millisecond and after a day.
+gives full power up to the target and then exactly what holds it, so each phase has a
+closed form: reading a heater takes the same time after a millisecond and after a day.
 """
 
 import math
 from dataclasses import dataclass, field
 
 AMBIENT = 21.0
-FULL_POWER = 127  # as firmwares print it behind ``@:``
+FULL_POWER = 127  # as firmwares print it after ``@:``
 WATCH_PERIOD = 40.0  # how long a heater may do nothing before the firmware gives up
 WATCH_HYSTERESIS = 4.0
 
@@ -21,7 +21,7 @@ class Build:
     Attributes:
         rate: how fast it heats from cold with full power, in °C per second.
         tau: how slowly it cools: the time constant in seconds.
-        maximum: the highest target that the firmware takes, in °C.
+        maximum: the highest target that the firmware accepts, in °C.
         period: seconds of a swing around the target.
         share: how far it swings, compared with a hotend.
 
@@ -123,7 +123,7 @@ class SimulatedHeater:
 
     @property
     def near(self) -> bool:
-        """The controller has brought it to its target, within a degree."""
+        """Whether it is within a degree of its target."""
         return abs(self.actual - self.target) <= 1.0
 
     @property
@@ -136,7 +136,7 @@ class SimulatedHeater:
         return round(FULL_POWER * (self.target - self.ambient) / self.build.reach)
 
     def seconds_to(self, value: float) -> float:
-        """Return how long it takes from now to a temperature; inf when never."""
+        """Return how long it takes from now to a temperature; inf if it never does."""
         if value == self.actual:
             return 0.0
         heats = self.target > self.actual and not self.broken

@@ -36,7 +36,7 @@ def temperatures(machine: Machine) -> str:
 
 
 def _reported_tools(machine: Machine) -> tuple[_Entries, _Entries]:
-    """Return the hotend before the bed, and the numbered ones behind it."""
+    """Return the hotend before the bed, and the numbered ones after it."""
     personality = machine.personality
     tools = [
         (f"T{n}", machine.heaters[f"tool{n}"], str(n)) for n in range(machine.tools)
@@ -57,7 +57,7 @@ def _powers(machine: Machine, entries: _Entries) -> list[str]:
 
 
 def report(machine: Machine) -> None:
-    """Say the temperatures unasked, as M155 has it done."""
+    """Report the temperatures without being asked, as M155 has requested."""
     machine.say(f" {temperatures(machine)}")
 
 
@@ -81,7 +81,7 @@ def read(machine: Machine, command: ParsedCommand) -> None:
 
 
 def announce(machine: Machine, heater: SimulatedHeater, name: str) -> None:
-    """Say the new target where the firmware does."""
+    """Say the new target if the firmware does so."""
     if machine.personality.echoes_targets:
         label = name.replace("tool", "Extr").replace("bed", "Bed")
         machine.say(f"Target{label}:{heater.target:.0f}")
@@ -185,7 +185,7 @@ def _wait(machine: Machine, name: str) -> Steps:
 
 
 def _hopeless(heater: SimulatedHeater) -> bool:
-    """Nothing cools below the room; real firmwares give up on the slope."""
+    """Return whether it can never get so cold; real firmwares watch the slope."""
     return heater.target < heater.ambient and heater.actual < heater.ambient + 5
 
 

@@ -51,7 +51,7 @@ def identify(machine: Machine, _command: ParsedCommand) -> None:
 
 
 def renumber(machine: Machine, command: ParsedCommand) -> None:
-    """M110 without a number of its own line: N is the last line's."""
+    """M110 on a line without a number: N becomes the number of the last line."""
     if "N" in command.words:
         machine.numbering.last = int(command.words["N"])
 
@@ -72,7 +72,7 @@ def show(machine: Machine, command: ParsedCommand) -> None:
 
 
 def output(machine: Machine, command: ParsedCommand) -> None:
-    """M42, M150, M290 and M355, where the machine was built with what they switch."""
+    """M42, M150, M290 and M355, if the machine has what they switch."""
     if not machine.options.get("outputs", False):
         raise heating_commands.unknown(machine, command)
     if command.code == "M355":
@@ -180,14 +180,14 @@ def pause_timer(machine: Machine, _command: ParsedCommand) -> None:
 
 
 def unlock(machine: Machine, command: ParsedCommand) -> None:
-    """M511: the simulated password is whatever stands behind it."""
-    if not machine.locked:  # built without the feature, until somebody locks it
+    """M511: any text is the right password."""
+    if not machine.locked:  # as if built without the feature, until somebody locks it
         raise unknown(machine, command)
     machine.locked = False
 
 
 def accept(_machine: Machine, _command: ParsedCommand) -> None:
-    """Do nothing: a setting that the simulated machine has not."""
+    """Do nothing: a setting that the simulated machine does not have."""
 
 
 def revive(machine: Machine, _command: ParsedCommand) -> None:

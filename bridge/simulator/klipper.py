@@ -12,7 +12,7 @@ from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.motion_commands import say_position
 
-BLIND_AFTER = 20  # lines that wait; past them even a bare M112 is not seen
+BLIND_AFTER = 20  # waiting lines; with more, even a bare M112 is not seen
 DISCONNECT = 0.03  # seconds from FIRMWARE_RESTART to the loss of the connection
 LISTEN = 1.0  # seconds until it reads again
 READY = 2.0  # seconds until it is ready again
@@ -48,7 +48,7 @@ _CLASSIC = re.compile(r"[A-Z]\d+(?:\.\d+)?")
 
 @dataclass(slots=True)
 class KlipperReceiver:
-    """Bytes to lines as a program on a computer does it: only LF ends a line."""
+    """Splits bytes into lines as a program on a computer does: only LF ends a line."""
 
     room: int = RECEIVE_BUFFER
     _start: str = ""
@@ -74,7 +74,7 @@ class KlipperReceiver:
 
     @property
     def pending(self) -> int:
-        """Characters that wait, at most so many."""
+        """How many characters wait, at most."""
         return self._waiting + len(self._start)
 
     def next_line(self) -> str | None:
@@ -119,10 +119,10 @@ def parse(text: str) -> KlipperLine:
 
 
 def dispatch(machine: Machine, text: str) -> Steps | None:
-    """Carry a line out.
+    """Execute a line.
 
     Raises:
-        RefusedError: It was not carried out.
+        RefusedError: It was not executed.
 
     """
     if not text:
@@ -140,7 +140,7 @@ def dispatch(machine: Machine, text: str) -> Steps | None:
 
 
 def refusal(machine: Machine, *between: str) -> RefusedError:
-    """Return what it says to everything when it is not ready."""
+    """Return its reply to every command while it is not ready."""
     lines = [f"// {line}" for line in machine.shutdown]
     return RefusedError(*lines, *between, f"!! {machine.shutdown[0]}")
 
@@ -168,7 +168,7 @@ def act_at_once(
 
 
 def trip(machine: Machine, heater: SimulatedHeater) -> None:
-    """Let the verification of heaters act on one that does not heat."""
+    """Shut down because of a heater that does not heat, as its verification does."""
     heater.trips_at = None
     name = "heater_bed" if heater.label == "bed" else "extruder"
     shut_down(machine, f"Heater {name} not heating at expected rate")
@@ -254,12 +254,12 @@ def help_lines(machine: Machine, _line: KlipperLine) -> None:
 
 
 def restart_firmware(machine: Machine, _line: KlipperLine) -> None:
-    """FIRMWARE_RESTART: away at once, back after a while."""
+    """FIRMWARE_RESTART: disconnects at once, and is back after a while."""
     _restart(machine, ())
 
 
 def restart(machine: Machine, _line: KlipperLine) -> None:
-    """RESTART: the microcontroller stays as it is, also when it is shut down."""
+    """RESTART: the microcontroller stays as it is, even if it is shut down."""
     stuck = machine.shutdown and machine.shutdown not in (STARTING, CONFIG_ERROR)
     end = "Error configuring printer"
     _restart(machine, (NO_RESTART, *_REMEDY, end) if stuck else ())
@@ -293,7 +293,7 @@ ALWAYS = frozenset(
         "FIRMWARE_RESTART", "GET_POSITION", "HELP", "RESPOND", "RESTART", "STATUS",
     }
 )  # fmt: skip
-"""What is answered also when it is not ready."""
+"""What is answered even while it is not ready."""
 
 COMMANDS: dict[str, Handler] = {
     **klipper_commands.COMMANDS,

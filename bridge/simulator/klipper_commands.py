@@ -1,4 +1,4 @@
-"""The commands that Klipper carries out when it is ready: moves, heating, fans.
+"""The commands that Klipper executes when it is ready: moves, heating, fans.
 
 While it waits for a heater it reports once a second, and does nothing else.
 """
@@ -43,7 +43,7 @@ class KlipperLine:
         """Return a parameter's number.
 
         Raises:
-            RefusedError: It is missing or no number.
+            RefusedError: It is missing or not a number.
 
         """
         value = self.words.get(key)
@@ -62,7 +62,7 @@ class KlipperLine:
         return result
 
     def classic(self) -> ParsedCommand:
-        """Return the line as the commands that all firmwares share want it."""
+        """Return the line in the form that the commands of the other firmwares take."""
         words = {key: self.number(key) for key in self.words if len(key) == 1}
         return ParsedCommand(self.text, self.name, self.rest, words, frozenset())
 
@@ -91,7 +91,7 @@ Handler = Callable[[Machine, KlipperLine], Steps | None]
 
 
 def shared(handler: Callable[[Machine, ParsedCommand], Steps | None]) -> Handler:
-    """Let a command of the other firmwares serve here."""
+    """Use a command of the other firmwares here."""
 
     def call(machine: Machine, line: KlipperLine) -> Steps | None:
         return handler(machine, line.classic())
@@ -100,7 +100,7 @@ def shared(handler: Callable[[Machine, ParsedCommand], Steps | None]) -> Handler
 
 
 def accept(_machine: Machine, _line: KlipperLine) -> None:
-    """Do nothing: a setting that the simulated machine has not."""
+    """Do nothing: a setting that the simulated machine does not have."""
 
 
 def unknown(line: KlipperLine) -> RefusedError:
@@ -109,7 +109,7 @@ def unknown(line: KlipperLine) -> RefusedError:
 
 
 def move(machine: Machine, line: KlipperLine) -> Steps | None:
-    """G0 and G1: refused where an axis is not homed or the target is outside."""
+    """G0 and G1: refused if an axis is not homed or the target is out of range."""
     motion = machine.motion
     motion.settle(machine.now)
     words = _move_words(line)
@@ -155,26 +155,26 @@ def _check_move(machine: Machine, target: dict[str, float], filament: float) -> 
 
 
 def _free_at(machine: Machine) -> float:
-    """Return when the last move but one is near enough; -inf when it is already."""
+    """Return when the last move but one is near enough; -inf if it is already."""
     moves = machine.motion.moves
     return moves[-2].end - LOOKAHEAD / machine.speed if len(moves) > 1 else -math.inf
 
 
 def _wait_for_room(machine: Machine) -> Steps:
-    # The very time that was asked for: a sum that rounds otherwise never comes.
+    # Exactly the requested time: a sum that is rounded differently never comes.
     while (free_at := _free_at(machine)) > machine.now:
         yield free_at
         machine.motion.settle(machine.now)
 
 
 def room_at(machine: Machine) -> float:
-    """Return when another move can be planned; -inf when it can at once."""
+    """Return when another move can be planned; -inf if it can at once."""
     moves = machine.motion.moves
     return moves[-1].end - LOOKAHEAD / machine.speed if moves else -math.inf
 
 
 def home(machine: Machine, line: KlipperLine) -> Steps:
-    """G28: without a word when it is done."""
+    """G28: says nothing when it is done."""
     return motion_commands.home(
         machine,
         ParsedCommand(line.text, "G28", "", {}, frozenset(line.words)),
@@ -195,7 +195,7 @@ def _dwell(machine: Machine, seconds: float) -> Steps:
 
 
 def set_position(machine: Machine, line: KlipperLine) -> None:
-    """G92: without a word."""
+    """G92: says nothing."""
     words = line.classic().words
     for axis in AXES:
         if axis in words:
@@ -219,7 +219,7 @@ def endstops(machine: Machine, _line: KlipperLine) -> None:
 
 
 def select_tool(machine: Machine, line: KlipperLine) -> None:
-    """T0 …: a macro that there is with several extruders only."""
+    """T0 …: a macro that exists only with several extruders."""
     tool = int(line.name[1:])
     if machine.tools == 1 or tool >= machine.tools:
         raise unknown(line)
@@ -227,13 +227,13 @@ def select_tool(machine: Machine, line: KlipperLine) -> None:
 
 
 def fan(machine: Machine, line: KlipperLine) -> None:
-    """M106 and M107: without a word."""
+    """M106 and M107: say nothing."""
     speed = line.number("S", 255.0) if line.name == "M106" else 0.0
     machine.fan = min(max(speed, 0.0), 255.0)
 
 
 def factor(machine: Machine, line: KlipperLine) -> None:
-    """M220 and M221: S is 100 where it is missing."""
+    """M220 and M221: S is 100 if it is missing."""
     value = min(max(line.number("S", 100.0), 1.0), 999.0)
     if line.name == "M220":
         machine.motion.speed_factor = value

@@ -26,7 +26,7 @@ class ParsedCommand:
 
     Attributes:
         line: the whole line without number and checksum.
-        code: ``G28``, ``M104``, ``T1``; empty when it is none.
+        code: ``G28``, ``M104``, ``T1``; empty if there is none.
         text: what follows the code.
         words: the numbers by their letter; ``words["S"]``.
         flags: the letters that have no number.
@@ -90,7 +90,7 @@ class Receiver:
     """The receive buffer: bytes in, lines out.
 
     Attributes:
-        room: how many bytes wait at most; more is lost, as in an overrun UART.
+        room: how many bytes may wait; more are lost, as when a UART overruns.
 
     """
 
@@ -114,7 +114,7 @@ class Receiver:
 
     @property
     def pending(self) -> int:
-        """Bytes that wait."""
+        """How many bytes wait."""
         return len(self._buffer)
 
     def next_line(self) -> str | None:

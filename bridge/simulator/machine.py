@@ -20,7 +20,7 @@ wait until somebody releases it."""
 
 
 class RefusedError(Exception):
-    """The firmware does not carry a command out; the arguments are what it says."""
+    """The firmware does not execute a command; the arguments are what it says."""
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class Machine:
         resets: it is about to restart by itself.
         shutdown: why Klipper refuses everything, line by line; empty: it does not.
         stale: the temperatures that Klipper keeps reporting then.
-        running: the command that is carried out.
-        deaf_until: it does not read before; what arrives waits.
-        boots_until: what arrives before is lost.
+        running: the command that is being executed.
+        deaf_until: it reads nothing before that time; what arrives waits.
+        boots_until: what arrives before that time is lost.
         later: what happens by itself, and when.
 
     """
@@ -121,7 +121,7 @@ class Machine:
             self.say(f"//action:{text}")
 
     def prompt(self, title: str, *buttons: str) -> None:
-        """Show a dialogue on the host."""
+        """Show a dialog on the host."""
         for step in (
             "prompt_end",
             f"prompt_begin {title}",
@@ -172,7 +172,7 @@ class Machine:
         self.fan = 0.0
 
     def renew(self) -> None:
-        """Restart, as after switching on; the card and the heat stay."""
+        """Restart, as after power-up; the card and the temperatures stay."""
         fresh = build(self.personality, self.options, self.now)
         for name, heater in fresh.heaters.items():
             heater.actual = self.heaters[name].advance(self.now)

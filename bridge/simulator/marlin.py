@@ -1,4 +1,4 @@
-"""What is Marlin's way, and that of all who descend from the same firmware."""
+"""What Marlin does, and all firmwares that descend from the same one."""
 
 from collections.abc import Callable
 
@@ -10,18 +10,18 @@ from bridge.simulator.lines import RECEIVE_BUFFER, ParsedCommand
 from bridge.simulator.machine import Machine, RefusedError, Steps
 
 ROOM = RECEIVE_BUFFER
-QUEUE = 4  # lines that it takes from the receive buffer before it carries one out
+QUEUE = 4  # lines that it takes from the receive buffer before it executes one
 
 
 def greet(machine: Machine) -> None:
-    """Say what it says after a reset."""
+    """Send the greeting after a reset."""
     for line in machine.personality.banner:
         if line != "echo:SD card ok" or machine.card.inserted:
             machine.say(line)
 
 
 def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None:
-    """Check a line's number; return its command, or ``None`` when there is none.
+    """Check a line's number; return its command, or ``None`` if there is none.
 
     What is dropped here is answered here. Without an emergency parser this is where
     M112 and M108 are noticed.
@@ -49,7 +49,7 @@ def accept(machine: Machine, line: str, flush: Callable[[], None]) -> str | None
 
 
 def _needs_number(machine: Machine, command: str) -> bool:
-    """Return whether this goes to the card: all that is written there is numbered."""
+    """Return whether this goes to the card: all lines written there are numbered."""
     return bool(machine.card.writing) and not command.startswith("M29")
 
 
@@ -86,10 +86,10 @@ def _ask_again(machine: Machine, line: str, why: str) -> None:
 
 
 def dispatch(machine: Machine, line: str) -> Steps | None:
-    """Carry a line out.
+    """Execute a line.
 
     Raises:
-        RefusedError: It was not carried out.
+        RefusedError: It was not executed.
 
     """
     if machine.card.writing and not line.startswith("M29"):
@@ -121,13 +121,13 @@ def act_at_once(
 
 
 def has_emergency_parser(machine: Machine) -> bool:
-    """Return whether M112 is seen past a running command."""
+    """Return whether M112 is seen while a command runs."""
     wanted = machine.options.get("emergency_parser", True)
     return wanted and bool(machine.personality.early)
 
 
 def answer_halted(machine: Machine, data: bytes) -> None:
-    """Answer each line of a host that does not know yet, as Smoothieware does."""
+    """Answer each line of a host that has not noticed yet, as Smoothieware does."""
     for line in data.split(b"\n"):
         if line.strip():
             machine.say(machine.personality.halt_answer)

@@ -34,12 +34,12 @@ class Motion:
         position: the planned axes in mm (in machine coordinates).
         offset: what G92 added between machine and program coordinates.
         extruder: the planned filament position in mm.
-        relative: G91 holds for X, Y and Z.
-        relative_e: M83 holds for E.
+        relative: G91 applies to X, Y and Z.
+        relative_e: M83 applies to E.
         feedrate: the last F in mm/min.
         speed_factor: M220 in percent.
         flow_factor: M221 in percent.
-        homed: the axes that know where they are.
+        homed: the axes whose positions are known.
         moves: what is planned and not finished.
         speed: how much faster than in reality it moves.
         stalls: how often it stood still between two moves, because the planner had run

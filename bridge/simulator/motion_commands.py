@@ -42,7 +42,7 @@ def _wait_for_room(machine: Machine) -> Steps:
 
 
 def room_at(machine: Machine) -> float:
-    """Return when another move can be planned; -inf when it can at once."""
+    """Return when another move can be planned; -inf if it can at once."""
     moves = machine.motion.moves
     return moves[0].end if len(moves) >= PLANNER else -math.inf
 
@@ -104,7 +104,7 @@ def reset_offsets(machine: Machine, command: ParsedCommand) -> None:
 
 
 def say_position(machine: Machine, _command: ParsedCommand) -> None:
-    """M114: where the planned moves will end."""
+    """M114: the position where the planned moves will end."""
     motion = machine.motion
     x, y, z = (motion.coordinate(axis) for axis in AXES)
     counts = [round(motion.position[axis] * STEPS[axis]) for axis in AXES]
@@ -120,7 +120,7 @@ def say_position(machine: Machine, _command: ParsedCommand) -> None:
 
 
 def report(machine: Machine) -> None:
-    """Say the position unasked, as M154 has it done."""
+    """Report the position without being asked, as M154 has requested."""
     say_position(machine, ParsedCommand.parse("M114"))
 
 
@@ -191,7 +191,7 @@ def flow_factor(machine: Machine, command: ParsedCommand) -> None:
 
 
 def select_tool(machine: Machine, command: ParsedCommand) -> Steps | None:
-    """T0 … T7; the letters behind Prusa's T are a question to its own menu."""
+    """T0 … T7; the letters after Prusa's T are a question to its own menu."""
     if not command.code[1:].isdigit():
         if not machine.personality.lower_names:
             raise unknown(machine, command)
@@ -226,7 +226,7 @@ def soft_endstops(machine: Machine, _command: ParsedCommand) -> None:
 
 
 def cold_extrusion(machine: Machine, command: ParsedCommand) -> None:
-    """M302: from which temperature on the extruder may move."""
+    """M302: the temperature from which the extruder may move."""
     if "S" in command.words or "P" in command.words:
         machine.cold_below = command.words.get("S", machine.cold_below)
         if command.words.get("P"):

@@ -48,7 +48,7 @@ class Options(TypedDict, total=False):
         files: what is on it.
         speed: how much faster than in reality it moves and heats.
         swing: °C by which a hotend's readings swing around the target that it holds.
-        emergency_parser: it sees M108, M112, M410 and M876 past a running command.
+        emergency_parser: it sees M108, M112, M410 and M876 while a command runs.
         advanced_ok: ``ok`` carries ``N``, ``P`` and ``B``.
         park: M25 parks the head and waits for a person (Marlin only).
         filament_change: it knows M600 (Marlin only).
@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
         boot: seconds after a reset in which it neither receives nor sends.
         room: bytes in the receive buffer.
         ready: Klipper only: it has reached its microcontroller.
-        config_error: Klipper only: its configuration is wrong, also after a restart.
+        config_error: Klipper only: its configuration is wrong, even after a restart.
         kalico: Klipper only: it calls itself Kalico.
         resume_dialog: M24 shows a dialog that can only be dismissed (Marlin only).
     """
@@ -87,7 +87,7 @@ def check(options: Options) -> None:
     """Make sure that such a machine can be built.
 
     Raises:
-        ValueError: An option has no sensible value.
+        ValueError: An option has an invalid value.
 
     """
     if not 1 <= options.get("extruders", 1) <= MAX_TOOLS:

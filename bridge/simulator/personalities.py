@@ -13,11 +13,11 @@ class Family(Enum):
 
 
 class Powers(Enum):
-    """How heater powers stand in a temperature report."""
+    """Where heater powers are in a temperature report."""
 
     NONE = "none"
     BEHIND = "behind"  # ``@:0 B@:0`` at the end
-    INLINE = "inline"  # ``@0`` behind each heater
+    INLINE = "inline"  # ``@0`` after each heater
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,45 +25,45 @@ class Personality:
     """What a firmware says, and what it does differently.
 
     Attributes:
-        name: how the option calls it.
+        name: its name in the option.
         family: its table of commands.
         identity: the first line of its answer to M115; ``{extruders}`` is filled in.
         capabilities: its ``Cap:`` lines; none: it has no such lines.
         banner: what it says after a reset.
         numbered: it checks numbers and checksums.
-        repeats_silent: it drops a line that it already has without a word.
+        repeats_silent: it drops a line that it already has without a reply.
         complaint: the line before the request; ``{why}`` and ``{last}``.
         request: how it asks again; ``{n}`` is the number, ``{sum}`` a checksum.
         request_ok: an ``ok`` follows that acknowledges nothing.
         ok_first: each command is acknowledged when it arrives, before it runs.
         ok_number: the ``ok`` carries the line's number.
         busy: it says ``busy:`` while it works.
-        early: the codes that it sees past a running command.
+        early: the codes that it sees while a command runs.
         idle_wait: it says ``wait`` each second while nothing is sent to it.
         actions: it says ``//action:`` lines.
         unknown: what it says to a command that it does not know.
-        digits: behind the point in temperatures.
+        digits: after the decimal point in temperatures.
         bare_tool: it reports the current tool as ``T:``.
-        first_tool: it reports ``T0:`` also when there is one tool only.
+        first_tool: it reports ``T0:`` even if there is only one tool.
         tool_one: with several tools, ``T:`` is tool 0 and there is no ``T0:``.
-        powers: where heater powers stand.
-        slash: between temperature and target.
+        powers: where heater powers are.
+        slash: what is between temperature and target.
         report_tail: what follows in each temperature report.
-        wait_energy: during M109 it says ``T:… E:0 W:…`` only.
+        wait_energy: during M109 it says only ``T:… E:0 W:…``.
         echoes_targets: it announces new targets as ``TargetExtr0:`` and ``TargetBed:``.
         position: M114's format.
         home_position: G28 and G92 report the position.
         e_apart: G90 and G91 leave the extruder's mode alone.
-        words_unanswered: what is no G, M or T gets no ``ok``.
-        idle_card: its answer to M27 when it does not print.
+        words_unanswered: a command other than G, M and T gets no ``ok``.
+        idle_card: its answer to M27 when it is not printing.
         lower_names: the names of its files are in lower case.
         long_names: it knows ``M20 L``, ``M20 T`` and ``M33``.
         halt: what it says when it stops for good.
         halt_resets: M112 restarts it.
         two_line_heat: heater errors come on two lines, as before Marlin 2.
         halt_answer: what it answers when it is halted; empty: it is deaf.
-        mute: it never says anything but ``ok``.
-        status: what it says besides when the display's text changes.
+        mute: it says nothing but ``ok``.
+        status: what it also says when the text on the display changes.
 
     """
 
@@ -125,7 +125,7 @@ _ALL = (
 )
 
 # Marlin and Klipper answer as the real firmwares did in tests/transcripts/marlin (2.0.9
-# and bugfix-2.1.x) and tests/transcripts/klipper (v0.13). The others did not run here:
+# and bugfix-2.1.x) and tests/transcripts/klipper (v0.13). The others were not run:
 # what they say comes from the logs in tests/transcripts/reports, from their
 # documentation, and from the quirks in docs/adr/0015.
 MARLIN = Personality(

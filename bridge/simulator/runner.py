@@ -1,4 +1,4 @@
-"""The firmware's main loop: takes lines and carries them out, one at a time."""
+"""The firmware's main loop: takes lines and executes them, one at a time."""
 
 import math
 from collections import deque
@@ -17,20 +17,20 @@ from bridge.simulator.lines import Receiver
 from bridge.simulator.machine import Machine, RefusedError, Steps
 from bridge.simulator.personalities import Family
 
-CARD_PACE = 0.002  # seconds that a line from the card takes at least
+CARD_PACE = 0.002  # seconds; the least that a line from the card takes
 MAX_EXECUTED = 100_000  # lines that are remembered, so that a long demo does not grow
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """What a family does its own way.
+    """What a family does in its own way.
 
     Attributes:
         receiver: its receive buffer.
-        accept: takes a line's number off, or answers a bad line.
-        dispatch: carries a line out.
-        act_at_once: acts on a line past a running command.
-        room_at: when the card may be read on, as the planner is full before.
+        accept: removes a line's number, or answers a bad line.
+        dispatch: executes a line.
+        act_at_once: acts on a line while a command runs.
+        room_at: when the card may be read again; until then, the planner is full.
         trip: acts on a heater that does not heat.
 
     """
@@ -65,11 +65,11 @@ WAYS = {
 
 @dataclass(slots=True)
 class Runner:
-    """Carries out one command after the other.
+    """Executes one command after the other.
 
     Attributes:
         machine: whose commands they are.
-        executed: the host's lines that were carried out.
+        executed: the host's lines that were executed.
         receiver: what has arrived.
 
     """
@@ -98,7 +98,7 @@ class Runner:
 
     @property
     def idle(self) -> bool:
-        """Nothing is carried out."""
+        """Whether nothing is being executed."""
         return self._steps is None
 
     def receive(self, data: bytes) -> None:
@@ -119,7 +119,7 @@ class Runner:
         self.wake()
 
     def wake(self) -> None:
-        """Let the running command look whether it was released or stopped."""
+        """Let the running command check whether it was released or stopped."""
         if self.machine.stopped or (self.machine.shutdown and self._steps):
             self._drop()
         if self._steps is not None:
@@ -143,11 +143,11 @@ class Runner:
         self.work()
 
     def forget(self, before: float) -> None:
-        """Do not make up for words that are older."""
+        """Leave out the ``busy`` messages that were due before."""
         self._busy_at = max(self._busy_at, before)
 
     def work(self) -> None:
-        """Carry out whatever can be carried out now."""
+        """Execute whatever can be executed now."""
         machine = self.machine
         while self._steps is None and not machine.stopped:
             if machine.injected:

@@ -1,4 +1,4 @@
-"""A firmware that lives by the event loop's clock, at the end of a line with faults."""
+"""Runs a firmware in real time, at the end of a line with faults."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from bridge.simulator.faults import Channel, Delivery, Faults
 from bridge.simulator.firmware import Firmware
 
 Wire = Callable[[str, bytes], None]
-"""Is shown what is on the wire: ``">"`` and what the host sends, ``"<"`` and what the
-printer says, both as the other side gets it."""
+"""Called with what is on the wire: ``">"`` and what the host sends, or ``"<"`` and what
+the printer says, both as the other side receives it."""
 
 
 Arrive = Callable[[Delivery], None]
@@ -30,7 +30,7 @@ class Clock:
     """Runs a firmware in real time.
 
     Attributes:
-        firmware: who speaks.
+        firmware: the firmware.
         send: takes what the printer says; set it when somebody listens.
 
     """
@@ -59,7 +59,7 @@ class Clock:
         self._say(self.firmware.reset(self._loop.time()))
 
     def press(self, action: str, *arguments: str | float) -> None:
-        """Do something at the printer, as :meth:`Firmware.panel` has it.
+        """Do something at the printer, as :meth:`Firmware.panel` describes.
 
         Raises:
             ValueError: There is no such action, heater or file.
@@ -92,7 +92,7 @@ class Clock:
         self._deliver(arrive)
 
     def _deliver(self, arrive: Arrive) -> None:
-        """Hand over what is due, in its order, however late the loop is."""
+        """Hand over what is due, in order, however late the loop is."""
         if alarm := self._alarms.pop(arrive, None):
             alarm.cancel()
         waiting = self._under_way[arrive]
@@ -257,7 +257,7 @@ class TcpServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens at."""
+        """The port on which it listens."""
         if self._server is None:
             return 0
         port: int = self._server.sockets[0].getsockname()[1]
@@ -265,7 +265,7 @@ class TcpServer:
 
     @property
     def taken(self) -> bool:
-        """There is a client."""
+        """Whether there is a client."""
         return self._client is not None
 
     async def listen(self, host: str, port: int) -> None:
@@ -329,7 +329,7 @@ async def pty_server(
         firmware: the printer; it is reset first.
         path: where a symbolic link to the port appears.
         faults: what goes wrong on the line.
-        wire: is shown what goes over it.
+        wire: called with what is on the wire.
 
     Raises:
         LinkError: The path is taken or cannot be created.
@@ -358,10 +358,10 @@ async def tcp_server(
 
     Args:
         firmware: the printer; it is reset first.
-        host: the address to listen at.
+        host: the address to listen on.
         port: the port; 0 takes a free one.
         faults: what goes wrong on the line.
-        wire: is shown what goes over it.
+        wire: called with what is on the wire.
 
     Raises:
         LinkError: The port cannot be opened.
