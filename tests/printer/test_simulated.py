@@ -67,8 +67,8 @@ async def test_what_nobody_reads_is_lost_not_kept() -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("simulator://enterprise", 'no firmware "enterprise"'),
-        ("simulator://marlin?warp=9", 'no option "warp"'),
+        ("simulator://enterprise", 'there is no firmware "enterprise"'),
+        ("simulator://marlin?warp=9", 'there is no option "warp"'),
     ],
 )
 async def test_no_such_printer(url: str, words: str) -> None:
