@@ -109,7 +109,7 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         person.reads("port 0 is not valid")
         for wrong, problem in (
             ("my broker", "must not contain spaces"),
-            ("me@broker", "must be only a host name"),
+            ("me@broker", "must be HOST or HOST:PORT, without"),
             ("mqtt://broker", "write only broker"),
             ("broker/mqtt", "must not contain a path"),
         ):

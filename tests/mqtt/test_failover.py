@@ -154,6 +154,8 @@ async def test_two_bridges_at_two_nodes_notice_each_other(
     who = replace(presence("two"), client_id=client_id)
     async with bridge(config(first, protocol=protocol), presence("one")) as printer:
         await printer.online()
+        with connected(second.port, TOPICS.availability, host=second.host) as there:
+            await there.hears(TOPICS.availability, b"online")
         async with bridge(config(second, protocol=protocol), who) as other:
             text = "another bridge (instance one) serves printer/…"
             await until(lambda: text in caplog.text)
