@@ -123,6 +123,10 @@ def _written_otherwise(error: ErrorDetails) -> str:
     return number_otherwise(text) if kind in {"float_type", "int_type"} else ""
 
 
+_UNITS_MEANT = "°C, mm, mm/min, seconds, percent, bytes"
+"""The units of all numbers in payloads and in the configuration."""
+
+
 def number_otherwise(text: str, marks: str = " without quotation marks") -> str:
     """Return how to write a number that has a unit or a decimal comma, or nothing.
 
@@ -137,7 +141,7 @@ def number_otherwise(text: str, marks: str = " without quotation marks") -> str:
         number = f"{found[1]}.{found[2]}" if found[2] else found[1]
         if found[3] is None or found[3].lower() in _UNITS:
             return f"; write {number}{marks}"
-        return "; write only the number, in the unit that the documentation names"
+        return f"; write only the number, without its unit ({_UNITS_MEANT})"
     return ""
 
 

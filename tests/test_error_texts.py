@@ -310,7 +310,7 @@ PAYLOADS = [
     (
         "bed",
         '{"command": "target", "target": "140 F"}',
-        "write only the number, in the",
+        "write only the number, without its unit (°C, mm, mm/min, seconds, percent, ",
     ),
     ("head", '{"command": "jog", "x": .5}', "with a digit before the point)"),
     ("head", '{"command": "jog", "x": +5}', "a number is written as 5, -5 or 0.5"),
@@ -384,7 +384,7 @@ PAYLOADS = [
     ("estop", "", 'unknown topic "estop"; did you mean "emergency"?'),
     ("request/pos", "", 'did you mean "request/position"?'),
     ("ender/head", "{}", 'did you mean "head"?'),
-    ("stop", "", 'unknown topic "stop" (known: bed, '),
+    ("stop", "", '"emergency" stops the machine, {"command": "cancel"} on "job" a pri'),
 ]
 
 
@@ -610,7 +610,7 @@ FILES = [
     (f"{_PRINTER}mqtt: {{protocol: MQTT 5}}", ['not "MQTT 5"; did you mean 5?']),
     (f"{_PRINTER}mqtt: {{transport: ws}}", ["; did you mean websockets?"]),
     (f"{_PRINTER}mqtt: {{keepalive: 60s}}", ['not "60s"; write 60']),
-    (f"{_PRINTER}mqtt: {{max_payload: 64k}}", ["; write only the number, in the unit"]),
+    (f"{_PRINTER}mqtt: {{max_payload: 64k}}", ["; write only the number, without its"]),
     (f"{_PRINTER}mqtt: {{hosts: ['::1:5']}}", ["write [::1:5] or [::1]:5"]),
     (f"{_PRINTER}mqtt: {{host: 1.2.3.400}}", ["an address with numbers from 0 to 255"]),
     (f"{_PRINTER}mqtt: {{host: ${{HOST}}}}", [":3: a bracket, opened on line 3, is "]),

@@ -185,7 +185,8 @@ class Summary:
             over = "over " if self._more else ""
             yield f"{'':>16} and {over}{len(self._others) - _MOST} other texts"
         if self._unread_count:
-            yield f"{self._unread_count:>8} lines of the log could not be read"
+            lines = "line" if self._unread_count == 1 else "lines"
+            yield f"{self._unread_count:>8} {lines} of the log could not be read"
             for text in self._unread:
                 yield f"{'':>16} line {text}"
         yield from self._notes

@@ -90,6 +90,10 @@ _OTHER_COMMANDS = {
     "unmount": "release",
     "unpause": "resume",
 }
+_SEVERAL = {
+    "stop": '; "emergency" stops the machine, {"command": "cancel"} on "job" a print',
+}
+"""Topics that people invent and that could mean several."""
 # G-code where the name of a command belongs.
 _CODE = re.compile(r"[GMTgmt]\d{1,4}(?:[ .]|$)")
 
@@ -239,7 +243,8 @@ def unknown_topic(topic: str) -> str:
         meant = longer[0]
     if meant is None:  # printers/ender/head
         meant = next((one for one in TOPICS if topic.endswith(f"/{one}")), None)
-    return f"unknown topic {shown(topic)}{nearest(topic, TOPICS, meant)}"
+    several = _SEVERAL.get(topic, "")
+    return f"unknown topic {shown(topic)}{several}{nearest(topic, TOPICS, meant)}"
 
 
 def command_names(topic: str) -> Container[str]:

@@ -93,7 +93,7 @@ def test_one_byte_that_is_no_text_refuses_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 TemperatureReport" in done.stdout
     assert "2 Ok" in done.stdout
-    assert "1 lines of the log could not be read\n" in done.stdout
+    assert "1 line of the log could not be read\n" in done.stdout
     assert "line 3: 1.0 >> '" in done.stdout
 
 
