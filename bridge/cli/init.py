@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from bridge.cli.parser import broker
 from bridge.cli.progress import dots
 from bridge.config import Mqtt, Serial
-from bridge.config.values import checked_serial_port
+from bridge.config.values import checked_serial_port, host_and_port
 from bridge.config_file import SEARCHED, load
 from bridge.config_file.writer import Answers, starter
 from bridge.errors import BrokerError, ConfigError, LinkError
@@ -201,12 +200,12 @@ def _ask(question: str, default: str, read: Callable[[str], Result]) -> Result:
         text = input(f"{question}{hint}: ").strip() or default
         try:
             return read(text)
-        except (ValueError, argparse.ArgumentTypeError) as error:
+        except ValueError as error:
             print(f"  {error}")
 
 
 def _address(text: str) -> tuple[str, int]:
-    return broker(text if ":" in text else f"{text}:1883")
+    return host_and_port(text, 1883)
 
 
 def _name(text: str) -> str:

@@ -106,11 +106,11 @@ def test_everything_is_found_and_written(tmp_path: Path) -> None:
         terminal(tmp_path) as person,
     ):
         person.answers("MQTT broker [localhost:1883]: ", "localhost:0")
-        person.reads("port 0 is not valid")
+        person.reads("with a port from 1 to 65535")
         for wrong, problem in (
             ("my broker", "must not contain spaces"),
             ("me@broker", "must be HOST or HOST:PORT, without"),
-            ("mqtt://broker", "write only broker"),
+            ("mqtt://broker", "must be HOST or HOST:PORT, without"),
             ("broker/mqtt", "must not contain a path"),
         ):
             person.answers("MQTT broker [localhost:1883]: ", wrong)

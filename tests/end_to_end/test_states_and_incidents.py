@@ -138,7 +138,7 @@ class Cell:
 
 
 @dataclass
-class House:
+class Fleet:
     """One process with a printer in each state of each family.
 
     Attributes:
@@ -157,7 +157,7 @@ class House:
     daemon: Daemon
 
     def config(self, profile: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the configuration, with the limits of heaters where wished."""
+        """Return the configuration, with limits for heaters if there are any."""
         return configuration(
             self.broker,
             self.folder,
@@ -166,7 +166,7 @@ class House:
         )
 
     def serve(self, process: Daemon) -> None:
-        """Go on with another process."""
+        """Use another process from now on."""
         self.daemon = process
         for cell in self.cells:
             cell.seen.daemon = process
@@ -217,9 +217,9 @@ def states_of(family: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def house(
+def fleet(
     broker: Mosquitto, folder: Path, name: str, families: tuple[str, ...]
-) -> Iterator[House]:
+) -> Iterator[Fleet]:
     """Run the printers and the bridge."""
     with ExitStack() as stack:
         printers: dict[str, tuple[str, str, SimulatedPrinter]] = {}
@@ -236,7 +236,7 @@ def house(
             Cell(family, state, Stage(base, client, process, printer))
             for base, (family, state, printer) in printers.items()
         ]
-        running = House(broker, folder, cells, client, process)
+        running = Fleet(broker, folder, cells, client, process)
         try:
             yield running
         finally:
@@ -259,7 +259,7 @@ async def together(work: Callable[[Cell], Any], cells: list[Cell]) -> None:
 # The incidents. Each ends when the printers are seen again.
 
 
-async def bridge_killed(all_: House) -> None:
+async def bridge_killed(all_: Fleet) -> None:
     former = all_.cells[0].seen.latest("info")["instance"]
     all_.daemon.signal(signal.SIGKILL)
     all_.daemon.ended()
@@ -268,7 +268,7 @@ async def bridge_killed(all_: House) -> None:
         await until(lambda c=cell: c.seen.latest("info")["instance"] != former, LONG)  # type: ignore[misc]
 
 
-async def frozen(all_: House) -> None:
+async def frozen(all_: Fleet) -> None:
     """Stop the process until each print has gone on by some lines."""
     all_.daemon.signal(signal.SIGSTOP)
     running = [
@@ -287,11 +287,11 @@ async def frozen(all_: House) -> None:
     await with_short_limits(all_)
 
 
-async def reload(all_: House) -> None:
+async def reload(all_: Fleet) -> None:
     await with_short_limits(all_)
 
 
-async def cable_pulled(all_: House) -> None:
+async def cable_pulled(all_: Fleet) -> None:
     for cell in all_.cells:
         cell.printer.unplug()
     await together(lambda cell: cell.seen.becomes("offline", LONG), _alive(all_))
@@ -300,19 +300,19 @@ async def cable_pulled(all_: House) -> None:
     await with_short_limits(all_)
 
 
-async def with_short_limits(all_: House) -> None:
+async def with_short_limits(all_: Fleet) -> None:
     """Read other limits for heaters; that touches neither a link nor a print."""
     all_.daemon.write(all_.config(SHORT))
     all_.daemon.signal(signal.SIGHUP)
     await until(lambda: "configuration read again" in all_.daemon.log, LONG)
 
 
-def _alive(all_: House) -> list[Cell]:
+def _alive(all_: Fleet) -> list[Cell]:
     """Return those that are not stopped, which is what is said of those that are."""
     return [cell for cell in all_.cells if cell.state != "error"]
 
 
-INCIDENTS: dict[str, Callable[[House], Awaitable[None]]] = {
+INCIDENTS: dict[str, Callable[[Fleet], Awaitable[None]]] = {
     incident.__name__: incident
     for incident in (
         bridge_killed,
@@ -388,7 +388,7 @@ async def test_what_becomes_of_prints_and_heaters(
     families = MORE_FAMILIES if examples(1) > 1 else FAMILIES
     with mosquitto(Spec(), start=False) as broker:
         broker.start()
-        with house(broker, tmp_path, incident, families) as all_:
+        with fleet(broker, tmp_path, incident, families) as all_:
             await together(lambda cell: cell.seen.operational(LONG), all_.cells)
             await together(Cell.reach, all_.cells)
             for cell in all_.cells:

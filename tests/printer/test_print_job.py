@@ -13,6 +13,7 @@ from bridge.printer.knowledge import state as known
 from bridge.printer.knowledge.model import Problem
 from bridge.printer.knowledge.print_job import progress, remaining, select_stored
 from bridge.printer.knowledge.print_table import PrintJob, elapsed, running_time
+from bridge.printer.published import views
 from bridge.printer.published.safety_flags import attention
 from tests.support.knowing import Knowing
 
@@ -149,6 +150,8 @@ def test_a_counter_that_stands_anywhere_starts_no_stored_file() -> None:
         printer.says("SD printing byte 3000/5000")
     assert (phase(printer), printer.state.job.file) == ("idle", "part.gcode")
     assert printer.events == []
+    document = views.job_state(printer.state, now=1.0, epoch=0.0)
+    assert (document.position, document.progress, document.progress_from) == (None,) * 3
 
 
 def test_a_line_that_starts_the_card_starts_none_of_ours() -> None:

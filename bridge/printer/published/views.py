@@ -181,6 +181,8 @@ def _not_known(known: PrinterState) -> set[str]:
     fields = set() if on_card else {"measured_at"}
     if away:
         fields |= {"state", "measured_at", "elapsed"}
+    if not known.job.active and known.job.origin == "local":
+        fields |= {"position", "progress", "progress_from"}  # the card's, if any
     if away or (on_card and known.counter_stale):
         fields |= {"progress", "progress_from", "remaining", "finish_at"}
         if on_card:
